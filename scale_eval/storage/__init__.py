@@ -1,0 +1,9 @@
+"""Where tables and objects live: every read and write of a file goes through this room.
+
+A `Store` is a root and a handful of verbs over relative names. Local and network paths are served
+by `LocalStore`; another kind of place is another class with the same verbs, known to `open_store`.
+"""
+
+from scale_eval.storage.local import LocalStore, StoreLocked, open_store
+
+__all__ = ["LocalStore", "StoreLocked", "open_store"]

@@ -1,0 +1,179 @@
+"""Tables and JSON on a local or network path: atomic writes, plain reads, one lock.
+
+Every write goes to a temporary name that begins with a dot, is flushed to the disk, and takes its
+final name by `os.replace`: a reader never meets half a file, and neither does a restart after a
+power cut.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+ROWS_PER_ROW_GROUP = 131_072
+
+
+class StoreLocked(RuntimeError):
+    """Another process is writing to the same place."""
+
+
+class LocalStore:
+    """Named tables and JSON documents under one directory.
+
+    Parameters
+    ----------
+    root : path
+        The directory. It need not exist until something is written.
+
+    Notes
+    -----
+    Names are relative, with ``/`` between parts. Pickles to its path, so it can be sent to a worker
+    that sees the same file system.
+    """
+
+    def __init__(self, root: str | os.PathLike[str]) -> None:
+        self.root = Path(root).expanduser().absolute()
+
+    def __repr__(self) -> str:
+        return f"LocalStore({str(self.root)!r})"
+
+    def path(self, name: str = "") -> Path:
+        """The full path of `name`."""
+        return self.root / name
+
+    def exists(self, name: str) -> bool:
+        """Whether `name` is there."""
+        return self.path(name).exists()
+
+    def names(self, pattern: str) -> list[str]:
+        """Names that match a glob, sorted; unfinished files (a dot first) never among them."""
+        return sorted(
+            path.relative_to(self.root).as_posix()
+            for path in self.root.glob(pattern)
+            if not path.name.startswith(".")
+        )
+
+    def read_table(
+        self, name: str, *, columns: Sequence[str] | None = None, schema: pa.Schema | None = None
+    ) -> pa.Table:
+        """The whole Parquet file `name`, read on the calling thread."""
+        table = pq.read_table(
+            self.path(name), columns=list(columns) if columns else None, use_threads=False,
+            partitioning=None,
+        )  # fmt: skip
+        return table if schema is None else table.select(schema.names).cast(schema)
+
+    def read_row_groups(
+        self, name: str, row_groups: Sequence[int], *, columns: Sequence[str],
+        dictionaries: Sequence[str] = (),
+    ) -> pa.Table:  # fmt: skip
+        """Some row groups of `name`; columns in `dictionaries` come as dictionary codes.
+
+        Raises `OSError` or `pyarrow.ArrowInvalid` where the file is missing or damaged (pages carry
+        checksums, so a flipped bit is noticed).
+        """
+        with pq.ParquetFile(
+            self.path(name), read_dictionary=list(dictionaries), page_checksum_verification=True
+        ) as file:
+            return file.read_row_groups(list(row_groups), columns=list(columns), use_threads=False)
+
+    def write_table(self, name: str, table: pa.Table) -> int:
+        """Write `table` as the Parquet file `name`, at once or not at all; returns its bytes."""
+
+        def write(path: Path) -> None:
+            pq.write_table(
+                table, path, compression="zstd", row_group_size=ROWS_PER_ROW_GROUP,
+                write_page_checksum=True,
+            )  # fmt: skip
+
+        return self._write(name, write)
+
+    def read_json(self, name: str) -> Any:
+        """The JSON document `name`."""
+        return json.loads(self.path(name).read_text(encoding="utf-8"))
+
+    def write_json(self, name: str, document: Any) -> None:
+        """Write `document` as indented JSON, at once or not at all."""
+        text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+        self._write(name, lambda path: path.write_text(text, encoding="utf-8"))
+
+    def remove(self, name: str) -> None:
+        """Remove the file `name`; nothing happens where it is not there."""
+        self.path(name).unlink(missing_ok=True)
+
+    def remove_unfinished(self) -> None:
+        """Remove what a writer that died left under a temporary name.
+
+        Call it only while holding `lock`: the files of a living writer look the same.
+        """
+        for path in self.root.glob("**/.*.unfinished"):
+            path.unlink(missing_ok=True)
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the store for writing; the lock goes with the process, however it ends.
+
+        Raises
+        ------
+        StoreLocked
+            Another process holds it; the message names the process.
+        """
+        self.root.mkdir(parents=True, exist_ok=True)
+        path = self.path(".lock")
+        with path.open("a+") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                file.seek(0)
+                holder = file.read().strip() or "unknown"
+                raise StoreLocked(
+                    f"{self.root} is being written by another process (pid {holder}); "
+                    "wait for it or stop it, then run the same command again"
+                ) from None
+            file.truncate(0)
+            file.write(f"{os.getpid()}\n")
+            file.flush()
+            yield
+
+    def _write(self, name: str, write: Callable[[Path], object]) -> int:
+        path = self.path(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = path.with_name(f".{path.name}.{os.getpid()}.unfinished")
+        try:
+            write(unfinished)
+            with unfinished.open("rb") as file:
+                os.fsync(file.fileno())
+                size = os.fstat(file.fileno()).st_size
+            unfinished.replace(path)
+        except BaseException:
+            unfinished.unlink(missing_ok=True)
+            raise
+        directory = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
+        return size
+
+
+def open_store(place: str | os.PathLike[str] | LocalStore) -> LocalStore:
+    """The store at `place`: a local or network path today.
+
+    Raises `ValueError` for an address (``s3://...``) that no kind of store serves.
+    """
+    if isinstance(place, LocalStore):
+        return place
+    text = os.fspath(place)
+    if "://" in text:
+        raise ValueError(
+            f"{text}: only paths are served; copy the data to a path that all workers see"
+        )
+    return LocalStore(text)
