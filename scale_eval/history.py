@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from scale_eval.datasets.purchases import is_purchase
 from scale_eval.datasets.transactions import Transactions, compact_codes
 from scale_eval.windows import (
     MIN_CUSTOMERS,
@@ -21,9 +22,6 @@ from scale_eval.windows import (
     from_microseconds,
     microseconds,
 )
-
-PURCHASE_RULES = ("non_negative", "positive", "all")
-"""Which transactions are purchases: ``value >= 0`` (the default), ``value > 0``, or every one."""
 
 
 class Skipped(Exception):  # noqa: N818 - not an error: a model that declines
@@ -41,15 +39,6 @@ class Skipped(Exception):  # noqa: N818 - not an error: a model that declines
         super().__init__(reason, note)
         self.reason = reason
         self.note = note
-
-
-def is_purchase(values: np.ndarray, rule: str) -> np.ndarray:
-    """Which `values` are purchases under `rule`, one of `PURCHASE_RULES`."""
-    if rule == "non_negative":
-        return values >= 0
-    if rule == "positive":
-        return values > 0
-    return np.ones(len(values), dtype=bool)
 
 
 @dataclass(frozen=True)

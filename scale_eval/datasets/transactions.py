@@ -65,7 +65,7 @@ class Transactions:
 
     @classmethod
     def from_frame(cls, company_id: str, frame: pd.DataFrame) -> Transactions:
-        """From a DataFrame with `customer_id`, `timestamp` (naive is UTC) and `value`, any order."""
+        """From a DataFrame with `customer_id`, `timestamp` (naive: UTC), `value`; any order."""
         ordered = pd.DataFrame(
             {
                 "customer_id": frame["customer_id"].astype(str),

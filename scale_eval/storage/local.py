@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 ROWS_PER_ROW_GROUP = 131_072
 
 
-class StoreLocked(RuntimeError):
+class StoreLocked(RuntimeError):  # noqa: N818 - a state, told as one
     """Another process is writing to the same place."""
 
 
@@ -84,6 +84,10 @@ class LocalStore:
             self.path(name), read_dictionary=list(dictionaries), page_checksum_verification=True
         ) as file:
             return file.read_row_groups(list(row_groups), columns=list(columns), use_threads=False)
+
+    def n_row_groups(self, name: str) -> int:
+        """How many row groups the Parquet file `name` has."""
+        return int(pq.read_metadata(self.path(name)).num_row_groups)
 
     def write_table(self, name: str, table: pa.Table) -> int:
         """Write `table` as the Parquet file `name`, at once or not at all; returns its bytes."""

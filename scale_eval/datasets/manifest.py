@@ -1,0 +1,95 @@
+"""The manifest: one row a company, saying where its rows lie and what they are like."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from scale_eval.datasets.purchases import PURCHASE_RULES, is_purchase
+from scale_eval.datasets.transactions import Transactions
+from scale_eval.windows import MIN_CUSTOMERS
+
+TIMESTAMP = pa.timestamp("us", "UTC")
+
+TRANSACTIONS_SCHEMA = pa.schema(
+    [
+        ("company_id", pa.string()),
+        ("customer_id", pa.string()),
+        ("timestamp", TIMESTAMP),
+        ("value", pa.float64()),
+    ]
+)
+"""What every file under `transactions/` holds, sorted by these four columns."""
+
+MANIFEST_SCHEMA = pa.schema(
+    [
+        ("company_id", pa.string()),
+        ("path", pa.string()),  # relative to the dataset
+        ("first_row_group", pa.int32()),
+        ("n_row_groups", pa.int32()),
+        ("n_rows", pa.int64()),
+        ("n_customers", pa.int64()),
+        ("first_timestamp", TIMESTAMP),
+        ("last_timestamp", TIMESTAMP),
+        ("dates_only", pa.bool_()),  # all timestamps are midnight: the last day counts whole
+        ("n_refunds", pa.int64()),  # value < 0
+        ("n_zero_values", pa.int64()),
+        ("n_duplicates", pa.int64()),  # rows equal to an earlier row; they are kept
+        ("n_one_time_buyers", pa.int64()),  # customers with one transaction of value >= 0
+        *[(f"first_customer_at_{rule}", TIMESTAMP) for rule in PURCHASE_RULES],
+        *[(f"tenth_customer_at_{rule}", TIMESTAMP) for rule in PURCHASE_RULES],
+        ("content_hash", pa.string()),
+        ("sources", pa.list_(pa.string())),  # files that the rows came from
+    ]
+)
+
+
+def content_hash(company: Transactions) -> str:
+    """SHA-256 of a company's rows: the same for the same rows, however they are stored."""
+    digest = hashlib.sha256()
+    lengths = pc.binary_length(company.customers).to_numpy(zero_copy_only=False)
+    digest.update(lengths.astype("<i4").tobytes())
+    digest.update("".join(company.customers.to_pylist()).encode())
+    for array, kind in (
+        (company.codes, "<i4"),
+        (company.timestamps, "<i8"),
+        (company.values, "<f8"),
+    ):
+        digest.update(np.ascontiguousarray(array, dtype=kind).tobytes())
+    return digest.hexdigest()
+
+
+def describe(company: Transactions, *, dates_only: bool, sources: list[str]) -> dict[str, Any]:
+    """The manifest's row of `company`, but for where its rows lie."""
+    codes, times, values = company.codes, company.timestamps, company.values
+    duplicate = (np.diff(codes) == 0) & (np.diff(times) == 0) & (np.diff(values) == 0)
+    purchases = np.bincount(codes[values >= 0], minlength=len(company.customers))
+    row: dict[str, Any] = {
+        "company_id": company.company_id,
+        "n_rows": len(company),
+        "n_customers": len(company.customers),
+        "first_timestamp": int(times.min()),
+        "last_timestamp": int(times.max()),
+        "dates_only": dates_only,
+        "n_refunds": int((values < 0).sum()),
+        "n_zero_values": int((values == 0).sum()),
+        "n_duplicates": int(duplicate.sum()),
+        "n_one_time_buyers": int((purchases == 1).sum()),
+        "content_hash": content_hash(company),
+        "sources": sorted(sources),
+    }
+    for rule in PURCHASE_RULES:
+        bought = is_purchase(values, rule)
+        _, first_rows = np.unique(codes[bought], return_index=True)
+        joined = np.sort(times[bought][first_rows])
+        row[f"first_customer_at_{rule}"] = _nth(joined, 1)
+        row[f"tenth_customer_at_{rule}"] = _nth(joined, MIN_CUSTOMERS)
+    return row
+
+
+def _nth(ordered: np.ndarray, n: int) -> int | None:
+    return int(ordered[n - 1]) if len(ordered) >= n else None
