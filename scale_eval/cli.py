@@ -1,0 +1,390 @@
+"""The command line: parse, call, print.
+
+Exit codes: 0 the run finished, whatever its rows say (with --strict: 1 if any row is error, timeout
+or killed); 2 usage or input; 3 not finished.
+"""
+
+from __future__ import annotations
+
+import difflib
+import errno
+import os
+import sys
+import tomllib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import click
+import pandas as pd
+from rich.console import Console
+from rich.text import Text
+
+import scale_eval as se
+from scale_eval.datasets.ingest import DEFAULT_COLUMNS, IngestReport, ingest
+from scale_eval.datasets.purchases import PURCHASE_RULES
+from scale_eval.datasets.synthetic import synthesize
+from scale_eval.execution import ClusterLost
+from scale_eval.models import BUILT_IN
+from scale_eval.report.tables import SHOWN, frame_table, overview, plan_table, print_table
+from scale_eval.report.verdict import verdict
+from scale_eval.results.schemas import FAILED
+from scale_eval.run import DEFAULT_MODELS, Run, named_models, plan_run
+from scale_eval.storage import StoreLocked
+
+OK, FAILED_ROWS, USAGE, UNFINISHED = 0, 1, 2, 3
+COMPANIES_TOLD = 20
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+
+class Examples(click.Command):
+    """A command whose help ends with examples, printed as they are."""
+
+    def __init__(self, *args: Any, examples: str = "", **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.examples = examples
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The examples."""
+        if self.examples:
+            with formatter.section("Examples"):
+                for line in self.examples.strip().splitlines():
+                    formatter.write(f"{'':{formatter.current_indent}}{line.strip()}\n")
+
+
+def main() -> None:
+    """The entry point of ``scale-eval``."""
+    sys.path.insert(0, os.getcwd())  # a user's own modules lie where they work
+    with _told_errors():
+        cli.main(prog_name="scale-eval", standalone_mode=False)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(se.__version__, prog_name="scale-eval")
+def cli() -> None:
+    """Find out which model predicts best who will buy, for whom, and what to expect of it.
+
+    Start with 'scale-eval demo'. With data of your own: ingest, run, show.
+    """
+
+
+@cli.command(cls=Examples, examples="scale-eval demo\nscale-eval demo --out /tmp/demo")
+@click.option("--out", "place", default="runs/demo", show_default=True, help="Where the run goes.")
+@click.option("--workers", type=click.IntRange(min=1), help="Processes; one a core by default.")
+def demo(place: str, workers: int | None) -> None:
+    """Run the main job on three small companies that come with the package."""
+    dataset = se.open_dataset(_demo_data())
+    out.print("Three synthetic companies, four models, every half-year that was observed whole.\n")
+    _evaluate(dataset, DEFAULT_MODELS, place, strict=False, workers=workers)
+
+
+@cli.command(
+    name="ingest",
+    cls=Examples,
+    examples="""
+    scale-eval ingest Shop1.csv Shop2.csv.gz --into datasets/shops
+    scale-eval ingest 2024-*.csv --company-column shop --into datasets/shops
+    scale-eval ingest a.csv --columns customer_id=id,timestamp=date,value=amount --into datasets/a
+    scale-eval ingest Shop1-june.csv --append --into datasets/shops
+    """,
+)
+@click.argument("paths", metavar="FILE...", nargs=-1, required=True)
+@click.option("--into", required=True, metavar="DATASET", help="The dataset's directory.")
+@click.option(
+    "--columns",
+    default=",".join(f"{ours}={theirs}" for ours, theirs in DEFAULT_COLUMNS.items()),
+    show_default=True,
+    help="What the columns are called in the files.",
+)
+@click.option(
+    "--company-column",
+    metavar="NAME",
+    help="The files are parts of one table, and this column says whose each row is. "
+    "Otherwise a file is a company, named by its stem.",
+)
+@click.option("--append", is_flag=True, help="Add later rows to companies that are known.")
+@click.option("--replace", is_flag=True, help="Put these rows in the place of known companies'.")
+@click.option(
+    "--timezone", default="UTC", show_default=True, help="Of timestamps that name no zone."
+)
+@click.option("--timestamp-format", metavar="FORMAT", help="As for strptime; ISO 8601 otherwise.")
+@click.option(
+    "--decimal", type=click.Choice([".", ","]), default=".", show_default=True,
+    help="The decimal mark of values.",
+)  # fmt: skip
+def ingest_command(paths: tuple[str, ...], columns: str, **options: Any) -> None:
+    """Read CSV or Parquet files of transactions into a dataset.
+
+    CSV may be separated by comma, semicolon or tab, and packed with gzip or zip. Rows that cannot
+    be read are kept in the dataset's refused.parquet, with file, line and reason.
+    """
+    pairs = [pair.partition("=") for pair in columns.split(",")]
+    names = {ours.strip(): theirs.strip() for ours, _, theirs in pairs}
+    if set(names) != set(DEFAULT_COLUMNS) or not all(names.values()):
+        raise click.BadParameter(
+            "name all three: customer_id=...,timestamp=...,value=...", param_hint="--columns"
+        )
+    _print_ingest(ingest(paths, columns=names, **options))
+
+
+@cli.command(cls=Examples, examples="scale-eval synth --companies 100 --seed 1 --into datasets/hundred")
+@click.option("--companies", type=click.IntRange(min=1), required=True, help="How many.")
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--into", required=True, metavar="DATASET", help="The dataset's directory.")
+@click.option(
+    "--median-customers", type=float, default=110.0, show_default=True,
+    help="Sizes are log-normal with this median,",
+)  # fmt: skip
+@click.option("--sigma", type=float, default=1.39, show_default=True, help="and this sigma.")
+def synth(companies: int, seed: int, into: str, median_customers: float, sigma: float) -> None:
+    """Make synthetic companies: customers who come, buy with the season, and drop out."""
+    dataset = synthesize(
+        into, companies=companies, seed=seed, median_customers=median_customers, sigma=sigma
+    )
+    rows = int(dataset.manifest["n_rows"].sum())
+    out.print(f"{companies:,} companies, {rows:,} transactions in {into}", soft_wrap=True)
+
+
+def _run_options(command: Callable[..., None]) -> Callable[..., None]:
+    """The options that say what a run evaluates: shared by `run` and `plan`."""
+    for option in reversed(
+        [
+            click.option(
+                "--model", "models", multiple=True, metavar="NAME",
+                help=f"Repeated. One of {', '.join(BUILT_IN)}; package.module:Class; "
+                f"predictions:FILE.parquet. Default: {' '.join(DEFAULT_MODELS)}. "
+                "base_rate and recency are always run.",
+            ),
+            click.option("--cutoff", "cutoffs", multiple=True, metavar="DATE",
+                         help="Repeated. Otherwise month starts, from the latest observed whole."),
+            click.option("--every", metavar="TIME", help="Step between cutoffs. Default: 6 months."),
+            click.option("--last", type=int, metavar="N", help="Only the latest N cutoffs."),
+            click.option("--shared-calendar", is_flag=True, default=None,
+                         help="The same cutoffs for all companies."),
+            click.option("--horizon", metavar="TIME", help="Default: 6 months."),
+            click.option("--observed-until", metavar="DATE",
+                         help="Until when all data are complete. Default: each company's last row."),
+            click.option("--purchase-rule", type=click.Choice(PURCHASE_RULES),
+                         help="Which values are purchases. Default: non_negative."),
+            click.option("--lookback", metavar="TIME",
+                         help="Leave out customers who did not buy in this time before the cutoff."),
+            click.option("--metric", "metrics", multiple=True, metavar="NAME",
+                         help="Repeated. A metric of your own, package.module:function."),
+            click.option("--seed", type=int, help="Default: 0."),
+            click.option("--config", type=click.Path(dir_okay=False, exists=True), metavar="FILE.toml",
+                         help="These options from a file; what is given here wins."),
+        ]
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
+@cli.command(
+    cls=Examples,
+    examples="""
+    scale-eval run datasets/shops --out runs/first
+    scale-eval run datasets/shops --out runs/december --cutoff 2017-12-01 --purchase-rule all
+    scale-eval run datasets/shops --out runs/first --model my_models:MyModel
+    scale-eval run datasets/shops --out runs/first --cluster scheduler.json --timeout "10 minutes"
+    """,
+)
+@click.argument("dataset")
+@click.option("--out", "place", required=True, metavar="RUN", help="The run's directory.")
+@_run_options
+@click.option("--timeout", metavar="TIME", help="For one evaluation. Default: 1 hour.")
+@click.option("--retry", is_flag=True, default=None, help="Try again what failed.")
+@click.option("--save-predictions", is_flag=True, default=None,
+              help="Keep each customer's probability.")  # fmt: skip
+@click.option("--granularity", type=click.Choice(["auto", "evaluation"]),
+              help="What a Dask task is. Default: auto.")  # fmt: skip
+@click.option("--workers", type=click.IntRange(min=1), help="Processes of a local cluster.")
+@click.option("--cluster", metavar="WHERE",
+              help="local, a scheduler's address, or its file. Default: local.")  # fmt: skip
+@click.option("--strict", is_flag=True, help="Exit with 1 if any evaluation failed.")
+def run(dataset: str, place: str, config: str | None, strict: bool, **options: Any) -> None:
+    """Evaluate models on every company of a dataset.
+
+    Running it again on the same directory finishes what was left, and adds models.
+    """
+    given = _with_config(config, options, ["timeout", "retry", "save_predictions", "granularity",
+                                           "workers", "cluster"])  # fmt: skip
+    models = given.pop("models", DEFAULT_MODELS)
+    _evaluate(se.open_dataset(dataset), models, place, strict=strict, **given)
+
+
+@cli.command(
+    cls=Examples, examples="scale-eval plan datasets/shops --every '1 month' --last 12"
+)  # fmt: skip
+@click.argument("dataset")
+@_run_options
+@click.option("--limit", default=COMPANIES_TOLD, show_default=True, help="Companies to list.")
+def plan(dataset: str, config: str | None, limit: int, **options: Any) -> None:
+    """Say what a run would evaluate and what it would refuse, without doing it."""
+    given = _with_config(config, options, [])
+    models = list(named_models(given.pop("models", DEFAULT_MODELS)))
+    planned = plan_run(se.open_dataset(dataset), models, se.make_settings(**given))
+    out.print(plan_table(planned.windows, limit=limit))
+    out.print(
+        f"\n{len(planned.planned):,} evaluations of {len(models)} models "
+        f"({', '.join(models)}); {len(planned.refused):,} refused."
+    )
+
+
+@cli.command(
+    cls=Examples,
+    examples="""
+    scale-eval show runs/first
+    scale-eval show runs/first failures
+    scale-eval show runs/first pooled --metric roc_auc --model bgnbd
+    """,
+)
+@click.argument("run", metavar="RUN")
+@click.argument("table", type=click.Choice(list(SHOWN)), required=False)
+@click.option("--model", help="Rows of this model only.")
+@click.option("--metric", help="Rows of this metric only.")
+@click.option("--company", help="Rows of this company only.")
+@click.option("--limit", default=20, show_default=True, help="Rows to show.")
+def show(
+    run: str, table: str | None, model: str | None, metric: str | None, company: str | None,
+    limit: int,
+) -> None:  # fmt: skip
+    """Show the results of a run: an overview, or one of its tables."""
+    opened = se.open_run(run)
+    if table is None:
+        _print_results(opened)
+        return
+    frame = getattr(opened, table)
+    chosen = {"model": model, "metric": metric, "company_id": company}
+    for column, value in chosen.items():
+        if value is not None:
+            columns = [c for c in (column, f"{column}_a", f"{column}_b") if c in frame]
+            if not columns:
+                raise click.UsageError(f"the table {table} has no {column}")
+            frame = frame[(frame[columns] == value).any(axis=1)]
+    print_table(out, table, frame, limit=limit)
+
+
+@cli.command()
+@click.argument("run", metavar="RUN")
+def fingerprint(run: str) -> None:
+    """Print a hash of a run's results: equal where two runs found the same, bit for bit."""
+    print(se.open_run(run).fingerprint())
+
+
+@cli.command()
+@click.argument("run", metavar="RUN")
+def reduce(run: str) -> None:
+    """Make the tables of a run anew from the evaluations that are there."""
+    _print_results(se.reduce(run))
+
+
+def _evaluate(
+    dataset: se.Dataset, models: Any, place: str, *, strict: bool, granularity: str = "auto",
+    timeout: str = "1 hour", retry: bool = False, save_predictions: bool = False,
+    workers: int | None = None, cluster: str = "local", **choices: Any,
+) -> None:  # fmt: skip
+    settings = se.make_settings(**choices)
+    planned = plan_run(dataset, list(named_models(models)), settings)
+    out.print(plan_table(planned.windows, limit=COMPANIES_TOLD))
+    out.print()
+    finished = se.evaluate(
+        dataset, models, out=place, settings=settings, cluster=cluster, workers=workers,
+        timeout=timeout, retry=retry, save_predictions=save_predictions,
+    )  # fmt: skip
+    _print_results(finished)
+    if strict and finished.evaluations["status"].isin(FAILED).any():
+        sys.exit(FAILED_ROWS)
+
+
+def _print_results(run: Run) -> None:
+    out.print(overview(run.evaluations, run.pooled))
+    out.print()
+    for sentence in verdict(run.pooled, run.comparisons):
+        out.print(Text(sentence))
+    missing = run.document["n_missing"]
+    if missing:
+        out.print(f"{missing:,} evaluations have not been done: run the same command again.")
+    if len(run.failures):
+        out.print(f"{len(run.failures):,} evaluations failed: scale-eval show {run.path} failures",
+                  soft_wrap=True)  # fmt: skip
+    out.print(f"\nTables: {run.path}", soft_wrap=True)
+
+
+def _print_ingest(report: IngestReport) -> None:
+    out.print(frame_table(report.companies.head(COMPANIES_TOLD)))
+    n = len(report.companies)
+    if n > COMPANIES_TOLD:
+        out.print(f"{COMPANIES_TOLD} of {n:,} companies; all are in manifest.parquet", style="dim")
+    rows, kept = int(report.files["rows_in"].sum()), int(report.files["rows_kept"].sum())
+    refused = int(report.files["rows_refused"].sum())
+    out.print(f"\n{rows:,} rows in = {kept:,} kept + {refused:,} refused")
+    if refused:
+        out.print(frame_table(report.refused))
+        out.print("Each is in the dataset's refused.parquet, with file, line and reason.")
+    if report.naive_timestamps:
+        out.print(f"{report.naive_timestamps:,} timestamps named no time zone; "
+                  f"they were taken as {report.timezone}.")  # fmt: skip
+    out.print(f"Dataset: {report.dataset.store.root}", soft_wrap=True)
+
+
+def _with_config(
+    config: str | None, options: dict[str, Any], beyond: list[str]
+) -> dict[str, Any]:
+    """Options from the file, overridden by those given on the command line."""
+    given = {name: value for name, value in options.items() if value not in (None, ())}
+    if config is None:
+        return given
+    try:
+        read = tomllib.loads(Path(config).read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise ValueError(f"{config} is not TOML: {error}") from error
+    known = [*options]
+    for key in read:
+        if key not in known:
+            near = difflib.get_close_matches(key, known, n=1)
+            meant = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
+            raise ValueError(f"{config}: unknown key {key!r}; {meant}")
+    return {**read, **given}
+
+
+def _demo_data() -> Path:
+    """The data that the package carries: inside a wheel, or beside the package in a checkout."""
+    carried = Path(str(files("scale_eval") / "data"))
+    if not carried.is_dir():
+        carried = Path(__file__).parent.parent / "data"
+    return carried / "demo"
+
+
+@contextmanager
+def _told_errors() -> Iterator[None]:
+    """What goes wrong, in a sentence and an exit code instead of a traceback."""
+    try:
+        yield
+    except click.exceptions.Exit as done:
+        sys.exit(done.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(USAGE)
+    except (KeyboardInterrupt, click.Abort):
+        err.print("\nInterrupted. What is done is on disk; the same command goes on from there.")
+        sys.exit(UNFINISHED)
+    except ClusterLost as error:
+        err.print(Text(f"Not finished: {error}"), soft_wrap=True)
+        sys.exit(UNFINISHED)
+    except OSError as error:
+        err.print(Text(f"Error: {error}"), soft_wrap=True)
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
+            err.print("What is done is on disk; make room, then run the same command again.")
+            sys.exit(UNFINISHED)
+        sys.exit(USAGE)
+    except (ValueError, StoreLocked, KeyError) as error:
+        err.print(Text(f"Error: {error}"), soft_wrap=True)
+        sys.exit(USAGE)
+
+
+if __name__ == "__main__":
+    main()

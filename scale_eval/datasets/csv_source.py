@@ -1,0 +1,273 @@
+"""Records of delimited text: plain, gzip or zip; comma, semicolon or tab; with their lines.
+
+A record keeps the physical line on which it starts. A quote that is not closed costs its own line
+and no other: the lines that it would have swallowed are read again as records of their own.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import lzma
+import re
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import BinaryIO, TextIO, cast
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from scale_eval.datasets.records import Batch, IngestError, Refusal, locate
+
+LINES_PER_BATCH = 100_000
+
+_DELIMITERS = (",", ";", "\t")
+_NOT_UTF8 = re.compile("[\udc80-\udcff]")  # how Python's `surrogateescape` writes such a byte
+_DAMAGED = (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile, zipfile.BadZipFile)
+
+
+@dataclass(frozen=True)
+class _Layout:
+    delimiter: str
+    n_fields: int
+    positions: dict[str, int]
+
+
+@dataclass(frozen=True)
+class _Records:
+    """Records found in some lines: the columns, and the lines that each takes, from 0."""
+
+    columns: dict[str, pa.Array]
+    starts: np.ndarray
+    stops: np.ndarray
+    refused: list[tuple[int, str]]  # line and reason
+    n_lines: int  # that were read; the rest may be the beginning of a record
+
+
+def read_csv(path: Path, columns: Mapping[str, str]) -> Iterator[Batch]:
+    """The records of a delimited text, in batches; `columns` are names by role.
+
+    A record is refused with reason `wrong_number_of_fields`, `unclosed_quote`, `malformed_field`
+    (text after a closing quote), `not_utf8` or `nul_byte`. An empty line is no record.
+
+    Raises
+    ------
+    IngestError
+        The file is empty, no text, UTF-16, a damaged archive, a zip of several files, or has not
+        the columns.
+    OSError
+        It cannot be read.
+    """
+    with _open_text(path) as stream:
+        n_before, header = _header(path, stream)
+        layout = _find_layout(path, header, columns)
+        rest: list[str] = []
+        while True:
+            fresh = list(islice(stream, LINES_PER_BATCH))
+            lines = rest + fresh
+            if not lines:
+                return
+            records = _read(lines, layout, last=not fresh)
+            yield _batch(records, lines, n_before)
+            rest = lines[records.n_lines :]
+            n_before += records.n_lines
+
+
+def _read(lines: list[str], layout: _Layout, *, last: bool) -> _Records:
+    text = "".join(lines)
+    if '"' not in text and "\0" not in text and _is_utf8(text):
+        return _split(lines, layout)
+    return _parse(lines, layout, last=last)
+
+
+def _split(lines: list[str], layout: _Layout) -> _Records:
+    """Lines without a quote: each is a record, and every delimiter divides it."""
+    texts = pc.utf8_rtrim(pa.array(lines, pa.large_string()), "\n")
+    fields = pc.split_pattern(texts, layout.delimiter)
+    whole = pc.equal(pc.list_value_length(fields), layout.n_fields)
+    wrong = pc.and_not(pc.not_equal(texts, ""), whole)
+    fields = fields.filter(whole)
+    starts = np.flatnonzero(whole)
+    return _Records(
+        columns={role: pc.list_element(fields, i) for role, i in layout.positions.items()},
+        starts=starts,
+        stops=starts + 1,
+        refused=[(int(line), "wrong_number_of_fields") for line in np.flatnonzero(wrong)],
+        n_lines=len(lines),
+    )
+
+
+def _parse(lines: list[str], layout: _Layout, *, last: bool) -> _Records:
+    """Any lines, with the csv module; what is no record costs its first line only."""
+    records: list[list[str]] = []
+    starts: list[int] = []
+    stops: list[int] = []
+    refused: list[tuple[int, str]] = []
+    start, origin, reader = 0, 0, _reader(lines, 0, layout)
+    while start < len(lines):
+        try:
+            fields = next(reader)
+            stop = origin + reader.line_num
+            sound = stop == start + 1 or _is_sound(fields, layout)
+        except csv.Error:
+            fields, stop, sound = [], origin + reader.line_num, False
+        if sound:
+            reason = _fault(fields, lines[start:stop], layout)
+            if reason:
+                refused.append((start, reason))
+            elif fields:
+                records.append(fields)
+                starts.append(start)
+                stops.append(stop)
+            start = stop
+        elif stop == len(lines) and not last:
+            break
+        else:
+            unclosed = stop > start + 1 or lines[start].count('"') % 2 == 1
+            refused.append((start, "unclosed_quote" if unclosed else "malformed_field"))
+            start = origin = start + 1
+            reader = _reader(lines, start, layout)
+    return _Records(
+        columns={
+            role: pa.array([fields[i] for fields in records], pa.large_string())
+            for role, i in layout.positions.items()
+        },
+        starts=np.array(starts, dtype="int64"),
+        stops=np.array(stops, dtype="int64"),
+        refused=refused,
+        n_lines=start,
+    )
+
+
+def _reader(lines: list[str], start: int, layout: _Layout) -> csv.Reader:
+    return csv.reader(
+        map(lines.__getitem__, range(start, len(lines))), delimiter=layout.delimiter, strict=True
+    )
+
+
+def _is_sound(fields: list[str], layout: _Layout) -> bool:
+    """Whether a record of several lines is meant as one: only columns that nobody uses go over."""
+    return len(fields) == layout.n_fields and not any(
+        "\n" in fields[i] for i in layout.positions.values()
+    )
+
+
+def _fault(fields: list[str], lines: list[str], layout: _Layout) -> str:
+    """Why a record is refused; empty where it is not."""
+    if fields and len(fields) != layout.n_fields:
+        return "wrong_number_of_fields"
+    text = "".join(lines)
+    if not _is_utf8(text):
+        return "not_utf8"
+    return "nul_byte" if "\0" in text else ""
+
+
+def _batch(records: _Records, lines: list[str], n_before: int) -> Batch:
+    def text(start: int, stop: int) -> str:
+        record = "".join(lines[start:stop]).rstrip("\n")
+        return record.encode(errors="surrogateescape").decode(errors="backslashreplace")
+
+    return Batch(
+        columns=records.columns,
+        lines=n_before + 1 + records.starts,
+        text=lambda i: text(records.starts[i], records.stops[i]),
+        refused=[
+            Refusal(n_before + 1 + line, reason, text(line, line + 1))
+            for line, reason in records.refused
+        ],
+    )
+
+
+def _is_utf8(text: str) -> bool:
+    return text.isascii() or _NOT_UTF8.search(text) is None
+
+
+def _header(path: Path, stream: TextIO) -> tuple[int, str]:
+    """The first line that is not empty, and its number."""
+    for number, line in enumerate(stream, start=1):
+        if line != "\n":
+            if not _is_utf8(line):
+                raise IngestError(
+                    f"{path}: line {number} (the header) is not UTF-8; save the file as UTF-8, or "
+                    f"convert it: iconv -f WINDOWS-1252 -t UTF-8"
+                )
+            return number, line
+    raise IngestError(f"{path} is empty; give a file with a header and rows")
+
+
+def _find_layout(path: Path, header: str, columns: Mapping[str, str]) -> _Layout:
+    """The delimiter under which the header has all columns, and where it has them.
+
+    Raises `IngestError` where there is none; its message takes the delimiter that divides most.
+    """
+    headers = {
+        delimiter: next(csv.reader([header], delimiter=delimiter)) for delimiter in _DELIMITERS
+    }
+
+    def fitness(delimiter: str) -> tuple[int, int]:
+        names = {name.strip() for name in headers[delimiter]}
+        return len(names.intersection(columns.values())), len(names)
+
+    delimiter = max(_DELIMITERS, key=fitness)
+    names = headers[delimiter]
+    return _Layout(delimiter, len(names), locate(path, names, columns))
+
+
+@contextmanager
+def _open_text(path: Path) -> Iterator[TextIO]:
+    """`path` as text, unpacked; raises `IngestError` for what is no text, or damaged meanwhile."""
+    with ExitStack() as stack:
+        try:
+            packed = cast(BinaryIO, stack.enter_context(path.open("rb")))
+            start = packed.read(4)
+            packed.seek(0)
+            if start.startswith(b"\x1f\x8b"):
+                packed = stack.enter_context(gzip.open(packed))
+            elif start in (b"PK\x03\x04", b"PK\x05\x06"):
+                packed = stack.enter_context(_member(path, zipfile.ZipFile(packed)))
+            data = stack.enter_context(io.BufferedReader(packed, 1 << 16))
+            _check_is_text(path, data.peek())
+            yield stack.enter_context(
+                io.TextIOWrapper(data, encoding="utf-8-sig", errors="surrogateescape")
+            )
+        except _DAMAGED as error:
+            raise IngestError(
+                f"{path} is a damaged archive ({error}); fetch it again, or unpack it"
+            ) from error
+
+
+def _member(path: Path, archive: zipfile.ZipFile) -> BinaryIO:
+    members = [
+        member
+        for member in archive.infolist()
+        if not member.is_dir() and not member.filename.startswith("__MACOSX/")
+    ]
+    if len(members) != 1:
+        names = ", ".join(member.filename for member in members[:10]) or "none"
+        raise IngestError(
+            f"{path}: a zip must hold one file, this one holds {len(members)} ({names}); "
+            "unpack it and give the files"
+        )
+    try:
+        return cast(BinaryIO, archive.open(members[0]))
+    except (RuntimeError, NotImplementedError) as error:  # a password, a rare compression
+        raise IngestError(f"{path}: {error}; unpack it and give the file") from error
+
+
+def _check_is_text(path: Path, start: bytes) -> None:
+    if start.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise IngestError(
+            f"{path} is UTF-16; save it as CSV in UTF-8, or convert it: iconv -f UTF-16 -t UTF-8"
+        )
+    if b"\0" in start:
+        raise IngestError(
+            f"{path} is not text (byte {start.index(0) + 1} is NUL); give CSV in UTF-8, plain, "
+            "gzip or zip, or Parquet"
+        )

@@ -1,0 +1,199 @@
+"""A file becomes rows and refused rows, and every record is one of the two."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from scale_eval.datasets.csv_source import read_csv
+from scale_eval.datasets.manifest import TIMESTAMP
+from scale_eval.datasets.parquet_source import read_parquet
+from scale_eval.datasets.records import Batch, IngestError, Refusal
+from scale_eval.datasets.timestamps import Clock
+
+DEFAULT_COLUMNS = {
+    "customer_id": "CustomerID",
+    "timestamp": "Timestamp",
+    "value": "PurchaseValue",
+}
+"""The column of each role, where nothing else is said."""
+
+ROWS_SCHEMA = pa.schema(
+    [
+        ("company_id", pa.large_string()),
+        ("customer_id", pa.large_string()),
+        ("timestamp", TIMESTAMP),
+        ("value", pa.float64()),
+        ("midnight", pa.bool_()),  # in the time in which it was written
+        ("line", pa.int64()),
+        ("text", pa.large_string()),  # null where it was not asked to be kept
+    ]
+)
+
+REFUSED_SCHEMA = pa.schema(
+    [
+        ("file", pa.string()),  # without its directory
+        ("source", pa.string()),  # as in the manifest's `sources`
+        ("line", pa.int64()),
+        ("company_id", pa.string()),
+        ("reason", pa.string()),
+        ("text", pa.string()),  # the record, its first 500 characters
+    ]
+)
+
+_SUFFIXES = {".csv", ".tsv", ".txt", ".parquet", ".gz", ".zip"}
+_TEXT_LENGTH = 500
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How files are to be read; see `scale_eval.datasets.ingest.ingest` for the fields.
+
+    Raises
+    ------
+    IngestError
+        A key of `columns` is unknown, `decimal` is neither ``.`` nor ``,``, there is no such
+        `timezone`, or `timestamp_format` is none.
+    """
+
+    columns: Mapping[str, str] = field(default_factory=dict)
+    company_column: str | None = None
+    timezone: str = "UTC"
+    timestamp_format: str | None = None
+    decimal: str = "."
+
+    def __post_init__(self) -> None:
+        unknown = set(self.columns) - set(DEFAULT_COLUMNS)
+        if unknown:
+            raise IngestError(
+                f"columns: {min(unknown)!r} is not a key; the keys are "
+                f"{', '.join(DEFAULT_COLUMNS)} (a column of companies is the option "
+                "--company-column)"
+            )
+        if self.decimal not in (".", ","):
+            raise IngestError(f"decimal: {self.decimal!r} is neither '.' nor ','")
+        _ = self.clock
+
+    @cached_property
+    def clock(self) -> Clock:
+        """Reads the timestamps."""
+        return Clock(self.timezone, self.timestamp_format)
+
+    @cached_property
+    def wanted(self) -> dict[str, str]:
+        """Every column that is read, its name by role."""
+        company = {} if self.company_column is None else {"company_id": self.company_column}
+        return {**company, **DEFAULT_COLUMNS, **self.columns}
+
+    def source_of(self, path: Path) -> str:
+        """What a file says when read like this: its name, and a hash of its bytes and of `self`."""
+        with path.open("rb") as file:
+            content = hashlib.file_digest(file, "sha256").hexdigest()
+        options = (self.wanted, self.timezone, self.timestamp_format, self.decimal)
+        return f"{path.name}#{hashlib.sha256(repr((content, options)).encode()).hexdigest()[:16]}"
+
+
+@dataclass(frozen=True)
+class ParsedFile:
+    """What a file holds: every record of it is one of `rows` or of `refused`.
+
+    Attributes
+    ----------
+    path : Path
+    source : str
+        The file's name and a hash of what it says, as in the manifest's `sources`.
+    company_id : str or None
+        The company that the file is; None where a column says it.
+    rows : pyarrow.Table
+        As in ROWS_SCHEMA, in the file's order.
+    refused : list of Refusal
+    n_naive_timestamps : int
+        How many of `rows` were written without a time zone.
+    """
+
+    path: Path
+    source: str
+    company_id: str | None
+    rows: pa.Table
+    refused: list[Refusal]
+    n_naive_timestamps: int
+
+
+def parse_file(path: Path, reading: Reading, *, keep_text: bool = False) -> ParsedFile:
+    """Read `path`, delimited text or Parquet as its first bytes say, into rows and refused rows.
+
+    `keep_text` keeps each row's text with it, for a caller who may refuse some of them.
+
+    Raises
+    ------
+    IngestError
+        There is no such file, it cannot be read as a whole (see `read_csv`, `read_parquet`), it
+        has no rows, or all of its rows are refused.
+    """
+    try:
+        return _parse_file(path, reading, keep_text)
+    except OSError as error:
+        raise IngestError(
+            f"{path} cannot be read: {error.strerror or error}; check the path and its permissions"
+        ) from error
+
+
+def _parse_file(path: Path, reading: Reading, keep_text: bool) -> ParsedFile:
+    if path.is_dir():
+        raise IngestError(f"{path} is a directory; name the files in it, such as {path}/*.csv")
+    if path.exists() and not path.is_file():
+        raise IngestError(f"{path} is not a regular file; write it to one first")
+    source = reading.source_of(path)
+    with path.open("rb") as file:
+        read = read_parquet if file.read(4) == b"PAR1" else read_csv
+    company_id = _company_of(path) if reading.company_column is None else None
+    tables, refused, n_naive = [ROWS_SCHEMA.empty_table()], [], 0
+    for batch in read(path, reading.wanted):
+        rows, naive = _parse_batch(batch, reading, company_id, keep_text, refused)
+        tables.append(rows)
+        n_naive += naive
+    rows = pa.concat_tables(tables)
+    if not len(rows):
+        raise IngestError(_nothing_kept(path, refused))
+    return ParsedFile(path, source, company_id, rows, refused, n_naive)
+
+
+def _parse_batch(
+    batch: Batch, reading: Reading, company_id: str | None, keep_text: bool, refused: list[Refusal]
+) -> tuple[pa.Table, int]:
+    """The rows of `batch`, and how many have naive timestamps; appends to `refused`."""
+    n_records = len(batch.lines)
+    columns = batch.columns
+    if company_id is None:
+        companies = columns["company_id"]
+    else:
+        companies = pa.repeat(pa.scalar(company_id, pa.large_string()), n_records)
+    times = reading.clock.read(columns["timestamp"])
+    numbers = _numbers(columns["value"], reading.decimal)
+    faults = {
+        "customer_id_empty": _is_blank(columns["customer_id"]),
+        "company_id_empty": _is_blank(companies),
+        "timestamp_empty": _is_blank(columns["timestamp"]),
+        "timestamp_unparsable": times.unparsable,
+        "timestamp_ambiguous": times.ambiguous,
+        "value_empty": _is_blank(columns["value"]),
+        "value_unparsable": np.isnan(numbers) & ~_says_not_finite(columns["value"]),
+        "value_not_finite": ~np.isfinite(numbers),
+    }
+    fault = np.select(list(faults.values()), range(len(faults)), default=-1)
+    refused += batch.refused
+    reasons = list(faults)
+    for i in np.flatnonzero(fault >= 0):
+        company = companies[i].as_py()
+        refused.append(
+            Refusal(int(batch.lines[i]), reasons[fault[i]], batch.text(i)[:_TEXT_LENGTH], company)
+        )
+    kept = fault < 0
+    texts = [batch.text(i) for i in range(n_records)] if keep_text else pa.nulls(n_records)

@@ -1,0 +1,319 @@
+"""Evaluations on Dask: the only room that knows it.
+
+Each evaluation is one task, whose key says what it evaluates. A bounded window of tasks is alive at
+a time, refilled as they finish, so that the scheduler's memory does not grow with the run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import re
+import socket
+import sys
+import sysconfig
+import threading
+import time
+import uuid
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import cloudpickle
+import pandas as pd
+import pyarrow as pa
+import threadpoolctl
+from distributed import Client, Future, KilledWorker, WorkerPlugin, as_completed, get_worker
+
+from scale_eval.datasets import Dataset, Transactions
+from scale_eval.evaluation import Evaluation, Rules, evaluate_one
+from scale_eval.models import NamedModel
+from scale_eval.storage import LocalStore
+from scale_eval.windows import Window, as_utc
+
+LIVE_TASKS_PER_THREAD = 32
+"""Tasks that the scheduler knows of at a time: enough to keep workers busy between two refills."""
+
+CACHE_BYTES = 256 * 2**20
+"""Companies that a worker keeps in memory, those last read first."""
+
+Task = tuple[str, str, str]
+"""An evaluation as a task names it: company, cutoff as ISO text, model."""
+
+
+class ClusterLost(RuntimeError):  # noqa: N818 - read as a sentence
+    """The cluster went away, or could not be used, before the run was finished."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a worker needs to know once to do any evaluation of a run.
+
+    Attributes
+    ----------
+    dataset : Dataset
+        Workers read it themselves; it must be on a path that all of them see.
+    models : dict of NamedModel by name
+    rules : Rules
+    predictions : LocalStore or None
+        Where to write predictions, if they are to be kept.
+    """
+
+    dataset: Dataset
+    models: dict[str, NamedModel]
+    rules: Rules
+    predictions: LocalStore | None = None
+
+    def evaluate(self, task: Task, company: Transactions) -> Evaluation:
+        """Do one evaluation, and keep its predictions if asked."""
+        company_id, cutoff, model = task
+        window = Window.at(as_utc(cutoff), self.rules.horizon)
+        evaluation = evaluate_one(company, window, self.models[model], self.rules)
+        if self.predictions is not None and evaluation.predictions is not None:
+            self._keep(task, evaluation.predictions)
+        return evaluation
+
+    def _keep(self, task: Task, predictions: pd.DataFrame) -> None:
+        assert self.predictions is not None
+        company_id, cutoff, model = task
+        table = pa.Table.from_pandas(predictions, preserve_index=False)
+        for name, value in (("model", model), ("cutoff", as_utc(cutoff)), ("company_id", company_id)):
+            table = table.add_column(0, name, pa.repeat(pa.scalar(value), len(table)))
+        digest = uuid.uuid5(uuid.NAMESPACE_OID, repr(task)).hex
+        self.predictions.write_table(f"predictions/{digest}.parquet", table)
+
+
+def execute(
+    client: Client, tasks: Iterable[Task], work: Work, *, timeout: float
+) -> Iterator[Evaluation]:
+    """Do `tasks` on the client's cluster and yield what comes of each, in no certain order.
+
+    Parameters
+    ----------
+    client : distributed.Client
+    tasks : iterable of (company, cutoff, model)
+        Longest first.
+    work : Work
+    timeout : float
+        Seconds after which an evaluation is given up: its row is ``timeout``, and the worker that
+        it holds is replaced.
+
+    Raises
+    ------
+    ClusterLost
+        The cluster went away. What was yielded is done; the rest is not.
+    """
+    run = uuid.uuid4().hex[:8]
+    plugin = EvaluationPlugin(run, _ship(work), timeout)
+    timed_out: set[Any] = set()
+
+    def give_up(event: tuple[float, dict[str, Any]]) -> None:
+        key = (f"evaluate-{run}", *event[1]["task"])
+        future = alive.get(key)
+        if future is not None:
+            timed_out.add(key)
+            client.cancel([future], asynchronous=True, force=True)
+
+    alive: dict[Any, Future] = {}
+    waiting = iter(tasks)
+    suspects: list[Task] = []
+    completed = as_completed(with_results=True, raise_errors=False, loop=client.loop)
+
+    def submit(n: int, name: str, source: Iterator[Task]) -> None:
+        batch = list(itertools.islice(source, n))
+        keys = [(f"{name}-{run}", *task) for task in batch]
+        futures = client.map(_evaluate_on_worker, [run] * len(batch), batch, key=keys, pure=False)
+        alive.update(zip(keys, futures, strict=True))
+        completed.update(futures)
+
+    def outcome(future: Future, result: Any) -> Evaluation | KilledWorker:
+        del alive[future.key]
+        if future.key in timed_out:
+            return _unanswered(future.key[1:], work, "timeout", f"longer than {timeout:g} seconds")
+        if future.status == "finished":
+            return result
+        error = result[1] if isinstance(result, tuple) else result
+        if isinstance(error, KilledWorker):
+            return error
+        raise ClusterLost(
+            f"the cluster did not answer for {' '.join(future.key[1:])} "
+            f"({type(error).__name__}: {error}); run the same command again to go on"
+        ) from error
+
+    client.register_plugin(plugin)
+    client.subscribe_topic(plugin.name, give_up)
+    try:
+        submit(LIVE_TASKS_PER_THREAD * max(2, sum(client.nthreads().values())), "evaluate", waiting)
+        for batch in completed.batches():
+            for future, result in batch:
+                done = outcome(future, result)
+                if isinstance(done, KilledWorker):
+                    suspects.append(future.key[1:])
+                else:
+                    yield done
+            submit(len(batch), "evaluate", waiting)
+
+        # A worker that dies takes blameless tasks with it: those of which too many workers died are
+        # tried again with nothing beside them. Who kills a worker then is guilty.
+        for task in suspects:
+            submit(1, "evaluate-alone", iter([task]))
+            future, result = next(completed)
+            done = outcome(future, result)
+            if isinstance(done, KilledWorker):
+                note = "every worker that tried it died, with nothing else running beside it"
+                yield _unanswered(task, work, "killed", note)
+            else:
+                yield done
+    finally:
+        with contextlib.suppress(Exception):  # the cluster may be gone
+            client.cancel(list(alive.values()), force=True)
+            client.unsubscribe_topic(plugin.name)
+            client.unregister_worker_plugin(plugin.name)
+
+
+class EvaluationPlugin(WorkerPlugin):
+    """What a run leaves on each worker while it lasts: its `Work`, a cache, and a watchdog."""
+
+    def __init__(self, run: str, payload: bytes, timeout: float) -> None:
+        self.name = _plugin_name(run)
+        self.payload = payload
+        self.timeout = timeout
+        self.coordinator = (socket.gethostname(), os.getpid())
+
+    def setup(self, worker: Any) -> None:
+        """Unpack the work and confine it to one thread a library."""
+        if "" not in sys.path:
+            sys.path.insert(0, "")
+        self.work: Work = cloudpickle.loads(self.payload)
+        self.companies = CompanyCache(self.work.dataset, CACHE_BYTES)
+        self._limits = threadpoolctl.threadpool_limits(1)
+        pa.set_cpu_count(1)
+        self._worker = worker
+        self._running: dict[int, tuple[float, Task]] = {}
+        self._stopped = threading.Event()
+        threading.Thread(target=self._watch, daemon=True, name=self.name).start()
+
+    def teardown(self, worker: Any) -> None:
+        """Leave the worker as it was found."""
+        self._stopped.set()
+        self._limits.restore_original_limits()
+
+    def evaluate(self, task: Task) -> Evaluation:
+        """One evaluation; a company that cannot be read gives an `error` row."""
+        self._running[threading.get_ident()] = (time.monotonic(), task)
+        try:
+            evaluation = self._evaluate(task)
+        finally:
+            del self._running[threading.get_ident()]
+        evaluation.row["worker"] = self._worker.address
+        return Evaluation(evaluation.row, evaluation.histogram)
+
+    def _evaluate(self, task: Task) -> Evaluation:
+        try:
+            company = self.companies.read(task[0])
+        except (OSError, ValueError, KeyError) as error:
+            message = str(error).replace(str(self.work.dataset.store.root), "DATASET")
+            note = re.sub(r"\s+", " ", message)[:500]
+            return _unanswered(task, self.work, "error", note, reason="data_unreadable")
+        return self.work.evaluate(task, company)
+
+    def _watch(self) -> None:
+        """Report an evaluation that takes too long, then end the process: a thread cannot be."""
+        while not self._stopped.wait(min(0.2, self.timeout / 4)):
+            now = time.monotonic()
+            for since, task in list(self._running.values()):
+                if now - since > self.timeout:
+                    self._worker.loop.add_callback(
+                        self._worker.log_event, self.name, {"task": list(task)}
+                    )
+                    if (socket.gethostname(), os.getpid()) == self.coordinator:
+                        return  # a worker inside the coordinator's process must not end it
+                    time.sleep(1.0)  # for the report to arrive before the worker's death does
+                    os._exit(1)
+
+
+class CompanyCache:
+    """The companies last read, bounded in bytes."""
+
+    def __init__(self, dataset: Dataset, max_bytes: int) -> None:
+        self._dataset = dataset
+        self._max_bytes = max_bytes
+        self._kept: OrderedDict[str, Transactions] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def read(self, company_id: str) -> Transactions:
+        """The company's transactions, from memory or from the dataset."""
+        with self._lock:
+            if company_id in self._kept:
+                self._kept.move_to_end(company_id)
+                return self._kept[company_id]
+        company = self._dataset.read(company_id)
+        with self._lock:
+            self._kept[company_id] = company
+            while len(self._kept) > 1 and self._n_bytes() > self._max_bytes:
+                self._kept.popitem(last=False)
+        return company
+
+    def _n_bytes(self) -> int:
+        return sum(company.n_bytes for company in self._kept.values())
+
+
+def _evaluate_on_worker(run: str, task: Task) -> Evaluation:
+    plugin: EvaluationPlugin = get_worker().plugins[_plugin_name(run)]
+    return plugin.evaluate(task)
+
+
+def _plugin_name(run: str) -> str:
+    return f"scale-eval-{run}"
+
+
+def _unanswered(
+    task: Task, work: Work, status: str, note: str, reason: str | None = None
+) -> Evaluation:
+    """The row of an evaluation that never came to an answer."""
+    company_id, cutoff, model = task
+    window = Window.at(as_utc(cutoff), work.rules.horizon)
+    return Evaluation(
+        {
+            "company_id": company_id,
+            "cutoff": window.cutoff,
+            "horizon_end": window.horizon_end,
+            "model": model,
+            "status": status,
+            "reason": reason or {"timeout": "too_long", "killed": "worker_died"}[status],
+            "note": note,
+        }
+    )
+
+
+def _ship(work: Work) -> bytes:
+    """`work` as bytes that load on any worker: a user's own modules travel inside."""
+    objects = [m.prototype for m in work.models.values()]
+    objects += [m.user_function or m.function for m in work.rules.metrics]
+    modules = {m.__name__: m for m in map(_module_of, objects) if m is not None and _is_users(m)}
+    for module in modules.values():
+        cloudpickle.register_pickle_by_value(module)
+    try:
+        return cloudpickle.dumps(work)
+    finally:
+        for module in modules.values():
+            cloudpickle.unregister_pickle_by_value(module)
+
+
+def _module_of(thing: Any) -> ModuleType | None:
+    name = getattr(thing, "__module__", None) or type(thing).__module__
+    return sys.modules.get(name)
+
+
+def _is_users(module: ModuleType) -> bool:
+    """Whether the module is a person's own file, rather than something installed everywhere."""
+    file = getattr(module, "__file__", None)
+    if file is None or module.__name__ == "__main__":
+        return False  # built in; or pickled by value anyway
+    installed = [sysconfig.get_path(kind) for kind in ("stdlib", "purelib", "platlib")]
+    installed.append(str(Path(__file__).parent))
+    return not any(Path(file).resolve().is_relative_to(Path(p).resolve()) for p in installed)

@@ -1,0 +1,29 @@
+"""Models: two verbs, `fit(history)` and `predict_proba(history)`, and those that come with it."""
+
+from scale_eval.models.base import Model
+from scale_eval.models.baselines import BaseRate, Frequency, Recency, base_rate_reference
+from scale_eval.models.bgnbd import BGNBD
+from scale_eval.models.identity import identity_of_source
+from scale_eval.models.predictions import Predictions
+from scale_eval.models.registry import BUILT_IN, NamedModel, load_object, resolve
+from scale_eval.models.rfm import rfm_features
+from scale_eval.models.scikit_learn import ClassifierModel, rfm_gradient_boosting, rfm_logistic
+
+__all__ = [
+    "BGNBD",
+    "BUILT_IN",
+    "BaseRate",
+    "ClassifierModel",
+    "Frequency",
+    "Model",
+    "NamedModel",
+    "Predictions",
+    "Recency",
+    "base_rate_reference",
+    "identity_of_source",
+    "load_object",
+    "resolve",
+    "rfm_features",
+    "rfm_gradient_boosting",
+    "rfm_logistic",
+]

@@ -1,0 +1,101 @@
+"""What a model's results depend on besides the data: its source and its parameters.
+
+A run is finished only by the same models; a changed one is refused with what differs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import CodeType
+from typing import Any
+
+import numpy as np
+
+from scale_eval.models.predictions import Predictions
+
+
+def identity_of_model(model: Any) -> dict[str, Any]:
+    """Hash of the `source` of a model, and its `parameters` as text.
+
+    The source is that of its class and the classes above it, and of the functions and estimators
+    among its parameters; modules that these import are not looked at. The parameters are its
+    attributes, or `get_params()` where it or an attribute has that. Those of `Predictions` are the
+    content of the file, wherever it lies.
+    """
+    if isinstance(model, Predictions):
+        parameters: dict[str, Any] = {"content": model.content_hash()}
+    else:
+        parameters = _parameters(model)
+    sources = dict.fromkeys(map(identity_of_source, _definitions(model, parameters)))
+    return {
+        "source": hashlib.sha256("\n".join(sources).encode()).hexdigest(),
+        "parameters": {name: _text(parameters[name]) for name in sorted(parameters)},
+    }
+
+
+def identity_of_source(thing: Any) -> str:
+    """SHA-256 of the file that defines a class or function; of its own code where it has none.
+
+    That is so in a notebook and in ``__main__``, where the rest of the file is no part of it.
+    """
+    try:
+        if thing.__module__ == "__main__":
+            source = inspect.getsource(thing).encode()
+        else:
+            source = Path(inspect.getfile(inspect.unwrap(thing))).read_bytes()
+    except (OSError, TypeError):
+        source = _bytecode(thing).encode()
+    return hashlib.sha256(source).hexdigest()
+
+
+def _parameters(model: Any) -> dict[str, Any]:
+    if _has_parameters(model):
+        return model.get_params(deep=True)
+    parameters = dict(getattr(model, "__dict__", {}))
+    for name, value in list(parameters.items()):
+        if _has_parameters(value):
+            inner = value.get_params(deep=True)
+            parameters |= {f"{name}__{key}": inner[key] for key in inner}
+    return parameters
+
+
+def _has_parameters(thing: Any) -> bool:
+    return hasattr(thing, "get_params") and not isinstance(thing, type)
+
+
+def _definitions(model: Any, parameters: dict[str, Any]) -> Iterator[Any]:
+    yield from type(model).__mro__[:-1]
+    for name in sorted(parameters):
+        value = parameters[name]
+        if inspect.isfunction(value):
+            yield value
+        elif _has_parameters(value):
+            yield from type(value).__mro__[:-1]
+
+
+def _text(value: Any) -> str:
+    """`repr`, arrays in full, without memory addresses, which differ from process to process."""
+    with np.printoptions(threshold=sys.maxsize, floatmode="unique"):
+        return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(value))
+
+
+def _bytecode(thing: Any) -> str:
+    """What a class, function or code object does, without where it stands."""
+    if isinstance(thing, type):
+        members = {k: v for k, v in vars(thing).items() if callable(v) or not k.startswith("__")}
+        return repr([(name, _bytecode(members[name])) for name in sorted(members)])
+    if isinstance(thing, CodeType):
+        constants = [_bytecode(constant) for constant in thing.co_consts]
+        return repr((thing.co_code, thing.co_names, constants))
+    if isinstance(thing, frozenset):
+        return repr(sorted(map(repr, thing)))
+    function = getattr(thing, "__func__", getattr(thing, "fget", thing))
+    if inspect.isfunction(function):
+        defaults = (function.__defaults__, function.__kwdefaults__)
+        return _bytecode(function.__code__) + _text(defaults)
+    return _text(thing)

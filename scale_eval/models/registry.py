@@ -1,0 +1,142 @@
+"""Which model is meant: from a name, ``package.module:Class``, a file, a class or an instance."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from sklearn.base import BaseEstimator, is_classifier
+
+from scale_eval.models.base import Model
+from scale_eval.models.baselines import BaseRate, Frequency, Recency
+from scale_eval.models.bgnbd import BGNBD
+from scale_eval.models.identity import identity_of_model
+from scale_eval.models.predictions import Predictions
+from scale_eval.models.scikit_learn import ClassifierModel, rfm_gradient_boosting, rfm_logistic
+
+BUILT_IN: dict[str, Callable[[], Model]] = {
+    "base_rate": BaseRate,
+    "recency": Recency,
+    "frequency": Frequency,
+    "rfm_logistic": rfm_logistic,
+    "rfm_gradient_boosting": rfm_gradient_boosting,
+    "bgnbd": BGNBD,
+}
+"""The models that come with the package, by name."""
+
+_PREDICTIONS = "predictions:"
+
+
+@dataclass(frozen=True)
+class NamedModel:
+    """A model as a run knows it.
+
+    Attributes
+    ----------
+    name : str
+        How the tables call it.
+    prototype : Model
+        Never fitted: each evaluation fits a copy.
+    identity : dict
+        What its results depend on, as JSON; see `scale_eval.models.identity`.
+    """
+
+    name: str
+    prototype: Model
+    identity: dict[str, Any]
+
+
+def resolve(model: Any) -> NamedModel:
+    """The model that is meant by `model`.
+
+    Parameters
+    ----------
+    model : str, class, function or instance
+        A name in `BUILT_IN`; ``"predictions:FILE.parquet"``; ``"package.module:Thing"``; or a thing
+        itself. A thing is a class or a function to be called without arguments, an instance, or a
+        scikit-learn classifier, which becomes a `ClassifierModel`.
+
+    Raises
+    ------
+    ValueError
+        There is no such model, or it is none; the message says what to do.
+    """
+    typed = model if isinstance(model, str) else ""
+    thing = _load(typed) if typed else model
+    if isinstance(thing, type) or inspect.isroutine(thing):
+        thing = _called(thing)
+    own_name = getattr(thing, "name", None)
+    name = own_name if isinstance(own_name, str) and own_name else typed or type(thing).__name__
+    _check(thing, name)
+    if isinstance(thing, BaseEstimator) and is_classifier(thing):
+        thing = ClassifierModel(thing, name)
+    return NamedModel(name, thing, identity_of_model(thing))
+
+
+def load_object(text: str, kind: str) -> Any:
+    """What ``package.module:Name`` names; `kind` says in the `ValueError` what was looked for."""
+    module_name, colon, name = text.partition(":")
+    if not (module_name and colon and name):
+        raise ValueError(f"there is no {kind} {text!r}; write package.module:Name for one of yours")
+    try:
+        module = importlib.import_module(module_name)
+    except ImportError as error:
+        raise ValueError(
+            f"{kind} {text!r}: cannot import {module_name} ({error}); run from the directory that "
+            "holds it, or install its package"
+        ) from error
+    if not hasattr(module, name):
+        raise ValueError(
+            f"{kind} {text!r}: {module_name} has no {name}{_nearest(name, vars(module))}"
+        )
+    return getattr(module, name)
+
+
+def _load(text: str) -> Any:
+    if text in BUILT_IN:
+        return BUILT_IN[text]
+    if text.startswith(_PREDICTIONS):
+        return Predictions(text.removeprefix(_PREDICTIONS))
+    if ":" in text:
+        return load_object(text, "model")
+    raise ValueError(
+        f"there is no model {text!r}{_nearest(text, BUILT_IN)}. Known: {', '.join(BUILT_IN)}; "
+        "write package.module:Class for one of yours, predictions:FILE.parquet for predictions"
+    )
+
+
+def _nearest(name: str, known: Any) -> str:
+    near = difflib.get_close_matches(name, known, n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def _called(factory: Callable[..., Any]) -> Any:
+    try:
+        inspect.signature(factory).bind()
+    except TypeError as error:
+        raise ValueError(
+            f"{factory.__name__} cannot be called without arguments ({error}); give an instance, "
+            "or name a function without arguments that makes one"
+        ) from error
+    return factory()
+
+
+def _check(thing: Any, name: str) -> None:
+    missing = [
+        verb for verb in ("fit", "predict_proba") if not callable(getattr(thing, verb, None))
+    ]
+    if missing:
+        raise ValueError(
+            f"{name!r} ({type(thing).__name__}) lacks {' and '.join(missing)}; a model has "
+            "fit(history) and predict_proba(history)"
+        )
+    scope = getattr(thing, "scope", "company")
+    if scope != "company":
+        raise ValueError(
+            f"{name!r} has scope {scope!r}: one model for many companies is not supported yet; "
+            "fit it elsewhere and evaluate its predictions as predictions:FILE.parquet"
+        )

@@ -1,0 +1,94 @@
+"""Any scikit-learn classifier as a model, and the two that come with the package."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from scale_eval.history import History
+from scale_eval.models.rfm import rfm_features
+
+
+class ClassifierModel:
+    """A scikit-learn classifier that learns who bought from features of a history.
+
+    It trains on `history.labelled()`, and its probability of the class True is carried to the
+    horizon where the labelled window was shorter.
+
+    Parameters
+    ----------
+    estimator : classifier with `predict_proba`
+        Cloned before it is fitted; each `random_state` in it is set to the model's, each `n_jobs`
+        to 1, for evaluations run side by side already.
+    name : str, optional
+        By default the class of `estimator`.
+    features : callable
+        From a `History` to an array of shape (n_customers, n_features).
+    """
+
+    random_state = 0
+
+    def __init__(
+        self,
+        estimator: Any,
+        name: str | None = None,
+        features: Callable[[History], np.ndarray] = rfm_features,
+    ) -> None:
+        kind = type(estimator).__name__
+        if not hasattr(estimator, "predict_proba"):
+            raise TypeError(
+                f"{kind} has no predict_proba, so it gives no probabilities; "
+                "wrap it in sklearn.calibration.CalibratedClassifierCV"
+            )
+        self.estimator = estimator
+        self.name = name or kind
+        self.features = features
+
+    def fit(self, history: History) -> ClassifierModel:
+        """Train on the labelled window; `Skipped` where it is too short or has one class."""
+        self.labelled_ = history.labelled().require_both_classes()
+        self.note_ = self.labelled_.note
+        self.estimator_ = clone(self.estimator)
+        for parameter in self.estimator_.get_params():
+            match parameter.rpartition("__")[-1]:
+                case "random_state":
+                    self.estimator_.set_params(**{parameter: self.random_state})
+                case "n_jobs":
+                    self.estimator_.set_params(**{parameter: 1})
+        with warnings.catch_warnings():  # LogisticRegression finds even n_jobs=1 worth a warning
+            warnings.filterwarnings("ignore", "'n_jobs' has no effect", FutureWarning)
+            self.estimator_.fit(self.features(self.labelled_.history), self.labelled_.bought)
+        return self
+
+    def predict_proba(self, history: History) -> np.ndarray:
+        """Probability of a purchase within the horizon; shape (n_customers,)."""
+        bought = list(self.estimator_.classes_).index(True)
+        probabilities = self.estimator_.predict_proba(self.features(history))[:, bought]
+        return self.labelled_.to_horizon(probabilities)
+
+
+def rfm_logistic() -> ClassifierModel:
+    """Logistic regression on RFM features.
+
+    Ten times scikit-learn's ridge (C = 0.1), for companies are small and next half-year is another
+    one: in samples of four companies C = 1 had the larger log loss at each size from 60 to 1,200.
+    """
+    logistic = LogisticRegression(C=0.1, max_iter=1000)
+    return ClassifierModel(make_pipeline(StandardScaler(), logistic), "rfm_logistic")
+
+
+def rfm_gradient_boosting() -> ClassifierModel:
+    """Fifty shallow boosted trees on RFM features; below 40 customers they give the base rate."""
+    trees = HistGradientBoostingClassifier(
+        max_iter=50, learning_rate=0.05, max_leaf_nodes=8, min_samples_leaf=20,
+        l2_regularization=1.0, early_stopping=False,
+    )  # fmt: skip
+    return ClassifierModel(trees, "rfm_gradient_boosting")

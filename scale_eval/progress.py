@@ -1,0 +1,59 @@
+"""How far a run is: a bar in a terminal or a notebook, a line now and then in a log file."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from types import TracebackType
+
+from tqdm.auto import tqdm
+
+from scale_eval.results.schemas import FAILED
+
+
+class Progress:
+    """Counts evaluations as they are done, skipped and failed, with the time left.
+
+    Parameters
+    ----------
+    total : int
+        Evaluations of the run, refused windows left out.
+    already : int
+        Of these, done in an earlier session.
+    shown : bool
+        Whether to show a bar at all.
+    """
+
+    def __init__(self, total: int, *, already: int = 0, shown: bool = True) -> None:
+        self.counts: Counter[str] = Counter()
+        self._bar = tqdm(
+            total=total,
+            initial=already,
+            disable=not shown,
+            unit=" evaluations",
+            desc="evaluating",
+            mininterval=0.2 if sys.stderr.isatty() else 10.0,
+            bar_format="{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} "
+            "[{elapsed}, {remaining} left]{postfix}",
+        )
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._bar.close()
+
+    def update(self, status: str) -> None:
+        """One more evaluation has come to `status`."""
+        self.counts[status] += 1
+        failed = sum(self.counts[status] for status in FAILED)
+        self._bar.set_postfix_str(
+            f"{self.counts['ok']} ok, {self.counts['skipped']} skipped, {failed} failed",
+            refresh=False,
+        )
+        self._bar.update()

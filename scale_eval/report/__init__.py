@@ -1,0 +1,1 @@
+"""Results for people: tables that fit a terminal, and a verdict in words."""

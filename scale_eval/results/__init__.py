@@ -1,0 +1,1 @@
+"""What came of a run: its directory, the tables, and how they are reduced."""

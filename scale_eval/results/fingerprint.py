@@ -1,0 +1,53 @@
+"""A hash of a run's results: equal where two runs found the same, bit for bit."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from scale_eval.results.run_directory import TABLES, RunDirectory
+
+UNREPEATABLE_COLUMNS = re.compile(r".*_seconds|.*_at|worker|attempts")
+UNREPEATABLE_STATUSES = ("timeout", "killed")
+
+
+def fingerprint(run: RunDirectory) -> str:
+    """SHA-256 of the sorted tables of a run, without what cannot be the same twice.
+
+    Left out are the columns `*_seconds`, `*_at`, `worker` and `attempts`, and rows whose status is
+    ``timeout`` or ``killed``.
+    """
+    evaluations = run.evaluations()
+    repeatable = pc.invert(pc.is_in(evaluations["status"], pa.array(UNREPEATABLE_STATUSES)))
+    tables = {"evaluations": evaluations.filter(repeatable), "scores": run.scores()}
+    for name in TABLES:
+        tables[name] = run.store.read_table(f"{name}.parquet")
+    digest = hashlib.sha256()
+    for name, table in tables.items():
+        digest.update(f"{name} {len(table)}\n".encode())
+        for column in table.column_names:
+            if not UNREPEATABLE_COLUMNS.fullmatch(column):
+                digest.update(f"{column} {table.schema.field(column).type}\n".encode())
+                _update(digest, table[column].combine_chunks())
+    return digest.hexdigest()
+
+
+def _update(digest: hashlib._Hash, column: pa.Array) -> None:
+    """Add a column's values; what stands under a null is not looked at."""
+    if isinstance(column, pa.ChunkedArray):
+        column = column.combine_chunks()
+    digest.update(np.packbits(column.is_null().to_numpy(zero_copy_only=False)).tobytes())
+    column = column.drop_null()
+    if pa.types.is_fixed_size_list(column.type):
+        column = column.flatten()
+    if pa.types.is_timestamp(column.type):
+        column = column.cast(pa.int64())
+    if pa.types.is_string(column.type):
+        for text in column.to_pylist():
+            digest.update(f"{len(text)}:{text}".encode())
+    else:
+        digest.update(np.ascontiguousarray(column.to_numpy(zero_copy_only=False)).tobytes())

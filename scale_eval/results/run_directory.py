@@ -1,0 +1,187 @@
+"""A run's directory: what was asked, what is done, and the only truth about both.
+
+Evaluations and scores are written in batches while the run goes on. A batch is two files of one
+name: first the scores, then the evaluations, whose arrival makes both count. Whatever is left of a
+batch that was cut short is removed when the run is taken up again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from scale_eval.results.schemas import FAILED, KEY, SCORES_SCHEMA, evaluations_schema
+from scale_eval.storage import LocalStore, open_store
+
+RUN = "run.json"
+PLAN = "plan.parquet"
+TABLES = ("companies", "pooled", "comparisons")
+
+
+class RunDiffers(ValueError):  # noqa: N818 - read as a sentence
+    """A run directory holds a run of something else."""
+
+
+class RunDirectory:
+    """The files of one run.
+
+    Parameters
+    ----------
+    store : LocalStore
+        Its place.
+    """
+
+    def __init__(self, store: LocalStore) -> None:
+        self.store = store
+
+    @cached_property
+    def document(self) -> dict[str, Any]:
+        """What `run.json` says; empty for a new run."""
+        return self.store.read_json(RUN) if self.store.exists(RUN) else {}
+
+    def begin(self, asked: dict[str, Any], models: dict[str, Any], facts: dict[str, Any]) -> None:
+        """Take the directory for a run of `asked` and `models`, or go on with the one there.
+
+        Parameters
+        ----------
+        asked : dict
+            What the results depend on: data, windows, rules, metrics, seed.
+        models : dict
+            Identity (source, parameters) of each model by name; new ones are added.
+        facts : dict
+            Versions, machine and the like, recorded but not compared.
+
+        Raises
+        ------
+        RunDiffers
+            The directory holds a run of something else, or a model of this name that has changed;
+            the message says what differs.
+        """
+        if not self.document:
+            others = self.store.names("*") if self.store.exists("") else []
+            if others:
+                raise RunDiffers(
+                    f"{self.store.root} holds other files ({', '.join(others[:3])}) and no run; "
+                    "choose an empty place for the run"
+                )
+        known = self.document.get("asked", asked)
+        differing = [key for key in asked if known.get(key) != asked[key]]
+        if differing:
+            told = "; ".join(f"{k} was {known.get(k)!r}, now {asked[k]!r}" for k in differing)
+            raise RunDiffers(
+                f"{self.store.root} holds another run: {told}. Choose another place for this one, "
+                "or ask for the same to finish it"
+            )
+        known_models = self.document.get("models", {})
+        for name, identity in models.items():
+            was = known_models.get(name, identity)
+            parts = [part for part in identity if was.get(part) != identity[part]]
+            if parts:
+                raise RunDiffers(
+                    f"the model {name!r} has changed since {self.store.root} was begun "
+                    f"({' and '.join(parts)} differ); give it another name or the run another place"
+                )
+        self.record(asked=asked, models=known_models | models, **facts)
+
+    def record(self, **entries: Any) -> None:
+        """Set entries of `run.json`."""
+        document = {**self.document, **entries}
+        self.store.write_json(RUN, document)
+        self.document = document
+
+    @property
+    def user_metrics(self) -> list[str]:
+        """Names of the metrics that the user added."""
+        return list(self.document["asked"]["metrics"])
+
+    @property
+    def schema(self) -> pa.Schema:
+        """Of the table `evaluations`."""
+        return evaluations_schema(self.user_metrics)
+
+    def clean(self) -> None:
+        """Remove what a run that was cut short left behind; call it while holding the lock."""
+        self.store.remove_unfinished()
+        batches = {name.removeprefix("evaluations/") for name in self._files("evaluations")}
+        for name in self._files("scores"):
+            if name.removeprefix("scores/") not in batches:
+                self.store.remove(name)
+
+    def write_batch(self, rows: Sequence[dict[str, Any]], scores: pa.Table | None) -> None:
+        """Write evaluations, and the merged scores of those that are ok, so that both count."""
+        table = pa.Table.from_pylist(list(rows), schema=self.schema).sort_by(
+            [(column, "ascending") for column in KEY]
+        )
+        named = "\n".join(f"{r['company_id']} {r['cutoff']} {r['model']} {r['attempts']}"
+                          for r in table.select([*KEY, "attempts"]).to_pylist())  # fmt: skip
+        name = hashlib.sha256(named.encode()).hexdigest()[:24]
+        if scores is not None and len(scores):
+            self.store.write_table(f"scores/{name}.parquet", scores)
+        self.store.write_table(f"evaluations/{name}.parquet", table)
+
+    def attempts(self) -> pd.DataFrame:
+        """Every row on disk: the key, status and number of the attempt."""
+        columns = [*KEY, "status", "attempts"]
+        return self._read("evaluations", self.schema, columns).to_pandas()
+
+    def evaluations(self) -> pa.Table:
+        """The table `evaluations`, sorted; of an evaluation tried again, the last attempt."""
+        table = self._read("evaluations", self.schema)
+        order = [(column, "ascending") for column in [*KEY, "attempts"]]
+        table = table.sort_by(order)
+        if not pc.any(pc.greater(table["attempts"], 1)).as_py():
+            return table
+        keys = table.select(KEY).to_pandas()
+        return table.filter(pa.array(~keys.duplicated(keep="last").to_numpy()))
+
+    def scores(self) -> pa.Table:
+        """The table `scores`, merged over batches and sorted. Integers: in any order the same."""
+        return merge_scores([self._read("scores", SCORES_SCHEMA)])
+
+    def failures(self) -> pd.DataFrame:
+        """Evaluations that failed, with their reason and note."""
+        table = self.evaluations().select([*KEY, "status", "reason", "note"])
+        return table.filter(pc.is_in(table["status"], pa.array(FAILED))).to_pandas()
+
+    def _files(self, kind: str) -> list[str]:
+        return self.store.names(f"{kind}/*.parquet")
+
+    def _read(
+        self, kind: str, schema: pa.Schema, columns: Sequence[str] | None = None
+    ) -> pa.Table:
+        wanted = pa.schema([schema.field(name) for name in columns]) if columns else schema
+        tables = [
+            self.store.read_table(name, columns=columns, schema=wanted)
+            for name in self._files(kind)
+        ]
+        return pa.concat_tables([wanted.empty_table(), *tables]).combine_chunks()
+
+
+def merge_scores(tables: Iterable[pa.Table]) -> pa.Table:
+    """Histograms added up, sorted by model, cutoff, group of companies and bin."""
+    keys, counts = SCORES_SCHEMA.names[:4], SCORES_SCHEMA.names[4:]
+    table = pa.concat_tables([SCORES_SCHEMA.empty_table(), *tables])
+    merged = table.group_by(keys, use_threads=False).aggregate([(c, "sum") for c in counts])
+    merged = merged.rename_columns([*keys, *counts]).cast(SCORES_SCHEMA)
+    return merged.sort_by([(key, "ascending") for key in keys])
+
+
+def open_run_directory(place: str | os.PathLike[str] | LocalStore) -> RunDirectory:
+    """The run at `place`.
+
+    Raises `FileNotFoundError` where there is none.
+    """
+    store = open_store(place)
+    if not store.exists(RUN):
+        raise FileNotFoundError(
+            f"{store.root} is not a run (it has no {RUN}); make one with "
+            f"'scale-eval run DATASET --out {store.root}'"
+        )
+    return RunDirectory(store)

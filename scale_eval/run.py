@@ -1,0 +1,410 @@
+"""A run, from a dataset and models to tables: begin or go on, evaluate, reduce."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import difflib
+import os
+import platform
+import time
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from functools import cached_property
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from distributed import Client
+
+from scale_eval.cluster import dask_client
+from scale_eval.datasets import Dataset, open_dataset
+from scale_eval.datasets.manifest import TIMESTAMP
+from scale_eval.evaluation import Evaluation
+from scale_eval.execution import Work, execute
+from scale_eval.metrics import Metric, ScoreHistogram
+from scale_eval.models import NamedModel, resolve
+from scale_eval.plan import Plan, make_plan
+from scale_eval.progress import Progress
+from scale_eval.results.fingerprint import fingerprint
+from scale_eval.results.reduce import CONVENTIONS, reduce_run
+from scale_eval.results.run_directory import (
+    PLAN,
+    RunDirectory,
+    merge_scores,
+    open_run_directory,
+)
+from scale_eval.results.schemas import FAILED, KEY, SCORES_SCHEMA
+from scale_eval.settings import Settings, recorded_metrics
+from scale_eval.storage import open_store
+from scale_eval.windows import as_utc
+
+DEFAULT_MODELS = ("base_rate", "recency", "rfm_logistic", "bgnbd")
+BASELINES = ("base_rate", "recency")
+"""Models that are always run: whatever cannot beat them is not worth deploying."""
+
+BATCH_ROWS = 1_000
+BATCH_SECONDS = 2.0
+"""How much is held in memory before it is written: what a kill -9 loses at most."""
+
+
+class Run:
+    """The results of a run; open one with `open_run`, or get it from `evaluate`.
+
+    The tables are those of its directory, as DataFrames.
+    """
+
+    def __init__(self, directory: RunDirectory) -> None:
+        self.directory = directory
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.directory.store.root)!r}, {self.document['status']})"
+
+    @property
+    def path(self) -> str:
+        """Where the run lies."""
+        return str(self.directory.store.root)
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """What `run.json` says: what was asked, models, versions, conventions, timings."""
+        return self.directory.document
+
+    @property
+    def finished(self) -> bool:
+        """Whether every planned evaluation has a row."""
+        return bool(self.document["status"] == "finished")
+
+    @cached_property
+    def plan(self) -> pd.DataFrame:
+        """One row an evaluation that was planned or refused."""
+        return self.directory.store.read_table(PLAN).to_pandas()
+
+    @cached_property
+    def evaluations(self) -> pd.DataFrame:
+        """One row a (company, cutoff, model)."""
+        return self.directory.evaluations().to_pandas()
+
+    @cached_property
+    def companies(self) -> pd.DataFrame:
+        """One row a (company, model, metric)."""
+        return self._reduced("companies")
+
+    @cached_property
+    def pooled(self) -> pd.DataFrame:
+        """One row a (model, metric, cutoff, estimand, coverage)."""
+        return self._reduced("pooled")
+
+    @cached_property
+    def comparisons(self) -> pd.DataFrame:
+        """One row a (metric, model_a, model_b, estimand, stratum)."""
+        return self._reduced("comparisons")
+
+    @cached_property
+    def failures(self) -> pd.DataFrame:
+        """Evaluations that failed, with their reason and note."""
+        return self.directory.failures()
+
+    def fingerprint(self) -> str:
+        """A hash that two runs share where they found the same, bit for bit."""
+        self._require_reduced("pooled")
+        return fingerprint(self.directory)
+
+    def _reduced(self, name: str) -> pd.DataFrame:
+        self._require_reduced(name)
+        return self.directory.store.read_table(f"{name}.parquet").to_pandas()
+
+    def _require_reduced(self, name: str) -> None:
+        if not self.directory.store.exists(f"{name}.parquet"):
+            raise FileNotFoundError(
+                f"{self.path} is not finished and has no table '{name}' yet; run the command that "
+                "began it again, or 'scale-eval reduce' for what is there so far"
+            )
+
+
+def open_run(place: str | os.PathLike[str]) -> Run:
+    """The run at `place`; raises `FileNotFoundError` where there is none."""
+    return Run(open_run_directory(place))
+
+
+def evaluate(
+    dataset: Dataset | str | os.PathLike[str],
+    models: Sequence[Any] = DEFAULT_MODELS,
+    *,
+    out: str | os.PathLike[str],
+    settings: Settings | None = None,
+    client: Client | None = None,
+    cluster: str = "local",
+    workers: int | None = None,
+    timeout: str | float = "1 hour",
+    retry: bool = False,
+    save_predictions: bool = False,
+    progress: bool = True,
+    **choices: Any,
+) -> Run:
+    """Evaluate models on every company of a dataset, and write the run to `out`.
+
+    On a directory that holds the same run it goes on where that was left: rows stand as they are,
+    models that are not there yet are added, and the tables are reduced anew.
+
+    Parameters
+    ----------
+    dataset : Dataset or path
+    models : sequence
+        Names (``"bgnbd"``, ``"package.module:Class"``, ``"predictions:FILE.parquet"``), classes or
+        objects with `fit` and `predict_proba(history)`, or scikit-learn classifiers. `base_rate`
+        and `recency` are always run besides.
+    out : path
+        The run's directory, seen by all workers if predictions are saved.
+    settings : Settings, optional
+        Windows, rules, metrics and seed; or give its parameters here, such as
+        ``horizon="3 months", seed=1``.
+    client : distributed.Client, optional
+        A cluster that is there; it is left running.
+    cluster, workers
+        Otherwise: see `scale_eval.cluster.dask_client`.
+    timeout : str or float
+        Time (seconds, or ``"10 minutes"``) after which one evaluation is given up.
+    retry : bool
+        Try evaluations again that failed (error, timeout, killed).
+    save_predictions : bool
+        Keep each customer's probability under ``predictions/``.
+    progress : bool
+        Show a progress bar.
+
+    Returns
+    -------
+    Run
+
+    Raises
+    ------
+    ValueError
+        A setting, a model or a metric is not what it should be, or `out` holds something else
+        (`RunDiffers`).
+    FileNotFoundError
+        There is no such dataset.
+    ClusterLost
+        The cluster went away; what is done is on disk, and the same call goes on from there.
+    """
+    if settings is not None and choices:
+        raise ValueError(f"give settings or {', '.join(choices)}, not both")
+    settings = settings or make_settings(**choices)
+    dataset = dataset if isinstance(dataset, Dataset) else open_dataset(dataset)
+    chosen = named_models(models)
+    seconds = seconds_of(timeout)
+    directory = RunDirectory(open_store(out))
+
+    with directory.store.lock():
+        began = time.monotonic()
+        directory.begin(
+            asked={"data": dataset.content_hash, **settings.document()},
+            models={name: model.identity for name, model in chosen.items()},
+            facts={"dataset": str(dataset.store.root), "versions": _versions()},
+        )
+        directory.clean()
+        plan = plan_run(dataset, list(directory.document["models"]), settings)
+        directory.store.write_table(PLAN, plan.table())
+        rows = directory.attempts()
+        _write_refused(directory, plan, rows)
+        todo = _todo(plan, rows, set(chosen), retry=retry)
+        if len(todo):
+            directory.record(status="running")
+            keep = directory.store if save_predictions else None
+            work = Work(dataset, chosen, settings.rules, keep)
+            tasks = [(c, t.isoformat(), m) for c, t, m in todo[KEY].itertuples(index=False)]
+            n_planned = len(plan.planned)
+            bar = Progress(n_planned, already=n_planned - len(tasks), shown=progress)
+            batches = _Batches(directory, plan, rows)
+            with bar, _given_or_started(client, cluster, workers) as dask, batches:
+                for evaluation in execute(dask, tasks, work, timeout=seconds):
+                    batches.add(evaluation)
+                    bar.update(evaluation.row["status"])
+        _finish(directory, plan, settings.rules.metrics, began)
+    return Run(directory)
+
+
+def reduce(place: str | os.PathLike[str]) -> Run:
+    """Make the tables of a run anew from the evaluations that are there.
+
+    Raises `FileNotFoundError` where there is no run.
+    """
+    directory = open_run_directory(place)
+    with directory.store.lock():
+        plan = Plan.from_table(directory.store.read_table(PLAN))
+        _finish(directory, plan, recorded_metrics(directory.document["asked"]), time.monotonic())
+    return Run(directory)
+
+
+def plan_run(dataset: Dataset, models: Sequence[str], settings: Settings) -> Plan:
+    """What a run of these settings would evaluate and refuse."""
+    until = settings.observed_until
+    return make_plan(
+        dataset,
+        models,
+        settings.calendar,
+        purchase_rule=settings.purchase_rule,
+        observed_until=None if until is None else as_utc(until),
+    )
+
+
+def named_models(models: Sequence[Any]) -> dict[str, NamedModel]:
+    """The models that a run of `models` evaluates, by name: these and the baselines.
+
+    Raises `ValueError` for a model that there is not, and for two of one name.
+    """
+    chosen: dict[str, NamedModel] = {}
+    for given in [*BASELINES, *models]:
+        model = resolve(given)
+        if model.name in chosen and chosen[model.name].identity != model.identity:
+            raise ValueError(
+                f"there are two models named {model.name!r}; give one of them another `name`"
+            )
+        chosen.setdefault(model.name, model)
+    return chosen
+
+
+def make_settings(**choices: Any) -> Settings:
+    """`Settings` from keyword arguments; raises `ValueError` for one that there is not."""
+    known = [field.name for field in dataclasses.fields(Settings)]
+    for name in choices:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            meant = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known)}"
+            raise ValueError(f"unknown setting {name!r}; {meant}")
+    return Settings(**choices)
+
+
+def seconds_of(timeout: str | float) -> float:
+    """A timeout in seconds; raises `ValueError` where it is not a positive time."""
+    try:
+        seconds = pd.Timedelta(timeout, unit=None if isinstance(timeout, str) else "s")
+        if seconds > pd.Timedelta(0):
+            return seconds.total_seconds()
+    except ValueError:
+        pass
+    raise ValueError(f"timeout {timeout!r}: write seconds, or a time such as '10 minutes'")
+
+
+class _Batches:
+    """Evaluations on their way to the disk: gathered for a moment, then written together.
+
+    On leaving the block what is left is written too, whatever ended it.
+    """
+
+    def __init__(self, directory: RunDirectory, plan: Plan, rows: pd.DataFrame) -> None:
+        self._directory = directory
+        self._groups = plan.company_groups
+        facts = plan.planned.set_index(KEY)
+        self._overlaps = facts["overlaps"].to_dict()
+        self._attempts = rows.groupby(KEY, dropna=False)["attempts"].max().to_dict()
+        self._evaluations: list[Evaluation] = []
+        self._since = time.monotonic()
+
+    def __enter__(self) -> _Batches:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None or not issubclass(kind, OSError):  # a disk that is full stays full
+            self.flush()
+
+    def add(self, evaluation: Evaluation) -> None:
+        key = tuple(evaluation.row[column] for column in KEY)
+        evaluation.row["overlaps"] = self._overlaps[key]
+        evaluation.row["attempts"] = self._attempts.get(key, 0) + 1
+        evaluation.row["evaluated_at"] = _now()
+        self._evaluations.append(evaluation)
+        waited = time.monotonic() - self._since
+        if len(self._evaluations) >= BATCH_ROWS or waited > BATCH_SECONDS:
+            self.flush()
+
+    def flush(self) -> None:
+        if self._evaluations:
+            histograms = [
+                self._scores(evaluation.row, evaluation.histogram)
+                for evaluation in self._evaluations
+                if evaluation.histogram is not None
+            ]
+            rows = [evaluation.row for evaluation in self._evaluations]
+            self._directory.write_batch(rows, merge_scores(histograms))
+        self._evaluations = []
+        self._since = time.monotonic()
+
+    def _scores(self, row: dict[str, Any], histogram: ScoreHistogram) -> pa.Table:
+        n_bins = len(histogram.bin)
+        columns = {
+            "model": pa.repeat(row["model"], n_bins),
+            "cutoff": pa.repeat(pa.scalar(row["cutoff"], TIMESTAMP), n_bins),
+            "company_group": pa.repeat(pa.scalar(self._groups[row["company_id"]], pa.int32()), n_bins),
+            "bin": histogram.bin,
+            "n_positive": histogram.n_positive,
+            "n_negative": histogram.n_negative,
+            "spend_minor": histogram.spend_minor,
+        }
+        return pa.table(columns).cast(SCORES_SCHEMA)
+
+
+def _write_refused(directory: RunDirectory, plan: Plan, rows: pd.DataFrame) -> None:
+    """Write the rows of windows that the plan refuses, where they are not there yet."""
+    refused = plan.refused
+    known = pd.MultiIndex.from_frame(rows[KEY])
+    refused = refused[~pd.MultiIndex.from_frame(refused[KEY]).isin(known)]
+    if len(refused):
+        columns = [*KEY, "horizon_end", "status", "reason", "note", "overlaps"]
+        table = pa.Table.from_pandas(refused[columns], preserve_index=False)
+        now = {"attempts": 1, "evaluated_at": _now()}
+        directory.write_batch([row | now for row in table.to_pylist()], None)
+
+
+def _todo(plan: Plan, rows: pd.DataFrame, models: set[str], *, retry: bool) -> pd.DataFrame:
+    """The planned evaluations of `models` without a row that stands, longest first."""
+    latest = rows.sort_values("attempts").drop_duplicates(KEY, keep="last")
+    standing = latest[~latest["status"].isin(FAILED)] if retry else latest
+    todo = plan.planned
+    todo = todo[todo["model"].isin(models)]
+    done = pd.MultiIndex.from_frame(todo[KEY]).isin(pd.MultiIndex.from_frame(standing[KEY]))
+    return todo[~done].sort_values(["cost", *KEY], ascending=[False, True, True, True])
+
+
+def _finish(
+    directory: RunDirectory, plan: Plan, metrics: Sequence[Metric], began: float
+) -> None:
+    reducing = time.monotonic()
+    reduce_run(directory, list(metrics), plan.company_groups)
+    missing = len(plan.evaluations) - len(directory.attempts().drop_duplicates(KEY))
+    ended = time.monotonic()
+    directory.record(
+        status="finished" if missing == 0 else "unfinished",
+        n_evaluations=len(plan.evaluations),
+        n_missing=missing,
+        conventions=CONVENTIONS,
+        finished_at=_now().isoformat(),
+        reduce_seconds=ended - reducing,
+        session_seconds=ended - began,
+    )
+
+
+@contextlib.contextmanager
+def _given_or_started(
+    client: Client | None, cluster: str, workers: int | None
+) -> Iterator[Client]:
+    if client is not None:
+        yield client
+    else:
+        with dask_client(cluster, workers=workers) as started:
+            yield started
+
+
+def _versions() -> dict[str, str]:
+    packages = ["scale_eval", "numpy", "pandas", "pyarrow", "scipy", "scikit-learn", "distributed"]
+    return {
+        **{package: version(package) for package in packages},
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "instructions": " ".join(np.show_config(mode="dicts")["SIMD Extensions"]["found"]),
+    }
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,37 @@
+"""What several test files share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from companies import dataset_of, shop
+
+from scale_eval.cluster import dask_client
+
+SHARED = Path(__file__).parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def klaviyo() -> list[Path]:
+    """The three real files; where they are not, what needs them is skipped."""
+    files = [SHARED / "klaviyo" / f"TransactionsCompany{i}.csv" for i in (1, 2, 3)]
+    if not all(file.exists() for file in files):
+        pytest.skip("the three real CSV files are not on this machine")
+    return files
+
+
+@pytest.fixture(scope="session")
+def client():
+    """A local cluster of two processes."""
+    with dask_client("local", workers=2) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def shops(tmp_path_factory):
+    """A dataset of five companies: four of unequal size, and one too young for a window."""
+    sizes = {"big": 300, "middle": 120, "small": 40, "tiny": 14}
+    companies = [shop(name, n, seed=i) for i, (name, n) in enumerate(sizes.items())]
+    companies.append(shop("young", 50, seed=9, first="2020-03-01", days=100))
+    return dataset_of(companies, tmp_path_factory.mktemp("shops"))
