@@ -1,1 +1,40 @@
-"""scale_eval."""
+"""scale_eval: which purchase model to deploy, for whom, and what to expect of it.
+
+>>> import scale_eval as se
+>>> dataset = se.open_dataset("datasets/shops")           # doctest: +SKIP
+>>> run = se.evaluate(dataset, ["bgnbd"], out="runs/one")  # doctest: +SKIP
+>>> run.pooled                                            # doctest: +SKIP
+"""
+
+from importlib.metadata import version
+
+from scale_eval.datasets import Dataset, open_dataset
+from scale_eval.datasets.synthetic import synthesize
+from scale_eval.evaluation import evaluate_one
+from scale_eval.history import History, Skipped
+from scale_eval.metrics import Metric, Undefined, metric
+from scale_eval.models import ClassifierModel, Model
+from scale_eval.run import Run, evaluate, make_settings, open_run, reduce
+from scale_eval.settings import Settings
+
+__version__ = version("scale_eval")
+
+__all__ = [
+    "ClassifierModel",
+    "Dataset",
+    "History",
+    "Metric",
+    "Model",
+    "Run",
+    "Settings",
+    "Skipped",
+    "Undefined",
+    "evaluate",
+    "evaluate_one",
+    "make_settings",
+    "metric",
+    "open_dataset",
+    "open_run",
+    "reduce",
+    "synthesize",
+]

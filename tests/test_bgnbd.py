@@ -115,8 +115,8 @@ def test_all_of_cdnow_in_days_gives_the_known_fit_and_scores(cdnow):
     assert model.params_.alpha == pytest.approx(38.0805, abs=5e-4)
     assert model.params_.a == pytest.approx(0.59912, abs=2e-5)
     assert model.params_.b == pytest.approx(2.22898, abs=1e-4)
-    for model in (model, BGNBD().fit(history)):  # the weak prior weighs nothing here
-        probabilities = model.predict_proba(history)
+    for fitted in (model, BGNBD().fit(history)):  # the weak prior weighs nothing here
+        probabilities = fitted.predict_proba(history)
         assert roc_auc_score(bought, probabilities) == pytest.approx(0.7882, abs=3e-4)
         assert log_loss(bought, probabilities) == pytest.approx(0.4244, abs=3e-4)
         assert ((probabilities > 0.5) == bought).mean() == pytest.approx(0.8206, abs=3e-4)
@@ -171,26 +171,30 @@ def test_the_gradient_equals_finite_differences(params, customers):
 def test_probability_of_purchase_equals_the_integral_over_rates_and_dropouts(x, t_x, T, t):
     params = Parameters(r=0.8, alpha=4.4, a=0.9, b=2.4)
 
-    def over_customers(f):
-        """Mean of f(λ, p) over the gamma and beta distributions of customers."""
-        rate = stats.gamma(params.r, scale=1 / params.alpha).pdf
-        dropout = stats.beta(params.a, params.b).pdf
-        value, _ = integrate.dblquad(
-            lambda p, lam: f(lam, p) * rate(lam) * dropout(p), 0, 12, 0, 1, epsabs=0, epsrel=1e-7
+    def mean(f, distribution):
+        """The mean of f over customers' rates, or over their dropout probabilities."""
+        low, high = distribution.support()
+        value, _ = integrate.quad(
+            lambda u: f(u) * distribution.pdf(u), low, high, epsabs=0, epsrel=1e-9, limit=200
         )
         return value
 
-    def alive(lam, p):
-        return lam**x * (1 - p) ** x * math.exp(-lam * T)
+    # λ and p are independent, so that each integral is a product of two.
+    rates, dropouts = stats.gamma(params.r, scale=1 / params.alpha), stats.beta(params.a, params.b)
+    survives = mean(lambda p: (1 - p) ** x, dropouts)
+    alive = mean(lambda lam: lam**x * math.exp(-lam * T), rates) * survives
+    buys = mean(lambda lam: lam**x * math.exp(-lam * T) * -math.expm1(-lam * t), rates) * survives
+    dead = 0.0
+    if x > 0:
+        dead = mean(lambda p: p * (1 - p) ** (x - 1), dropouts)
+        dead *= mean(lambda lam: lam**x * math.exp(-lam * t_x), rates)
 
-    def dead(lam, p):
-        return lam**x * p * (1 - p) ** (x - 1) * math.exp(-lam * t_x) if x > 0 else 0.0
-
-    whole = over_customers(lambda lam, p: alive(lam, p) + dead(lam, p))
-    buys = over_customers(lambda lam, p: alive(lam, p) * -math.expm1(-lam * t))
     customer = [np.array([float(value)]) for value in (x, t_x, T)]
-    assert math.log(whole) == pytest.approx(log_likelihood(params, *customer)[0], rel=1e-4)
-    assert probability_of_purchase(params, *customer, t)[0] == pytest.approx(buys / whole, rel=1e-4)
+    assert math.log(alive + dead) == pytest.approx(log_likelihood(params, *customer)[0], rel=1e-7)
+    probability = probability_of_purchase(params, *customer, t)[0]
+    assert probability == pytest.approx(buys / (alive + dead), rel=1e-7)
+    still_there = probability_alive(params, *customer)[0]
+    assert still_there == pytest.approx(alive / (alive + dead), rel=1e-7)
 
 
 def test_probability_of_purchase_equals_the_share_that_buys_in_a_simulation():

@@ -199,6 +199,14 @@ def test_a_decorated_function_says_how_it_is_read():
     assert user_metric(hits, target=0.5).better == "target"
 
 
+def test_targets_are_compared_by_their_distance_and_ratios_on_logs():
+    ratios = METRICS["observed_expected_ratio"].distance(np.array([2.0, 0.5, 1.0, 0.0, np.nan]))
+    assert ratios[:3] == pytest.approx([math.log(2), math.log(2), 0])
+    assert np.isnan(ratios[3:]).all()
+    assert METRICS["calibration_slope"].distance(np.array([0.8])) == pytest.approx([0.2])
+    assert METRICS["roc_auc"].distance(np.array([0.8])) == [0.8]
+
+
 def test_a_users_metric_travels_to_a_worker():
     sent = pickle.loads(pickle.dumps(user_metric(hits)))
     assert score(FOUR, [sent])[0]["hits"] == 0.5

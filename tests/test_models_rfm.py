@@ -56,5 +56,5 @@ def test_features_equal_a_loop_over_customers(rows, rule):
 
 def test_purchases_on_both_sides_of_midnight_utc_are_two_days():
     stamps = ["2017-11-01 23:59:59.999999", "2017-11-02 00:00:00", "2017-11-02 23:00:00"]
-    features = rfm_features(history_of([("a", stamp, 1.0) for stamp in stamps]))
+    features = rfm_features(history_of([("a", as_utc(stamp), 1.0) for stamp in stamps]))
     assert features[0, FEATURES.index("log_purchase_days")] == math.log(2)

@@ -18,13 +18,16 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO, TextIO, cast
+from typing import TYPE_CHECKING, TextIO, cast
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from scale_eval.datasets.records import Batch, IngestError, Refusal, locate
+from scale_eval.datasets.records import TEXT_LENGTH, Batch, IngestError, Refusal, locate
+
+if TYPE_CHECKING:
+    from _csv import Reader
 
 LINES_PER_BATCH = 100_000
 
@@ -82,9 +85,10 @@ def read_csv(path: Path, columns: Mapping[str, str]) -> Iterator[Batch]:
 
 def _read(lines: list[str], layout: _Layout, *, last: bool) -> _Records:
     text = "".join(lines)
-    if '"' not in text and "\0" not in text and _is_utf8(text):
+    clean = not _fault(text)
+    if clean and '"' not in text:
         return _split(lines, layout)
-    return _parse(lines, layout, last=last)
+    return _parse(lines, layout, clean=clean, last=last)
 
 
 def _split(lines: list[str], layout: _Layout) -> _Records:
@@ -104,12 +108,45 @@ def _split(lines: list[str], layout: _Layout) -> _Records:
     )
 
 
-def _parse(lines: list[str], layout: _Layout, *, last: bool) -> _Records:
-    """Any lines, with the csv module; what is no record costs its first line only."""
-    records: list[list[str]] = []
-    starts: list[int] = []
-    stops: list[int] = []
-    refused: list[tuple[int, str]] = []
+def _parse(lines: list[str], layout: _Layout, *, clean: bool, last: bool) -> _Records:
+    """Any lines, with the csv module.
+
+    `clean` says that no line has a fault, `last` that none comes after these.
+    """
+    columns: dict[str, list[str]] = {role: [] for role in layout.positions}
+    picks = [(columns[role].append, i) for role, i in layout.positions.items()]
+    starts, stops, refused, n_lines = [], [], [], 0
+    for start, stop, fields, malformed in _walk(lines, layout, last=last):
+        n_lines = stop
+        if malformed:
+            refused.append((start, malformed))
+        elif len(fields) != layout.n_fields:
+            if fields:
+                refused.append((start, "wrong_number_of_fields"))
+        elif not clean and (fault := _fault("".join(lines[start:stop]))):
+            refused.append((start, fault))
+        else:
+            for pick, i in picks:
+                pick(fields[i])
+            starts.append(start)
+            stops.append(stop)
+    return _Records(
+        columns={role: pa.array(texts, pa.large_string()) for role, texts in columns.items()},
+        starts=np.array(starts, dtype="int64"),
+        stops=np.array(stops, dtype="int64"),
+        refused=refused,
+        n_lines=n_lines,
+    )
+
+
+def _walk(
+    lines: list[str], layout: _Layout, *, last: bool
+) -> Iterator[tuple[int, int, list[str], str]]:
+    """Each record's first line, the line after it, its fields, and what is malformed about it.
+
+    What is malformed costs its first line only: the next record begins on the second. The walk ends
+    before a record that might go on after these lines, unless they are the `last`.
+    """
     start, origin, reader = 0, 0, _reader(lines, 0, layout)
     while start < len(lines):
         try:
@@ -117,36 +154,21 @@ def _parse(lines: list[str], layout: _Layout, *, last: bool) -> _Records:
             stop = origin + reader.line_num
             sound = stop == start + 1 or _is_sound(fields, layout)
         except csv.Error:
-            fields, stop, sound = [], origin + reader.line_num, False
+            stop = origin + reader.line_num
+            sound = False
         if sound:
-            reason = _fault(fields, lines[start:stop], layout)
-            if reason:
-                refused.append((start, reason))
-            elif fields:
-                records.append(fields)
-                starts.append(start)
-                stops.append(stop)
+            yield start, stop, fields, ""
             start = stop
         elif stop == len(lines) and not last:
-            break
+            return
         else:
             unclosed = stop > start + 1 or lines[start].count('"') % 2 == 1
-            refused.append((start, "unclosed_quote" if unclosed else "malformed_field"))
+            yield start, start + 1, [], "unclosed_quote" if unclosed else "malformed_field"
             start = origin = start + 1
             reader = _reader(lines, start, layout)
-    return _Records(
-        columns={
-            role: pa.array([fields[i] for fields in records], pa.large_string())
-            for role, i in layout.positions.items()
-        },
-        starts=np.array(starts, dtype="int64"),
-        stops=np.array(stops, dtype="int64"),
-        refused=refused,
-        n_lines=start,
-    )
 
 
-def _reader(lines: list[str], start: int, layout: _Layout) -> csv.Reader:
+def _reader(lines: list[str], start: int, layout: _Layout) -> Reader:
     return csv.reader(
         map(lines.__getitem__, range(start, len(lines))), delimiter=layout.delimiter, strict=True
     )
@@ -159,19 +181,16 @@ def _is_sound(fields: list[str], layout: _Layout) -> bool:
     )
 
 
-def _fault(fields: list[str], lines: list[str], layout: _Layout) -> str:
-    """Why a record is refused; empty where it is not."""
-    if fields and len(fields) != layout.n_fields:
-        return "wrong_number_of_fields"
-    text = "".join(lines)
-    if not _is_utf8(text):
+def _fault(text: str) -> str:
+    """Why no record may hold `text`; empty where it may."""
+    if not text.isascii() and _NOT_UTF8.search(text):
         return "not_utf8"
     return "nul_byte" if "\0" in text else ""
 
 
 def _batch(records: _Records, lines: list[str], n_before: int) -> Batch:
     def text(start: int, stop: int) -> str:
-        record = "".join(lines[start:stop]).rstrip("\n")
+        record = "".join(lines[start:stop]).rstrip("\n")[:TEXT_LENGTH]
         return record.encode(errors="surrogateescape").decode(errors="backslashreplace")
 
     return Batch(
@@ -185,15 +204,11 @@ def _batch(records: _Records, lines: list[str], n_before: int) -> Batch:
     )
 
 
-def _is_utf8(text: str) -> bool:
-    return text.isascii() or _NOT_UTF8.search(text) is None
-
-
 def _header(path: Path, stream: TextIO) -> tuple[int, str]:
     """The first line that is not empty, and its number."""
     for number, line in enumerate(stream, start=1):
         if line != "\n":
-            if not _is_utf8(line):
+            if _fault(line):
                 raise IngestError(
                     f"{path}: line {number} (the header) is not UTF-8; save the file as UTF-8, or "
                     f"convert it: iconv -f WINDOWS-1252 -t UTF-8"
@@ -207,9 +222,12 @@ def _find_layout(path: Path, header: str, columns: Mapping[str, str]) -> _Layout
 
     Raises `IngestError` where there is none; its message takes the delimiter that divides most.
     """
-    headers = {
-        delimiter: next(csv.reader([header], delimiter=delimiter)) for delimiter in _DELIMITERS
-    }
+    try:
+        headers = {
+            delimiter: next(csv.reader([header], delimiter=delimiter)) for delimiter in _DELIMITERS
+        }
+    except csv.Error as error:
+        raise IngestError(f"{path}: the first line is no header ({error}); give CSV") from error
 
     def fitness(delimiter: str) -> tuple[int, int]:
         names = {name.strip() for name in headers[delimiter]}
@@ -225,11 +243,11 @@ def _open_text(path: Path) -> Iterator[TextIO]:
     """`path` as text, unpacked; raises `IngestError` for what is no text, or damaged meanwhile."""
     with ExitStack() as stack:
         try:
-            packed = cast(BinaryIO, stack.enter_context(path.open("rb")))
+            packed: io.BufferedIOBase = stack.enter_context(path.open("rb"))
             start = packed.read(4)
             packed.seek(0)
             if start.startswith(b"\x1f\x8b"):
-                packed = stack.enter_context(gzip.open(packed))
+                packed = stack.enter_context(gzip.GzipFile(fileobj=packed))
             elif start in (b"PK\x03\x04", b"PK\x05\x06"):
                 packed = stack.enter_context(_member(path, zipfile.ZipFile(packed)))
             data = stack.enter_context(io.BufferedReader(packed, 1 << 16))
@@ -243,7 +261,7 @@ def _open_text(path: Path) -> Iterator[TextIO]:
             ) from error
 
 
-def _member(path: Path, archive: zipfile.ZipFile) -> BinaryIO:
+def _member(path: Path, archive: zipfile.ZipFile) -> io.BufferedIOBase:
     members = [
         member
         for member in archive.infolist()
@@ -256,7 +274,7 @@ def _member(path: Path, archive: zipfile.ZipFile) -> BinaryIO:
             "unpack it and give the files"
         )
     try:
-        return cast(BinaryIO, archive.open(members[0]))
+        return cast(io.BufferedIOBase, archive.open(members[0]))
     except (RuntimeError, NotImplementedError) as error:  # a password, a rare compression
         raise IngestError(f"{path}: {error}; unpack it and give the file") from error
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import types
 
-from scale_eval.datasets.records import Batch, IngestError, locate
+from scale_eval.datasets.records import TEXT_LENGTH, Batch, IngestError, locate
 
 ROWS_PER_BATCH = 100_000
 
@@ -46,10 +46,15 @@ def read_parquet(path: Path, columns: Mapping[str, str]) -> Iterator[Batch]:
 
 def _batch(picked: dict[str, pa.Array], first: int, n_rows: int) -> Batch:
     def text(i: int) -> str:
-        fields = (column[i].as_py() for column in picked.values())
-        return ",".join("" if field is None else str(field) for field in fields)
+        return ",".join(_text(column[i]) for column in picked.values())[:TEXT_LENGTH]
 
     return Batch(picked, first + np.arange(n_rows), text, refused=[])
+
+
+def _text(field: pa.Scalar) -> str:
+    if types.is_timestamp(field.type):  # in UTC: Arrow looks for zones on the machine, not here
+        field = field.cast(pa.timestamp(field.type.unit))
+    return field.cast(pa.string()).as_py() or ""
 
 
 def _as_read(path: Path, role: str, name: str, column: pa.Array) -> pa.Array:

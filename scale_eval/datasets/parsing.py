@@ -6,6 +6,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -44,12 +45,12 @@ REFUSED_SCHEMA = pa.schema(
         ("line", pa.int64()),
         ("company_id", pa.string()),
         ("reason", pa.string()),
-        ("text", pa.string()),  # the record, its first 500 characters
+        ("text", pa.string()),  # the record as it stands, cut at TEXT_LENGTH
     ]
 )
 
 _SUFFIXES = {".csv", ".tsv", ".txt", ".parquet", ".gz", ".zip"}
-_TEXT_LENGTH = 500
+_NUMBER = r"(?i)^[+-]?(?:\d+[.]?\d*|[.]\d+)(?:e[+-]?\d+)?$|^[+-]?(?:nan|inf|infinity)$"
 
 
 @dataclass(frozen=True)
@@ -150,18 +151,22 @@ def _parse_file(path: Path, reading: Reading, keep_text: bool) -> ParsedFile:
         raise IngestError(f"{path} is a directory; name the files in it, such as {path}/*.csv")
     if path.exists() and not path.is_file():
         raise IngestError(f"{path} is not a regular file; write it to one first")
+    if path.name.encode(errors="ignore").decode() != path.name:
+        raise IngestError(f"{path!r}: the name is not UTF-8; rename the file")
     source = reading.source_of(path)
     with path.open("rb") as file:
         read = read_parquet if file.read(4) == b"PAR1" else read_csv
     company_id = _company_of(path) if reading.company_column is None else None
-    tables, refused, n_naive = [ROWS_SCHEMA.empty_table()], [], 0
+    tables: list[pa.Table] = [ROWS_SCHEMA.empty_table()]
+    refused: list[Refusal] = []
+    n_naive = 0
     for batch in read(path, reading.wanted):
         rows, naive = _parse_batch(batch, reading, company_id, keep_text, refused)
         tables.append(rows)
         n_naive += naive
     rows = pa.concat_tables(tables)
     if not len(rows):
-        raise IngestError(_nothing_kept(path, refused))
+        raise IngestError(_why_nothing(path, refused))
     return ParsedFile(path, source, company_id, rows, refused, n_naive)
 
 
@@ -169,14 +174,12 @@ def _parse_batch(
     batch: Batch, reading: Reading, company_id: str | None, keep_text: bool, refused: list[Refusal]
 ) -> tuple[pa.Table, int]:
     """The rows of `batch`, and how many have naive timestamps; appends to `refused`."""
-    n_records = len(batch.lines)
-    columns = batch.columns
-    if company_id is None:
-        companies = columns["company_id"]
-    else:
+    n_records, columns = len(batch.lines), batch.columns
+    companies = columns.get("company_id")
+    if companies is None:
         companies = pa.repeat(pa.scalar(company_id, pa.large_string()), n_records)
     times = reading.clock.read(columns["timestamp"])
-    numbers = _numbers(columns["value"], reading.decimal)
+    values, is_number = _read_values(columns["value"], reading.decimal)
     faults = {
         "customer_id_empty": _is_blank(columns["customer_id"]),
         "company_id_empty": _is_blank(companies),
@@ -184,16 +187,62 @@ def _parse_batch(
         "timestamp_unparsable": times.unparsable,
         "timestamp_ambiguous": times.ambiguous,
         "value_empty": _is_blank(columns["value"]),
-        "value_unparsable": np.isnan(numbers) & ~_says_not_finite(columns["value"]),
-        "value_not_finite": ~np.isfinite(numbers),
+        "value_unparsable": ~is_number,
+        "value_not_finite": ~np.isfinite(values),
     }
+    reasons = list(faults)
     fault = np.select(list(faults.values()), range(len(faults)), default=-1)
     refused += batch.refused
-    reasons = list(faults)
-    for i in np.flatnonzero(fault >= 0):
-        company = companies[i].as_py()
-        refused.append(
-            Refusal(int(batch.lines[i]), reasons[fault[i]], batch.text(i)[:_TEXT_LENGTH], company)
-        )
+    for i in np.flatnonzero(fault >= 0).tolist():
+        company = None if faults["company_id_empty"][i] else companies[i].as_py()
+        refused.append(Refusal(int(batch.lines[i]), reasons[fault[i]], batch.text(i), company))
     kept = fault < 0
-    texts = [batch.text(i) for i in range(n_records)] if keep_text else pa.nulls(n_records)
+    rows = [
+        companies,
+        columns["customer_id"],
+        pa.array(times.microseconds).cast(TIMESTAMP),
+        pa.array(values),
+        pa.array(times.midnight),
+        pa.array(batch.lines),
+        [batch.text(i) for i in range(n_records)] if keep_text else pa.nulls(n_records),
+    ]
+    n_naive = int(np.count_nonzero(times.naive & kept))
+    return pa.table(rows, schema=ROWS_SCHEMA).filter(pa.array(kept)), n_naive
+
+
+def _read_values(column: pa.Array, decimal: str) -> tuple[np.ndarray, np.ndarray]:
+    """Values as float64, and which of them are numbers; NaN and infinities are, here."""
+    is_number = np.ones(len(column), dtype=bool)
+    if not pa.types.is_floating(column.type):
+        text = pc.utf8_trim_whitespace(column)
+        matches = pc.match_substring_regex(text, _NUMBER.replace(".", decimal))
+        is_number = matches.fill_null(False).to_numpy(zero_copy_only=False)
+        column = pc.if_else(matches, pc.replace_substring(text, decimal, "."), None)
+    values = column.cast(pa.float64()).fill_null(0.0).to_numpy()
+    return values + 0.0, is_number  # -0.0 becomes 0.0
+
+
+def _is_blank(column: pa.Array) -> np.ndarray:
+    if pa.types.is_large_string(column.type):
+        column = pc.if_else(pc.equal(pc.utf8_trim_whitespace(column), ""), None, column)
+    return column.is_null().to_numpy(zero_copy_only=False)
+
+
+def _company_of(path: Path) -> str:
+    """The company that a file is: its name without what says how it is written."""
+    while path.suffix.lower() in _SUFFIXES:
+        path = path.with_suffix("")
+    return path.name
+
+
+def _why_nothing(path: Path, refused: list[Refusal]) -> str:
+    if not refused:
+        return f"{path} has a header but no rows; give a file with rows"
+    counts = Counter(refusal.reason for refusal in refused).most_common()
+    first = min(refused, key=lambda refusal: refusal.line)
+    return (
+        f"{path}: all {len(refused)} rows are refused ("
+        + ", ".join(f"{reason} {count}" for reason, count in counts)
+        + f"); the first is line {first.line}: {first.text!r}. Correct the file, or say how it is "
+        "written (--timestamp-format, --timezone, --decimal)"
+    )

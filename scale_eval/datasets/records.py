@@ -11,6 +11,9 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
+TEXT_LENGTH = 500
+"""Characters of a refused record that are kept."""
+
 
 class IngestError(ValueError):
     """Input that cannot be ingested; the message names the file, line or key, and the remedy."""
@@ -41,7 +44,7 @@ class Batch:
     lines : ndarray of int64
         Where each record starts.
     text : callable
-        The i-th record as it stands in the file.
+        The i-th record as it stands in the file, cut at `TEXT_LENGTH`.
     refused : list of Refusal
         Records beside these that have no such columns.
     """
@@ -93,5 +96,5 @@ def _suggestion(names: Sequence[str], columns: Mapping[str, str]) -> str:
 
 
 def _listed(names: Sequence[str]) -> str:
-    shown = ", ".join(repr(name) for name in names[:30])
+    shown = ", ".join(repr(name[:60]) for name in names[:30])
     return shown if len(names) <= 30 else f"{shown} and {len(names) - 30} more"

@@ -138,7 +138,7 @@ class Clock:
 def _iso_8601(text: pa.Array) -> _Wall:
     parts = pc.extract_regex(text, ISO_8601)
     date, time, zone = (pc.struct_field(parts, name) for name in ("date", "time", "zone"))
-    wall = pc.binary_join_element_wise(date, time, "")
+    wall = pc.binary_join_element_wise(date, time, pa.scalar("", text.type))
     # What is finer than a microsecond is cut off, not rounded.
     wall = pc.utf8_slice_codeunits(wall, 0, len("2017-03-26T02:30:15.123456"))
     try:

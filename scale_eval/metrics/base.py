@@ -13,10 +13,8 @@ import numpy as np
 if TYPE_CHECKING:
     from scale_eval.metrics.scores import Scores
 
-Outcomes = np.ndarray
-Probabilities = np.ndarray
-FutureSpend = np.ndarray
-UserFunction = Callable[[Outcomes, Probabilities, FutureSpend], float]
+UserFunction = Callable[[np.ndarray, np.ndarray, np.ndarray], float]
+"""(outcomes, probabilities, future_spend) -> a number; see `user_metric`."""
 
 
 class Undefined(Exception):  # noqa: N818 - not an error: a number that does not exist

@@ -8,6 +8,7 @@ import numpy as np
 from scipy.optimize import isotonic_regression
 from scipy.special import xlog1py, xlogy
 
+from scale_eval.metrics.base import Undefined
 from scale_eval.metrics.losses import brier_score, log_loss
 from scale_eval.metrics.scores import Scores
 
@@ -66,7 +67,8 @@ def murphy(scores: Scores, edges: np.ndarray) -> Murphy:
     Source: Murphy 1973; Stephenson, Coelho & Jolliffe 2008 for the terms within bins.
     Undefined: ``no_customers``.
     """
-    brier_score(scores)  # undefined where it is
+    if not scores.n_customers:
+        raise Undefined("no_customers")
     y, p = scores.y, scores.probabilities
     _, bins, rows = np.unique(
         np.searchsorted(edges, p, side="right"), return_inverse=True, return_counts=True

@@ -40,6 +40,7 @@ def intercept(logit: np.ndarray, positives: np.ndarray, negatives: np.ndarray) -
         unlikely = 1 / (1 + np.exp(np.abs(eta)))
         return whole + float((np.where(up, rows, -rows) * unlikely).sum())
 
+    # Were all logits the highest, or all the lowest, the root would lie 1 inside these ends.
     return float(brentq(unexplained, level - logit.max() - 1, level - logit.min() + 1))
 
 

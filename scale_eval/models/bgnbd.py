@@ -144,8 +144,8 @@ def probability_of_purchase(
 
         P(alive) · (1 - ((α + T) / (α + T + t))^(r + x)).
 
-    It is equation 8 of the paper's derivation of E[Y(t)] asked for one purchase instead of their
-    number, and always less than P(alive), for which it must not be mistaken.
+    The paper derives the expected number of purchases, E[Y(t) | x, t_x, T], in the same way. Never
+    more than P(alive), for which it must not be mistaken.
     """
     rate = (params.r + x) * np.log1p(t / (params.alpha + T))
     return probability_alive(params, x, t_x, T) * -np.expm1(-rate)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -25,8 +26,8 @@ class Predictions:
     """A Parquet file of predictions, under the name ``predictions:FILE.parquet``.
 
     Its columns are company_id and customer_id (strings), cutoff (a timestamp, a date or ISO text;
-    without a zone it is UTC) and probability. One with rows of a company side by side is read
-    once; where they are scattered over a large file, each company reads much of it again.
+    without a zone it is UTC) and probability. Sort a large file by company_id: a few row groups
+    stay in memory, and each is then read once.
 
     Parameters
     ----------
@@ -78,24 +79,24 @@ class Predictions:
         if len(rows) == 0:
             raise Skipped("no_predictions", f"{self.path.name} has none at this cutoff")
         ids = rows["customer_id"]
-        counts = pc.value_counts(ids).field("counts").to_numpy()
-        if (counts > 1).any():
-            example = pc.value_counts(ids).field("values")[int(counts.argmax())]
+        counted = pc.value_counts(ids)
+        repeated = counted.filter(pc.greater(counted.field("counts"), 1)).field("values")
+        if len(repeated):
             raise ValueError(
-                f"{self.path}: {(counts > 1).sum()} customers of {history.company_id} have more "
-                f"than one prediction at {history.cutoff:%Y-%m-%d}, such as {str(example)!r}"
+                f"{self.path}: {len(repeated)} of the customers of {history.company_id} have more "
+                f"than one prediction at {history.cutoff:%Y-%m-%d}, such as {str(repeated[0])!r}"
             )
         customers = pa.array(history.customers, pa.string())
         positions = pc.index_in(customers, value_set=ids)
         if positions.null_count:
-            example = customers.filter(positions.is_null())[0]
+            missing = customers.filter(positions.is_null())
             raise ValueError(
-                f"{self.path}: {positions.null_count} of {history.n_customers} customers of "
+                f"{self.path}: {len(missing)} of the {history.n_customers} customers of "
                 f"{history.company_id} have no prediction at {history.cutoff:%Y-%m-%d}, such as "
-                f"{str(example)!r}"
+                f"{str(missing[0])!r}"
             )
         n_left_out = len(rows) - history.n_customers
-        self.note_ = f"{n_left_out} predictions left out: no customers yet" if n_left_out else ""
+        self.note_ = f"{n_left_out} predictions left out: not its customers" if n_left_out else ""
         return rows["probability"].take(positions).to_numpy()
 
     def content_hash(self) -> str:
@@ -153,7 +154,7 @@ def _row_group(file: _Version, index: int) -> pa.Table:
     )
 
 
-def _read(path: Path, row_groups: list[int], columns: tuple[str, ...] | list[str]) -> pa.Table:
+def _read(path: Path, row_groups: list[int], columns: Sequence[str]) -> pa.Table:
     return LocalStore(path.parent).read_row_groups(path.name, row_groups, columns=columns)
 
 
