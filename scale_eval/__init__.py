@@ -9,6 +9,7 @@
 from importlib.metadata import version
 
 from scale_eval.datasets import Dataset, open_dataset
+from scale_eval.datasets.ingest import ingest
 from scale_eval.datasets.synthetic import synthesize
 from scale_eval.evaluation import evaluate_one
 from scale_eval.history import History, Skipped
@@ -31,6 +32,7 @@ __all__ = [
     "Undefined",
     "evaluate",
     "evaluate_one",
+    "ingest",
     "make_settings",
     "metric",
     "open_dataset",

@@ -131,7 +131,9 @@ def ingest_command(paths: tuple[str, ...], columns: str, **options: Any) -> None
     _print_ingest(ingest(paths, columns=names, **options))
 
 
-@cli.command(cls=Examples, examples="scale-eval synth --companies 100 --seed 1 --into datasets/hundred")
+@cli.command(
+    cls=Examples, examples="scale-eval synth --companies 100 --seed 1 --into datasets/hundred"
+)
 @click.option("--companies", type=click.IntRange(min=1), required=True, help="How many.")
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--into", required=True, metavar="DATASET", help="The dataset's directory.")
@@ -265,7 +267,10 @@ def show(
             if not columns:
                 raise click.UsageError(f"the table {table} has no {column}")
             frame = frame[(frame[columns] == value).any(axis=1)]
-    print_table(out, table, frame, limit=limit)
+    if frame.empty:
+        out.print("No such rows." if any(chosen.values()) else "None.")
+    else:
+        print_table(out, table, frame, limit=limit)
 
 
 @cli.command()
@@ -315,7 +320,23 @@ def _print_results(run: Run) -> None:
 
 
 def _print_ingest(report: IngestReport) -> None:
-    out.print(frame_table(report.companies.head(COMPANIES_TOLD)))
+    told = report.companies.head(COMPANIES_TOLD)
+    columns = {
+        "company": told["company_id"],
+        "rows": told["rows"],
+        "customers": told["customers"],
+        "span": [
+            f"{a:%Y-%m-%d} to\n{b:%Y-%m-%d}"
+            for a, b in zip(told["first"], told["last"], strict=True)
+        ],
+        "refunds": told["refunds"],
+        "zero values": told["zero_values"],
+        "exact copies": told["duplicates"],
+        "one-time buyers": told["one_time_buyers"],
+    }
+    out.print(frame_table(pd.DataFrame(columns)))
+    statuses = report.companies["status"].value_counts().items()
+    out.print("Companies: " + ", ".join(f"{count:,} {status}" for status, count in statuses))
     n = len(report.companies)
     if n > COMPANIES_TOLD:
         out.print(f"{COMPANIES_TOLD} of {n:,} companies; all are in manifest.parquet", style="dim")
@@ -331,9 +352,7 @@ def _print_ingest(report: IngestReport) -> None:
     out.print(f"Dataset: {report.dataset.store.root}", soft_wrap=True)
 
 
-def _with_config(
-    config: str | None, options: dict[str, Any], beyond: list[str]
-) -> dict[str, Any]:
+def _with_config(config: str | None, options: dict[str, Any], beyond: list[str]) -> dict[str, Any]:
     """Options from the file, overridden by those given on the command line."""
     given = {name: value for name, value in options.items() if value not in (None, ())}
     if config is None:

@@ -40,11 +40,8 @@ def dask_client(cluster: str = "local", *, workers: int | None = None) -> Iterat
         The address is none of these, or `workers` is given for a cluster that is already there.
     OSError
         Nobody answers there.
-    RuntimeError
-        A script that starts a local cluster lacks the ``__main__`` guard.
     """
     if cluster == "local":
-        _explain_missing_main_guard()
         with (
             dask.config.set(LOCAL_CONFIG),
             LocalCluster(
@@ -72,8 +69,11 @@ def dask_client(cluster: str = "local", *, workers: int | None = None) -> Iterat
         yield joined
 
 
-def _explain_missing_main_guard() -> None:
-    """Worker processes import the script that started them: say so before they do it again."""
+def require_main_guard() -> None:
+    """Raise `RuntimeError` in a worker process that is importing the script that started it.
+
+    Such a script calls for a cluster at its top level, where every worker would do so again.
+    """
     if getattr(multiprocessing.current_process(), "_inheriting", False):
         raise RuntimeError(
             "evaluate() was called while a worker process was importing your script. Put the call "

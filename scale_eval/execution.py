@@ -111,12 +111,12 @@ def execute(
     plugin = EvaluationPlugin(run, _ship(work), timeout)
     timed_out: set[Any] = set()
 
-    def give_up(event: tuple[float, dict[str, Any]]) -> None:
+    async def give_up(event: tuple[float, dict[str, Any]]) -> None:
         key = (f"evaluate-{run}", *event[1]["task"])
         future = alive.get(key)
         if future is not None:
             timed_out.add(key)
-            client.cancel([future], asynchronous=True, force=True)
+            await client.cancel([future], asynchronous=True, force=True)
 
     alive: dict[Any, Future] = {}
     waiting = iter(tasks)

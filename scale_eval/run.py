@@ -19,7 +19,7 @@ import pandas as pd
 import pyarrow as pa
 from distributed import Client
 
-from scale_eval.cluster import dask_client
+from scale_eval.cluster import dask_client, require_main_guard
 from scale_eval.datasets import Dataset, open_dataset
 from scale_eval.datasets.manifest import TIMESTAMP
 from scale_eval.evaluation import Evaluation
@@ -185,9 +185,13 @@ def evaluate(
         (`RunDiffers`).
     FileNotFoundError
         There is no such dataset.
+    RuntimeError
+        A script calls this at its top level without the ``__main__`` guard that worker processes
+        need.
     ClusterLost
         The cluster went away; what is done is on disk, and the same call goes on from there.
     """
+    require_main_guard()
     if settings is not None and choices:
         raise ValueError(f"give settings or {', '.join(choices)}, not both")
     settings = settings or make_settings(**choices)

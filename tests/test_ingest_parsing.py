@@ -52,9 +52,8 @@ def parse_table(tmp_path):
 def rows(file: ParsedFile) -> list[tuple[str, str, float]]:
     """(customer, instant, value), the instant as text without its zone."""
     times = [str(time.tz_localize(None)) for time in file.rows["timestamp"].to_pandas()]
-    return list(
-        zip(file.rows["customer_id"].to_pylist(), times, file.rows["value"].to_pylist(), strict=True)
-    )
+    customers, values = file.rows["customer_id"].to_pylist(), file.rows["value"].to_pylist()
+    return list(zip(customers, times, values, strict=True))
 
 
 def refused(file: ParsedFile) -> list[tuple[int, str]]:
@@ -105,6 +104,11 @@ def test_a_zip_of_two_files_is_an_error_that_names_them(parse):
         parse(_zip(**{"a.csv": HEADER, "b.csv": HEADER}))
 
 
+def test_an_excel_workbook_is_an_error_that_says_what_to_do(parse):
+    with pytest.raises(IngestError, match=r"acme.xlsx is an Excel workbook; save its sheet as CSV"):
+        parse(_zip(**{"[Content_Types].xml": "", "xl/workbook.xml": ""}), name="acme.xlsx")
+
+
 def test_an_encrypted_zip_is_an_error(parse):
     content = bytearray(_zip(**{"a.csv": HEADER + TWO_ROWS}))
     content[6] |= 1  # the flag, in the member's header and in the directory
@@ -122,7 +126,7 @@ def test_a_damaged_gzip_or_zip_is_an_error_that_names_the_file(parse, where):
             del damaged[len(damaged) // 2 :]
         else:
             damaged[len(damaged) // 2] ^= 0xFF
-        with pytest.raises(IngestError, match="acme.csv is a damaged archive"):
+        with pytest.raises(IngestError, match=r"acme.csv is a damaged archive"):
             parse(bytes(damaged))
 
 
@@ -134,7 +138,7 @@ def test_other_column_names_and_other_columns_among_them(parse):
 
 def test_ids_stay_strings_with_leading_zeros_exponents_and_blanks(parse):
     ids = ["0012345678", "20e1738615", "1e5", " a ", "NA", "null", "é", "007", "1.0"]
-    file = parse(HEADER + "".join(f"{id},2017-01-01,1\n" for id in ids))
+    file = parse(HEADER + "".join(f"{customer},2017-01-01,1\n" for customer in ids))
     assert file.rows["customer_id"].to_pylist() == ids
 
 
@@ -152,8 +156,8 @@ def test_a_header_without_the_columns_tells_which_there_are_and_what_to_write(pa
     with pytest.raises(IngestError) as error:
         parse("customer_id;ts;amount\na;2017-01-01;1\n")
     message = str(error.value)
-    assert "acme.csv: the header has no column 'CustomerID', 'Timestamp', 'PurchaseValue'" in message
-    assert "'customer_id', 'ts', 'amount'" in message
+    assert "acme.csv: the header has no column 'CustomerID', 'Timestamp', 'PurchaseVa" in message
+    assert "its columns are 'customer_id', 'ts', 'amount'" in message
     assert "--columns customer_id=customer_id,timestamp=...,value=..." in message
 
 
@@ -496,7 +500,7 @@ def test_a_format_without_a_zone_is_in_the_time_zone_and_with_one_is_not():
 
 @pytest.mark.parametrize("form", ["%Q", "mixed", "ISO8601", "", "%"])
 def test_a_format_that_is_none_is_an_error(form):
-    with pytest.raises(IngestError, match="timestamp format .*; write it as for strptime"):
+    with pytest.raises(IngestError, match=r"timestamp format .*; write it as for strptime"):
         Clock(timestamp_format=form)
 
 

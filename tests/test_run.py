@@ -296,13 +296,18 @@ def start(dataset, out, diary) -> subprocess.Popen:
         "DIARY_OF_SLOW": str(diary),
         "PYTHONPATH": str(Path(__file__).parent),
     }
-    return subprocess.Popen(
-        [sys.executable, str(script), str(dataset.store.root), str(out)],
-        env=environment,
-        start_new_session=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-    )
+    with told(out).open("w") as file:
+        return subprocess.Popen(
+            [sys.executable, str(script), str(dataset.store.root), str(out)],
+            env=environment,
+            start_new_session=True,
+            stdout=file,
+            stderr=file,
+        )
+
+
+def told(out) -> Path:
+    return Path(out).with_suffix(".log")
 
 
 def evaluations_on_disk(out: Path) -> set:
@@ -318,13 +323,13 @@ def evaluations_on_disk(out: Path) -> set:
 @pytest.mark.parametrize("blow", [signal.SIGKILL, signal.SIGINT])
 def test_a_run_that_was_killed_goes_on_without_doing_anything_twice(shops, tmp_path, blow):
     whole = start(shops, tmp_path / "whole", tmp_path / "whole.txt")
-    assert whole.wait(timeout=300) == 0, whole.stdout.read().decode()
+    assert whole.wait(timeout=300) == 0, told(tmp_path / "whole").read_text()
 
     victim = start(shops, tmp_path / "cut", tmp_path / "cut.txt")
     deadline = time.monotonic() + 120
     while len(evaluations_on_disk(tmp_path / "cut")) < 15:
         assert time.monotonic() < deadline
-        assert victim.poll() is None, victim.stdout.read().decode()
+        assert victim.poll() is None, told(tmp_path / "cut").read_text()
         time.sleep(0.05)
     os.killpg(victim.pid, blow)  # the whole session, as a terminal's Ctrl-C does
     victim.wait(timeout=60)
@@ -334,7 +339,7 @@ def test_a_run_that_was_killed_goes_on_without_doing_anything_twice(shops, tmp_p
     slow_before = (tmp_path / "cut.txt").read_text().splitlines()
 
     resumed = start(shops, tmp_path / "cut", tmp_path / "cut.txt")
-    assert resumed.wait(timeout=300) == 0, resumed.stdout.read().decode()
+    assert resumed.wait(timeout=300) == 0, told(tmp_path / "cut").read_text()
     assert evaluations_on_disk(tmp_path / "cut") == total
     assert se.open_run(tmp_path / "cut").fingerprint() == se.open_run(tmp_path / "whole").fingerprint()
 

@@ -267,6 +267,8 @@ def _member(path: Path, archive: zipfile.ZipFile) -> io.BufferedIOBase:
         for member in archive.infolist()
         if not member.is_dir() and not member.filename.startswith("__MACOSX/")
     ]
+    if any(member.filename == "[Content_Types].xml" for member in members):
+        raise IngestError(f"{path} is an Excel workbook; save its sheet as CSV in UTF-8")
     if len(members) != 1:
         names = ", ".join(member.filename for member in members[:10]) or "none"
         raise IngestError(

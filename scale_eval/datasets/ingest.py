@@ -124,6 +124,8 @@ def ingest(
         `append` nor `replace` is given; `into` is no place for a dataset, or cannot be written.
     StoreLocked
         Another process is writing to the dataset.
+    ValueError
+        `into` is an address that no kind of store serves.
     """
     if append and replace:
         raise IngestError("append and replace exclude each other; choose one")
@@ -193,11 +195,11 @@ def _explained(store: LocalStore) -> Iterator[None]:
         yield
     except (OSError, pa.ArrowInvalid) as error:
         number = getattr(error, "errno", None)
-        reason = error if number is None else os.strerror(number)
-        remedy = _REMEDIES.get(number or 0, "check the place, then run the same command again")
-        raise IngestError(
-            f"{store.root}: {reason}; {remedy}. The dataset is as it was before"
-        ) from error
+        if number in _REMEDIES:
+            fault = f"{os.strerror(number)}; {_REMEDIES[number]}"
+        else:
+            fault = f"{error}; replace the company if its file is damaged (--replace)"
+        raise IngestError(f"{store.root}: {fault}. The dataset is as it was before") from error
 
 
 def _merge(

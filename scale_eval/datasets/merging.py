@@ -88,8 +88,8 @@ def arrivals(
         none_late = rows.slice(0, 0)
         if row is None:
             return Arrival(company_id, "new", rows, none_late, row)
-        before = set(row["sources"])
-        now = {sources[i] for i in rows["file"].unique().to_pylist()}
+        files = rows["file"].unique().to_pylist()
+        before, now = set(row["sources"]), {sources[i] for i in files}
         if now == before or (now < before and not replace) or _is_what_it_has(row, rows):
             return Arrival(company_id, "unchanged", rows, none_late, row)
         if replace:
@@ -100,8 +100,8 @@ def arrivals(
                 f"from {_names(now - before)}; append later rows (--append), put these in the "
                 "place of the old ones (--replace), or give the company another name"
             )
-        fresh = pa.array([source not in before for source in sources])
-        rows = rows.filter(fresh.take(rows["file"]))
+        fresh = [i for i in files if sources[i] not in before]
+        rows = rows.filter(pc.is_in(rows["file"], value_set=pa.array(fresh, pa.int32())))
         is_late = pc.less(rows["timestamp"].cast(pa.int64()), _end(row, timezone))
         kept, late = rows.filter(pc.invert(is_late)), rows.filter(is_late)
         status = "appended" if len(kept) else "unchanged"

@@ -115,6 +115,7 @@ class ParsedFile:
     rows : pyarrow.Table
         As in ROWS_SCHEMA, in the file's order.
     refused : list of Refusal
+        By line.
     n_naive_timestamps : int
         How many of `rows` were written without a time zone.
     """
@@ -167,7 +168,7 @@ def _parse_file(path: Path, reading: Reading, keep_text: bool) -> ParsedFile:
     rows = pa.concat_tables(tables)
     if not len(rows):
         raise IngestError(_why_nothing(path, refused))
-    return ParsedFile(path, source, company_id, rows, refused, n_naive)
+    return ParsedFile(path, source, company_id, rows, sorted(refused), n_naive)
 
 
 def _parse_batch(
@@ -239,7 +240,7 @@ def _why_nothing(path: Path, refused: list[Refusal]) -> str:
     if not refused:
         return f"{path} has a header but no rows; give a file with rows"
     counts = Counter(refusal.reason for refusal in refused).most_common()
-    first = min(refused, key=lambda refusal: refusal.line)
+    first = min(refused)
     return (
         f"{path}: all {len(refused)} rows are refused ("
         + ", ".join(f"{reason} {count}" for reason, count in counts)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
+import numpy as np
 import pandas as pd
 from rich import box
 from rich.console import Console, Group, RenderableType
@@ -25,11 +24,11 @@ LEADERBOARD = {
 
 SHOWN = {
     "evaluations": ["company_id", "cutoff", "model", "status", "n_customers", "n_positive",
-                    "log_loss", "brier_score", "roc_auc", "observed_expected_ratio", "reason"],
-    "companies": ["company_id", "model", "metric", "n_cutoffs", "n_defined", "mean", "std", "min",
-                  "max", "latest"],
-    "pooled": ["model", "metric", "cutoff", "estimand", "coverage", "value", "error_bound",
-               "n_companies", "n_undefined", "std", "p50"],
+                    "log_loss", "roc_auc", "reason"],
+    "companies": ["company_id", "model", "metric", "n_defined", "mean", "std", "min", "max",
+                  "latest"],
+    "pooled": ["metric", "model", "estimand", "coverage", "cutoff", "value", "n_companies", "std",
+               "reason"],
     "comparisons": ["metric", "model_a", "model_b", "estimand", "stratum", "n_companies",
                     "mean_difference", "wins", "ties", "losses"],
     "failures": ["company_id", "cutoff", "model", "status", "reason", "note"],
@@ -38,54 +37,52 @@ SHOWN = {
 
 
 def print_table(console: Console, name: str, frame: pd.DataFrame, *, limit: int) -> None:
-    """Print the first `limit` rows of one of the tables in SHOWN."""
-    columns = [column for column in SHOWN[name] if column in frame]
-    console.print(frame_table(frame[columns].head(limit)))
+    """Print the first `limit` rows of one of the tables in SHOWN.
+
+    Of `pooled` and `comparisons` what is common to all and over all cutoffs comes first. A column
+    that says the same in every row shown stands above the table instead.
+    """
+    if name == "pooled":
+        own, one_cutoff = frame["coverage"] == "own", frame["cutoff"].notna()
+        frame = frame.iloc[np.lexsort([own, one_cutoff])]
+    if name == "comparisons":
+        frame = frame.iloc[np.argsort(frame["stratum"] != "all", kind="stable")]
+    shown = frame[SHOWN[name]].head(limit)
+    if "cutoff" in shown and name == "pooled":
+        shown = shown.assign(cutoff=[_cell(c) or "all" for c in shown["cutoff"]])
+    repeated = [c for c in shown if len(shown) > 1 and shown[c].astype(str).nunique() == 1]
+    said = [f"{c} {_cell(shown[c].iloc[0])}" for c in repeated if _cell(shown[c].iloc[0])]
+    if said:
+        console.print(Text(", ".join(said), style="dim"))
+    console.print(frame_table(shown.drop(columns=repeated)))
     if len(frame) > limit:
-        console.print(f"{limit:,} of {len(frame):,} rows; --limit shows more, --model, --metric and "
-                      "--company choose among them", style="dim")  # fmt: skip
+        console.print(
+            f"{limit:,} of {len(frame):,} rows; --limit shows more, --model, --metric and "
+            "--company choose among them", style="dim",
+        )  # fmt: skip
 
 
 def overview(evaluations: pd.DataFrame, pooled: pd.DataFrame) -> RenderableType:
-    """What came of the evaluations of each model, and the leaderboard."""
+    """The leaderboard, and what came of the evaluations of each model."""
     counts = evaluations.groupby(["model", "status"]).size().unstack(fill_value=0)
-    board = leaderboard(pooled)
-    spread = leaderboard(pooled, value="std")
-    within = leaderboard(pooled, "within_company")
-    table = _table()
-    table.add_column("model", no_wrap=True)
-    for heading in LEADERBOARD.values():
-        table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("AUC within", justify="right", no_wrap=True)
-    for model in [*board.index, *(m for m in counts.index if m not in board.index)]:
-        cells = [
-            _number(board[metric].get(model)) if metric in board else "" for metric in LEADERBOARD
-        ]
-        cells.append(_number(within["roc_auc"].get(model)) if "roc_auc" in within else "")
-        table.add_row(model, *cells)
-    deviation = ""
-    if PRIMARY_SPREAD in spread and spread[PRIMARY_SPREAD].notna().any():
-        largest = spread[PRIMARY_SPREAD].max()
-        deviation = f"; AUC varies over companies with a standard deviation of up to {largest:.3f}"
-    note = Text(
-        "each company counts once, on the windows that every model answered" + deviation,
-        style="dim",
-    )
-    coverage = _table()
-    coverage.add_column("model", no_wrap=True)
-    for status in counts.columns:
-        coverage.add_column(status, justify="right")
-    for model, row in counts.iterrows():
-        coverage.add_row(str(model), *(f"{n:,}" for n in row))
+    board = leaderboard(pooled).reindex(columns=list(LEADERBOARD)).rename(columns=LEADERBOARD)
+    board["AUC within"] = leaderboard(pooled, "within_company")["roc_auc"]
+    board = board.reset_index().rename(columns={"index": "model"})
+    note = "Each company counts once, on the windows that every model answered."
+    spread = leaderboard(pooled, value="std")["roc_auc"]
+    if spread.notna().any():
+        note += f" Companies' AUCs have a standard deviation of up to {spread.max():.3f}."
+    parts: list[RenderableType] = [
+        frame_table(board, decimals=3),
+        Text(note, style="dim"),
+        Text(),
+        frame_table(counts.reset_index()),
+    ]
     reasons = evaluations[evaluations["status"] != "ok"].groupby(["status", "reason"]).size()
-    parts: list[RenderableType] = [table, note, Text(), coverage]
     if len(reasons):
         told = "; ".join(f"{status} {reason}: {n:,}" for (status, reason), n in reasons.items())
         parts.append(Text(told, style="dim"))
     return Group(*parts)
-
-
-PRIMARY_SPREAD = "roc_auc"
 
 
 def plan_table(windows: pd.DataFrame, *, limit: int) -> RenderableType:
@@ -115,40 +112,35 @@ def plan_table(windows: pd.DataFrame, *, limit: int) -> RenderableType:
     return Group(table, Text(told, style="dim")) if told else table
 
 
-def frame_table(frame: pd.DataFrame, headings: Sequence[str] | None = None) -> Table:
-    """A DataFrame as a table; numbers short and to the right, nulls empty."""
+def frame_table(frame: pd.DataFrame, *, decimals: int | None = None) -> Table:
+    """A DataFrame as a table that fits: numbers short and whole, text folded, nulls empty."""
     table = _table()
-    for name, heading in zip(frame.columns, headings or frame.columns, strict=True):
-        numeric = pd.api.types.is_numeric_dtype(frame[name])
-        table.add_column(
-            str(heading).replace("_", " "),
-            justify="right" if numeric else "left",
-            overflow="fold",
-            no_wrap=numeric,
-        )
-    for row in frame.itertuples(index=False):
-        table.add_row(*(_cell(value) for value in row))
+    cells = {name: [_cell(value, decimals) for value in frame[name]] for name in frame}
+    for name in cells:
+        heading = str(name).replace("_", " ")
+        if pd.api.types.is_numeric_dtype(frame[name]):
+            table.add_column(heading.replace(" ", "\n"), justify="right", no_wrap=True)
+        else:
+            table.add_column(heading, overflow="fold")
+    for row in zip(*cells.values(), strict=True):
+        table.add_row(*row)
     return table
 
 
-def _cell(value: object) -> str:
+def _cell(value: object, decimals: int | None = None) -> str:
     if value is None or (not isinstance(value, str) and pd.isna(value)):  # type: ignore[call-overload]
         return ""
     if isinstance(value, pd.Timestamp):
         midnight = value == value.normalize()
         return f"{value:%Y-%m-%d}" if midnight else f"{value:%Y-%m-%d %H:%M}"
+    if isinstance(value, float) and decimals is not None:
+        return f"{value:.{decimals}f}"
     if isinstance(value, float):
-        return _number(value)
+        return f"{value:,.0f}" if value == round(value) or abs(value) >= 1e5 else f"{value:.4g}"
     if isinstance(value, int):
         return f"{value:,}"
     return str(value)
 
 
-def _number(value: float | None) -> str:
-    if value is None or pd.isna(value):
-        return ""
-    return f"{value:,.0f}" if abs(value) >= 1e5 else f"{value:.4g}"
-
-
 def _table() -> Table:
-    return Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    return Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0))

@@ -96,6 +96,9 @@ def _against_base_rate(board: pd.DataFrame, best: str) -> Iterator[str]:
         f"Against the base rate known at the cutoff, {best} takes away {100 * skill:.1f} % of the "
         "log loss."
     )
+    worse = board.index[board["log_loss_skill"] < 0].tolist()
+    if worse:
+        yield f"Worse than that base rate: {', '.join(worse)}."
 
 
 def _other_virtues(board: pd.DataFrame, best: str) -> Iterator[str]:
@@ -114,7 +117,7 @@ def _calibration(board: pd.DataFrame, best: str) -> Iterator[str]:
     if not np.isnan(ratio) and abs(np.log(ratio)) > 0.05:
         high = "high" if ratio < 1 else "low"
         yield (
-            f"Its probabilities are too {high} by {100 * abs(1 / ratio - 1):.0f} % "
+            f"The probabilities of {best} are too {high} by {100 * abs(1 / ratio - 1):.0f} % "
             f"(observed / expected {ratio:.2f})."
         )
 
