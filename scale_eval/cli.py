@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import difflib
 import errno
-import os
 import sys
 import tomllib
 from collections.abc import Callable, Iterator
@@ -58,7 +57,7 @@ class Examples(click.Command):
 
 def main() -> None:
     """The entry point of ``scale-eval``."""
-    sys.path.insert(0, os.getcwd())  # a user's own modules lie where they work
+    sys.path.insert(0, str(Path.cwd()))  # a user's own modules lie where they work
     with _told_errors():
         cli.main(prog_name="scale-eval", standalone_mode=False)
 
@@ -163,21 +162,23 @@ def _run_options(command: Callable[..., None]) -> Callable[..., None]:
             ),
             click.option("--cutoff", "cutoffs", multiple=True, metavar="DATE",
                          help="Repeated. Otherwise month starts, from the latest observed whole."),
-            click.option("--every", metavar="TIME", help="Step between cutoffs. Default: 6 months."),
+            click.option("--every", metavar="TIME",
+                         help="Step between cutoffs. Default: 6 months."),
             click.option("--last", type=int, metavar="N", help="Only the latest N cutoffs."),
             click.option("--shared-calendar", is_flag=True, default=None,
                          help="The same cutoffs for all companies."),
             click.option("--horizon", metavar="TIME", help="Default: 6 months."),
             click.option("--observed-until", metavar="DATE",
-                         help="Until when all data are complete. Default: each company's last row."),
+                         help="Until when data are complete. Default: each company's last row."),
             click.option("--purchase-rule", type=click.Choice(PURCHASE_RULES),
                          help="Which values are purchases. Default: non_negative."),
             click.option("--lookback", metavar="TIME",
-                         help="Leave out customers who did not buy in this time before the cutoff."),
+                         help="Leave out who did not buy in this time before the cutoff."),
             click.option("--metric", "metrics", multiple=True, metavar="NAME",
                          help="Repeated. A metric of your own, package.module:function."),
             click.option("--seed", type=int, help="Default: 0."),
-            click.option("--config", type=click.Path(dir_okay=False, exists=True), metavar="FILE.toml",
+            click.option("--config", metavar="FILE.toml",
+                         type=click.Path(dir_okay=False, exists=True),
                          help="These options from a file; what is given here wins."),
         ]
     ):  # fmt: skip

@@ -122,7 +122,8 @@ def evaluate_one(
     try:
         with warnings.catch_warnings(record=True) as warned:
             warnings.simplefilter("always")
-            _seed_generators(fresh, random_state(rules.seed, company.company_id, window, model.name))
+            state = random_state(rules.seed, company.company_id, window, model.name)
+            _seed_generators(fresh, state)
             history = _history(company, window, rules)
             watch.lap("history")
             fresh.fit(history)

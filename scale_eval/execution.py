@@ -70,7 +70,7 @@ class Work:
 
     def evaluate(self, task: Task, company: Transactions) -> Evaluation:
         """Do one evaluation, and keep its predictions if asked."""
-        company_id, cutoff, model = task
+        _, cutoff, model = task
         window = Window.at(as_utc(cutoff), self.rules.horizon)
         evaluation = evaluate_one(company, window, self.models[model], self.rules)
         if self.predictions is not None and evaluation.predictions is not None:
@@ -80,9 +80,10 @@ class Work:
     def _keep(self, task: Task, predictions: pd.DataFrame) -> None:
         assert self.predictions is not None
         company_id, cutoff, model = task
+        predictions = predictions.assign(
+            company_id=company_id, cutoff=as_utc(cutoff), model=model
+        )  # fmt: skip
         table = pa.Table.from_pandas(predictions, preserve_index=False)
-        for name, value in (("model", model), ("cutoff", as_utc(cutoff)), ("company_id", company_id)):
-            table = table.add_column(0, name, pa.repeat(pa.scalar(value), len(table)))
         digest = uuid.uuid5(uuid.NAMESPACE_OID, repr(task)).hex
         self.predictions.write_table(f"predictions/{digest}.parquet", table)
 
@@ -112,13 +113,13 @@ def execute(
     timed_out: set[Any] = set()
 
     async def give_up(event: tuple[float, dict[str, Any]]) -> None:
-        key = (f"evaluate-{run}", *event[1]["task"])
-        future = alive.get(key)
-        if future is not None:
-            timed_out.add(key)
-            await client.cancel([future], asynchronous=True, force=True)
+        task = tuple(event[1]["task"])
+        for key, (future, of) in list(alive.items()):
+            if of == task:
+                timed_out.add(key)
+                await client.cancel([future], asynchronous=True, force=True)
 
-    alive: dict[Any, Future] = {}
+    alive: dict[Any, tuple[Future, Task]] = {}
     waiting = iter(tasks)
     suspects: list[Task] = []
     completed = as_completed(with_results=True, raise_errors=False, loop=client.loop)
@@ -127,20 +128,21 @@ def execute(
         batch = list(itertools.islice(source, n))
         keys = [(f"{name}-{run}", *task) for task in batch]
         futures = client.map(_evaluate_on_worker, [run] * len(batch), batch, key=keys, pure=False)
-        alive.update(zip(keys, futures, strict=True))
+        alive.update(zip(keys, zip(futures, batch, strict=True), strict=True))
         completed.update(futures)
 
-    def outcome(future: Future, result: Any) -> Evaluation | KilledWorker:
-        del alive[future.key]
+    def outcome(future: Future, result: Any) -> tuple[Task, Evaluation | None]:
+        """The task that is over and what came of it: None where workers died of it."""
+        _, task = alive.pop(future.key)
         if future.key in timed_out:
-            return _unanswered(future.key[1:], work, "timeout", f"longer than {timeout:g} seconds")
+            return task, _unanswered(task, work, "timeout", f"longer than {timeout:g} seconds")
         if future.status == "finished":
-            return result
+            return task, result
         error = result[1] if isinstance(result, tuple) else result
         if isinstance(error, KilledWorker):
-            return error
+            return task, None
         raise ClusterLost(
-            f"the cluster did not answer for {' '.join(future.key[1:])} "
+            f"the cluster did not answer for {' '.join(task)} "
             f"({type(error).__name__}: {error}); run the same command again to go on"
         ) from error
 
@@ -150,27 +152,23 @@ def execute(
         submit(LIVE_TASKS_PER_THREAD * max(2, sum(client.nthreads().values())), "evaluate", waiting)
         for batch in completed.batches():
             for future, result in batch:
-                done = outcome(future, result)
-                if isinstance(done, KilledWorker):
-                    suspects.append(future.key[1:])
+                task, evaluation = outcome(future, result)
+                if evaluation is None:
+                    suspects.append(task)
                 else:
-                    yield done
+                    yield evaluation
             submit(len(batch), "evaluate", waiting)
 
         # A worker that dies takes blameless tasks with it: those of which too many workers died are
         # tried again with nothing beside them. Who kills a worker then is guilty.
-        for task in suspects:
-            submit(1, "evaluate-alone", iter([task]))
-            future, result = next(completed)
-            done = outcome(future, result)
-            if isinstance(done, KilledWorker):
-                note = "every worker that tried it died, with nothing else running beside it"
-                yield _unanswered(task, work, "killed", note)
-            else:
-                yield done
+        for suspect in suspects:
+            submit(1, "evaluate-alone", iter([suspect]))
+            _, evaluation = outcome(*next(completed))
+            note = "every worker that tried it died, with nothing else running beside it"
+            yield evaluation or _unanswered(suspect, work, "killed", note)
     finally:
         with contextlib.suppress(Exception):  # the cluster may be gone
-            client.cancel(list(alive.values()), force=True)
+            client.cancel([future for future, _ in alive.values()], force=True)
             client.unsubscribe_topic(plugin.name)
             client.unregister_worker_plugin(plugin.name)
 
@@ -263,7 +261,8 @@ class CompanyCache:
 
 
 def _evaluate_on_worker(run: str, task: Task) -> Evaluation:
-    plugin: EvaluationPlugin = get_worker().plugins[_plugin_name(run)]
+    plugin = get_worker().plugins[_plugin_name(run)]
+    assert isinstance(plugin, EvaluationPlugin)
     return plugin.evaluate(task)
 
 
@@ -292,7 +291,7 @@ def _unanswered(
 
 def _ship(work: Work) -> bytes:
     """`work` as bytes that load on any worker: a user's own modules travel inside."""
-    objects = [m.prototype for m in work.models.values()]
+    objects: list[Any] = [m.prototype for m in work.models.values()]
     objects += [m.user_function or m.function for m in work.rules.metrics]
     modules = {m.__name__: m for m in map(_module_of, objects) if m is not None and _is_users(m)}
     for module in modules.values():

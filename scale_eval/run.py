@@ -337,10 +337,11 @@ class _Batches:
 
     def _scores(self, row: dict[str, Any], histogram: ScoreHistogram) -> pa.Table:
         n_bins = len(histogram.bin)
+        group = self._groups[row["company_id"]]
         columns = {
             "model": pa.repeat(row["model"], n_bins),
             "cutoff": pa.repeat(pa.scalar(row["cutoff"], TIMESTAMP), n_bins),
-            "company_group": pa.repeat(pa.scalar(self._groups[row["company_id"]], pa.int32()), n_bins),
+            "company_group": pa.repeat(pa.scalar(group, pa.int32()), n_bins),
             "bin": histogram.bin,
             "n_positive": histogram.n_positive,
             "n_negative": histogram.n_negative,
@@ -371,9 +372,7 @@ def _todo(plan: Plan, rows: pd.DataFrame, models: set[str], *, retry: bool) -> p
     return todo[~done].sort_values(["cost", *KEY], ascending=[False, True, True, True])
 
 
-def _finish(
-    directory: RunDirectory, plan: Plan, metrics: Sequence[Metric], began: float
-) -> None:
+def _finish(directory: RunDirectory, plan: Plan, metrics: Sequence[Metric], began: float) -> None:
     reducing = time.monotonic()
     reduce_run(directory, list(metrics), plan.company_groups)
     missing = len(plan.evaluations) - len(directory.attempts().drop_duplicates(KEY))
@@ -390,9 +389,7 @@ def _finish(
 
 
 @contextlib.contextmanager
-def _given_or_started(
-    client: Client | None, cluster: str, workers: int | None
-) -> Iterator[Client]:
+def _given_or_started(client: Client | None, cluster: str, workers: int | None) -> Iterator[Client]:
     if client is not None:
         yield client
     else:

@@ -434,12 +434,25 @@ def test_a_dataset_that_another_process_writes_is_left_alone(file, into):
             ingest(file("other.csv", JANUARY), into)
 
 
-def test_a_damaged_dataset_is_an_error_that_names_it(file, into):
-    ingest(file("acme.csv", JANUARY), into)
+def test_nothing_is_appended_to_a_damaged_company_and_ingesting_it_again_restores_it(file, into):
+    january, february = file("acme.csv", JANUARY), file("new/acme.csv", FEBRUARY)
+    ingest(january, into)
     (part,) = into.glob("transactions/**/*.parquet")
     part.write_bytes(part.read_bytes()[:-20])
-    with pytest.raises(IngestError, match=r"dataset: .*The dataset is as it was"):
-        ingest(file("new/acme.csv", FEBRUARY), into, append=True)
+    with pytest.raises(IngestError, match=rf"'acme': .*{part.name} is damaged .*; remove it and"):
+        ingest(february, into, append=True)
+    part.unlink()
+    assert statuses(ingest(january, into)) == {"acme": "replaced"}
+    assert len(contents(ingest(february, into, append=True).dataset)["acme"]) == 4
+
+
+def test_a_damaged_manifest_is_an_error_that_names_it(file, into):
+    ingest(file("acme.csv", JANUARY), into)
+    (into / "manifest.parquet").write_bytes(b"PAR1")
+    with pytest.raises(
+        IngestError, match=r"manifest.parquet.* The dataset is as it was"
+    ):
+        ingest(file("other.csv", JANUARY), into)
 
 
 def _python(script: str, *arguments: object, apart: bool = False) -> subprocess.CompletedProcess:

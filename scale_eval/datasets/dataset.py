@@ -123,7 +123,7 @@ class Dataset:
 
     @cached_property
     def _by_company(self) -> dict[str, dict[str, Any]]:
-        records: list[dict[str, Any]] = self.manifest.to_dict("records")  # type: ignore[assignment]
+        records: list[dict[str, Any]] = self.manifest.to_dict("records")
         return {record["company_id"]: record for record in records}
 
 

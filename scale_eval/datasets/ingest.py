@@ -198,7 +198,7 @@ def _explained(store: LocalStore) -> Iterator[None]:
         if number in _REMEDIES:
             fault = f"{os.strerror(number)}; {_REMEDIES[number]}"
         else:
-            fault = f"{error}; replace the company if its file is damaged (--replace)"
+            fault = f"{error}; check the place, then run the same command again"
         raise IngestError(f"{store.root}: {fault}. The dataset is as it was before") from error
 
 
@@ -210,7 +210,9 @@ def _merge(
     sources = [file.source for file in parsed]
     before = _read_refused(store)
     rows, late = _rows(parsed, REFUSED_SCHEMA.empty_table() if replace else before)
-    arrived = arrivals(rows, sources, known, append=append, replace=replace, timezone=timezone)
+    arrived = arrivals(
+        store, rows, sources, known, append=append, replace=replace, timezone=timezone
+    )
     refused = _refused(parsed, pa.concat_tables([late, *(each.late for each in arrived)]))
     files = _file_summary(parsed, refused, arrived)
     after = dict(known)

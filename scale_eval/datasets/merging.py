@@ -69,13 +69,13 @@ class Arrival:
 
 
 def arrivals(
-    rows: pa.Table, sources: Sequence[str], known: Mapping[str, dict[str, Any]], *,
-    append: bool, replace: bool, timezone: str,
+    store: LocalStore, rows: pa.Table, sources: Sequence[str],
+    known: Mapping[str, dict[str, Any]], *, append: bool, replace: bool, timezone: str,
 ) -> list[Arrival]:  # fmt: skip
     """What becomes of each company in `rows` (ROWS_SCHEMA and the position of the `file`).
 
     A company whose files are already among its sources is unchanged, and so is one that comes with
-    the rows that it has.
+    the rows that it has; if its file in the dataset was lost, these take its place.
 
     Raises
     ------
@@ -90,7 +90,10 @@ def arrivals(
             return Arrival(company_id, "new", rows, none_late, row)
         files = rows["file"].unique().to_pylist()
         before, now = set(row["sources"]), {sources[i] for i in files}
-        if now == before or (now < before and not replace) or _is_what_it_has(row, rows):
+        if now == before or _is_what_it_has(row, rows):
+            status = "unchanged" if store.exists(row["path"]) else "replaced"
+            return Arrival(company_id, status, rows, none_late, row)
+        if now < before and not replace:
             return Arrival(company_id, "unchanged", rows, none_late, row)
         if replace:
             return Arrival(company_id, "replaced", rows, none_late, row)
@@ -157,7 +160,13 @@ def _dates_only(rows: pa.Table) -> bool:
 
 def _read(store: LocalStore, row: Mapping[str, Any]) -> pa.Table:
     groups = range(row["first_row_group"], row["first_row_group"] + row["n_row_groups"])
-    return store.read_row_groups(row["path"], groups, columns=TRANSACTIONS_SCHEMA.names)
+    try:
+        return store.read_row_groups(row["path"], groups, columns=TRANSACTIONS_SCHEMA.names)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise IngestError(
+            f"company {row['company_id']!r}: {row['path']} is damaged ({error}); remove it and "
+            "ingest the company's files again"
+        ) from error
 
 
 def _names(sources: Iterable[str]) -> str:

@@ -128,7 +128,7 @@ def frame_table(frame: pd.DataFrame, *, decimals: int | None = None) -> Table:
 
 
 def _cell(value: object, decimals: int | None = None) -> str:
-    if value is None or (not isinstance(value, str) and pd.isna(value)):  # type: ignore[call-overload]
+    if value is None or (not isinstance(value, str) and pd.isna(value)):
         return ""
     if isinstance(value, pd.Timestamp):
         midnight = value == value.normalize()

@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 
 from scale_eval.metrics import Metric
@@ -94,7 +93,8 @@ def _scaled(metric: Metric, of: Terms, panel: Panel, windows: np.ndarray) -> np.
 
 
 def _common_figures(pooled: pa.Table) -> dict[tuple[str, str, str], float]:
-    frame = pooled.select(["model", "metric", "cutoff", "estimand", "coverage", "value"]).to_pandas()
+    columns = ["model", "metric", "cutoff", "estimand", "coverage", "value"]
+    frame = pooled.select(columns).to_pandas()
     frame = frame[frame["cutoff"].isna() & (frame["coverage"] == "common")]
     return frame.set_index(["model", "metric", "estimand"])["value"].to_dict()
 

@@ -87,9 +87,12 @@ class Panel:
     @cached_property
     def company(self) -> np.ndarray:
         """The company of each window, as a position in `company_ids`; never decreasing."""
-        return np.searchsorted(
-            self.company_ids, self.windows["company_id"].to_numpy(dtype=object)
-        )  # fmt: skip
+        ids = self.windows["company_id"].to_numpy(dtype=object)
+        return np.searchsorted(self.company_ids, ids)
+
+    def count_by_company(self, windows: np.ndarray) -> np.ndarray:
+        """How many of these windows each company has; shape (n_companies,)."""
+        return np.bincount(self.company[windows], minlength=len(self.company_ids))
 
     @cached_property
     def ok(self) -> np.ndarray:
@@ -110,7 +113,8 @@ class Panel:
     def common(self) -> np.ndarray:
         """Windows for which every model that answered anywhere is `ok`; shape (n_windows,)."""
         answering = self.ok.any(axis=0)
-        return self.ok[:, answering].all(axis=1) & answering.any()
+        common: np.ndarray = self.ok[:, answering].all(axis=1) & answering.any()
+        return common
 
     def covered(self, coverage: str) -> np.ndarray:
         """Which evaluations a coverage counts: ``own``, or ``common`` to all models."""

@@ -74,7 +74,7 @@ class _Pool:
         self.group = np.array([groups[company] for company in panel.windows["company_id"]])
         self.cutoff = panel.windows["cutoff"].to_numpy()
         frame = scores.to_pandas()
-        self.scores = {model: part for model, part in frame.groupby("model", sort=False)}
+        self.scores = dict(list(frame.groupby("model", sort=False)))
 
     def rows(
         self, metric: Metric, model: int, cutoff: pd.Timestamp | None, coverage: str

@@ -153,9 +153,7 @@ class RunDirectory:
     def _files(self, kind: str) -> list[str]:
         return self.store.names(f"{kind}/*.parquet")
 
-    def _read(
-        self, kind: str, schema: pa.Schema, columns: Sequence[str] | None = None
-    ) -> pa.Table:
+    def _read(self, kind: str, schema: pa.Schema, columns: Sequence[str] | None = None) -> pa.Table:
         wanted = pa.schema([schema.field(name) for name in columns]) if columns else schema
         tables = [
             self.store.read_table(name, columns=columns, schema=wanted)

@@ -112,10 +112,7 @@ POOLED_SCHEMA = pa.schema(
         ("n_effective", pa.float64()),
         ("error_bound", pa.float64()),
         *[(name, pa.float64()) for name in _DISTRIBUTION],
-        *[
-            (name, pa.string() if name == "tau_scale" else pa.float64())
-            for name in _HETEROGENEITY
-        ],
+        *[(name, pa.string() if name == "tau_scale" else pa.float64()) for name in _HETEROGENEITY],
     ]
 )
 
