@@ -14,11 +14,13 @@ from distributed import Client, LocalCluster
 
 LOCAL_CONFIG = {
     "distributed.scheduler.allowed-failures": 1,
+    "distributed.deploy.lost-worker-timeout": "1 hour",
     "distributed.worker.memory.target": False,
     "distributed.worker.memory.spill": False,
 }
 """Tasks hold next to nothing in memory, so nothing is worth spilling; and on one machine a worker
-that dies was killed by what it ran, so two deaths are evidence enough to look closer."""
+that dies was killed by what it ran, so two deaths are evidence enough to look closer. A worker that
+dies again while it is looked for, 15 seconds after it died, would be given up for good."""
 
 
 @contextlib.contextmanager

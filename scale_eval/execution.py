@@ -16,6 +16,7 @@ import sysconfig
 import threading
 import time
 import uuid
+from asyncio import CancelledError
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -122,7 +123,7 @@ def execute(
     alive: dict[Any, tuple[Future, Task]] = {}
     waiting = iter(tasks)
     suspects: list[Task] = []
-    completed = as_completed(with_results=True, raise_errors=False, loop=client.loop)
+    completed = as_completed(loop=client.loop)  # with_results loses futures whose worker dies
 
     def submit(n: int, name: str, source: Iterator[Task]) -> None:
         batch = list(itertools.islice(source, n))
@@ -131,28 +132,29 @@ def execute(
         alive.update(zip(keys, zip(futures, batch, strict=True), strict=True))
         completed.update(futures)
 
-    def outcome(future: Future, result: Any) -> tuple[Task, Evaluation | None]:
-        """The task that is over and what came of it: None where workers died of it."""
-        _, task = alive.pop(future.key)
-        if future.key in timed_out:
-            return task, _unanswered(task, work, "timeout", f"longer than {timeout:g} seconds")
-        if future.status == "finished":
-            return task, result
-        error = result[1] if isinstance(result, tuple) else result
-        if isinstance(error, KilledWorker):
-            return task, None
-        raise ClusterLost(
-            f"the cluster did not answer for {' '.join(task)} "
-            f"({type(error).__name__}: {error}); run the same command again to go on"
-        ) from error
+    def outcomes(futures: list[Future]) -> Iterator[tuple[Task, Evaluation | None]]:
+        """The tasks that are over and what came of them: None where workers died of one."""
+        for future, result in zip(futures, _results(client, futures), strict=True):
+            _, task = alive.pop(future.key)
+            if future.key in timed_out:
+                note = f"longer than {timeout:g} seconds"
+                yield task, _unanswered(task, work, "timeout", note)
+            elif isinstance(result, KilledWorker):
+                yield task, None
+            elif isinstance(result, BaseException):
+                raise ClusterLost(
+                    f"the cluster did not answer for {' '.join(task)} "
+                    f"({type(result).__name__}: {result}); run the same command again to go on"
+                ) from result
+            else:
+                yield task, result
 
     client.register_plugin(plugin)
     client.subscribe_topic(plugin.name, give_up)
     try:
         submit(LIVE_TASKS_PER_THREAD * max(2, sum(client.nthreads().values())), "evaluate", waiting)
         for batch in completed.batches():
-            for future, result in batch:
-                task, evaluation = outcome(future, result)
+            for task, evaluation in outcomes(batch):
                 if evaluation is None:
                     suspects.append(task)
                 else:
@@ -163,7 +165,7 @@ def execute(
         # tried again with nothing beside them. Who kills a worker then is guilty.
         for suspect in suspects:
             submit(1, "evaluate-alone", iter([suspect]))
-            _, evaluation = outcome(*next(completed))
+            ((_, evaluation),) = outcomes([next(completed)])
             note = "every worker that tried it died, with nothing else running beside it"
             yield evaluation or _unanswered(suspect, work, "killed", note)
     finally:
@@ -171,6 +173,20 @@ def execute(
             client.cancel([future for future, _ in alive.values()], force=True)
             client.unsubscribe_topic(plugin.name)
             client.unregister_worker_plugin(plugin.name)
+
+
+def _results(client: Client, futures: list[Future]) -> list[Evaluation | BaseException]:
+    """What the futures, all of them over, came to: fetched at once, or one by one if one failed."""
+    if all(future.status == "finished" for future in futures):
+        with contextlib.suppress(Exception, CancelledError):  # a worker died meanwhile
+            return client.gather(futures)
+    results: list[Evaluation | BaseException] = []
+    for future in futures:
+        try:
+            results.append(future.result())
+        except (Exception, CancelledError) as error:
+            results.append(error)
+    return results
 
 
 class EvaluationPlugin(WorkerPlugin):

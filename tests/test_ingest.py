@@ -300,8 +300,9 @@ def test_the_same_rows_from_another_file_change_nothing(file, into):
     ingest(file("acme.csv", JANUARY), into)
     before = on_disk(into)
     for options in ({}, {"append": True}, {"replace": True}):
-        report = ingest(file("x/acme.txt", JANUARY[::-1]), into, **options)
+        report = ingest(file("x/acme.txt", [*JANUARY[::-1], "?"]), into, **options)
         assert statuses(report) == {"acme": "unchanged"}
+        assert report.refused["count"].tolist() == [1]
         assert on_disk(into) == before
 
 
@@ -363,9 +364,12 @@ def test_to_dates_only_a_later_day_can_be_appended_also_where_the_clock_changes(
 
 
 def test_dates_remain_dates_only_if_the_appended_ones_are(file, into):
-    ingest(file("acme.csv", ["a,2017-01-01,1"]), into)
-    report = ingest(file("new/acme.csv", ["a,2017-01-02 10:00,1"]), into, append=True)
-    assert report.dataset.manifest["dates_only"].tolist() == [False]
+    for part, time, expected in [
+        ("1", "2017-01-01", True), ("2", "2017-01-02", True),
+        ("3", "2017-01-03 10:00", False), ("4", "2017-01-04", False),
+    ]:  # fmt: skip
+        report = ingest(file(f"{part}/acme.csv", [f"a,{time},1"]), into, append=True)
+        assert report.dataset.manifest["dates_only"].tolist() == [expected]
 
 
 def test_replace_puts_rows_refused_rows_and_sources_in_the_place_of_the_old(file, into):
@@ -385,6 +389,18 @@ def test_replacing_a_company_of_a_table_keeps_what_was_refused_of_the_others(mon
     report = ingest(file("01.csv", JANUARY), into, replace=True)
     assert statuses(report) == {"01": "replaced"}
     assert report.dataset.refused["text"].tolist() == ["2,y,?,1"]
+
+
+def test_one_of_the_files_that_a_company_came_from_can_replace_it_whole(file, into):
+    january, later = file("acme.csv", JANUARY), file("new/acme.csv", [JANUARY[1], *FEBRUARY])
+    for last, expected in [(january, JANUARY), (later, [JANUARY[1], *FEBRUARY])]:
+        ingest(january, into, replace=True)
+        ingest(later, into, append=True)
+        report = ingest(last, into, replace=True)
+        assert statuses(report) == {"acme": "replaced"}
+        assert report.companies["rows"].tolist() == [len(expected)]
+        assert report.files["rows_refused"].tolist() == [0]
+        assert len(report.dataset.refused) == 0
 
 
 def test_append_and_replace_exclude_each_other(file, into):
@@ -449,9 +465,7 @@ def test_nothing_is_appended_to_a_damaged_company_and_ingesting_it_again_restore
 def test_a_damaged_manifest_is_an_error_that_names_it(file, into):
     ingest(file("acme.csv", JANUARY), into)
     (into / "manifest.parquet").write_bytes(b"PAR1")
-    with pytest.raises(
-        IngestError, match=r"manifest.parquet.* The dataset is as it was"
-    ):
+    with pytest.raises(IngestError, match=r"manifest.parquet.* The dataset is as it was"):
         ingest(file("other.csv", JANUARY), into)
 
 
@@ -483,14 +497,14 @@ from pathlib import Path
 from scale_eval.datasets import open_dataset
 from scale_eval.datasets.ingest import IngestError, ingest
 
-small, large, place = sys.argv[1:]
+small, another, large, place = sys.argv[1:]
 def sh(command): subprocess.run(command, shell=True, check=True)
 sh(f"mount -t tmpfs -o size=256k none {place}")
 into = Path(place) / "dataset"
 hash = ingest(small, into).dataset.content_hash
 def fails():
     try:
-        ingest([small, large], into)
+        ingest([small, another, large], into)
     except IngestError as error:
         print(error)
     dataset = open_dataset(into)
@@ -505,9 +519,10 @@ fails()
 
 def test_a_full_or_read_only_disk_is_an_error_and_the_dataset_stays(mounts, file, tmp_path):
     small = file("small.csv", JANUARY)
+    another = file("another.csv", FEBRUARY)
     large = file("large.csv", [f"{i * 7919 % 99991:x},2017-01-01,{i}.{i}" for i in range(60_000)])
     (tmp_path / "disk").mkdir()
-    result = _python(ON_A_SMALL_DISK, small, large, tmp_path / "disk", apart=True)
+    result = _python(ON_A_SMALL_DISK, small, another, large, tmp_path / "disk", apart=True)
     assert result.returncode == 0, result.stderr
     full, read_only = result.stdout.splitlines()
     assert "disk/dataset: No space left on device; free space there" in full

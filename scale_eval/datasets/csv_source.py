@@ -152,7 +152,7 @@ def _walk(
         try:
             fields = next(reader)
             stop = origin + reader.line_num
-            sound = stop == start + 1 or _is_sound(fields, layout)
+            sound = _is_sound(fields, lines[start:stop], layout)
         except csv.Error:
             stop = origin + reader.line_num
             sound = False
@@ -174,11 +174,14 @@ def _reader(lines: list[str], start: int, layout: _Layout) -> Reader:
     )
 
 
-def _is_sound(fields: list[str], layout: _Layout) -> bool:
-    """Whether a record of several lines is meant as one: only columns that nobody uses go over."""
-    return len(fields) == layout.n_fields and not any(
-        "\n" in fields[i] for i in layout.positions.values()
-    )
+def _is_sound(fields: list[str], lines: list[str], layout: _Layout) -> bool:
+    """Whether a record is meant as one: what is used of it has no line end and no odd quote."""
+    if len(fields) != layout.n_fields:
+        return len(lines) == 1
+    used = "".join([fields[i] for i in layout.positions.values()])
+    if '"' in used and sum(line.count('"') for line in lines) % 2 == 1:
+        return False
+    return "\n" not in used
 
 
 def _fault(text: str) -> str:

@@ -109,7 +109,7 @@ class Clock:
             text = pc.utf8_trim_whitespace(column)
             wall, offset, naive = self._formatted(text) if self.format else _iso_8601(text)
         readable = _in_range(wall)
-        instants = wall - np.where(readable, offset, 0)
+        instants = wall - offset
         local = readable & naive
         instants[local] = (
             pd.DatetimeIndex(wall[local].view("M8[us]"))
@@ -139,11 +139,11 @@ def _iso_8601(text: pa.Array) -> _Wall:
     parts = pc.extract_regex(text, ISO_8601)
     date, time, zone = (pc.struct_field(parts, name) for name in ("date", "time", "zone"))
     wall = pc.binary_join_element_wise(date, time, pa.scalar("", text.type))
-    # What is finer than a microsecond is cut off, not rounded.
-    wall = pc.utf8_slice_codeunits(wall, 0, len("2017-03-26T02:30:15.123456"))
     try:
         times = wall.cast(pa.timestamp("us"))
-    except pa.ArrowInvalid:  # a date without dashes, or one that does not exist: pandas says which
+    except pa.ArrowInvalid:
+        # Dates without dashes, nanoseconds (cut off, not rounded), or a date that does not exist:
+        # pandas says which.
         index = pd.to_datetime(
             wall.to_numpy(zero_copy_only=False), format="ISO8601", errors="coerce"
         )

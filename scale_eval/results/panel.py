@@ -113,8 +113,7 @@ class Panel:
     def common(self) -> np.ndarray:
         """Windows for which every model that answered anywhere is `ok`; shape (n_windows,)."""
         answering = self.ok.any(axis=0)
-        common: np.ndarray = self.ok[:, answering].all(axis=1) & answering.any()
-        return common
+        return np.asarray(self.ok[:, answering].all(axis=1) & answering.any())
 
     def covered(self, coverage: str) -> np.ndarray:
         """Which evaluations a coverage counts: ``own``, or ``common`` to all models."""
