@@ -172,6 +172,10 @@ class History:
             n_refunds=np.bincount(self.codes[~self.is_purchase], minlength=n),
         )
 
+    def days_before_cutoff(self, timestamps: np.ndarray) -> np.ndarray:
+        """Days, float64, from `timestamps` (microseconds since 1970 UTC) to the cutoff."""
+        return (microseconds(self.cutoff) - timestamps) / 86_400e6
+
     def labelled(self) -> LabelledHistory:
         """An earlier history of the same company with its outcomes, to train on.
 

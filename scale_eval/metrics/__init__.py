@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from scale_eval.metrics import calibration, losses, ranking, standard_errors
-from scale_eval.metrics.base import Metric, Undefined, UserFunction, metric, user_metric
+from scale_eval.metrics.base import Metric, UserFunction, metric, user_metric
 from scale_eval.metrics.decomposition import corp, murphy
 from scale_eval.metrics.histogram import ROW_POOLED, ScoreHistogram, bin_of, histogram, merge
 from scale_eval.metrics.influence import (
@@ -25,6 +25,7 @@ from scale_eval.metrics.influence import (
     influence_values,
 )
 from scale_eval.metrics.scores import CLIP, Scores
+from scale_eval.metrics.undefined import Undefined
 
 __all__ = [
     "BUILT_IN",

@@ -6,29 +6,15 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from scale_eval.metrics.scores import Scores
+from scale_eval.metrics.scores import Scores
+from scale_eval.metrics.undefined import Undefined
 
 UserFunction = Callable[[np.ndarray, np.ndarray, np.ndarray], float]
 """(outcomes, probabilities, future_spend) -> a number; see `user_metric`."""
-
-
-class Undefined(Exception):  # noqa: N818 - not an error: a number that does not exist
-    """Raised by a metric that does not exist for these customers; it becomes null, with `reason`.
-
-    Parameters
-    ----------
-    reason : str
-        A short code such as ``no_positives``, which is counted in the tables.
-    """
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ that are too extreme.
 from __future__ import annotations
 
 from scale_eval.metrics import logistic
-from scale_eval.metrics.base import Undefined
 from scale_eval.metrics.scores import Scores
+from scale_eval.metrics.undefined import Undefined
 
 NOTHING_EXPECTED = 1e-300
 """An expected number of buyers below it is 0: O / E would leave float64."""

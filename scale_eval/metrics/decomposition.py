@@ -8,9 +8,9 @@ import numpy as np
 from scipy.optimize import isotonic_regression
 from scipy.special import xlog1py, xlogy
 
-from scale_eval.metrics.base import Undefined
 from scale_eval.metrics.losses import brier_score, log_loss
 from scale_eval.metrics.scores import Scores
+from scale_eval.metrics.undefined import Undefined
 
 
 class Corp(NamedTuple):

@@ -11,7 +11,7 @@ import math
 import numpy as np
 from scipy.optimize import brentq
 
-from scale_eval.metrics.base import Undefined
+from scale_eval.metrics.undefined import Undefined
 
 ROUNDING = 1e-9
 """Logits whose range is below it are one constant: its slope would be that of rounding errors."""

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from scale_eval.metrics.base import Undefined
 from scale_eval.metrics.scores import Scores
+from scale_eval.metrics.undefined import Undefined
 
 
 def roc_auc(scores: Scores) -> float:

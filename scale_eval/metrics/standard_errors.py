@@ -10,10 +10,10 @@ import math
 
 import numpy as np
 
-from scale_eval.metrics.base import Undefined
 from scale_eval.metrics.calibration import observed_expected_ratio
 from scale_eval.metrics.ranking import roc_auc
 from scale_eval.metrics.scores import Scores
+from scale_eval.metrics.undefined import Undefined
 
 
 def log_loss_se(scores: Scores) -> float:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from scale_eval.history import History
-from scale_eval.models.purchase_days import DAY, PurchaseDays
-from scale_eval.windows import microseconds
+from scale_eval.models.purchase_days import PurchaseDays
 
 FEATURES = ("recency_days", "log_purchase_days", "mean_log_value", "log_refunds")
 """Names of the columns of `rfm_features`."""
@@ -31,7 +30,7 @@ def rfm_features(history: History) -> np.ndarray:
     )
     return np.column_stack(
         [
-            (microseconds(history.cutoff) - summary.last_purchase) / DAY,
+            history.days_before_cutoff(summary.last_purchase),
             np.log(PurchaseDays.of(history).count),
             log_value_sums / summary.n_purchases,
             np.log1p(summary.n_refunds),
