@@ -42,6 +42,10 @@ LIVE_TASKS_PER_THREAD = 32
 CACHE_BYTES = 256 * 2**20
 """Companies that a worker keeps in memory, those last read first."""
 
+_ONE_AT_A_TIME = threading.Lock()
+"""Held while a process evaluates: recording warnings and seeding the global generators are for the
+whole process, so that on a worker with several threads results would depend on who runs beside."""
+
 Task = tuple[str, str, str]
 """An evaluation as a task names it: company, cutoff as ISO text, model."""
 
@@ -205,9 +209,10 @@ class EvaluationPlugin(WorkerPlugin):
         self.work: Work = cloudpickle.loads(self.payload)
         self.companies = CompanyCache(self.work.dataset, CACHE_BYTES)
         self._limits = threadpoolctl.threadpool_limits(1)
+        self._cpu_count = pa.cpu_count()
         pa.set_cpu_count(1)
         self._worker = worker
-        self._running: dict[int, tuple[float, Task]] = {}
+        self._running: tuple[float, Task] | None = None
         self._stopped = threading.Event()
         threading.Thread(target=self._watch, daemon=True, name=self.name).start()
 
@@ -215,14 +220,16 @@ class EvaluationPlugin(WorkerPlugin):
         """Leave the worker as it was found."""
         self._stopped.set()
         self._limits.restore_original_limits()
+        pa.set_cpu_count(self._cpu_count)
 
     def evaluate(self, task: Task) -> Evaluation:
         """One evaluation; a company that cannot be read gives an `error` row."""
-        self._running[threading.get_ident()] = (time.monotonic(), task)
-        try:
-            evaluation = self._evaluate(task)
-        finally:
-            del self._running[threading.get_ident()]
+        with _ONE_AT_A_TIME:
+            self._running = (time.monotonic(), task)
+            try:
+                evaluation = self._evaluate(task)
+            finally:
+                self._running = None
         evaluation.row["worker"] = self._worker.address
         return Evaluation(evaluation.row, evaluation.histogram)
 
@@ -238,16 +245,15 @@ class EvaluationPlugin(WorkerPlugin):
     def _watch(self) -> None:
         """Report an evaluation that takes too long, then end the process: a thread cannot be."""
         while not self._stopped.wait(min(0.2, self.timeout / 4)):
-            now = time.monotonic()
-            for since, task in list(self._running.values()):
-                if now - since > self.timeout:
-                    self._worker.loop.add_callback(
-                        self._worker.log_event, self.name, {"task": list(task)}
-                    )
-                    if (socket.gethostname(), os.getpid()) == self.coordinator:
-                        return  # a worker inside the coordinator's process must not end it
-                    time.sleep(1.0)  # for the report to arrive before the worker's death does
-                    os._exit(1)
+            running = self._running
+            if running is None or time.monotonic() - running[0] <= self.timeout:
+                continue
+            told = {"task": list(running[1])}
+            self._worker.loop.add_callback(self._worker.log_event, self.name, told)
+            if (socket.gethostname(), os.getpid()) == self.coordinator:
+                return  # a worker inside the coordinator's process must not end it
+            time.sleep(1.0)  # for the report to arrive before the worker's death does
+            os._exit(1)
 
 
 class CompanyCache:

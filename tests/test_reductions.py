@@ -162,8 +162,9 @@ def test_skills_are_one_minus_a_ratio_of_mean_losses(several):
     equal = 1 - by_company["log_loss"].mean() / by_company["reference_log_loss"].mean()
     n = rows["n_customers"]
     row = 1 - (n * rows["log_loss"]).sum() / (n * rows["reference_log_loss"]).sum()
-    assert pooled(tables, "log_loss_skill", "equal_company", "bgnbd")["value"] == pytest.approx(equal)
-    assert pooled(tables, "log_loss_skill", "row", "bgnbd")["value"] == pytest.approx(row)
+    for estimand, value in (("equal_company", equal), ("row", row)):
+        told = pooled(tables, "log_loss_skill", estimand, "bgnbd")["value"]
+        assert told == pytest.approx(value)
 
 
 def test_row_figures_agree_with_all_predictions_in_one_array_within_the_error_bound(several):
@@ -213,7 +214,8 @@ def test_within_company_gain_adds_up_each_companys_own_top_tenth(several):
 def test_the_counts_of_every_pooled_row_add_up_to_the_evaluations(several):
     tables, _ = several
     counts = tables["pooled"].query("estimand == 'equal_company'")
-    total = counts[["n_defined", "n_undefined", "n_skipped", "n_failed", "n_not_common"]].sum(axis=1)
+    kinds = ["n_defined", "n_undefined", "n_skipped", "n_failed", "n_not_common"]
+    total = counts[kinds].sum(axis=1)
     assert set(total[counts["cutoff"].isna()]) == {len(WINDOWS) * 7}
     assert set(total[counts["cutoff"].notna()]) == {7}
 
@@ -292,9 +294,7 @@ def test_a_model_that_skips_the_hard_companies_does_not_lead_on_the_common_cover
             return resolve("bgnbd").prototype.fit(history).predict_proba(history)
 
     models = [resolve("base_rate"), resolve(OnlyTheEasy)]
-    tables = tables_of(
-        [evaluate_one(c, window, m, Rules()) for c in companies for m in models]
-    )
+    tables = tables_of([evaluate_one(c, window, m, Rules()) for c in companies for m in models])
     own = pooled(tables, "log_loss", "equal_company", "base_rate")
     common = pooled(tables, "log_loss", "equal_company", "base_rate", coverage="common")
     assert (own["n_companies"], common["n_companies"], common["n_not_common"]) == (4, 1, 3)

@@ -179,11 +179,12 @@ def test_predictions_that_were_saved_are_evaluated_to_the_same_figures(shops, cl
     saved.query("model == 'bgnbd'").to_parquet(elsewhere)
     again = evaluate(shops, tmp_path / "again", client, [f"predictions:{elsewhere}"])
     columns = ["log_loss", "roc_auc", "calibration_slope", "lift_at_10", "n_positive"]
-    ok = "status == 'ok' and model == @name"
-    name = "bgnbd"
-    first = run.evaluations.query(ok)[columns]
-    name = f"predictions:{elsewhere}"
-    second = again.evaluations.query(ok)[columns]
+
+    def of(done, name):
+        rows = done.evaluations
+        return rows[(rows["status"] == "ok") & (rows["model"] == name)][columns]
+
+    first, second = of(run, "bgnbd"), of(again, f"predictions:{elsewhere}")
     assert len(first) > 3
     pd.testing.assert_frame_equal(
         first.reset_index(drop=True), second.reset_index(drop=True), check_exact=True
@@ -341,7 +342,8 @@ def test_a_run_that_was_killed_goes_on_without_doing_anything_twice(shops, tmp_p
     resumed = start(shops, tmp_path / "cut", tmp_path / "cut.txt")
     assert resumed.wait(timeout=300) == 0, told(tmp_path / "cut").read_text()
     assert evaluations_on_disk(tmp_path / "cut") == total
-    assert se.open_run(tmp_path / "cut").fingerprint() == se.open_run(tmp_path / "whole").fingerprint()
+    cut, uncut = se.open_run(tmp_path / "cut"), se.open_run(tmp_path / "whole")
+    assert cut.fingerprint() == uncut.fingerprint()
 
     slow_after = (tmp_path / "cut.txt").read_text().splitlines()[len(slow_before) :]
     done_before = {f"{c} {t:%Y-%m-%d}" for c, t, m in on_disk if m == "slow"}

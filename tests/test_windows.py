@@ -19,8 +19,10 @@ def observed(first: str, until: str, tenth: str | None = None) -> Observed:
 
 def cutoffs(calendar: Calendar, company: Observed) -> list[str]:
     return [
-        f"{p.window.cutoff:%Y-%m-%d}" for p in calendar.windows(company) if p.window and not p.refusal
-    ]  # fmt: skip
+        f"{planned.window.cutoff:%Y-%m-%d}"
+        for planned in calendar.windows(company)
+        if planned.window and not planned.refusal
+    ]
 
 
 def test_default_cutoffs_are_month_starts_back_from_the_latest_that_was_observed_whole():
