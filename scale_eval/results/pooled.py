@@ -75,6 +75,7 @@ class _Pool:
         self.cutoff = panel.windows["cutoff"].to_numpy()
         frame = scores.to_pandas()
         self.scores = dict(list(frame.groupby("model", sort=False)))
+        self._histograms: dict[tuple[int, Any, str], ScoreHistogram | None] = {}
 
     def rows(
         self, metric: Metric, model: int, cutoff: pd.Timestamp | None, coverage: str
@@ -100,9 +101,12 @@ class _Pool:
             metric, model, windows, figures, cutoff, coverage
         ):
             row = {"estimand": estimand, "value": value, "error_bound": bound, "reason": reason}
+            row |= counts
             if estimand == "equal_company":
                 row |= dispersion(figures[~np.isnan(figures)])
-            yield row | counts
+                if metric.pooling == "ratio":  # a ratio of 0 has no logarithm to average
+                    row["n_companies_defined"] = int(np.count_nonzero(figures > 0))
+            yield row
 
     def _estimands(
         self, metric: Metric, model: int, windows: np.ndarray, figures: np.ndarray,
@@ -152,32 +156,35 @@ class _Pool:
         self, metric: Metric, model: int, windows: np.ndarray,
         cutoff: pd.Timestamp | None, coverage: str,
     ) -> Figure:  # fmt: skip
-        kept = self._kept_scores(model, windows, cutoff, coverage)
-        if kept is None:
+        key = (model, cutoff, coverage)
+        if key not in self._histograms:
+            self._histograms[key] = self._merged(model, windows, cutoff, coverage)
+        merged = self._histograms[key]
+        if merged is None:
             return np.nan, np.nan, "scores_not_kept_by_company"
-        columns = ("bin", "n_positive", "n_negative", "spend_minor")
-        merged = ScoreHistogram.of_rows(*(kept[column].to_numpy() for column in columns))
         try:
             value, bound = ROW_POOLED[metric.name](merged)
         except Undefined as undefined:
             return np.nan, np.nan, undefined.reason
         return value, np.nan if bound is None else bound, ""
 
-    def _kept_scores(
+    def _merged(
         self, model: int, windows: np.ndarray, cutoff: pd.Timestamp | None, coverage: str
-    ) -> pd.DataFrame | None:
+    ) -> ScoreHistogram | None:
         """The scores of these windows; None where they were only kept together with others."""
         frame = self.scores[self.panel.models[model]]
         if cutoff is not None:
             frame = frame[frame["cutoff"] == cutoff]
         left_out = self.panel.ok[:, model] & ~windows
-        if coverage == "own" or not left_out.any():
-            return frame
-        cells = pd.MultiIndex.from_arrays([self.cutoff[windows], self.group[windows]])
-        others = pd.MultiIndex.from_arrays([self.cutoff[left_out], self.group[left_out]])
-        if cells.isin(others).any():
-            return None
-        return frame[pd.MultiIndex.from_frame(frame[["cutoff", "company_group"]]).isin(cells)]
+        if coverage == "common" and left_out.any():
+            cells = pd.MultiIndex.from_arrays([self.cutoff[windows], self.group[windows]])
+            others = pd.MultiIndex.from_arrays([self.cutoff[left_out], self.group[left_out]])
+            if cells.isin(others).any():
+                return None
+            kept = pd.MultiIndex.from_frame(frame[["cutoff", "company_group"]]).isin(cells)
+            frame = frame[kept]
+        columns = ("bin", "n_positive", "n_negative", "spend_minor")
+        return ScoreHistogram.of_rows(*(frame[column].to_numpy() for column in columns))
 
     def _reason(self, metric: Metric, model: int, windows: np.ndarray) -> str:
         counted = self.panel.undefined_reasons(metric.name, model, windows)
