@@ -205,16 +205,21 @@ def evaluate(
         directory.begin(
             asked={"data": dataset.content_hash, **settings.document()},
             models={name: model.identity for name, model in chosen.items()},
-            facts={"dataset": str(dataset.store.root), "versions": _versions()},
+            facts={
+                "status": "running",
+                "dataset": str(dataset.store.root),
+                "versions": _versions(),
+                "started_at": _now().isoformat(),
+            },
         )
         directory.clean()
         plan = plan_run(dataset, list(directory.document["models"]), settings)
         directory.store.write_table(PLAN, plan.table())
+        _write_refused(directory, plan)
         rows = directory.attempts()
-        _write_refused(directory, plan, rows)
         todo = _todo(plan, rows, set(chosen), retry=retry)
+        directory.record(n_evaluations=len(plan.evaluations), n_missing=_missing(plan, rows))
         if len(todo):
-            directory.record(status="running")
             keep = directory.store if save_predictions else None
             work = Work(dataset, chosen, settings.rules, keep)
             tasks = [(c, t.isoformat(), m) for c, t, m in todo[KEY].itertuples(index=False)]
@@ -282,12 +287,12 @@ def make_settings(**choices: Any) -> Settings:
 
 def seconds_of(timeout: str | float) -> float:
     """A timeout in seconds; raises `ValueError` where it is not a positive time."""
-    try:
-        seconds = pd.Timedelta(timeout, unit=None if isinstance(timeout, str) else "s")
+    with contextlib.suppress(ValueError):
+        text = str(timeout).strip()
+        number = text.replace(".", "", 1).isdigit()
+        seconds = pd.Timedelta(float(text), unit="s") if number else pd.Timedelta(text)
         if seconds > pd.Timedelta(0):
             return seconds.total_seconds()
-    except ValueError:
-        pass
     raise ValueError(f"timeout {timeout!r}: write seconds, or a time such as '10 minutes'")
 
 
@@ -350,10 +355,10 @@ class _Batches:
         return pa.table(columns).cast(SCORES_SCHEMA)
 
 
-def _write_refused(directory: RunDirectory, plan: Plan, rows: pd.DataFrame) -> None:
+def _write_refused(directory: RunDirectory, plan: Plan) -> None:
     """Write the rows of windows that the plan refuses, where they are not there yet."""
     refused = plan.refused
-    known = pd.MultiIndex.from_frame(rows[KEY])
+    known = pd.MultiIndex.from_frame(directory.attempts()[KEY])
     refused = refused[~pd.MultiIndex.from_frame(refused[KEY]).isin(known)]
     if len(refused):
         columns = [*KEY, "horizon_end", "status", "reason", "note", "overlaps"]
@@ -372,14 +377,18 @@ def _todo(plan: Plan, rows: pd.DataFrame, models: set[str], *, retry: bool) -> p
     return todo[~done].sort_values(["cost", *KEY], ascending=[False, True, True, True])
 
 
+def _missing(plan: Plan, rows: pd.DataFrame) -> int:
+    """Evaluations of the plan, refused ones included, that have no row yet."""
+    return len(plan.evaluations) - len(rows.drop_duplicates(KEY))
+
+
 def _finish(directory: RunDirectory, plan: Plan, metrics: Sequence[Metric], began: float) -> None:
     reducing = time.monotonic()
     reduce_run(directory, list(metrics), plan.company_groups)
-    missing = len(plan.evaluations) - len(directory.attempts().drop_duplicates(KEY))
+    missing = _missing(plan, directory.attempts())
     ended = time.monotonic()
     directory.record(
         status="finished" if missing == 0 else "unfinished",
-        n_evaluations=len(plan.evaluations),
         n_missing=missing,
         conventions=CONVENTIONS,
         finished_at=_now().isoformat(),
