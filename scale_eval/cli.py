@@ -299,9 +299,11 @@ def _evaluate(
     out.print()
     finished = se.evaluate(
         dataset, models, out=place, settings=settings, cluster=cluster, workers=workers,
-        timeout=timeout, retry=retry, save_predictions=save_predictions,
+        timeout=timeout, retry=retry, save_predictions=save_predictions, granularity=granularity,
     )  # fmt: skip
     _print_results(finished)
+    if not finished.finished:
+        sys.exit(UNFINISHED)
     if strict and finished.evaluations["status"].isin(FAILED).any():
         sys.exit(FAILED_ROWS)
 

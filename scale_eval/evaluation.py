@@ -100,47 +100,50 @@ def evaluate_one(
     The model is given its own copy of the history, a fresh copy of itself and a random state that
     depends on (seed, company, cutoff, model) alone. Outcomes are computed apart from it.
     """
-    key = {
+    row: dict[str, Any] = {
         "company_id": company.company_id,
         "cutoff": window.cutoff,
         "horizon_end": window.horizon_end,
         "model": model.name,
     }
+    watch = _Stopwatch()
+    try:
+        return _evaluate(company, window, model, rules, row, watch)
+    except Skipped as skipped:
+        row |= {"status": "skipped", "reason": text(skipped.reason), "note": text(skipped.note)}
+    except WrongOutput as wrong:
+        row |= {"status": "error", "reason": wrong.reason, "note": wrong.note}
+    except (Exception, SystemExit) as error:
+        row |= failure(error)
+    return Evaluation(row | watch.seconds)
+
+
+def _evaluate(
+    company: Transactions, window: Window, model: NamedModel, rules: Rules,
+    row: dict[str, Any], watch: _Stopwatch,
+) -> Evaluation:  # fmt: skip
+    """The evaluation of a model that answers; what is known by the way is set in `row`."""
     population = _history(company, window, rules)
     if population.n_customers == 0:
-        return Evaluation({**key, "status": "skipped", "reason": "no_customers"})
+        raise Skipped("no_customers")
     outcomes = Outcomes(company, window, population, purchase_rule=rules.purchase_rule)
-    row = {
-        **key,
+    row |= {
         "n_customers": population.n_customers,
         "n_positive": int(outcomes.bought.sum()),
         "observed_rate": float(outcomes.bought.mean()),
         "future_spend": float(outcomes.future_spend.sum()),
     }
-    watch = _Stopwatch()
-    fresh = copy.deepcopy(model.prototype)
-    try:
-        with warnings.catch_warnings(record=True) as warned:
-            warnings.simplefilter("always")
-            state = random_state(rules.seed, company.company_id, window, model.name)
-            _seed_generators(fresh, state)
-            history = _history(company, window, rules)
-            watch.lap("history")
-            fresh.fit(history)
-            watch.lap("fit")
-            output = fresh.predict_proba(history)
-            watch.lap("predict")
-        probabilities = _checked(output, population)
-    except Skipped as skipped:
-        row |= {"status": "skipped", "reason": skipped.reason, "note": skipped.note}
-        return Evaluation(row | watch.seconds)
-    except WrongOutput as wrong:
-        row |= {"status": "error", "reason": wrong.reason, "note": wrong.note}
-        return Evaluation(row | watch.seconds)
-    except (Exception, SystemExit) as error:
-        reason = f"exception:{type(error).__name__}"
-        row |= {"status": "error", "reason": reason, "note": _where_and_what(error)}
-        return Evaluation(row | watch.seconds)
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        fresh = copy.deepcopy(model.prototype)
+        _seed_generators(fresh, random_state(rules.seed, company.company_id, window, model.name))
+        history = _history(company, window, rules)
+        watch.lap("history")
+        fresh.fit(history)
+        watch.lap("fit")
+        output = fresh.predict_proba(history)
+        watch.lap("predict")
+    probabilities = _checked(output, population)
 
     scores = metrics.Scores(
         outcomes.bought, probabilities, outcomes.future_spend, _reference(population)
@@ -148,17 +151,6 @@ def evaluate_one(
     values, undefined = metrics.score(scores, (*metrics.METRICS.values(), *rules.metrics))
     groups = metrics.customer_groups(population.customers)
     influence = metrics.influence_sums(scores, groups)
-    row |= values
-    row |= {f"{name}_influence": sums for name, sums in influence.items()}
-    row |= {
-        "status": "ok",
-        "note": "; ".join(filter(None, [getattr(fresh, "note_", ""), _told(warned)])),
-        "undefined": ";".join(f"{name}:{why}" for name, why in sorted(undefined.items())),
-        "n_clipped": scores.n_clipped,
-        "mean_prediction": float(probabilities.mean()),
-        "reference_log_loss": scores.reference_log_loss,
-        "reference_brier_score": scores.reference_brier_score,
-    }
     histogram = metrics.histogram(scores)
     watch.lap("score")
     predictions = pd.DataFrame(
@@ -168,13 +160,47 @@ def evaluate_one(
             "bought": outcomes.bought,
         }
     )
-    return Evaluation(row | watch.seconds, histogram, predictions)
+    told = {
+        "status": "ok",
+        "note": "; ".join(filter(None, [text(getattr(fresh, "note_", "")), _told(warned)])),
+        "undefined": ";".join(f"{name}:{why}" for name, why in sorted(undefined.items())),
+        "n_clipped": scores.n_clipped,
+        "mean_prediction": float(probabilities.mean()),
+        "reference_log_loss": scores.reference_log_loss,
+        "reference_brier_score": scores.reference_brier_score,
+    }
+    sums = {f"{name}_influence": values for name, values in influence.items()}
+    return Evaluation(row | values | sums | told | watch.seconds, histogram, predictions)
+
+
+def failure(error: BaseException) -> dict[str, str]:
+    """Status, reason and note of a row that ended in `error`: what was said, and where.
+
+    What differs from machine to machine or run to run (directories, addresses in memory) is left
+    out of the note.
+    """
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f"{PurePath(frames[-1].filename).name}:{frames[-1].lineno} in {frames[-1].name}"
+    try:
+        message = re.sub(r"0x[0-9a-fA-F]+", "0x", text(error))
+    except Exception:  # its own __str__ fails
+        message = "no message"
+    return {
+        "status": "error",
+        "reason": f"exception:{type(error).__name__}",
+        "note": f"{message} ({place})",
+    }
+
+
+def text(thing: object) -> str:
+    """What a model says, as a short string that any file can hold."""
+    return str(thing).strip()[:500].encode("utf-8", "replace").decode()
 
 
 def random_state(seed: int, company_id: str, window: Window, model: str) -> int:
     """An integer below 2**32 that depends on these four alone, the same in every process."""
-    text = f"{seed}\n{company_id}\n{window.cutoff.isoformat()}\n{model}"
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "little")
+    drawn = f"{seed}\n{company_id}\n{window.cutoff.isoformat()}\n{model}"
+    return int.from_bytes(hashlib.sha256(drawn.encode()).digest()[:4], "little")
 
 
 def _history(company: Transactions, window: Window, rules: Rules) -> History:
@@ -227,14 +253,6 @@ def _checked(output: Any, history: History) -> np.ndarray:
         example = probabilities[outside][0]
         raise WrongOutput("outside_0_1", f"{int(outside.sum())} of {n}, such as {example:.6g}")
     return probabilities
-
-
-def _where_and_what(error: BaseException) -> str:
-    """The message and the innermost place, without what differs from machine to machine."""
-    frame = traceback.extract_tb(error.__traceback__)[-1]
-    message = re.sub(r"0x[0-9a-fA-F]+", "0x", str(error)).strip()
-    place = f"{PurePath(frame.filename).name}:{frame.lineno} in {frame.name}"
-    return f"{message[:500]} ({place})".strip()
 
 
 def _told(warned: list[warnings.WarningMessage]) -> str:

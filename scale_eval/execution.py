@@ -18,7 +18,7 @@ import time
 import uuid
 from asyncio import CancelledError
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -31,13 +31,15 @@ import threadpoolctl
 from distributed import Client, Future, KilledWorker, WorkerPlugin, as_completed, get_worker
 
 from scale_eval.datasets import Dataset, Transactions
-from scale_eval.evaluation import Evaluation, Rules, evaluate_one
+from scale_eval.evaluation import Evaluation, Rules, evaluate_one, failure, text
 from scale_eval.models import NamedModel
 from scale_eval.storage import LocalStore
 from scale_eval.windows import Window, as_utc
 
 LIVE_TASKS_PER_THREAD = 32
 """Tasks that the scheduler knows of at a time: enough to keep workers busy between two refills."""
+
+POLL_SECONDS = 0.01
 
 CACHE_BYTES = 256 * 2**20
 """Companies that a worker keeps in memory, those last read first."""
@@ -95,8 +97,10 @@ class Work:
 
 def execute(
     client: Client, tasks: Iterable[Task], work: Work, *, timeout: float
-) -> Iterator[Evaluation]:
+) -> Generator[Evaluation | None]:
     """Do `tasks` on the client's cluster and yield what comes of each, in no certain order.
+
+    In between, where nothing has come for a moment, None is yielded: time to write what has.
 
     Parameters
     ----------
@@ -114,11 +118,13 @@ def execute(
         The cluster went away. What was yielded is done; the rest is not.
     """
     run = uuid.uuid4().hex[:8]
-    plugin = EvaluationPlugin(run, _ship(work), timeout)
+    plugin = EvaluationPlugin(run, work, timeout)
     timed_out: set[Any] = set()
+    stuck = False
 
     async def give_up(event: tuple[float, dict[str, Any]]) -> None:
-        task = tuple(event[1]["task"])
+        nonlocal stuck
+        task, stuck = tuple(event[1]["task"]), event[1]["stuck"]
         for key, (future, of) in list(alive.items()):
             if of == task:
                 timed_out.add(key)
@@ -143,6 +149,11 @@ def execute(
             if future.key in timed_out:
                 note = f"longer than {timeout:g} seconds"
                 yield task, _unanswered(task, work, "timeout", note)
+                if stuck:
+                    raise ClusterLost(
+                        f"{' '.join(task)} does not end, and its worker lives in this process, "
+                        "which cannot be ended: use a cluster of processes (processes=True)"
+                    )
             elif isinstance(result, KilledWorker):
                 yield task, None
             elif isinstance(result, BaseException):
@@ -153,11 +164,21 @@ def execute(
             else:
                 yield task, result
 
-    client.register_plugin(plugin)
+    try:
+        client.register_plugin(plugin)
+    except Exception as error:
+        raise ClusterLost(
+            f"a worker cannot take the work up: {error}. Workers need this package, the modules "
+            "that your models import, and the dataset under the same path"
+        ) from error
     client.subscribe_topic(plugin.name, give_up)
     try:
         submit(LIVE_TASKS_PER_THREAD * max(2, sum(client.nthreads().values())), "evaluate", waiting)
-        for batch in completed.batches():
+        while completed.count():
+            batch = completed.next_batch(block=False)
+            if not batch:
+                yield None
+                time.sleep(POLL_SECONDS)
             for task, evaluation in outcomes(batch):
                 if evaluation is None:
                     suspects.append(task)
@@ -173,10 +194,13 @@ def execute(
             note = "every worker that tried it died, with nothing else running beside it"
             yield evaluation or _unanswered(suspect, work, "killed", note)
     finally:
-        with contextlib.suppress(Exception):  # the cluster may be gone
-            client.cancel([future for future, _ in alive.values()], force=True)
-            client.unsubscribe_topic(plugin.name)
-            client.unregister_worker_plugin(plugin.name)
+        for leave in (
+            lambda: client.cancel([future for future, _ in alive.values()], force=True),
+            lambda: client.unsubscribe_topic(plugin.name),
+            lambda: client.unregister_worker_plugin(plugin.name),
+        ):
+            with contextlib.suppress(Exception):  # the cluster may be gone
+                leave()
 
 
 def _results(client: Client, futures: list[Future]) -> list[Evaluation | BaseException]:
@@ -196,9 +220,10 @@ def _results(client: Client, futures: list[Future]) -> list[Evaluation | BaseExc
 class EvaluationPlugin(WorkerPlugin):
     """What a run leaves on each worker while it lasts: its `Work`, a cache, and a watchdog."""
 
-    def __init__(self, run: str, payload: bytes, timeout: float) -> None:
+    def __init__(self, run: str, work: Work, timeout: float) -> None:
         self.name = _plugin_name(run)
-        self.payload = payload
+        self.payload = _ship(work)
+        self.content_hash = work.dataset.content_hash
         self.timeout = timeout
         self.coordinator = (socket.gethostname(), os.getpid())
 
@@ -207,6 +232,11 @@ class EvaluationPlugin(WorkerPlugin):
         if "" not in sys.path:
             sys.path.insert(0, "")
         self.work: Work = cloudpickle.loads(self.payload)
+        if self.work.dataset.content_hash != self.content_hash:
+            raise RuntimeError(
+                f"{self.work.dataset.store.root} holds other data on worker {worker.address} than "
+                "the run was planned for"
+            )
         self.companies = CompanyCache(self.work.dataset, CACHE_BYTES)
         self._limits = threadpoolctl.threadpool_limits(1)
         self._cpu_count = pa.cpu_count()
@@ -238,9 +268,15 @@ class EvaluationPlugin(WorkerPlugin):
             company = self.companies.read(task[0])
         except (OSError, ValueError, KeyError) as error:
             message = str(error).replace(str(self.work.dataset.store.root), "DATASET")
-            note = re.sub(r"\s+", " ", message)[:500]
+            note = text(re.sub(r"\s+", " ", message))
             return _unanswered(task, self.work, "error", note, reason="data_unreadable")
-        return self.work.evaluate(task, company)
+        try:
+            return self.work.evaluate(task, company)
+        except OSError:  # predictions that cannot be written
+            raise
+        except BaseException as error:  # whatever a model throws: a row, and the worker lives
+            told = failure(error)
+            return _unanswered(task, self.work, "error", told["note"], reason=told["reason"])
 
     def _watch(self) -> None:
         """Report an evaluation that takes too long, then end the process: a thread cannot be."""
@@ -248,10 +284,11 @@ class EvaluationPlugin(WorkerPlugin):
             running = self._running
             if running is None or time.monotonic() - running[0] <= self.timeout:
                 continue
-            told = {"task": list(running[1])}
+            stuck = (socket.gethostname(), os.getpid()) == self.coordinator
+            told = {"task": list(running[1]), "stuck": stuck}
             self._worker.loop.add_callback(self._worker.log_event, self.name, told)
-            if (socket.gethostname(), os.getpid()) == self.coordinator:
-                return  # a worker inside the coordinator's process must not end it
+            if stuck:
+                return  # the coordinator does not end itself; it ends the run
             time.sleep(1.0)  # for the report to arrive before the worker's death does
             os._exit(1)
 
@@ -263,23 +300,20 @@ class CompanyCache:
         self._dataset = dataset
         self._max_bytes = max_bytes
         self._kept: OrderedDict[str, Transactions] = OrderedDict()
-        self._lock = threading.Lock()
+        self._n_bytes = 0
 
     def read(self, company_id: str) -> Transactions:
         """The company's transactions, from memory or from the dataset."""
-        with self._lock:
-            if company_id in self._kept:
-                self._kept.move_to_end(company_id)
-                return self._kept[company_id]
+        if company_id in self._kept:
+            self._kept.move_to_end(company_id)
+            return self._kept[company_id]
         company = self._dataset.read(company_id)
-        with self._lock:
-            self._kept[company_id] = company
-            while len(self._kept) > 1 and self._n_bytes() > self._max_bytes:
-                self._kept.popitem(last=False)
+        self._kept[company_id] = company
+        self._n_bytes += company.n_bytes
+        while len(self._kept) > 1 and self._n_bytes > self._max_bytes:
+            _, dropped = self._kept.popitem(last=False)
+            self._n_bytes -= dropped.n_bytes
         return company
-
-    def _n_bytes(self) -> int:
-        return sum(company.n_bytes for company in self._kept.values())
 
 
 def _evaluate_on_worker(run: str, task: Task) -> Evaluation:

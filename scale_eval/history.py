@@ -191,7 +191,7 @@ class History:
         half_span = (cutoff - int(self._known.timestamps.min())) // 2 if len(self._known) else 0
         horizon = microseconds(self.horizon_end) - cutoff
         whole = self._one_horizon_back()
-        if cutoff - microseconds(whole.cutoff) <= half_span:
+        if horizon <= half_span:
             window, exponent = whole, 1.0
         else:
             window = Window(from_microseconds(cutoff - half_span), self.cutoff)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import difflib
+import hashlib
 import os
 import platform
 import time
@@ -12,12 +13,11 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
 from importlib.metadata import version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from distributed import Client
 
 from scale_eval.cluster import dask_client, require_main_guard
 from scale_eval.datasets import Dataset, open_dataset
@@ -41,9 +41,15 @@ from scale_eval.settings import Settings, recorded_metrics
 from scale_eval.storage import open_store
 from scale_eval.windows import as_utc
 
+if TYPE_CHECKING:
+    from distributed import Client
+
 DEFAULT_MODELS = ("base_rate", "recency", "rfm_logistic", "bgnbd")
 BASELINES = ("base_rate", "recency")
 """Models that are always run: whatever cannot beat them is not worth deploying."""
+
+GRANULARITIES = ("auto", "evaluation")
+"""What a Dask task may be."""
 
 BATCH_ROWS = 1_000
 BATCH_SECONDS = 2.0
@@ -108,8 +114,16 @@ class Run:
         return self.directory.failures()
 
     def fingerprint(self) -> str:
-        """A hash that two runs share where they found the same, bit for bit."""
+        """A hash that two runs share where they found the same, bit for bit.
+
+        Raises `FileNotFoundError` for a run that is not finished.
+        """
         self._require_reduced("pooled")
+        if self.document["status"] == "running":
+            raise FileNotFoundError(
+                f"{self.path} is not finished, and its tables are of an earlier state; run the "
+                "command that began it again, or 'scale-eval reduce'"
+            )
         return fingerprint(self.directory)
 
     def _reduced(self, name: str) -> pd.DataFrame:
@@ -142,6 +156,7 @@ def evaluate(
     retry: bool = False,
     save_predictions: bool = False,
     progress: bool = True,
+    granularity: str = "auto",
     **choices: Any,
 ) -> Run:
     """Evaluate models on every company of a dataset, and write the run to `out`.
@@ -173,6 +188,8 @@ def evaluate(
         Keep each customer's probability under ``predictions/``.
     progress : bool
         Show a progress bar.
+    granularity : str
+        What a Dask task is: ``"evaluation"``, which is also what ``"auto"`` takes.
 
     Returns
     -------
@@ -192,6 +209,8 @@ def evaluate(
         The cluster went away; what is done is on disk, and the same call goes on from there.
     """
     require_main_guard()
+    if granularity not in GRANULARITIES:
+        raise ValueError(f"granularity {granularity!r} is none of {', '.join(GRANULARITIES)}")
     if settings is not None and choices:
         raise ValueError(f"give settings or {', '.join(choices)}, not both")
     settings = settings or make_settings(**choices)
@@ -226,10 +245,17 @@ def evaluate(
             n_planned = len(plan.planned)
             bar = Progress(n_planned, already=n_planned - len(tasks), shown=progress)
             batches = _Batches(directory, plan, rows)
-            with bar, _given_or_started(client, cluster, workers) as dask, batches:
-                for evaluation in execute(dask, tasks, work, timeout=seconds):
-                    batches.add(evaluation)
-                    bar.update(evaluation.row["status"])
+            with (
+                bar,
+                _given_or_started(client, cluster, workers) as dask,
+                batches,
+                contextlib.closing(execute(dask, tasks, work, timeout=seconds)) as done,
+            ):
+                for evaluation in done:
+                    if evaluation is not None:
+                        batches.add(evaluation)
+                        bar.update(evaluation.row["status"])
+                    batches.flush_if_due()
         _finish(directory, plan, settings.rules.metrics, began)
     return Run(directory)
 
@@ -241,6 +267,7 @@ def reduce(place: str | os.PathLike[str]) -> Run:
     """
     directory = open_run_directory(place)
     with directory.store.lock():
+        directory.clean()
         plan = Plan.from_table(directory.store.read_table(PLAN))
         _finish(directory, plan, recorded_metrics(directory.document["asked"]), time.monotonic())
     return Run(directory)
@@ -263,10 +290,12 @@ def named_models(models: Sequence[Any]) -> dict[str, NamedModel]:
 
     Raises `ValueError` for a model that there is not, and for two of one name.
     """
+    asked = [models] if isinstance(models, str) else list(models)
     chosen: dict[str, NamedModel] = {}
-    for given in [*BASELINES, *models]:
+    for given in [*BASELINES, *asked]:
         model = resolve(given)
-        if model.name in chosen and chosen[model.name].identity != model.identity:
+        other = chosen.get(model.name)
+        if other and (other.identity != model.identity or not isinstance(given, str | type)):
             raise ValueError(
                 f"there are two models named {model.name!r}; give one of them another `name`"
             )
@@ -324,6 +353,8 @@ class _Batches:
         evaluation.row["attempts"] = self._attempts.get(key, 0) + 1
         evaluation.row["evaluated_at"] = _now()
         self._evaluations.append(evaluation)
+
+    def flush_if_due(self) -> None:
         waited = time.monotonic() - self._since
         if len(self._evaluations) >= BATCH_ROWS or waited > BATCH_SECONDS:
             self.flush()
@@ -379,7 +410,14 @@ def _todo(plan: Plan, rows: pd.DataFrame, models: set[str], *, retry: bool) -> p
 
 def _missing(plan: Plan, rows: pd.DataFrame) -> int:
     """Evaluations of the plan, refused ones included, that have no row yet."""
-    return len(plan.evaluations) - len(rows.drop_duplicates(KEY))
+    there = pd.MultiIndex.from_frame(rows[KEY])
+    return int((~pd.MultiIndex.from_frame(plan.evaluations[KEY]).isin(there)).sum())
+
+
+def _hash_of(plan: Plan) -> str:
+    """SHA-256 of a plan's windows, whatever the models."""
+    rows = plan.windows.to_csv(index=False)
+    return hashlib.sha256(rows.encode()).hexdigest()
 
 
 def _finish(directory: RunDirectory, plan: Plan, metrics: Sequence[Metric], began: float) -> None:
@@ -391,6 +429,7 @@ def _finish(directory: RunDirectory, plan: Plan, metrics: Sequence[Metric], bega
         status="finished" if missing == 0 else "unfinished",
         n_missing=missing,
         conventions=CONVENTIONS,
+        plan_hash=_hash_of(plan),
         finished_at=_now().isoformat(),
         reduce_seconds=ended - reducing,
         session_seconds=ended - began,

@@ -13,7 +13,24 @@ from scale_eval.datasets.purchases import PURCHASE_RULES
 from scale_eval.evaluation import Rules
 from scale_eval.metrics import METRICS, Metric, user_metric
 from scale_eval.models import identity_of_source, load_object
+from scale_eval.results.fingerprint import UNREPEATABLE_COLUMNS
+from scale_eval.results.schemas import evaluations_schema
 from scale_eval.windows import Calendar, Duration, as_utc
+
+_KINDS: dict[str, Any] = {
+    "every": str | Duration,
+    "horizon": str | Duration,
+    "lookback": str | Duration | None,
+    "last": int | None,
+    "seed": int,
+    "shared_calendar": bool,
+}
+_TIME = "write a length of time such as '6 months'"
+_WRITTEN = {
+    **dict.fromkeys(("every", "horizon", "lookback"), _TIME),
+    **dict.fromkeys(("last", "seed"), "write a whole number"),
+    "shared_calendar": "write true or false",
+}
 
 
 @dataclass(frozen=True)
@@ -63,6 +80,14 @@ class Settings:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        settle = object.__setattr__
+        for name in ("cutoffs", "metrics"):
+            value = getattr(self, name)
+            settle(self, name, tuple(value) if isinstance(value, list | tuple) else (value,))
+        for name, kind in _KINDS.items():
+            value = getattr(self, name)
+            if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+                raise ValueError(f"{name}={value!r}: {_WRITTEN[name]}")
         if self.purchase_rule not in PURCHASE_RULES:
             raise ValueError(
                 f"purchase_rule {self.purchase_rule!r} is none of {', '.join(PURCHASE_RULES)}"
@@ -71,7 +96,6 @@ class Settings:
             raise ValueError(f"last={self.last}: at least one cutoff is needed")
         if self.cutoffs and (self.last is not None or self.shared_calendar):
             raise ValueError("explicit cutoffs leave nothing for last or shared_calendar to choose")
-        settle = object.__setattr__
         settle(self, "cutoffs", tuple(sorted({as_utc(cutoff) for cutoff in self.cutoffs})))
         settle(self, "every", str(Duration.parse(self.every)))
         settle(self, "horizon", str(Duration.parse(self.horizon)))
@@ -141,7 +165,8 @@ def _own_metrics(metrics: Sequence[str | Metric | Callable[..., float]]) -> tupl
             continue
         thing = load_object(given, "metric") if isinstance(given, str) else given
         metric = thing if isinstance(thing, Metric) else user_metric(thing)
-        if metric.name in METRICS or metric.name in own:
-            raise ValueError(f"there are two metrics named {metric.name!r}; rename yours")
+        taken = evaluations_schema(list(own)).names
+        if metric.name in taken or UNREPEATABLE_COLUMNS.fullmatch(metric.name):
+            raise ValueError(f"the name {metric.name!r} is taken by a column; rename your metric")
         own[metric.name] = metric
     return tuple(own.values())

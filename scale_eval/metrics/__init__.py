@@ -115,6 +115,6 @@ def score(
             values[name] = function(scores)
         except Undefined as nothing:
             undefined[name] = nothing.reason
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             undefined[name] = f"exception:{type(error).__name__}"
     return values, undefined

@@ -84,7 +84,7 @@ def load_object(text: str, kind: str) -> Any:
         raise ValueError(f"there is no {kind} {text!r}; write package.module:Name for one of yours")
     try:
         module = importlib.import_module(module_name)
-    except ImportError as error:
+    except (Exception, SystemExit) as error:
         raise ValueError(
             f"{kind} {text!r}: cannot import {module_name} ({error}); run from the directory that "
             "holds it, or install its package"

@@ -80,7 +80,7 @@ def _compare(
         yield {
             "estimand": estimand,
             "stratum": "all",
-            "n_companies": len(np.unique(panel.company[windows])),
+            "n_companies": len(np.unique(panel.company[panel.common])),
             "mean_difference": difference if defined else None,
             "reason": "" if defined else "undefined_for_either",
             "margin": metric.margin,
