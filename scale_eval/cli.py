@@ -12,6 +12,7 @@ import sys
 import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import date
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,17 @@ from scale_eval.storage import StoreLocked
 OK, FAILED_ROWS, USAGE, UNFINISHED = 0, 1, 2, 3
 COMPANIES_TOLD = 20
 
+CONFIG: dict[str, tuple[Any, str]] = {
+    **dict.fromkeys(("models", "cutoffs", "metrics"), (list, "a list, such as ['...']")),
+    **dict.fromkeys(("last", "seed", "workers"), (int, "a whole number")),
+    **dict.fromkeys(("shared_calendar", "retry", "save_predictions"), (bool, "true or false")),
+    **dict.fromkeys(("every", "horizon", "lookback"), (str, "a time, such as '6 months'")),
+    "observed_until": (str | date, "a date"),
+    "timeout": (str | int | float, "a time, such as '10 minutes'"),
+    **dict.fromkeys(("purchase_rule", "granularity", "cluster"), (str, "a text")),
+}
+"""Keys of a configuration file, what they may be, and how to say so."""
+
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
 
@@ -57,8 +69,8 @@ class Examples(click.Command):
 
 def main() -> None:
     """The entry point of ``scale-eval``."""
-    sys.path.insert(0, str(Path.cwd()))  # a user's own modules lie where they work
     with _told_errors():
+        sys.path.insert(0, str(Path.cwd()))  # a user's own modules lie where they work
         cli.main(prog_name="scale-eval", standalone_mode=False)
 
 
@@ -75,7 +87,7 @@ def cli() -> None:
 @click.option("--out", "place", default="runs/demo", show_default=True, help="Where the run goes.")
 @click.option("--workers", type=click.IntRange(min=1), help="Processes; one a core by default.")
 def demo(place: str, workers: int | None) -> None:
-    """Run the main job on three small companies that come with the package."""
+    """Run the main job on data that come with it."""
     dataset = se.open_dataset(_demo_data())
     out.print("Three synthetic companies, four models, every half-year that was observed whole.\n")
     _evaluate(dataset, DEFAULT_MODELS, place, strict=False, workers=workers)
@@ -87,7 +99,8 @@ def demo(place: str, workers: int | None) -> None:
     examples="""
     scale-eval ingest Shop1.csv Shop2.csv.gz --into datasets/shops
     scale-eval ingest 2024-*.csv --company-column shop --into datasets/shops
-    scale-eval ingest a.csv --columns customer_id=id,timestamp=date,value=amount --into datasets/a
+    scale-eval ingest a.csv --into datasets/a \\
+      --columns customer_id=id,timestamp=date,value=amount
     scale-eval ingest Shop1-june.csv --append --into datasets/shops
     """,
 )
@@ -116,7 +129,7 @@ def demo(place: str, workers: int | None) -> None:
     help="The decimal mark of values.",
 )  # fmt: skip
 def ingest_command(paths: tuple[str, ...], columns: str, **options: Any) -> None:
-    """Read CSV or Parquet files of transactions into a dataset.
+    """Read files of transactions into a dataset.
 
     CSV may be separated by comma, semicolon or tab, and packed with gzip or zip. Rows that cannot
     be read are kept in the dataset's refused.parquet, with file, line and reason.
@@ -134,7 +147,7 @@ def ingest_command(paths: tuple[str, ...], columns: str, **options: Any) -> None
     cls=Examples, examples="scale-eval synth --companies 100 --seed 1 --into datasets/hundred"
 )
 @click.option("--companies", type=click.IntRange(min=1), required=True, help="How many.")
-@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @click.option("--into", required=True, metavar="DATASET", help="The dataset's directory.")
 @click.option(
     "--median-customers", type=float, default=110.0, show_default=True,
@@ -142,7 +155,10 @@ def ingest_command(paths: tuple[str, ...], columns: str, **options: Any) -> None
 )  # fmt: skip
 @click.option("--sigma", type=float, default=1.39, show_default=True, help="and this sigma.")
 def synth(companies: int, seed: int, into: str, median_customers: float, sigma: float) -> None:
-    """Make synthetic companies: customers who come, buy with the season, and drop out."""
+    """Make synthetic companies.
+
+    Their customers come, buy with the season, and drop out.
+    """
     dataset = synthesize(
         into, companies=companies, seed=seed, median_customers=median_customers, sigma=sigma
     )
@@ -190,9 +206,9 @@ def _run_options(command: Callable[..., None]) -> Callable[..., None]:
     cls=Examples,
     examples="""
     scale-eval run datasets/shops --out runs/first
-    scale-eval run datasets/shops --out runs/december --cutoff 2017-12-01 --purchase-rule all
+    scale-eval run datasets/shops --out runs/december --cutoff 2017-12-01
     scale-eval run datasets/shops --out runs/first --model my_models:MyModel
-    scale-eval run datasets/shops --out runs/first --cluster scheduler.json --timeout "10 minutes"
+    scale-eval run datasets/shops --out runs/first --cluster scheduler.json
     """,
 )
 @click.argument("dataset")
@@ -209,12 +225,11 @@ def _run_options(command: Callable[..., None]) -> Callable[..., None]:
               help="local, a scheduler's address, or its file. Default: local.")  # fmt: skip
 @click.option("--strict", is_flag=True, help="Exit with 1 if any evaluation failed.")
 def run(dataset: str, place: str, config: str | None, strict: bool, **options: Any) -> None:
-    """Evaluate models on every company of a dataset.
+    """Evaluate models on every company.
 
     Running it again on the same directory finishes what was left, and adds models.
     """
-    given = _with_config(config, options, ["timeout", "retry", "save_predictions", "granularity",
-                                           "workers", "cluster"])  # fmt: skip
+    given = _with_config(config, options)
     models = given.pop("models", DEFAULT_MODELS)
     _evaluate(se.open_dataset(dataset), models, place, strict=strict, **given)
 
@@ -224,10 +239,13 @@ def run(dataset: str, place: str, config: str | None, strict: bool, **options: A
 )  # fmt: skip
 @click.argument("dataset")
 @_run_options
-@click.option("--limit", default=COMPANIES_TOLD, show_default=True, help="Companies to list.")
+@click.option(
+    "--limit", type=click.IntRange(min=1), default=COMPANIES_TOLD, show_default=True,
+    help="Companies to list.",
+)  # fmt: skip
 def plan(dataset: str, config: str | None, limit: int, **options: Any) -> None:
-    """Say what a run would evaluate and what it would refuse, without doing it."""
-    given = _with_config(config, options, [])
+    """Say what a run would evaluate and refuse."""
+    given = _with_config(config, options)
     models = list(named_models(given.pop("models", DEFAULT_MODELS)))
     planned = plan_run(se.open_dataset(dataset), models, se.make_settings(**given))
     out.print(plan_table(planned.windows, limit=limit))
@@ -250,13 +268,18 @@ def plan(dataset: str, config: str | None, limit: int, **options: Any) -> None:
 @click.option("--model", help="Rows of this model only.")
 @click.option("--metric", help="Rows of this metric only.")
 @click.option("--company", help="Rows of this company only.")
-@click.option("--limit", default=20, show_default=True, help="Rows to show.")
+@click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True,
+              help="Rows to show.")  # fmt: skip
 def show(
     run: str, table: str | None, model: str | None, metric: str | None, company: str | None,
     limit: int,
 ) -> None:  # fmt: skip
-    """Show the results of a run: an overview, or one of its tables."""
+    """Show the results of a run, or one of its tables."""
     opened = se.open_run(run)
+    if table is None and (model or metric or company):
+        raise click.UsageError(
+            f"--model, --metric and --company filter a table: name one of {', '.join(SHOWN)}"
+        )
     if table is None:
         _print_results(opened)
         return
@@ -277,14 +300,20 @@ def show(
 @cli.command()
 @click.argument("run", metavar="RUN")
 def fingerprint(run: str) -> None:
-    """Print a hash of a run's results: equal where two runs found the same, bit for bit."""
+    """Print a hash of a run's results.
+
+    It is equal where two runs found the same, bit for bit.
+    """
     print(se.open_run(run).fingerprint())
 
 
 @cli.command()
 @click.argument("run", metavar="RUN")
 def reduce(run: str) -> None:
-    """Make the tables of a run anew from the evaluations that are there."""
+    """Make the tables of a run anew.
+
+    They are made from the evaluations that are there.
+    """
     _print_results(se.reduce(run))
 
 
@@ -313,6 +342,9 @@ def _print_results(run: Run) -> None:
     out.print()
     for sentence in verdict(run.pooled, run.comparisons):
         out.print(Text(sentence))
+    raised = run.evaluations["undefined"].dropna().str.extractall(r"([^;]+:exception:[^;]+)")
+    for told, n in raised[0].value_counts().head(3).items() if len(raised) else ():
+        out.print(Text(f"{told} (a metric, in {n:,} evaluations)"))
     missing = run.document["n_missing"]
     if missing:
         out.print(f"{missing:,} evaluations have not been done: run the same command again.")
@@ -355,22 +387,24 @@ def _print_ingest(report: IngestReport) -> None:
     out.print(f"Dataset: {report.dataset.store.root}", soft_wrap=True)
 
 
-def _with_config(config: str | None, options: dict[str, Any], beyond: list[str]) -> dict[str, Any]:
+def _with_config(config: str | None, options: dict[str, Any]) -> dict[str, Any]:
     """Options from the file, overridden by those given on the command line."""
     given = {name: value for name, value in options.items() if value not in (None, ())}
     if config is None:
         return given
     try:
         read = tomllib.loads(Path(config).read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{config} is not TOML: {error}") from error
-    known = [*options]
-    for key in read:
-        if key not in known:
-            near = difflib.get_close_matches(key, known, n=1)
-            meant = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
+    for key, value in read.items():
+        if key not in CONFIG:
+            near = difflib.get_close_matches(key, CONFIG, n=1)
+            meant = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(CONFIG)}"
             raise ValueError(f"{config}: unknown key {key!r}; {meant}")
-    return {**read, **given}
+        kind, wanted = CONFIG[key]
+        if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+            raise ValueError(f"{config}: {key} = {value!r}; write {wanted}")
+    return {**{key: value for key, value in read.items() if key in options}, **given}
 
 
 def _demo_data() -> Path:

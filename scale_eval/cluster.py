@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import multiprocessing
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import dask
+from dask.system import CPU_COUNT
 from distributed import Client, LocalCluster
 
 LOCAL_CONFIG = {
@@ -43,11 +44,12 @@ def dask_client(cluster: str = "local", *, workers: int | None = None) -> Iterat
     OSError
         Nobody answers there.
     """
+    require_cluster(cluster, workers)
     if cluster == "local":
         with (
             dask.config.set(LOCAL_CONFIG),
             LocalCluster(
-                n_workers=workers or len(os.sched_getaffinity(0)),
+                n_workers=workers or CPU_COUNT,
                 threads_per_worker=1,
                 dashboard_address="127.0.0.1:0",
                 silence_logs=logging.CRITICAL,
@@ -56,19 +58,36 @@ def dask_client(cluster: str = "local", *, workers: int | None = None) -> Iterat
         ):
             yield client
         return
+    address = cluster if "://" in cluster else _address_in(Path(cluster))
+    with Client(address, timeout=30) as joined:
+        yield joined
+
+
+def require_cluster(cluster: str, workers: int | None) -> None:
+    """Raise `ValueError` where `dask_client` could not make anything of its arguments."""
+    if workers is not None and (not isinstance(workers, int) or workers < 1):
+        raise ValueError(f"workers={workers!r}: write a whole number of at least 1")
+    if cluster == "local":
+        return
     if workers is not None:
         raise ValueError("workers are counted for a local cluster only; this one has its own")
-    if "://" in cluster:
-        joined = Client(cluster, timeout=30)
-    elif Path(cluster).is_file():
-        joined = Client(scheduler_file=cluster, timeout=30)
-    else:
+    if "://" not in cluster:
+        _address_in(Path(cluster))
+
+
+def _address_in(file: Path) -> str:
+    """The scheduler's address in the file that it wrote."""
+    if not file.is_file():
         raise ValueError(
-            f"{cluster!r} is no cluster: give 'local', an address such as tcp://host:8786, "
+            f"{str(file)!r} is no cluster: give 'local', an address such as tcp://host:8786, "
             "or the path of an existing scheduler file"
         )
-    with joined:
-        yield joined
+    try:
+        return str(json.loads(file.read_text(encoding="utf-8"))["address"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"{file} is no scheduler file: it is what 'dask scheduler --scheduler-file' writes"
+        ) from error
 
 
 def require_main_guard() -> None:

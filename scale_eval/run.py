@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from scale_eval.cluster import dask_client, require_main_guard
+from scale_eval.cluster import dask_client, require_cluster, require_main_guard
 from scale_eval.datasets import Dataset, open_dataset
 from scale_eval.datasets.manifest import TIMESTAMP
 from scale_eval.evaluation import Evaluation
@@ -217,6 +217,8 @@ def evaluate(
     dataset = dataset if isinstance(dataset, Dataset) else open_dataset(dataset)
     chosen = named_models(models)
     seconds = seconds_of(timeout)
+    if client is None:
+        require_cluster(cluster, workers)
     directory = RunDirectory(open_store(out))
 
     with directory.store.lock():
@@ -263,11 +265,15 @@ def evaluate(
 def reduce(place: str | os.PathLike[str]) -> Run:
     """Make the tables of a run anew from the evaluations that are there.
 
-    Raises `FileNotFoundError` where there is no run.
+    Raises `FileNotFoundError` where there is no run, `ValueError` where nothing is done yet.
     """
     directory = open_run_directory(place)
     with directory.store.lock():
         directory.clean()
+        if directory.attempts().empty:
+            raise ValueError(
+                f"{directory.store.root}: no evaluation is done yet, nothing to reduce"
+            )
         plan = Plan.from_table(directory.store.read_table(PLAN))
         _finish(directory, plan, recorded_metrics(directory.document["asked"]), time.monotonic())
     return Run(directory)

@@ -29,7 +29,7 @@ class Duration:
     def parse(cls, text: str | Duration) -> Duration:
         """Read ``"6 months"``, ``"26 weeks"``, ``"90 days"``, ``"1 year"``.
 
-        Raises `ValueError` for anything else, and for a length of zero.
+        Raises `ValueError` for anything else, for a length of zero, and for more than a century.
         """
         if isinstance(text, Duration):
             return text
@@ -40,7 +40,10 @@ class Duration:
                 "such as '6 months', '26 weeks' or '90 days'"
             )
         months, days = _UNITS[match[2]]
-        return cls(int(match[1]) * months, int(match[1]) * days)
+        length = cls(int(match[1]) * months, int(match[1]) * days)
+        if length.months > 1_200 or length.days > 36_500:
+            raise ValueError(f"{text!r} is longer than a century")
+        return length
 
     def __str__(self) -> str:
         count, unit = (self.months, "month") if self.months else (self.days, "day")

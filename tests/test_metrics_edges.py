@@ -232,7 +232,8 @@ def test_what_a_users_metric_cannot_say_is_null_with_a_reason():
         probabilities[:] = 0.5
 
     values, undefined = score(FOUR, [nan, infinity, nothing, declines, fails, meddles, hits])
-    assert undefined == {
+    words = {name: " ".join(reason.split()[:1]) for name, reason in undefined.items()}
+    assert words == {
         "nan": "not_a_number",
         "infinity": "infinite",
         "nothing": "exception:TypeError",
@@ -240,6 +241,7 @@ def test_what_a_users_metric_cannot_say_is_null_with_a_reason():
         "fails": "exception:KeyError",
         "meddles": "exception:ValueError",
     }
+    assert undefined["fails"] == "exception:KeyError 'no'"
     assert all(values[name] is None for name in undefined)
     assert values["hits"] == 0.5
 

@@ -31,7 +31,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from scale_eval.datasets.dataset import MANIFEST, Dataset, commit, write_company
+from scale_eval.datasets.dataset import Dataset, commit, write_company
 from scale_eval.datasets.transactions import Transactions
 from scale_eval.storage import LocalStore, open_store
 from scale_eval.windows import microseconds
@@ -125,11 +125,11 @@ def synthesize(
     if companies < 1:
         raise ValueError(f"{companies} companies: ask for at least one")
     store = open_store(into)
+    if store.names("*"):
+        raise FileExistsError(
+            f"{store.root} already holds data; remove it or name another directory"
+        )
     with store.lock():
-        if store.exists(MANIFEST) or store.exists("transactions"):
-            raise FileExistsError(
-                f"{store.root} already holds data; remove it or name another directory"
-            )
         rows = []
         for index in range(companies):
             company = synthetic_company(seed, index, median_customers=median_customers, sigma=sigma)
@@ -154,7 +154,7 @@ def draw_traits(
 
     Raises `ValueError` for a negative `seed`, `index` or `sigma`, and a median below one customer.
     """
-    if median_customers < 1 or sigma < 0:
+    if not (1 <= median_customers < np.inf and 0 <= sigma < np.inf):
         raise ValueError(
             f"median_customers={median_customers}, sigma={sigma}: "
             "give a median of at least 1 and a sigma of at least 0"

@@ -12,6 +12,7 @@ Examples
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 
 from scale_eval.metrics import calibration, losses, ranking, standard_errors
@@ -101,7 +102,7 @@ def score(
         Metrics in the order given, then `STANDARD_ERRORS`.
     undefined : dict of str
         Why, for each value that is None. A metric that raises anything but `Undefined` has
-        ``exception:<type>``: one that fails takes no other with it.
+        ``exception:<type> <message>``: one that fails takes no other with it.
     """
     chosen = [m if isinstance(m, Metric) else user_metric(m) for m in metrics]
     functions = [(m.name, m.function) for m in chosen] + list(STANDARD_ERRORS.items())
@@ -116,5 +117,6 @@ def score(
         except Undefined as nothing:
             undefined[name] = nothing.reason
         except (Exception, SystemExit) as error:
-            undefined[name] = f"exception:{type(error).__name__}"
+            message = re.sub(r"0x[0-9a-fA-F]+|;", "", str(error))[:100]
+            undefined[name] = f"exception:{type(error).__name__} {message}".strip()
     return values, undefined

@@ -66,7 +66,7 @@ def resolve(model: Any) -> NamedModel:
         There is no such model, or it is none; the message says what to do.
     """
     typed = model if isinstance(model, str) else ""
-    thing = _load(typed) if typed else model
+    thing = _load(typed) if isinstance(model, str) else model
     if isinstance(thing, type) or inspect.isroutine(thing):
         thing = _called(thing)
     own_name = getattr(thing, "name", None)
@@ -122,7 +122,10 @@ def _called(factory: Callable[..., Any]) -> Any:
             f"{factory.__name__} cannot be called without arguments ({error}); give an instance, "
             "or name a function without arguments that makes one"
         ) from error
-    return factory()
+    try:
+        return factory()
+    except (Exception, SystemExit) as error:
+        raise ValueError(f"{factory.__name__} cannot be made: {error}") from error
 
 
 def _check(thing: Any, name: str) -> None:

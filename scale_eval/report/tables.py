@@ -50,7 +50,7 @@ def print_table(console: Console, name: str, frame: pd.DataFrame, *, limit: int)
     shown = frame[SHOWN[name]].head(limit)
     if "cutoff" in shown and name == "pooled":
         shown = shown.assign(cutoff=[_cell(c) or "all" for c in shown["cutoff"]])
-    repeated = [c for c in shown if len(shown) > 1 and shown[c].astype(str).nunique() == 1]
+    repeated = [c for c in shown if len(shown) > 1 and shown[c].nunique(dropna=False) == 1]
     said = [f"{c} {_cell(shown[c].iloc[0])}" for c in repeated if _cell(shown[c].iloc[0])]
     if said:
         console.print(Text(", ".join(said), style="dim"))
@@ -90,8 +90,9 @@ def plan_table(windows: pd.DataFrame, *, limit: int) -> RenderableType:
     table = _table()
     for heading in ("company", "windows used", "refused", "why"):
         table.add_column(heading, overflow="fold")
-    groups = windows.groupby("company_id", sort=True)
-    for company, rows in list(groups)[:limit]:
+    companies = windows["company_id"].unique()
+    listed = windows[windows["company_id"].isin(companies[:limit])]
+    for company, rows in listed.groupby("company_id", sort=True):
         used = rows.loc[rows["status"] == "planned", "cutoff"]
         refused = rows[rows["status"] != "planned"]
         span = ""
@@ -103,11 +104,11 @@ def plan_table(windows: pd.DataFrame, *, limit: int) -> RenderableType:
             + row.reason + (f" ({row.note})" if row.note else "")
             for row in refused.head(3).itertuples()
         )  # fmt: skip
-        table.add_row(str(company), span, str(len(refused) or ""), why)
+        table.add_row(*map(Text, (str(company), span, str(len(refused) or ""), why)))
     told = ""
-    if len(groups) > limit:
+    if len(companies) > limit:
         reasons = windows[windows["status"] != "planned"]["reason"].value_counts()
-        told = f"{limit} of {len(groups):,} companies; refused windows in all: "
+        told = f"{limit} of {len(companies):,} companies; refused windows in all: "
         told += ", ".join(f"{reason} {n:,}" for reason, n in reasons.items()) or "none"
     return Group(table, Text(told, style="dim")) if told else table
 
@@ -121,9 +122,10 @@ def frame_table(frame: pd.DataFrame, *, decimals: int | None = None) -> Table:
         if pd.api.types.is_numeric_dtype(frame[name]):
             table.add_column(heading.replace(" ", "\n"), justify="right", no_wrap=True)
         else:
-            table.add_column(heading, overflow="fold")
+            whole = name == "model" or pd.api.types.is_datetime64_any_dtype(frame[name])
+            table.add_column(heading, overflow="fold", no_wrap=whole)
     for row in zip(*cells.values(), strict=True):
-        table.add_row(*row)
+        table.add_row(*map(Text, row))  # names may look like markup
     return table
 
 

@@ -64,11 +64,12 @@ class LocalStore:
     def read_table(
         self, name: str, *, columns: Sequence[str] | None = None, schema: pa.Schema | None = None
     ) -> pa.Table:
-        """The whole Parquet file `name`, read on the calling thread."""
-        table = pq.read_table(
-            self.path(name), columns=list(columns) if columns else None, use_threads=False,
-            partitioning=None,
-        )  # fmt: skip
+        """The whole Parquet file `name`, read on the calling thread.
+
+        The file is opened once: one that is replaced meanwhile is read as it was.
+        """
+        with self._opened(name) as file:
+            table = file.read(columns=list(columns) if columns else None, use_threads=False)
         return table if schema is None else table.select(schema.names).cast(schema)
 
     def read_row_groups(
@@ -80,9 +81,7 @@ class LocalStore:
         Raises `OSError` or `pyarrow.ArrowInvalid` where the file is missing or damaged (pages carry
         checksums, so a flipped bit is noticed).
         """
-        with pq.ParquetFile(
-            self.path(name), read_dictionary=list(dictionaries), page_checksum_verification=True
-        ) as file:
+        with self._opened(name, dictionaries) as file:
             return file.read_row_groups(list(row_groups), columns=list(columns), use_threads=False)
 
     def n_row_groups(self, name: str) -> int:
@@ -146,6 +145,16 @@ class LocalStore:
             file.write(f"{os.getpid()}\n")
             file.flush()
             yield
+
+    @contextlib.contextmanager
+    def _opened(self, name: str, dictionaries: Sequence[str] = ()) -> Iterator[pq.ParquetFile]:
+        try:
+            with pq.ParquetFile(
+                self.path(name), read_dictionary=list(dictionaries), page_checksum_verification=True
+            ) as file:
+                yield file
+        except pa.ArrowInvalid as error:
+            raise pa.ArrowInvalid(f"{self.path(name)}: {error}") from error
 
     def _write(self, name: str, write: Callable[[Path], object]) -> int:
         path = self.path(name)
