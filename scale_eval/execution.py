@@ -347,9 +347,17 @@ def _unanswered(
 
 def _ship(work: Work) -> bytes:
     """`work` as bytes that load on any worker: a user's own modules travel inside."""
-    objects: list[Any] = [m.prototype for m in work.models.values()]
-    objects += [m.user_function or m.function for m in work.rules.metrics]
-    modules = {m.__name__: m for m in map(_module_of, objects) if m is not None and _is_users(m)}
+    things: list[Any] = [m.user_function or m.function for m in work.rules.metrics]
+    for model in work.models.values():
+        things += [model.prototype, *getattr(model.prototype, "__dict__", {}).values()]
+    modules: dict[str, ModuleType] = {}
+    waiting = [module for module in map(_module_of, things) if module is not None]
+    while waiting:
+        module = waiting.pop()
+        if module.__name__ not in modules and _is_users(module):
+            modules[module.__name__] = module
+            imported = map(_module_of, vars(module).values())
+            waiting += [other for other in imported if other is not None]
     for module in modules.values():
         cloudpickle.register_pickle_by_value(module)
     try:
@@ -360,8 +368,11 @@ def _ship(work: Work) -> bytes:
 
 
 def _module_of(thing: Any) -> ModuleType | None:
+    """The module that `thing` is, or comes from."""
+    if isinstance(thing, ModuleType):
+        return thing
     name = getattr(thing, "__module__", None) or type(thing).__module__
-    return sys.modules.get(name)
+    return sys.modules.get(name) if isinstance(name, str) else None
 
 
 def _is_users(module: ModuleType) -> bool:

@@ -74,6 +74,16 @@ def shop(
     )
 
 
+def frame_of(company: Transactions) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "customer_id": company.customers.to_numpy(zero_copy_only=False)[company.codes],
+            "timestamp": pd.to_datetime(company.timestamps, unit="us", utc=True),
+            "value": company.values,
+        }
+    )
+
+
 def dataset_of(companies: list[Transactions], place) -> Dataset:
     store = open_store(place)
     commit(

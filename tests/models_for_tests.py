@@ -49,6 +49,58 @@ class Exits(Constant):
         raise SystemExit(7)
 
 
+class Throws(Constant):
+    """Raises what is no Exception."""
+
+    name = "throws"
+
+    def fit(self, history):
+        raise GeneratorExit("out")
+
+
+class Mute(Constant):
+    """Raises an exception that cannot say what it is."""
+
+    name = "mute"
+
+    def fit(self, history):
+        class WordlessError(ValueError):
+            def __str__(self):
+                raise TypeError
+
+        raise WordlessError
+
+
+class OddWords(Constant):
+    """Says what no file can hold."""
+
+    name = "odd_words"
+
+    def fit(self, history):
+        raise ValueError("caf\udce9")
+
+
+class DeclinesWithANumber(Constant):
+    name = "declines"
+
+    def fit(self, history):
+        from scale_eval.history import Skipped
+
+        raise Skipped(3, 4)
+
+
+class CannotBeCopied(Constant):
+    name = "cannot_be_copied"
+
+    def __deepcopy__(self, memo):
+        raise RuntimeError("there is only one of me")
+
+
+class NotesANumber(Constant):
+    name = "notes_a_number"
+    note_ = 3
+
+
 class TooShort(Constant):
     name = "too_short"
 

@@ -57,6 +57,9 @@ def test_skill_is_against_the_base_rate_known_at_the_cutoff():
     [
         (bad.Raises, "exception:ZeroDivisionError"),
         (bad.Exits, "exception:SystemExit"),
+        (bad.Mute, "exception:WordlessError"),
+        (bad.OddWords, "exception:ValueError"),
+        (bad.CannotBeCopied, "exception:RuntimeError"),
         (bad.TooShort, "wrong_length"),
         (bad.NotANumber, "not_a_number"),
         (bad.Outside, "outside_0_1"),

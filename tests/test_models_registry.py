@@ -13,7 +13,15 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
 
-from scale_eval.models import BGNBD, BUILT_IN, ClassifierModel, Recency, load_object, resolve
+from scale_eval.models import (
+    BGNBD,
+    BUILT_IN,
+    ClassifierModel,
+    Recency,
+    identity_of_source,
+    load_object,
+    resolve,
+)
 
 MODULE = """
 from sklearn.linear_model import LogisticRegression
@@ -217,3 +225,41 @@ print(resolve(Mine).identity["source"])
     assert source_of("import os\n\n\nother = 3", 0.5, 1) == one
     assert source_of("", 0.6, 1) != one
     assert source_of("", 0.5, 2) != one
+
+
+def test_what_a_model_is_given_inside_its_parts_is_part_of_its_identity():
+    class Part:
+        def __init__(self, weight):
+            self.weight = weight
+
+    class Whole:
+        name = "whole"
+
+        def __init__(self, part):
+            self.part = part
+
+        def fit(self, history):
+            return self
+
+        def predict_proba(self, history):
+            return None
+
+    def identity(part):
+        return resolve(Whole(part)).identity
+
+    assert identity(Part(0.1)) == identity(Part(0.1))
+    assert identity(Part(0.1)) != identity(Part(0.9))
+    assert identity([Part(0.1)]) != identity([Part(0.9)])
+    long = pd.DataFrame({"x": range(1000)})
+    assert identity(long) != identity(long.replace(500, -1))
+
+
+def test_what_a_function_has_closed_over_is_part_of_its_identity():
+    def above(threshold):
+        def metric(outcomes, probabilities, future_spend):
+            return (probabilities > threshold).mean()
+
+        return metric
+
+    assert identity_of_source(above(1)) == identity_of_source(above(1))
+    assert identity_of_source(above(1)) != identity_of_source(above(2))

@@ -14,11 +14,12 @@ from pathlib import Path
 import models_for_tests as models
 import pandas as pd
 import pytest
-from companies import dataset_of, shop
+from companies import dataset_of, frame_of, shop
 from distributed import SchedulerPlugin
 
 import scale_eval as se
 from scale_eval.cluster import dask_client
+from scale_eval.datasets import Transactions
 from scale_eval.results.run_directory import RunDiffers
 from scale_eval.storage import StoreLocked
 
@@ -95,6 +96,37 @@ def test_misbehaving_models_are_rows_and_change_no_other(shops, client, tmp_path
     pd.testing.assert_frame_equal(
         good[same].reset_index(drop=True), alone.evaluations[same].reset_index(drop=True)
     )
+
+
+def test_whatever_a_model_throws_or_says_is_a_row_and_the_run_goes_on(shops, client, tmp_path):
+    odd = [models.Throws, models.Mute, models.OddWords, models.CannotBeCopied]
+    told = [models.DeclinesWithANumber, models.NotesANumber]
+    run = evaluate(shops, tmp_path / "run", client, [*odd, *told], last=1)
+    assert run.finished
+    assert set(run.failures["model"]) == {m.name for m in odd}
+    rows = run.evaluations[run.evaluations["worker"].notna()].set_index("model")
+    assert set(rows.loc["declines", "reason"]) == {"3"}
+    assert set(rows.loc["notes_a_number", "note"]) == {"3"}
+
+
+def test_a_company_whose_spend_has_no_number_is_error_rows_and_the_others_are_ok(client, tmp_path):
+    frame = frame_of(shop("rich", 40, 1))
+    late = frame["timestamp"] > frame["timestamp"].max() - pd.Timedelta(days=150)
+    frame.loc[late, "value"] = 1.7e308
+    rich = Transactions.from_frame("rich", frame)
+    dataset = dataset_of([rich, shop("usual", 60, 2)], tmp_path / "data")
+    run = evaluate(dataset, tmp_path / "run", client, last=1)
+    status = run.evaluations.groupby("company_id")["status"].agg(set)
+    assert "error" in status["rich"]
+    assert "error" not in status["usual"]
+
+
+def test_orphan_scores_do_not_count_when_a_run_is_reduced(shops, client, tmp_path):
+    run = evaluate(shops, tmp_path / "run", client)
+    before = run.fingerprint()
+    scores = sorted((tmp_path / "run" / "scores").glob("*.parquet"))
+    shutil.copy(scores[0], scores[0].with_name("0123456789abcdef.parquet"))
+    assert se.reduce(tmp_path / "run").fingerprint() == before
 
 
 def test_a_model_added_to_a_finished_run_is_evaluated_alone(shops, client, tmp_path):

@@ -63,10 +63,9 @@ class Dataset:
     def content_hash(self) -> str:
         """SHA-256 over all companies' ids and contents: what a run's results depend on."""
         digest = hashlib.sha256()
-        for company_id, content in zip(
-            self.company_ids, self.manifest["content_hash"], strict=True
-        ):
-            digest.update(f"{len(company_id)}:{company_id}:{content}\n".encode())
+        columns = ["company_id", "content_hash", "dates_only"]
+        for company_id, content, dates in self.manifest[columns].itertuples(index=False):
+            digest.update(f"{len(company_id)}:{company_id}:{content}:{dates}\n".encode())
         return digest.hexdigest()
 
     def read(self, company_id: str) -> Transactions:

@@ -15,8 +15,11 @@ from types import CodeType
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from scale_eval.models.predictions import Predictions
+
+_DEEPEST = 8  # levels of objects inside objects that are told: they may lead in circles
 
 
 def identity_of_model(model: Any) -> dict[str, Any]:
@@ -41,7 +44,8 @@ def identity_of_model(model: Any) -> dict[str, Any]:
 def identity_of_source(thing: Any) -> str:
     """SHA-256 of the file that defines a class or function; of its own code where it has none.
 
-    That is so in a notebook and in ``__main__``, where the rest of the file is no part of it.
+    That is so in a notebook and in ``__main__``, where the rest of the file is no part of it. What
+    a function has closed over is part of it.
     """
     try:
         if thing.__module__ == "__main__":
@@ -50,7 +54,8 @@ def identity_of_source(thing: Any) -> str:
             source = Path(inspect.getfile(inspect.unwrap(thing))).read_bytes()
     except (OSError, TypeError):
         source = _bytecode(thing).encode()
-    return hashlib.sha256(source).hexdigest()
+    closed_over = [_text(cell.cell_contents) for cell in getattr(thing, "__closure__", None) or ()]
+    return hashlib.sha256(source + "\n".join(closed_over).encode()).hexdigest()
 
 
 def _parameters(model: Any) -> dict[str, Any]:
@@ -78,8 +83,25 @@ def _definitions(model: Any, parameters: dict[str, Any]) -> Iterator[Any]:
             yield from type(value).__mro__[:-1]
 
 
-def _text(value: Any) -> str:
-    """`repr`, arrays in full, without memory addresses, which differ from process to process."""
+def _text(value: Any, depth: int = 0) -> str:
+    """`repr`, arrays and tables in full, without memory addresses: they differ between processes.
+
+    An object whose `repr` says no more than its address is told by its attributes.
+    """
+    if isinstance(value, pd.DataFrame | pd.Series):
+        return hashlib.sha256(value.to_csv().encode()).hexdigest()
+    if depth > _DEEPEST:
+        return type(value).__qualname__
+    deeper = depth + 1
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(_text(item, deeper) for item in value)}]"
+    if isinstance(value, dict):
+        told = [f"{_text(key, deeper)}: {_text(value[key], deeper)}" for key in value]
+        return f"{{{', '.join(told)}}}"
+    if type(value).__repr__ is object.__repr__:
+        attributes = getattr(value, "__dict__", {})
+        told = [f"{name}={_text(attributes[name], deeper)}" for name in sorted(attributes)]
+        return f"{type(value).__qualname__}({', '.join(told)})"
     with np.printoptions(threshold=sys.maxsize, floatmode="unique"):
         return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(value))
 

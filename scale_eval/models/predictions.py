@@ -83,15 +83,16 @@ class Predictions:
         repeated = counted.filter(pc.greater(counted.field("counts"), 1)).field("values")
         if len(repeated):
             raise ValueError(
-                f"{self.path}: {len(repeated)} of the customers of {history.company_id} have more "
-                f"than one prediction at {history.cutoff:%Y-%m-%d}, such as {str(repeated[0])!r}"
+                f"{self.path.name}: {len(repeated)} of the customers of {history.company_id} have "
+                f"more than one prediction at {history.cutoff:%Y-%m-%d}, such as "
+                f"{str(repeated[0])!r}"
             )
         customers = pa.array(history.customers, pa.string())
         positions = pc.index_in(customers, value_set=ids)
         if positions.null_count:
             missing = customers.filter(positions.is_null())
             raise ValueError(
-                f"{self.path}: {len(missing)} of the {history.n_customers} customers of "
+                f"{self.path.name}: {len(missing)} of the {history.n_customers} customers of "
                 f"{history.company_id} have no prediction at {history.cutoff:%Y-%m-%d}, such as "
                 f"{str(missing[0])!r}"
             )

@@ -100,12 +100,17 @@ class _Pool:
         for estimand, (value, bound, reason) in self._estimands(
             metric, model, windows, figures, cutoff, coverage
         ):
-            row = {"estimand": estimand, "value": value, "error_bound": bound, "reason": reason}
-            row |= counts
+            row: dict[str, Any] = {"estimand": estimand, "reason": reason, **counts}
+            row |= {"value": value, "error_bound": bound}
             if estimand == "equal_company":
+                if metric.pooling == "ratio":  # a company's ratio of 0 has no logarithm to average
+                    n_zero = int(np.count_nonzero(figures == 0))
+                    figures = np.where(figures == 0, np.nan, figures)
+                    row["n_companies_defined"] -= n_zero
+                    if n_zero:
+                        told = f"{row['undefined_reasons']};no_positives (companies):{n_zero}"
+                        row["undefined_reasons"] = told.removeprefix(";")
                 row |= dispersion(figures[~np.isnan(figures)])
-                if metric.pooling == "ratio":  # a ratio of 0 has no logarithm to average
-                    row["n_companies_defined"] = int(np.count_nonzero(figures > 0))
             yield row
 
     def _estimands(
