@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import errno
+import os
 import sys
 import tomllib
 from collections.abc import Callable, Iterator
@@ -346,6 +347,8 @@ def _print_results(run: Run) -> None:
     for told, n in raised[0].value_counts().head(3).items() if len(raised) else ():
         out.print(Text(f"{told} (a metric, in {n:,} evaluations)"))
     missing = run.document["n_missing"]
+    if run.document["status"] == "running":
+        out.print("The run is under way or was cut short: these tables are of before.")
     if missing:
         out.print(f"{missing:,} evaluations have not been done: run the same command again.")
     if len(run.failures):
@@ -431,6 +434,9 @@ def _told_errors() -> Iterator[None]:
     except ClusterLost as error:
         err.print(Text(f"Not finished: {error}"), soft_wrap=True)
         sys.exit(UNFINISHED)
+    except BrokenPipeError:  # whoever read the output has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(UNFINISHED)
     except OSError as error:
         err.print(Text(f"Error: {error}"), soft_wrap=True)
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
@@ -440,6 +446,10 @@ def _told_errors() -> Iterator[None]:
     except (ValueError, StoreLocked, KeyError) as error:
         err.print(Text(f"Error: {error}"), soft_wrap=True)
         sys.exit(USAGE)
+    except Exception:
+        err.print_exception()
+        err.print("This is a defect of scale_eval; what is done is on disk.")
+        sys.exit(UNFINISHED)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import contextlib
 import itertools
 import os
 import re
+import signal
 import socket
 import sys
 import sysconfig
@@ -40,6 +41,7 @@ LIVE_TASKS_PER_THREAD = 32
 """Tasks that the scheduler knows of at a time: enough to keep workers busy between two refills."""
 
 POLL_SECONDS = 0.01
+REFRESH_SECONDS = 5.0
 
 CACHE_BYTES = 256 * 2**20
 """Companies that a worker keeps in memory, those last read first."""
@@ -137,6 +139,8 @@ def execute(
 
     def submit(n: int, name: str, source: Iterator[Task]) -> None:
         batch = list(itertools.islice(source, n))
+        if not batch:
+            return
         keys = [(f"{name}-{run}", *task) for task in batch]
         futures = client.map(_evaluate_on_worker, [run] * len(batch), batch, key=keys, pure=False)
         alive.update(zip(keys, zip(futures, batch, strict=True), strict=True))
@@ -173,7 +177,8 @@ def execute(
         ) from error
     client.subscribe_topic(plugin.name, give_up)
     try:
-        submit(LIVE_TASKS_PER_THREAD * max(2, sum(client.nthreads().values())), "evaluate", waiting)
+        live, asked = _live_tasks(client), time.monotonic()
+        submit(live, "evaluate", waiting)
         while completed.count():
             batch = completed.next_batch(block=False)
             if not batch:
@@ -184,7 +189,10 @@ def execute(
                     suspects.append(task)
                 else:
                     yield evaluation
-            submit(len(batch), "evaluate", waiting)
+            if time.monotonic() - asked > REFRESH_SECONDS:  # workers come and go
+                live, asked = _live_tasks(client), time.monotonic()
+            if len(alive) < live:
+                submit(live - len(alive), "evaluate", waiting)
 
         # A worker that dies takes blameless tasks with it: those of which too many workers died are
         # tried again with nothing beside them. Who kills a worker then is guilty.
@@ -201,6 +209,11 @@ def execute(
         ):
             with contextlib.suppress(Exception):  # the cluster may be gone
                 leave()
+
+
+def _live_tasks(client: Client) -> int:
+    """How many tasks are to be alive on a cluster as it is now."""
+    return LIVE_TASKS_PER_THREAD * max(2, sum(client.nthreads().values()))
 
 
 def _results(client: Client, futures: list[Future]) -> list[Evaluation | BaseException]:
@@ -238,6 +251,10 @@ class EvaluationPlugin(WorkerPlugin):
                 "the run was planned for"
             )
         self.companies = CompanyCache(self.work.dataset, CACHE_BYTES)
+        if os.getppid() == self.coordinator[1] and not self._in_coordinator():
+            # Ctrl-C in a terminal reaches local workers too; the coordinator is who ends them.
+            with contextlib.suppress(ValueError):  # not in the main thread: nothing to ignore it in
+                signal.signal(signal.SIGINT, signal.SIG_IGN)
         self._limits = threadpoolctl.threadpool_limits(1)
         self._cpu_count = pa.cpu_count()
         pa.set_cpu_count(1)
@@ -278,13 +295,16 @@ class EvaluationPlugin(WorkerPlugin):
             told = failure(error)
             return _unanswered(task, self.work, "error", told["note"], reason=told["reason"])
 
+    def _in_coordinator(self) -> bool:
+        return (socket.gethostname(), os.getpid()) == self.coordinator
+
     def _watch(self) -> None:
         """Report an evaluation that takes too long, then end the process: a thread cannot be."""
         while not self._stopped.wait(min(0.2, self.timeout / 4)):
             running = self._running
             if running is None or time.monotonic() - running[0] <= self.timeout:
                 continue
-            stuck = (socket.gethostname(), os.getpid()) == self.coordinator
+            stuck = self._in_coordinator()
             told = {"task": list(running[1]), "stuck": stuck}
             self._worker.loop.add_callback(self._worker.log_event, self.name, told)
             if stuck:

@@ -48,6 +48,11 @@ class Progress:
     ) -> None:
         self._bar.close()
 
+    def say(self, sentence: str) -> None:
+        """Print a sentence without breaking the bar."""
+        if not self._bar.disable:
+            self._bar.write(sentence, file=sys.stderr)
+
     def update(self, status: str) -> None:
         """One more evaluation has come to `status`."""
         self.counts[status] += 1

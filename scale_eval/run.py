@@ -202,6 +202,10 @@ def evaluate(
         (`RunDiffers`).
     FileNotFoundError
         There is no such dataset.
+    StoreLocked
+        Another process is writing this run.
+    OSError
+        `out` cannot be written: no room, no permission.
     RuntimeError
         A script calls this at its top level without the ``__main__`` guard that worker processes
         need.
@@ -253,6 +257,8 @@ def evaluate(
                 batches,
                 contextlib.closing(execute(dask, tasks, work, timeout=seconds)) as done,
             ):
+                if not dask.nthreads():
+                    bar.say("the cluster has no workers yet; waiting for one to join")
                 for evaluation in done:
                     if evaluation is not None:
                         batches.add(evaluation)

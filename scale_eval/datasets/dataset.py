@@ -76,7 +76,8 @@ class Dataset:
         KeyError
             There is no such company.
         OSError, ValueError
-            Its file is missing, damaged, or not the one that was ingested; the message names it.
+            Its file is missing or damaged (pages carry checksums), or has another number of rows
+            than the manifest says; the message names it.
         """
         try:
             entry = self._by_company[company_id]

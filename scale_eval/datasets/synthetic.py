@@ -125,17 +125,24 @@ def synthesize(
     if companies < 1:
         raise ValueError(f"{companies} companies: ask for at least one")
     store = open_store(into)
-    if store.names("*"):
+    if set(store.names("*")) - {"transactions"} or store.names("transactions/**/*.parquet"):
         raise FileExistsError(
             f"{store.root} already holds data; remove it or name another directory"
         )
     with store.lock():
         rows = []
-        for index in range(companies):
-            company = synthetic_company(seed, index, median_customers=median_customers, sigma=sigma)
-            source = f"synth seed {seed} company {index}"
-            rows.append(write_company(store, company, dates_only=False, sources=[source]))
-        commit(store, rows)
+        try:
+            for index in range(companies):
+                company = synthetic_company(
+                    seed, index, median_customers=median_customers, sigma=sigma
+                )
+                source = f"synth seed {seed} company {index}"
+                rows.append(write_company(store, company, dates_only=False, sources=[source]))
+            commit(store, rows)
+        except BaseException:  # so that the same command can be run again
+            for row in rows:
+                store.remove(row["path"])
+            raise
     return Dataset(store)
 
 

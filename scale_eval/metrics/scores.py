@@ -14,6 +14,10 @@ CLIP = 1e-15
 """Probabilities are kept this far from 0 and 1 before a logarithm is taken."""
 
 
+LARGEST_SPEND = 1e13
+"""Of one customer; beyond it sums of whole cents over companies would leave 64 bits."""
+
+
 class Scores:
     """The scores of one model for n customers, beside what these customers then did.
 
@@ -49,8 +53,8 @@ class Scores:
             raise ValueError(f"three arrays of one shape (n,) are wanted, got shapes {shapes}")
         if not ((self.probabilities >= 0) & (self.probabilities <= 1)).all():
             raise ValueError("probabilities must lie in [0, 1]")
-        if not ((self.future_spend >= 0) & (self.future_spend < np.inf)).all():
-            raise ValueError("future_spend must be finite and not negative")
+        if not ((self.future_spend >= 0) & (self.future_spend < LARGEST_SPEND)).all():
+            raise ValueError(f"future_spend must be in [0, {LARGEST_SPEND:g}), a number of cents")
         if reference is not None and not 0 <= reference <= 1:
             raise ValueError(f"the reference is a probability, got {reference}")
         self.n_customers = len(self.outcomes)

@@ -42,16 +42,17 @@ def _sentences(pooled: pd.DataFrame, comparisons: pd.DataFrame) -> Iterator[str]
     board = board[board[PRIMARY].notna()]
     if board.empty:
         yield (
-            "There is no verdict: no company and cutoff was answered by every model. "
-            "See 'scale-eval show RUN failures', and the refused windows in the plan."
+            "There is no verdict: no company and cutoff was answered by every model. The reasons "
+            "stand above."
         )
         return
     best = board.index[0]
     n = int(counted[best])
     companies = f"{n} {'company' if n == 1 else 'companies'}"
     yield from _best(board, comparisons, best, companies)
+    yield from _coverage(pooled, best)
     yield from _against_base_rate(board, best)
-    yield from _other_virtues(board, best)
+    yield from _other_virtues(board, comparisons, best)
     yield from _calibration(board, best)
     if n < FEW_COMPANIES:
         yield (
@@ -101,15 +102,38 @@ def _against_base_rate(board: pd.DataFrame, best: str) -> Iterator[str]:
         yield f"Worse than that base rate: {', '.join(worse)}."
 
 
-def _other_virtues(board: pd.DataFrame, best: str) -> Iterator[str]:
+def _coverage(pooled: pd.DataFrame, best: str) -> Iterator[str]:
+    rows = pooled[
+        pooled["cutoff"].isna()
+        & (pooled["coverage"] == "common")
+        & (pooled["estimand"] == "equal_company")
+        & (pooled["metric"] == PRIMARY)
+    ].set_index("model")
+    row = rows.loc[best]
+    compared = int(row["n_defined"])
+    other = int(row["n_not_common"] + row["n_failed"] + row["n_skipped"])
+    if other:
+        yield (
+            f"That is on {compared:,} of {compared + other:,} windows; the others were refused, or "
+            "not answered by every model."
+        )
+    silent = rows.index[rows["n_defined"] == 0].tolist()
+    if silent:
+        yield f"Not compared, for want of a single answer: {', '.join(silent)}."
+
+
+def _other_virtues(board: pd.DataFrame, comparisons: pd.DataFrame, best: str) -> Iterator[str]:
     ranks = board["roc_auc"].dropna()
-    if len(ranks) and ranks.idxmax() != best and ranks.max() > ranks.get(best, 0.5):
+    margins = comparisons.loc[comparisons["metric"] == "roc_auc", "margin"]
+    margin = margins.iloc[0] if len(margins) else 0.0
+    if len(ranks) and ranks.idxmax() != best and ranks.max() > ranks.get(best, 0.5) + margin:
         yield (
             f"{ranks.idxmax()} ranks customers better (AUC {ranks.max():.3f} against "
             f"{ranks.get(best, np.nan):.3f}): take it where only the order matters."
         )
-    elif len(ranks):
-        yield f"{best} also ranks customers best (AUC {ranks[best]:.3f})."
+    elif best in ranks:
+        as_well = "best" if ranks.idxmax() == best else "as well as any"
+        yield f"{best} also ranks customers {as_well} (AUC {ranks[best]:.3f})."
 
 
 def _calibration(board: pd.DataFrame, best: str) -> Iterator[str]:

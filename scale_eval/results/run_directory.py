@@ -44,7 +44,17 @@ class RunDirectory:
     @cached_property
     def document(self) -> dict[str, Any]:
         """What `run.json` says; empty for a new run."""
-        return self.store.read_json(RUN) if self.store.exists(RUN) else {}
+        if not self.store.exists(RUN):
+            return {}
+        try:
+            document = self.store.read_json(RUN)
+            _ = document["asked"], document["models"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(
+                f"{self.store.path(RUN)} is damaged ({type(error).__name__}: {error}); restore it, "
+                "or choose another place for the run"
+            ) from error
+        return document
 
     def begin(self, asked: dict[str, Any], models: dict[str, Any], facts: dict[str, Any]) -> None:
         """Take the directory for a run of `asked` and `models`, or go on with the one there.

@@ -7,15 +7,14 @@ from collections.abc import Sequence
 import pyarrow as pa
 
 from scale_eval.datasets.manifest import TIMESTAMP
-from scale_eval.metrics import METRICS, N_GROUPS
+from scale_eval.metrics import METRICS, N_GROUPS, STANDARD_ERRORS
 
 KEY = ["company_id", "cutoff", "model"]
 """What an evaluation is."""
 
-STATUSES = ("ok", "skipped", "error", "timeout", "killed")
 FAILED = ("error", "timeout", "killed")
+"""Statuses of failed evaluations; the others are ``ok`` and ``skipped``."""
 
-STANDARD_ERRORS = ("log_loss_se", "brier_score_se", "roc_auc_se", "calibration_slope_se")
 INFLUENCES = ("log_loss_influence", "brier_score_influence", "roc_auc_influence")
 
 

@@ -166,8 +166,11 @@ class LocalStore:
                 os.fsync(file.fileno())
                 size = os.fstat(file.fileno()).st_size
             unfinished.replace(path)
-        except BaseException:
+        except BaseException as error:
             unfinished.unlink(missing_ok=True)
+            if isinstance(error, OSError) and error.filename is None:
+                reason = os.strerror(error.errno) if error.errno else str(error)
+                raise OSError(error.errno, reason, str(path)) from error
             raise
         directory = os.open(path.parent, os.O_RDONLY)
         try:
