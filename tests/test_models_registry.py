@@ -56,12 +56,12 @@ classifier = LogisticRegression(C=2.0)
 
 @pytest.fixture
 def module(tmp_path, monkeypatch):
-    """A user's module `shop_models`, in a directory that is on the path."""
-    path = tmp_path / "shop_models.py"
+    """A user's module `models_of_a_shop`, in a directory that is on the path."""
+    path = tmp_path / "models_of_a_shop.py"
     path.write_text(MODULE.format(limit=1))
     monkeypatch.syspath_prepend(tmp_path)
     yield path
-    for name in ("shop_models", "shop_features"):
+    for name in ("models_of_a_shop", "shop_features"):
         sys.modules.pop(name, None)
 
 
@@ -84,10 +84,10 @@ def test_a_built_in_model_has_the_name_that_it_is_known_by(name):
 @pytest.mark.parametrize(
     ("typed", "name", "k"),
     [
-        ("shop_models:Mine", "shop_models:Mine", 3),
-        ("shop_models:Named", "my_name", 3),
-        ("shop_models:make", "shop_models:make", 5),
-        ("shop_models:instance", "shop_models:instance", 7),
+        ("models_of_a_shop:Mine", "models_of_a_shop:Mine", 3),
+        ("models_of_a_shop:Named", "my_name", 3),
+        ("models_of_a_shop:make", "models_of_a_shop:make", 5),
+        ("models_of_a_shop:instance", "models_of_a_shop:instance", 7),
     ],
 )
 def test_a_class_a_function_or_an_instance_is_found_in_a_module(module, typed, name, k):
@@ -106,8 +106,8 @@ def test_a_scikit_learn_classifier_becomes_a_model_under_its_own_name(module):
     named = resolve(make_pipeline(RandomForestClassifier()))
     assert (named.name, type(named.prototype)) == ("Pipeline", ClassifierModel)
     assert resolve(LogisticRegression).name == "LogisticRegression"
-    typed = resolve("shop_models:classifier")
-    assert typed.name == typed.prototype.name == "shop_models:classifier"
+    typed = resolve("models_of_a_shop:classifier")
+    assert typed.name == typed.prototype.name == "models_of_a_shop:classifier"
     assert typed.prototype.estimator.C == 2.0
 
 
@@ -134,12 +134,12 @@ def test_an_unknown_name_is_told_its_nearest_neighbour_and_all_that_are_known():
     ("typed", "message"),
     [
         ("no_such_module:Mine", r"cannot import no_such_module.*install"),
-        ("shop_models:Mien", r"shop_models has no Mien; did you mean 'Mine'\?"),
-        ("shop_models:", r"there is no model 'shop_models:'"),
-        ("shop_models:NoVerbs", r"\(NoVerbs\) lacks predict_proba"),
-        ("shop_models:LIMIT", r"\(int\) lacks fit and predict_proba"),
-        ("shop_models:ForAll", r"scope 'all'.*not supported yet"),
-        ("shop_models:Needy", r"Needy cannot be called without arguments.*'k'.*instance"),
+        ("models_of_a_shop:Mien", r"models_of_a_shop has no Mien; did you mean 'Mine'\?"),
+        ("models_of_a_shop:", r"there is no model 'models_of_a_shop:'"),
+        ("models_of_a_shop:NoVerbs", r"\(NoVerbs\) lacks predict_proba"),
+        ("models_of_a_shop:LIMIT", r"\(int\) lacks fit and predict_proba"),
+        ("models_of_a_shop:ForAll", r"scope 'all'.*not supported yet"),
+        ("models_of_a_shop:Needy", r"Needy cannot be called without arguments.*'k'.*instance"),
     ],
 )
 def test_what_is_wrong_with_a_users_model_is_said_with_a_remedy(module, typed, message):
@@ -154,7 +154,7 @@ def test_things_that_are_no_models_are_refused(thing):
 
 
 def test_other_things_than_models_are_loaded_by_the_same_words(module):
-    assert load_object("shop_models:LIMIT", "metric") == 1
+    assert load_object("models_of_a_shop:LIMIT", "metric") == 1
     with pytest.raises(ValueError, match="there is no metric 'log_los'"):
         load_object("log_los", "metric")
 
@@ -180,10 +180,10 @@ def test_memory_addresses_are_no_part_of_an_identity():
 
 
 def test_identity_changes_with_the_source_file(module):
-    before = resolve("shop_models:Mine").identity
-    assert resolve("shop_models:Mine").identity == before
+    before = resolve("models_of_a_shop:Mine").identity
+    assert resolve("models_of_a_shop:Mine").identity == before
     module.write_text(MODULE.format(limit=2))
-    after = resolve("shop_models:Mine").identity
+    after = resolve("models_of_a_shop:Mine").identity
     assert after["parameters"] == before["parameters"]
     assert after["source"] != before["source"]
 
