@@ -46,6 +46,7 @@ CONFIG: dict[str, tuple[Any, str]] = {
     "observed_until": (str | date, "a date"),
     "timeout": (str | int | float, "a time, such as '10 minutes'"),
     **dict.fromkeys(("purchase_rule", "granularity", "cluster"), (str, "a text")),
+    "margins": (dict, "a table, such as {log_loss = 0.005}"),
 }
 """Keys of a configuration file, what they may be, and how to say so."""
 
@@ -203,6 +204,28 @@ def _run_options(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
+def _margins(
+    _context: click.Context, _parameter: click.Parameter, pairs: tuple[str, ...]
+) -> dict[str, float]:
+    """``("log_loss=0.005",)`` as a dict."""
+    margins = {}
+    for pair in pairs:
+        name, _, number = pair.partition("=")
+        try:
+            margins[name.strip()] = float(number)
+        except ValueError:
+            raise click.BadParameter(
+                f"{pair!r}: write a metric and a number, log_loss=0.005"
+            ) from None
+    return margins
+
+
+_margin_option = click.option(
+    "--margin", "margins", multiple=True, metavar="METRIC=NUMBER", callback=_margins,
+    help="Repeated. The difference that is worth changing models for; smaller ones are ties.",
+)  # fmt: skip
+
+
 @cli.command(
     cls=Examples,
     examples="""
@@ -224,6 +247,7 @@ def _run_options(command: Callable[..., None]) -> Callable[..., None]:
 @click.option("--workers", type=click.IntRange(min=1), help="Processes of a local cluster.")
 @click.option("--cluster", metavar="WHERE",
               help="local, a scheduler's address, or its file. Default: local.")  # fmt: skip
+@_margin_option
 @click.option("--strict", is_flag=True, help="Exit with 1 if any evaluation failed.")
 def run(dataset: str, place: str, config: str | None, strict: bool, **options: Any) -> None:
     """Evaluate models on every company.
@@ -310,18 +334,20 @@ def fingerprint(run: str) -> None:
 
 @cli.command()
 @click.argument("run", metavar="RUN")
-def reduce(run: str) -> None:
+@_margin_option
+def reduce(run: str, margins: dict[str, float]) -> None:
     """Make the tables of a run anew.
 
     They are made from the evaluations that are there.
     """
-    _print_results(se.reduce(run))
+    _print_results(se.reduce(run, margins=margins))
 
 
 def _evaluate(
     dataset: se.Dataset, models: Any, place: str, *, strict: bool, granularity: str = "auto",
     timeout: str = "1 hour", retry: bool = False, save_predictions: bool = False,
-    workers: int | None = None, cluster: str = "local", **choices: Any,
+    workers: int | None = None, cluster: str = "local",
+    margins: dict[str, float] | None = None, **choices: Any,
 ) -> None:  # fmt: skip
     settings = se.make_settings(**choices)
     planned = plan_run(dataset, list(named_models(models)), settings)
@@ -330,6 +356,7 @@ def _evaluate(
     finished = se.evaluate(
         dataset, models, out=place, settings=settings, cluster=cluster, workers=workers,
         timeout=timeout, retry=retry, save_predictions=save_predictions, granularity=granularity,
+        margins=margins,
     )  # fmt: skip
     _print_results(finished)
     if not finished.finished:
@@ -392,7 +419,7 @@ def _print_ingest(report: IngestReport) -> None:
 
 def _with_config(config: str | None, options: dict[str, Any]) -> dict[str, Any]:
     """Options from the file, overridden by those given on the command line."""
-    given = {name: value for name, value in options.items() if value not in (None, ())}
+    given = {name: value for name, value in options.items() if value not in (None, (), {})}
     if config is None:
         return given
     try:

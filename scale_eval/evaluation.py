@@ -24,7 +24,7 @@ from scale_eval import metrics
 from scale_eval.datasets.transactions import Transactions
 from scale_eval.history import History, Outcomes, Skipped
 from scale_eval.models import NamedModel, base_rate_reference
-from scale_eval.windows import SIX_MONTHS, Duration, Window
+from scale_eval.windows import SIX_MONTHS, Duration, Window, microseconds
 
 
 @dataclass(frozen=True)
@@ -131,6 +131,7 @@ def _evaluate(
         "n_customers": population.n_customers,
         "n_positive": int(outcomes.bought.sum()),
         "observed_rate": float(outcomes.bought.mean()),
+        "n_lapsed": _n_lapsed(population, rules),
         "future_spend": float(outcomes.future_spend.sum()),
     }
     with warnings.catch_warnings(record=True) as warned:
@@ -208,6 +209,12 @@ def _history(company: Transactions, window: Window, rules: Rules) -> History:
         company, window, purchase_rule=rules.purchase_rule, lookback=rules.lookback,
         horizon=rules.horizon,
     )  # fmt: skip
+
+
+def _n_lapsed(population: History, rules: Rules) -> int:
+    """Customers without a purchase in one horizon before the cutoff."""
+    since = microseconds(rules.horizon.before(population.cutoff))
+    return int(np.count_nonzero(population.summary.last_purchase < since))
 
 
 def _reference(history: History) -> float | None:

@@ -17,8 +17,11 @@ from scale_eval.datasets import Dataset
 from scale_eval.datasets.manifest import TIMESTAMP
 from scale_eval.windows import Calendar
 
+MAX_SCORES_BY_COMPANY = 4_096
+"""Companies up to which the scores of each are kept apart."""
+
 N_COMPANY_GROUPS = 64
-"""Groups of companies in which scores are kept, for leaving one out."""
+"""Groups in which the scores of more companies are kept, for leaving one out."""
 
 PLAN_SCHEMA = pa.schema(
     [
@@ -126,7 +129,11 @@ def make_plan(
 
 
 def company_groups(company_ids: Sequence[str]) -> dict[str, int]:
-    """Companies ordered by a stable hash and dealt round-robin into min(k, 64) groups."""
+    """Companies ordered by a stable hash and dealt round-robin into groups.
+
+    Up to 4,096 companies each is a group of its own, numbered in that order; more are dealt into
+    64. The number modulo 64 is the group that a jackknife leaves out, either way.
+    """
     ordered = sorted(company_ids, key=lambda c: hashlib.sha256(c.encode()).digest())
-    n_groups = min(len(ordered), N_COMPANY_GROUPS)
+    n_groups = len(ordered) if len(ordered) <= MAX_SCORES_BY_COMPANY else N_COMPANY_GROUPS
     return {company: i % n_groups for i, company in enumerate(ordered)}

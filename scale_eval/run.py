@@ -9,7 +9,7 @@ import hashlib
 import os
 import platform
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
 from importlib.metadata import version
@@ -24,7 +24,7 @@ from scale_eval.datasets import Dataset, open_dataset
 from scale_eval.datasets.manifest import TIMESTAMP
 from scale_eval.evaluation import Evaluation
 from scale_eval.execution import Work, execute
-from scale_eval.metrics import Metric, ScoreHistogram
+from scale_eval.metrics import METRICS, Metric, ScoreHistogram
 from scale_eval.models import NamedModel, resolve
 from scale_eval.plan import Plan, make_plan
 from scale_eval.progress import Progress
@@ -109,6 +109,26 @@ class Run:
         return self._reduced("comparisons")
 
     @cached_property
+    def reliability(self) -> pd.DataFrame:
+        """One row a (model, point of its reliability curve)."""
+        return self._reduced("reliability")
+
+    @cached_property
+    def decompositions(self) -> pd.DataFrame:
+        """One row a (model, loss): miscalibration, discrimination, uncertainty."""
+        return self._reduced("decompositions")
+
+    @cached_property
+    def spread(self) -> pd.DataFrame:
+        """One row a (model, metric): standard deviations of company, cutoff and residual."""
+        return self._reduced("spread")
+
+    @cached_property
+    def periods(self) -> pd.DataFrame:
+        """One row a (cutoff, all or the same companies, model)."""
+        return self._reduced("periods")
+
+    @cached_property
     def failures(self) -> pd.DataFrame:
         """Evaluations that failed, with their reason and note."""
         return self.directory.failures()
@@ -157,6 +177,7 @@ def evaluate(
     save_predictions: bool = False,
     progress: bool = True,
     granularity: str = "auto",
+    margins: Mapping[str, float] | None = None,
     **choices: Any,
 ) -> Run:
     """Evaluate models on every company of a dataset, and write the run to `out`.
@@ -190,6 +211,9 @@ def evaluate(
         Show a progress bar.
     granularity : str
         What a Dask task is: ``"evaluation"``, which is also what ``"auto"`` takes.
+    margins : dict, optional
+        By metric, the difference that is worth changing models for; smaller ones are ties. Without
+        an entry that of the run before, or `Metric.margin`. Evaluations do not depend on it.
 
     Returns
     -------
@@ -221,6 +245,7 @@ def evaluate(
     dataset = dataset if isinstance(dataset, Dataset) else open_dataset(dataset)
     chosen = named_models(models)
     seconds = seconds_of(timeout)
+    margins = checked_margins(margins or {}, settings.rules.metrics)
     if client is None:
         require_cluster(cluster, workers)
     directory = RunDirectory(open_store(out))
@@ -264,14 +289,15 @@ def evaluate(
                         batches.add(evaluation)
                         bar.update(evaluation.row["status"])
                     batches.flush_if_due()
-        _finish(directory, plan, settings.rules.metrics, began)
+        _finish(directory, plan, settings.rules.metrics, margins, began)
     return Run(directory)
 
 
-def reduce(place: str | os.PathLike[str]) -> Run:
+def reduce(place: str | os.PathLike[str], *, margins: Mapping[str, float] | None = None) -> Run:
     """Make the tables of a run anew from the evaluations that are there.
 
-    Raises `FileNotFoundError` where there is no run, `ValueError` where nothing is done yet.
+    `margins` are as for `evaluate`. Raises `FileNotFoundError` where there is no run, `ValueError`
+    where nothing is done yet or a margin is none.
     """
     directory = open_run_directory(place)
     with directory.store.lock():
@@ -281,7 +307,8 @@ def reduce(place: str | os.PathLike[str]) -> Run:
                 f"{directory.store.root}: no evaluation is done yet, nothing to reduce"
             )
         plan = Plan.from_table(directory.store.read_table(PLAN))
-        _finish(directory, plan, recorded_metrics(directory.document["asked"]), time.monotonic())
+        own = recorded_metrics(directory.document["asked"])
+        _finish(directory, plan, own, checked_margins(margins or {}, own), time.monotonic())
     return Run(directory)
 
 
@@ -324,6 +351,23 @@ def make_settings(**choices: Any) -> Settings:
             meant = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known)}"
             raise ValueError(f"unknown setting {name!r}; {meant}")
     return Settings(**choices)
+
+
+def checked_margins(
+    margins: Mapping[str, float], own_metrics: Sequence[Metric]
+) -> dict[str, float]:
+    """Margins as numbers; raises `ValueError` for an unknown metric or what is no margin."""
+    known = [*METRICS, *(metric.name for metric in own_metrics)]
+    checked = {}
+    for name, margin in margins.items():
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            meant = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known)}"
+            raise ValueError(f"a margin for an unknown metric {name!r}; {meant}")
+        if isinstance(margin, bool) or not isinstance(margin, int | float) or not margin >= 0:
+            raise ValueError(f"the margin of {name} is {margin!r}; write a number from 0 on")
+        checked[name] = float(margin)
+    return checked
 
 
 def seconds_of(timeout: str | float) -> float:
@@ -432,15 +476,21 @@ def _hash_of(plan: Plan) -> str:
     return hashlib.sha256(rows.encode()).hexdigest()
 
 
-def _finish(directory: RunDirectory, plan: Plan, metrics: Sequence[Metric], began: float) -> None:
+def _finish(
+    directory: RunDirectory, plan: Plan, metrics: Sequence[Metric], margins: Mapping[str, float],
+    began: float,
+) -> None:  # fmt: skip
     reducing = time.monotonic()
-    reduce_run(directory, list(metrics), plan.company_groups)
+    default = {metric.name: metric.margin for metric in (*METRICS.values(), *metrics)}
+    margins = {**default, **directory.document.get("margins", {}), **margins}
+    reduce_run(directory, metrics, plan.company_groups, margins)
     missing = _missing(plan, directory.attempts())
     ended = time.monotonic()
     directory.record(
         status="finished" if missing == 0 else "unfinished",
         n_missing=missing,
         conventions=CONVENTIONS,
+        margins=margins,
         plan_hash=_hash_of(plan),
         finished_at=_now().isoformat(),
         reduce_seconds=ended - reducing,

@@ -29,6 +29,7 @@ from rich.cells import cell_len
 import scale_eval as se
 from scale_eval import cli
 from scale_eval.report.tables import SHOWN
+from scale_eval.results.run_directory import TABLES
 from scale_eval.run import seconds_of
 from scale_eval.storage import open_store
 
@@ -367,7 +368,7 @@ class TestRun:
 
     def test_leaves_the_tables_and_no_half_written_file(self, first):
         left = {path.name for path in first.iterdir()}
-        tables = {f"{name}.parquet" for name in ("plan", "companies", "pooled", "comparisons")}
+        tables = {f"{name}.parquet" for name in ("plan", *TABLES)}
         assert left == {"run.json", "evaluations", "scores", ".lock", *tables}
         assert not list(first.rglob("*.unfinished"))
 

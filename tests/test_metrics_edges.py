@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from scale_eval.metrics import (
+    INFLUENCED,
     METRICS,
     STANDARD_ERRORS,
     Scores,
@@ -20,6 +21,7 @@ from scale_eval.metrics.standard_errors import log_observed_expected_se
 
 GAINS = ("lift_at_10", "gain_at_10")
 SLOPE = ("calibration_slope", "calibration_slope_se")
+RATIO = ("observed_expected_ratio", "log_observed_expected_se")
 
 
 def reasons(y, p, spend=None, reference=0.5):
@@ -48,7 +50,7 @@ def test_of_no_customers_nothing_is_known():
     assert reasons([], []) == {
         "no_customers": {
             "log_loss", "brier_score", "log_loss_skill", "brier_skill", "roc_auc",
-            "observed_expected_ratio",
+            "observed_expected_ratio", "log_observed_expected_se",
         },
         "no_positives": {"average_precision", "calibration_intercept", *SLOPE, *GAINS},
         "no_spend": {"value_captured_at_10"},
@@ -56,13 +58,14 @@ def test_of_no_customers_nothing_is_known():
         "fewer_than_2_positives": {"roc_auc_se"},
     }  # fmt: skip
     sums = influence_sums(Scores([], [], []), np.empty(0, dtype=int))
-    assert sums == {"log_loss": None, "brier_score": None, "roc_auc": None}
+    assert sums == dict.fromkeys(INFLUENCED)
 
 
 def test_without_buyers_nothing_can_be_ranked():
     undefined = reasons([0, 0, 0], [0.1, 0.2, 0.3])
     assert undefined["no_positives"] == {
         "roc_auc", "average_precision", "calibration_intercept", *SLOPE, *GAINS,
+        "log_observed_expected_se",
     }  # fmt: skip
     assert undefined["no_spend"] == {"value_captured_at_10"}
     scores = Scores([0, 0, 0], [0.1, 0.2, 0.3], np.zeros(3))
@@ -70,7 +73,7 @@ def test_without_buyers_nothing_can_be_ranked():
     with pytest.raises(Undefined, match="no_positives"):
         log_observed_expected_se(scores)
     sums = influence_sums(scores, np.zeros(3, dtype=int))
-    assert sums["roc_auc"] is None
+    assert sums["roc_auc"] is sums["log_observed_expected"] is sums["calibration_slope"] is None
     assert sums["log_loss"].shape == (16,)
 
 
@@ -110,9 +113,7 @@ def test_constant_predictions_rank_nobody(p):
         math.log(1 / 3) - math.log(clipped / (1 - clipped))
     )
     expected = dict.fromkeys(SLOPE, "constant_predictions")
-    assert undefined == (
-        {**expected, "observed_expected_ratio": "no_expected"} if not p else expected
-    )
+    assert undefined == ({**expected, **dict.fromkeys(RATIO, "no_expected")} if not p else expected)
 
 
 def test_predictions_that_differ_by_rounding_are_constant():
@@ -155,7 +156,7 @@ def test_the_base_rate_itself_has_exactly_no_skill():
 
 
 def test_an_expected_number_near_0_is_none():
-    assert reasons([1, 0], [5e-324, 0.0])["no_expected"] == {"observed_expected_ratio"}
+    assert reasons([1, 0], [5e-324, 0.0])["no_expected"] == set(RATIO)
 
 
 @pytest.mark.parametrize(

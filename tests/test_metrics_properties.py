@@ -21,6 +21,7 @@ customers = st.lists(
 )
 
 NOT_BY_BLOCK = {  # sums over customers in floating point, whose last bits follow their order
+    "log_observed_expected_se",
     "log_loss", "brier_score", "log_loss_skill", "brier_skill", "observed_expected_ratio",
     "value_captured_at_10", "log_loss_se", "brier_score_se",
 }  # fmt: skip

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from scale_eval.metrics import Scores, Undefined, corp, influence_values, murphy, score
+from scale_eval.metrics import Scores, influence_values, score
 
 ASAH = Path(__file__).parents[2] / "shared/data/fixtures/aSAH.csv"
 
@@ -116,43 +116,6 @@ def test_scores_with_an_auc_of_875_can_still_be_separable():
     assert values["roc_auc"] == 0.875
     assert values["calibration_slope"] is None
     assert undefined["calibration_slope"] == undefined["calibration_slope_se"] == "separable"
-
-
-# Dimitriadis, Gneiting & Jordan 2021, and Murphy 1973 with the terms of Stephenson et al. 2008
-SIX = Scores([0, 0, 0, 1, 1, 1], [0.4, 0.3, 0.2, 0.1, 0.5, 0.9], np.zeros(6))
-
-
-def test_corp_splits_brier_score_and_log_loss():
-    assert corp(SIX)["brier_score"] == pytest.approx((0.101667, 0.125, 0.25), abs=5e-7)
-    assert corp(SIX)["log_loss"] == pytest.approx((0.323733, 0.318257, 0.693147), abs=5e-7)
-
-
-def test_murphys_parts_add_up_with_the_terms_within_bins():
-    parts = murphy(SIX, [0.35])
-    assert parts == pytest.approx((0.011111, 0.027778, 0.25, 0.026667, 0.033333), abs=5e-7)
-    rel, res, unc, wbv, wbc = parts
-    assert rel - res + unc + wbv - wbc == pytest.approx(0.226667, abs=5e-7)
-    assert rel - res + unc + wbv - wbc == pytest.approx(score(SIX)[0]["brier_score"], rel=1e-14)
-
-
-def test_the_parts_of_a_loss_add_up_to_it_on_any_data():
-    rng = np.random.default_rng(6)
-    p = rng.integers(0, 21, 200) / 20  # heavy ties, 0 and 1 too
-    scores = Scores(rng.random(200) < p, p, np.zeros(200))
-    values, _ = score(scores)
-    for loss, (miscalibration, discrimination, uncertainty) in corp(scores).items():
-        assert min(miscalibration, discrimination) >= 0
-        assert miscalibration - discrimination + uncertainty == pytest.approx(values[loss])
-    rel, res, unc, wbv, wbc = murphy(scores, np.linspace(0, 1, 11))
-    assert rel - res + unc + wbv - wbc == pytest.approx(values["brier_score"])
-
-
-def test_no_customers_have_no_decomposition():
-    nobody = Scores([], [], [])
-    with pytest.raises(Undefined, match="no_customers"):
-        corp(nobody)
-    with pytest.raises(Undefined, match="no_customers"):
-        murphy(nobody, [0.5])
 
 
 def test_three_companies_by_hand_taken_as_rows_of_one():

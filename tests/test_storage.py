@@ -159,11 +159,10 @@ class TestWholeOrNotAtAll:
     ):
         store.write_table("numbers.parquet", NUMBERS)
 
-        def fails(table, path, **options):
-            Path(path).write_bytes(b"PAR1 half of it")
+        def fails(writer, table, row_group_size):
             raise error
 
-        monkeypatch.setattr(pq, "write_table", fails)
+        monkeypatch.setattr(pq.ParquetWriter, "write_table", fails)
         with pytest.raises(type(error)):
             store.write_table("numbers.parquet", NUMBERS.slice(1))
         with pytest.raises(type(error)):

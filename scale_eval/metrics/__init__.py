@@ -1,6 +1,6 @@
 """What a score is: metrics of one evaluation, each one expression over shared statistics.
 
-This room works on arrays and imports nothing of the project outside itself.
+This room works on arrays and imports nothing of the project but `statistics`.
 
 Examples
 --------
@@ -17,21 +17,31 @@ from collections.abc import Callable, Iterable
 
 from scale_eval.metrics import calibration, losses, ranking, standard_errors
 from scale_eval.metrics.base import Metric, UserFunction, metric, user_metric
-from scale_eval.metrics.decomposition import corp, murphy
-from scale_eval.metrics.histogram import ROW_POOLED, ScoreHistogram, bin_of, histogram, merge
+from scale_eval.metrics.histogram import (
+    N_BINS,
+    ROW_POOLED,
+    ScoreHistogram,
+    bin_of,
+    histogram,
+    merge,
+    mid_logit,
+)
 from scale_eval.metrics.influence import (
+    INFLUENCED,
     N_GROUPS,
     customer_groups,
     influence_sums,
     influence_values,
 )
 from scale_eval.metrics.scores import CLIP, Scores
-from scale_eval.metrics.undefined import Undefined
+from scale_eval.statistics.undefined import Undefined
 
 __all__ = [
     "BUILT_IN",
     "CLIP",
+    "INFLUENCED",
     "METRICS",
+    "N_BINS",
     "N_GROUPS",
     "ROW_POOLED",
     "STANDARD_ERRORS",
@@ -41,14 +51,13 @@ __all__ = [
     "Undefined",
     "UserFunction",
     "bin_of",
-    "corp",
     "customer_groups",
     "histogram",
     "influence_sums",
     "influence_values",
     "merge",
     "metric",
-    "murphy",
+    "mid_logit",
     "score",
     "user_metric",
 ]
@@ -82,6 +91,7 @@ STANDARD_ERRORS: dict[str, Callable[[Scores], float]] = {
     "brier_score_se": standard_errors.brier_score_se,
     "roc_auc_se": standard_errors.roc_auc_se,
     "calibration_slope_se": standard_errors.calibration_slope_se,
+    "log_observed_expected_se": standard_errors.log_observed_expected_se,
 }
 
 

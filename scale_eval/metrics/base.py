@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from scale_eval.metrics.scores import Scores
-from scale_eval.metrics.undefined import Undefined
+from scale_eval.statistics.undefined import Undefined
 
 UserFunction = Callable[[np.ndarray, np.ndarray, np.ndarray], float]
 """(outcomes, probabilities, future_spend) -> a number; see `user_metric`."""

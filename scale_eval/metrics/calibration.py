@@ -7,9 +7,9 @@ that are too extreme.
 
 from __future__ import annotations
 
-from scale_eval.metrics import logistic
 from scale_eval.metrics.scores import Scores
-from scale_eval.metrics.undefined import Undefined
+from scale_eval.statistics import logistic
+from scale_eval.statistics.undefined import Undefined
 
 NOTHING_EXPECTED = 1e-300
 """An expected number of buyers below it is 0: O / E would leave float64."""
@@ -42,4 +42,4 @@ def calibration_slope(scores: Scores) -> float:
     Undefined: ``no_positives``, ``no_negatives``; ``constant_predictions``; ``separable``, where
     the highest p of one class is not above the lowest of the other; ``not_converged``.
     """
-    return scores.recalibration[0]
+    return scores.recalibration.slope

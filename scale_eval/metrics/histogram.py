@@ -17,8 +17,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import expit
 
-from scale_eval.metrics import logistic, ranking
+from scale_eval.metrics import ranking
 from scale_eval.metrics.scores import Scores
+from scale_eval.statistics import logistic
 
 LARGEST_LOGIT = 16
 BINS_PER_LOGIT = 128
@@ -27,6 +28,8 @@ EDGES = expit(
 )
 """Ascending probabilities, shape (4097,). Bin b holds EDGES[b - 1] <= p < EDGES[b]; bin 0 what lies
 below the first (1.1e-7), p = 0 too, and bin 4097 what lies from the last on, p = 1 too."""
+
+N_BINS = len(EDGES) + 1
 
 
 def bin_of(probabilities: np.ndarray) -> np.ndarray:
@@ -172,7 +175,7 @@ def calibration_intercept(merged: ScoreHistogram) -> tuple[float, None]:
 
     Logits beyond 16 count as 16. Undefined: ``no_positives``, ``no_negatives``.
     """
-    return logistic.intercept(_mid_logits(merged), merged.n_positive, merged.n_negative), None
+    return logistic.intercept(mid_logit(merged.bin), merged.n_positive, merged.n_negative), None
 
 
 def calibration_slope(merged: ScoreHistogram) -> tuple[float, None]:
@@ -180,7 +183,7 @@ def calibration_slope(merged: ScoreHistogram) -> tuple[float, None]:
 
     Undefined: as the slope of one evaluation, where bins stand for probabilities.
     """
-    return logistic.slope(_mid_logits(merged), merged.n_positive, merged.n_negative)[0], None
+    return logistic.fit(mid_logit(merged.bin), merged.n_positive, merged.n_negative).slope, None
 
 
 ROW_POOLED: dict[str, Callable[[ScoreHistogram], tuple[float, float | None]]] = {
@@ -214,5 +217,7 @@ def _uncertainty(taken: float, holders: int, rows: int) -> float:
     return max(even - max(0.0, taken - (rows - holders)), min(holders, taken) - even)
 
 
-def _mid_logits(merged: ScoreHistogram) -> np.ndarray:
-    return (merged.bin - 0.5) / BINS_PER_LOGIT - LARGEST_LOGIT
+def mid_logit(bins: np.ndarray) -> np.ndarray:
+    """The logit in the middle of each bin; what lies beyond 16 counts as just beyond it."""
+    middle: np.ndarray = (bins - 0.5) / BINS_PER_LOGIT - LARGEST_LOGIT
+    return middle

@@ -14,10 +14,18 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from scale_eval.metrics.calibration import NOTHING_EXPECTED
 from scale_eval.metrics.ranking import roc_auc
 from scale_eval.metrics.scores import Scores
+from scale_eval.statistics.logistic import slope_influence
+from scale_eval.statistics.undefined import Undefined
 
 N_GROUPS = 16
+
+INFLUENCED = (
+    "log_loss", "brier_score", "roc_auc", "log_observed_expected", "calibration_slope",
+)  # fmt: skip
+"""What each evaluation keeps the sums of, in the order of its columns."""
 
 
 def customer_groups(customer_ids: Sequence[str] | np.ndarray) -> np.ndarray:
@@ -30,12 +38,13 @@ def customer_groups(customer_ids: Sequence[str] | np.ndarray) -> np.ndarray:
 
 
 def influence_values(scores: Scores) -> dict[str, np.ndarray | None]:
-    """Influence of each customer on log loss, Brier score and AUC; shape (n,), adding to 0.
+    """Influence of each customer on the metrics of `INFLUENCED`; shape (n,), adding to 0.
 
     (loss_i - mean) / n for mean losses; for the AUC (V10_i - AUC) / m for the m positives and
-    (V01_j - AUC) / k for the k negatives, DeLong's components. None where a metric is undefined.
+    (V01_j - AUC) / k for the k negatives, DeLong's components; y_i / O - p_i / E for the logarithm
+    of O / E; for the calibration slope see `slope_influence`. None where a metric is undefined.
     """
-    values: dict[str, np.ndarray | None] = dict.fromkeys(("log_loss", "brier_score", "roc_auc"))
+    values: dict[str, np.ndarray | None] = dict.fromkeys(INFLUENCED)
     if scores.n_customers:
         for name, losses in (
             ("log_loss", scores.losses_log),
@@ -49,6 +58,21 @@ def influence_values(scores: Scores) -> dict[str, np.ndarray | None]:
         of_negatives = (v01 - auc) / scores.n_negative
         block = scores.block_of_customer
         values["roc_auc"] = np.where(scores.outcomes, of_positives[block], of_negatives[block])
+    expected = float(scores.probabilities.sum())
+    if scores.n_positive and expected >= NOTHING_EXPECTED:
+        values["log_observed_expected"] = (
+            scores.y / scores.n_positive - scores.probabilities / expected
+        )
+    try:
+        of_positives, of_negatives = slope_influence(
+            scores.block_logit, scores.block_positives, scores.block_negatives, scores.recalibration
+        )
+    except Undefined:
+        return values
+    block = scores.block_of_customer
+    values["calibration_slope"] = np.where(
+        scores.outcomes, of_positives[block], of_negatives[block]
+    )
     return values
 
 

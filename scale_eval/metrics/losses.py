@@ -6,7 +6,7 @@ Source: Brier 1950; Good 1952; Murphy 1973 for skill.
 from __future__ import annotations
 
 from scale_eval.metrics.scores import CLIP, Scores
-from scale_eval.metrics.undefined import Undefined
+from scale_eval.statistics.undefined import Undefined
 
 
 def log_loss(scores: Scores) -> float:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 
 from scale_eval.metrics.scores import Scores
-from scale_eval.metrics.undefined import Undefined
+from scale_eval.statistics.undefined import Undefined
 
 
 def roc_auc(scores: Scores) -> float:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special
 
-from scale_eval.metrics import logistic
+from scale_eval.statistics import logistic
 
 CLIP = 1e-15
 """Probabilities are kept this far from 0 and 1 before a logarithm is taken."""
@@ -167,9 +167,9 @@ class Scores:
         return outranked / self.n_negative, outranking / self.n_positive
 
     @cached_property
-    def recalibration(self) -> tuple[float, float]:
-        """Slope of the outcomes on the logit and its standard error, see `logistic.slope`."""
-        return logistic.slope(self.block_logit, self.block_positives, self.block_negatives)
+    def recalibration(self) -> logistic.Fit:
+        """Regression of the outcomes on the logit, see `logistic.fit`."""
+        return logistic.fit(self.block_logit, self.block_positives, self.block_negatives)
 
     def sum_by_block(self, values: np.ndarray) -> np.ndarray:
         """Sums of `values`, shape (n,), over the customers of each block; shape (n_blocks,)."""

@@ -13,7 +13,7 @@ import numpy as np
 from scale_eval.metrics.calibration import observed_expected_ratio
 from scale_eval.metrics.ranking import roc_auc
 from scale_eval.metrics.scores import Scores
-from scale_eval.metrics.undefined import Undefined
+from scale_eval.statistics.undefined import Undefined
 
 
 def log_loss_se(scores: Scores) -> float:
@@ -54,7 +54,7 @@ def roc_auc_se(scores: Scores) -> float:
 
 def calibration_slope_se(scores: Scores) -> float:
     """From the Fisher information at the maximum; undefined where `calibration_slope` is."""
-    return scores.recalibration[1]
+    return scores.recalibration.std_error
 
 
 def log_observed_expected_se(scores: Scores) -> float:

@@ -2,53 +2,149 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
 from scale_eval.metrics import Metric
-from scale_eval.results.panel import Panel, terms
+from scale_eval.results.heterogeneity import SCALES, company_effects, fitted
+from scale_eval.results.panel import Panel
+from scale_eval.results.sampling import INFLUENCE, variance_by_company
 from scale_eval.results.schemas import COMPANIES_SCHEMA
+from scale_eval.results.terms import terms
+from scale_eval.statistics.shrinkage import shrink
+from scale_eval.statistics.undefined import Undefined
 
 
-def companies_table(panel: Panel, metrics: list[Metric]) -> pa.Table:
+def companies_table(panel: Panel, metrics: list[Metric]) -> Iterator[pa.Table]:
     """One row a (company, model, metric), over the evaluations of that model that are ok.
 
     `mean` is the company's figure: the mean over its defined cutoffs; for O:E the sum of observed
-    over the sum of expected; for a skill 1 - mean loss / mean reference loss. `std` (ddof 1), `min`
-    and `max` are of the cutoffs' values: time and noise, not differences between companies.
-    `latest` is the value at the latest cutoff that is ok.
+    over the sum of expected; for a skill 1 - mean loss / mean reference loss. `std_error` is what
+    its customers' chance makes uncertain in it. `std` (ddof 1), `min` and `max` are of the cutoffs'
+    values: time and noise, not differences between companies. `latest` is the value at the latest
+    cutoff that is ok, `n_customers` and `n_positive` are of that cutoff.
+
+    `shrunk` is the best prediction of the true figure (empirical Bayes): between the company's
+    effect (`heterogeneity`) and the mean of all, as near to its own as `shrinkage_weight` =
+    tau^2 / (tau^2 + v) says; for metrics with random effects, and companies that enter them.
+
+    Yields
+    ------
+    Table
+        Of one metric and model each, sorted by company.
     """
-    n_companies = len(panel.company_ids)
-    pieces = []
-    for j, model in enumerate(panel.models):
-        ok = panel.ok[:, j]
-        evaluated = panel.status[:, j] != None  # noqa: E711 - elementwise
-        latest = np.full(n_companies, -1)
-        latest[panel.company[ok]] = np.flatnonzero(ok)  # windows are in order of time
-        for metric in metrics:
-            values = panel.columns[metric.name][:, j]
-            defined = ok & ~np.isnan(values)
-            by_company = pd.Series(values[defined]).groupby(panel.company[defined])
-            spread = by_company.agg(["std", "min", "max"]).reindex(range(n_companies))
-            pieces.append(
-                pd.DataFrame(
-                    {
-                        "company_id": panel.company_ids,
-                        "model": model,
-                        "metric": metric.name,
-                        "n_evaluations": panel.count_by_company(evaluated),
-                        "n_cutoffs": panel.count_by_company(ok),
-                        "n_defined": panel.count_by_company(defined),
-                        "mean": terms(panel, metric, j, weighted=False).by_company(panel, ok),
-                        "std": spread["std"].to_numpy(),
-                        "min": spread["min"].to_numpy(),
-                        "max": spread["max"].to_numpy(),
-                        "latest": np.where(latest >= 0, values[latest], np.nan),
-                        "shrunk": np.nan,
-                        "shrinkage_weight": np.nan,
-                    }
-                )
-            )
-    frame = pd.concat(pieces).sort_values(["company_id", "model"], kind="stable")
-    return pa.Table.from_pandas(frame, schema=COMPANIES_SCHEMA, preserve_index=False)
+    facts = [_facts(panel, model) for model in range(len(panel.models))]
+    for metric in metrics:
+        influence = None
+        if metric.name in INFLUENCE:
+            influence = panel.influences(INFLUENCE[metric.name])
+        for model, name in enumerate(panel.models):
+            frame = pd.DataFrame(
+                {
+                    "company_id": panel.company_ids,
+                    "model": name,
+                    "metric": metric.name,
+                    **facts[model],
+                    **_figures(panel, metric, model, influence),
+                }
+            ).reindex(columns=COMPANIES_SCHEMA.names)
+            yield pa.Table.from_pandas(frame, schema=COMPANIES_SCHEMA, preserve_index=False)
+
+
+def _facts(panel: Panel, model: int) -> dict[str, np.ndarray]:
+    """Counts of each company, whatever the metric; null where no evaluation is ok."""
+    ok = np.flatnonzero(panel.ok[:, model])
+    evaluated = np.flatnonzero(panel.status[:, model] != None)  # noqa: E711 - elementwise
+    latest = _latest(panel, ok)
+    return {
+        **{
+            name: _at(panel.columns[name][:, model], latest)
+            for name in ("n_customers", "n_positive")
+        },
+        "n_evaluations": panel.count_by_company(evaluated),
+        "n_cutoffs": panel.count_by_company(ok),
+    }
+
+
+def _figures(
+    panel: Panel, metric: Metric, model: int, influence: np.ndarray | None
+) -> dict[str, np.ndarray]:
+    ok = panel.covered("own", model, panel.at(None))
+    column = panel.columns[metric.name][:, model]
+    defined = ok[~np.isnan(column[ok])]
+    n_defined = panel.count_by_company(defined)
+    mean = terms(panel, metric, model, ok, weighted=False).figures()
+    figures = {
+        "n_defined": n_defined,
+        "mean": mean,
+        **_spread(column[defined], panel.company[defined], panel.n_companies),
+        "latest": _at(column, _latest(panel, ok)),
+    }
+    if influence is not None:
+        figures["std_error"] = _std_error(panel, metric, model, defined, influence) * (
+            mean if metric.pooling == "ratio" else 1.0
+        )
+    if influence is not None and metric.name in SCALES:
+        figures |= _shrunk(panel, metric.name, model, ok, influence)
+    return figures
+
+
+def _spread(values: np.ndarray, company: np.ndarray, n_companies: int) -> dict[str, np.ndarray]:
+    """Standard deviation (ddof 1) and range of the cutoffs' values of each company."""
+    spread = {name: np.full(n_companies, np.nan) for name in ("std", "min", "max")}
+    if len(values):
+        starts = np.flatnonzero(np.diff(company, prepend=-1))
+        at = company[starts]
+        n = np.diff(starts, append=len(values))
+        spread["min"][at] = np.minimum.reduceat(values, starts)
+        spread["max"][at] = np.maximum.reduceat(values, starts)
+        mean = np.add.reduceat(values, starts) / n
+        squares = np.add.reduceat(np.square(values - np.repeat(mean, n)), starts)
+        spread["std"][at] = np.sqrt(
+            np.divide(squares, n - 1, out=np.full(len(n), np.nan), where=n > 1)
+        )
+    return spread
+
+
+def _std_error(
+    panel: Panel, metric: Metric, model: int, windows: np.ndarray, influence: np.ndarray
+) -> np.ndarray:
+    """Of the company's figure, or of its logarithm for O:E; NaN where it is not known."""
+    windows = windows[~np.isnan(influence[windows, model, 0])]
+    parts = terms(panel, metric, model, windows, weighted=False)
+    weight = parts.numerator if metric.pooling == "ratio" else parts.denominator
+    total = np.bincount(parts.company, weights=weight, minlength=panel.n_companies)
+    share = weight / total[parts.company]
+    variance = variance_by_company(panel, windows, influence[windows, model], share)
+    return np.where(total > 0, np.sqrt(variance), np.nan)
+
+
+def _shrunk(
+    panel: Panel, metric: str, model: int, windows: np.ndarray, influence: np.ndarray
+) -> dict[str, np.ndarray]:
+    shrunk, weight = np.full(panel.n_companies, np.nan), np.full(panel.n_companies, np.nan)
+    effects = company_effects(panel, metric, model, windows, influence)
+    try:
+        fit = fitted(effects)
+    except Undefined:  # one company has no others to be shrunk towards
+        return {"shrunk": shrunk, "shrinkage_weight": weight}
+    values, weights = shrink(effects.y, effects.v, fit.mu, fit.tau2)
+    shrunk[effects.company] = SCALES[metric].back(values)
+    weight[effects.company] = weights
+    return {"shrunk": shrunk, "shrinkage_weight": weight}
+
+
+def _latest(panel: Panel, windows: np.ndarray) -> np.ndarray:
+    """The last of these windows of each company; -1 without one."""
+    latest = np.full(panel.n_companies, -1)
+    latest[panel.company[windows]] = windows  # in order of time
+    return latest
+
+
+def _at(column: np.ndarray, windows: np.ndarray) -> np.ndarray:
+    if not len(column):
+        return np.full(len(windows), np.nan)
+    return np.where(windows >= 0, column[windows], np.nan)

@@ -8,105 +8,242 @@ for both. A metric with a target (O:E, slope, intercept) is compared by its dist
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 
 from scale_eval.metrics import Metric
-from scale_eval.results.panel import Panel, Terms, terms
-from scale_eval.results.pooled import estimands
+from scale_eval.results.estimates import Estimate, difference, estimands, mean_of
+from scale_eval.results.heterogeneity import (
+    RAW,
+    Effects,
+    difference_effects,
+    fitted,
+    next_company,
+)
+from scale_eval.results.panel import Panel
+from scale_eval.results.pooled import estimate, window_weights
+from scale_eval.results.row_scores import RowScores
+from scale_eval.results.sampling import INFLUENCE, variance_by_company
 from scale_eval.results.schemas import COMPARISONS_SCHEMA
+from scale_eval.results.terms import terms
+from scale_eval.statistics.comparison import benjamini_hochberg, equivalence, wilcoxon
+from scale_eval.statistics.undefined import Undefined
 
 SIZE_CLASSES = (1, 100, 1_000, 10_000)
 """Customers at a company's latest common cutoff from which each class of companies begins."""
 
+Margins = Mapping[str, float]
+"""By metric: the difference that is worth having; smaller ones are ties."""
 
-def comparisons_table(panel: Panel, metrics: list[Metric], pooled: pa.Table) -> pa.Table:
+
+def comparisons_table(
+    panel: Panel, metrics: list[Metric], scores: RowScores, margins: Margins
+) -> pa.Table:
     """One row a (metric, model_a < model_b, estimand, stratum).
 
     `mean_difference` is a - b. On ``equal_company`` rows it is the mean over companies of the
-    difference of their own figures, and `wins`, `ties` and `losses` count the companies where a is
-    better, no further than `margin`, or worse than b. On ``row`` and ``within_company`` rows it is
-    the difference of the pooled figures. Strata are all companies, and classes of company size.
+    difference of their own figures, `ci_low` to `ci_high` is Student's interval of that mean, and
+    `wins`, `ties` and `losses` count the companies where a is better, no further than `margin`, or
+    worse than b. On ``row`` and ``within_company`` rows it is the difference of the pooled figures.
+    Strata are all companies, and classes of company size.
 
-    Parameters
-    ----------
-    pooled : Table
-        The table `pooled` of the same panel.
+    `sampling_std_error` is what customers' chance makes uncertain at these companies in these
+    half-years, paired through the sums of influence. `p_value` is Wilcoxon's signed rank test over
+    companies, `p_adjusted` that after Benjamini & Hochberg over the pairs of models of one metric,
+    estimand and stratum. `prediction_low` to `prediction_high` holds the true difference at the
+    next company with a probability of 95 %; `probability_a_better` is that of its favouring a, and
+    `probability_a_better_by_margin` and `..._b_...` by more than the margin. `equivalent` says
+    that the difference was shown to lie within the margin (TOST at 5 %; Schuirmann 1987): where it
+    is false the models may differ or not, look at the interval.
     """
-    figures = _common_figures(pooled)
     strata = dict(_strata(panel))
-    rows = [
-        {"metric": metric.name, "model_a": panel.models[a], "model_b": panel.models[b]} | row
+    pieces = [
+        pd.DataFrame(list(_metric_rows(panel, metric, scores, strata, margins))).assign(
+            metric=metric.name
+        )
         for metric in metrics
-        for a, b in itertools.combinations(range(len(panel.models)), 2)
-        for row in _compare(panel, metric, a, b, figures, strata)
+        if len(panel.models) > 1
     ]
-    return pa.Table.from_pylist(rows, schema=COMPARISONS_SCHEMA)
+    if not pieces:
+        return COMPARISONS_SCHEMA.empty_table()
+    frame = pd.concat(pieces, ignore_index=True).reindex(columns=COMPARISONS_SCHEMA.names)
+    families = frame.groupby(["metric", "estimand", "stratum"], sort=False)["p_value"]
+    frame["p_adjusted"] = families.transform(lambda p: benjamini_hochberg(p.to_numpy()))
+    frame["equivalent"] = frame["equivalent"].astype("boolean")
+    return pa.Table.from_pandas(frame, schema=COMPARISONS_SCHEMA, preserve_index=False)
 
 
-def _compare(
-    panel: Panel, metric: Metric, a: int, b: int,
-    figures: dict[tuple[str, str, str], float], strata: dict[str, np.ndarray],
+def _metric_rows(
+    panel: Panel, metric: Metric, scores: RowScores, strata: dict[str, np.ndarray],
+    margins: Margins,
 ) -> Iterator[dict[str, Any]]:  # fmt: skip
-    of_a = terms(panel, metric, a, weighted=False)
-    of_b = terms(panel, metric, b, weighted=False)
-    windows = panel.common & of_a.defined & of_b.defined
-    differences = _scaled(metric, of_a, panel, windows) - _scaled(metric, of_b, panel, windows)
+    influence = None
+    if metric.name in INFLUENCE:
+        influence = panel.influences(INFLUENCE[metric.name])
+    margin = margins.get(metric.name, metric.margin)
+    common = [panel.covered("common", m, panel.at(None)) for m in range(len(panel.models))]
+    pooled: dict[str, list[Estimate]] = {
+        estimand: [
+            estimate(panel, metric, m, common[m], estimand, scores, None, "common")
+            for m in range(len(panel.models))
+        ]
+        for estimand in estimands(metric)
+        if estimand != "equal_company"
+    }
+    for a, b in itertools.combinations(range(len(panel.models)), 2):
+        key = {"model_a": panel.models[a], "model_b": panel.models[b], "margin": margin}
+        for row in _of_companies(panel, metric, (a, b), strata, influence, margin):
+            yield key | row
+        for estimand, estimates in pooled.items():
+            told = difference(metric, estimates[a], estimates[b])
+            n_companies = int(np.count_nonzero(panel.count_by_company(common[a])))
+            row = {"estimand": estimand, "stratum": "all", "n_companies": n_companies}
+            row |= _told(told, margin)
+            if influence is not None and not told.reason:
+                row |= _sampling(panel, metric, (a, b), estimand, estimates, influence)
+            yield key | row
+
+
+def _of_companies(
+    panel: Panel, metric: Metric, pair: tuple[int, int], strata: dict[str, np.ndarray],
+    influence: np.ndarray | None, margin: float,
+) -> Iterator[dict[str, Any]]:  # fmt: skip
+    a, b = pair
+    windows = _defined_for_both(panel, metric, pair)
+    of_a, of_b = (
+        metric.distance(terms(panel, metric, m, windows, weighted=False).figures()) for m in pair
+    )
+    differences = of_a - of_b
+    effects = variance = None
+    if influence is not None:
+        variance = _variance_of_difference(panel, metric, pair, windows, influence)
+        if metric.name in RAW:
+            effects = difference_effects(panel, metric.name, a, b, windows, influence)
     for stratum, companies in strata.items():
-        compared = differences[companies & ~np.isnan(differences)]
-        better = -compared if metric.better != "higher" else compared
-        wins = int((better > metric.margin).sum())
-        losses = int((better < -metric.margin).sum())
-        yield {
+        compared = companies & ~np.isnan(differences)
+        values = differences[compared]
+        better = values if metric.better == "higher" else -values
+        wins, losses = int((better > margin).sum()), int((better < -margin).sum())
+        row: dict[str, Any] = {
             "estimand": "equal_company",
             "stratum": stratum,
-            "n_companies": len(compared),
-            "mean_difference": float(compared.mean()) if len(compared) else None,
-            "reason": "" if len(compared) else "undefined_for_both",
-            "margin": metric.margin,
+            "n_companies": len(values),
             "wins": wins,
-            "ties": len(compared) - wins - losses,
+            "ties": len(values) - wins - losses,
             "losses": losses,
         }
-    for estimand in estimands(metric):
-        if estimand == "equal_company":
-            continue
-        pair = [figures.get((panel.models[m], metric.name, estimand), np.nan) for m in (a, b)]
-        difference = float(np.subtract(*metric.distance(np.array(pair))))
-        defined = not np.isnan(difference)
-        yield {
-            "estimand": estimand,
-            "stratum": "all",
-            "n_companies": len(np.unique(panel.company[panel.common])),
-            "mean_difference": difference if defined else None,
-            "reason": "" if defined else "undefined_for_either",
-            "margin": metric.margin,
-        }
+        row |= _told(mean_of(values), margin)
+        if variance is not None and len(values):
+            row["sampling_std_error"] = float(np.sqrt(variance[compared].sum())) / len(values)
+        try:
+            row["p_value"] = wilcoxon(values)[1]
+        except Undefined as undefined:
+            row["p_reason"] = undefined.reason
+        if effects is None:
+            row["heterogeneity_reason"] = "no_influence_kept"
+        else:
+            row |= _next_company(effects.among(compared), metric, margin)
+        yield row
 
 
-def _scaled(metric: Metric, of: Terms, panel: Panel, windows: np.ndarray) -> np.ndarray:
-    """Companies' figures on the scale on which models are compared; NaN where undefined."""
-    return metric.distance(of.by_company(panel, windows))
+def _told(told: Estimate, margin: float) -> dict[str, Any]:
+    interval = told.interval()
+    row: dict[str, Any] = {
+        "mean_difference": told.value,
+        "reason": told.reason,
+        "std_error": interval.std_error,
+        "ci_low": interval.low,
+        "ci_high": interval.high,
+        "ci_reason": interval.reason,
+        "n_effective": told.n_effective,
+        "p_reason": "",
+        "heterogeneity_reason": "",
+    }
+    if not interval.reason:
+        test = equivalence(
+            told.value, interval.std_error, interval.degrees_of_freedom, margin
+        )  # fmt: skip
+        row["equivalent"] = bool(test.equivalent)
+    return row
 
 
-def _common_figures(pooled: pa.Table) -> dict[tuple[str, str, str], float]:
-    columns = ["model", "metric", "cutoff", "estimand", "coverage", "value"]
-    frame = pooled.select(columns).to_pandas()
-    frame = frame[frame["cutoff"].isna() & (frame["coverage"] == "common")]
-    return frame.set_index(["model", "metric", "estimand"])["value"].to_dict()
+def _next_company(effects: Effects, metric: Metric, margin: float) -> dict[str, Any]:
+    """What to expect of the true difference at the next company."""
+    row: dict[str, Any] = {"n_heterogeneity": len(effects.y)}
+    try:
+        row["tau"] = float(np.sqrt(fitted(effects).tau2))
+        expected = next_company(effects)
+    except Undefined as undefined:
+        return row | {"heterogeneity_reason": undefined.reason}
+    low, high = expected.interval()
+    above = expected.probability_above(margin)
+    below = 1 - expected.probability_above(-margin)
+    higher = expected.probability_above(0.0)
+    a_is_higher = metric.better == "higher"
+    return row | {
+        "prediction_low": low,
+        "prediction_high": high,
+        "probability_a_better": higher if a_is_higher else 1 - higher,
+        "probability_a_better_by_margin": above if a_is_higher else below,
+        "probability_b_better_by_margin": below if a_is_higher else above,
+    }
+
+
+def _defined_for_both(panel: Panel, metric: Metric, pair: tuple[int, int]) -> np.ndarray:
+    """Common windows where the metric is defined for both models, ascending."""
+    defined = panel.common & panel.ok[:, pair[0]] & panel.ok[:, pair[1]]
+    if metric.pooling != "ratio":
+        defined &= ~np.isnan(panel.columns[metric.name][:, pair]).any(axis=1)
+    return np.flatnonzero(defined)
+
+
+def _variance_of_difference(
+    panel: Panel, metric: Metric, pair: tuple[int, int], windows: np.ndarray, influence: np.ndarray
+) -> np.ndarray:
+    """Variance of the difference of a company's own figures; shape (n_companies,).
+
+    A distance from a target moves up or down with the figure: each company has its own sign.
+    """
+    parts = [terms(panel, metric, m, windows, weighted=False) for m in pair]
+    sums = np.zeros((len(windows), influence.shape[2]))
+    for m, part, sign in zip(pair, parts, (1.0, -1.0), strict=True):
+        weight = part.numerator if metric.pooling == "ratio" else part.denominator
+        total = np.bincount(part.company, weights=weight, minlength=panel.n_companies)
+        share = np.divide(weight, total[part.company], out=np.zeros(len(weight)), where=weight > 0)
+        if metric.target is not None:
+            share = share * np.sign(part.figures() - metric.target)[part.company]
+        sums += (sign * share)[:, np.newaxis] * np.nan_to_num(influence[windows, m])
+    return variance_by_company(panel, windows, sums, np.ones(len(windows)))
+
+
+def _sampling(
+    panel: Panel, metric: Metric, pair: tuple[int, int], estimand: str,
+    estimates: list[Estimate], influence: np.ndarray,
+) -> dict[str, Any]:  # fmt: skip
+    """`sampling_std_error` of the difference of two pooled figures that are sums over sums."""
+    if metric.name == "calibration_slope" or (estimand == "row" and metric.name == "roc_auc"):
+        return {}
+    sums = np.zeros((len(panel.company), influence.shape[2]))
+    for m, sign in zip(pair, (1.0, -1.0), strict=True):
+        windows, weight = window_weights(
+            panel, metric, m, panel.covered("common", m, panel.at(None)), estimand
+        )
+        if metric.target is not None:
+            sign *= float(np.sign(estimates[m].value - metric.target))
+        sums[windows] += (sign * weight)[:, np.newaxis] * influence[windows, m]
+    everywhere = np.arange(len(sums))
+    variance = variance_by_company(panel, everywhere, sums, np.ones(len(sums)))
+    return {"sampling_std_error": float(np.sqrt(variance.sum()))}
 
 
 def _strata(panel: Panel) -> Iterator[tuple[str, np.ndarray]]:
     """Names of strata and the companies in each; shape (n_companies,)."""
-    yield "all", np.ones(len(panel.company_ids), dtype=bool)
-    size = np.full(len(panel.company_ids), np.nan)
-    windows = np.flatnonzero(panel.common)  # in order of time: the latest stays
-    size[panel.company[windows]] = np.nanmax(
-        panel.columns["n_customers"][windows], axis=1, initial=0
-    )
+    yield "all", np.ones(panel.n_companies, dtype=bool)
+    size = panel.latest_common_size
     for low, high in itertools.pairwise([*SIZE_CLASSES, np.inf]):
         companies = (size >= low) & (size < high)
         if companies.any():

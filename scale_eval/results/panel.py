@@ -1,26 +1,33 @@
 """The evaluations of a run as arrays: one row a window, one column a model.
 
-Every figure that is pooled over cutoffs or companies is a sum over a sum. What is summed depends on
-the metric and is said here, once, in `terms`; how far it is summed is the business of the tables.
+Arrays, because 100,000 companies are reduced in seconds; and always in the order of companies and
+cutoffs, so that sums do not depend on the order in which evaluations were done or written.
 """
 
 from __future__ import annotations
 
-from collections import Counter
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from scale_eval.metrics import Metric
+from scale_eval.metrics import N_GROUPS, STANDARD_ERRORS, Metric
 from scale_eval.results.schemas import FAILED
 
 FACTS = (
-    "n_customers", "n_positive", "mean_prediction", "future_spend",
-    "log_loss", "brier_score", "reference_log_loss", "reference_brier_score",
+    "n_customers", "n_positive", "n_lapsed", "overlaps", "mean_prediction", "future_spend",
+    "log_loss", "brier_score", "reference_log_loss", "reference_brier_score", *STANDARD_ERRORS,
 )  # fmt: skip
+
+Parts = Callable[[Sequence[str]], Iterable[pa.Table]]
+"""Reads these columns of the table `evaluations`, part by part, the same parts at every call."""
+
+_NO_CUTOFF = np.iinfo(np.int64).min
 
 
 @dataclass(frozen=True)
@@ -29,85 +36,141 @@ class Panel:
 
     Attributes
     ----------
-    windows : DataFrame
-        company_id and cutoff of each (company, cutoff), sorted: n_windows rows.
+    company_ids : ndarray of object, shape (n_companies,)
+        Every company, sorted.
+    cutoffs : DatetimeIndex of length n_cutoffs
+        Every cutoff, sorted.
+    company, cutoff : ndarray of int64, shape (n_windows,)
+        The (company, cutoff) of each window as positions in these two; sorted. The cutoff is -1
+        where a company has no whole window.
     models : list of str
         Sorted: n_models.
     status : ndarray of object, shape (n_windows, n_models)
         None where a model was not evaluated for a window.
     columns : dict of ndarray of float64, shape (n_windows, n_models)
         Metrics and facts; NaN for null.
-    undefined : ndarray of object, shape (n_windows, n_models)
-        "metric:reason;..." of each evaluation.
+    undefined : ndarray of int, shape (n_windows, n_models)
+        "metric:reason;..." of each evaluation, as a position in `undefined_texts`.
+    undefined_texts : list of str
     """
 
-    windows: pd.DataFrame
+    company_ids: np.ndarray
+    cutoffs: pd.DatetimeIndex
+    company: np.ndarray
+    cutoff: np.ndarray
     models: list[str]
     status: np.ndarray
     columns: dict[str, np.ndarray]
     undefined: np.ndarray
+    undefined_texts: list[str]
+    _parts: Parts
+    _cells: np.ndarray
 
     @classmethod
-    def of(cls, evaluations: pa.Table, metrics: list[Metric]) -> Panel:
-        """From the table `evaluations`, refused windows included."""
+    def of(cls, parts: Parts, metrics: Sequence[Metric]) -> Panel:
+        """From the table `evaluations`, refused windows included, its rows in any order.
+
+        Of an evaluation that was tried again the last attempt counts.
+        """
         names = list(dict.fromkeys([*FACTS, *(metric.name for metric in metrics)]))
-        keys = evaluations.select(["company_id", "cutoff", "model"]).to_pandas()
-        windows = keys[["company_id", "cutoff"]].drop_duplicates()
-        windows = windows.sort_values(["company_id", "cutoff"]).reset_index(drop=True)
-        models = sorted(keys["model"].unique())
-        index = pd.MultiIndex.from_frame(windows)
-        rows = index.get_indexer(pd.MultiIndex.from_frame(keys[["company_id", "cutoff"]]))
-        columns = pd.Index(models).get_indexer(keys["model"])
+        texts = {name: _Codes() for name in ("company_id", "model", "status", "undefined")}
+        read: dict[str, list[np.ndarray]] = {
+            name: [] for name in (*texts, "cutoff", "attempts", *names)
+        }
+        for part in parts([*texts, "cutoff", "attempts", *names]):
+            for name, codes in texts.items():
+                read[name].append(codes.of(part[name]))
+            read["cutoff"].append(_whole(part["cutoff"].cast(pa.int64()), _NO_CUTOFF))
+            read["attempts"].append(_whole(part["attempts"], 1))
+            for name in names:
+                read[name].append(_numbers(part[name]))
+
+        def taken(name: str) -> np.ndarray:
+            values = read.pop(name)
+            return np.concatenate(values) if values else np.empty(0, dtype=np.int64)
+
+        company_ids, company = texts["company_id"].ranked(taken("company_id"))
+        model_names, model = texts["model"].ranked(taken("model"))
+        instants, cutoff = np.unique(taken("cutoff"), return_inverse=True)
+        windows, window = np.unique(company * len(instants) + cutoff, return_inverse=True)
+        cells = _latest_attempts(window * len(model_names) + model, taken("attempts"))
+        counted = cells >= 0
+        shape = (len(windows), len(model_names))
 
         def spread(values: np.ndarray, empty: object) -> np.ndarray:
-            cells = np.full((len(windows), len(models)), empty, dtype=values.dtype)
-            cells[rows, columns] = values
-            return cells
+            spread_out = np.full(shape, empty, dtype=values.dtype)
+            spread_out.reshape(-1)[cells[counted]] = values[counted]
+            return spread_out
 
-        def text(name: str) -> np.ndarray:
-            return spread(evaluations[name].to_numpy(zero_copy_only=False), None)
-
-        def number(name: str) -> np.ndarray:
-            values = evaluations[name].cast(pa.float64()).to_numpy(zero_copy_only=False)
-            return spread(values, np.nan)
-
+        statuses = np.array([*texts["status"].texts, None], dtype=object)
+        no_window = int(np.any(instants == _NO_CUTOFF))
+        window_cutoff = windows % max(len(instants), 1) - no_window
         return cls(
-            windows=windows,
-            models=models,
-            status=text("status"),
-            columns={name: number(name) for name in names},
-            undefined=text("undefined"),
+            company_ids=company_ids,
+            cutoffs=pd.DatetimeIndex(instants[no_window:].astype("M8[us]"), tz="UTC"),
+            company=windows // max(len(instants), 1),
+            cutoff=window_cutoff,
+            models=list(model_names),
+            status=statuses[spread(taken("status"), -1)],
+            columns={name: spread(taken(name), np.nan) for name in names},
+            undefined=spread(taken("undefined"), -1),
+            undefined_texts=texts["undefined"].texts,
+            _parts=parts,
+            _cells=cells,
         )
 
-    @cached_property
-    def company_ids(self) -> np.ndarray:
-        """Every company, sorted; shape (n_companies,)."""
-        return np.unique(self.windows["company_id"].to_numpy(dtype=object))
+    @property
+    def n_companies(self) -> int:
+        """How many companies there are, evaluated or refused."""
+        return len(self.company_ids)
+
+    def influences(self, name: str) -> np.ndarray:
+        """Influence sums of every evaluation; float32, shape (n_windows, n_models, N_GROUPS).
+
+        NaN where there are none. Read anew at each call: they are most of what a run holds.
+        """
+        cells = np.full((len(self.company) * len(self.models), N_GROUPS), np.nan, dtype=np.float32)
+        column, at = f"{name}_influence", 0
+        for part in self._parts([column]):
+            rows = self._cells[at : at + len(part)]
+            at += len(part)
+            sums = part[column].combine_chunks()
+            known = pc.is_valid(sums).to_numpy(zero_copy_only=False)
+            values = sums.drop_null().flatten().to_numpy().reshape(-1, N_GROUPS)
+            counted = rows[known] >= 0
+            cells[rows[known][counted]] = values[counted]
+        return cells.reshape(len(self.company), len(self.models), N_GROUPS)
+
+    def at(self, cutoff: int | None) -> np.ndarray:
+        """The windows of one cutoff (a position in `cutoffs`), or of all; ascending positions."""
+        if cutoff is None:
+            return np.arange(len(self.company))
+        return self._by_cutoff[cutoff]
 
     @cached_property
-    def company(self) -> np.ndarray:
-        """The company of each window, as a position in `company_ids`; never decreasing."""
-        ids = self.windows["company_id"].to_numpy(dtype=object)
-        return np.searchsorted(self.company_ids, ids)
+    def _by_cutoff(self) -> list[np.ndarray]:
+        order = np.argsort(self.cutoff, kind="stable")
+        starts = np.searchsorted(self.cutoff[order], np.arange(len(self.cutoffs) + 1))
+        return [order[low:high] for low, high in itertools.pairwise(starts.tolist())]
 
     def count_by_company(self, windows: np.ndarray) -> np.ndarray:
         """How many of these windows each company has; shape (n_companies,)."""
-        return np.bincount(self.company[windows], minlength=len(self.company_ids))
+        return np.bincount(self.company[windows], minlength=self.n_companies)
 
     @cached_property
     def ok(self) -> np.ndarray:
         """Which evaluations are `ok`; shape (n_windows, n_models)."""
-        return self.status == "ok"
+        return np.asarray(self.status == "ok")
 
     @cached_property
     def skipped(self) -> np.ndarray:
         """Which evaluations were refused or skipped."""
-        return self.status == "skipped"
+        return np.asarray(self.status == "skipped")
 
     @cached_property
     def failed(self) -> np.ndarray:
         """Which evaluations failed."""
-        return np.isin(self.status.astype(str), FAILED)
+        return np.logical_or.reduce([self.status == status for status in FAILED])
 
     @cached_property
     def common(self) -> np.ndarray:
@@ -115,101 +178,92 @@ class Panel:
         answering = self.ok.any(axis=0)
         return np.asarray(self.ok[:, answering].all(axis=1) & answering.any())
 
-    def covered(self, coverage: str) -> np.ndarray:
-        """Which evaluations a coverage counts: ``own``, or ``common`` to all models."""
-        return self.ok if coverage == "own" else self.ok & self.common[:, np.newaxis]
+    @cached_property
+    def latest_common_size(self) -> np.ndarray:
+        """Customers of each company at its latest common window; NaN without one."""
+        size = np.full(self.n_companies, np.nan)
+        windows = np.flatnonzero(self.common)  # in order of time: the latest stays
+        counted = self.columns["n_customers"][windows][:, self.ok.any(axis=0)]
+        size[self.company[windows]] = counted.max(axis=1, initial=0)
+        return size
+
+    def covered(self, coverage: str, model: int, windows: np.ndarray) -> np.ndarray:
+        """Those of `windows` that a coverage counts: ``own``, or ``common`` to all models."""
+        counts = self.ok[windows, model]
+        return windows[counts if coverage == "own" else counts & self.common[windows]]
 
     def undefined_reasons(self, metric: str, model: int, windows: np.ndarray) -> str:
         """Why `metric` is undefined in these evaluations: "reason:count;..." sorted by reason."""
-        texts = Counter(self.undefined[windows, model].tolist())
-        counts: Counter[str] = Counter()
-        for text, count in texts.items():
-            for name, _, reason in (entry.partition(":") for entry in (text or "").split(";")):
-                if name == metric:
-                    counts[reason] += count
-        return ";".join(f"{reason}:{count}" for reason, count in sorted(counts.items()))
+        codes, counts = np.unique(self.undefined[windows, model], return_counts=True)
+        reasons: dict[str, int] = {}
+        for code, count in zip(codes.tolist(), counts.tolist(), strict=True):
+            reason = self._reasons[code].get(metric) if code >= 0 else None
+            if reason is not None:
+                reasons[reason] = reasons.get(reason, 0) + count
+        return ";".join(f"{reason}:{count}" for reason, count in sorted(reasons.items()))
+
+    @cached_property
+    def _reasons(self) -> list[dict[str, str]]:
+        def read(text: str) -> dict[str, str]:
+            entries = (entry.partition(":") for entry in text.split(";") if entry)
+            return {name: reason for name, _, reason in entries}
+
+        return [read(text) for text in self.undefined_texts]
 
 
-@dataclass(frozen=True)
-class Terms:
-    """What is summed to pool a metric: a numerator and a denominator a window.
+class _Codes:
+    """Texts as numbers, handed out as they are met; -1 for null."""
 
-    Attributes
-    ----------
-    numerator, denominator : ndarray of float64, shape (n_windows,)
-        NaN where the window does not count.
-    link : str
-        What the quotient of sums becomes: ``"identity"``, or ``"one_minus"`` for a skill.
-    """
-
-    numerator: np.ndarray
-    denominator: np.ndarray
-    link: str = "identity"
+    def __init__(self) -> None:
+        self._known: dict[str, int] = {}
 
     @property
-    def defined(self) -> np.ndarray:
-        """Windows that count."""
-        return ~np.isnan(self.numerator)
+    def texts(self) -> list[str]:
+        return list(self._known)
 
-    def over(self, windows: np.ndarray) -> float:
-        """The figure over all these windows at once; NaN where there is nothing to divide by."""
-        windows = windows & self.defined
-        total = float(np.add.reduce(self.denominator[windows], dtype=np.float64))
-        if total == 0:
-            return np.nan
-        return self._linked(float(np.add.reduce(self.numerator[windows])) / total)
-
-    def by_company(self, panel: Panel, windows: np.ndarray) -> np.ndarray:
-        """Each company's own figure over its windows among these; NaN where it has none."""
-        numerator, denominator = self.sums_by_company(panel, windows)
-        figures = np.full(len(numerator), np.nan)
-        np.divide(numerator, denominator, out=figures, where=denominator != 0)
-        return self._linked(figures)
-
-    def sums_by_company(self, panel: Panel, windows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Numerator and denominator summed within companies; each of shape (n_companies,)."""
-        windows = windows & self.defined
-        company, n = panel.company[windows], len(panel.company_ids)
-        return (
-            np.bincount(company, weights=self.numerator[windows], minlength=n),
-            np.bincount(company, weights=self.denominator[windows], minlength=n),
+    def of(self, column: pa.ChunkedArray) -> np.ndarray:
+        encoded = column.combine_chunks().dictionary_encode()
+        known = self._known
+        codes = np.array(
+            [known.setdefault(text, len(known)) for text in encoded.dictionary.to_pylist()] + [-1]
         )
+        return codes[_whole(encoded.indices, -1)]
 
-    def _linked(self, quotient):  # type: ignore[no-untyped-def]
-        return 1.0 - quotient if self.link == "one_minus" else quotient
+    def ranked(self, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The texts sorted, and `codes` as positions among them."""
+        texts = np.array(self.texts, dtype=object)
+        order = np.argsort(texts)
+        rank = np.empty(len(texts), dtype=np.int64)
+        rank[order] = np.arange(len(texts))
+        return texts[order], rank[codes]
 
 
-def terms(panel: Panel, metric: Metric, model: int, *, weighted: bool) -> Terms:
-    """What to sum for `metric` of one model.
+def _latest_attempts(cells: np.ndarray, attempts: np.ndarray) -> np.ndarray:
+    """`cells`, with -1 in the place of those rows that a later attempt supersedes."""
+    if not (attempts > 1).any():
+        return cells
+    order = np.lexsort([attempts, cells])
+    superseded = np.append(np.diff(cells[order]) == 0, False)
+    cells[order[superseded]] = -1
+    return cells
 
-    Parameters
-    ----------
-    weighted : bool
-        Windows weigh by what the metric counts: customers (losses, skills), pairs of a positive and
-        a negative (`roc_auc`), positives (`average_precision`, gain, lift), spend
-        (`value_captured_at_10`). Otherwise each window weighs the same, as it does in a company's
-        own figure. The ratio of observed to expected is a quotient of counts either way.
-    """
-    column = {name: cells[:, model] for name, cells in panel.columns.items()}
-    value = column[metric.name]
-    n, positive = column["n_customers"], column["n_positive"]
-    if metric.pooling == "ratio":
-        observed = np.where(panel.ok[:, model], positive, np.nan)
-        return Terms(observed, n * column["mean_prediction"])
-    defined = ~np.isnan(value)
-    if metric.pooling == "skill":
-        loss = metric.name.removesuffix("_skill")
-        loss = {"brier": "brier_score"}.get(loss, loss)
-        weight = n if weighted else np.ones_like(n)
-        reference = weight * column[f"reference_{loss}"]
-        return Terms(np.where(defined, weight * column[loss], np.nan), reference, "one_minus")
-    weight = np.ones_like(n)
-    if weighted:
-        weight = {
-            "roc_auc": positive * (n - positive),
-            "average_precision": positive,
-            "gain_at_10": positive,
-            "lift_at_10": positive,
-            "value_captured_at_10": column["future_spend"],
-        }.get(metric.name, n)
-    return Terms(np.where(defined, weight * value, np.nan), weight)
+
+def _whole(column: pa.ChunkedArray | pa.Array, null: int) -> np.ndarray:
+    filled = pc.fill_null(column.cast(pa.int64()), null)
+    return filled.to_numpy() if isinstance(filled, pa.ChunkedArray) else np.asarray(filled)
+
+
+def _numbers(column: pa.ChunkedArray) -> np.ndarray:
+    if pa.types.is_boolean(column.type):
+        column = column.cast(pa.int8())
+    values: np.ndarray = column.cast(pa.float64()).to_numpy(zero_copy_only=False)
+    return values
+
+
+def parts_of(table: pa.Table) -> Parts:
+    """A table in memory as `Parts`."""
+
+    def read(columns: Sequence[str]) -> Iterator[pa.Table]:
+        yield table.select(list(columns))
+
+    return read

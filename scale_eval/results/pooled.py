@@ -1,15 +1,6 @@
-"""The table `pooled`: figures over companies, by three estimands that answer different questions.
+"""The table `pooled`: figures over companies, with how sure they are and how companies differ.
 
-``row``
-    All customers in one: what a customer drawn at random meets. A rank metric then also rewards
-    knowing which company has many buyers.
-``within_company``
-    Rank metrics where only customers of one company at one cutoff are compared: pairs of a positive
-    and a negative (`roc_auc`), positives (`average_precision`), each company's own top tenth (gain,
-    lift, value), summed over windows.
-``equal_company``
-    Each company counts once: its own figure over its cutoffs, then the mean over companies; O:E as
-    a geometric mean; a skill as 1 - mean loss / mean reference loss.
+The estimands answer different questions, see `scale_eval.results.estimates`.
 """
 
 from __future__ import annotations
@@ -21,192 +12,234 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from scale_eval.metrics import ROW_POOLED, Metric, ScoreHistogram, Undefined
-from scale_eval.results.panel import Panel, terms
+from scale_eval.metrics import ROW_POOLED, Metric, Undefined
+from scale_eval.metrics.ranking import auc_of_blocks
+from scale_eval.results.estimates import (
+    Estimate,
+    Interval,
+    equal_company,
+    estimands,
+    from_replicates,
+    summed,
+)
+from scale_eval.results.heterogeneity import SCALES, company_effects, heterogeneity
+from scale_eval.results.panel import Panel
+from scale_eval.results.row_scores import RowScores
+from scale_eval.results.sampling import INFLUENCE, variance_by_company
 from scale_eval.results.schemas import POOLED_SCHEMA
+from scale_eval.results.terms import terms
+from scale_eval.results.within_slope import within_company_slope
 from scale_eval.statistics.dispersion import dispersion
 
 COVERAGES = ("own", "common")
-RANKED = ("rank", "gain")
-
-Figure = tuple[float, float, str]
-"""A value, the bound of its error, and the reason where the value is NaN."""
 
 
-def pooled_table(
-    panel: Panel, metrics: list[Metric], scores: pa.Table, groups: dict[str, int]
-) -> pa.Table:
+def pooled_table(panel: Panel, metrics: list[Metric], scores: RowScores) -> pa.Table:
     """One row a (model, metric, cutoff or all, estimand, coverage).
-
-    Parameters
-    ----------
-    scores : Table
-        Merged histograms, by group of companies.
-    groups : dict
-        The group of each company.
 
     Notes
     -----
-    Dispersion (`mean` to `max`) stands on ``equal_company`` rows and is of the companies' own
-    figures. The columns of inference are null.
+    `std_error`, `ci_low` and `ci_high` speak of companies like these; `sampling_std_error` of these
+    companies in these half-years: what other customers of theirs would have changed. Dispersion
+    (`mean` to `max`) and heterogeneity stand on ``equal_company`` rows. `std` is of the companies'
+    measured figures, and holds true differences, noise and time together; `tau` is the standard
+    deviation of the truth between companies, on `tau_scale`, and `prediction_low` to
+    `prediction_high` holds the true figure of the next company with a probability of 95 %.
     """
-    pool = _Pool(panel, scores, groups)
-    cutoffs = [None, *sorted(panel.windows["cutoff"].dropna().unique())]
-    rows = [
-        {"model": panel.models[j], "metric": metric.name, "cutoff": cutoff, "coverage": coverage}
-        | row
-        for j in range(len(panel.models))
+    pieces = [
+        pd.DataFrame(list(_rows(panel, metric, scores))).assign(metric=metric.name)
         for metric in metrics
-        for cutoff in cutoffs
-        for coverage in COVERAGES
-        for row in pool.rows(metric, j, cutoff, coverage)
     ]
-    return pa.Table.from_pylist(
-        [{k: _null_if_nan(v) for k, v in row.items()} for row in rows], schema=POOLED_SCHEMA
+    frame = pd.concat(pieces, ignore_index=True).reindex(columns=POOLED_SCHEMA.names)
+    order = {metric.name: i for i, metric in enumerate(metrics)}
+    frame = frame.sort_values(
+        ["model", "metric"], key=lambda c: c.map(order) if c.name == "metric" else c, kind="stable"
     )
+    return pa.Table.from_pandas(frame, schema=POOLED_SCHEMA, preserve_index=False)
 
 
-class _Pool:
-    """The estimands of one metric, model, cutoff and coverage at a time."""
+def estimate(
+    panel: Panel, metric: Metric, model: int, windows: np.ndarray, estimand: str,
+    scores: RowScores, cutoff: int | None, coverage: str,
+) -> Estimate:  # fmt: skip
+    """One figure of these windows, which are those of `cutoff` in `coverage`.
 
-    def __init__(self, panel: Panel, scores: pa.Table, groups: dict[str, int]) -> None:
-        self.panel = panel
-        self.group = np.array([groups[company] for company in panel.windows["company_id"]])
-        self.cutoff = panel.windows["cutoff"].to_numpy()
-        frame = scores.to_pandas()
-        self.scores = dict(list(frame.groupby("model", sort=False)))
-        self._histograms: dict[tuple[int, Any, str], ScoreHistogram | None] = {}
-
-    def rows(
-        self, metric: Metric, model: int, cutoff: pd.Timestamp | None, coverage: str
-    ) -> Iterator[dict[str, Any]]:
-        panel = self.panel
-        at = np.ones(len(panel.windows), dtype=bool)
-        if cutoff is not None:
-            at = (panel.windows["cutoff"] == cutoff).to_numpy()
-        windows = at & panel.covered(coverage)[:, model]
-        defined = windows & ~np.isnan(panel.columns[metric.name][:, model])
-        figures = terms(panel, metric, model, weighted=False).by_company(panel, windows)
-        counts = {
-            "n_companies": len(np.unique(panel.company[windows])),
-            "n_companies_defined": int(np.count_nonzero(~np.isnan(figures))),
-            "n_defined": int(defined.sum()),
-            "n_undefined": int(windows.sum() - defined.sum()),
-            "undefined_reasons": panel.undefined_reasons(metric.name, model, windows & ~defined),
-            "n_skipped": int((at & panel.skipped[:, model]).sum()),
-            "n_failed": int((at & panel.failed[:, model]).sum()),
-            "n_not_common": int((at & panel.ok[:, model]).sum() - windows.sum()),
-        }
-        for estimand, (value, bound, reason) in self._estimands(
-            metric, model, windows, figures, cutoff, coverage
-        ):
-            row: dict[str, Any] = {"estimand": estimand, "reason": reason, **counts}
-            row |= {"value": value, "error_bound": bound}
-            if estimand == "equal_company":
-                if metric.pooling == "ratio":  # a company's ratio of 0 has no logarithm to average
-                    n_zero = int(np.count_nonzero(figures == 0))
-                    figures = np.where(figures == 0, np.nan, figures)
-                    row["n_companies_defined"] -= n_zero
-                    if n_zero:
-                        told = f"{row['undefined_reasons']};no_positives (companies):{n_zero}"
-                        row["undefined_reasons"] = told.removeprefix(";")
-                row |= dispersion(figures[~np.isnan(figures)])
-            yield row
-
-    def _estimands(
-        self, metric: Metric, model: int, windows: np.ndarray, figures: np.ndarray,
-        cutoff: pd.Timestamp | None, coverage: str,
-    ) -> Iterator[tuple[str, Figure]]:  # fmt: skip
-        if not windows.any():
-            nothing = (np.nan, np.nan, "no_evaluations")
-            yield from ((estimand, nothing) for estimand in estimands(metric))
-            return
-        weighted = terms(self.panel, metric, model, weighted=True)
-        for estimand in estimands(metric):
-            if estimand == "equal_company":
-                yield estimand, self._equal(metric, model, windows, figures)
-            elif estimand == "row" and metric.name in ROW_POOLED:
-                yield estimand, self._from_scores(metric, model, windows, cutoff, coverage)
-            elif metric.pooling == "calibration":
-                yield estimand, (np.nan, np.nan, "needs_company_intercepts")
-            else:
-                value = weighted.over(windows)
-                reason = self._reason(metric, model, windows) if np.isnan(value) else ""
-                yield estimand, (value, 0.0, reason)
-
-    def _equal(
-        self, metric: Metric, model: int, windows: np.ndarray, figures: np.ndarray
-    ) -> Figure:
-        defined = ~np.isnan(figures)
-        if metric.name == "calibration_slope":
-            return np.nan, np.nan, "needs_random_effects"
-        if metric.pooling == "ratio":
-            defined &= figures > 0  # the mean is of logs
-            if not defined.any():
-                return np.nan, np.nan, "no_positives"
-            return float(np.exp(np.log(figures[defined]).mean())), 0.0, ""
-        if not defined.any():
-            return np.nan, np.nan, self._reason(metric, model, windows)
-        if metric.pooling == "skill":
-            parts = terms(self.panel, metric, model, weighted=False)
-            loss, reference = parts.sums_by_company(self.panel, windows)
-            n = np.bincount(
-                self.panel.company[windows & parts.defined], minlength=len(loss)
-            )[defined]  # fmt: skip
-            mean_reference = (reference[defined] / n).mean()
-            return float(1.0 - (loss[defined] / n).mean() / mean_reference), 0.0, ""
-        return float(figures[defined].mean()), 0.0, ""
-
-    def _from_scores(
-        self, metric: Metric, model: int, windows: np.ndarray,
-        cutoff: pd.Timestamp | None, coverage: str,
-    ) -> Figure:  # fmt: skip
-        key = (model, cutoff, coverage)
-        if key not in self._histograms:
-            self._histograms[key] = self._merged(model, windows, cutoff, coverage)
-        merged = self._histograms[key]
-        if merged is None:
-            return np.nan, np.nan, "scores_not_kept_by_company"
+    The calibration slope of the average company needs random effects, and is made elsewhere.
+    """
+    if not len(windows):
+        return Estimate(np.nan, "no_evaluations")
+    if estimand == "equal_company":
+        return equal_company(panel, metric, model, windows)[0]
+    if estimand == "within_company" and metric.name == "calibration_slope":
+        return within_company_slope(panel, model, windows, scores, cutoff, coverage)
+    if estimand == "row" and metric.name in ROW_POOLED:
+        grouped = scores.of(model, cutoff, coverage)
+        if grouped is None:
+            return Estimate(np.nan, "scores_not_kept_by_company")
         try:
-            value, bound = ROW_POOLED[metric.name](merged)
+            value, bound = grouped.value(metric.name)
         except Undefined as undefined:
-            return np.nan, np.nan, undefined.reason
-        return value, np.nan if bound is None else bound, ""
-
-    def _merged(
-        self, model: int, windows: np.ndarray, cutoff: pd.Timestamp | None, coverage: str
-    ) -> ScoreHistogram | None:
-        """The scores of these windows; None where they were only kept together with others."""
-        frame = self.scores[self.panel.models[model]]
-        if cutoff is not None:
-            frame = frame[frame["cutoff"] == cutoff]
-        left_out = self.panel.ok[:, model] & ~windows
-        if coverage == "common" and left_out.any():
-            cells = pd.MultiIndex.from_arrays([self.cutoff[windows], self.group[windows]])
-            others = pd.MultiIndex.from_arrays([self.cutoff[left_out], self.group[left_out]])
-            if cells.isin(others).any():
-                return None
-            kept = pd.MultiIndex.from_frame(frame[["cutoff", "company_group"]]).isin(cells)
-            frame = frame[kept]
-        columns = ("bin", "n_positive", "n_negative", "spend_minor")
-        return ScoreHistogram.of_rows(*(frame[column].to_numpy() for column in columns))
-
-    def _reason(self, metric: Metric, model: int, windows: np.ndarray) -> str:
-        counted = self.panel.undefined_reasons(metric.name, model, windows)
-        reasons = sorted({entry.partition(":")[0] for entry in counted.split(";")})
-        return "+".join(filter(None, reasons)) or "no_expected"
+            return Estimate(np.nan, undefined.reason)
+        replicates = grouped.replicates(metric.name)
+        return from_replicates(panel, metric, model, windows, value, bound, replicates)
+    return summed(panel, metric, model, windows)
 
 
-def estimands(metric: Metric) -> tuple[str, ...]:
-    """The estimands that a metric has."""
-    if metric.pooling == "own":
-        return ("equal_company",)
-    if metric.pooling in RANKED or metric.name == "calibration_slope":
-        return ("row", "within_company", "equal_company")
-    return ("row", "equal_company")
+def _rows(panel: Panel, metric: Metric, scores: RowScores) -> Iterator[dict[str, Any]]:
+    influence = None
+    if metric.name in INFLUENCE:
+        influence = panel.influences(INFLUENCE[metric.name])
+    for model, name in enumerate(panel.models):
+        done: dict[bytes, list[dict[str, Any]]] = {}
+        for cutoff in (None, *range(len(panel.cutoffs))):
+            at = panel.at(cutoff)
+            for coverage in COVERAGES:
+                windows = panel.covered(coverage, model, at)
+                key = windows.tobytes()
+                if key not in done:  # the same windows by another name have the same figures
+                    selection = (windows, cutoff, coverage)
+                    done[key] = list(_figures(panel, metric, model, selection, scores, influence))
+                counts = {
+                    "model": name,
+                    "cutoff": None if cutoff is None else panel.cutoffs[cutoff],
+                    "coverage": coverage,
+                    "n_skipped": int(panel.skipped[at, model].sum()),
+                    "n_failed": int(panel.failed[at, model].sum()),
+                    "n_not_common": int(panel.ok[at, model].sum()) - len(windows),
+                }
+                yield from (row | counts for row in done[key])
 
 
-def _null_if_nan(value: Any) -> Any:
-    if isinstance(value, float) and np.isnan(value):
-        return None
-    return value
+def _figures(
+    panel: Panel, metric: Metric, model: int, selection: tuple[np.ndarray, int | None, str],
+    scores: RowScores, influence: np.ndarray | None,
+) -> Iterator[dict[str, Any]]:  # fmt: skip
+    """The rows of one model and selection of windows, an estimand each."""
+    windows, cutoff, coverage = selection
+    undefined = windows[np.isnan(panel.columns[metric.name][windows, model])]
+    figures = terms(panel, metric, model, windows, weighted=False).figures()
+    counts = {
+        "n_companies": int(np.count_nonzero(panel.count_by_company(windows))),
+        "n_companies_defined": int(np.count_nonzero(~np.isnan(figures))),
+        "n_defined": len(windows) - len(undefined),
+        "n_undefined": len(undefined),
+        "undefined_reasons": panel.undefined_reasons(metric.name, model, undefined),
+    }
+    for estimand in estimands(metric):
+        row: dict[str, Any] = {"estimand": estimand, **counts}
+        if estimand == "equal_company" and len(windows):
+            told, extra = _of_companies(panel, metric, model, windows, figures, influence)
+            row |= extra
+        else:
+            told = estimate(
+                panel, metric, model, windows, estimand, scores, cutoff, coverage
+            )  # fmt: skip
+        yield (
+            row
+            | _told(told, metric)
+            | _sampling(panel, metric, model, windows, estimand, told, influence)
+        )
+
+
+def _of_companies(
+    panel: Panel, metric: Metric, model: int, windows: np.ndarray, figures: np.ndarray,
+    influence: np.ndarray | None,
+) -> tuple[Estimate, dict[str, Any]]:  # fmt: skip
+    """The mean over companies, their dispersion and heterogeneity."""
+    told, defined = equal_company(panel, metric, model, windows)
+    row: dict[str, Any] = dispersion(defined[~np.isnan(defined)])
+    n_zero = int(np.count_nonzero(figures == 0)) if metric.pooling == "ratio" else 0
+    if n_zero:  # a company's ratio of 0 has no logarithm to average
+        reasons = panel.undefined_reasons(
+            metric.name, model, windows[np.isnan(panel.columns[metric.name][windows, model])]
+        )
+        row["undefined_reasons"] = f"{reasons};no_positives (companies):{n_zero}".removeprefix(";")
+        row["n_companies_defined"] = int(np.count_nonzero(~np.isnan(defined)))
+    if metric.name not in SCALES:
+        reason = "losses_go_with_the_rate" if metric.pooling == "mean" else "no_influence_kept"
+        return told, row | {"heterogeneity_reason": reason}
+    assert influence is not None
+    effects = company_effects(panel, metric.name, model, windows, influence)
+    row |= heterogeneity(effects, SCALES[metric.name])
+    if metric.name == "calibration_slope":
+        told = _mean_of_effects(row, effects.v)
+    return told, row
+
+
+def _mean_of_effects(row: dict[str, Any], v: np.ndarray) -> Estimate:
+    """The calibration slope of the average company: the mean of random effects, in two stages.
+
+    A plain mean of slopes would be carried by companies whose slope is hardly known.
+    """
+    if "expected" not in row:
+        return Estimate(np.nan, row["heterogeneity_reason"])
+    interval = Interval(
+        row["expected_std_error"], row["expected_low"], row["expected_high"], len(v) - 1
+    )
+    weight = 1 / (v + row["tau"] ** 2)
+    return Estimate(row["expected"], weight=weight, expected=interval)
+
+
+def _told(told: Estimate, metric: Metric) -> dict[str, Any]:
+    interval = told.interval(metric.low, metric.high)
+    return {
+        "value": told.value,
+        "reason": told.reason,
+        "error_bound": np.nan if told.reason else told.error_bound,
+        "std_error": interval.std_error,
+        "ci_low": interval.low,
+        "ci_high": interval.high,
+        "ci_reason": interval.reason,
+        "n_effective": told.n_effective,
+    }
+
+
+def _sampling(
+    panel: Panel, metric: Metric, model: int, windows: np.ndarray, estimand: str,
+    told: Estimate, influence: np.ndarray | None,
+) -> dict[str, Any]:  # fmt: skip
+    """`sampling_std_error`, and for the AUC of all rows what a constant per company reaches."""
+    row: dict[str, Any] = {}
+    if estimand == "row" and metric.name == "roc_auc" and not told.reason:
+        row["constant_floor"] = _constant_floor(panel, model, windows)
+    if influence is None or told.reason or metric.name == "calibration_slope":
+        return row
+    if estimand == "row" and metric.name == "roc_auc":  # pairs go across companies
+        return row
+    windows, coefficient = window_weights(panel, metric, model, windows, estimand)
+    variance = variance_by_company(panel, windows, influence[windows, model], coefficient)
+    scale = told.value if told.log else 1.0
+    return row | {"sampling_std_error": scale * float(np.sqrt(variance.sum()))}
+
+
+def window_weights(
+    panel: Panel, metric: Metric, model: int, windows: np.ndarray, estimand: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Windows where `metric` is defined, and how much each moves the figure, to first order.
+
+    Of O:E it is the logarithms that move: a company's is that of a ratio of sums, to which a window
+    adds its share of the buyers.
+    """
+    column = panel.columns["n_positive" if metric.pooling == "ratio" else metric.name]
+    values = column[windows, model]
+    windows = windows[values > 0 if metric.pooling == "ratio" else ~np.isnan(values)]
+    parts = terms(panel, metric, model, windows, weighted=estimand != "equal_company")
+    weight = parts.numerator if metric.pooling == "ratio" else parts.denominator
+    if estimand != "equal_company":
+        return windows, weight / max(weight.sum(), 1e-300)
+    within = np.bincount(parts.company, weights=weight, minlength=panel.n_companies)
+    return windows, weight / within[parts.company] / max(np.count_nonzero(within), 1)
+
+
+def _constant_floor(panel: Panel, model: int, windows: np.ndarray) -> float:
+    """AUC over all rows of a constant per company and cutoff: the rate that came, for everybody."""
+    positive = panel.columns["n_positive"][windows, model].astype(np.int64)
+    negative = panel.columns["n_customers"][windows, model].astype(np.int64) - positive
+    rate = positive / (positive + negative)
+    rates, block = np.unique(-rate, return_inverse=True)
+    return auc_of_blocks(
+        *(
+            np.bincount(block, weights=count, minlength=len(rates)).astype(np.int64)
+            for count in (positive, negative)
+        )
+    )

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
 import pyarrow as pa
+import threadpoolctl
 
 from scale_eval.metrics import METRICS, Metric
+from scale_eval.results.calibration import calibration_tables
 from scale_eval.results.companies import companies_table
 from scale_eval.results.comparisons import comparisons_table
-from scale_eval.results.panel import Panel
+from scale_eval.results.panel import Panel, Parts, parts_of
+from scale_eval.results.periods import periods_table
 from scale_eval.results.pooled import pooled_table
+from scale_eval.results.row_scores import RowScores
 from scale_eval.results.run_directory import RunDirectory
+from scale_eval.results.spread import spread_table
 
 CONVENTIONS = {
     "std": "ddof 1, of companies' own figures; in companies, of cutoffs' values",
@@ -18,32 +25,60 @@ CONVENTIONS = {
     "company figure": "mean over defined cutoffs; O:E: sum O / sum E; "
     "skill: 1 - mean loss / mean reference loss",
     "equal_company": "mean of company figures; O:E: geometric; skill: 1 - mean loss / "
-    "mean reference loss, each first averaged within companies",
+    "mean reference loss, each first averaged within companies; calibration slope: mean of random "
+    "effects (REML)",
     "within_company": "roc_auc by pairs; average_precision, gain and lift by positives; "
-    "value captured by spend",
+    "value captured by spend; calibration slope: one slope, an intercept a company and cutoff",
     "row rank metrics": "histograms of logit scores, bins of 1/128; error_bound is certified",
     "common coverage": "windows ok for every model that answered anywhere",
     "wins": "companies better by more than the margin of the metric",
     "roc_auc_se": "DeLong 1988, ddof 1",
     "influence": "sums over 16 groups of customers, group = crc32(customer_id) mod 16",
+    "ci": "95 %, over companies: linearised standard error, Student's t with n_effective - 1 "
+    "degrees of freedom (row rank metrics: delete-a-group jackknife, bias-corrected, companies "
+    "dealt to at most 64 groups); O:E on the log scale; row and within_company from 5 companies on",
+    "n_effective": "(sum w)^2 / sum w^2 (Kish 1965); below 30 a figure is warned of",
+    "sampling_std_error": "customers' chance alone, clustered by customer and paired through the "
+    "influence sums: these companies in these half-years",
+    "tau": "REML on logit AUC, log O:E, slope, raw differences of losses and AUC; companies with "
+    "10 positives and 10 negatives at a cutoff; tau_low, tau_high: Q-profile (Viechtbauer 2007)",
+    "v": "variance of a company's effect: 16 customer groups, moderated by empirical Bayes towards "
+    "the evaluations' own standard errors (Smyth 2004)",
+    "expected": "mean of the random effects, Knapp & Hartung 2003",
+    "i_squared": "tau^2 / (tau^2 + s^2), s^2 = (k - 1) sum w / ((sum w)^2 - sum w^2)",
+    "prediction": "95 %, of the true figure at the next company: confidence distribution of tau^2 "
+    "from the generalised Q statistic, integrated, not drawn",
+    "shrunk": "mu + w (y - mu), w = tau^2 / (tau^2 + v)",
+    "p_value": "Wilcoxon signed rank over companies, zeros dropped, from 6 companies on",
+    "p_adjusted": "Benjamini & Hochberg 1995 over pairs of models, by metric, estimand, stratum",
+    "equivalent": "two one-sided t tests at 5 % (TOST, Schuirmann 1987) within the margin",
+    "probability_a_better": "of the true difference at the next company, by the same distribution "
+    "as the prediction",
+    "reliability": "CORP (Dimitriadis, Gneiting & Jordan 2021); band by Poisson resampling of "
+    "companies' groups, 2,000 replicates",
+    "spread": "crossed random effects by REML; next cutoff: Student's t, cutoffs - 1",
 }
 """What the figures are, named in `run.json`."""
 
 
 def reduce_run(
-    run: RunDirectory, metrics: list[Metric], groups: dict[str, int]
-) -> dict[str, pa.Table]:
-    """Make the tables `companies`, `pooled` and `comparisons`, and write them into the run."""
-    tables = reduce_tables(run.evaluations(), run.scores(), metrics, groups)
-    for name, table in tables.items():
-        run.store.write_table(f"{name}.parquet", table)
-    return tables
+    run: RunDirectory, metrics: Sequence[Metric], groups: Mapping[str, int],
+    margins: Mapping[str, float],
+) -> None:  # fmt: skip
+    """Make the tables of a run, and write them into it."""
+    seed = int(run.document["asked"]["seed"])
+    tables = reduce_parts(
+        run.evaluation_parts, run.score_parts(), metrics, groups, margins, seed=seed
+    )
+    for name, parts in tables:
+        run.store.write_tables(f"{name}.parquet", parts)
 
 
 def reduce_tables(
-    evaluations: pa.Table, scores: pa.Table, own_metrics: list[Metric], groups: dict[str, int]
-) -> dict[str, pa.Table]:
-    """The tables `companies`, `pooled` and `comparisons`, of these evaluations and scores alone.
+    evaluations: pa.Table, scores: pa.Table, own_metrics: Sequence[Metric],
+    groups: Mapping[str, int], margins: Mapping[str, float] | None = None, *, seed: int = 0,
+) -> dict[str, pa.Table]:  # fmt: skip
+    """The tables of a run, by name, of these evaluations and scores in memory alone.
 
     Parameters
     ----------
@@ -53,12 +88,34 @@ def reduce_tables(
         Beyond those always computed.
     groups : dict
         The group of companies in which each company's scores were kept.
+    margins : dict, optional
+        By metric, where not its own: the difference that is worth having.
+    seed : int
+        Of the resampling of companies.
+    """
+    reduced = reduce_parts(
+        parts_of(evaluations), [scores], own_metrics, groups, margins or {}, seed=seed
+    )
+    return {name: pa.concat_tables(list(parts)) for name, parts in reduced}
+
+
+def reduce_parts(
+    evaluations: Parts, scores: Iterable[pa.Table], own_metrics: Sequence[Metric],
+    groups: Mapping[str, int], margins: Mapping[str, float], *, seed: int,
+) -> Iterator[tuple[str, Iterable[pa.Table]]]:  # fmt: skip
+    """The tables of a run one after another, each in parts, so that never all are in memory.
+
+    One thread, for the last bits of sums depend on how they are divided among threads.
     """
     metrics = [*METRICS.values(), *own_metrics]
-    panel = Panel.of(evaluations, metrics)
-    pooled = pooled_table(panel, metrics, scores, groups)
-    return {
-        "companies": companies_table(panel, metrics),
-        "pooled": pooled,
-        "comparisons": comparisons_table(panel, metrics, pooled),
-    }
+    with threadpoolctl.threadpool_limits(1):
+        panel = Panel.of(evaluations, metrics)
+        rows = RowScores(scores, panel, groups)
+        yield "companies", companies_table(panel, metrics)
+        yield "pooled", [pooled_table(panel, metrics, rows)]
+        yield "comparisons", [comparisons_table(panel, metrics, rows, margins)]
+        reliability, decompositions = calibration_tables(panel, rows, seed)
+        yield "reliability", [reliability]
+        yield "decompositions", [decompositions]
+        yield "spread", [spread_table(panel, rows.company_order)]
+        yield "periods", [periods_table(panel)]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -22,7 +22,10 @@ from scale_eval.storage import LocalStore, open_store
 
 RUN = "run.json"
 PLAN = "plan.parquet"
-TABLES = ("companies", "pooled", "comparisons")
+TABLES = (
+    "companies", "pooled", "comparisons", "reliability", "decompositions", "spread", "periods",
+)  # fmt: skip
+"""What a run is reduced to."""
 
 
 class RunDiffers(ValueError):  # noqa: N818 - read as a sentence
@@ -151,6 +154,14 @@ class RunDirectory:
         keys = table.select(KEY).to_pandas()
         return table.filter(pa.array(~keys.duplicated(keep="last").to_numpy()))
 
+    def evaluation_parts(self, columns: Sequence[str]) -> Iterator[pa.Table]:
+        """Columns of the table `evaluations`, file by file; every attempt has its row."""
+        return self._parts("evaluations", self.schema, columns)
+
+    def score_parts(self) -> Iterator[pa.Table]:
+        """The table `scores`, file by file, not merged."""
+        return self._parts("scores", SCORES_SCHEMA, SCORES_SCHEMA.names)
+
     def scores(self) -> pa.Table:
         """The table `scores`, merged over batches and sorted. Integers: in any order the same."""
         return merge_scores([self._read("scores", SCORES_SCHEMA)])
@@ -164,12 +175,14 @@ class RunDirectory:
         return self.store.names(f"{kind}/*.parquet")
 
     def _read(self, kind: str, schema: pa.Schema, columns: Sequence[str] | None = None) -> pa.Table:
-        wanted = pa.schema([schema.field(name) for name in columns]) if columns else schema
-        tables = [
-            self.store.read_table(name, columns=columns, schema=wanted)
-            for name in self._files(kind)
-        ]
+        wanted = pa.schema([schema.field(name) for name in columns or schema.names])
+        tables = self._parts(kind, schema, wanted.names)
         return pa.concat_tables([wanted.empty_table(), *tables]).combine_chunks()
+
+    def _parts(self, kind: str, schema: pa.Schema, columns: Sequence[str]) -> Iterator[pa.Table]:
+        wanted = pa.schema([schema.field(name) for name in columns])
+        for name in self._files(kind):
+            yield self.store.read_table(name, columns=wanted.names, schema=wanted)
 
 
 def merge_scores(tables: Iterable[pa.Table]) -> pa.Table:

@@ -11,7 +11,7 @@ import contextlib
 import fcntl
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -90,12 +90,28 @@ class LocalStore:
 
     def write_table(self, name: str, table: pa.Table) -> int:
         """Write `table` as the Parquet file `name`, at once or not at all; returns its bytes."""
+        return self.write_tables(name, [table])
+
+    def write_tables(self, name: str, tables: Iterable[pa.Table]) -> int:
+        """Write one Parquet file from tables of one schema as they come, one at least.
+
+        Like `write_table`: at once or not at all; returns its bytes.
+        """
 
         def write(path: Path) -> None:
-            pq.write_table(
-                table, path, compression="zstd", row_group_size=ROWS_PER_ROW_GROUP,
-                write_page_checksum=True,
-            )  # fmt: skip
+            parts = iter(tables)
+            first = next(parts)
+            with pq.ParquetWriter(
+                path, first.schema, compression="zstd", write_page_checksum=True
+            ) as writer:
+                waiting = [first]
+                for part in parts:
+                    waiting.append(part)
+                    if sum(map(len, waiting)) >= ROWS_PER_ROW_GROUP:
+                        writer.write_table(pa.concat_tables(waiting), ROWS_PER_ROW_GROUP)
+                        waiting = []
+                if waiting:
+                    writer.write_table(pa.concat_tables(waiting), ROWS_PER_ROW_GROUP)
 
         return self._write(name, write)
 

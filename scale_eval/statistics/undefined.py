@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class Undefined(Exception):  # noqa: N818 - not an error: a number that does not exist
-    """Raised by a metric that does not exist for these customers; it becomes null, with `reason`.
+    """Raised where a number does not exist for these data; it becomes null, with `reason`.
 
     Parameters
     ----------

@@ -1,0 +1,112 @@
+"""The tables `reliability` and `decompositions`: can the probabilities be taken at their word?
+
+All customers of the common windows in one, from histograms of scores; probabilities are known to
+1/128 on the logit scale.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from scipy.special import expit, logit
+from scipy.stats import t
+
+from scale_eval.metrics import mid_logit
+from scale_eval.results.panel import Panel
+from scale_eval.results.row_scores import GroupedScores, RowScores
+from scale_eval.results.schemas import DECOMPOSITIONS_SCHEMA, RELIABILITY_SCHEMA
+from scale_eval.statistics.bootstrap import company_keys, poisson_weights
+from scale_eval.statistics.decomposition import corp, isotonic
+
+POINTS = 64
+"""Of a curve: bins of probability that hold nearly as many customers each."""
+
+N_REPLICATES = 2_000
+MIN_GROUPS = 5
+"""Groups of companies below which no band is drawn."""
+
+
+def calibration_tables(panel: Panel, scores: RowScores, seed: int) -> tuple[pa.Table, pa.Table]:
+    """One row a (model, point of its curve), and one row a (model, loss).
+
+    The curve is CORP's (Dimitriadis, Gneiting & Jordan 2021): the isotonic regression of what
+    happened on the probability, without bins to choose. The band of 95 % resamples companies:
+    Poisson weights of groups of companies (each company its own group up to 64), keyed by (seed,
+    group, replicate); the standard error of the replicates on the logit scale, times Student's t
+    with as many degrees of freedom as effective groups less one.
+    """
+    curves: list[dict[str, Any]] = []
+    parts: list[dict[str, Any]] = []
+    for model, name in enumerate(panel.models):
+        grouped = scores.of(model, None, "common")
+        if grouped is None:  # a curve of all windows is still one of this model
+            grouped = scores.of(model, None, "own")
+        if grouped is None or not len(grouped.bin):
+            continue
+        curves += [{"model": name} | point for point in _curve(grouped, seed)]
+        merged = grouped.total
+        probability = expit(mid_logit(merged.bin))
+        for loss, split in corp(probability, merged.n_positive, merged.n_negative).items():
+            value = split.miscalibration - split.discrimination + split.uncertainty
+            parts.append({"model": name, "loss": loss, "value": value, **split._asdict()})
+    return (
+        pa.Table.from_pylist(curves, schema=RELIABILITY_SCHEMA),
+        pa.Table.from_pylist(parts, schema=DECOMPOSITIONS_SCHEMA),
+    )
+
+
+def _curve(grouped: GroupedScores, seed: int) -> list[dict[str, Any]]:
+    merged = grouped.total
+    probability = expit(mid_logit(merged.bin))
+    recalibrated = isotonic(probability, merged.n_positive, merged.n_negative)
+    rows = merged.n_rows
+    ends = np.cumsum(rows)
+    point = np.minimum((ends - rows / 2) * POINTS // ends[-1], POINTS - 1).astype(np.int64)
+    starts = np.flatnonzero(np.diff(point, prepend=-1))
+    n = np.add.reduceat(rows, starts)
+    middle = np.searchsorted(ends, ends[starts] - rows[starts] + n / 2)
+    low, high = _band(grouped, recalibrated, seed)
+    return [
+        {
+            "probability": float(probability[at]),
+            "recalibrated": float(recalibrated[at]),
+            "ci_low": float(low[at]) if low is not None else None,
+            "ci_high": float(high[at]) if high is not None else None,
+            "n_customers": int(customers),
+            "n_positive": int(positive),
+        }
+        for at, customers, positive in zip(
+            middle, n, np.add.reduceat(merged.n_positive, starts), strict=True
+        )
+    ]
+
+
+def _band(
+    grouped: GroupedScores, recalibrated: np.ndarray, seed: int
+) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """Ends of the pointwise interval by bin; None below `MIN_GROUPS` groups."""
+    n = (grouped.n_positive + grouped.n_negative).sum(axis=1).astype(float)
+    if len(n) < MIN_GROUPS:
+        return None, None
+    keys = company_keys([str(group) for group in grouped.group.tolist()])
+    weights = poisson_weights(keys, N_REPLICATES, seed).astype(np.float64)
+    positive = weights @ grouped.n_positive
+    negative = weights @ grouped.n_negative
+    probability = expit(mid_logit(grouped.bin))
+    curves = np.full(positive.shape, np.nan)
+    for i, (of_those, of_others) in enumerate(zip(positive, negative, strict=True)):
+        there = of_those + of_others > 0
+        if there.any():
+            curve = isotonic(probability[there], of_those[there], of_others[there])
+            curves[i] = np.interp(probability, probability[there], curve)
+    n_effective = n.sum() ** 2 / np.square(n).sum()
+    kept = np.clip(curves[np.isfinite(curves).all(axis=1)], _LEAST, 1 - _LEAST)
+    error = logit(kept).std(axis=0, ddof=1) * t.ppf(0.975, max(n_effective - 1, 1))
+    centre = logit(np.clip(recalibrated, _LEAST, 1 - _LEAST))
+    return expit(centre - error), expit(centre + error)
+
+
+_LEAST = 1e-4
+"""Rates are kept this far from 0 and 1, where the logit would leave the page."""

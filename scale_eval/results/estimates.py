@@ -1,0 +1,272 @@
+"""A pooled figure and how sure it is: the three estimands, over companies.
+
+``row``
+    All customers in one: what a customer drawn at random meets. A rank metric then also rewards
+    knowing which company has many buyers.
+``within_company``
+    Rank metrics where only customers of one company at one cutoff are compared: pairs of a positive
+    and a negative (`roc_auc`), positives (`average_precision`), each company's own top tenth (gain,
+    lift, value), summed over windows. For the calibration slope: one slope, with an intercept for
+    each company and cutoff.
+``equal_company``
+    Each company counts once: its own figure over its cutoffs, then the mean over companies; O:E as
+    a geometric mean; a skill as 1 - mean loss / mean reference loss; the calibration slope as the
+    mean of random effects.
+
+Intervals resample companies, never rows: they speak of companies like these. Their standard error
+is linearised (Särndal, Swensson & Wretman 1992, on sums over sums), or a delete-a-group jackknife
+where the figure is no sum over a sum (Kott 2001); the quantile is Student's with n_effective - 1
+degrees of freedom, n_effective = (sum w)^2 / sum w^2 (Kish 1965): a percentile bootstrap covers too
+little at 30 companies.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from scale_eval.metrics import Metric
+from scale_eval.results.panel import Panel
+from scale_eval.results.terms import terms
+from scale_eval.statistics.jackknife import delete_a_group
+from scale_eval.statistics.linearised import linearised, ratio_influence
+
+MIN_COMPANIES = 5
+"""Below it no interval for figures in which companies weigh unequally."""
+
+FEW_EFFECTIVE = 30
+"""Below so many effective companies a figure is warned of."""
+
+
+@dataclass(frozen=True)
+class Interval:
+    """How sure a figure is; NaN where it cannot be said, with a reason.
+
+    `std_error` is on the scale of the figure; `degrees_of_freedom` are those of its t.
+    """
+
+    std_error: float = np.nan
+    low: float = np.nan
+    high: float = np.nan
+    degrees_of_freedom: float = np.nan
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A pooled figure, and what moves it.
+
+    Attributes
+    ----------
+    value : float
+        NaN where undefined, with a `reason`.
+    error_bound : float
+        The value of the rows themselves is no further; 0 where it is exact.
+    influence, weight : ndarray of shape (n_companies,) or None
+        What each company adds to the figure (to its logarithm, where `log`), to first order, and
+        how much it weighs; both 0 for a company that does not count.
+    replicates : ndarray of shape (n_groups,) or None
+        The figure without each group of companies in turn, where that is how its error is known.
+    expected : Interval or None
+        Where the figure is the mean of random effects: its own interval.
+    """
+
+    value: float
+    reason: str = ""
+    error_bound: float = 0.0
+    log: bool = False
+    influence: np.ndarray | None = None
+    weight: np.ndarray | None = None
+    replicates: np.ndarray | None = None
+    expected: Interval | None = None
+
+    @property
+    def n_effective(self) -> float:
+        """(sum of weights)^2 / sum of squared weights; NaN without weights."""
+        if self.weight is None or not self.weight.any():
+            return np.nan
+        return float(self.weight.sum() ** 2 / np.square(self.weight).sum())
+
+    def interval(self, low: float = -np.inf, high: float = np.inf) -> Interval:
+        """Of 95 %, cut off at `low` and `high`.
+
+        Reasons: that of the value; ``one_company``, and ``fewer_than_5_companies`` where companies
+        weigh unequally; ``no_spread``, where what weighs is one company; ``undefined_replicate``,
+        where the figure does not exist without one of the groups.
+        """
+        if self.reason:
+            return Interval(reason=self.reason)
+        if self.expected is not None:
+            return self.expected
+        n_companies = 0 if self.weight is None else int(np.count_nonzero(self.weight))
+        if n_companies < 2:
+            return Interval(reason="one_company")
+        assert self.weight is not None
+        weights = self.weight[self.weight != 0]
+        unequal = weights.min() != weights.max() or self.replicates is not None
+        if unequal and n_companies < MIN_COMPANIES:
+            return Interval(reason="fewer_than_5_companies")
+        if self.n_effective <= 1 + 1e-9:
+            return Interval(reason="no_spread")
+        if self.replicates is not None:
+            return self._jackknifed(low, high)
+        assert self.influence is not None
+        error = linearised(self.influence[self.weight != 0], weights)
+        if self.log:
+            below, above = np.exp(error.interval(float(np.log(self.value)))).tolist()
+            return Interval(self.value * error.std_error, below, above, error.df)
+        return _cut(Interval(error.std_error, *error.interval(self.value), error.df), low, high)
+
+    def _jackknifed(self, low: float, high: float) -> Interval:
+        assert self.replicates is not None
+        if not np.isfinite(self.replicates).all():
+            return Interval(reason="undefined_replicate")
+        jackknife = delete_a_group(self.value, self.replicates)
+        df = min(self.n_effective, len(self.replicates)) - 1
+        return _cut(Interval(jackknife.std_error, *jackknife.interval(df), df), low, high)
+
+
+def equal_company(
+    panel: Panel, metric: Metric, model: int, windows: np.ndarray
+) -> tuple[Estimate, np.ndarray]:
+    """The mean over companies, and the figures that it is the mean of, shape (n_companies,)."""
+    parts = terms(panel, metric, model, windows, weighted=False)
+    figures = parts.figures()
+    if metric.pooling == "ratio":
+        figures = np.where(figures > 0, figures, np.nan)  # the mean is of logarithms
+    defined = ~np.isnan(figures)
+    k = int(np.count_nonzero(defined))
+    if not k:
+        return Estimate(np.nan, _why(panel, metric, model, windows)), figures
+    if metric.pooling == "skill":
+        losses, references = parts.by_company()
+        n = np.bincount(parts.company, minlength=panel.n_companies)
+        losses, references = (
+            np.divide(sums, n, out=np.zeros(panel.n_companies), where=n > 0)
+            for sums in (losses, references)
+        )
+        return _quotient(losses, references, of_one=True), figures
+    log = metric.pooling == "ratio"
+    scaled = np.log(figures[defined]) if log else figures[defined]
+    mean = float(scaled.mean())
+    influence = np.zeros(panel.n_companies)
+    influence[defined] = (scaled - mean) / k
+    value = float(np.exp(mean)) if log else mean
+    return Estimate(value, log=log, influence=influence, weight=defined.astype(float)), figures
+
+
+def summed(panel: Panel, metric: Metric, model: int, windows: np.ndarray) -> Estimate:
+    """A sum over a sum over all windows: ``row`` of losses, skills and O:E, ``within_company``."""
+    parts = terms(panel, metric, model, windows, weighted=True)
+    numerator, denominator = parts.by_company()
+    if denominator.sum() == 0:
+        return Estimate(np.nan, _why(panel, metric, model, windows))
+    if metric.pooling == "ratio":
+        return _log_quotient(numerator, denominator)
+    return _quotient(numerator, denominator, of_one=parts.of_one)
+
+
+def from_replicates(
+    panel: Panel, metric: Metric, model: int, windows: np.ndarray,
+    value: float, error_bound: float, replicates: np.ndarray,
+) -> Estimate:  # fmt: skip
+    """A figure of merged scores, its error from leaving out groups of companies.
+
+    Companies weigh by their share in what the metric counts: buyers (gain, lift), spend, or half
+    each of the buyers and of the others.
+    """
+    by_company = {
+        name: np.bincount(
+            panel.company[windows],
+            weights=panel.columns[name][windows, model],
+            minlength=panel.n_companies,
+        )
+        for name in ("n_customers", "n_positive", "future_spend")
+    }
+    positive, negative = by_company["n_positive"], by_company["n_customers"]
+    negative = negative - positive
+    if metric.name == "value_captured_at_10":
+        weight = by_company["future_spend"]
+    elif metric.name in ("gain_at_10", "lift_at_10"):
+        weight = positive
+    else:
+        weight = positive / max(positive.sum(), 1) + negative / max(negative.sum(), 1)
+    return Estimate(value, error_bound=error_bound, weight=weight, replicates=replicates)
+
+
+def difference(metric: Metric, a: Estimate, b: Estimate) -> Estimate:
+    """a - b on the scale on which models are compared, paired company by company.
+
+    With a target, that is the difference of the distances from it (of logarithms, for a ratio).
+    """
+    values = metric.distance(np.array([a.value, b.value]))
+    value = float(values[0] - values[1])
+    if np.isnan(value):
+        return Estimate(np.nan, "undefined_for_either")
+    if a.weight is None or b.weight is None:
+        return Estimate(value)
+    weight = (a.weight / a.weight.sum() + b.weight / b.weight.sum()) / 2
+    if a.replicates is not None and b.replicates is not None:
+        replicates = metric.distance(a.replicates) - metric.distance(b.replicates)
+        return Estimate(value, weight=weight, replicates=replicates)
+    if a.influence is None or b.influence is None:
+        return Estimate(value)
+    moved = _sign(metric, a) * a.influence - _sign(metric, b) * b.influence
+    return Estimate(value, influence=moved, weight=weight)
+
+
+def mean_of(values: np.ndarray) -> Estimate:
+    """The mean of companies' values, shape (n,), each counting once."""
+    if not len(values):
+        return Estimate(np.nan, "undefined_for_both")
+    mean = float(values.mean())
+    return Estimate(mean, influence=(values - mean) / len(values), weight=np.ones(len(values)))
+
+
+def _quotient(numerator: np.ndarray, denominator: np.ndarray, *, of_one: bool) -> Estimate:
+    total = float(denominator.sum())
+    quotient = float(numerator.sum()) / total
+    influence = ratio_influence(numerator, denominator)
+    if of_one:
+        return Estimate(1.0 - quotient, influence=-influence, weight=denominator)
+    return Estimate(quotient, influence=influence, weight=denominator)
+
+
+def _log_quotient(numerator: np.ndarray, denominator: np.ndarray) -> Estimate:
+    quotient = float(numerator.sum()) / float(denominator.sum())
+    if quotient == 0:
+        return Estimate(quotient)  # has no logarithm, and so no interval
+    influence = ratio_influence(numerator, denominator) / quotient
+    return Estimate(quotient, log=True, influence=influence, weight=denominator)
+
+
+def _sign(metric: Metric, estimate: Estimate) -> float:
+    """Which way the distance from the target moves as the figure rises."""
+    if metric.target is None:
+        return 1.0
+    return float(np.sign(estimate.value - metric.target))
+
+
+def _why(panel: Panel, metric: Metric, model: int, windows: np.ndarray) -> str:
+    if not len(windows):
+        return "no_evaluations"
+    counted = panel.undefined_reasons(metric.name, model, windows)
+    reasons = sorted({entry.partition(":")[0] for entry in counted.split(";")})
+    if any(reasons):
+        return "+".join(filter(None, reasons))
+    return "no_positives" if metric.pooling == "ratio" else "no_expected"
+
+
+def _cut(interval: Interval, low: float, high: float) -> Interval:
+    ends = np.clip([interval.low, interval.high], low, high).tolist()
+    return replace(interval, low=ends[0], high=ends[1])
+
+
+def estimands(metric: Metric) -> tuple[str, ...]:
+    """The estimands that a metric has."""
+    if metric.pooling == "own":
+        return ("equal_company",)
+    if metric.pooling in ("rank", "gain") or metric.name == "calibration_slope":
+        return ("row", "within_company", "equal_company")
+    return ("row", "equal_company")

@@ -1,0 +1,189 @@
+"""How much companies differ in truth, and so what to expect at the next one: random effects.
+
+A company's effect y is its mean over cutoffs, on a scale where effects are nearly normal; v is the
+variance that its customers' chance gives y. Enter those with at least 10 positives and 10 negatives
+at a cutoff: below, v is not known. v is estimated from 16 groups of customers, moderated towards
+what its evaluations' own standard errors say (`statistics.moderation`), for the noise of v would
+otherwise pass for differences between companies.
+
+Source: Viechtbauer 2005 (REML), Knapp & Hartung 2003, Viechtbauer 2007 (interval of tau),
+Higgins, Thompson & Spiegelhalter 2009 and Nagashima et al. 2019 (prediction).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy.special import expit, logit
+
+from scale_eval.results.panel import Panel
+from scale_eval.results.sampling import N_GROUPS_USED, variance_by_company
+from scale_eval.statistics.moderation import moderate
+from scale_eval.statistics.prediction import ConfidenceDistribution, confidence_distribution
+from scale_eval.statistics.random_effects import RandomEffects, q_profile, random_effects
+from scale_eval.statistics.undefined import Undefined
+
+MIN_PER_CLASS = 10
+"""Positives, and negatives, that an evaluation must have to enter."""
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Where a metric's effects are nearly normal.
+
+    `to` and `back` go there and return; `slope` is the derivative of `to`; `standard_error` names
+    the column that holds the standard error of the metric, or already of the scaled metric
+    (`scaled_error`).
+    """
+
+    name: str
+    to: Callable[[np.ndarray], np.ndarray]
+    back: Callable[[Any], Any]
+    slope: Callable[[np.ndarray], np.ndarray]
+    standard_error: str
+    scaled_error: bool = False
+
+
+def _same(values: Any) -> Any:
+    return values
+
+
+SCALES = {
+    "roc_auc": Scale("logit", logit, expit, lambda p: 1 / (p * (1 - p)), "roc_auc_se"),
+    "observed_expected_ratio": Scale(
+        "log", np.log, np.exp, np.ones_like, "log_observed_expected_se", scaled_error=True
+    ),
+    "calibration_slope": Scale("identity", _same, _same, np.ones_like, "calibration_slope_se"),
+}
+"""Metrics with random effects, and their scales. The losses have none: they go with the rate."""
+
+RAW = {
+    name: Scale("identity", _same, _same, np.ones_like, f"{name}_se")
+    for name in ("log_loss", "brier_score", "roc_auc")
+}
+"""Metrics whose raw differences between two models have random effects."""
+
+
+@dataclass(frozen=True)
+class Effects:
+    """Companies' effects on a scale, with the variances of customers' chance.
+
+    Arrays of shape (k,): `company` positions in the panel, ascending, `y`, and `v` > 0.
+    """
+
+    company: np.ndarray
+    y: np.ndarray
+    v: np.ndarray
+
+    def among(self, companies: np.ndarray) -> Effects:
+        """Those whose company is in `companies`, a mask of shape (n_companies,)."""
+        chosen = companies[self.company]
+        return Effects(self.company[chosen], self.y[chosen], self.v[chosen])
+
+
+def company_effects(
+    panel: Panel, metric: str, model: int, windows: np.ndarray, influence: np.ndarray
+) -> Effects:
+    """Effects of one model on the scale of `SCALES[metric]`.
+
+    Parameters
+    ----------
+    windows : ndarray of int
+        Ascending positions.
+    influence : ndarray, shape (n_windows, n_models, n_groups)
+        Of the whole panel, see `Panel.influences`.
+    """
+    scale = SCALES[metric]
+    windows = _rich(panel, model, windows)
+    value = panel.columns[metric][windows, model]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        y, slope = scale.to(value), scale.slope(value)
+    error = panel.columns[scale.standard_error][windows, model]
+    slope_of_error = np.ones_like(slope) if scale.scaled_error else slope
+    slope_of_influence = slope if metric == "roc_auc" else np.ones_like(slope)
+    with np.errstate(invalid="ignore"):
+        sums = slope_of_influence[:, np.newaxis] * influence[windows, model]
+        variance = np.square(slope_of_error * error)
+    return _effects(panel, windows, y, sums, variance)
+
+
+def difference_effects(
+    panel: Panel, metric: str, a: int, b: int, windows: np.ndarray, influence: np.ndarray
+) -> Effects:
+    """Effects of the raw difference of two models, paired; see `company_effects`."""
+    windows = _rich(panel, a, windows)
+    column, error = panel.columns[metric], panel.columns[RAW[metric].standard_error]
+    y = column[windows, a] - column[windows, b]
+    sums = influence[windows, a] - influence[windows, b]
+    variance = np.square(error[windows, a]) + np.square(error[windows, b])
+    return _effects(panel, windows, y, sums, variance)
+
+
+def _rich(panel: Panel, model: int, windows: np.ndarray) -> np.ndarray:
+    positive = panel.columns["n_positive"][windows, model]
+    negative = panel.columns["n_customers"][windows, model] - positive
+    return windows[(positive >= MIN_PER_CLASS) & (negative >= MIN_PER_CLASS)]
+
+
+def _effects(
+    panel: Panel, windows: np.ndarray, y: np.ndarray, sums: np.ndarray, variance: np.ndarray
+) -> Effects:
+    """Means over cutoffs; `variance` is each evaluation's by its own standard error.
+
+    An evaluation without a finite effect and a variance (constant predictions, an AUC of exactly
+    1) stays out.
+    """
+    counted = np.isfinite(y) & np.isfinite(variance) & (variance > 0)
+    counted &= np.isfinite(sums).all(axis=1)
+    windows, y, sums, variance = windows[counted], y[counted], sums[counted], variance[counted]
+    company = panel.company[windows]
+    n = np.bincount(company, minlength=panel.n_companies)
+    entered = np.flatnonzero(n)
+    share = 1.0 / n[company]
+    means = np.bincount(company, weights=share * y, minlength=panel.n_companies)
+    apart = np.bincount(company, weights=np.square(share) * variance, minlength=panel.n_companies)
+    clustered = variance_by_company(panel, windows, sums, share)
+    v = moderate(clustered[entered], apart[entered], N_GROUPS_USED)
+    known = v > 0
+    return Effects(entered[known], means[entered][known], v[known])
+
+
+def next_company(effects: Effects) -> ConfidenceDistribution:
+    """The distribution of the true effect at the next company; raises `Undefined`."""
+    return confidence_distribution(effects.y, effects.v)
+
+
+def fitted(effects: Effects) -> RandomEffects:
+    """REML; raises `Undefined` below two companies."""
+    return random_effects(effects.y, effects.v, method="reml")
+
+
+def heterogeneity(effects: Effects, scale: Scale) -> dict[str, Any]:
+    """The columns of the table `pooled` from `n_heterogeneity` on."""
+    told: dict[str, Any] = {"n_heterogeneity": len(effects.y), "heterogeneity_reason": ""}
+    try:
+        fit = fitted(effects)
+        tau2_low, tau2_high = q_profile(effects.y, effects.v)
+        low, high = fit.interval()
+        told |= {
+            "tau": np.sqrt(fit.tau2),
+            "tau_low": np.sqrt(tau2_low),
+            "tau_high": np.sqrt(tau2_high),
+            "tau_scale": scale.name,
+            "i_squared": fit.i_squared,
+            "expected": float(scale.back(fit.mu)),
+            "expected_low": float(scale.back(low)),
+            "expected_high": float(scale.back(high)),
+            "expected_std_error": fit.knapp_hartung_std_error,  # on the scale; no column
+        }
+        low, high = next_company(effects).interval()
+        told |= {
+            "prediction_low": float(scale.back(low)),
+            "prediction_high": float(scale.back(high)),
+        }
+    except Undefined as undefined:
+        told["heterogeneity_reason"] = undefined.reason
+    return told

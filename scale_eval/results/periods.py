@@ -1,0 +1,109 @@
+"""The table `periods`: cutoff by cutoff, on the common coverage.
+
+A model's figures change over time because the customers do (those who lapsed pile up), because the
+companies do, or because it gets better or worse. So the same companies are compared, the share of
+lapsed customers stands beside, and the loss of the reference is split into uncertainty (the loss of
+the rate that came) and drift (what the rate known at the cutoff loses against it): skill against a
+rate that drifted is not skill at telling customers apart.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from scipy.special import entr
+
+from scale_eval.metrics import METRICS
+from scale_eval.results.estimates import equal_company
+from scale_eval.results.panel import Panel
+from scale_eval.results.schemas import PERIODS_SCHEMA
+
+SHOWN = ("log_loss", "log_loss_skill", "brier_score", "roc_auc", "observed_expected_ratio")
+
+
+def periods_table(panel: Panel) -> pa.Table:
+    """One row a (cutoff or all, companies, model).
+
+    `companies` is ``all``, or ``same``: those that have every one of the latest m cutoffs, m such
+    that m times their number is largest; rows of these cutoffs only.
+    """
+    common = np.flatnonzero(panel.common)
+    selections: list[tuple[int | None, str, np.ndarray]] = [
+        (cutoff, "all", panel.at(cutoff)) for cutoff in range(len(panel.cutoffs))
+    ]
+    cutoffs, companies = same_companies(panel, common)
+    selections += [
+        (cutoff, "same", at[companies[panel.company[at]]])
+        for cutoff in cutoffs
+        for at in [panel.at(cutoff)]
+    ]
+    selections.append((None, "all", panel.at(None)))
+    rows = [
+        {
+            "cutoff": None if cutoff is None else panel.cutoffs[cutoff],
+            "companies": companies_named,
+            "model": name,
+            **_figures(panel, model, panel.covered("common", model, at)),
+        }
+        for cutoff, companies_named, at in selections
+        for model, name in enumerate(panel.models)
+    ]
+    frame = pd.DataFrame(rows, columns=PERIODS_SCHEMA.names)
+    return pa.Table.from_pandas(frame, schema=PERIODS_SCHEMA, preserve_index=False)
+
+
+def same_companies(panel: Panel, windows: np.ndarray) -> tuple[list[int], np.ndarray]:
+    """The latest m cutoffs, and the companies that have a window at each, m times those largest.
+
+    Returns
+    -------
+    cutoffs : list of int
+        Positions in the panel, ascending.
+    companies : ndarray of bool, shape (n_companies,)
+    """
+    present = np.zeros((panel.n_companies, len(panel.cutoffs)), dtype=bool)
+    present[panel.company[windows], panel.cutoff[windows]] = True
+    with_all = np.ones(panel.n_companies, dtype=bool)
+    best, chosen, companies = 0, 0, np.zeros(panel.n_companies, dtype=bool)
+    used = np.flatnonzero(present.any(axis=0))[::-1].tolist()
+    for m, cutoff in enumerate(used, start=1):
+        with_all &= present[:, cutoff]
+        held = m * int(np.count_nonzero(with_all))
+        if held > best:
+            best, chosen, companies = held, m, with_all.copy()
+    return sorted(used[:chosen]), companies
+
+
+def _figures(panel: Panel, model: int, windows: np.ndarray) -> dict[str, Any]:
+    n, positive, lapsed = (
+        panel.columns[name][windows, model] for name in ("n_customers", "n_positive", "n_lapsed")
+    )
+    if not len(windows):
+        return {"n_companies": 0, "n_customers": 0, "n_positive": 0}
+    rate, reference = positive / n, panel.columns["reference_log_loss"][windows, model]
+    known = ~np.isnan(reference)
+    uncertainty = _company_mean(panel, windows[known], (entr(rate) + entr(1 - rate))[known])
+    reference_loss = _company_mean(panel, windows[known], reference[known])
+    return {
+        "n_companies": int(np.count_nonzero(panel.count_by_company(windows))),
+        "n_customers": int(n.sum()),
+        "n_positive": int(positive.sum()),
+        "observed_rate": positive.sum() / n.sum(),
+        "share_lapsed": lapsed.sum() / n.sum(),
+        **{name: equal_company(panel, METRICS[name], model, windows)[0].value for name in SHOWN},
+        "reference_log_loss": reference_loss,
+        "uncertainty": uncertainty,
+        "drift": reference_loss - uncertainty,
+    }
+
+
+def _company_mean(panel: Panel, windows: np.ndarray, values: np.ndarray) -> float:
+    """The mean over companies of their means over windows."""
+    n = np.bincount(panel.company[windows], minlength=panel.n_companies)
+    if not n.any():
+        return np.nan
+    sums = np.bincount(panel.company[windows], weights=values, minlength=panel.n_companies)
+    return float((sums[n > 0] / n[n > 0]).mean())

@@ -1,0 +1,212 @@
+"""Scores of all customers in one, from histograms that were kept by group of companies.
+
+Integers on fixed edges, so that merging them is exact in any order. They are kept by group to leave
+a group out: that is how sure a figure of all rows is (`estimates`), and how the windows that not
+every model answered are left out of the common coverage.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from scale_eval.metrics import N_BINS, ROW_POOLED, ScoreHistogram, Undefined, mid_logit
+from scale_eval.results.panel import Panel
+from scale_eval.statistics import logistic
+
+N_JACKKNIFE_GROUPS = 64
+"""Groups of companies that are left out in turn; companies are dealt to them by a stable hash."""
+
+MERGE_ROWS = 4_000_000
+"""Rows that are gathered before they are merged: what bounds the memory of reading."""
+
+_COUNTS = ("n_positive", "n_negative", "spend_minor")
+
+
+@dataclass(frozen=True, eq=False)
+class GroupedScores:
+    """Histograms of the scores of one model, one row a group of companies that holds anybody.
+
+    Attributes
+    ----------
+    group : ndarray of int, shape (n_groups,)
+        Numbers of the groups.
+    bin : ndarray of int, shape (n_bins,)
+        Those that hold somebody, ascending.
+    n_positive, n_negative, spend_minor : ndarray of int64, shape (n_groups, n_bins)
+    """
+
+    group: np.ndarray
+    bin: np.ndarray
+    n_positive: np.ndarray
+    n_negative: np.ndarray
+    spend_minor: np.ndarray
+
+    @cached_property
+    def total(self) -> ScoreHistogram:
+        """All groups in one."""
+        return self._histogram(*(getattr(self, count).sum(axis=0) for count in _COUNTS))
+
+    def value(self, metric: str) -> tuple[float, float]:
+        """A metric of all rows, and the bound of its error (NaN where there is none).
+
+        Raises `Undefined`.
+        """
+        value, bound = ROW_POOLED[metric](self.total)
+        return value, np.nan if bound is None else bound
+
+    def replicates(self, metric: str) -> np.ndarray:
+        """The metric without each group in turn; NaN where it is undefined; shape (n_groups,)."""
+        left = [getattr(self, c).sum(axis=0) - getattr(self, c) for c in _COUNTS]
+        if metric in ("calibration_slope", "calibration_intercept"):
+            fit = logistic.slopes if metric == "calibration_slope" else logistic.intercepts
+            return np.asarray(fit(mid_logit(self.bin), left[0], left[1]))
+        return np.array([self._or_nan(metric, *counts) for counts in zip(*left, strict=True)])
+
+    def _or_nan(self, metric: str, *counts: np.ndarray) -> float:
+        try:
+            return ROW_POOLED[metric](self._histogram(*counts))[0]
+        except Undefined:
+            return np.nan
+
+    def _histogram(self, positive: np.ndarray, negative: np.ndarray, spend: np.ndarray):  # type: ignore[no-untyped-def]
+        held = positive + negative > 0
+        return ScoreHistogram(self.bin[held], positive[held], negative[held], spend[held])
+
+
+class RowScores:
+    """The scores of a run, merged by model, cutoff, coverage and group of companies.
+
+    Parameters
+    ----------
+    parts : iterable of Table
+        The table `scores`, part by part, in any order.
+    panel : Panel
+    groups : dict
+        The group of companies in which each company's scores were kept.
+    """
+
+    def __init__(self, parts: Iterable[pa.Table], panel: Panel, groups: Mapping[str, int]) -> None:
+        self._panel = panel
+        self.n_groups = max(groups.values(), default=-1) + 1
+        self.by_company = self.n_groups == len(groups)
+        self._group = np.array([groups[c] for c in panel.company_ids], dtype=np.int64)
+        self._mark_common()
+        self._read(parts)
+        self._grouped: dict[tuple[int, int | None, str], GroupedScores | None] = {}
+
+    def of(self, model: int, cutoff: int | None, coverage: str) -> GroupedScores | None:
+        """Histograms by jackknife group; None where common windows cannot be told from others.
+
+        Parameters
+        ----------
+        model, cutoff : int
+            Positions in the panel; a cutoff of None is all of them.
+        """
+        if coverage == "own" and self._all_common[model]:
+            coverage = "common"
+        key = (model, cutoff, coverage)
+        if key not in self._grouped:
+            self._grouped[key] = self._select(*key)
+        return self._grouped[key]
+
+    def by_window(self, model: int, cutoff: int | None, coverage: str) -> dict[str, np.ndarray]:
+        """`bin`, counts and `group` (of companies) and `cutoff` of every row of a selection."""
+        chosen = self._chosen(model, cutoff, coverage)
+        return {name: values[chosen] for name, values in self._rows.items()}
+
+    @property
+    def company_order(self) -> np.ndarray:
+        """About the rank of each company in the stable random order of its group."""
+        return self._group * self._panel.n_companies // max(self.n_groups, 1)
+
+    @cached_property
+    def company_of_group(self) -> np.ndarray:
+        """The company of each group, where scores are kept by company; shape (n_groups,)."""
+        return np.argsort(self._group)
+
+    def _mark_common(self) -> None:
+        """Which (model, cutoff, group) hold common windows only, others only, or both."""
+        panel = self._panel
+        windows = np.flatnonzero(panel.cutoff >= 0)
+        cell = panel.cutoff[windows] * self.n_groups + self._group[panel.company[windows]]
+        shape = (len(panel.models), len(panel.cutoffs), self.n_groups)
+        self._holds_common = np.zeros(shape, dtype=bool)
+        self._holds_other = np.zeros(shape, dtype=bool)
+        for model in range(len(panel.models)):
+            ok, common = panel.ok[windows, model], panel.common[windows]
+            self._holds_common[model].reshape(-1)[cell[ok & common]] = True
+            self._holds_other[model].reshape(-1)[cell[ok & ~common]] = True
+        self._all_common = np.asarray(~self._holds_other.any(axis=(1, 2)))
+        mixed = self._holds_common & self._holds_other
+        self._mixed = np.asarray(mixed.any(axis=2))
+
+    def _read(self, parts: Iterable[pa.Table]) -> None:
+        kept: list[tuple[np.ndarray, ...]] = []
+        waiting = 0
+        for part in parts:
+            rows = self._coded(part)
+            kept.append(rows)
+            waiting += len(rows[0])
+            if waiting > MERGE_ROWS:
+                kept, waiting = [_merged(kept)], 0
+        key, *counts = _merged(kept) if kept else (np.empty(0, dtype=np.int64),) * 4
+        cell, bins = np.divmod(key, N_BINS)
+        cell, group = np.divmod(cell, max(self.n_groups, 1))
+        model, cutoff = np.divmod(cell, max(len(self._panel.cutoffs), 1))
+        self._model_starts = np.searchsorted(model, np.arange(len(self._panel.models) + 1))
+        self._rows: dict[str, np.ndarray] = {
+            "cutoff": cutoff.astype(np.int32),
+            "group": group.astype(np.int32),
+            "bin": bins.astype(np.int16),
+            **dict(zip(_COUNTS, counts, strict=True)),
+        }
+
+    def _coded(self, part: pa.Table) -> tuple[np.ndarray, ...]:
+        """One integer for (model, cutoff, group, bin), in that order, and the counts."""
+        panel = self._panel
+        model = pd.Index(panel.models).get_indexer(part["model"].to_pandas())
+        cutoff = panel.cutoffs.get_indexer(pd.DatetimeIndex(part["cutoff"].to_pandas()))
+        known = (model >= 0) & (cutoff >= 0)
+        key = model.astype(np.int64) * len(panel.cutoffs) + cutoff
+        key = key * self.n_groups + part["company_group"].to_numpy()
+        key = key * N_BINS + part["bin"].to_numpy()
+        return (key[known], *(part[count].to_numpy()[known] for count in _COUNTS))
+
+    def _chosen(self, model: int, cutoff: int | None, coverage: str) -> np.ndarray:
+        rows = np.arange(*self._model_starts[model : model + 2])
+        if cutoff is not None:
+            rows = rows[self._rows["cutoff"][rows] == cutoff]
+        if coverage == "common" and not self._all_common[model]:
+            at = self._rows["cutoff"][rows], self._rows["group"][rows]
+            rows = rows[self._holds_common[model][at]]
+        return rows
+
+    def _select(self, model: int, cutoff: int | None, coverage: str) -> GroupedScores | None:
+        mixed = self._mixed[model].any() if cutoff is None else self._mixed[model, cutoff]
+        if coverage == "common" and mixed:
+            return None
+        chosen = self._chosen(model, cutoff, coverage)
+        bins, column = np.unique(self._rows["bin"][chosen], return_inverse=True)
+        dealt = self._rows["group"][chosen] % N_JACKKNIFE_GROUPS
+        groups, group = np.unique(dealt, return_inverse=True)
+        shape = (len(groups), len(bins))
+        grouped = []
+        for count in _COUNTS:
+            cells = np.zeros(shape, dtype=np.int64)
+            np.add.at(cells, (group, column), self._rows[count][chosen])
+            grouped.append(cells)
+        return GroupedScores(groups, bins, *grouped)
+
+
+def _merged(rows: list[tuple[np.ndarray, ...]]) -> tuple[np.ndarray, ...]:
+    key, *counts = (np.concatenate(column) for column in zip(*rows, strict=True))
+    order = np.argsort(key, kind="stable")
+    ranked = key[order]
+    starts = np.flatnonzero(np.diff(ranked, prepend=-1))
+    return (ranked[starts], *(np.add.reduceat(count[order], starts) for count in counts))

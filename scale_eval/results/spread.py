@@ -1,0 +1,121 @@
+"""The table `spread`: how much of what differs is the company, the half-year, and chance.
+
+Evaluations on the common coverage as value = mean + company + cutoff + residual, crossed random
+effects by REML. The residual holds what a company and a half-year do together, and noise;
+`noise_sd` is the part of it that customers' chance explains.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from scipy.stats import t
+
+from scale_eval.results.heterogeneity import MIN_PER_CLASS, RAW, SCALES, Scale
+from scale_eval.results.panel import Panel
+from scale_eval.results.schemas import SPREAD_SCHEMA
+from scale_eval.statistics.undefined import Undefined
+from scale_eval.statistics.variance_components import variance_components
+
+MAX_COMPANIES = 5_000
+"""More would not make the parts any surer; the first of a stable order are taken."""
+
+MIN_CUTOFFS = 3
+
+PARTS = {**{name: RAW[name] for name in ("log_loss", "brier_score")}, **SCALES}
+"""Metrics whose spread is taken apart, and the scale on which that is done."""
+
+
+def spread_table(panel: Panel, order: np.ndarray) -> pa.Table:
+    """One row a (model, metric).
+
+    Standard deviations are on `scale`. `next_cutoff_low` to `next_cutoff_high` holds the figure of
+    the average company at the next half-year with a probability of 95 %: Student's interval with
+    cutoffs - 1 degrees of freedom, from the spread of the cutoffs' effects, one more cutoff
+    included; on the metric's own scale.
+
+    Parameters
+    ----------
+    order : ndarray of int, shape (n_companies,)
+        Rank of each company in a stable random order.
+
+    Notes
+    -----
+    Reasons: ``fewer_than_2_companies``, ``no_repeated_cutoffs``, and for the next cutoff alone
+    ``fewer_than_3_cutoffs`` and ``overlapping_windows``, whose half-years are not separate draws.
+    """
+    taken = order < MAX_COMPANIES
+    rows = [
+        {"model": name, "metric": metric, "scale": scale.name}
+        | _parts(panel, model, metric, scale, taken)
+        for model, name in enumerate(panel.models)
+        for metric, scale in PARTS.items()
+    ]
+    return pa.Table.from_pylist(rows, schema=SPREAD_SCHEMA)
+
+
+def _parts(
+    panel: Panel, model: int, metric: str, scale: Scale, taken: np.ndarray
+) -> dict[str, Any]:
+    windows = np.flatnonzero(panel.common & panel.ok[:, model] & taken[panel.company])
+
+    def column(name: str) -> np.ndarray:
+        return panel.columns[name][windows, model]
+
+    with np.errstate(divide="ignore", invalid="ignore"):
+        values, slope = scale.to(column(metric)), scale.slope(column(metric))
+        error = column(scale.standard_error) * (1.0 if scale.scaled_error else slope)
+    counted = np.isfinite(values)
+    if metric in SCALES:
+        positive = column("n_positive")
+        counted &= np.minimum(positive, column("n_customers") - positive) >= MIN_PER_CLASS
+        counted &= error > 0
+    windows, values, error = windows[counted], values[counted], error[counted]
+    company, cutoff = panel.company[windows], panel.cutoff[windows]
+    row: dict[str, Any] = {
+        "n_companies": len(np.unique(company)),
+        "n_cutoffs": len(np.unique(cutoff)),
+        "n_evaluations": len(values),
+        "reason": "",
+    }
+    if np.isfinite(error).any():
+        row["noise_sd"] = float(np.sqrt(np.nanmean(np.square(error))))
+    try:
+        parts = variance_components(values, company, cutoff)
+    except Undefined as undefined:
+        return row | {"reason": undefined.reason}
+    for name in ("company", "cutoff", "residual"):
+        row[f"{name}_sd"] = float(np.sqrt(getattr(parts, name)))
+    for name in ("company", "cutoff"):
+        interval = getattr(parts, f"{name}_interval")
+        if interval is not None:
+            low, high = np.sqrt(interval).tolist()
+            row |= {f"{name}_sd_low": low, f"{name}_sd_high": high}
+    if row["n_cutoffs"] < MIN_CUTOFFS:
+        return row | {"reason": "fewer_than_3_cutoffs"}
+    if panel.columns["overlaps"][windows, model].any():
+        return row | {"reason": "overlapping_windows"}
+    effects = _cutoff_effects(values, company, cutoff)
+    c = len(effects)
+    half = t.ppf(0.975, c - 1) * effects.std(ddof=1) * np.sqrt(1 + 1 / c)
+    means = np.bincount(company, weights=values)[np.unique(company)] / np.unique(
+        company, return_counts=True
+    )[1]  # fmt: skip
+    centre = means.mean()
+    low, high = sorted([float(scale.back(centre - half)), float(scale.back(centre + half))])
+    return row | {"next_cutoff_low": low, "next_cutoff_high": high}
+
+
+def _cutoff_effects(values: np.ndarray, company: np.ndarray, cutoff: np.ndarray) -> np.ndarray:
+    """Least-squares effects of the cutoffs beside those of the companies; they add to 0."""
+    _, company = np.unique(company, return_inverse=True)
+    _, cutoff = np.unique(cutoff, return_inverse=True)
+    present = np.zeros((company.max() + 1, cutoff.max() + 1))
+    present[company, cutoff] = 1.0
+    n = present.sum(axis=1)
+    centred = values - (np.bincount(company, weights=values) / n)[company]
+    normal = np.diag(present.sum(axis=0)) - present.T @ (present / n[:, np.newaxis])
+    effects = np.linalg.lstsq(normal, np.bincount(cutoff, weights=centred), rcond=None)[0]
+    return np.asarray(effects - effects.mean())

@@ -1,0 +1,94 @@
+"""What is summed for a metric: every pooled figure is a sum over a sum.
+
+What is summed depends on the metric and is said here, once; how far it is summed is the business of
+the estimands.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from scale_eval.metrics import Metric
+from scale_eval.results.panel import Panel
+
+
+@dataclass(frozen=True)
+class Terms:
+    """Numerators and denominators of some windows; arrays of shape (n,).
+
+    Attributes
+    ----------
+    company : ndarray of int
+        Of each window; never decreasing.
+    numerator, denominator : ndarray of float64
+    n_companies : int
+        Of the panel.
+    of_one : bool
+        The figure is 1 - the quotient of sums, as for a skill.
+    """
+
+    company: np.ndarray
+    numerator: np.ndarray
+    denominator: np.ndarray
+    n_companies: int
+    of_one: bool = False
+
+    def by_company(self) -> tuple[np.ndarray, np.ndarray]:
+        """Numerator and denominator summed within companies; each of shape (n_companies,)."""
+        return (
+            np.bincount(self.company, weights=self.numerator, minlength=self.n_companies),
+            np.bincount(self.company, weights=self.denominator, minlength=self.n_companies),
+        )
+
+    def figures(self) -> np.ndarray:
+        """Each company's own figure; NaN where it has none; shape (n_companies,)."""
+        numerator, denominator = self.by_company()
+        quotient = np.full(self.n_companies, np.nan)
+        np.divide(numerator, denominator, out=quotient, where=denominator != 0)
+        return 1.0 - quotient if self.of_one else quotient
+
+
+def terms(
+    panel: Panel, metric: Metric, model: int, windows: np.ndarray, *, weighted: bool
+) -> Terms:
+    """What to sum for `metric` of one model over those of `windows` where it is defined.
+
+    Parameters
+    ----------
+    windows : ndarray of int
+        Ascending positions.
+    weighted : bool
+        Windows weigh by what the metric counts: customers (losses, skills), pairs of a positive and
+        a negative (`roc_auc`), positives (`average_precision`, gain, lift), spend
+        (`value_captured_at_10`). Otherwise each window weighs the same, as it does in a company's
+        own figure. The ratio of observed to expected is a quotient of counts either way.
+    """
+    if metric.pooling != "ratio":
+        windows = windows[~np.isnan(panel.columns[metric.name][windows, model])]
+
+    def column(name: str) -> np.ndarray:
+        return panel.columns[name][windows, model]
+
+    def of(numerator: np.ndarray, denominator: np.ndarray, *, of_one: bool = False) -> Terms:
+        company = panel.company[windows]
+        return Terms(company, numerator, denominator, panel.n_companies, of_one)
+
+    if metric.pooling == "ratio":
+        return of(column("n_positive"), column("n_customers") * column("mean_prediction"))
+    weight = np.ones(len(windows))
+    if weighted:
+        n, positive = column("n_customers"), column("n_positive")
+        weight = {
+            "roc_auc": positive * (n - positive),
+            "average_precision": positive,
+            "gain_at_10": positive,
+            "lift_at_10": positive,
+            "value_captured_at_10": column("future_spend"),
+        }.get(metric.name, n)
+    if metric.pooling == "skill":
+        loss = metric.name.removesuffix("_skill")
+        loss = {"brier": "brier_score"}.get(loss, loss)
+        return of(weight * column(loss), weight * column(f"reference_{loss}"), of_one=True)
+    return of(weight * column(metric.name), weight)

@@ -1,0 +1,321 @@
+"""Logistic regression of counts on one covariate: exact where it exists, refused where not.
+
+Arrays are of shape (n_blocks,): a logit, and how many customers who have it bought or did not.
+No 1 - p is ever taken, so that probabilities of 1e-15 and 1 - 1e-15 count alike.
+
+Source: Cox 1958, for slope and intercept of the outcomes on the logit of what was predicted.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from scipy.optimize import brentq
+from scipy.special import expit
+
+from scale_eval.statistics.undefined import Undefined
+
+ROUNDING = 1e-9
+"""Logits whose range is below it are one constant: its slope would be that of rounding errors."""
+
+MAX_STEPS = 100
+LAST_STEP = 1e-9  # relative; the one after it would be about its square
+LIKELIHOOD_ROUNDING = 1e-12  # relative; a loss below it is none
+LEAST_WEIGHT = 1e-300
+
+
+class Fit(NamedTuple):
+    """P(y) = expit(intercept + slope logit) at its maximum, and the standard error of the slope."""
+
+    slope: float
+    std_error: float
+    intercept: float
+
+
+def intercept(logit: np.ndarray, positives: np.ndarray, negatives: np.ndarray) -> float:
+    """Maximum-likelihood `a` of P(y) = expit(a + logit): where expected meet observed buyers.
+
+    Undefined: ``no_positives``, ``no_negatives``.
+    """
+    level = _observed_logit(positives, negatives)
+    rows = positives + negatives
+
+    def unexplained(a: float) -> float:
+        """Observed less expected buyers; falls with a.
+
+        Whole customers are counted apart from fractions, which alone decide where p is 0 or 1.
+        """
+        eta = a + logit
+        up = eta > 0
+        whole = int(np.where(up, -negatives, positives).sum())
+        unlikely = 1 / (1 + np.exp(np.abs(eta)))
+        return whole + float((np.where(up, rows, -rows) * unlikely).sum())
+
+    # Were all logits the highest, or all the lowest, the root would lie 1 inside these ends.
+    return float(brentq(unexplained, level - logit.max() - 1, level - logit.min() + 1))
+
+
+def fit(logit: np.ndarray, positives: np.ndarray, negatives: np.ndarray) -> Fit:
+    """Maximum likelihood of P(y) = expit(a + b logit).
+
+    Newton's method from the line of no slope, halving the steps that lose likelihood; the SE is
+    that of the Fisher information. Inside, the covariate is moved to [-1, 1].
+
+    Undefined: ``no_positives``, ``no_negatives``; ``constant_predictions``; ``separable``, where
+    the highest logit of one class is not above the lowest of the other (the likelihood then has
+    no maximum); ``not_converged``.
+    """
+    a, b = _observed_logit(positives, negatives), 0.0
+    low, high = float(logit.min()), float(logit.max())
+    if high - low <= ROUNDING:
+        raise Undefined("constant_predictions")
+    bought, not_bought = logit[positives > 0], logit[negatives > 0]
+    if bought.max() <= not_bought.min() or not_bought.max() <= bought.min():
+        raise Undefined("separable")
+    half_range = (high - low) / 2
+    x = (logit - low) / half_range - 1
+    positives, negatives = positives.astype(np.float64), negatives.astype(np.float64)
+
+    log_likelihood, residual, weight = _derivatives(a + b * x, positives, negatives)
+    for _ in range(MAX_STEPS):
+        total = float(weight.sum())
+        centre = float((weight * x).sum()) / total
+        from_centre = x - centre
+        information = float((weight * np.square(from_centre)).sum())
+        b_step = float((residual * from_centre).sum()) / information
+        a_step = float(residual.sum()) / total - b_step * centre
+        if abs(a_step) + abs(b_step) <= LAST_STEP * (1 + abs(a) + abs(b)):
+            at_ends = (b + b_step) / half_range
+            moved = a + a_step - at_ends * (low + half_range)
+            return Fit(at_ends, 1 / math.sqrt(information) / half_range, moved)
+        to_keep = log_likelihood - LIKELIHOOD_ROUNDING * abs(log_likelihood)
+        while True:
+            log_likelihood, residual, weight = _derivatives(
+                a + a_step + (b + b_step) * x, positives, negatives
+            )
+            if log_likelihood >= to_keep:
+                break
+            a_step, b_step = a_step / 2, b_step / 2
+        a, b = a + a_step, b + b_step
+    raise Undefined("not_converged")
+
+
+def slope_influence(
+    logit: np.ndarray, positives: np.ndarray, negatives: np.ndarray, fitted: Fit
+) -> tuple[np.ndarray, np.ndarray]:
+    """How much one customer of each block, who bought or who did not, moves the slope.
+
+    (y - p)(x - centre) / information, with the fitted p and its weights p (1 - p): the customers'
+    sum is 0 at the maximum, and the sum of their squares the robust variance of the slope.
+    """
+    p, q = (expit(sign * (fitted.intercept + fitted.slope * logit)) for sign in (1, -1))
+    weight = (positives + negatives) * p * q
+    from_centre = logit - (weight * logit).sum() / weight.sum()
+    lever = from_centre / (weight * np.square(from_centre)).sum()
+    return q * lever, -p * lever
+
+
+@dataclass(frozen=True)
+class CommonSlope:
+    """One slope beside an intercept for each stratum.
+
+    Attributes
+    ----------
+    slope, std_error : float
+        The standard error is that of the Fisher information, customers independent.
+    strata : ndarray of shape (n_strata,)
+        Those that hold buyers and others; the rest say nothing of the slope.
+    influence : ndarray of shape (n_strata,)
+        What each moves the slope, to first order; they add to 0.
+    information : ndarray of shape (n_strata,)
+        What each adds to the Fisher information.
+    """
+
+    slope: float
+    std_error: float
+    strata: np.ndarray
+    influence: np.ndarray
+    information: np.ndarray
+
+
+def common_slope(
+    logit: np.ndarray, positives: np.ndarray, negatives: np.ndarray, stratum: np.ndarray
+) -> CommonSlope:
+    """Maximum likelihood of P(y) = expit(a_stratum + b logit); the intercepts are eliminated.
+
+    Undefined: ``one_class``, where no stratum holds both; ``constant_predictions`` within strata;
+    ``separable``, in the same direction in all strata; ``not_converged``.
+    """
+    strata, of_block = np.unique(stratum, return_inverse=True)
+    classes = [np.bincount(of_block, counts, len(strata)) for counts in (positives, negatives)]
+    both = (classes[0] > 0) & (classes[1] > 0)
+    if not both.any():
+        raise Undefined("one_class")
+    kept = both[of_block] & (positives + negatives > 0)
+    x, positives, negatives = (
+        values[kept].astype(np.float64) for values in (logit, positives, negatives)
+    )
+    renumbered = np.cumsum(both) - 1
+    of_block, strata, n = renumbered[of_block[kept]], strata[both], int(both.sum())
+    lowest, highest = _extremes(x, of_block, n)
+    if (highest - lowest).max() <= ROUNDING:
+        raise Undefined("constant_predictions")
+    bought, others = (_extremes(x[c > 0], of_block[c > 0], n) for c in (positives, negatives))
+    if (bought[1] <= others[0]).all() or (others[1] <= bought[0]).all():
+        raise Undefined("separable")
+
+    def by_stratum(values: np.ndarray) -> np.ndarray:
+        return np.bincount(of_block, weights=values, minlength=n)
+
+    x = x - ((lowest + highest) / 2)[of_block]
+    a, b = np.log(classes[0][both] / classes[1][both]), 0.0
+    log_likelihood, residual, weight = _derivatives(a[of_block] + b * x, positives, negatives)
+    for _ in range(MAX_STEPS):
+        total = np.maximum(by_stratum(weight), LEAST_WEIGHT)
+        centre = by_stratum(weight * x) / total
+        from_centre = x - centre[of_block]
+        information = by_stratum(weight * np.square(from_centre))
+        influence = by_stratum(residual * from_centre)
+        b_step = float(influence.sum() / information.sum())
+        a_step = np.clip(by_stratum(residual) / total - b_step * centre, -3, 3)
+        if abs(b_step) <= LAST_STEP * (1 + abs(b)):
+            of_all = float(information.sum())
+            return CommonSlope(
+                b + b_step, 1 / math.sqrt(of_all), strata, influence / of_all, information
+            )
+        to_keep = log_likelihood - LIKELIHOOD_ROUNDING * abs(log_likelihood)
+        for _ in range(MAX_STEPS):
+            eta = (a + a_step)[of_block] + (b + b_step) * x
+            log_likelihood, residual, weight = _derivatives(eta, positives, negatives)
+            if log_likelihood >= to_keep:
+                break
+            a_step, b_step = a_step / 2, b_step / 2
+        a, b = a + a_step, b + b_step
+    raise Undefined("not_converged")
+
+
+def slopes(logit: np.ndarray, positives: np.ndarray, negatives: np.ndarray) -> np.ndarray:
+    """The slope of many regressions on the same logits at once; NaN where there is none.
+
+    Parameters
+    ----------
+    logit : ndarray of shape (n_blocks,)
+    positives, negatives : ndarray of shape (n_regressions, n_blocks)
+
+    Returns
+    -------
+    ndarray of shape (n_regressions,)
+    """
+    slope = np.full(len(positives), np.nan)
+    exists = _slope_exists(logit, positives, negatives)
+    if not exists.any():
+        return slope
+    low, half_range = logit.min(), max((logit.max() - logit.min()) / 2, ROUNDING)
+    x = (logit - low) / half_range - 1
+    positives, negatives = positives[exists].astype(float), negatives[exists].astype(float)
+    a = np.log(positives.sum(axis=1) / negatives.sum(axis=1))
+    b = np.zeros(len(a))
+    now = _rows_derivatives(a[:, None] + b[:, None] * x, positives, negatives)
+    last = np.full(len(a), np.inf)
+    for _ in range(MAX_STEPS):
+        log_likelihood, residual, weight = now
+        total = weight.sum(axis=1)
+        centre = weight @ x / total
+        information = weight @ np.square(x) - total * np.square(centre)
+        b_step = (residual @ x - centre * residual.sum(axis=1)) / information
+        a_step = residual.sum(axis=1) / total - b_step * centre
+        last = (np.abs(a_step) + np.abs(b_step)) / (1 + np.abs(a) + np.abs(b))
+        if not (last > LAST_STEP).any():
+            break
+        to_keep = log_likelihood - LIKELIHOOD_ROUNDING * np.abs(log_likelihood)
+        for _ in range(MAX_STEPS):
+            eta = (a + a_step)[:, None] + (b + b_step)[:, None] * x
+            now = _rows_derivatives(eta, positives, negatives)
+            worse = now[0] < to_keep
+            if not worse.any():
+                break
+            a_step[worse] /= 2
+            b_step[worse] /= 2
+        a, b = a + a_step, b + b_step
+    slope[exists] = np.where(last <= LAST_STEP, (b + b_step) / half_range, np.nan)
+    return slope
+
+
+def intercepts(logit: np.ndarray, positives: np.ndarray, negatives: np.ndarray) -> np.ndarray:
+    """The intercept of many regressions with the same logits as offset; as `slopes`."""
+    intercept = np.full(len(positives), np.nan)
+    exists = (positives.sum(axis=1) > 0) & (negatives.sum(axis=1) > 0)
+    if not exists.any():
+        return intercept
+    positives, negatives = positives[exists].astype(float), negatives[exists].astype(float)
+    level = np.log(positives.sum(axis=1) / negatives.sum(axis=1))
+    low, high = level - logit.max() - 1, level - logit.min() + 1
+    a = np.clip(level - np.median(logit), low, high)
+    for _ in range(MAX_STEPS):
+        _, residual, weight = _rows_derivatives(a[:, None] + logit, positives, negatives)
+        unexplained = residual.sum(axis=1)
+        low, high = np.where(unexplained > 0, a, low), np.where(unexplained > 0, high, a)
+        step = unexplained / np.maximum(weight.sum(axis=1), LEAST_WEIGHT)
+        inside = (a + step > low) & (a + step < high)
+        moved = np.where(inside, a + step, (low + high) / 2)
+        done, a = np.abs(moved - a) <= LAST_STEP * (1 + np.abs(a)), moved
+        if done.all():
+            break
+    intercept[exists] = a
+    return intercept
+
+
+def _slope_exists(logit: np.ndarray, positives: np.ndarray, negatives: np.ndarray) -> np.ndarray:
+    def extremes(held: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        lowest = np.where(held, logit, np.inf).min(axis=1)
+        return lowest, np.where(held, logit, -np.inf).max(axis=1)
+
+    bought, others = extremes(positives > 0), extremes(negatives > 0)
+    both = np.isfinite(bought[0]) & np.isfinite(others[0])
+    apart = (bought[1] <= others[0]) | (others[1] <= bought[0])
+    low, high = np.minimum(bought[0], others[0]), np.maximum(bought[1], others[1])
+    return np.asarray(both & ~apart & (high - low > ROUNDING))
+
+
+def _extremes(x: np.ndarray, of_block: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
+    lowest, highest = np.full(n, np.inf), np.full(n, -np.inf)
+    np.minimum.at(lowest, of_block, x)
+    np.maximum.at(highest, of_block, x)
+    return lowest, highest
+
+
+def _observed_logit(positives: np.ndarray, negatives: np.ndarray) -> float:
+    n_positive, n_negative = int(positives.sum()), int(negatives.sum())
+    if not n_positive:
+        raise Undefined("no_positives")
+    if not n_negative:
+        raise Undefined("no_negatives")
+    return math.log(n_positive / n_negative)
+
+
+def _derivatives(
+    eta: np.ndarray, positives: np.ndarray, negatives: np.ndarray
+) -> tuple[float, np.ndarray, np.ndarray]:
+    """Log likelihood at the linear predictor `eta`, and by block its slope and curvature in eta."""
+    log_likelihood, pull, curvature = _rows_derivatives(eta[np.newaxis], positives, negatives)
+    return float(log_likelihood[0]), pull[0], curvature[0]
+
+
+def _rows_derivatives(
+    eta: np.ndarray, positives: np.ndarray, negatives: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """As `_derivatives`, of each row of `eta`, shape (n_regressions, n_blocks)."""
+    up = eta > 0
+    size = np.abs(eta)
+    odds_against = np.exp(-size)
+    likely = 1 / (1 + odds_against)  # the probability of the likelier outcome
+    unlikely = odds_against * likely
+    surprised = np.where(up, negatives, positives)
+    expected = np.where(up, positives, negatives)
+    rows = positives + negatives
+    log_likelihood = -(rows * np.log1p(odds_against) + surprised * size).sum(axis=1)
+    pull = expected * unlikely - surprised * likely
+    return log_likelihood, np.where(up, pull, -pull), rows * likely * unlikely

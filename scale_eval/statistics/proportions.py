@@ -1,0 +1,34 @@
+"""Intervals of figures that lie between 0 and 1, which never leave it."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.special import expit, logit
+from scipy.stats import norm
+
+from scale_eval.statistics.undefined import Undefined
+
+
+def wilson_interval(
+    successes: np.ndarray | float, n: np.ndarray | float, level: float = 0.95
+) -> tuple[np.ndarray, np.ndarray]:
+    """Ends of Wilson's interval (1927) of a share; arrays broadcast; NaN where n is 0."""
+    z = norm.ppf((1 + level) / 2)
+    n = np.where(np.asarray(n) > 0, n, np.nan)
+    share = successes / n
+    centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z / (1 + z**2 / n) * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
+    low = np.where(share == 0, 0.0, centre - half)  # exactly, not to rounding
+    return low, np.where(share == 1, 1.0, centre + half)
+
+
+def logit_interval(value: float, std_error: float, level: float = 0.95) -> tuple[float, float]:
+    """Of an AUC or a share, by the delta method on the logit scale.
+
+    Undefined: ``at_the_edge`` for a value of exactly 0 or 1, whose logit is infinite.
+    """
+    if not 0 < value < 1:
+        raise Undefined("at_the_edge")
+    half = norm.ppf((1 + level) / 2) * std_error / (value * (1 - value))
+    low, high = expit(logit(value) - half), expit(logit(value) + half)
+    return float(low), float(high)
