@@ -5,21 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 
 from scale_eval.metrics import Metric
 from scale_eval.results.heterogeneity import SCALES, company_effects, fitted
 from scale_eval.results.panel import Panel
-from scale_eval.results.sampling import INFLUENCE, variance_by_company
+from scale_eval.results.sampling import variance_by_company
 from scale_eval.results.schemas import COMPANIES_SCHEMA
 from scale_eval.results.terms import terms
 from scale_eval.statistics.shrinkage import shrink
 from scale_eval.statistics.undefined import Undefined
 
 
-def companies_table(panel: Panel, metrics: list[Metric]) -> Iterator[pa.Table]:
-    """One row a (company, model, metric), over the evaluations of that model that are ok.
+def companies_of(panel: Panel, metric: Metric, influence: np.ndarray | None) -> Iterator[pa.Table]:
+    """The table `companies` of one metric: one row a (company, model).
+
+    Over the evaluations of that model that are ok.
 
     `mean` is the company's figure: the mean over its defined cutoffs; for O:E the sum of observed
     over the sum of expected; for a skill 1 - mean loss / mean reference loss. `std_error` is what
@@ -34,24 +35,26 @@ def companies_table(panel: Panel, metrics: list[Metric]) -> Iterator[pa.Table]:
     Yields
     ------
     Table
-        Of one metric and model each, sorted by company.
+        Of one model each, sorted by company.
     """
-    facts = [_facts(panel, model) for model in range(len(panel.models))]
-    for metric in metrics:
-        influence = None
-        if metric.name in INFLUENCE:
-            influence = panel.influences(INFLUENCE[metric.name])
-        for model, name in enumerate(panel.models):
-            frame = pd.DataFrame(
-                {
-                    "company_id": panel.company_ids,
-                    "model": name,
-                    "metric": metric.name,
-                    **facts[model],
-                    **_figures(panel, metric, model, influence),
-                }
-            ).reindex(columns=COMPANIES_SCHEMA.names)
-            yield pa.Table.from_pandas(frame, schema=COMPANIES_SCHEMA, preserve_index=False)
+    ids = pa.array(panel.company_ids, pa.string())
+    for model, name in enumerate(panel.models):
+        figures = _facts(panel, model) | _figures(panel, metric, model, influence)
+        columns = {
+            "company_id": ids,
+            "model": pa.repeat(name, len(ids)),
+            "metric": pa.repeat(metric.name, len(ids)),
+            **{f: pa.array(values, from_pandas=True) for f, values in figures.items()},
+        }
+        yield pa.table(
+            [
+                columns[field.name].cast(field.type)
+                if field.name in columns
+                else pa.nulls(len(ids), field.type)
+                for field in COMPANIES_SCHEMA
+            ],
+            schema=COMPANIES_SCHEMA,
+        )
 
 
 def _facts(panel: Panel, model: int) -> dict[str, np.ndarray]:

@@ -8,7 +8,7 @@ for both. A metric with a target (O:E, slope, intercept) is compared by its dist
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -27,7 +27,7 @@ from scale_eval.results.heterogeneity import (
 from scale_eval.results.panel import Panel
 from scale_eval.results.pooled import estimate, window_weights
 from scale_eval.results.row_scores import RowScores
-from scale_eval.results.sampling import INFLUENCE, variance_by_company
+from scale_eval.results.sampling import squared, sums_by_company
 from scale_eval.results.schemas import COMPARISONS_SCHEMA
 from scale_eval.results.terms import terms
 from scale_eval.statistics.comparison import benjamini_hochberg, equivalence, wilcoxon
@@ -40,9 +40,7 @@ Margins = Mapping[str, float]
 """By metric: the difference that is worth having; smaller ones are ties."""
 
 
-def comparisons_table(
-    panel: Panel, metrics: list[Metric], scores: RowScores, margins: Margins
-) -> pa.Table:
+def comparisons_table(pieces: Iterable[list[dict[str, Any]]]) -> pa.Table:
     """One row a (metric, model_a < model_b, estimand, stratum).
 
     `mean_difference` is a - b. On ``equal_company`` rows it is the mean over companies of the
@@ -59,31 +57,27 @@ def comparisons_table(
     `probability_a_better_by_margin` and `..._b_...` by more than the margin. `equivalent` says
     that the difference was shown to lie within the margin (TOST at 5 %; Schuirmann 1987): where it
     is false the models may differ or not, look at the interval.
+
+    Parameters
+    ----------
+    pieces : iterable of list
+        From `comparisons_of`, a metric each.
     """
-    strata = dict(_strata(panel))
-    pieces = [
-        pd.DataFrame(list(_metric_rows(panel, metric, scores, strata, margins))).assign(
-            metric=metric.name
-        )
-        for metric in metrics
-        if len(panel.models) > 1
-    ]
-    if not pieces:
+    frame = pd.DataFrame(list(itertools.chain.from_iterable(pieces)))
+    if frame.empty:
         return COMPARISONS_SCHEMA.empty_table()
-    frame = pd.concat(pieces, ignore_index=True).reindex(columns=COMPARISONS_SCHEMA.names)
+    frame = frame.reindex(columns=COMPARISONS_SCHEMA.names)
     families = frame.groupby(["metric", "estimand", "stratum"], sort=False)["p_value"]
     frame["p_adjusted"] = families.transform(lambda p: benjamini_hochberg(p.to_numpy()))
     frame["equivalent"] = frame["equivalent"].astype("boolean")
     return pa.Table.from_pandas(frame, schema=COMPARISONS_SCHEMA, preserve_index=False)
 
 
-def _metric_rows(
-    panel: Panel, metric: Metric, scores: RowScores, strata: dict[str, np.ndarray],
-    margins: Margins,
-) -> Iterator[dict[str, Any]]:  # fmt: skip
-    influence = None
-    if metric.name in INFLUENCE:
-        influence = panel.influences(INFLUENCE[metric.name])
+def comparisons_of(
+    panel: Panel, metric: Metric, scores: RowScores, influence: np.ndarray | None, margins: Margins
+) -> Iterator[dict[str, Any]]:
+    """The rows of one metric, without `p_adjusted`, which wants them all."""
+    strata = dict(_strata(panel))
     margin = margins.get(metric.name, metric.margin)
     common = [panel.covered("common", m, panel.at(None)) for m in range(len(panel.models))]
     pooled: dict[str, list[Estimate]] = {
@@ -94,8 +88,19 @@ def _metric_rows(
         for estimand in estimands(metric)
         if estimand != "equal_company"
     }
+    moved: dict[str, list[np.ndarray]] = {
+        estimand: []
+        if influence is None
+        else _sampling_sums(panel, metric, estimand, estimates, influence)
+        for estimand, estimates in pooled.items()
+    }
     for a, b in itertools.combinations(range(len(panel.models)), 2):
-        key = {"model_a": panel.models[a], "model_b": panel.models[b], "margin": margin}
+        key = {
+            "metric": metric.name,
+            "model_a": panel.models[a],
+            "model_b": panel.models[b],
+            "margin": margin,
+        }
         for row in _of_companies(panel, metric, (a, b), strata, influence, margin):
             yield key | row
         for estimand, estimates in pooled.items():
@@ -103,8 +108,9 @@ def _metric_rows(
             n_companies = int(np.count_nonzero(panel.count_by_company(common[a])))
             row = {"estimand": estimand, "stratum": "all", "n_companies": n_companies}
             row |= _told(told, margin)
-            if influence is not None and not told.reason:
-                row |= _sampling(panel, metric, (a, b), estimand, estimates, influence)
+            if moved[estimand] and not told.reason:
+                variance = squared(moved[estimand][a] - moved[estimand][b]).sum()
+                row["sampling_std_error"] = float(np.sqrt(variance))
             yield key | row
 
 
@@ -208,36 +214,38 @@ def _variance_of_difference(
 
     A distance from a target moves up or down with the figure: each company has its own sign.
     """
-    parts = [terms(panel, metric, m, windows, weighted=False) for m in pair]
-    sums = np.zeros((len(windows), influence.shape[2]))
-    for m, part, sign in zip(pair, parts, (1.0, -1.0), strict=True):
+    difference_of_sums: np.ndarray | float = 0.0
+    for m, sign in zip(pair, (1.0, -1.0), strict=True):
+        known = windows[~np.isnan(influence[windows, m, 0])]
+        part = terms(panel, metric, m, known, weighted=False)
         weight = part.numerator if metric.pooling == "ratio" else part.denominator
         total = np.bincount(part.company, weights=weight, minlength=panel.n_companies)
         share = np.divide(weight, total[part.company], out=np.zeros(len(weight)), where=weight > 0)
         if metric.target is not None:
             share = share * np.sign(part.figures() - metric.target)[part.company]
-        sums += (sign * share)[:, np.newaxis] * np.nan_to_num(influence[windows, m])
-    return variance_by_company(panel, windows, sums, np.ones(len(windows)))
+        sums = sums_by_company(panel, known, influence[known, m], sign * share)
+        difference_of_sums = difference_of_sums + sums
+    return squared(np.asarray(difference_of_sums))
 
 
-def _sampling(
-    panel: Panel, metric: Metric, pair: tuple[int, int], estimand: str,
-    estimates: list[Estimate], influence: np.ndarray,
-) -> dict[str, Any]:  # fmt: skip
-    """`sampling_std_error` of the difference of two pooled figures that are sums over sums."""
+def _sampling_sums(
+    panel: Panel, metric: Metric, estimand: str, estimates: list[Estimate], influence: np.ndarray
+) -> list[np.ndarray]:
+    """What companies' groups of customers move the pooled figures of the models.
+
+    None, an empty list, for figures that are no sums over sums.
+    """
     if metric.name == "calibration_slope" or (estimand == "row" and metric.name == "roc_auc"):
-        return {}
-    sums = np.zeros((len(panel.company), influence.shape[2]))
-    for m, sign in zip(pair, (1.0, -1.0), strict=True):
+        return []
+    sums = []
+    for m, estimate_of_m in enumerate(estimates):
         windows, weight = window_weights(
             panel, metric, m, panel.covered("common", m, panel.at(None)), estimand
         )
         if metric.target is not None:
-            sign *= float(np.sign(estimates[m].value - metric.target))
-        sums[windows] += (sign * weight)[:, np.newaxis] * influence[windows, m]
-    everywhere = np.arange(len(sums))
-    variance = variance_by_company(panel, everywhere, sums, np.ones(len(sums)))
-    return {"sampling_std_error": float(np.sqrt(variance.sum()))}
+            weight = weight * np.sign(estimate_of_m.value - metric.target)
+        sums.append(sums_by_company(panel, windows, influence[windows, m], weight))
+    return sums
 
 
 def _strata(panel: Panel) -> Iterator[tuple[str, np.ndarray]]:

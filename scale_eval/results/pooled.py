@@ -5,7 +5,8 @@ The estimands answer different questions, see `scale_eval.results.estimates`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,7 @@ from scale_eval.results.estimates import (
 from scale_eval.results.heterogeneity import SCALES, company_effects, heterogeneity
 from scale_eval.results.panel import Panel
 from scale_eval.results.row_scores import RowScores
-from scale_eval.results.sampling import INFLUENCE, variance_by_company
+from scale_eval.results.sampling import variance_by_company
 from scale_eval.results.schemas import POOLED_SCHEMA
 from scale_eval.results.terms import terms
 from scale_eval.results.within_slope import within_company_slope
@@ -34,7 +35,7 @@ from scale_eval.statistics.dispersion import dispersion
 COVERAGES = ("own", "common")
 
 
-def pooled_table(panel: Panel, metrics: list[Metric], scores: RowScores) -> pa.Table:
+def pooled_table(pieces: Iterable[list[dict[str, Any]]]) -> pa.Table:
     """One row a (model, metric, cutoff or all, estimand, coverage).
 
     Notes
@@ -45,16 +46,14 @@ def pooled_table(panel: Panel, metrics: list[Metric], scores: RowScores) -> pa.T
     measured figures, and holds true differences, noise and time together; `tau` is the standard
     deviation of the truth between companies, on `tau_scale`, and `prediction_low` to
     `prediction_high` holds the true figure of the next company with a probability of 95 %.
+
+    Parameters
+    ----------
+    pieces : iterable of list
+        From `pooled_of`, a metric each, in the order of the table.
     """
-    pieces = [
-        pd.DataFrame(list(_rows(panel, metric, scores))).assign(metric=metric.name)
-        for metric in metrics
-    ]
-    frame = pd.concat(pieces, ignore_index=True).reindex(columns=POOLED_SCHEMA.names)
-    order = {metric.name: i for i, metric in enumerate(metrics)}
-    frame = frame.sort_values(
-        ["model", "metric"], key=lambda c: c.map(order) if c.name == "metric" else c, kind="stable"
-    )
+    frame = pd.DataFrame(list(itertools.chain.from_iterable(pieces)), columns=POOLED_SCHEMA.names)
+    frame = frame.sort_values("model", kind="stable")
     return pa.Table.from_pandas(frame, schema=POOLED_SCHEMA, preserve_index=False)
 
 
@@ -85,10 +84,10 @@ def estimate(
     return summed(panel, metric, model, windows)
 
 
-def _rows(panel: Panel, metric: Metric, scores: RowScores) -> Iterator[dict[str, Any]]:
-    influence = None
-    if metric.name in INFLUENCE:
-        influence = panel.influences(INFLUENCE[metric.name])
+def pooled_of(
+    panel: Panel, metric: Metric, scores: RowScores, influence: np.ndarray | None
+) -> Iterator[dict[str, Any]]:
+    """The rows of one metric."""
     for model, name in enumerate(panel.models):
         done: dict[bytes, list[dict[str, Any]]] = {}
         for cutoff in (None, *range(len(panel.cutoffs))):
@@ -101,6 +100,7 @@ def _rows(panel: Panel, metric: Metric, scores: RowScores) -> Iterator[dict[str,
                     done[key] = list(_figures(panel, metric, model, selection, scores, influence))
                 counts = {
                     "model": name,
+                    "metric": metric.name,
                     "cutoff": None if cutoff is None else panel.cutoffs[cutoff],
                     "coverage": coverage,
                     "n_skipped": int(panel.skipped[at, model].sum()),

@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
 
 import pyarrow as pa
 import threadpoolctl
 
 from scale_eval.metrics import METRICS, Metric
 from scale_eval.results.calibration import calibration_tables
-from scale_eval.results.companies import companies_table
-from scale_eval.results.comparisons import comparisons_table
+from scale_eval.results.companies import companies_of
+from scale_eval.results.comparisons import comparisons_of, comparisons_table
 from scale_eval.results.panel import Panel, Parts, parts_of
 from scale_eval.results.periods import periods_table
-from scale_eval.results.pooled import pooled_table
+from scale_eval.results.pooled import pooled_of, pooled_table
 from scale_eval.results.row_scores import RowScores
 from scale_eval.results.run_directory import RunDirectory
+from scale_eval.results.sampling import INFLUENCE
 from scale_eval.results.spread import spread_table
+
+THREADS = min(os.cpu_count() or 1, 4)
+"""Metrics that are reduced side by side."""
 
 CONVENTIONS = {
     "std": "ddof 1, of companies' own figures; in companies, of cutoffs' values",
@@ -103,19 +112,70 @@ def reduce_parts(
     evaluations: Parts, scores: Iterable[pa.Table], own_metrics: Sequence[Metric],
     groups: Mapping[str, int], margins: Mapping[str, float], *, seed: int,
 ) -> Iterator[tuple[str, Iterable[pa.Table]]]:  # fmt: skip
-    """The tables of a run one after another, each in parts, so that never all are in memory.
+    """The tables of a run one after another, to be taken in this order, each in parts.
 
-    One thread, for the last bits of sums depend on how they are divided among threads.
+    So that never all are in memory. A metric is one thread's, and its sums are taken in one order,
+    for their last bits depend on how they are divided.
     """
-    metrics = [*METRICS.values(), *own_metrics]
-    with threadpoolctl.threadpool_limits(1):
-        panel = Panel.of(evaluations, metrics)
+    with threadpoolctl.threadpool_limits(1), ThreadPoolExecutor(THREADS) as threads:
+        panel = Panel.of(evaluations, [*METRICS.values(), *own_metrics])
         rows = RowScores(scores, panel, groups)
-        yield "companies", companies_table(panel, metrics)
-        yield "pooled", [pooled_table(panel, metrics, rows)]
-        yield "comparisons", [comparisons_table(panel, metrics, rows, margins)]
-        reliability, decompositions = calibration_tables(panel, rows, seed)
+        calibration = threads.submit(calibration_tables, panel, rows, seed)
+        spread = threads.submit(spread_table, panel, rows.company_order)
+        periods = threads.submit(periods_table, panel)
+        reduced = _in_order(
+            threads,
+            lambda metric: _of_metric(panel, metric, rows, margins),
+            [*METRICS.values(), *own_metrics],
+        )
+        pooled, comparisons = [], []
+
+        def companies() -> Iterator[pa.Table]:
+            for of_metric in reduced:
+                yield from of_metric.companies
+                pooled.append(of_metric.pooled)
+                comparisons.append(of_metric.comparisons)
+
+        yield "companies", companies()
+        yield "pooled", [pooled_table(pooled)]
+        yield "comparisons", [comparisons_table(comparisons)]
+        reliability, decompositions = calibration.result()
         yield "reliability", [reliability]
         yield "decompositions", [decompositions]
-        yield "spread", [spread_table(panel, rows.company_order)]
-        yield "periods", [periods_table(panel)]
+        yield "spread", [spread.result()]
+        yield "periods", [periods.result()]
+
+
+@dataclass(frozen=True)
+class _OfMetric:
+    """What the tables hold of one metric."""
+
+    companies: list[pa.Table]
+    pooled: list[dict[str, Any]]
+    comparisons: list[dict[str, Any]]
+
+
+def _of_metric(
+    panel: Panel, metric: Metric, rows: RowScores, margins: Mapping[str, float]
+) -> _OfMetric:
+    influence = None
+    if metric.name in INFLUENCE:
+        influence = panel.influences(INFLUENCE[metric.name])
+    return _OfMetric(
+        list(companies_of(panel, metric, influence)),
+        list(pooled_of(panel, metric, rows, influence)),
+        list(comparisons_of(panel, metric, rows, influence, margins)),
+    )
+
+
+def _in_order(
+    threads: ThreadPoolExecutor, work: Callable[[Metric], _OfMetric], metrics: Sequence[Metric]
+) -> Iterator[_OfMetric]:
+    """As `map`, no more than `THREADS` ahead: what waits to be written is in memory."""
+    waiting: deque[Future[_OfMetric]] = deque()
+    for metric in metrics:
+        waiting.append(threads.submit(work, metric))
+        if len(waiting) > THREADS:
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()

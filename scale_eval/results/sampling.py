@@ -8,6 +8,7 @@ sum_i c_i theta_i is sum_g (sum_i c_i IF_ig)^2, with the same 16 groups g of cus
 from __future__ import annotations
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from scale_eval.results.panel import Panel
 
@@ -24,10 +25,10 @@ N_GROUPS_USED = 16
 """Squares of which a clustered variance is the sum: its degrees of freedom."""
 
 
-def variance_by_company(
+def sums_by_company(
     panel: Panel, windows: np.ndarray, influence: np.ndarray, coefficient: np.ndarray
 ) -> np.ndarray:
-    """Variance of sum_t c_t theta_t within each company, clustered by customer.
+    """What each company's groups of customers move sum_t c_t theta_t.
 
     Parameters
     ----------
@@ -39,13 +40,28 @@ def variance_by_company(
 
     Returns
     -------
-    ndarray of shape (n_companies,)
+    ndarray of shape (n_companies, n_groups)
         0 for companies without such a window.
     """
-    variance = np.zeros(panel.n_companies)
-    if len(windows):
-        company = panel.company[windows]
-        starts = np.flatnonzero(np.diff(company, prepend=-1))
-        moved = coefficient[:, np.newaxis] * influence
-        variance[company[starts]] = np.square(np.add.reduceat(moved, starts)).sum(axis=1)
-    return variance
+    starts = np.searchsorted(panel.company[windows], np.arange(panel.n_companies + 1))
+    shape = (panel.n_companies, len(windows))
+    coefficient = coefficient.astype(influence.dtype)  # of the precision of what it multiplies
+    weights = csr_array((coefficient, np.arange(len(windows)), starts), shape=shape)
+    return np.asarray(weights @ influence)
+
+
+def variance_by_company(
+    panel: Panel, windows: np.ndarray, influence: np.ndarray, coefficient: np.ndarray
+) -> np.ndarray:
+    """Variance of sum_t c_t theta_t within each company, clustered by customer; as above.
+
+    Returns
+    -------
+    ndarray of shape (n_companies,)
+    """
+    return squared(sums_by_company(panel, windows, influence, coefficient))
+
+
+def squared(sums: np.ndarray) -> np.ndarray:
+    """The variance that each company's sums by group make; shape (n_companies,)."""
+    return np.asarray(np.einsum("ij,ij->i", sums, sums, dtype=np.float64))

@@ -51,10 +51,12 @@ def isotonic(probability: np.ndarray, positives: np.ndarray, negatives: np.ndarr
     ndarray of shape (n_blocks,)
         In the order of the blocks; never falling as `probability` rises.
     """
-    _, block = np.unique(probability, return_inverse=True)
-    positive = np.bincount(block, weights=positives)
-    rows = positive + np.bincount(block, weights=negatives)
-    return np.asarray(isotonic_regression(positive / rows, weights=rows).x[block])
+    if not (np.diff(probability) > 0).all():
+        _, block = np.unique(probability, return_inverse=True)
+        merged = (np.bincount(block, weights=counts) for counts in (positives, negatives))
+        return isotonic(np.arange(block.max() + 1), *merged)[block]
+    rows = positives + negatives
+    return np.asarray(isotonic_regression(positives / rows, weights=rows).x)
 
 
 def corp(probability: np.ndarray, positives: np.ndarray, negatives: np.ndarray) -> dict[str, Corp]:

@@ -12,7 +12,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import brentq
 from scipy.stats import chi2, norm, t
 
 from scale_eval.statistics.undefined import Undefined
@@ -21,6 +20,9 @@ METHODS = ("reml", "dersimonian_laird", "paule_mandel")
 
 STARTS = np.concatenate([[0.0], np.geomspace(1e-3, 4.0, 12)])
 """In variances of y: where the restricted likelihood is looked at before its top is sought."""
+
+MANY = 1_000
+"""Of more companies the restricted likelihood has one top; it is sought from the moments."""
 
 MAX_STEPS = 100
 LAST_STEP = 1e-11
@@ -118,7 +120,10 @@ def generalised_q(y: np.ndarray, v: np.ndarray, tau2: float) -> float:
 
 
 def invert_q(y: np.ndarray, v: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """The tau2 at which the generalised Q, which falls with it, is each target; 0 if there is none.
+    """The tau2 at which the generalised Q is each target; 0 if it is below at 0.
+
+    Q falls with tau2 and is convex (Q = y'Py, P' = -P^2), so that Newton's steps from the left
+    never go too far.
 
     Parameters
     ----------
@@ -129,18 +134,18 @@ def invert_q(y: np.ndarray, v: np.ndarray, targets: np.ndarray) -> np.ndarray:
     -------
     ndarray of shape (n,)
     """
-    at_zero = generalised_q(y, v, 0.0)
     found = np.zeros(len(targets))
-    for i, target in enumerate(targets.tolist()):
-        if at_zero <= target:
-            continue
-        high = max(float(np.var(y)), float(v.min()))
-        while generalised_q(y, v, high) > target:
-            high *= 2
-        found[i] = brentq(
-            lambda tau2, goal=target: generalised_q(y, v, tau2) - goal, 0.0, high, rtol=1e-10,
-            xtol=1e-14 * high,
-        )  # fmt: skip
+    tau2 = 0.0
+    for i in np.argsort(-targets):  # tau2 rises, and each search begins where the last one ended
+        while True:
+            w = 1 / (tau2 + v)
+            squares = np.square(y - w @ y / w.sum())
+            q = float(w @ squares)
+            step = (q - float(targets[i])) / float(np.square(w) @ squares) if q > 0 else 0.0
+            if step <= 1e-11 * (tau2 + step):
+                break
+            tau2 += step
+        found[i] = tau2
     return found
 
 
@@ -162,7 +167,8 @@ def _reml(y: np.ndarray, v: np.ndarray) -> float:
     if scale == 0:
         return 0.0
     y, v = y / np.sqrt(scale), v / scale
-    tau2 = float(max(STARTS, key=lambda start: _restricted_log_likelihood(y, v, start)))
+    starts = STARTS if len(y) <= MANY else [max(0.0, 1.0 - float(v.mean()))]
+    tau2 = float(max(starts, key=lambda start: _restricted_log_likelihood(y, v, start)))
     log_likelihood = _restricted_log_likelihood(y, v, tau2)
     for _ in range(MAX_STEPS):
         w = 1 / (tau2 + v)

@@ -101,9 +101,11 @@ class LocalStore:
         def write(path: Path) -> None:
             parts = iter(tables)
             first = next(parts)
+            repeating = [f.name for f in first.schema if not pa.types.is_floating(f.type)]
             with pq.ParquetWriter(
-                path, first.schema, compression="zstd", write_page_checksum=True
-            ) as writer:
+                path, first.schema, compression="zstd", write_page_checksum=True,
+                use_dictionary=repeating,
+            ) as writer:  # fmt: skip
                 waiting = [first]
                 for part in parts:
                     waiting.append(part)
