@@ -15,7 +15,8 @@ from scale_eval.evaluation import evaluate_one
 from scale_eval.history import History, Skipped
 from scale_eval.metrics import Metric, Undefined, metric
 from scale_eval.models import ClassifierModel, Model
-from scale_eval.run import Run, evaluate, make_settings, open_run, reduce
+from scale_eval.opened import Run, open_run
+from scale_eval.run import evaluate, make_settings, reduce
 from scale_eval.settings import Settings
 
 __version__ = version("scale_eval")

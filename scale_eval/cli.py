@@ -29,10 +29,10 @@ from scale_eval.datasets.purchases import PURCHASE_RULES
 from scale_eval.datasets.synthetic import synthesize
 from scale_eval.execution import ClusterLost
 from scale_eval.models import BUILT_IN
+from scale_eval.opened import Run
 from scale_eval.report.tables import SHOWN, frame_table, overview, plan_table, print_table
-from scale_eval.report.verdict import verdict
 from scale_eval.results.schemas import FAILED
-from scale_eval.run import DEFAULT_MODELS, Run, named_models, plan_run
+from scale_eval.run import DEFAULT_MODELS, named_models, plan_run
 from scale_eval.storage import StoreLocked
 
 OK, FAILED_ROWS, USAGE, UNFINISHED = 0, 1, 2, 3
@@ -93,6 +93,7 @@ def demo(place: str, workers: int | None) -> None:
     dataset = se.open_dataset(_demo_data())
     out.print("Three synthetic companies, four models, every half-year that was observed whole.\n")
     _evaluate(dataset, DEFAULT_MODELS, place, strict=False, workers=workers)
+    out.print(f"Report: {se.open_run(place).report()}", soft_wrap=True)
 
 
 @cli.command(
@@ -322,6 +323,24 @@ def show(
         print_table(out, table, frame, limit=limit)
 
 
+@cli.command(
+    cls=Examples,
+    examples="""
+    scale-eval report runs/first
+    scale-eval report runs/first --out first.html
+    """,
+)
+@click.argument("run", metavar="RUN")
+@click.option("--out", "path", metavar="FILE.html", type=click.Path(dir_okay=False),
+              help="Default: report.html in the run's directory.")  # fmt: skip
+def report(run: str, path: str | None) -> None:
+    """Write the report of a run: the verdict, and what it rests on.
+
+    One HTML page that stands alone; open it in a browser, or send it.
+    """
+    out.print(f"Report: {se.open_run(run).report(path)}", soft_wrap=True)
+
+
 @cli.command()
 @click.argument("run", metavar="RUN")
 def fingerprint(run: str) -> None:
@@ -366,9 +385,9 @@ def _evaluate(
 
 
 def _print_results(run: Run) -> None:
-    out.print(overview(run.evaluations, run.pooled))
+    out.print(overview(run.findings))
     out.print()
-    for sentence in verdict(run.pooled, run.comparisons):
+    for sentence in run.verdict.sentences:
         out.print(Text(sentence))
     raised = run.evaluations["undefined"].dropna().str.extractall(r"([^;]+:exception:[^;]+)")
     for told, n in raised[0].value_counts().head(3).items() if len(raised) else ():

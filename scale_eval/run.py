@@ -11,7 +11,6 @@ import platform
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from functools import cached_property
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -25,10 +24,10 @@ from scale_eval.datasets.manifest import TIMESTAMP
 from scale_eval.evaluation import Evaluation
 from scale_eval.execution import Work, execute
 from scale_eval.metrics import METRICS, Metric, ScoreHistogram
-from scale_eval.models import NamedModel, resolve
+from scale_eval.models import BASELINES, NamedModel, resolve
+from scale_eval.opened import Run
 from scale_eval.plan import Plan, make_plan
 from scale_eval.progress import Progress
-from scale_eval.results.fingerprint import fingerprint
 from scale_eval.results.reduce import CONVENTIONS, reduce_run
 from scale_eval.results.run_directory import (
     PLAN,
@@ -45,122 +44,12 @@ if TYPE_CHECKING:
     from distributed import Client
 
 DEFAULT_MODELS = ("base_rate", "recency", "rfm_logistic", "bgnbd")
-BASELINES = ("base_rate", "recency")
-"""Models that are always run: whatever cannot beat them is not worth deploying."""
-
 GRANULARITIES = ("auto", "evaluation")
 """What a Dask task may be."""
 
 BATCH_ROWS = 1_000
 BATCH_SECONDS = 2.0
 """How much is held in memory before it is written: what a kill -9 loses at most."""
-
-
-class Run:
-    """The results of a run; open one with `open_run`, or get it from `evaluate`.
-
-    The tables are those of its directory, as DataFrames.
-    """
-
-    def __init__(self, directory: RunDirectory) -> None:
-        self.directory = directory
-
-    def __repr__(self) -> str:
-        return f"Run({str(self.directory.store.root)!r}, {self.document['status']})"
-
-    @property
-    def path(self) -> str:
-        """Where the run lies."""
-        return str(self.directory.store.root)
-
-    @property
-    def document(self) -> dict[str, Any]:
-        """What `run.json` says: what was asked, models, versions, conventions, timings."""
-        return self.directory.document
-
-    @property
-    def finished(self) -> bool:
-        """Whether every planned evaluation has a row."""
-        return bool(self.document["status"] == "finished")
-
-    @cached_property
-    def plan(self) -> pd.DataFrame:
-        """One row an evaluation that was planned or refused."""
-        return self.directory.store.read_table(PLAN).to_pandas()
-
-    @cached_property
-    def evaluations(self) -> pd.DataFrame:
-        """One row a (company, cutoff, model)."""
-        return self.directory.evaluations().to_pandas()
-
-    @cached_property
-    def companies(self) -> pd.DataFrame:
-        """One row a (company, model, metric)."""
-        return self._reduced("companies")
-
-    @cached_property
-    def pooled(self) -> pd.DataFrame:
-        """One row a (model, metric, cutoff, estimand, coverage)."""
-        return self._reduced("pooled")
-
-    @cached_property
-    def comparisons(self) -> pd.DataFrame:
-        """One row a (metric, model_a, model_b, estimand, stratum)."""
-        return self._reduced("comparisons")
-
-    @cached_property
-    def reliability(self) -> pd.DataFrame:
-        """One row a (model, point of its reliability curve)."""
-        return self._reduced("reliability")
-
-    @cached_property
-    def decompositions(self) -> pd.DataFrame:
-        """One row a (model, loss): miscalibration, discrimination, uncertainty."""
-        return self._reduced("decompositions")
-
-    @cached_property
-    def spread(self) -> pd.DataFrame:
-        """One row a (model, metric): standard deviations of company, cutoff and residual."""
-        return self._reduced("spread")
-
-    @cached_property
-    def periods(self) -> pd.DataFrame:
-        """One row a (cutoff, all or the same companies, model)."""
-        return self._reduced("periods")
-
-    @cached_property
-    def failures(self) -> pd.DataFrame:
-        """Evaluations that failed, with their reason and note."""
-        return self.directory.failures()
-
-    def fingerprint(self) -> str:
-        """A hash that two runs share where they found the same, bit for bit.
-
-        Raises `FileNotFoundError` for a run that is not finished.
-        """
-        self._require_reduced("pooled")
-        if self.document["status"] == "running":
-            raise FileNotFoundError(
-                f"{self.path} is not finished, and its tables are of an earlier state; run the "
-                "command that began it again, or 'scale-eval reduce'"
-            )
-        return fingerprint(self.directory)
-
-    def _reduced(self, name: str) -> pd.DataFrame:
-        self._require_reduced(name)
-        return self.directory.store.read_table(f"{name}.parquet").to_pandas()
-
-    def _require_reduced(self, name: str) -> None:
-        if not self.directory.store.exists(f"{name}.parquet"):
-            raise FileNotFoundError(
-                f"{self.path} is not finished and has no table '{name}' yet; run the command that "
-                "began it again, or 'scale-eval reduce' for what is there so far"
-            )
-
-
-def open_run(place: str | os.PathLike[str]) -> Run:
-    """The run at `place`; raises `FileNotFoundError` where there is none."""
-    return Run(open_run_directory(place))
 
 
 def evaluate(

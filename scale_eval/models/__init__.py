@@ -5,11 +5,12 @@ from scale_eval.models.baselines import BaseRate, Frequency, Recency, base_rate_
 from scale_eval.models.bgnbd import BGNBD
 from scale_eval.models.identity import identity_of_source
 from scale_eval.models.predictions import Predictions
-from scale_eval.models.registry import BUILT_IN, NamedModel, load_object, resolve
+from scale_eval.models.registry import BASELINES, BUILT_IN, NamedModel, load_object, resolve
 from scale_eval.models.rfm import rfm_features
 from scale_eval.models.scikit_learn import ClassifierModel, rfm_gradient_boosting, rfm_logistic
 
 __all__ = [
+    "BASELINES",
     "BGNBD",
     "BUILT_IN",
     "BaseRate",

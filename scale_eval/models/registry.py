@@ -28,6 +28,9 @@ BUILT_IN: dict[str, Callable[[], Model]] = {
 }
 """The models that come with the package, by name."""
 
+BASELINES = ("base_rate", "recency")
+"""Models that are always run: whatever cannot beat them is not worth deploying."""
+
 _PREDICTIONS = "predictions:"
 
 

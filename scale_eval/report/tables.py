@@ -9,28 +9,26 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from scale_eval.report.verdict import leaderboard
-
-LEADERBOARD = {
-    "log_loss": "log loss",
-    "log_loss_skill": "skill",
-    "brier_score": "Brier",
-    "roc_auc": "AUC",
-    "average_precision": "AP",
-    "lift_at_10": "lift@10%",
-    "observed_expected_ratio": "O:E",
-}
-"""Metrics of the overview, by the heading they have there."""
+from scale_eval.report.findings import Findings
+from scale_eval.report.words import number, span
 
 SHOWN = {
     "evaluations": ["company_id", "cutoff", "model", "status", "n_customers", "n_positive",
                     "log_loss", "roc_auc", "reason"],
-    "companies": ["company_id", "model", "metric", "n_defined", "mean", "std", "min", "max",
-                  "latest"],
-    "pooled": ["metric", "model", "estimand", "coverage", "cutoff", "value", "n_companies", "std",
-               "reason"],
+    "companies": ["company_id", "model", "metric", "n_customers", "n_defined", "mean", "std_error",
+                  "std", "shrunk", "latest"],
+    "pooled": ["metric", "model", "estimand", "coverage", "cutoff", "value", "ci_low", "ci_high",
+               "n_companies", "n_effective", "prediction_low", "prediction_high", "reason"],
     "comparisons": ["metric", "model_a", "model_b", "estimand", "stratum", "n_companies",
-                    "mean_difference", "wins", "ties", "losses"],
+                    "mean_difference", "ci_low", "ci_high", "wins", "ties", "losses",
+                    "p_adjusted"],
+    "reliability": ["model", "probability", "recalibrated", "ci_low", "ci_high", "n_customers"],
+    "decompositions": ["model", "loss", "value", "miscalibration", "discrimination",
+                       "uncertainty"],
+    "spread": ["model", "metric", "scale", "n_companies", "n_cutoffs", "company_sd", "cutoff_sd",
+               "residual_sd", "noise_sd", "next_cutoff_low", "next_cutoff_high", "reason"],
+    "periods": ["cutoff", "companies", "model", "n_companies", "observed_rate", "share_lapsed",
+                "log_loss", "roc_auc", "drift"],
     "failures": ["company_id", "cutoff", "model", "status", "reason", "note"],
 }  # fmt: skip
 """Columns that each table is shown with; the files have more."""
@@ -62,27 +60,57 @@ def print_table(console: Console, name: str, frame: pd.DataFrame, *, limit: int)
         )  # fmt: skip
 
 
-def overview(evaluations: pd.DataFrame, pooled: pd.DataFrame) -> RenderableType:
-    """The leaderboard, and what came of the evaluations of each model."""
-    counts = evaluations.groupby(["model", "status"]).size().unstack(fill_value=0)
-    board = leaderboard(pooled).reindex(columns=list(LEADERBOARD)).rename(columns=LEADERBOARD)
-    board["AUC within"] = leaderboard(pooled, "within_company")["roc_auc"]
-    board = board.reset_index().rename(columns={"index": "model"})
-    note = "Each company counts once, on the windows that every model answered."
-    spread = leaderboard(pooled, value="std")["roc_auc"]
-    if spread.notna().any():
-        note += f" Companies' AUCs have a standard deviation of up to {spread.max():.3f}."
+def overview(findings: Findings) -> RenderableType:
+    """The leaderboard with its intervals, and what came of the evaluations of each model."""
+    counts = findings.statuses.pivot_table(
+        index="model", columns="status", values="n", aggfunc="sum", fill_value=0
+    )
+    models = [*findings.models, *(m for m in counts.index if m not in findings.models)]
+    board = pd.DataFrame(
+        {
+            "model": models,
+            "log loss": [_told(findings, "log_loss", m) for m in models],
+            "skill": [_told(findings, "log_loss_skill", m) for m in models],
+            "AUC": [_told(findings, "roc_auc", m) for m in models],
+            "AUC, next company": [
+                _told(findings, "roc_auc", m, "prediction", decimals=2) for m in models
+            ],
+            "AUC within": [_told(findings, "roc_auc", m, "", "within_company") for m in models],
+            "O:E": [_told(findings, "observed_expected_ratio", m, decimals=2) for m in models],
+        }
+    )
+    board = board.loc[:, [c for c in board if (board[c] != "").any()]]
     parts: list[RenderableType] = [
-        frame_table(board, decimals=3),
-        Text(note, style="dim"),
+        frame_table(board),
+        Text(
+            f"Each of {findings.n_companies:,} companies counts once, on the windows that every "
+            "model answered; below a figure its 95 % interval over companies.",
+            style="dim",
+        ),
         Text(),
         frame_table(counts.reset_index()),
     ]
-    reasons = evaluations[evaluations["status"] != "ok"].groupby(["status", "reason"]).size()
+    others = findings.statuses[findings.statuses["status"] != "ok"]
+    reasons = others.groupby(["status", "reason"])["n"].sum()
     if len(reasons):
         told = "; ".join(f"{status} {reason}: {n:,}" for (status, reason), n in reasons.items())
         parts.append(Text(told, style="dim"))
     return Group(*parts)
+
+
+def _told(
+    findings: Findings, metric: str, model: str, interval: str = "ci",
+    estimand: str = "equal_company", *, decimals: int = 3,
+) -> str:  # fmt: skip
+    """A figure with an interval below it; of a prediction the interval alone."""
+    row = findings.figure(metric, model, estimand)
+    step = 10.0**-decimals
+    lines = (
+        [] if interval == "prediction" or pd.isna(row["value"]) else [number(row["value"], step)]
+    )
+    if interval and not pd.isna(row[f"{interval}_low"]):
+        lines.append(span(row[f"{interval}_low"], row[f"{interval}_high"], step))
+    return "\n".join(lines)
 
 
 def plan_table(windows: pd.DataFrame, *, limit: int) -> RenderableType:

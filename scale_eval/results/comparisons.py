@@ -22,6 +22,7 @@ from scale_eval.results.heterogeneity import (
     Effects,
     difference_effects,
     fitted,
+    mean_of_effects,
     next_company,
 )
 from scale_eval.results.panel import Panel
@@ -46,7 +47,9 @@ def comparisons_table(pieces: Iterable[list[dict[str, Any]]]) -> pa.Table:
     `mean_difference` is a - b. On ``equal_company`` rows it is the mean over companies of the
     difference of their own figures, `ci_low` to `ci_high` is Student's interval of that mean, and
     `wins`, `ties` and `losses` count the companies where a is better, no further than `margin`, or
-    worse than b. On ``row`` and ``within_company`` rows it is the difference of the pooled figures.
+    worse than b. (Of the calibration slope the mean is one of random effects, over companies that
+    enter them: a few slopes that are hardly known would carry a plain one.) On ``row`` and
+    ``within_company`` rows it is the difference of the pooled figures.
     Strata are all companies, and classes of company size.
 
     `sampling_std_error` is what customers' chance makes uncertain at these companies in these
@@ -118,7 +121,6 @@ def _of_companies(
     panel: Panel, metric: Metric, pair: tuple[int, int], strata: dict[str, np.ndarray],
     influence: np.ndarray | None, margin: float,
 ) -> Iterator[dict[str, Any]]:  # fmt: skip
-    a, b = pair
     windows = _defined_for_both(panel, metric, pair)
     of_a, of_b = (
         metric.distance(terms(panel, metric, m, windows, weighted=False).figures()) for m in pair
@@ -126,9 +128,10 @@ def _of_companies(
     differences = of_a - of_b
     effects = variance = None
     if influence is not None:
-        variance = _variance_of_difference(panel, metric, pair, windows, influence)
         if metric.name in RAW:
-            effects = difference_effects(panel, metric.name, a, b, windows, influence)
+            effects = difference_effects(panel, metric, pair, windows, influence)
+        if metric.name != "calibration_slope":
+            variance = _variance_of_difference(panel, metric, pair, windows, influence)
     for stratum, companies in strata.items():
         compared = companies & ~np.isnan(differences)
         values = differences[compared]
@@ -142,7 +145,10 @@ def _of_companies(
             "ties": len(values) - wins - losses,
             "losses": losses,
         }
-        row |= _told(mean_of(values), margin)
+        if metric.name == "calibration_slope" and effects is not None:
+            row |= _told(mean_of_effects(effects.among(compared)), margin)
+        else:
+            row |= _told(mean_of(values), margin)
         if variance is not None and len(values):
             row["sampling_std_error"] = float(np.sqrt(variance[compared].sum())) / len(values)
         try:

@@ -68,6 +68,9 @@ class Estimate:
         how much it weighs; both 0 for a company that does not count.
     replicates : ndarray of shape (n_groups,) or None
         The figure without each group of companies in turn, where that is how its error is known.
+    smooth : bool
+        Leaving groups out tells the bias, too, and it is corrected. What is read off a curve at a
+        fixed share of customers (gain, lift) moves by jumps: its correction would be mostly noise.
     expected : Interval or None
         Where the figure is the mean of random effects: its own interval.
     """
@@ -79,6 +82,7 @@ class Estimate:
     influence: np.ndarray | None = None
     weight: np.ndarray | None = None
     replicates: np.ndarray | None = None
+    smooth: bool = True
     expected: Interval | None = None
 
     @property
@@ -124,7 +128,9 @@ class Estimate:
             return Interval(reason="undefined_replicate")
         jackknife = delete_a_group(self.value, self.replicates)
         df = min(self.n_effective, len(self.replicates)) - 1
-        return _cut(Interval(jackknife.std_error, *jackknife.interval(df), df), low, high)
+        centre = jackknife.value_corrected if self.smooth else self.value
+        ends = jackknife.interval(centre, df)
+        return _cut(Interval(jackknife.std_error, *ends, df), low, high)
 
 
 def equal_company(
@@ -192,7 +198,10 @@ def from_replicates(
         weight = positive
     else:
         weight = positive / max(positive.sum(), 1) + negative / max(negative.sum(), 1)
-    return Estimate(value, error_bound=error_bound, weight=weight, replicates=replicates)
+    smooth = metric.pooling != "gain"
+    return Estimate(
+        value, error_bound=error_bound, weight=weight, replicates=replicates, smooth=smooth
+    )
 
 
 def difference(metric: Metric, a: Estimate, b: Estimate) -> Estimate:
@@ -209,7 +218,7 @@ def difference(metric: Metric, a: Estimate, b: Estimate) -> Estimate:
     weight = (a.weight / a.weight.sum() + b.weight / b.weight.sum()) / 2
     if a.replicates is not None and b.replicates is not None:
         replicates = metric.distance(a.replicates) - metric.distance(b.replicates)
-        return Estimate(value, weight=weight, replicates=replicates)
+        return Estimate(value, weight=weight, replicates=replicates, smooth=a.smooth)
     if a.influence is None or b.influence is None:
         return Estimate(value)
     moved = _sign(metric, a) * a.influence - _sign(metric, b) * b.influence

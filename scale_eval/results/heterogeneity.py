@@ -19,8 +19,10 @@ from typing import Any
 import numpy as np
 from scipy.special import expit, logit
 
+from scale_eval.metrics import Metric
+from scale_eval.results.estimates import Estimate, Interval
 from scale_eval.results.panel import Panel
-from scale_eval.results.sampling import N_GROUPS_USED, variance_by_company
+from scale_eval.results.sampling import DEGREES_OF_FREEDOM, variance_by_company
 from scale_eval.statistics.moderation import moderate
 from scale_eval.statistics.prediction import ConfidenceDistribution, confidence_distribution
 from scale_eval.statistics.random_effects import RandomEffects, q_profile, random_effects
@@ -62,9 +64,9 @@ SCALES = {
 
 RAW = {
     name: Scale("identity", _same, _same, np.ones_like, f"{name}_se")
-    for name in ("log_loss", "brier_score", "roc_auc")
+    for name in ("log_loss", "brier_score", "roc_auc", "calibration_slope")
 }
-"""Metrics whose raw differences between two models have random effects."""
+"""Metrics whose differences between two models have random effects, on their own scale."""
 
 
 @dataclass(frozen=True)
@@ -111,13 +113,24 @@ def company_effects(
 
 
 def difference_effects(
-    panel: Panel, metric: str, a: int, b: int, windows: np.ndarray, influence: np.ndarray
+    panel: Panel, metric: Metric, pair: tuple[int, int], windows: np.ndarray, influence: np.ndarray
 ) -> Effects:
-    """Effects of the raw difference of two models, paired; see `company_effects`."""
+    """Effects of the difference of two models on the metric's own scale, paired.
+
+    With a target, each figure is taken as its distance from it, on the side on which the model's
+    mean effect lies. See `company_effects`.
+    """
+    a, b = pair
     windows = _rich(panel, a, windows)
-    column, error = panel.columns[metric], panel.columns[RAW[metric].standard_error]
-    y = column[windows, a] - column[windows, b]
-    sums = influence[windows, a] - influence[windows, b]
+    column, error = panel.columns[metric.name], panel.columns[RAW[metric.name].standard_error]
+    sign = [1.0, 1.0]
+    if metric.target is not None:
+        means = [mean_of_effects(company_effects(panel, metric.name, m, windows, influence)).value
+                 for m in pair]  # fmt: skip
+        sign = [1.0 if np.isnan(mean) else float(np.sign(mean - metric.target)) for mean in means]
+    target = metric.target or 0.0
+    y = sign[0] * (column[windows, a] - target) - sign[1] * (column[windows, b] - target)
+    sums = sign[0] * influence[windows, a] - sign[1] * influence[windows, b]
     variance = np.square(error[windows, a]) + np.square(error[windows, b])
     return _effects(panel, windows, y, sums, variance)
 
@@ -146,7 +159,7 @@ def _effects(
     means = np.bincount(company, weights=share * y, minlength=panel.n_companies)
     apart = np.bincount(company, weights=np.square(share) * variance, minlength=panel.n_companies)
     clustered = variance_by_company(panel, windows, sums, share)
-    v = moderate(clustered[entered], apart[entered], N_GROUPS_USED)
+    v = moderate(clustered[entered], apart[entered], DEGREES_OF_FREEDOM)
     known = v > 0
     return Effects(entered[known], means[entered][known], v[known])
 
@@ -159,6 +172,20 @@ def next_company(effects: Effects) -> ConfidenceDistribution:
 def fitted(effects: Effects) -> RandomEffects:
     """REML; raises `Undefined` below two companies."""
     return random_effects(effects.y, effects.v, method="reml")
+
+
+def mean_of_effects(effects: Effects) -> Estimate:
+    """The mean of random effects, as an estimate.
+
+    What the average company's calibration slope is taken from: a plain mean of slopes would be
+    carried by companies whose slope is hardly known.
+    """
+    try:
+        fit = fitted(effects)
+    except Undefined as undefined:
+        return Estimate(np.nan, undefined.reason)
+    interval = Interval(fit.knapp_hartung_std_error, *fit.interval(), fit.k - 1)
+    return Estimate(fit.mu, weight=1 / (effects.v + fit.tau2), expected=interval)
 
 
 def heterogeneity(effects: Effects, scale: Scale) -> dict[str, Any]:
@@ -177,7 +204,6 @@ def heterogeneity(effects: Effects, scale: Scale) -> dict[str, Any]:
             "expected": float(scale.back(fit.mu)),
             "expected_low": float(scale.back(low)),
             "expected_high": float(scale.back(high)),
-            "expected_std_error": fit.knapp_hartung_std_error,  # on the scale; no column
         }
         low, high = next_company(effects).interval()
         told |= {

@@ -17,13 +17,17 @@ from scale_eval.metrics import ROW_POOLED, Metric, Undefined
 from scale_eval.metrics.ranking import auc_of_blocks
 from scale_eval.results.estimates import (
     Estimate,
-    Interval,
     equal_company,
     estimands,
     from_replicates,
     summed,
 )
-from scale_eval.results.heterogeneity import SCALES, company_effects, heterogeneity
+from scale_eval.results.heterogeneity import (
+    SCALES,
+    company_effects,
+    heterogeneity,
+    mean_of_effects,
+)
 from scale_eval.results.panel import Panel
 from scale_eval.results.row_scores import RowScores
 from scale_eval.results.sampling import variance_by_company
@@ -162,22 +166,8 @@ def _of_companies(
     effects = company_effects(panel, metric.name, model, windows, influence)
     row |= heterogeneity(effects, SCALES[metric.name])
     if metric.name == "calibration_slope":
-        told = _mean_of_effects(row, effects.v)
+        told = mean_of_effects(effects)
     return told, row
-
-
-def _mean_of_effects(row: dict[str, Any], v: np.ndarray) -> Estimate:
-    """The calibration slope of the average company: the mean of random effects, in two stages.
-
-    A plain mean of slopes would be carried by companies whose slope is hardly known.
-    """
-    if "expected" not in row:
-        return Estimate(np.nan, row["heterogeneity_reason"])
-    interval = Interval(
-        row["expected_std_error"], row["expected_low"], row["expected_high"], len(v) - 1
-    )
-    weight = 1 / (v + row["tau"] ** 2)
-    return Estimate(row["expected"], weight=weight, expected=interval)
 
 
 def _told(told: Estimate, metric: Metric) -> dict[str, Any]:

@@ -42,7 +42,8 @@ CONVENTIONS = {
     "common coverage": "windows ok for every model that answered anywhere",
     "wins": "companies better by more than the margin of the metric",
     "roc_auc_se": "DeLong 1988, ddof 1",
-    "influence": "sums over 16 groups of customers, group = crc32(customer_id) mod 16",
+    "influence": "sums over 16 groups of customers, group = crc32(customer_id) mod 16; a variance "
+    "is 16 / 15 of the sum of their squares",
     "ci": "95 %, over companies: linearised standard error, Student's t with n_effective - 1 "
     "degrees of freedom (row rank metrics: delete-a-group jackknife, bias-corrected, companies "
     "dealt to at most 64 groups); O:E on the log scale; row and within_company from 5 companies on",

@@ -144,9 +144,13 @@ class RunDirectory:
         columns = [*KEY, "status", "attempts"]
         return self._read("evaluations", self.schema, columns).to_pandas()
 
-    def evaluations(self) -> pa.Table:
-        """The table `evaluations`, sorted; of an evaluation tried again, the last attempt."""
-        table = self._read("evaluations", self.schema)
+    def evaluations(self, columns: Sequence[str] | None = None) -> pa.Table:
+        """The table `evaluations`, sorted; of an evaluation tried again, the last attempt.
+
+        Only `columns`, and those of the key, where they are given.
+        """
+        wanted = None if columns is None else [*KEY, "attempts", *columns]
+        table = self._read("evaluations", self.schema, wanted)
         order = [(column, "ascending") for column in [*KEY, "attempts"]]
         table = table.sort_by(order)
         if not pc.any(pc.greater(table["attempts"], 1)).as_py():
@@ -166,9 +170,38 @@ class RunDirectory:
         """The table `scores`, merged over batches and sorted. Integers: in any order the same."""
         return merge_scores([self._read("scores", SCORES_SCHEMA)])
 
+    def table(self, name: str) -> pd.DataFrame:
+        """One of `TABLES`, whole.
+
+        Raises `FileNotFoundError` before the run was reduced.
+        """
+        if not self.store.exists(f"{name}.parquet"):
+            raise FileNotFoundError(
+                f"{self.store.root} is not finished and has no table '{name}' yet; run the command "
+                "that began it again, or 'scale-eval reduce' for what is there so far"
+            )
+        return self.store.read_table(f"{name}.parquet").to_pandas()
+
+    def companies_of(self, metric: str) -> pd.DataFrame:
+        """The rows of one metric of the table `companies`, which has millions in a large run."""
+        rows = self.store.read_rows("companies.parquet", column="metric", value=metric)
+        return rows.to_pandas()
+
+    def statuses(self) -> pd.DataFrame:
+        """How many evaluations ended how: `model`, `status`, `reason`, `overlaps`, `n`.
+
+        Of an evaluation tried again, the last attempt.
+        """
+        counted = ["model", "status", "reason", "overlaps"]
+        table = self.evaluations(counted[1:])
+        counts = table.group_by(counted, use_threads=False).aggregate([([], "count_all")])
+        frame = counts.to_pandas().rename(columns={"count_all": "n"})
+        frame["reason"] = frame["reason"].fillna("")
+        return frame.sort_values(counted, ignore_index=True)
+
     def failures(self) -> pd.DataFrame:
         """Evaluations that failed, with their reason and note."""
-        table = self.evaluations().select([*KEY, "status", "reason", "note"])
+        table = self.evaluations(["status", "reason", "note"]).drop_columns(["attempts"])
         return table.filter(pc.is_in(table["status"], pa.array(FAILED))).to_pandas()
 
     def _files(self, kind: str) -> list[str]:

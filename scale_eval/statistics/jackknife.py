@@ -18,10 +18,10 @@ class Jackknife:
     value_corrected: float
     std_error: float
 
-    def interval(self, df: float, level: float = 0.95) -> tuple[float, float]:
-        """Student's with `df` degrees of freedom, around the corrected value."""
+    def interval(self, centre: float, df: float, level: float = 0.95) -> tuple[float, float]:
+        """Student's with `df` degrees of freedom, around the corrected value or the plain one."""
         half = float(t.ppf((1 + level) / 2, df)) * self.std_error
-        return self.value_corrected - half, self.value_corrected + half
+        return centre - half, centre + half
 
 
 def delete_a_group(value: float, replicates: np.ndarray) -> Jackknife:

@@ -72,6 +72,10 @@ class LocalStore:
             table = file.read(columns=list(columns) if columns else None, use_threads=False)
         return table if schema is None else table.select(schema.names).cast(schema)
 
+    def read_rows(self, name: str, *, column: str, value: str) -> pa.Table:
+        """The rows of `name` that have `value` in a column; row groups without it are not read."""
+        return pq.read_table(self.path(name), filters=[(column, "==", value)], use_threads=False)
+
     def read_row_groups(
         self, name: str, row_groups: Sequence[int], *, columns: Sequence[str],
         dictionaries: Sequence[str] = (),
@@ -120,6 +124,10 @@ class LocalStore:
     def read_json(self, name: str) -> Any:
         """The JSON document `name`."""
         return json.loads(self.path(name).read_text(encoding="utf-8"))
+
+    def write_text(self, name: str, text: str) -> int:
+        """Write `text` as UTF-8, at once or not at all; returns its bytes."""
+        return self._write(name, lambda path: path.write_text(text, encoding="utf-8"))
 
     def write_json(self, name: str, document: Any) -> None:
         """Write `document` as indented JSON, at once or not at all."""

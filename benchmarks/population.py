@@ -1,0 +1,266 @@
+"""Simulated companies whose truth is known: what intervals are to be judged by.
+
+Sizes are log-normal, so that some companies are tiny, some have buyers only or none, and a few are
+most of all customers. Customers who will buy have scores x ~ N(d/2, 1), others N(-d/2, 1): the AUC
+of a company is Phi(d / sqrt(2)), its logit normal over companies and higher at larger ones. The
+models say logit p = shift + stretch (logit rate + d x), each company with its own stretch, so that
+the true slope is 1 / stretch, normal over companies, and its own shift, so that log O:E is; losses
+are integrals over normal densities. The customers of a company are the same at both cutoffs, with
+correlated luck and scores, and seen by both models, whose scores are correlated.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from scipy.optimize import brentq
+from scipy.special import expit, logit, ndtr, ndtri
+
+from scale_eval.metrics import METRICS, Scores, histogram, influence_sums, score
+from scale_eval.plan import company_groups
+from scale_eval.results.panel import Panel, parts_of
+from scale_eval.results.row_scores import RowScores
+from scale_eval.results.schemas import SCORES_SCHEMA, evaluations_schema
+
+CUTOFFS = pd.DatetimeIndex(["2020-01-01", "2020-07-01"], tz="UTC").as_unit("us")
+MODELS = ("model_a", "model_b")
+SAME_CUSTOMERS = 0.6
+"""Correlation of a customer's luck, and of their scores, from cutoff to cutoff."""
+
+SAME_SCORES = 0.8
+"""Correlation of the two models' scores of a customer."""
+
+LARGEST = 5_000
+
+NODE, WEIGHT = np.polynomial.hermite_e.hermegauss(60)
+WEIGHT = WEIGHT / WEIGHT.sum()
+"""Of expectations over a standard normal."""
+
+
+@dataclass(frozen=True)
+class Population:
+    """What companies are drawn from; `sigma` is that of the logarithm of their sizes."""
+
+    sigma: float = 1.4
+    median_size: float = 109.0
+    mean_ability: float = 0.9  # logit AUC of model_a
+    tau: float = 0.25  # its standard deviation between companies
+    tau_difference: float = 0.08  # of logit AUC of model_b less that of model_a
+
+
+class Bank:
+    """Many evaluated companies, of which samples are drawn as a run would hold them.
+
+    Attributes
+    ----------
+    truth : DataFrame
+        One row a company and, for each (effect, model), what it is in truth: means over cutoffs.
+    """
+
+    def __init__(self, evaluations: pa.Table, scores: pa.Table, truth: pd.DataFrame) -> None:
+        self._evaluations, self._scores, self.truth = evaluations, scores, truth
+        self._first_row = _starts(_number(evaluations["company_id"]), len(truth))
+        self._first_score = _starts(scores["company_group"].to_numpy(), len(truth))
+
+    def __len__(self) -> int:
+        return len(self.truth)
+
+    def sample(self, companies: np.ndarray) -> tuple[Panel, RowScores]:
+        """The panel and the scores of these companies, numbers in ascending order."""
+        rows = self._evaluations.take(_slices(self._first_row, companies))
+        scores = self._scores.take(_slices(self._first_score, companies))
+        panel = Panel.of(parts_of(rows), list(METRICS.values()))
+        groups = company_groups(list(panel.company_ids))
+        by_number = np.zeros(len(self), dtype=np.int32)
+        by_number[companies] = [groups[_name(i)] for i in companies.tolist()]
+        regrouped = by_number[scores["company_group"].to_numpy()]
+        at = scores.schema.get_field_index("company_group")
+        scores = scores.set_column(at, SCORES_SCHEMA.field(at), pa.array(regrouped))
+        return panel, RowScores([scores], panel, groups)
+
+    @cached_property
+    def everything(self) -> tuple[Panel, RowScores]:
+        """All of it: the population, to which samples are compared."""
+        return self.sample(np.arange(len(self)))
+
+
+def make_bank(n_companies: int, population: Population, seed: int, n_processes: int = 2) -> Bank:
+    """Evaluate `n_companies` companies drawn from the population."""
+    shares = np.array_split(np.arange(n_companies), max(n_processes * 8, 1))
+    asked = [(share, population, seed) for share in shares if len(share)]
+    if n_processes > 1:
+        with ProcessPoolExecutor(n_processes) as processes:
+            parts = list(processes.map(_evaluated, asked))
+    else:
+        parts = list(map(_evaluated, asked))
+    evaluations, scores, truth = zip(*parts, strict=True)
+    return Bank(pa.concat_tables(evaluations), pa.concat_tables(scores), pd.concat(truth))
+
+
+@dataclass(frozen=True)
+class Company:
+    """What is true of a company; the arrays have one value a model."""
+
+    number: int
+    n: int
+    rate: np.ndarray  # by cutoff
+    distance: np.ndarray
+    shift: np.ndarray
+    stretch: np.ndarray
+
+    @classmethod
+    def drawn(cls, number: int, population: Population, seed: int) -> Company:
+        rng = np.random.default_rng([seed, number])
+        z = rng.normal()
+        n = int(np.clip(np.exp(np.log(population.median_size) + population.sigma * z), 2, LARGEST))
+        ability = population.mean_ability + population.tau * (0.3 * z + 0.954 * rng.normal())
+        abilities = np.array([ability, ability - 0.1 + population.tau_difference * rng.normal()])
+        company = cls(
+            number,
+            n,
+            rate=expit(rng.normal(-1.6, 0.7) + np.array([0.0, 0.15])),
+            distance=np.sqrt(2) * ndtri(expit(abilities)),
+            shift=np.zeros(2),
+            stretch=1 / rng.normal([1.1, 0.9], 0.1),
+        )
+        return replace(company, shift=company.shifts(rng.normal([-0.05, 0.05], 0.15)))
+
+    def shifts(self, log_observed_expected: np.ndarray) -> np.ndarray:
+        """By model: what makes its log O:E, a mean over cutoffs, this in truth."""
+        possible = 0.7 * float(np.log(self.rate).mean())  # no expectation is above 1
+        return np.array(
+            [
+                brentq(lambda shift, m=m, to=wanted: self.log_ratio(m, shift) - to, -30, 30)
+                for m, wanted in enumerate(np.maximum(log_observed_expected, possible).tolist())
+            ]
+        )
+
+    def log_ratio(self, model: int, shift: float) -> float:
+        """Expected log O:E, were this the model's shift."""
+        p1, p0 = (
+            expit(shift + self.logits(NODE + sign * self.distance[model] / 2, model)) @ WEIGHT
+            for sign in (1, -1)
+        )
+        return float(np.log(self.rate / (self.rate * p1 + (1 - self.rate) * p0)).mean())
+
+    def logits(self, x: np.ndarray, model: int) -> np.ndarray:
+        """What the model says of scores x."""
+        known = logit(self.rate[0]) + self.distance[model] * x
+        return np.asarray(self.shift[model] + self.stretch[model] * known)
+
+    def customers(self, seed: int, draw: int = 0) -> tuple[np.ndarray, np.ndarray]:
+        """Outcomes, shape (n_cutoffs, n), and probabilities, shape (n_cutoffs, n_models, n)."""
+        rng = np.random.default_rng([seed, self.number, 1 + draw])
+        c, n = len(self.rate), self.n
+
+        def shared(share: float, *shape: int) -> np.ndarray:
+            own = rng.normal(size=shape)
+            return np.sqrt(share) * rng.normal(size=(1, *shape[1:])) + np.sqrt(1 - share) * own
+
+        outcomes = shared(SAME_CUSTOMERS, c, n) < ndtri(self.rate)[:, np.newaxis]
+        common, own = shared(SAME_CUSTOMERS, c, n), shared(SAME_CUSTOMERS, c, 2, n)
+        noise = np.sqrt(SAME_SCORES) * common[:, np.newaxis] + np.sqrt(1 - SAME_SCORES) * own
+        x = noise + self.distance[:, np.newaxis] * (outcomes[:, np.newaxis] - 0.5)
+        said = [expit(self.logits(x[:, model], model)) for model in range(len(MODELS))]
+        return outcomes, np.stack(said, axis=1)
+
+    def truth(self) -> dict[str, float]:
+        """By "effect model": logit AUC, slope, log O:E, and the expected losses."""
+        told: dict[str, float] = {}
+        for model, name in enumerate(MODELS):
+            p1, p0 = (
+                expit(self.logits(NODE + sign * self.distance[model] / 2, model))
+                for sign in (1, -1)
+            )
+            rate = self.rate[:, np.newaxis]
+            told |= {
+                f"roc_auc {name}": float(logit(ndtr(self.distance[model] / np.sqrt(2)))),
+                f"calibration_slope {name}": 1 / float(self.stretch[model]),
+                f"observed_expected_ratio {name}": self.log_ratio(model, 0.0),
+                f"log_loss {name}": float(
+                    ((-rate * np.log(p1) - (1 - rate) * np.log1p(-p0)) @ WEIGHT).mean()
+                ),
+                f"brier_score {name}": float(
+                    ((rate * (1 - p1) ** 2 + (1 - rate) * p0**2) @ WEIGHT).mean()
+                ),
+            }
+        return told
+
+    def evaluations(self, seed: int, draw: int = 0) -> list[tuple[dict[str, Any], pa.Table]]:
+        """Rows of the table evaluations, each with its part of the table scores."""
+        outcomes, said = self.customers(seed, draw)
+        groups = np.random.default_rng([seed, self.number, 0]).integers(0, 16, self.n)
+        reference = float(np.clip(self.rate[0], 0.01, 0.99))
+        told = []
+        for t, cutoff in enumerate(CUTOFFS):
+            for model, name in enumerate(MODELS):
+                scores = Scores(outcomes[t], said[t, model], 10.0 * outcomes[t], reference)
+                values, undefined = score(scores)
+                sums = influence_sums(scores, groups).items()
+                row = {
+                    "company_id": _name(self.number),
+                    "cutoff": cutoff,
+                    "model": name,
+                    "status": "ok",
+                    "undefined": ";".join(f"{m}:{why}" for m, why in sorted(undefined.items())),
+                    "overlaps": False,
+                    "attempts": 1,
+                    "n_customers": self.n,
+                    "n_positive": scores.n_positive,
+                    "n_lapsed": 0,
+                    "observed_rate": scores.n_positive / self.n,
+                    "mean_prediction": float(scores.probabilities.mean()),
+                    "future_spend": 10.0 * scores.n_positive,
+                    "reference_log_loss": scores.reference_log_loss,
+                    "reference_brier_score": scores.reference_brier_score,
+                    **values,
+                    **{f"{metric}_influence": moved for metric, moved in sums},
+                }
+                kept = histogram(scores)
+                n_bins = len(kept.bin)
+                columns = {
+                    "model": [name] * n_bins,
+                    "cutoff": [cutoff] * n_bins,
+                    "company_group": np.full(n_bins, self.number),
+                    "bin": kept.bin,
+                    "n_positive": kept.n_positive,
+                    "n_negative": kept.n_negative,
+                    "spend_minor": kept.spend_minor,
+                }
+                told.append((row, pa.table(columns).cast(SCORES_SCHEMA)))
+        return told
+
+
+def _evaluated(
+    asked: tuple[np.ndarray, Population, int],
+) -> tuple[pa.Table, pa.Table, pd.DataFrame]:
+    numbers, population, seed = asked
+    companies = [Company.drawn(i, population, seed) for i in numbers.tolist()]
+    rows, scores = zip(*(e for c in companies for e in c.evaluations(seed)), strict=True)
+    return (
+        pa.Table.from_pylist(list(rows), schema=evaluations_schema()),
+        pa.concat_tables(scores),
+        pd.DataFrame([c.truth() for c in companies], index=numbers),
+    )
+
+
+def _name(number: int) -> str:
+    return f"company-{number:06}"
+
+
+def _number(company_ids: pa.ChunkedArray) -> np.ndarray:
+    return np.array([int(c[-6:]) for c in company_ids.to_pylist()])
+
+
+def _starts(company: np.ndarray, n_companies: int) -> np.ndarray:
+    return np.searchsorted(company, np.arange(n_companies + 1))
+
+
+def _slices(starts: np.ndarray, companies: np.ndarray) -> np.ndarray:
+    return np.concatenate([np.arange(starts[i], starts[i + 1]) for i in companies.tolist()])
