@@ -62,18 +62,20 @@ class Findings:
         table = rows.pivot(index="model", columns="metric", values=value)
         return table.reindex(self._order(rows))
 
-    def figures(self, estimand: str = "equal_company") -> pd.DataFrame:
-        """Rows of `pooled` over all cutoffs on the common coverage."""
+    def figures(self, estimand: str = "equal_company", coverage: str = "common") -> pd.DataFrame:
+        """Rows of `pooled` over all cutoffs."""
         pooled = self.pooled
         return pooled[
             pooled["cutoff"].isna()
-            & (pooled["coverage"] == "common")
+            & (pooled["coverage"] == coverage)
             & (pooled["estimand"] == estimand)
         ]
 
-    def figure(self, metric: str, model: str, estimand: str = "equal_company") -> pd.Series:
+    def figure(
+        self, metric: str, model: str, estimand: str = "equal_company", coverage: str = "common"
+    ) -> pd.Series:
         """One of them; nulls where there is none."""
-        rows = self.figures(estimand)
+        rows = self.figures(estimand, coverage)
         rows = rows[(rows["metric"] == metric) & (rows["model"] == model)]
         return rows.iloc[0] if len(rows) else pd.Series(dtype=object).reindex(rows.columns)
 
@@ -160,7 +162,7 @@ class Pair:
         self.sampling_std_error = float(row["sampling_std_error"])
         self.margin, self.n_effective = float(row["margin"]), float(row["n_effective"])
         self.p_adjusted = float(row["p_adjusted"])
-        self.equivalent = row["equivalent"] is not None and bool(row["equivalent"] == True)  # noqa: E712
+        self.equivalent = False if pd.isna(row["equivalent"]) else bool(row["equivalent"])
         self.heterogeneity_reason = str(row["heterogeneity_reason"] or "")
         wins, losses = ("wins", "losses") if a_is_first else ("losses", "wins")
         self.wins, self.losses, self.ties = (_count(row[c]) for c in (wins, losses, "ties"))

@@ -49,16 +49,24 @@ def page(findings: Findings) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["together"] = _together
     template = environment.get_template("page.html.jinja")
     said = verdict(findings)
     sections = [section for make in _SECTIONS if (section := make(findings)) is not None]
     return template.render(
         verdict=said,
         sections=sections,
-        document=findings.document,
+        finished=findings.document.get("status") == "finished",
+        finished_on=findings.document.get("finished_at", "")[:10],
+        version=findings.document.get("versions", {}).get("scale_eval", ""),
         n_companies=findings.n_companies,
         n_cutoffs=findings.n_cutoffs,
     )
+
+
+def _together(cell: object) -> str:
+    """An interval, or a number and its unit, is not broken over two lines."""
+    return str(cell).replace(" to ", "\u00a0to\u00a0").replace(" %", "\u00a0%")
 
 
 def _section(
@@ -118,11 +126,13 @@ def _leaderboard(findings: Findings) -> dict[str, Any] | None:
     for model in findings.models:
         auc = findings.figure("roc_auc", model)
         within = findings.figure("roc_auc", model, "within_company")
-        of_rows = findings.figure("roc_auc", model, "row")
+        of_rows, on = findings.figure("roc_auc", model, "row"), ""
+        if of_rows["reason"] == "scores_not_kept_by_company":
+            of_rows, on = findings.figure("roc_auc", model, "row", "own"), " on its own windows"
         prediction = reason(str(auc["heterogeneity_reason"] or ""))
         if not pd.isna(auc["prediction_low"]):
             prediction = span(auc["prediction_low"], auc["prediction_high"], 0.01)
-        all_rows = _with_interval(of_rows)
+        all_rows = _with_interval(of_rows) + on
         if of_rows["error_bound"] > 0.0005:
             all_rows += f" ± {number(of_rows['error_bound'])} by bins"
         rows.append(
@@ -140,9 +150,8 @@ def _leaderboard(findings: Findings) -> dict[str, Any] | None:
             }
         )
     best = findings.models[0]
-    of_rows, within = (
-        findings.figure("roc_auc", best, estimand) for estimand in ("row", "within_company")
-    )
+    within = findings.figure("roc_auc", best, "within_company")
+    of_rows = findings.figure("roc_auc", best, "row", "own")
     text = [
         "The average company (each counts once) is what the verdict speaks of; pairs within "
         "companies compare only customers of one company at one cutoff; all rows are what a "
@@ -243,7 +252,7 @@ def _ranks(findings: Findings) -> Iterator[str]:
     rows = findings.companies(PRIMARY)
     wide = rows.pivot(index="company_id", columns="model", values=["mean", "n_defined"])
     n_defined = wide["n_defined"][findings.models]
-    together = n_defined.nunique(axis=1).eq(1) & n_defined.notna().all(axis=1)
+    together = n_defined.min(axis=1, skipna=False) == n_defined.max(axis=1, skipna=False)
     losses = wide["mean"][findings.models][together].dropna()
     try:
         test = friedman(losses.to_numpy())
@@ -345,7 +354,10 @@ def _funnel(findings: Findings) -> dict[str, Any] | None:
         "What do small numbers do by themselves?",
         figure=draw("funnel", findings, model=model),
         alt=f"AUC of each company against its number of buyers, for {model}.",
-        text=["A small company outside of .4 to .9 is no news; a large one is."],
+        text=[
+            "The fewer its buyers, the more chance decides a company's AUC. Inside the dashed "
+            "lines a company differs from the others by no more than that."
+        ],
     )
 
 
@@ -475,7 +487,7 @@ def _extremes(findings: Findings) -> dict[str, Any] | None:
     table = skill.join(auc).join(ratio).dropna(subset="mean").sort_values("mean", kind="stable")
     if table.empty:
         return None
-    n = min(EXTREMES, -(-len(table) // 2))
+    n = min(EXTREMES, len(table) // 2)
     unlike = table[table["n_defined"] < table["n_cutoffs"]]
 
     def rows(chosen: pd.DataFrame) -> list[dict[str, Any]]:
@@ -498,16 +510,21 @@ def _extremes(findings: Findings) -> dict[str, Any] | None:
 
     numeric = ("customers", "buyers", "cutoffs", "skill", "AUC", "AUC, shrunk",
                "observed / expected")  # fmt: skip
-    tables = [_table(f"Worst of {companies(len(table))}", rows(table.head(n)), numeric=numeric)]
-    if len(table) > n:
-        tables.append(_table("Best", rows(table.tail(n)[::-1]), numeric=numeric))
+    if len(table) <= EXTREMES:
+        tables = [_table("All of them, worst first", rows(table), numeric=numeric)]
+    else:
+        tables = [
+            _table(f"Worst of {companies(len(table))}", rows(table.head(n)), numeric=numeric),
+            _table("Best", rows(table.tail(n)[::-1]), numeric=numeric),
+        ]
     text = [
         f"By the skill of {model} against the base rate known at the cutoff. The shrunk AUC is the "
         "best guess of the true one: few buyers draw it towards the mean of all companies."
     ]
     if len(unlike):
         text.append(
-            f"{companies(len(unlike)).capitalize()} had cutoffs at which nothing could be compared."
+            f"At {companies(len(unlike))} there is no skill at some cutoff, for want of a base "
+            "rate known there."
         )
     return _section("Which companies are worst, and best?", text=text, tables=tables)
 
@@ -606,11 +623,11 @@ def _settings(findings: Findings) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> str:
-    if isinstance(value, dict):
+    if isinstance(value, dict) and value:
         return ", ".join(f"{k}: {_plain(v)}" for k, v in value.items())
-    if isinstance(value, list):
-        return listed([_plain(v) for v in value]) if value else ""
-    return "" if value is None else str(value)
+    if isinstance(value, list | dict):
+        return listed([_plain(v) for v in value]) if value else "not set"
+    return "not set" if value is None else str(value)
 
 
 _SECTIONS: tuple[Callable[[Findings], dict[str, Any] | None], ...] = (

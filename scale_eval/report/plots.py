@@ -17,7 +17,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.dates import date2num, num2date
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, MaxNLocator
+from matplotlib.ticker import FixedLocator, LogLocator, MaxNLocator
 
 from scale_eval.metrics import METRICS
 from scale_eval.report.findings import PRIMARY, Findings, Pair
@@ -76,8 +76,7 @@ def leaderboard(findings: Findings) -> Figure:
             axis.plot(row["value"], y, look[model].marker, color=look[model].color, markersize=6)
         axis.set_title(f"{metric_words(metric)}\n{direction}", fontsize=9)
         _bare(axis)
-    axes[0].set_yticks(range(len(models)), models)
-    axes[0].invert_yaxis()
+    _rows(axes[0], models)
     _headed(
         figure,
         f"The average of {companies(findings.n_companies)}{_best_only(findings)}",
@@ -117,8 +116,7 @@ def distribution(findings: Findings) -> Figure:
         axis.axvline(neutral, color=INK, linewidth=0.8, linestyle=":")
         axis.set_title(f"{metric_words(metric)} (dotted: no use)", fontsize=9)
         _bare(axis)
-    axes[0].set_yticks(range(len(models)), models)
-    axes[0].invert_yaxis()
+    _rows(axes[0], models)
     _headed(
         figure,
         f"{companies(findings.n_companies).capitalize()}, one figure each{_best_only(findings)}",
@@ -157,7 +155,11 @@ def funnel(findings: Findings, model: str | None = None) -> Figure:
     if not pd.isna(row["prediction_low"]):
         axis.axhspan(row["prediction_low"], row["prediction_high"], color="#d1495b", alpha=0.08)
     axis.axhline(0.5, color=INK, linewidth=0.8, linestyle=":")
-    axis.set_ylim(-0.02, 1.02)
+    lowest, highest = (y.min(), y.max()) if len(y) else (0.0, 1.0)
+    axis.set_ylim(max(-0.02, min(0.35, lowest - 0.05)), min(1.02, max(0.9, highest + 0.05)))
+    axis.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axis.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+    axis.minorticks_off()
     axis.set_xlabel("buyers at the latest cutoff")
     axis.set_ylabel("AUC of the company")
     _bare(axis, both=True)
@@ -204,7 +206,7 @@ def over_time(findings: Findings) -> Figure:
     note = f"; {companies(left_out)} without all of these cutoffs left out" if left_out else ""
     _headed(
         figure,
-        f"Over time: the same {companies(n)} at each cutoff{note}",
+        f"Over time: the same {companies(n).removeprefix('one ')} at each cutoff{note}",
         "as lapsed customers pile up, rates fall and AUCs rise without any model's doing",
     )
     return figure
@@ -269,7 +271,7 @@ def comparison(findings: Findings, metric: str = PRIMARY, model: str | None = No
         figure,
         f"{best} against each other model, {companies(n)}",
         "line: 95 % interval of the average company; grey band: 95 % for the next company's truth; "
-        "between the dotted lines: ties",
+        "strip around 0: ties",
     )
     return figure
 
@@ -317,9 +319,8 @@ def spread(findings: Findings, metric: str = "roc_auc") -> Figure:
             low = rows.loc[model].get(f"{part}_low", np.nan)
             if not pd.isna(low):
                 ends = [low, rows.loc[model, f"{part}_high"]]
-                axis.plot(ends, [at, at], color=INK, linewidth=1)
-    axis.set_yticks(range(len(models)), models)
-    axis.invert_yaxis()
+                axis.plot(ends, [at, at], "|-", color=INK, linewidth=0.8, markersize=5)
+    _rows(axis, models)
     scale = rows["scale"].iloc[0] if len(rows) else ""
     on = f", on the {scale} scale" if scale not in ("", "identity") else ""
     axis.set_xlabel(f"standard deviation of the {metric_words(metric)}{on}")
@@ -368,24 +369,29 @@ def _forest(rows: list[tuple[str, Pair]], label: str) -> Figure:
                       verticalalignment="center")  # fmt: skip
     axis.axvline(0, color=INK, linewidth=0.8)
     if rows:
-        for sign in (-1, 1):
-            axis.axvline(sign * rows[0][1].margin, color=INK, linewidth=0.8, linestyle=":")
+        margin = rows[0][1].margin
+        axis.axvspan(-margin, margin, color="#9a9a9a", alpha=0.25, linewidth=0)
         middle = [pair.better_by for _, pair in rows]
         ends = [e for _, p in rows for e in (p.next_low, p.next_high) if np.isfinite(e)]
         sure = [e for _, p in rows for e in (p.low, p.high) if np.isfinite(e)]
         low, high = min([*middle, *ends, 0.0]), max([*middle, *ends, 0.0])
-        room = max(high - low, 4 * rows[0][1].margin)
+        room = max(high - low, 4 * margin)
         low, high = (
             min([low, *(e for e in sure if e > low - room)]),
             max([high, *(e for e in sure if e < high + room)]),
         )
         axis.set_xlim(low - 0.06 * (high - low), high + 0.06 * (high - low))
         axis.annotate("better:tie:worse", (1.01, 1.02), xycoords="axes fraction", fontsize=7)
-    axis.set_yticks(range(len(rows)), [name for name, _ in rows])
-    axis.invert_yaxis()
+    _rows(axis, [name for name, _ in rows])
     axis.set_xlabel(label)
     _bare(axis)
     return figure
+
+
+def _rows(axis: Axes, names: list[str]) -> None:
+    """One row a name, the first on top."""
+    axis.set_yticks(range(len(names)), names)
+    axis.set_ylim(max(len(names), 1) - 0.5, -0.5)
 
 
 def _interval(axis: Axes, y: float, low: float, high: float, width: float, color: str) -> None:

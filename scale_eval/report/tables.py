@@ -72,10 +72,7 @@ def overview(findings: Findings) -> RenderableType:
             "log loss": [_told(findings, "log_loss", m) for m in models],
             "skill": [_told(findings, "log_loss_skill", m) for m in models],
             "AUC": [_told(findings, "roc_auc", m) for m in models],
-            "AUC, next company": [
-                _told(findings, "roc_auc", m, "prediction", decimals=2) for m in models
-            ],
-            "AUC within": [_told(findings, "roc_auc", m, "", "within_company") for m in models],
+            "AUC next\ncompany": [_told(findings, "roc_auc", m, "prediction") for m in models],
             "O:E": [_told(findings, "observed_expected_ratio", m, decimals=2) for m in models],
         }
     )
@@ -109,7 +106,7 @@ def _told(
         [] if interval == "prediction" or pd.isna(row["value"]) else [number(row["value"], step)]
     )
     if interval and not pd.isna(row[f"{interval}_low"]):
-        lines.append(span(row[f"{interval}_low"], row[f"{interval}_high"], step))
+        lines.append(span(row[f"{interval}_low"], row[f"{interval}_high"], 0.01))
     return "\n".join(lines)
 
 
@@ -151,6 +148,7 @@ def frame_table(frame: pd.DataFrame, *, decimals: int | None = None) -> Table:
             table.add_column(heading.replace(" ", "\n"), justify="right", no_wrap=True)
         else:
             whole = name == "model" or pd.api.types.is_datetime64_any_dtype(frame[name])
+            whole |= any(" to " in cell for cell in cells[name])
             table.add_column(heading, overflow="fold", no_wrap=whole)
     for row in zip(*cells.values(), strict=True):
         table.add_row(*map(Text, row))  # names may look like markup

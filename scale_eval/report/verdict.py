@@ -17,12 +17,14 @@ import pandas as pd
 from scale_eval.models import BASELINES
 from scale_eval.report.findings import FEW, PRIMARY, Findings, Pair
 from scale_eval.report.words import (
+    chance,
     companies,
     count,
     listed,
     metric_words,
     number,
     percent,
+    percent_with_interval,
     reason,
     share,
     span,
@@ -113,14 +115,14 @@ def _headline(findings: Findings) -> tuple[str, str | None, str]:
         return (
             "equal", None,
             f"{listed([best, *equal])} are equal for any practical purpose: their log losses at "
-            f"{_average(n)} differ by less than the margin of {rival.margin:g} "
+            f"{_average(n)} differ by less than the margin of {_margin(rival)} "
             f"({_interval(rival)}). Take the one that is cheaper to run.",
         )  # fmt: skip
     if rival.low > 0:
         return (
             "small", best,
             f"{best} is better than {rival.b}, but hardly by what matters: {_difference(rival)}; "
-            f"the margin is {rival.margin:g}.",
+            f"the margin is {_margin(rival)}.",
         )  # fmt: skip
     return (
         "unknown", None,
@@ -164,6 +166,10 @@ def _difference(pair: Pair) -> str:
     )
 
 
+def _margin(pair: Pair) -> str:
+    return f"{pair.margin:g}".replace("0.", ".", 1)
+
+
 def _interval(pair: Pair) -> str:
     return span(pair.low, pair.high, step_of(pair.better_by))
 
@@ -189,12 +195,9 @@ def _against_the_base_rate(findings: Findings, best: str) -> Iterator[str]:
     skill = findings.figure("log_loss_skill", best)
     if pd.isna(skill["value"]):
         return
-    told = f"Against the base rate known at the cutoff {best} saves {percent(skill['value'])}"
-    if not pd.isna(skill["ci_low"]):
-        ends = f"{100 * skill['ci_low']:.0f} to {100 * skill['ci_high']:.0f} %"
-        told += f" ({ends})"
     if skill["value"] > 0:
-        yield f"{told} of the log loss."
+        saved_share = percent_with_interval(skill["value"], skill["ci_low"], skill["ci_high"])
+        yield f"Against the base rate known at the cutoff {best} saves {saved_share} of log loss."
     rows = findings.periods
     rows = rows[rows["cutoff"].isna() & (rows["model"] == best)]
     if len(rows):
@@ -224,7 +227,7 @@ def _against_the_base_rate(findings: Findings, best: str) -> Iterator[str]:
 def _other_metrics(findings: Findings, best: str) -> Iterator[str]:
     """Who ranks better, and what its probabilities are worth."""
     few = findings.n_companies < MIN_FOR_THE_NEXT
-    ranks = findings.leaderboard()["roc_auc"].dropna()
+    ranks = findings.leaderboard().get("roc_auc", pd.Series(dtype=float)).dropna()
     if best not in ranks:
         return
     rival = ranks.drop(best).idxmax() if len(ranks) > 1 else best
@@ -298,9 +301,9 @@ def _next_company(findings: Findings, best: str) -> Iterator[str]:
     pair = findings.pair(PRIMARY, best, rival)
     if pair is not None and not np.isnan(pair.p_better_by_margin):
         yield (
-            f"There {best} is truly better than {rival} by more than {pair.margin:g} of log loss "
-            f"with a probability of {percent(pair.p_better_by_margin)}, and worse by more than "
-            f"that with {percent(pair.p_worse_by_margin)}."
+            f"There {best} is truly better than {rival} by more than {_margin(pair)} of log loss "
+            f"with a probability of {chance(pair.p_better_by_margin)}, and worse by more than "
+            f"that with {chance(pair.p_worse_by_margin)}."
         )
 
 
@@ -365,8 +368,9 @@ def _evidence(findings: Findings, best: str) -> Iterator[str]:
             f"The AUC does not exist in {percent(undefined / (undefined + defined))} of the "
             "evaluations, where all customers bought, or none."
         )
-    if n >= MIN_FOR_THE_NEXT and pd.isna(row["prediction_low"]):
-        yield f"The next company's AUC was not predicted: {reason(row['heterogeneity_reason'])}."
+    why = row["heterogeneity_reason"]
+    if n >= MIN_FOR_THE_NEXT and pd.isna(row["prediction_low"]) and isinstance(why, str):
+        yield f"The next company's AUC was not predicted: {reason(why)}."
 
 
 def _selection(findings: Findings, kind: str) -> Iterator[str]:
@@ -411,8 +415,11 @@ def _coverage(findings: Findings) -> Iterator[str]:
     if len(dead):
         n = int(dead.groupby("model")["n"].sum().max())
         yield (
-            f"{companies(n).capitalize()} {'has' if n == 1 else 'have'} no window that was "
-            "observed whole, for instance because they died: they are missing from every figure."
+            f"{companies(n).capitalize()} without a window that was observed whole (such as one "
+            "that died) is in no figure."
+            if n == 1
+            else f"{companies(n).capitalize()} without a window that was observed whole (such as "
+            "those that died) are in no figure."
         )
 
 

@@ -96,6 +96,20 @@ def percent(value: float) -> str:
     return f"{100 * value:.0f} %"
 
 
+def chance(probability: float) -> str:
+    """As `percent`; no probability is 0 or 1."""
+    return percent(min(max(probability, 1e-9), 1 - 1e-9))
+
+
+def percent_with_interval(value: float, low: float, high: float) -> str:
+    """``19 % (14 to 23 %)``, with a decimal where they would not differ; NaN ends are left out."""
+    decimals = 0 if not high - low < 0.02 else 1
+    said = f"{100 * value:.{decimals}f} %"
+    if np.isnan(low):
+        return said
+    return f"{said} ({100 * low:.{decimals}f} to {100 * high:.{decimals}f} %)"
+
+
 def reason(code: str) -> str:
     """What a code of the tables means."""
     return REASON_WORDS.get(code, code.replace("_", " "))

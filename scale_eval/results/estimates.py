@@ -118,7 +118,8 @@ class Estimate:
         assert self.influence is not None
         error = linearised(self.influence[self.weight != 0], weights)
         if self.log:
-            below, above = np.exp(error.interval(float(np.log(self.value)))).tolist()
+            with np.errstate(over="ignore"):  # two companies: up to any number
+                below, above = np.exp(error.interval(float(np.log(self.value)))).tolist()
             return Interval(self.value * error.std_error, below, above, error.df)
         return _cut(Interval(error.std_error, *error.interval(self.value), error.df), low, high)
 

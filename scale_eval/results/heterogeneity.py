@@ -194,6 +194,9 @@ def heterogeneity(effects: Effects, scale: Scale) -> dict[str, Any]:
     try:
         fit = fitted(effects)
         tau2_low, tau2_high = q_profile(effects.y, effects.v)
+        # REML and Q weigh companies otherwise: with very many, whose effects are not quite normal,
+        # an interval by the one can leave out the estimate by the other.
+        tau2_low, tau2_high = min(tau2_low, fit.tau2), max(tau2_high, fit.tau2)
         low, high = fit.interval()
         told |= {
             "tau": np.sqrt(fit.tau2),

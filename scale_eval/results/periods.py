@@ -27,8 +27,8 @@ SHOWN = ("log_loss", "log_loss_skill", "brier_score", "roc_auc", "observed_expec
 def periods_table(panel: Panel) -> pa.Table:
     """One row a (cutoff or all, companies, model).
 
-    `companies` is ``all``, or ``same``: those that have every one of the latest m cutoffs, m such
-    that m times their number is largest; rows of these cutoffs only.
+    `companies` is ``all``, or ``same``: those that have every one of m cutoffs, m such that m times
+    their number is largest; rows of these cutoffs only.
     """
     common = np.flatnonzero(panel.common)
     selections: list[tuple[int | None, str, np.ndarray]] = [
@@ -56,7 +56,10 @@ def periods_table(panel: Panel) -> pa.Table:
 
 
 def same_companies(panel: Panel, windows: np.ndarray) -> tuple[list[int], np.ndarray]:
-    """The latest m cutoffs, and the companies that have a window at each, m times those largest.
+    """m cutoffs, and the companies that have a window at each, m times those largest.
+
+    The cutoffs that most companies have are taken first, two at least where a company has two: some
+    companies have cutoffs of their own, and would leave nobody who has all.
 
     Returns
     -------
@@ -66,13 +69,14 @@ def same_companies(panel: Panel, windows: np.ndarray) -> tuple[list[int], np.nda
     """
     present = np.zeros((panel.n_companies, len(panel.cutoffs)), dtype=bool)
     present[panel.company[windows], panel.cutoff[windows]] = True
+    n = present.sum(axis=0)
+    used = [c for c in np.lexsort([-np.arange(len(n)), -n]).tolist() if n[c]]
     with_all = np.ones(panel.n_companies, dtype=bool)
     best, chosen, companies = 0, 0, np.zeros(panel.n_companies, dtype=bool)
-    used = np.flatnonzero(present.any(axis=0))[::-1].tolist()
     for m, cutoff in enumerate(used, start=1):
         with_all &= present[:, cutoff]
         held = m * int(np.count_nonzero(with_all))
-        if held > best:
+        if held > best or (m == 2 and held):
             best, chosen, companies = held, m, with_all.copy()
     return sorted(used[:chosen]), companies
 

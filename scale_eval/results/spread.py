@@ -33,8 +33,9 @@ def spread_table(panel: Panel, order: np.ndarray) -> pa.Table:
 
     Standard deviations are on `scale`. `next_cutoff_low` to `next_cutoff_high` holds the figure of
     the average company at the next half-year with a probability of 95 %: Student's interval with
-    cutoffs - 1 degrees of freedom, from the spread of the cutoffs' effects, one more cutoff
-    included; on the metric's own scale.
+    cutoffs - 1 degrees of freedom, from the variance of cutoffs and what the residual leaves in a
+    mean over companies, one more cutoff included; on the metric's own scale. Cutoffs that few
+    companies have count for less (Kish's effective number).
 
     Parameters
     ----------
@@ -97,25 +98,13 @@ def _parts(
         return row | {"reason": "fewer_than_3_cutoffs"}
     if panel.columns["overlaps"][windows, model].any():
         return row | {"reason": "overlapping_windows"}
-    effects = _cutoff_effects(values, company, cutoff)
-    c = len(effects)
-    half = t.ppf(0.975, c - 1) * effects.std(ddof=1) * np.sqrt(1 + 1 / c)
+    companies = np.unique(cutoff, return_counts=True)[1]  # at each cutoff
+    c = companies.sum() ** 2 / np.square(companies).sum()
+    of_average = parts.cutoff + parts.residual / companies.mean()
+    half = t.ppf(0.975, c - 1) * np.sqrt(of_average * (1 + 1 / c))
     means = np.bincount(company, weights=values)[np.unique(company)] / np.unique(
         company, return_counts=True
     )[1]  # fmt: skip
     centre = means.mean()
     low, high = sorted([float(scale.back(centre - half)), float(scale.back(centre + half))])
     return row | {"next_cutoff_low": low, "next_cutoff_high": high}
-
-
-def _cutoff_effects(values: np.ndarray, company: np.ndarray, cutoff: np.ndarray) -> np.ndarray:
-    """Least-squares effects of the cutoffs beside those of the companies; they add to 0."""
-    _, company = np.unique(company, return_inverse=True)
-    _, cutoff = np.unique(cutoff, return_inverse=True)
-    present = np.zeros((company.max() + 1, cutoff.max() + 1))
-    present[company, cutoff] = 1.0
-    n = present.sum(axis=1)
-    centred = values - (np.bincount(company, weights=values) / n)[company]
-    normal = np.diag(present.sum(axis=0)) - present.T @ (present / n[:, np.newaxis])
-    effects = np.linalg.lstsq(normal, np.bincount(cutoff, weights=centred), rcond=None)[0]
-    return np.asarray(effects - effects.mean())

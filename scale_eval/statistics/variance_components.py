@@ -31,8 +31,6 @@ class VarianceComponents:
     n_companies, n_cutoffs : int
     company_interval, cutoff_interval : tuple of float or None
         Of 95 %; None where there is one only.
-    cutoff_effects : ndarray of shape (n_cutoffs,)
-        Least squares, beside those of the companies; in the order of the cutoffs, adding to 0.
     """
 
     mean: float
@@ -43,7 +41,6 @@ class VarianceComponents:
     n_cutoffs: int
     company_interval: tuple[float, float] | None
     cutoff_interval: tuple[float, float] | None
-    cutoff_effects: np.ndarray
 
 
 def variance_components(
@@ -69,7 +66,7 @@ def variance_components(
     scale = float(np.std(values))
     if scale == 0:
         return VarianceComponents(float(values[0]), 0.0, 0.0, 0.0, len(companies), len(cutoffs),
-                                  None, None, np.zeros(len(cutoffs)))  # fmt: skip
+                                  None, None)  # fmt: skip
     layout = _Layout(values / scale, company, cutoff)
     several = len(cutoffs) > 1
     start = np.array([1.0, 0.5]) if several else np.array([1.0])
@@ -97,7 +94,6 @@ def variance_components(
         n_cutoffs=len(cutoffs),
         company_interval=interval(company_effects, company_v),
         cutoff_interval=interval(cutoff_effects, cutoff_v),
-        cutoff_effects=cutoff_effects * scale,
     )
 
 
