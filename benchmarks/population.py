@@ -77,6 +77,8 @@ class Bank:
         scores = self._scores.take(_slices(self._first_score, companies))
         panel = Panel.of(parts_of(rows), list(METRICS.values()))
         groups = company_groups(list(panel.company_ids))
+        if len(companies) == len(self):  # all of them: the truth, each company apart
+            groups = {company: i for i, company in enumerate(panel.company_ids)}
         by_number = np.zeros(len(self), dtype=np.int32)
         by_number[companies] = [groups[_name(i)] for i in companies.tolist()]
         regrouped = by_number[scores["company_group"].to_numpy()]

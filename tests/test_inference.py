@@ -172,6 +172,8 @@ def test_a_constant_per_company_reaches_the_floor_of_the_row_auc(shops):
 def clustered_variance(rows: pd.DataFrame, column: str, weights: pd.Series) -> float:
     """Sum over companies and groups of the squared sums of weighted influence."""
     total = 0.0
+    n = rows["n_customers"]
+    weights = weights * np.sqrt(n / (n - 1))  # ddof 1
     for _, company in rows.groupby("company_id"):
         sums = sum(
             w * np.asarray(v, float)
@@ -207,6 +209,7 @@ def test_a_comparison_is_paired_customer_by_customer(shops):
         },
         index=both,
     ).reset_index()
+    joined["n_customers"] = a["n_customers"][both].to_numpy()
     weights = (
         1
         / joined.groupby("company_id")["cutoff"].transform("size")

@@ -16,17 +16,16 @@ SHOWN = {
     "evaluations": ["company_id", "cutoff", "model", "status", "n_customers", "n_positive",
                     "log_loss", "roc_auc", "reason"],
     "companies": ["company_id", "model", "metric", "n_customers", "n_defined", "mean", "std_error",
-                  "std", "shrunk", "latest"],
+                  "std", "shrunk"],
     "pooled": ["metric", "model", "estimand", "coverage", "cutoff", "value", "ci_low", "ci_high",
-               "n_companies", "n_effective", "prediction_low", "prediction_high", "reason"],
-    "comparisons": ["metric", "model_a", "model_b", "estimand", "stratum", "n_companies",
-                    "mean_difference", "ci_low", "ci_high", "wins", "ties", "losses",
-                    "p_adjusted"],
+               "n_effective", "reason"],
+    "comparisons": ["metric", "model_a", "model_b", "estimand", "stratum", "mean_difference",
+                    "ci_low", "ci_high", "wins", "losses"],
     "reliability": ["model", "probability", "recalibrated", "ci_low", "ci_high", "n_customers"],
     "decompositions": ["model", "loss", "value", "miscalibration", "discrimination",
                        "uncertainty"],
-    "spread": ["model", "metric", "scale", "n_companies", "n_cutoffs", "company_sd", "cutoff_sd",
-               "residual_sd", "noise_sd", "next_cutoff_low", "next_cutoff_high", "reason"],
+    "spread": ["model", "metric", "scale", "n_cutoffs", "company_sd", "cutoff_sd", "residual_sd",
+               "noise_sd", "reason"],
     "periods": ["cutoff", "companies", "model", "n_companies", "observed_rate", "share_lapsed",
                 "log_loss", "roc_auc", "drift"],
     "failures": ["company_id", "cutoff", "model", "status", "reason", "note"],
@@ -149,7 +148,8 @@ def frame_table(frame: pd.DataFrame, *, decimals: int | None = None) -> Table:
         else:
             whole = name == "model" or pd.api.types.is_datetime64_any_dtype(frame[name])
             whole |= any(" to " in cell for cell in cells[name])
-            table.add_column(heading, overflow="fold", no_wrap=whole)
+            longest = max(map(len, cells[name]), default=0)
+            table.add_column(heading, overflow="fold", no_wrap=whole, min_width=min(longest, 6))
     for row in zip(*cells.values(), strict=True):
         table.add_row(*map(Text, row))  # names may look like markup
     return table

@@ -10,7 +10,7 @@ import pyarrow as pa
 from scale_eval.metrics import Metric
 from scale_eval.results.heterogeneity import SCALES, company_effects, fitted
 from scale_eval.results.panel import Panel
-from scale_eval.results.sampling import variance_by_company
+from scale_eval.results.sampling import of_few, variance_by_company
 from scale_eval.results.schemas import COMPANIES_SCHEMA
 from scale_eval.results.terms import terms
 from scale_eval.statistics.shrinkage import shrink
@@ -120,7 +120,7 @@ def _std_error(
     parts = terms(panel, metric, model, windows, weighted=False)
     weight = parts.numerator if metric.pooling == "ratio" else parts.denominator
     total = np.bincount(parts.company, weights=weight, minlength=panel.n_companies)
-    share = weight / total[parts.company]
+    share = weight / total[parts.company] * of_few(panel, metric.name, model, windows)
     variance = variance_by_company(panel, windows, influence[windows, model], share)
     return np.where(total > 0, np.sqrt(variance), np.nan)
 

@@ -28,7 +28,7 @@ from scale_eval.results.heterogeneity import (
 from scale_eval.results.panel import Panel
 from scale_eval.results.pooled import estimate, window_weights
 from scale_eval.results.row_scores import RowScores
-from scale_eval.results.sampling import squared, sums_by_company
+from scale_eval.results.sampling import of_few, squared, sums_by_company
 from scale_eval.results.schemas import COMPARISONS_SCHEMA
 from scale_eval.results.terms import terms
 from scale_eval.statistics.comparison import benjamini_hochberg, equivalence, wilcoxon
@@ -229,7 +229,8 @@ def _variance_of_difference(
         share = np.divide(weight, total[part.company], out=np.zeros(len(weight)), where=weight > 0)
         if metric.target is not None:
             share = share * np.sign(part.figures() - metric.target)[part.company]
-        sums = sums_by_company(panel, known, influence[known, m], sign * share)
+        share = sign * share * of_few(panel, metric.name, m, known)
+        sums = sums_by_company(panel, known, influence[known, m], share)
         difference_of_sums = difference_of_sums + sums
     return squared(np.asarray(difference_of_sums))
 
@@ -250,6 +251,7 @@ def _sampling_sums(
         )
         if metric.target is not None:
             weight = weight * np.sign(estimate_of_m.value - metric.target)
+        weight = weight * of_few(panel, metric.name, m, windows)
         sums.append(sums_by_company(panel, windows, influence[windows, m], weight))
     return sums
 

@@ -73,6 +73,8 @@ class Estimate:
         fixed share of customers (gain, lift) moves by jumps: its correction would be mostly noise.
     expected : Interval or None
         Where the figure is the mean of random effects: its own interval.
+    refusal : str
+        Why it has no interval, whatever its influence says.
     """
 
     value: float
@@ -84,6 +86,7 @@ class Estimate:
     replicates: np.ndarray | None = None
     smooth: bool = True
     expected: Interval | None = None
+    refusal: str = ""
 
     @property
     def n_effective(self) -> float:
@@ -97,10 +100,11 @@ class Estimate:
 
         Reasons: that of the value; ``one_company``, and ``fewer_than_5_companies`` where companies
         weigh unequally; ``no_spread``, where what weighs is one company; ``undefined_replicate``,
-        where the figure does not exist without one of the groups.
+        where the figure does not exist without one of the groups; ``near_the_target``, see
+        `difference`.
         """
-        if self.reason:
-            return Interval(reason=self.reason)
+        if self.reason or self.refusal:
+            return Interval(reason=self.reason or self.refusal)
         if self.expected is not None:
             return self.expected
         n_companies = 0 if self.weight is None else int(np.count_nonzero(self.weight))
@@ -208,7 +212,9 @@ def from_replicates(
 def difference(metric: Metric, a: Estimate, b: Estimate) -> Estimate:
     """a - b on the scale on which models are compared, paired company by company.
 
-    With a target, that is the difference of the distances from it (of logarithms, for a ratio).
+    With a target, that is the difference of the distances from it (of logarithms, for a ratio). A
+    distance turns around at the target: where a figure is no surer than to lie on either side of it
+    (within two standard errors), the difference has no interval (``near_the_target``).
     """
     values = metric.distance(np.array([a.value, b.value]))
     value = float(values[0] - values[1])
@@ -217,6 +223,8 @@ def difference(metric: Metric, a: Estimate, b: Estimate) -> Estimate:
     if a.weight is None or b.weight is None:
         return Estimate(value)
     weight = (a.weight / a.weight.sum() + b.weight / b.weight.sum()) / 2
+    if metric.target is not None and any(_near(metric, estimate) for estimate in (a, b)):
+        return Estimate(value, weight=weight, refusal="near_the_target")
     if a.replicates is not None and b.replicates is not None:
         replicates = metric.distance(a.replicates) - metric.distance(b.replicates)
         return Estimate(value, weight=weight, replicates=replicates, smooth=a.smooth)
@@ -249,6 +257,13 @@ def _log_quotient(numerator: np.ndarray, denominator: np.ndarray) -> Estimate:
         return Estimate(quotient)  # has no logarithm, and so no interval
     influence = ratio_influence(numerator, denominator) / quotient
     return Estimate(quotient, log=True, influence=influence, weight=denominator)
+
+
+def _near(metric: Metric, estimate: Estimate) -> bool:
+    interval = estimate.interval()
+    scale = estimate.value if metric.pooling == "ratio" else 1.0
+    distance = float(metric.distance(np.array([estimate.value]))[0])
+    return bool(distance < 2 * interval.std_error / scale)
 
 
 def _sign(metric: Metric, estimate: Estimate) -> float:

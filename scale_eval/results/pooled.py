@@ -30,7 +30,7 @@ from scale_eval.results.heterogeneity import (
 )
 from scale_eval.results.panel import Panel
 from scale_eval.results.row_scores import RowScores
-from scale_eval.results.sampling import variance_by_company
+from scale_eval.results.sampling import of_few, variance_by_company
 from scale_eval.results.schemas import POOLED_SCHEMA
 from scale_eval.results.terms import terms
 from scale_eval.results.within_slope import within_company_slope
@@ -197,6 +197,7 @@ def _sampling(
     if estimand == "row" and metric.name == "roc_auc":  # pairs go across companies
         return row
     windows, coefficient = window_weights(panel, metric, model, windows, estimand)
+    coefficient = coefficient * of_few(panel, metric.name, model, windows)
     variance = variance_by_company(panel, windows, influence[windows, model], coefficient)
     scale = told.value if told.log else 1.0
     return row | {"sampling_std_error": scale * float(np.sqrt(variance.sum()))}

@@ -66,6 +66,21 @@ def variance_by_company(
     return squared(sums_by_company(panel, windows, influence, coefficient))
 
 
+def of_few(panel: Panel, metric: str, model: int, windows: np.ndarray) -> np.ndarray:
+    """By how much influence understates the chance of few customers; shape (n,).
+
+    sqrt(n / (n - 1)), as ddof 1 has it, for what the metric stands on: customers (losses), buyers
+    (O:E), or the rarer of buyers and others (AUC). Of one nothing is known; it counts as two.
+    """
+    n = panel.columns["n_customers"][windows, model]
+    if metric not in ("log_loss", "brier_score"):
+        positive = panel.columns["n_positive"][windows, model]
+        ratio = metric == "observed_expected_ratio"
+        n = positive if ratio else np.minimum(positive, n - positive)
+    n = np.maximum(n, 2.0)
+    return np.asarray(np.sqrt(n / (n - 1)))
+
+
 def squared(sums: np.ndarray) -> np.ndarray:
     """The variance that each company's sums by group make; shape (n_companies,)."""
     squares = np.einsum("ij,ij->i", sums, sums, dtype=np.float64)
