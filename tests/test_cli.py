@@ -523,6 +523,10 @@ class TestConfig:
             (b"timeout = []", ["timeout"]),
             (b'granularity = "dozen"', ["granularity"]),
             (b'retry = "yes"', ["retry"]),
+            (b"margins = 0.1", ["margins"]),
+            (b"margins = {log_los = 0.1}", ["'log_los'", "did you mean 'log_loss'"]),
+            (b'margins = {log_loss = "wide"}', ["log_loss", "'wide'"]),
+            (b"margins = {log_loss = -1}", ["log_loss", "-1"]),
         ],
         ids=lambda value: value.decode("latin-1") if isinstance(value, bytes) else None,
     )
@@ -627,6 +631,47 @@ class TestFingerprintAndReduce:
         assert "Traceback" not in told.err
         assert "concatenate" not in told.err
         assert "not" in told.out + told.err  # no evaluation has been done, in whatever words
+
+
+class TestMargins:
+    @pytest.fixture
+    def copied(self, first, tmp_path) -> Path:
+        return shutil.copytree(first, tmp_path / "run")
+
+    def test_a_margin_is_kept_until_another_is_given(self, scale_eval, copied):
+        assert scale_eval("reduce", copied, "--margin", "log_loss=0.5").code == cli.OK
+        assert scale_eval("reduce", copied, "--margin", "roc_auc=0.25").code == cli.OK
+        margins = json.loads((copied / "run.json").read_text())["margins"]
+        assert (margins["log_loss"], margins["roc_auc"]) == (0.5, 0.25)
+        rows = se.open_run(copied).comparisons.query("metric == 'log_loss'")
+        assert set(rows["margin"]) == {0.5}
+
+    @pytest.mark.parametrize(
+        ("margin", "words"),
+        [
+            ("log_loss", ["log_loss"]),
+            ("log_loss=wide", ["log_loss=wide"]),
+            ("log_loss=-1", ["log_loss", "-1"]),
+            ("log_loss=nan", ["log_loss", "nan"]),
+            ("log_los=1", ["'log_los'", "did you mean 'log_loss'"]),
+        ],
+    )
+    def test_what_is_no_margin_is_refused_by_name(self, scale_eval, copied, margin, words):
+        assert_refused(scale_eval("reduce", copied, "--margin", margin), *words)
+
+
+class TestReport:
+    def test_it_is_written_into_the_run_unless_it_is_told_where(self, scale_eval, first, tmp_path):
+        told = scale_eval("report", first)
+        assert told.code == cli.OK
+        assert told.out == f"Report: {first / 'report.html'}\n"
+        elsewhere = tmp_path / "page.html"
+        assert scale_eval("report", first, "--out", elsewhere).code == cli.OK
+        assert elsewhere.read_bytes() == (first / "report.html").read_bytes()
+        (first / "report.html").unlink()
+
+    def test_where_there_is_no_run_it_says_how_to_make_one(self, scale_eval, tmp_path):
+        assert_refused(scale_eval("report", tmp_path), "is not a run", "scale-eval run")
 
 
 class TestOwnModelsAndMetrics:
