@@ -88,6 +88,11 @@ class Findings:
         return list(board.index[board[PRIMARY].notna()])
 
     @cached_property
+    def telling(self) -> str:
+        """The best model that tells customers apart: whose companies are looked at."""
+        return next((m for m in self.models if m != "base_rate"), self.models[0])
+
+    @cached_property
     def silent(self) -> list[str]:
         """Models without a single answer."""
         answered = self.statuses.loc[self.statuses["status"] == "ok", "model"]

@@ -3,44 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 
 from scale_eval.metrics import METRICS
-from scale_eval.report.findings import FEW, PRIMARY, Findings
+from scale_eval.report.findings import FEW, PRIMARY, Findings, Pair
 from scale_eval.report.plots import draw
+from scale_eval.report.section import Section, table
 from scale_eval.report.words import (
     companies,
     listed,
     metric_words,
     number,
     percent,
+    percent_with_interval,
     reason,
     span,
 )
+from scale_eval.report.worst_and_best import worst_and_best
+from scale_eval.statistics.proportions import wilson_interval
 from scale_eval.statistics.ranks import friedman, nemenyi_critical_difference
 from scale_eval.statistics.undefined import Undefined
-
-EXTREMES = 8
-"""Companies that are listed as worst, and as best."""
-
-MOST_ROWS = 60
-"""Of any table of the page."""
-
-
-@dataclass(frozen=True)
-class Section:
-    """A question and its answer; `alt` says in words what the figure shows."""
-
-    title: str
-    figure: Figure | None = None
-    alt: str = ""
-    text: list[str] = field(default_factory=list)
-    tables: list[dict[str, Any]] = field(default_factory=list)
 
 
 def sections(findings: Findings) -> Iterator[Section]:
@@ -49,19 +34,6 @@ def sections(findings: Findings) -> Iterator[Section]:
         section = make(findings)
         if section is not None:
             yield section
-
-
-def _table(
-    caption: str, rows: list[dict[str, Any]], *, numeric: tuple[str, ...] = ()
-) -> dict[str, Any]:
-    columns = list(rows[0]) if rows else []
-    return {
-        "caption": caption,
-        "columns": columns,
-        "numeric": set(numeric) or set(columns[1:]),
-        "rows": rows[:MOST_ROWS],
-        "left_out": max(0, len(rows) - MOST_ROWS),
-    }
 
 
 def _with_interval(row: pd.Series, step: float = 0.001) -> str:
@@ -135,7 +107,7 @@ def _leaderboard(findings: Findings) -> Section | None:
         figure=draw("leaderboard", findings),
         alt="Log loss, AUC and observed over expected of each model, with 95 % intervals.",
         text=text,
-        tables=[_table(f"{companies(findings.n_companies)}; in brackets 95 % intervals", rows)],
+        tables=[table(f"{companies(findings.n_companies)}; in brackets 95 % intervals", rows)],
     )
 
 
@@ -159,6 +131,7 @@ def _comparison(findings: Findings) -> Section | None:
                     "these customers' chance": _or_none(*pair.by_chance(), step),
                     "next company": _or_none(pair.next_low, pair.next_high, step),
                     "better : tie : worse": f"{pair.wins} : {pair.ties} : {pair.losses}",
+                    "better at": _better_at(pair),
                     "p, adjusted": "" if np.isnan(pair.p_adjusted) else _p(pair.p_adjusted),
                     "": _in_words(pair),
                 }
@@ -173,12 +146,16 @@ def _comparison(findings: Findings) -> Section | None:
             "customers' luck drawn again; the third holds the true difference at the next company.",
             *_ranks(findings),
         ],
-        tables=[
-            _table("A tie is a difference within the margin", rows, numeric=tuple(rows[0])[2:6])
-        ]
+        tables=[table("A tie is a difference within the margin", rows, numeric=tuple(rows[0])[2:6])]
         if rows
         else [],
     )
+
+
+def _better_at(pair: Pair) -> str:
+    """The share of companies, with Wilson's interval."""
+    low, high = wilson_interval(pair.wins, pair.n)
+    return percent_with_interval(pair.wins / pair.n, float(low), float(high))
 
 
 def _or_none(low: float, high: float, step: float) -> str:
@@ -189,7 +166,7 @@ def _p(value: float) -> str:
     return "< .001" if value < 0.001 else number(value)
 
 
-def _in_words(pair: Any) -> str:
+def _in_words(pair: Pair) -> str:
     if pair.equivalent:
         return "equal: shown"
     if pair.surely_better:
@@ -259,7 +236,7 @@ def _sizes(findings: Findings) -> Section | None:
         figure=draw("sizes", findings),
         alt="Differences of log loss by class of company size.",
         text=["Customers at the company's latest cutoff that every model answered."],
-        tables=[_table("", rows)],
+        tables=[table("", rows)],
     )
 
 
@@ -290,7 +267,7 @@ def _distribution(findings: Findings) -> Section | None:
             "The measured spread holds true differences, time and chance together; the true spread "
             "(tau) is what is left without chance, and I² its share."
         ],
-        tables=[_table("AUC over companies", rows)] if rows else [],
+        tables=[table("AUC over companies", rows)] if rows else [],
     )
 
 
@@ -303,7 +280,7 @@ def _tau(row: pd.Series) -> str:
 def _funnel(findings: Findings) -> Section | None:
     if not findings.models or findings.n_companies < 3:
         return None
-    model = _chosen(findings)
+    model = findings.telling
     return Section(
         "What do small numbers do by themselves?",
         figure=draw("funnel", findings, model=model),
@@ -313,12 +290,6 @@ def _funnel(findings: Findings) -> Section | None:
             "lines a company differs from the others by no more than that."
         ],
     )
-
-
-def _chosen(findings: Findings) -> str:
-    """The model whose companies are looked at: the best that tells customers apart."""
-    telling = [m for m in findings.models if m != "base_rate"]
-    return telling[0] if telling else findings.models[0]
 
 
 def _over_time(findings: Findings) -> Section | None:
@@ -354,7 +325,7 @@ def _over_time(findings: Findings) -> Section | None:
             "even the rate that came would leave, and drift: what it loses because the rate moved. "
             "A model that saves no more than the drift tells no customers apart."
         ],
-        tables=[_table("All companies at each cutoff", rows)],
+        tables=[table("All companies at each cutoff", rows)],
     )
 
 
@@ -391,7 +362,7 @@ def _spread(findings: Findings) -> Section | None:
         figure=draw("spread", findings),
         alt="Standard deviations of companies, half-years and the rest, by model.",
         text=["Standard deviations of evaluations, taken apart as crossed random effects (REML)."],
-        tables=[_table("", told, numeric=tuple(told[0])[3:])],
+        tables=[table("", told, numeric=tuple(told[0])[3:])],
     )
 
 
@@ -421,88 +392,8 @@ def _reliability(findings: Findings) -> Section | None:
             "hindsight would save, what telling customers apart saves, and what is left to the "
             "rate alone. All customers in one."
         ],
-        tables=[_table("", rows, numeric=tuple(rows[0])[2:])] if rows else [],
+        tables=[table("", rows, numeric=tuple(rows[0])[2:])] if rows else [],
     )
-
-
-def _extremes(findings: Findings) -> Section | None:
-    if not findings.models:
-        return None
-    model = _chosen(findings)
-
-    def of(metric: str, columns: list[str]) -> pd.DataFrame:
-        rows = findings.companies(metric)
-        return rows[rows["model"] == model].set_index("company_id")[columns]
-
-    facts = ["n_customers", "n_positive", "n_cutoffs", "n_defined"]
-    skill = of("log_loss_skill", [*facts, "mean"])
-    auc = of("roc_auc", ["mean", "std_error", "shrunk", "n_defined"]).add_prefix("auc_")
-    ratio = of("observed_expected_ratio", ["mean"]).add_prefix("ratio_")
-    table = skill.join(auc).join(ratio).dropna(subset="mean").sort_values("mean", kind="stable")
-    if table.empty:
-        return None
-    n = min(EXTREMES, len(table) // 2)
-    unlike = table[table["n_defined"] < table["n_cutoffs"]]
-
-    def rows(chosen: pd.DataFrame) -> list[dict[str, Any]]:
-        return [
-            {
-                "company": company,
-                "customers": f"{int(row['n_customers']):,}",
-                "buyers": f"{int(row['n_positive']):,}",
-                "cutoffs": f"{int(row['n_cutoffs'])}",
-                "skill": number(row["mean"]),
-                "AUC": "" if pd.isna(row["auc_mean"]) else number(row["auc_mean"]),
-                "AUC, shrunk": "" if pd.isna(row["auc_shrunk"]) else number(row["auc_shrunk"]),
-                "observed / expected": ""
-                if pd.isna(row["ratio_mean"])
-                else number(row["ratio_mean"], 0.01),
-                "why": _why(row),
-            }
-            for company, row in chosen.iterrows()
-        ]
-
-    numeric = ("customers", "buyers", "cutoffs", "skill", "AUC", "AUC, shrunk",
-               "observed / expected")  # fmt: skip
-    if len(table) <= EXTREMES:
-        tables = [_table("All of them, worst first", rows(table), numeric=numeric)]
-    else:
-        tables = [
-            _table(f"Worst of {companies(len(table))}", rows(table.head(n)), numeric=numeric),
-            _table("Best", rows(table.tail(n)[::-1]), numeric=numeric),
-        ]
-    text = [
-        f"By the skill of {model} against the base rate known at the cutoff. The shrunk AUC is the "
-        "best guess of the true one: few buyers draw it towards the mean of all companies."
-    ]
-    if len(unlike):
-        text.append(
-            f"At {companies(len(unlike))} there is no skill at some cutoff, for want of a base "
-            "rate known there."
-        )
-    return Section("Which companies are worst, and best?", text=text, tables=tables)
-
-
-def _why(row: pd.Series) -> str:
-    """What is odd about a company's figures."""
-    told = []
-    if row["n_positive"] < 10:
-        told.append("hardly any buyers: mostly chance")
-    ratio = row["ratio_mean"]
-    if ratio == 0:
-        told.append("nobody bought")
-    elif not pd.isna(ratio) and ratio < 0.8:
-        told.append("fewer bought than expected")
-    elif not pd.isna(ratio) and ratio > 1.25:
-        told.append("more bought than expected")
-    if not pd.isna(row["auc_mean"]):
-        if row["auc_mean"] < 0.55:
-            told.append("customers hardly told apart")
-        elif row["auc_mean"] > 0.8:
-            told.append("customers well told apart")
-    elif row["n_cutoffs"]:
-        told.append("no ranking: all bought, or none")
-    return "; ".join(told) or "nothing odd"
 
 
 def _coverage(findings: Findings) -> Section:
@@ -543,10 +434,10 @@ def _coverage(findings: Findings) -> Section:
             "less, or not at all. To check what that does, run again with --observed-until at the "
             "end of the data: silent companies are then silent, not unobserved."
         )
-    tables = [_table("Evaluations", rows, numeric=tuple(rows[0])[2:])]
+    tables = [table("Evaluations", rows, numeric=tuple(rows[0])[2:])]
     if undefined:
         tables.append(
-            _table("Metrics that do not exist in some", undefined, numeric=("defined", "undefined"))
+            table("Metrics that do not exist in some", undefined, numeric=("defined", "undefined"))
         )
     return Section("What is left out, and why?", text=text, tables=tables)
 
@@ -569,9 +460,9 @@ def _settings(findings: Findings) -> Section:
     return Section(
         "How was it made?",
         tables=[
-            _table("Settings", asked, numeric=("",)),
-            _table("Estimators and conventions", conventions, numeric=("",)),
-            _table("Versions", versions, numeric=("",)),
+            table("Settings", asked, numeric=("",)),
+            table("Estimators and conventions", conventions, numeric=("",)),
+            table("Versions", versions, numeric=("",)),
         ],
     )
 
@@ -593,7 +484,7 @@ _SECTIONS: tuple[Callable[[Findings], Section | None], ...] = (
     _over_time,
     _reliability,
     _spread,
-    _extremes,
+    worst_and_best,
     _coverage,
     _settings,
 )
