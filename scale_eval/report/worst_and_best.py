@@ -68,8 +68,8 @@ def worst_and_best(findings: Findings) -> Section | None:
         ]
     text = [
         f"By the skill of {model} against the base rate known at the cutoff. The shrunk AUC is the "
-        "best guess of the true one, from cutoffs with 10 buyers and 10 others: the fewer they are, "
-        "the nearer to the mean of all companies."
+        "best guess of the true one, from cutoffs with 10 buyers and 10 others: the fewer they "
+        "are, the nearer to the mean of all companies."
     ]
     if len(unlike):
         text.append(
