@@ -124,7 +124,19 @@ class Findings:
         ]
         if rows.empty or np.isnan(rows.iloc[0]["mean_difference"]):
             return None
-        return Pair(rows.iloc[0], a, b, metric)
+        return Pair(rows.iloc[0], a, b, metric, higher=self.better(metric) == "higher")
+
+    def better(self, metric: str) -> str:
+        """Which way a metric is better: ``higher``, ``lower`` or ``target``."""
+        if metric in METRICS:
+            return METRICS[metric].better
+        own = self.document.get("asked", {}).get("metrics", {})
+        return str(own.get(metric, {}).get("better", "higher"))
+
+    @cached_property
+    def metrics(self) -> list[str]:
+        """All metrics, the user's last."""
+        return list(self.figures()["metric"].drop_duplicates())
 
     @cached_property
     def strata(self) -> list[str]:
@@ -155,10 +167,9 @@ class Pair:
         Of the true difference at the next company.
     """
 
-    def __init__(self, row: pd.Series, a: str, b: str, metric: str) -> None:
+    def __init__(self, row: pd.Series, a: str, b: str, metric: str, *, higher: bool) -> None:
         a_is_first = row["model_a"] == a
-        higher_is_better = METRICS[metric].better == "higher" if metric in METRICS else True
-        sign = 1.0 if a_is_first == higher_is_better else -1.0
+        sign = 1.0 if a_is_first == higher else -1.0  # a target's distance is better lower
         self.a, self.b, self.metric = a, b, metric
         self.better_by = sign * float(row["mean_difference"])
         self.low, self.high = _turned(sign, row["ci_low"], row["ci_high"])

@@ -27,6 +27,9 @@ from scale_eval.statistics.proportions import wilson_interval
 from scale_eval.statistics.ranks import friedman, nemenyi_critical_difference
 from scale_eval.statistics.undefined import Undefined
 
+MOST_COLUMNS = 8
+"""Models that stand side by side in a table: the best."""
+
 
 def sections(findings: Findings) -> Iterator[Section]:
     """All that there is something to say of, in the order of the page."""
@@ -107,8 +110,28 @@ def _leaderboard(findings: Findings) -> Section | None:
         figure=draw("leaderboard", findings),
         alt="Log loss, AUC and observed over expected of each model, with 95 % intervals.",
         text=text,
-        tables=[table(f"{companies(findings.n_companies)}; in brackets 95 % intervals", rows)],
+        tables=[
+            table(f"{companies(findings.n_companies)}; in brackets 95 % intervals", rows),
+            table("Every metric, at the average company", _every_metric(findings)),
+        ],
     )
+
+
+def _every_metric(findings: Findings) -> list[dict[str, Any]]:
+    """A row a metric, a column a model."""
+    return [
+        {
+            "metric": metric_words(metric),
+            "better": {"target": "nearer to its target"}.get(
+                findings.better(metric), findings.better(metric)
+            ),
+            **{
+                model: _with_interval(findings.figure(metric, model))
+                for model in findings.models[:MOST_COLUMNS]
+            },
+        }
+        for metric in findings.metrics
+    ]
 
 
 def _comparison(findings: Findings) -> Section | None:
