@@ -323,6 +323,26 @@ def test_components_are_at_the_top_of_the_restricted_likelihood_of_dense_matrice
     assert found == pytest.approx(np.exp(best.x), rel=1e-3, abs=1e-6)
 
 
+@pytest.mark.parametrize("seed", range(12))
+def test_no_point_of_a_grid_is_better_than_the_components_found(seed):
+    """Three companies and six cutoffs: the likelihood often has a second top at 0."""
+    values, company, cutoff = crossed(3, 6, 900 + seed, missing=0.0)
+    fit = variance_components(values, company, cutoff)
+
+    def minus(a: float, b: float, e: float) -> float:
+        same = [(label[:, None] == label).astype(float) for label in (company, cutoff)]
+        covariance = a * same[0] + b * same[1] + e * np.eye(len(values))
+        inverse = np.linalg.inv(covariance)
+        residual = values - inverse.sum(axis=0) @ values / inverse.sum()
+        return (
+            np.linalg.slogdet(covariance)[1] + np.log(inverse.sum()) + residual @ inverse @ residual
+        )
+
+    found = minus(fit.company, fit.cutoff, fit.residual)
+    grid = itertools.product([0, 0.02, 0.1, 0.4], [0, 0.02, 0.1, 0.4], [0.05, 0.15, 0.4])
+    assert found <= min(minus(*point) for point in grid) + 1e-6
+
+
 def test_intervals_of_components_hold_the_truth():
     inside = np.zeros(2)
     for seed in range(150):

@@ -47,7 +47,7 @@ def findings(
     ok = [{"model": m, "status": "ok", "reason": "", "overlaps": False, "n": 300} for m in models]
     periods = [
         {"cutoff": cutoff, "companies": "all", "model": model, "n_companies": 60,
-         "reference_log_loss": 0.5, "log_loss": 0.4, "drift": drift.get("drift", 0.01)}
+         "saved": 0.1, "drift": drift.get("drift", 0.01)}
         for model in models
         for cutoff in [None, *pd.date_range("2020-01-01", periods=cutoffs, freq="6MS", tz="UTC")]
     ]  # fmt: skip
@@ -250,3 +250,23 @@ def test_shares_are_said_as_people_say_them():
     assert percent(0.9991) == "more than 99 %" and percent(1.0) == "100 %"
     assert percent(0.0004) == "less than 1 %" and chance(1.0) == "more than 99 %"
     assert percent_with_interval(0.051, 0.0502, 0.0518) == "5.1 % (5.0 to 5.2 %)"
+
+
+def test_one_rival_left_open_leaves_the_verdict_open():
+    third = [figure("third", "log_loss", 0.43)]
+    pair = difference("log_loss", "good", "third", -0.03, 0.05)
+    told = verdict(two_models(0.0015, 0.001, figures=third, extra=[pair]))
+    assert told.kind == "unknown" and told.choice is None
+    assert "good or third is better" in told.headline
+
+
+def test_to_settle_takes_more_companies_than_there_are():
+    told = verdict(two_models(0.0015, 0.0019))
+    assert told.kind == "unknown"
+    assert "About 97 companies would settle it" in told.headline  # 60 (.0019 / .0015)^2
+
+
+def test_a_slope_below_0_is_the_wrong_way_round():
+    slope = figure("good", "calibration_slope", -0.4, ci_low=-0.6, ci_high=-0.2)
+    told = said(two_models(0.021, 0.006, figures=[slope]))
+    assert "Probabilities of good are the wrong way round (slope -.40)." in told

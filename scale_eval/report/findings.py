@@ -109,6 +109,12 @@ class Findings:
         rows = self.periods[self.periods["cutoff"].notna() & (self.periods["n_companies"] > 0)]
         return int(rows["cutoff"].nunique())
 
+    @cached_property
+    def window(self) -> str:
+        """What a label window is called: a half-year, unless another horizon was asked for."""
+        horizon = self.document.get("asked", {}).get("horizon", "6 months")
+        return "half-year" if horizon == "6 months" else "window"
+
     def pair(
         self, metric: str, a: str, b: str, estimand: str = "equal_company", stratum: str = "all"
     ) -> Pair | None:
@@ -205,7 +211,7 @@ class Pair:
         return bool(self.high < 0 and -self.better_by > self.margin)
 
     def by_chance(self) -> tuple[float, float]:
-        """What customers' chance leaves possible at these companies in these half-years, 95 %."""
+        """What customers' chance leaves possible at these companies in these windows, 95 %."""
         half = 1.959964 * self.sampling_std_error
         return self.better_by - half, self.better_by + half
 

@@ -120,7 +120,8 @@ def distribution(findings: Findings) -> Figure:
     _headed(
         figure,
         f"{companies(findings.n_companies).capitalize()}, one figure each{_best_only(findings)}",
-        "thin: middle 90 %; thick: middle half; bar: median; diamond: mean; dots: companies",
+        "thin: middle 90 %; thick: middle half; bar: median; diamond: mean; "
+        "dots: companies, each on all its windows",
     )
     return figure
 
@@ -189,7 +190,7 @@ def over_time(findings: Findings) -> Figure:
         axis.set_title(metric_words(metric), fontsize=9)
     first = rows[rows["model"] == rows["model"].min()]
     axes[2].plot(first["cutoff"], first["observed_rate"], color=INK, marker="o", markersize=4,
-                 label="bought in the six months")  # fmt: skip
+                 label=f"bought in the {findings.window}")  # fmt: skip
     axes[2].plot(first["cutoff"], first["share_lapsed"], color="#777777", linestyle="--",
                  marker="s", markersize=4, label="lapsed before the cutoff")  # fmt: skip
     axes[2].set_title("share of their customers", fontsize=9)
@@ -299,7 +300,7 @@ def sizes(findings: Findings, metric: str = PRIMARY, model: str | None = None) -
 
 
 def spread(findings: Findings, metric: str = "roc_auc") -> Figure:
-    """What makes evaluations differ: companies, half-years, the rest, and chance."""
+    """What makes evaluations differ: companies, windows, the rest, and chance."""
     rows = findings.spread
     rows = rows[(rows["metric"] == metric) & rows["company_sd"].notna()].set_index("model")
     models = [m for m in findings.models[:MOST_MODELS] if m in rows.index]
@@ -307,8 +308,8 @@ def spread(findings: Findings, metric: str = "roc_auc") -> Figure:
     axis = figure.subplots()
     parts = {
         "company_sd": ("companies", "#0b3c5d", ""),
-        "cutoff_sd": ("half-years", "#c8803c", "///"),
-        "residual_sd": ("a company at a half-year, and chance", "#b9b9b9", ""),
+        "cutoff_sd": (f"{findings.window}s", "#c8803c", "///"),
+        "residual_sd": (f"a company at a {findings.window}, and chance", "#b9b9b9", ""),
         "noise_sd": ("of which chance", "#eeeeee", "..."),
     }
     for y, model in enumerate(models):

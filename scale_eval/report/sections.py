@@ -58,7 +58,7 @@ def _leaderboard(findings: Findings) -> Section | None:
         of_rows, on = findings.figure("roc_auc", model, "row"), ""
         if of_rows["reason"] == "scores_not_kept_by_company":
             of_rows, on = findings.figure("roc_auc", model, "row", "own"), " on its own windows"
-        prediction = reason(str(auc["heterogeneity_reason"] or ""))
+        prediction = _why_no_effects(auc)
         if not pd.isna(auc["prediction_low"]):
             prediction = span(auc["prediction_low"], auc["prediction_high"], 0.01)
         all_rows = _with_interval(of_rows) + on
@@ -165,8 +165,9 @@ def _comparison(findings: Findings) -> Section | None:
         alt=f"Differences of log loss between {best} and each other model.",
         text=[
             "Models are compared on the same customers. The first interval is for the average of "
-            "companies like these; the second for these companies in these half-years, were their "
-            "customers' luck drawn again; the third holds the true difference at the next company.",
+            f"companies like these; the second for these companies in these {findings.window}s, "
+            "were their customers' luck drawn again; the third holds the true difference at the "
+            "next company.",
             *_ranks(findings),
         ],
         tables=[table("A tie is a difference within the margin", rows, numeric=tuple(rows[0])[2:6])]
@@ -218,8 +219,9 @@ def _ranks(findings: Findings) -> Iterator[str]:
     )
     apart = nemenyi_critical_difference(len(losses.columns), len(losses))
     yield (
-        f"Mean ranks by log loss over {companies(len(losses))} that all models answered alike: "
-        f"{ranks}. Friedman's test that all are alike: p {_p(test.f_p_value)} (Iman & Davenport); "
+        f"Mean ranks by log loss over {companies(len(losses))} that all models answered at as many "
+        f"cutoffs: {ranks}. Friedman's test that all are alike: p {_p(test.f_p_value)} (Iman & "
+        "Davenport); "
         f"ranks that differ by less than {number(apart, 0.01)} are not told apart (Nemenyi)."
     )
 
@@ -294,9 +296,15 @@ def _distribution(findings: Findings) -> Section | None:
     )
 
 
+def _why_no_effects(row: pd.Series) -> str:
+    if row["n_heterogeneity"] == 0 and row["std"] == 0:
+        return "the same everywhere"
+    return reason(str(row["heterogeneity_reason"] or ""))
+
+
 def _tau(row: pd.Series) -> str:
     if pd.isna(row["tau"]):
-        return reason(str(row["heterogeneity_reason"] or ""))
+        return _why_no_effects(row)
     return f"{number(row['tau'])} ({span(row['tau_low'], row['tau_high'])})"
 
 
@@ -370,20 +378,21 @@ def _spread(findings: Findings) -> Section | None:
                     "model": model,
                     "scale": row["scale"],
                     "companies": number(row["company_sd"]),
-                    "half-years": number(row["cutoff_sd"])
+                    f"{findings.window}s": number(row["cutoff_sd"])
                     + ("" if pd.isna(row["cutoff_sd_low"]) else
                        f" ({span(row['cutoff_sd_low'], row['cutoff_sd_high'])})"),
                     "the rest": number(row["residual_sd"]),
                     "of which chance": number(row["noise_sd"]),
-                    "average at the next half-year": next_one or reason(str(row["reason"] or "")),
+                    f"average at the next {findings.window}": next_one
+                    or reason(str(row["reason"] or "")),
                 }
             )  # fmt: skip
     if not told:
         return None
     return Section(
-        "Is it the company, the half-year, or chance?",
+        f"Is it the company, the {findings.window}, or chance?",
         figure=draw("spread", findings),
-        alt="Standard deviations of companies, half-years and the rest, by model.",
+        alt="Standard deviations of companies, windows and the rest, by model.",
         text=["Standard deviations of evaluations, taken apart as crossed random effects (REML)."],
         tables=[table("", told, numeric=tuple(told[0])[3:])],
     )

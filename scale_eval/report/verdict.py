@@ -108,32 +108,37 @@ def _headline(findings: Findings) -> tuple[str, str | None, str]:
     near = [other for other in others if not _surely(findings, best, other)]
     if not near:
         return "winner", best, f"Choose {best} over {others[0]}: {_difference(pair)}."
-    rival = findings.pair(PRIMARY, best, near[0])
-    assert rival is not None
-    if rival.equivalent:
-        equal = [o for o in near if (p := findings.pair(PRIMARY, best, o)) and p.equivalent]
+    rivals = [pair for other in near if (pair := findings.pair(PRIMARY, best, other))]
+    open_ones = [rival for rival in rivals if not rival.equivalent and not rival.low > 0]
+    if open_ones:
+        rival = open_ones[0]
+        names = listed([best, *(one.b for one in open_ones)], "or")
+        return (
+            "unknown", None,
+            f"It is not known whether {names} is better: against {rival.b}, {_difference(rival)}. "
+            f"{_to_settle(rival)}",
+        )  # fmt: skip
+    equal = [rival for rival in rivals if rival.equivalent]
+    if equal:
+        rival = equal[-1]
         return (
             "equal", None,
-            f"{listed([best, *equal])} are equal for any practical purpose: their log losses at "
-            f"{_average(n)} differ by less than the margin of {_margin(rival)} "
+            f"{listed([best, *(one.b for one in equal)])} are equal for any practical purpose: "
+            f"their log losses at {_average(n)} differ by less than the margin of {_margin(rival)} "
             f"({_interval(rival)}). Take the one that is cheaper to run.",
         )  # fmt: skip
-    if rival.low > 0:
-        return (
-            "small", best,
-            f"{best} is better than {rival.b}, but hardly by what matters: {_difference(rival)}; "
-            f"the margin is {_margin(rival)}.",
-        )  # fmt: skip
+    rival = rivals[0]
     return (
-        "unknown", None,
-        f"It is not known whether {best} or {rival.b} is better: {_difference(rival)}. "
-        f"{_to_settle(rival)}",
+        "small", best,
+        f"{best} is better than {rival.b}, but hardly by what matters: {_difference(rival)}; "
+        f"the margin is {_margin(rival)}.",
     )  # fmt: skip
 
 
 def _few_companies(findings: Findings, pair: Pair) -> tuple[str, str | None, str]:
     n = findings.n_companies
-    here = f"At {'this one company' if n == 1 else f'these {companies(n)}'}, in these half-years,"
+    those = "this one company" if n == 1 else f"these {companies(n)}"
+    here = f"At {those}, in these {findings.window}s,"
     low, high = pair.by_chance()
     step = step_of(pair.better_by)
     told = f"log loss lower by {number(pair.better_by, step)}"
@@ -177,10 +182,12 @@ def _interval(pair: Pair) -> str:
 def _to_settle(pair: Pair) -> str:
     """How many companies would make the interval leave out 0 or lie inside the margin."""
     half = (pair.high - pair.low) / 2
-    wanted = max(abs(pair.better_by), pair.margin)
+    wanted = max(abs(pair.better_by), pair.margin - abs(pair.better_by))
     needed = pair.n * (half / wanted) ** 2 if wanted else np.inf
     if not np.isfinite(needed) or needed > 1e6:
         return "More companies of this kind would hardly settle it."
+    if needed <= pair.n:
+        return "A few more companies would settle it."
     return f"About {_rounded(needed)} companies would settle it."
 
 
@@ -202,8 +209,10 @@ def _against_the_base_rate(findings: Findings, best: str) -> Iterator[str]:
     rows = rows[rows["cutoff"].isna() & (rows["model"] == best)]
     if len(rows):
         row = rows.iloc[0]
-        saved, drift = row["reference_log_loss"] - row["log_loss"], row["drift"]
-        if saved > 0 and drift >= saved:
+        saved, drift = row["saved"], row["drift"]
+        if not skill["value"] > 0:
+            pass
+        elif saved > 0 and drift >= saved:
             yield (
                 "All of that is drift: the rate that came was another than the one known, and "
                 f"against the rate that came {best} saves nothing."
@@ -301,9 +310,9 @@ def _next_company(findings: Findings, best: str) -> Iterator[str]:
     pair = findings.pair(PRIMARY, best, rival)
     if pair is not None and not np.isnan(pair.p_better_by_margin):
         yield (
-            f"There {best} is truly better than {rival} by more than {_margin(pair)} of log loss "
-            f"with a probability of {chance(pair.p_better_by_margin)}, and worse by more than "
-            f"that with {chance(pair.p_worse_by_margin)}."
+            f"At the next company {best} is truly better than {rival} by more than "
+            f"{_margin(pair)} of log loss with a probability of {chance(pair.p_better_by_margin)}, "
+            f"and worse by more than that with {chance(pair.p_worse_by_margin)}."
         )
 
 
@@ -315,13 +324,19 @@ def _calibration(findings: Findings) -> Iterator[str]:
             continue
         ratio = findings.figure("observed_expected_ratio", model)
         slope = findings.figure("calibration_slope", model)
-        if _is_off(ratio, 1.0) and abs(np.log(ratio["value"])) > MISCALIBRATED:
+        if (
+            _is_off(ratio, 1.0)
+            and ratio["value"] > 0
+            and abs(np.log(ratio["value"])) > MISCALIBRATED
+        ):
             off = 1 / ratio["value"] - 1
             told = f"too {'high' if off > 0 else 'low'} by {share(abs(off))}"
             said.setdefault(told, []).append(model)
         if _is_off(slope, 1.0) and not 0.8 < slope["value"] < 1.25:
-            told = "too bold (slope {})" if slope["value"] < 1 else "too timid (slope {})"
-            told = told.format(number(slope["value"], 0.01))
+            told = "too bold" if slope["value"] < 1 else "too timid"
+            if slope["value"] <= 0:
+                told = "the wrong way round"
+            told += f" (slope {number(slope['value'], 0.01)})"
             said.setdefault(told, []).append(model)
     for told, models in said.items():
         yield f"Probabilities of {listed(models)} are {told}."
@@ -329,7 +344,7 @@ def _calibration(findings: Findings) -> Iterator[str]:
 
 def _is_off(row: pd.Series, target: float) -> bool:
     """By its interval, or where there is none (few companies) by its value."""
-    if pd.isna(row["value"]) or row["value"] <= 0:
+    if pd.isna(row["value"]):
         return False
     return bool(pd.isna(row["ci_low"]) or not row["ci_low"] <= target <= row["ci_high"])
 
@@ -342,11 +357,11 @@ def _evidence(findings: Findings, best: str) -> Iterator[str]:
     elif n < FEW:
         yield f"These are {companies(n)}: the intervals hold, and are as wide as that."
     if findings.n_cutoffs == 1:
-        yield "All of it is one half-year: how models fare in others was not seen."
+        yield f"All of it is one {findings.window}: how models fare in others was not seen."
     elif n >= MIN_FOR_THE_NEXT:
         yield (
-            f"The intervals speak of companies like these in these {findings.n_cutoffs} "
-            "half-years; other half-years may differ by more."
+            f"The intervals speak of companies like these at these {findings.n_cutoffs} cutoffs; "
+            f"another {findings.window} may differ by more."
         )
     overlapping = findings.statuses[findings.statuses["overlaps"].fillna(False).astype(bool)]
     if len(overlapping):
@@ -369,7 +384,8 @@ def _evidence(findings: Findings, best: str) -> Iterator[str]:
             "evaluations, where all customers bought, or none."
         )
     why = row["heterogeneity_reason"]
-    if n >= MIN_FOR_THE_NEXT and pd.isna(row["prediction_low"]) and isinstance(why, str):
+    told = n >= MIN_FOR_THE_NEXT and pd.isna(row["prediction_low"]) and isinstance(why, str)
+    if told and best != "base_rate":
         yield f"The next company's AUC was not predicted: {reason(why)}."
 
 

@@ -91,6 +91,7 @@ def _figures(panel: Panel, model: int, windows: np.ndarray) -> dict[str, Any]:
     known = ~np.isnan(reference)
     uncertainty = _company_mean(panel, windows[known], (entr(rate) + entr(1 - rate))[known])
     reference_loss = _company_mean(panel, windows[known], reference[known])
+    loss = _company_mean(panel, windows[known], panel.columns["log_loss"][windows[known], model])
     return {
         "n_companies": int(np.count_nonzero(panel.count_by_company(windows))),
         "n_customers": int(n.sum()),
@@ -101,6 +102,7 @@ def _figures(panel: Panel, model: int, windows: np.ndarray) -> dict[str, Any]:
         "reference_log_loss": reference_loss,
         "uncertainty": uncertainty,
         "drift": reference_loss - uncertainty,
+        "saved": reference_loss - loss,
     }
 
 

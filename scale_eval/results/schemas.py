@@ -234,6 +234,7 @@ PERIODS_SCHEMA = pa.schema(
         ("reference_log_loss", pa.float64()),
         ("uncertainty", pa.float64()),  # log loss of the rate that came
         ("drift", pa.float64()),  # reference_log_loss - uncertainty
+        ("saved", pa.float64()),  # reference_log_loss - the model's, on the reference's windows
     ]
 )
 """Cutoff by cutoff on the common coverage; a null cutoff is all of them, each company once."""

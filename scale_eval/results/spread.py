@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 from scipy.stats import t
 
+from scale_eval.metrics import METRICS
 from scale_eval.results.heterogeneity import MIN_PER_CLASS, RAW, SCALES, Scale
 from scale_eval.results.panel import Panel
 from scale_eval.results.schemas import SPREAD_SCHEMA
@@ -94,17 +95,18 @@ def _parts(
         if interval is not None:
             low, high = np.sqrt(interval).tolist()
             row |= {f"{name}_sd_low": low, f"{name}_sd_high": high}
-    if row["n_cutoffs"] < MIN_CUTOFFS:
+    companies = np.unique(cutoff, return_counts=True)[1]  # at each cutoff
+    c = companies.sum() ** 2 / np.square(companies).sum()
+    if c < MIN_CUTOFFS - 0.5:
         return row | {"reason": "fewer_than_3_cutoffs"}
     if panel.columns["overlaps"][windows, model].any():
         return row | {"reason": "overlapping_windows"}
-    companies = np.unique(cutoff, return_counts=True)[1]  # at each cutoff
-    c = companies.sum() ** 2 / np.square(companies).sum()
     of_average = parts.cutoff + parts.residual / companies.mean()
     half = t.ppf(0.975, c - 1) * np.sqrt(of_average * (1 + 1 / c))
     means = np.bincount(company, weights=values)[np.unique(company)] / np.unique(
         company, return_counts=True
     )[1]  # fmt: skip
-    centre = means.mean()
-    low, high = sorted([float(scale.back(centre - half)), float(scale.back(centre + half))])
+    centre, known = means.mean(), METRICS[metric]
+    ends = np.clip(scale.back(centre + np.array([-half, half])), known.low, known.high)
+    low, high = ends.tolist()
     return row | {"next_cutoff_low": low, "next_cutoff_high": high}

@@ -10,6 +10,7 @@ cutoffs, the residual variance taken for known: with few cutoffs they are wide, 
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +18,9 @@ from scipy.optimize import minimize
 
 from scale_eval.statistics.random_effects import q_profile
 from scale_eval.statistics.undefined import Undefined
+
+GRID = (0.0, 0.1, 0.3, 1.0, 3.0, 10.0)
+"""Square roots of variances, in residuals', from the best of which the search begins."""
 
 
 @dataclass(frozen=True)
@@ -68,22 +72,18 @@ def variance_components(
         return VarianceComponents(float(values[0]), 0.0, 0.0, 0.0, len(companies), len(cutoffs),
                                   None, None)  # fmt: skip
     layout = _Layout(values / scale, company, cutoff)
-    several = len(cutoffs) > 1
-    start = np.array([1.0, 0.5]) if several else np.array([1.0])
-    best = minimize(
-        layout.deviance, start, method="Nelder-Mead", bounds=[(0, 1e3)] * len(start),
-        options={"xatol": 1e-7, "fatol": 1e-10, "maxiter": 2_000},
-    )  # fmt: skip
-    of_company, of_cutoff = np.square([*best.x, 0.0][:2]).tolist()
+    of_company, of_cutoff = np.square(_best(layout, several=len(cutoffs) > 1)).tolist()
     mean, residual = layout.fit(of_company, of_cutoff)
     company_effects, company_v, cutoff_effects, cutoff_v = layout.effects()
     square = scale**2
 
-    def interval(effects: np.ndarray, v: np.ndarray) -> tuple[float, float] | None:
+    def interval(effects: np.ndarray, v: np.ndarray, estimate: float) -> tuple[float, float] | None:
+        known = v > 0  # a cutoff of one company that has no other says nothing
+        effects, v = effects[known], v[known]
         if len(effects) < 2 or residual <= 0:
             return None
-        low, high = q_profile(effects, residual * v)
-        return low * square, high * square
+        low, high = q_profile(effects, residual * v)  # extended to hold what REML says
+        return min(low, estimate) * square, max(high, estimate) * square
 
     return VarianceComponents(
         mean=mean * scale,
@@ -92,9 +92,25 @@ def variance_components(
         residual=residual * square,
         n_companies=len(companies),
         n_cutoffs=len(cutoffs),
-        company_interval=interval(company_effects, company_v),
-        cutoff_interval=interval(cutoff_effects, cutoff_v),
+        company_interval=interval(company_effects, company_v, of_company * residual),
+        cutoff_interval=interval(cutoff_effects, cutoff_v, of_cutoff * residual),
     )
+
+
+def _best(layout: _Layout, *, several: bool) -> np.ndarray:
+    """Square roots of the ratios of variances at the top of the likelihood; shape (2,).
+
+    There can be tops at 0 besides: the search begins at the best of a grid.
+    """
+    starts = np.array(list(itertools.product(GRID, GRID if several else [0.0])))
+    start = min(starts, key=layout.deviance)
+    bounds = [(0.0, 1e3), (0.0, 1e3) if several else (0.0, 0.0)]
+    found = minimize(
+        layout.deviance, start, method="Nelder-Mead", bounds=bounds,
+        options={"xatol": 1e-7, "fatol": 1e-10, "maxiter": 2_000,
+                 "initial_simplex": start + 0.2 * np.array([[0, 0], [1, 0], [0, float(several)]])},
+    )  # fmt: skip
+    return np.asarray(found.x if found.fun <= layout.deviance(start) else start)
 
 
 class _Layout:
@@ -155,7 +171,7 @@ class _Layout:
         inverse = np.linalg.pinv(normal, hermitian=True)
         cutoff = inverse @ right
         company = (self.sum_of_company - self.counts @ cutoff) / self.n_of_company
-        # Contrasts among c balanced cutoffs have the variance 1 / information of each.
-        information = np.maximum(np.diag(normal), 1e-12) * len(cutoff) / max(len(cutoff) - 1, 1)
+        # Effects around their mean have less variance than each apart, by (c - 1) / c.
+        of_cutoff = np.diag(inverse) * len(cutoff) / max(len(cutoff) - 1, 1)
         apart = np.einsum("ij,jk,ik->i", share, inverse, share)
-        return company, 1 / self.n_of_company + apart, cutoff - cutoff.mean(), 1 / information
+        return company, 1 / self.n_of_company + apart, cutoff - cutoff.mean(), of_cutoff
