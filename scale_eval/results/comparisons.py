@@ -92,10 +92,8 @@ def comparisons_of(
         if estimand != "equal_company"
     }
     moved: dict[str, list[np.ndarray]] = {
-        estimand: []
-        if influence is None
-        else _sampling_sums(panel, metric, estimand, estimates, influence)
-        for estimand, estimates in pooled.items()
+        estimand: [] if influence is None else _sampling_sums(panel, metric, estimand, influence)
+        for estimand in pooled
     }
     for a, b in itertools.combinations(range(len(panel.models)), 2):
         key = {
@@ -236,21 +234,19 @@ def _variance_of_difference(
 
 
 def _sampling_sums(
-    panel: Panel, metric: Metric, estimand: str, estimates: list[Estimate], influence: np.ndarray
+    panel: Panel, metric: Metric, estimand: str, influence: np.ndarray
 ) -> list[np.ndarray]:
     """What companies' groups of customers move the pooled figures of the models.
 
-    None, an empty list, for figures that are no sums over sums.
+    None, an empty list, for figures that are no sums over sums, and for distances from a target.
     """
-    if metric.name == "calibration_slope" or (estimand == "row" and metric.name == "roc_auc"):
+    if metric.target is not None or (estimand == "row" and metric.name == "roc_auc"):
         return []
     sums = []
-    for m, estimate_of_m in enumerate(estimates):
+    for m in range(len(panel.models)):
         windows, weight = window_weights(
             panel, metric, m, panel.covered("common", m, panel.at(None)), estimand
         )
-        if metric.target is not None:
-            weight = weight * np.sign(estimate_of_m.value - metric.target)
         weight = weight * of_few(panel, metric.name, m, windows)
         sums.append(sums_by_company(panel, windows, influence[windows, m], weight))
     return sums

@@ -100,7 +100,7 @@ class Estimate:
 
         Reasons: that of the value; ``one_company``, and ``fewer_than_5_companies`` where companies
         weigh unequally; ``no_spread``, where what weighs is one company; ``undefined_replicate``,
-        where the figure does not exist without one of the groups; ``near_the_target``, see
+        where the figure does not exist without one of the groups; ``distance_from_target``, see
         `difference`.
         """
         if self.reason or self.refusal:
@@ -213,8 +213,8 @@ def difference(metric: Metric, a: Estimate, b: Estimate) -> Estimate:
     """a - b on the scale on which models are compared, paired company by company.
 
     With a target, that is the difference of the distances from it (of logarithms, for a ratio). A
-    distance turns around at the target: where a figure is no surer than to lie on either side of it
-    (within two standard errors), the difference has no interval (``near_the_target``).
+    distance turns around at the target, where no error carries over from the figure to it: such a
+    difference has no interval (``distance_from_target``). At the average company it has one.
     """
     values = metric.distance(np.array([a.value, b.value]))
     value = float(values[0] - values[1])
@@ -223,15 +223,14 @@ def difference(metric: Metric, a: Estimate, b: Estimate) -> Estimate:
     if a.weight is None or b.weight is None:
         return Estimate(value)
     weight = (a.weight / a.weight.sum() + b.weight / b.weight.sum()) / 2
-    if metric.target is not None and any(_near(metric, estimate) for estimate in (a, b)):
-        return Estimate(value, weight=weight, refusal="near_the_target")
+    if metric.target is not None:
+        return Estimate(value, weight=weight, refusal="distance_from_target")
     if a.replicates is not None and b.replicates is not None:
-        replicates = metric.distance(a.replicates) - metric.distance(b.replicates)
+        replicates = a.replicates - b.replicates
         return Estimate(value, weight=weight, replicates=replicates, smooth=a.smooth)
     if a.influence is None or b.influence is None:
         return Estimate(value)
-    moved = _sign(metric, a) * a.influence - _sign(metric, b) * b.influence
-    return Estimate(value, influence=moved, weight=weight)
+    return Estimate(value, influence=a.influence - b.influence, weight=weight)
 
 
 def mean_of(values: np.ndarray) -> Estimate:
@@ -257,20 +256,6 @@ def _log_quotient(numerator: np.ndarray, denominator: np.ndarray) -> Estimate:
         return Estimate(quotient)  # has no logarithm, and so no interval
     influence = ratio_influence(numerator, denominator) / quotient
     return Estimate(quotient, log=True, influence=influence, weight=denominator)
-
-
-def _near(metric: Metric, estimate: Estimate) -> bool:
-    interval = estimate.interval()
-    scale = estimate.value if metric.pooling == "ratio" else 1.0
-    distance = float(metric.distance(np.array([estimate.value]))[0])
-    return bool(distance < 2 * interval.std_error / scale)
-
-
-def _sign(metric: Metric, estimate: Estimate) -> float:
-    """Which way the distance from the target moves as the figure rises."""
-    if metric.target is None:
-        return 1.0
-    return float(np.sign(estimate.value - metric.target))
 
 
 def _why(panel: Panel, metric: Metric, model: int, windows: np.ndarray) -> str:

@@ -27,11 +27,15 @@ N_SOLVED, N_SOLVED_OF_MANY = 24, 8
 """Of them the generalised Q is inverted exactly; between, by monotone interpolation. With many
 companies (more than `N_COMPONENTS`) tau2 is known so well that fewer do."""
 
-PRIOR_COMPANIES = 300
+PRIOR_COMPANIES = 100
 """So many companies weigh as much as the belief that effects are normal."""
 
 MOST_LOOKED_AT = 1_000
 """Companies from which the shape of the effects is taken, evenly by what is known of them."""
+
+PER_CLASS, MOST_CLASSES = 30, 10
+"""Companies are looked at in classes of v, so many to a class: where v is large, because companies
+are small or many of their customers buy, their truths may differ more, or lie elsewhere."""
 
 N_SCALES, N_NODES = 10, 200
 """Values of tau2, and quantiles of the shape, that stand for the part that is not normal."""
@@ -81,11 +85,11 @@ def confidence_distribution(y: np.ndarray, v: np.ndarray) -> ConfidenceDistribut
     around mu with variance 1 / sum w, and the next truth around it with tau2. Nothing is drawn:
     the mixture over quantiles of equal probability takes the place of draws.
 
-    That effects are normal is a belief with the weight of `PRIOR_COMPANIES`; k companies set their
-    own shape against it, with a share of k / (k + PRIOR_COMPANIES): the mean over companies of what
-    is known of each, N(mu + b (y - mu), tau2 (1 - b)) with b = tau2 / (tau2 + v), stretched as tau2
-    is uncertain. (Differences of losses have long tails, and small companies another mean than
-    large ones; by the normal alone, .91 of true differences lay inside at 300 companies.)
+    That effects are normal is a belief with the weight of `PRIOR_COMPANIES`. Against it, from 60
+    on, k companies set their own shape with a share of k / (k + PRIOR_COMPANIES): the mean over
+    companies of what is known of each, N(m + b (y - m), t2 (1 - b)) with b = t2 / (t2 + v), where m
+    and t2 are those of companies of similar v (Paule & Mandel), stretched as tau2 is uncertain. By
+    the normal alone, .91 of true differences of Brier scores lay inside at 300 simulated companies.
 
     Undefined: ``too_few_companies``, below `MIN_COMPANIES`.
     """
@@ -97,7 +101,7 @@ def confidence_distribution(y: np.ndarray, v: np.ndarray) -> ConfidenceDistribut
     mean, of_mean = weighted / total, 1 / total
     share = len(y) / (len(y) + PRIOR_COMPANIES)
     middle = len(tau2) // 2
-    if tau2[middle] == 0:  # nothing to have a shape
+    if tau2[middle] == 0 or len(y) < 2 * PER_CLASS:  # nothing has a shape, or too few show it
         share = 0.0
     normal = np.full(len(tau2), (1 - share) / len(tau2))
     if not share:
@@ -163,11 +167,18 @@ def _tau2_values(y: np.ndarray, v: np.ndarray) -> np.ndarray:
 
 def _shape(y: np.ndarray, v: np.ndarray, mu: float, tau2: float) -> np.ndarray:
     """Quantiles, in tau from mu, of the mean over companies of what is known of each."""
-    known = tau2 / (tau2 + v)
-    centre = known * (y - mu) / np.sqrt(tau2)
+    centre, spread = np.empty(len(y)), np.empty(len(y))
+    n_classes = min(len(y) // PER_CLASS, MOST_CLASSES)
+    for alike in np.array_split(np.argsort(v), n_classes):
+        of_class = float(invert_q(y[alike], v[alike], np.array([len(alike) - 1.0]))[0])
+        w = 1 / (of_class + v[alike])
+        at = float(w @ y[alike] / w.sum())
+        known = of_class / (of_class + v[alike])
+        centre[alike] = (at + known * (y[alike] - at) - mu) / np.sqrt(tau2)
+        spread[alike] = np.sqrt(of_class * (1 - known) / tau2)
     order = np.argsort(centre)
     some = order[np.linspace(0, len(y) - 1, min(len(y), MOST_LOOKED_AT)).round().astype(int)]
-    centre, spread = centre[some], np.sqrt(1 - known[some])
+    centre, spread = centre[some], np.maximum(spread[some], 1e-3)
     low, high = (centre - 5 * spread).min(), (centre + 5 * spread).max()
     grid = np.linspace(low, high, 101)
     below = ndtr((grid[:, np.newaxis] - centre) / spread).mean(axis=1)
