@@ -7,6 +7,7 @@ import copy
 import models_for_tests as bad
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from companies import shop
 from sklearn.metrics import log_loss, roc_auc_score
@@ -225,3 +226,64 @@ def test_influence_sums_give_the_variance_of_a_mean_over_cutoffs(klaviyo):
     independent = np.sqrt(sum(row["roc_auc_se"] ** 2 for row in rows)) / 7
     assert independent == pytest.approx(0.00526, abs=2e-5)
     assert clustered == pytest.approx(0.00575, rel=0.35)  # 16 groups: a noisy estimate of it
+
+
+# STATISTICS, "What a buyer would be misled without": ageing of the population.
+def test_the_rate_of_a_real_company_falls_as_lapsed_customers_pile_up(klaviyo):
+    from scale_eval.datasets import Transactions
+
+    frame = pd.read_csv(klaviyo[0], dtype={"CustomerID": str})
+    frame.columns = ["customer_id", "timestamp", "value"]
+    company = Transactions.from_frame("one", frame)
+    rules = Rules(purchase_rule="all")
+    cutoffs = pd.date_range("2014-06-01", "2017-12-01", freq="6MS", tz="UTC")
+    rows = [
+        evaluate_one(company, Window.at(as_utc(c)), resolve("recency"), rules).row for c in cutoffs
+    ]
+    counts = [(row["n_customers"], row["n_positive"]) for row in rows]
+    assert counts == [
+        (258, 133), (793, 284), (1223, 412), (1801, 425), (2547, 711), (4497, 853), (8001, 1106),
+        (11036, 849),
+    ]  # fmt: skip
+    assert [rows[0]["observed_rate"], rows[-1]["observed_rate"]] == pytest.approx(
+        [0.516, 0.077], abs=5e-4
+    )
+    lapsed = [row["n_lapsed"] / row["n_customers"] for row in rows]
+    assert lapsed[-1] > lapsed[0]
+
+
+# STATISTICS, "Drift taken for skill": company 1, 2017-12-01, all rows.
+def test_the_reference_loss_of_a_real_company_is_uncertainty_and_drift(klaviyo):
+    from scale_eval.datasets import Transactions
+    from scale_eval.metrics import METRICS
+    from scale_eval.results.panel import Panel, parts_of
+    from scale_eval.results.periods import periods_table
+    from scale_eval.results.schemas import evaluations_schema
+
+    frame = pd.read_csv(klaviyo[0], dtype={"CustomerID": str})
+    frame.columns = ["customer_id", "timestamp", "value"]
+    company = Transactions.from_frame("one", frame)
+    rules = Rules(purchase_rule="all")
+    window = Window.at(as_utc("2017-12-01"))
+    row = evaluate_one(company, window, resolve("base_rate"), rules).row
+    assert row["mean_prediction"] == pytest.approx((1106 + 0.5) / (8001 + 1))  # the half rule
+    assert row["reference_log_loss"] == pytest.approx(0.289579, abs=5e-7)
+    row |= {"overlaps": False, "attempts": 1}
+    table = pa.Table.from_pylist([row], schema=evaluations_schema())
+    period = periods_table(Panel.of(parts_of(table), list(METRICS.values()))).to_pylist()[0]
+    assert period["uncertainty"] == pytest.approx(0.271207, abs=5e-7)
+    assert period["drift"] == pytest.approx(0.0184, abs=5e-5)
+
+
+# STATISTICS, "Numbers on real data": zero values are 16 % of company 2's rows.
+def test_zero_values_counted_or_not_make_another_population(klaviyo):
+    from scale_eval.datasets import Transactions
+
+    frame = pd.read_csv(klaviyo[1], dtype={"CustomerID": str})
+    frame.columns = ["customer_id", "timestamp", "value"]
+    company = Transactions.from_frame("two", frame)
+    window = Window.at(as_utc("2017-12-01"))
+    for rule, n, rate in (("all", 6431, 0.1387), ("positive", 5640, 0.1183)):
+        row = evaluate_one(company, window, resolve("recency"), Rules(purchase_rule=rule)).row
+        assert row["n_customers"] == n
+        assert row["observed_rate"] == pytest.approx(rate, abs=5e-5)
