@@ -51,13 +51,15 @@ CONVENTIONS = {
     "sampling_std_error": "customers' chance alone, clustered by customer and paired through the "
     "influence sums: these companies in these half-years",
     "tau": "REML on logit AUC, log O:E, slope, raw differences of losses and AUC; companies with "
-    "10 positives and 10 negatives at a cutoff; tau_low, tau_high: Q-profile (Viechtbauer 2007)",
+    "10 positives and 10 negatives at a cutoff; tau_low, tau_high: Q-profile (Viechtbauer 2007), "
+    "extended to hold tau",
     "v": "variance of a company's effect: 16 customer groups, moderated by empirical Bayes towards "
     "the evaluations' own standard errors (Smyth 2004)",
     "expected": "mean of the random effects, Knapp & Hartung 2003",
     "i_squared": "tau^2 / (tau^2 + s^2), s^2 = (k - 1) sum w / ((sum w)^2 - sum w^2)",
     "prediction": "95 %, of the true figure at the next company: confidence distribution of tau^2 "
-    "from the generalised Q statistic, integrated, not drawn",
+    "from the generalised Q statistic, integrated, not drawn; normal effects below 60 companies, "
+    "their own shape beside them from there on, by k / (k + 100)",
     "shrunk": "mu + w (y - mu), w = tau^2 / (tau^2 + v)",
     "p_value": "Wilcoxon signed rank over companies, zeros dropped, from 6 companies on",
     "p_adjusted": "Benjamini & Hochberg 1995 over pairs of models, by metric, estimand, stratum",
