@@ -453,3 +453,33 @@ def test_of_an_evaluation_tried_again_only_the_last_attempt_counts():
         panel = Panel.of(parts_of(table), list(METRICS.values()))
         figure, _ = equal_company(panel, METRICS["log_loss"], 0, panel.at(None))
         assert figure.value == 0.2
+
+
+def test_the_tables_are_the_same_bits_on_any_number_of_threads(shops, monkeypatch):
+    tables, _ = shops
+    evaluations = pa.Table.from_pandas(
+        tables["evaluations"], schema=evaluations_schema(), preserve_index=False
+    )
+    scores = pa.Table.from_pandas(tables["scores"], schema=SCORES_SCHEMA, preserve_index=False)
+    groups = company_groups(sorted(tables["evaluations"]["company_id"].unique()))
+    reduced = []
+    for threads in (1, 2, 5):
+        monkeypatch.setattr("scale_eval.results.reduce.THREADS", threads)
+        reduced.append(reduce_tables(evaluations, scores, [], groups))
+    for name, table in reduced[0].items():
+        assert all(other[name].equals(table) for other in reduced[1:]), name
+
+
+def test_the_order_of_evaluations_changes_no_bit(shops):
+    tables, _ = shops
+    evaluations = pa.Table.from_pandas(
+        tables["evaluations"], schema=evaluations_schema(), preserve_index=False
+    )
+    scores = pa.Table.from_pandas(tables["scores"], schema=SCORES_SCHEMA, preserve_index=False)
+    groups = company_groups(sorted(tables["evaluations"]["company_id"].unique()))
+    one = reduce_tables(evaluations, scores, [], groups)
+    rng = np.random.default_rng(0)
+    shuffled = (t.take(rng.permutation(len(t))) for t in (evaluations, scores))
+    other = reduce_tables(*shuffled, [], groups)
+    for name, table in one.items():
+        assert other[name].equals(table), name

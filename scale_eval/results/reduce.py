@@ -45,8 +45,10 @@ CONVENTIONS = {
     "influence": "sums over 16 groups of customers, group = crc32(customer_id) mod 16; a variance "
     "is 16 / 15 of the sum of their squares",
     "ci": "95 %, over companies: linearised standard error, Student's t with n_effective - 1 "
-    "degrees of freedom (row rank metrics: delete-a-group jackknife, bias-corrected, companies "
-    "dealt to at most 64 groups); O:E on the log scale; row and within_company from 5 companies on",
+    "degrees of freedom (row rank metrics: delete-a-group jackknife, companies dealt to at most 64 "
+    "groups; bias-corrected, but for gain, lift and value captured, taken to first order); O:E on "
+    "the log scale; row and within_company from 5 companies on; none for a difference of distances "
+    "from a target but at the average company",
     "n_effective": "(sum w)^2 / sum w^2 (Kish 1965); below 30 a figure is warned of",
     "sampling_std_error": "customers' chance alone, clustered by customer and paired through the "
     "influence sums: these companies in these half-years",
