@@ -60,15 +60,15 @@ def test_the_next_half_year_falls_inside_as_often_as_it_should():
 
 @pytest.mark.slow
 def test_with_unequal_companies_intervals_cover_where_enough_of_them_count():
-    """200 samples: coverage is known to .016, and 4 standard errors are allowed."""
-    table = measure([(Population(), [3, 100])], n_companies=2_500, replicates=200, curves=100)
+    """120 samples: coverage is known to .02, and 4 standard errors are allowed."""
+    table = measure([(Population(), [3, 100])], n_companies=1_500, replicates=120, curves=100)
     ours = of(table)
     sure = ours[(ours["n_effective"] >= 30) & ours["what"].isin(["pooled", "difference"])]
     assert set(sure["metric"]) == JUDGED
-    assert sure["coverage"].between(0.95 - 0.065, 1.0).all()
+    assert sure["coverage"].between(0.95 - 0.08, 1.0).all()
     assert sure["coverage"].mean() == pytest.approx(0.95, abs=0.02)
     three = ours[(ours["k"] == 3) & (ours["what"] == "pooled")]
-    assert (three["coverage"] > 0.88).all()  # honest, for what is shown at all
+    assert (three["coverage"] > 0.86).all()  # honest, for what is shown at all
     refused = table[(table["k"] == 3) & (table["estimand"].isin(["row", "within_company"]))]
     assert (refused.query("method == 'ours'")["refused"] == 1).all()
     ahead = table.query("k == 3 and what == 'next company' and method == 'ours'")
