@@ -54,6 +54,15 @@ def shops() -> tuple[dict[str, pd.DataFrame], dict]:
     return tables_of(evaluations), predictions
 
 
+def reduced_from(tables: dict[str, pd.DataFrame]) -> tuple[pa.Table, pa.Table, dict[str, int]]:
+    """The evaluations, scores and groups that the tables were reduced from."""
+    evaluations, scores = (
+        pa.Table.from_pandas(tables[name], schema=schema, preserve_index=False)
+        for name, schema in (("evaluations", evaluations_schema()), ("scores", SCORES_SCHEMA))
+    )
+    return evaluations, scores, company_groups(sorted(set(tables["evaluations"]["company_id"])))
+
+
 def of_model(tables: dict[str, pd.DataFrame], model: str) -> pd.DataFrame:
     return tables["evaluations"].query("status == 'ok' and model == @model")
 
@@ -266,11 +275,7 @@ def test_differences_of_all_rows_pair_companies(shops):
 
 def test_a_margin_of_the_users_moves_ties_and_equivalence_and_nothing_else(shops):
     tables, _ = shops
-    table = pa.Table.from_pandas(
-        tables["evaluations"], schema=evaluations_schema(), preserve_index=False
-    )
-    scores = pa.Table.from_pandas(tables["scores"], schema=SCORES_SCHEMA, preserve_index=False)
-    groups = company_groups(sorted(tables["evaluations"]["company_id"].unique()))
+    table, scores, groups = reduced_from(tables)
     wide = {
         name: t.to_pandas()
         for name, t in reduce_tables(table, scores, [], groups, {"log_loss": 10.0}).items()
@@ -457,11 +462,7 @@ def test_of_an_evaluation_tried_again_only_the_last_attempt_counts():
 
 def test_the_tables_are_the_same_bits_on_any_number_of_threads(shops, monkeypatch):
     tables, _ = shops
-    evaluations = pa.Table.from_pandas(
-        tables["evaluations"], schema=evaluations_schema(), preserve_index=False
-    )
-    scores = pa.Table.from_pandas(tables["scores"], schema=SCORES_SCHEMA, preserve_index=False)
-    groups = company_groups(sorted(tables["evaluations"]["company_id"].unique()))
+    evaluations, scores, groups = reduced_from(tables)
     reduced = []
     for threads in (1, 2, 5):
         monkeypatch.setattr("scale_eval.results.reduce.THREADS", threads)
@@ -472,11 +473,7 @@ def test_the_tables_are_the_same_bits_on_any_number_of_threads(shops, monkeypatc
 
 def test_the_order_of_evaluations_changes_no_bit(shops):
     tables, _ = shops
-    evaluations = pa.Table.from_pandas(
-        tables["evaluations"], schema=evaluations_schema(), preserve_index=False
-    )
-    scores = pa.Table.from_pandas(tables["scores"], schema=SCORES_SCHEMA, preserve_index=False)
-    groups = company_groups(sorted(tables["evaluations"]["company_id"].unique()))
+    evaluations, scores, groups = reduced_from(tables)
     one = reduce_tables(evaluations, scores, [], groups)
     rng = np.random.default_rng(0)
     shuffled = (t.take(rng.permutation(len(t))) for t in (evaluations, scores))
