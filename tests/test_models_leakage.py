@@ -178,7 +178,7 @@ def test_the_cheat_is_good_enough_to_see_through_a_slice(company):
         company,
         timestamps=company.timestamps[:n_known],
         values=company.values[:n_known],
-        customers=company.customers.slice(0, 15),
+        ids=company.ids.slice(0, 15),
     )
     cheat = Cheat().walk(history)
     assert cheat.latest() >= microseconds(CUTOFF)

@@ -9,21 +9,27 @@ from __future__ import annotations
 import hashlib
 import os
 import urllib.parse
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from scale_eval.datasets.decoding import decode
 from scale_eval.datasets.manifest import MANIFEST_SCHEMA, TIMESTAMP, TRANSACTIONS_SCHEMA, describe
+from scale_eval.datasets.places import Places
 from scale_eval.datasets.transactions import Transactions
 from scale_eval.storage import LocalStore, open_store
-from scale_eval.windows import Observed
+from scale_eval.windows import Observed, from_microseconds
 
 MANIFEST = "manifest.parquet"
 REFUSED = "refused.parquet"
+
+_NEVER = np.iinfo(np.int64).min  # for a time that is null
 
 
 class Dataset:
@@ -43,14 +49,19 @@ class Dataset:
         return Dataset, (self.store,)
 
     @cached_property
+    def manifest_table(self) -> pa.Table:
+        """One row a company, sorted by `company_id`, by MANIFEST_SCHEMA."""
+        return _read_manifest(self.store)
+
+    @cached_property
     def manifest(self) -> pd.DataFrame:
-        """One row a company, sorted by `company_id`; the columns are those of MANIFEST_SCHEMA."""
-        return self.store.read_table(MANIFEST, schema=MANIFEST_SCHEMA).to_pandas()
+        """The `manifest_table` as a DataFrame."""
+        return self.manifest_table.to_pandas()
 
     @cached_property
     def company_ids(self) -> list[str]:
         """Every company, sorted."""
-        return self.manifest["company_id"].tolist()
+        return _read_manifest(self.store, ["company_id"])["company_id"].to_pylist()
 
     @property
     def refused(self) -> pd.DataFrame:
@@ -63,8 +74,9 @@ class Dataset:
     def content_hash(self) -> str:
         """SHA-256 over all companies' ids and contents: what a run's results depend on."""
         digest = hashlib.sha256()
-        columns = ["company_id", "content_hash", "dates_only"]
-        for company_id, content, dates in self.manifest[columns].itertuples(index=False):
+        table = _read_manifest(self.store, ["company_id", "content_hash", "dates_only"])
+        columns = (table[name].to_pylist() for name in ("company_id", "content_hash", "dates_only"))
+        for company_id, content, dates in zip(*columns, strict=True):
             digest.update(f"{len(company_id)}:{company_id}:{content}:{dates}\n".encode())
         return digest.hexdigest()
 
@@ -79,21 +91,37 @@ class Dataset:
             Its file is missing or damaged (pages carry checksums), or has another number of rows
             than the manifest says; the message names it.
         """
-        try:
-            entry = self._by_company[company_id]
-        except KeyError:
-            raise KeyError(f"{company_id!r} is not a company of {self.store.root}") from None
-        groups = range(entry["first_row_group"], entry["first_row_group"] + entry["n_row_groups"])
-        table = self.store.read_row_groups(
-            entry["path"], groups, columns=TRANSACTIONS_SCHEMA.names[1:],
-            dictionaries=["customer_id"],
-        )  # fmt: skip
-        if len(table) != entry["n_rows"]:
-            raise ValueError(
-                f"{entry['path']}: {len(table)} rows where the manifest says {entry['n_rows']}; "
-                "ingest the company again"
-            )
-        return Transactions.from_arrow(company_id, table)
+        _, company = next(self.read_many([company_id]))
+        if isinstance(company, Exception):
+            raise company
+        return company.copy()
+
+    def read_many(
+        self, company_ids: Iterable[str]
+    ) -> Iterator[tuple[str, Transactions | OSError | ValueError]]:
+        """Companies in the order given, each with what `read` gives or the error that it raises.
+
+        A row group is read once for all companies in it that follow one another, as they do where
+        they are asked for in the order of `reading_order`. What is yielded are views of it.
+
+        Raises
+        ------
+        KeyError
+            There is no such company; nothing is read then.
+        """
+        names = list(company_ids)
+        positions = np.array([self._position(name) for name in names], dtype=np.int64)
+        places = self._places[positions]
+        for start, stop in pairwise(places.runs().tolist()):
+            yield from self._read_together(names[start:stop], places[start:stop])
+
+    def reading_order(self, company_ids: Sequence[str]) -> list[str]:
+        """These companies in the order in which their rows lie on disk.
+
+        Raises `KeyError` where there is no such company.
+        """
+        positions = np.array([self._position(name) for name in company_ids], dtype=np.int64)
+        return [company_ids[i] for i in self._places[positions].order().tolist()]
 
     def observed(
         self, company_id: str, *, purchase_rule: str, observed_until: pd.Timestamp | None
@@ -103,28 +131,87 @@ class Dataset:
         Data are complete between a company's first and last row (to the end of the last day where
         all timestamps are dates), or until `observed_until` where that is given.
         """
-        entry = self._by_company[company_id]
-        until = observed_until
-        if until is None:
-            until = entry["last_timestamp"]
-            if entry["dates_only"]:
-                until += pd.Timedelta(days=1)
+        position = self._position(company_id)
 
         def instant(column: str) -> pd.Timestamp | None:
-            value = entry[f"{column}_{purchase_rule}"]
-            return None if value is pd.NaT else value
+            value = self._instants[column][position]
+            return None if value == _NEVER else from_microseconds(int(value))
 
+        first, until = instant("first_timestamp"), observed_until
+        assert first is not None  # no company is without rows
+        if until is None:
+            until = instant("last_timestamp")
+            if self._dates_only[position]:
+                until += pd.Timedelta(days=1)
         return Observed(
-            first_timestamp=entry["first_timestamp"],
+            first_timestamp=first,
             until=until,
-            first_customer_at=instant("first_customer_at"),
-            tenth_customer_at=instant("tenth_customer_at"),
+            first_customer_at=instant(f"first_customer_at_{purchase_rule}"),
+            tenth_customer_at=instant(f"tenth_customer_at_{purchase_rule}"),
         )
 
+    def _read_together(
+        self, names: Sequence[str], places: Places
+    ) -> Iterator[tuple[str, Transactions | OSError | ValueError]]:
+        """Companies that lie in the same row groups."""
+        path = places.names[places.file[0]]
+        first, n = int(places.first_row_group[0]), int(places.n_row_groups[0])
+        starts, stops = places.row_offset, places.row_offset + places.n_rows
+        try:
+            table = self.store.read_row_groups(
+                path, range(first, first + n), columns=TRANSACTIONS_SCHEMA.names[1:],
+                dictionaries=["customer_id"],
+            )  # fmt: skip
+            if stops.max() > len(table):
+                raise ValueError(
+                    f"{self.store.path(path)}: {len(table)} rows where the manifest has "
+                    f"{stops.max()}; ingest its companies again"
+                )
+            rows = decode(table, starts, stops)
+        except (OSError, ValueError) as error:
+            for name in names:
+                yield name, error
+            return
+        customers = rows.first_customer.tolist()
+        for i, (start, stop) in enumerate(zip(starts.tolist(), stops.tolist(), strict=True)):
+            yield (
+                names[i],
+                Transactions(
+                    names[i],
+                    rows.ids.slice(customers[i], customers[i + 1]),
+                    rows.codes[start:stop],
+                    rows.timestamps[start:stop],
+                    rows.values[start:stop],
+                ),
+            )
+
+    def _position(self, company_id: str) -> int:
+        """Of a company in the manifest; raises `KeyError` where there is none."""
+        try:
+            return self._positions[company_id]
+        except KeyError:
+            raise KeyError(f"{company_id!r} is not a company of {self.store.root}") from None
+
     @cached_property
-    def _by_company(self) -> dict[str, dict[str, Any]]:
-        records: list[dict[str, Any]] = self.manifest.to_dict("records")
-        return {record["company_id"]: record for record in records}
+    def _positions(self) -> dict[str, int]:
+        return {company_id: i for i, company_id in enumerate(self.company_ids)}
+
+    @cached_property
+    def _places(self) -> Places:
+        return Places.of(_read_manifest(self.store, Places.COLUMNS))
+
+    @cached_property
+    def _instants(self) -> dict[str, np.ndarray]:
+        """The manifest's times in microseconds since 1970, `_NEVER` where there is none."""
+        names = [field.name for field in MANIFEST_SCHEMA if field.type == TIMESTAMP]
+        table = _read_manifest(self.store, names)
+        return {
+            name: pc.fill_null(table[name].cast(pa.int64()), _NEVER).to_numpy() for name in names
+        }
+
+    @cached_property
+    def _dates_only(self) -> np.ndarray:
+        return _read_manifest(self.store, ["dates_only"])["dates_only"].to_numpy()
 
 
 def open_dataset(place: str | os.PathLike[str] | LocalStore) -> Dataset:
@@ -166,6 +253,7 @@ def write_company(
         ]
         store.write_table(row["path"], pa.table(columns, schema=TRANSACTIONS_SCHEMA))
     row["first_row_group"], row["n_row_groups"] = 0, store.n_row_groups(row["path"])
+    row["row_offset"] = 0
     return row
 
 
@@ -189,11 +277,25 @@ def read_manifest_rows(store: LocalStore) -> dict[str, dict[str, Any]]:
     """The manifest's rows by company id, as `write_company` makes them; empty for a new dataset."""
     if not store.exists(MANIFEST):
         return {}
-    table = store.read_table(MANIFEST, schema=MANIFEST_SCHEMA)
+    table = _read_manifest(store)
     for i, field in enumerate(MANIFEST_SCHEMA):
         if field.type == TIMESTAMP:
             table = table.set_column(i, field.name, pc.cast(table[field.name], pa.int64()))
     return {row["company_id"]: row for row in table.to_pylist()}
+
+
+def _read_manifest(store: LocalStore, columns: Sequence[str] | None = None) -> pa.Table:
+    """The manifest, or some of its columns, by MANIFEST_SCHEMA.
+
+    Datasets of the first version have no `row_offset`: each company has a file of its own there.
+    """
+    schema = MANIFEST_SCHEMA
+    if columns is not None:
+        schema = pa.schema([schema.field(name) for name in columns])
+    table = store.read_table(MANIFEST, columns=columns)
+    if "row_offset" in schema.names and "row_offset" not in table.column_names:
+        table = table.append_column("row_offset", pa.array(np.zeros(len(table), dtype=np.int64)))
+    return table.select(schema.names).cast(schema)
 
 
 def _directory(company_id: str) -> str:

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from scale_eval.datasets.customers import string_buffers
 from scale_eval.datasets.purchases import PURCHASE_RULES, is_purchase
 from scale_eval.datasets.transactions import Transactions
 from scale_eval.windows import MIN_CUSTOMERS
@@ -31,6 +31,7 @@ MANIFEST_SCHEMA = pa.schema(
         ("path", pa.string()),  # relative to the dataset
         ("first_row_group", pa.int32()),
         ("n_row_groups", pa.int32()),
+        ("row_offset", pa.int64()),  # rows before the company's in its first row group
         ("n_rows", pa.int64()),
         ("n_customers", pa.int64()),
         ("first_timestamp", TIMESTAMP),
@@ -51,9 +52,9 @@ MANIFEST_SCHEMA = pa.schema(
 def content_hash(company: Transactions) -> str:
     """SHA-256 of a company's rows: the same for the same rows, however they are stored."""
     digest = hashlib.sha256()
-    lengths = pc.binary_length(company.customers).to_numpy(zero_copy_only=False)
-    digest.update(lengths.astype("<i4").tobytes())
-    digest.update("".join(company.customers.to_pylist()).encode())
+    bounds, text = string_buffers(company.customers)
+    digest.update(np.diff(bounds).astype("<i4").tobytes())
+    digest.update(text[bounds[0] : bounds[-1]].tobytes())
     for array, kind in (
         (company.codes, "<i4"),
         (company.timestamps, "<i8"),
@@ -67,11 +68,11 @@ def describe(company: Transactions, *, dates_only: bool, sources: list[str]) -> 
     """The manifest's row of `company`, but for where its rows lie."""
     codes, times, values = company.codes, company.timestamps, company.values
     duplicate = (np.diff(codes) == 0) & (np.diff(times) == 0) & (np.diff(values) == 0)
-    purchases = np.bincount(codes[values >= 0], minlength=len(company.customers))
+    purchases = np.bincount(codes[values >= 0], minlength=company.n_customers)
     row: dict[str, Any] = {
         "company_id": company.company_id,
         "n_rows": len(company),
-        "n_customers": len(company.customers),
+        "n_customers": company.n_customers,
         "first_timestamp": int(times.min()),
         "last_timestamp": int(times.max()),
         "dates_only": dates_only,
@@ -83,9 +84,9 @@ def describe(company: Transactions, *, dates_only: bool, sources: list[str]) -> 
         "sources": sorted(sources),
     }
     for rule in PURCHASE_RULES:
-        bought = is_purchase(values, rule)
-        _, first_rows = np.unique(codes[bought], return_index=True)
-        joined = np.sort(times[bought][first_rows])
+        bought = np.flatnonzero(is_purchase(values, rule))
+        first_rows = bought[np.diff(codes[bought], prepend=-1) > 0]  # rows are sorted
+        joined = np.sort(times[first_rows])
         row[f"first_customer_at_{rule}"] = _nth(joined, 1)
         row[f"tenth_customer_at_{rule}"] = _nth(joined, MIN_CUSTOMERS)
     return row

@@ -31,6 +31,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from scale_eval.datasets.customers import CustomerIds
 from scale_eval.datasets.dataset import Dataset, commit, write_company
 from scale_eval.datasets.transactions import Transactions
 from scale_eval.storage import LocalStore, open_store
@@ -221,9 +222,10 @@ def generate_company(
     timestamps = microseconds(traits.opened) + seconds.astype(np.int64) * 1_000_000
     order = np.lexsort((values, timestamps, codes))
     order = order[timestamps[order] < microseconds(traits.closed)]  # refunds may come too late
+    ids = pc.utf8_lpad(pa.array(np.arange(1, n + 1)).cast(pa.string()), 8, padding="0")
     return Transactions(
         company_id,
-        pc.utf8_lpad(pa.array(np.arange(1, n + 1)).cast(pa.string()), 8, padding="0"),
+        CustomerIds.of(ids),
         codes[order].astype(np.int32),
         timestamps[order],
         values[order],

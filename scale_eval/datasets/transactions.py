@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+
+from scale_eval.datasets.customers import CustomerIds
+from scale_eval.datasets.decoding import decode
 
 
 @dataclass(frozen=True)
 class Transactions:
     """What a company sold, sorted by customer, timestamp and value.
 
+    The arrays are read-only. They may be views of a row group that holds other companies too (see
+    `Dataset.read_many`): whoever keeps a company for long keeps a `copy`.
+
     Attributes
     ----------
     company_id : str
-    customers : pyarrow.StringArray, shape (n_customers,)
-        Customer ids, sorted, each once.
+    ids : CustomerIds
+        The customers, sorted by id, each once.
     codes : ndarray of int32, shape (n_rows,)
-        The customer of each row, as a position in `customers`; never decreasing.
+        The customer of each row, as a position in `ids`; never decreasing.
     timestamps : ndarray of int64, shape (n_rows,)
         Microseconds since 1970-01-01 UTC.
     values : ndarray of float64, shape (n_rows,)
@@ -27,7 +34,7 @@ class Transactions:
     """
 
     company_id: str
-    customers: pa.StringArray
+    ids: CustomerIds
     codes: np.ndarray
     timestamps: np.ndarray
     values: np.ndarray
@@ -39,29 +46,37 @@ class Transactions:
     def __len__(self) -> int:
         return len(self.timestamps)
 
+    def __reduce__(self) -> tuple[type[Transactions], tuple[Any, ...]]:
+        fields = self.company_id, self.ids, self.codes, self.timestamps, self.values
+        return Transactions, fields  # made anew: pickled arrays come back writeable
+
+    @property
+    def n_customers(self) -> int:
+        """Customers with at least one row."""
+        return len(self.ids)
+
+    @property
+    def customers(self) -> pa.StringArray:
+        """Customer ids, sorted, each once; shape (n_customers,). Made when first asked for."""
+        return self.ids.array
+
+    @property
+    def customer_groups(self) -> np.ndarray:
+        """CRC-32 of each customer's id modulo 16; uint8, shape (n_customers,)."""
+        return self.ids.groups
+
     @property
     def n_bytes(self) -> int:
-        """Memory that the arrays take, in bytes."""
-        arrays = self.codes.nbytes + self.timestamps.nbytes + self.values.nbytes
-        return arrays + int(self.customers.nbytes)
+        """Memory that the arrays take, in bytes; a dictionary that is shared counts whole."""
+        rows = self.codes.nbytes + self.timestamps.nbytes + self.values.nbytes
+        ids = self.ids.positions.nbytes + self.ids.groups.nbytes + self.ids.dictionary.nbytes
+        return rows + int(ids)
 
     @classmethod
     def from_arrow(cls, company_id: str, table: pa.Table) -> Transactions:
         """From a table sorted as in a Dataset, `customer_id` as strings or dictionary codes."""
-        ids = table["customer_id"].combine_chunks()
-        if not pa.types.is_dictionary(ids.type):
-            ids = ids.dictionary_encode()
-        if isinstance(ids, pa.ChunkedArray):
-            ids = ids.unify_dictionaries().combine_chunks()
-        codes = ids.indices.to_numpy(zero_copy_only=False).astype(np.int32)
-        customers = ids.dictionary.cast(pa.string())
-        return cls._with_customers_present(
-            company_id,
-            customers,
-            codes,
-            table["timestamp"].cast(pa.timestamp("us", "UTC")).cast(pa.int64()).to_numpy().copy(),
-            table["value"].to_numpy().copy(),
-        )
+        rows = decode(table, np.array([0]), np.array([len(table)]))
+        return cls(company_id, rows.ids, rows.codes, rows.timestamps, rows.values).copy()
 
     @classmethod
     def from_frame(cls, company_id: str, frame: pd.DataFrame) -> Transactions:
@@ -79,6 +94,16 @@ class Transactions:
         table = table.set_column(0, "customer_id", table["customer_id"].cast(pa.string()))
         return cls.from_arrow(company_id, table.sort_by(order))
 
+    def copy(self) -> Transactions:
+        """The same in memory of its own."""
+        return Transactions(
+            self.company_id,
+            self.ids.take(np.arange(len(self.ids))),
+            self.codes.copy(),
+            self.timestamps.copy(),
+            self.values.copy(),
+        )
+
     def before(self, instant: int) -> Transactions:
         """A copy of the rows strictly before `instant` (microseconds since 1970, UTC).
 
@@ -86,21 +111,14 @@ class Transactions:
         come later are gone.
         """
         rows = self.timestamps < instant
-        return self._with_customers_present(
+        present, codes = compact_codes(self.codes[rows], len(self.ids))
+        return Transactions(
             self.company_id,
-            self.customers,
-            self.codes[rows],
+            self.ids.take(present),
+            codes,
             self.timestamps[rows],
             self.values[rows],
         )
-
-    @classmethod
-    def _with_customers_present(
-        cls, company_id: str, customers: pa.StringArray, codes: np.ndarray,
-        timestamps: np.ndarray, values: np.ndarray,
-    ) -> Transactions:  # fmt: skip
-        present, compact = compact_codes(codes, len(customers))
-        return cls(company_id, customers.take(pa.array(present)), compact, timestamps, values)
 
 
 def compact_codes(codes: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:

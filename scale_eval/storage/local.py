@@ -82,10 +82,12 @@ class LocalStore:
     ) -> pa.Table:  # fmt: skip
         """Some row groups of `name`; columns in `dictionaries` come as dictionary codes.
 
-        Raises `OSError` or `pyarrow.ArrowInvalid` where the file is missing or damaged (pages carry
-        checksums, so a flipped bit is noticed).
+        Raises `OSError` or `pyarrow.ArrowInvalid` with the path where the file is missing or
+        damaged (pages carry checksums, so a flipped bit is noticed).
         """
         with self._opened(name, dictionaries) as file:
+            if max(row_groups, default=-1) >= file.num_row_groups:
+                raise pa.ArrowInvalid(f"it has {file.num_row_groups} row groups only")
             return file.read_row_groups(list(row_groups), columns=list(columns), use_threads=False)
 
     def n_row_groups(self, name: str) -> int:
@@ -179,7 +181,9 @@ class LocalStore:
                 self.path(name), read_dictionary=list(dictionaries), page_checksum_verification=True
             ) as file:
                 yield file
-        except pa.ArrowInvalid as error:
+        except (pa.ArrowException, OSError) as error:
+            if getattr(error, "errno", None) is not None:  # the place, not what it holds
+                raise
             raise pa.ArrowInvalid(f"{self.path(name)}: {error}") from error
 
     def _write(self, name: str, write: Callable[[Path], object]) -> int:

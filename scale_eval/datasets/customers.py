@@ -1,0 +1,101 @@
+"""Customer ids: strings in a dictionary that many companies may share, and the groups they are in.
+
+Most models never look at an id, so an id stays what it is on disk, a position in a dictionary,
+until somebody asks for it.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numba
+import numpy as np
+import pyarrow as pa
+
+N_CUSTOMER_GROUPS = 16
+
+_CRC_OF_BYTE = np.array(
+    [zlib.crc32(bytes([byte])) ^ zlib.crc32(b"\0") for byte in range(256)], dtype=np.uint32
+)
+"""The table of CRC-32: `zlib.crc32` is affine in the bits, and its constant cancels."""
+
+
+@dataclass(frozen=True, eq=False)
+class CustomerIds:
+    """The customers of a company, in the order of its codes.
+
+    Attributes
+    ----------
+    dictionary : pyarrow.StringArray
+        Ids, each once; those of other companies may stand among them.
+    positions : ndarray of int32, shape (n_customers,)
+        Where each customer's id is in `dictionary`.
+    groups : ndarray of uint8, shape (n_customers,)
+        See `customer_groups`.
+    """
+
+    dictionary: pa.StringArray
+    positions: np.ndarray
+    groups: np.ndarray
+
+    @classmethod
+    def of(cls, ids: pa.StringArray) -> CustomerIds:
+        """Customers with these `ids`, in this order."""
+        return cls(ids, np.arange(len(ids), dtype=np.int32), customer_groups(ids))
+
+    def __len__(self) -> int:
+        return len(self.positions)
+
+    def __reduce__(self) -> tuple[Callable[..., CustomerIds], tuple[Any, ...]]:
+        return CustomerIds.of, (self.array,)  # without what else is in the dictionary
+
+    @cached_property
+    def array(self) -> pa.StringArray:
+        """The ids as strings, in memory of their own; shape (n_customers,)."""
+        return self.dictionary.take(pa.array(self.positions))
+
+    def slice(self, start: int, stop: int) -> CustomerIds:
+        """The customers from `start` to before `stop`, in the same dictionary."""
+        return CustomerIds(self.dictionary, self.positions[start:stop], self.groups[start:stop])
+
+    def take(self, chosen: np.ndarray) -> CustomerIds:
+        """The customers at the places `chosen`; nothing leads from them to any other id."""
+        ids = self.dictionary.take(pa.array(self.positions[chosen]))
+        return CustomerIds(ids, np.arange(len(ids), dtype=np.int32), self.groups[chosen])
+
+
+def customer_groups(ids: pa.StringArray) -> np.ndarray:
+    """The group of each id: CRC-32 of its UTF-8 bytes modulo 16; uint8, shape (len(ids),).
+
+    As `scale_eval.metrics.customer_groups` has it, without a Python object for each id.
+    """
+    offsets, data = string_buffers(ids)
+    return _groups(offsets, data, _CRC_OF_BYTE)
+
+
+def string_buffers(ids: pa.StringArray) -> tuple[np.ndarray, np.ndarray]:
+    """Where each string begins (int32, shape (n + 1,)), and the bytes of all (uint8)."""
+    _, offsets, data = ids.buffers()
+    if offsets is None or not len(ids):
+        return np.zeros(1, dtype=np.int32), np.zeros(0, dtype=np.uint8)
+    bounds = np.frombuffer(offsets, dtype=np.int32, count=ids.offset + len(ids) + 1)[ids.offset :]
+    text = np.frombuffer(data, dtype=np.uint8) if data is not None and data.size else None
+    if text is None:
+        text = np.frombuffer(b"\0", dtype=np.uint8)
+    return bounds, text
+
+
+@numba.njit(nogil=True, cache=True, error_model="numpy")
+def _groups(offsets, data, crc_of_byte):  # type: ignore[no-untyped-def]
+    groups = np.empty(len(offsets) - 1, dtype=np.uint8)
+    for i in range(len(groups)):
+        crc = np.uint32(0xFFFFFFFF)
+        for j in range(offsets[i], offsets[i + 1]):
+            byte = np.uint8((crc ^ np.uint32(data[j])) & np.uint32(0xFF))
+            crc = crc_of_byte[byte] ^ (crc >> np.uint32(8))
+        groups[i] = np.uint8((crc ^ np.uint32(0xFFFFFFFF)) & np.uint32(N_CUSTOMER_GROUPS - 1))
+    return groups

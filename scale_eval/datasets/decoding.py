@@ -1,0 +1,92 @@
+"""Rows as Arrow reads them become arrays, with the customers of each company numbered from 0."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numba
+import numpy as np
+import pyarrow as pa
+
+from scale_eval.datasets.customers import CustomerIds, customer_groups
+
+
+@dataclass(frozen=True)
+class DecodedRows:
+    """Rows of one or many companies.
+
+    Attributes
+    ----------
+    codes : ndarray of int32, shape (n_rows,)
+        The customer of each row, from 0 in each company; meaningless outside the companies.
+    timestamps : ndarray of int64, shape (n_rows,)
+        Microseconds since 1970-01-01 UTC.
+    values : ndarray of float64, shape (n_rows,)
+    ids : CustomerIds
+        The customers of all the companies, one company after the other.
+    first_customer : ndarray of int64, shape (n_companies + 1,)
+        Where the customers of each company begin in `ids`.
+    """
+
+    codes: np.ndarray
+    timestamps: np.ndarray
+    values: np.ndarray
+    ids: CustomerIds
+    first_customer: np.ndarray
+
+
+def decode(table: pa.Table, starts: np.ndarray, stops: np.ndarray) -> DecodedRows:
+    """Decode rows that are sorted as in a Dataset.
+
+    Parameters
+    ----------
+    table : pyarrow.Table
+        `customer_id` as strings or dictionary codes, `timestamp`, `value`.
+    starts, stops : ndarray of int64, shape (n_companies,)
+        The rows of each company.
+    """
+    dictionary, id_codes = _dictionary(table["customer_id"])
+    instants = table["timestamp"].cast(pa.timestamp("us", "UTC")).cast(pa.int64())
+    codes, positions, first_customer = _numbered(id_codes, starts, stops)
+    return DecodedRows(
+        codes,
+        instants.to_numpy(),
+        table["value"].to_numpy(),
+        CustomerIds(dictionary, positions, customer_groups(dictionary)[positions]),
+        first_customer,
+    )
+
+
+def _dictionary(ids: pa.ChunkedArray) -> tuple[pa.StringArray, np.ndarray]:
+    """The distinct ids as strings, and the position of each row's; int32, shape (n_rows,)."""
+    if not pa.types.is_dictionary(ids.type):
+        ids = ids.combine_chunks().dictionary_encode()
+    if isinstance(ids, pa.ChunkedArray):  # chunks may have dictionaries of their own
+        ids = ids.chunk(0) if ids.num_chunks == 1 else ids.unify_dictionaries().combine_chunks()
+    if isinstance(ids, pa.ChunkedArray):  # Arrow: of one chunk, or of none
+        ids = ids.chunk(0)
+    codes = ids.indices.cast(pa.int32()).to_numpy(zero_copy_only=False)
+    return ids.dictionary.cast(pa.string()), codes
+
+
+@numba.njit(nogil=True, cache=True, error_model="numpy")
+def _numbered(id_codes, starts, stops):  # type: ignore[no-untyped-def]
+    """Codes within each company, where the id of each of its customers is, and their bounds.
+
+    The rows of a customer stand together: where the id changes, another customer begins.
+    """
+    codes = np.empty(len(id_codes), dtype=np.int32)
+    positions = np.empty(len(id_codes), dtype=np.int32)
+    first_customer = np.empty(len(starts) + 1, dtype=np.int64)
+    n = 0
+    for i in range(len(starts)):
+        first_customer[i] = n
+        code = np.int32(-1)
+        for row in range(starts[i], stops[i]):
+            if row == starts[i] or id_codes[row] != id_codes[row - 1]:
+                code += np.int32(1)
+                positions[n] = id_codes[row]
+                n += 1
+            codes[row] = code
+    first_customer[len(starts)] = n
+    return codes, positions[:n].copy(), first_customer
