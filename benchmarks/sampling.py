@@ -1,0 +1,435 @@
+"""How often a sample of 1,000 of 100,000 companies holds what all of them would have given.
+
+    python -m benchmarks.sampling [--replicates 400] [--companies 100000] [--sample 1000]
+
+Companies of log-normal sizes are evaluated for two models by drawing whole histograms of scores:
+what a model ranks and how well it is calibrated differ by company, ability rises with size, and
+rates go with how often customers come back, of which the manifest knows a little. The figures of
+all companies are those that `pooled` and `comparisons` give. Samples are then drawn as
+`scale-eval run --sample` draws them and reduced to the table `sampled`, which is read beside a
+simple random sample of as many companies with the intervals that `pooled` and `comparisons` give.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import time
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from scipy.special import expit, logit, ndtr, ndtri
+
+from benchmarks.machine import keep
+from scale_eval.metrics import METRICS, N_GROUPS, bin_of, mid_logit
+from scale_eval.plan import company_groups
+from scale_eval.results.comparisons import comparisons_of
+from scale_eval.results.panel import Panel, parts_of
+from scale_eval.results.pooled import pooled_of
+from scale_eval.results.row_scores import RowScores
+from scale_eval.results.sampled import sampled_of
+from scale_eval.results.sampling import INFLUENCE
+from scale_eval.results.schemas import SCORES_SCHEMA, evaluations_schema
+from scale_eval.sampling import Sample, SamplingFrame
+from scale_eval.statistics import logistic
+
+MODELS = ("model_a", "model_b")
+CUTOFF = pd.Timestamp("2024-01-01", tz="UTC").as_unit("us")
+MEDIAN_CUSTOMERS, SIGMA, LEAST = 110.0, 1.39, 10
+
+N_SCORES = 40
+SCORES = np.linspace(-5.5, 3.5, N_SCORES)
+"""Logits that a model can say; probabilities in ascending order."""
+
+PER_PART = 5_000
+"""Companies that are evaluated at once."""
+
+
+class Population(NamedTuple):
+    """Companies, evaluated; rows of the tables are grouped by company, in ascending order."""
+
+    manifest: pa.Table
+    evaluations: pa.Table
+    scores: pa.Table
+    first_score: np.ndarray  # of each company in `scores`, and their number
+
+    def of(self, companies: np.ndarray) -> tuple[Panel, RowScores]:
+        """Panel and scores of these companies, numbers in ascending order."""
+        rows = (companies[:, np.newaxis] * len(MODELS) + np.arange(len(MODELS))).reshape(-1)
+        evaluations = self.evaluations.take(pa.array(rows))
+        panel = Panel.of(parts_of(evaluations), list(METRICS.values()))
+        if len(companies) == len(self.manifest):  # each a group of its own: it is the truth
+            groups = {company: i for i, company in enumerate(panel.company_ids)}
+            scores = self.scores
+        else:
+            groups = company_groups(list(panel.company_ids))
+            low, high = self.first_score[companies], self.first_score[companies + 1]
+            taken = np.concatenate([np.arange(a, b) for a, b in zip(low, high, strict=True)])
+            number = np.repeat(np.arange(len(companies)), high - low)
+            of_number = np.array([groups[c] for c in panel.company_ids])
+            at = SCORES_SCHEMA.get_field_index("company_group")
+            group = pa.array(of_number[number].astype(np.int32))
+            scores = self.scores.take(pa.array(taken)).set_column(
+                at, SCORES_SCHEMA.field(at), group
+            )
+        return panel, RowScores([scores], panel, groups)
+
+
+def make_population(n_companies: int, seed: int = 1) -> Population:
+    """Draw and evaluate them."""
+    rng = np.random.default_rng(seed)
+    z = rng.normal(size=n_companies)
+    size = np.maximum(LEAST, np.exp(np.log(MEDIAN_CUSTOMERS) + SIGMA * z)).astype(np.int64)
+    coming_back = rng.normal(size=n_companies)
+    rate = expit(-1.6 + 0.6 * coming_back + 0.4 * rng.normal(size=n_companies) - 0.1 * z)
+    years = np.exp(rng.normal(1.2, 0.6, n_companies))
+    known = coming_back + 0.8 * rng.normal(size=n_companies)  # by the manifest, with noise
+    n_rows = np.ceil(size * (1 + np.exp(0.4 * known) * years)).astype(np.int64)
+    last = pd.Timestamp("2024-07-01", tz="UTC").value // 1_000
+    ids = [f"company-{i:06}" for i in range(n_companies)]
+    manifest = pa.table(
+        {
+            "company_id": ids,
+            "n_customers": size,
+            "n_rows": n_rows,
+            "first_timestamp": last - (years * 365.25 * 86_400e6).astype(np.int64),
+            "last_timestamp": np.full(n_companies, last),
+        }
+    )
+    evaluations, scores = [], []
+    for start in range(0, n_companies, PER_PART):
+        part = slice(start, min(start + PER_PART, n_companies))
+        told = _evaluated(rng, start, ids[part], size[part], rate[part], z[part])
+        evaluations.append(told[0])
+        scores.append(told[1])
+    of_all = pa.concat_tables(scores).combine_chunks()
+    of_company = of_all["company_group"].to_numpy()
+    first = np.searchsorted(of_company, np.arange(n_companies + 1))
+    return Population(manifest, pa.concat_tables(evaluations).combine_chunks(), of_all, first)
+
+
+def _evaluated(
+    rng: np.random.Generator, start: int, ids: list[str], size: np.ndarray, rate: np.ndarray,
+    z: np.ndarray,
+) -> tuple[pa.Table, pa.Table]:  # fmt: skip
+    """Rows of the tables `evaluations` and `scores`, by company and then model."""
+    k, m = len(ids), len(MODELS)
+    positive = rng.binomial(size, rate)
+    ability = 0.9 + 0.25 * (0.4 * z + 0.917 * rng.normal(size=k))
+    abilities = ability[:, None] + np.array([0.0, -0.1]) + [0, 0.08] * rng.normal(size=(k, m))
+    distance = np.sqrt(2) * ndtri(expit(abilities))
+    stretch = 1 / np.maximum(rng.normal([1.1, 0.9], 0.12, (k, m)), 0.4)
+    shift = rng.normal([-0.05, 0.05], 0.2, (k, m))
+    spend_mean = np.exp(rng.normal(3, 1, k))
+    counts = np.zeros((2, k, m, N_SCORES), dtype=np.int64)
+    edges = np.append((SCORES[:-1] + SCORES[1:]) / 2, np.inf)
+    # logit p = shift + stretch (logit rate + d x), x ~ N(+-d / 2, 1): where p falls between edges
+    x = ((edges - shift[..., None]) / stretch[..., None] - logit(rate)[:, None, None]) / (
+        np.maximum(distance, 0.05)[..., None]
+    )
+    for of_class, n in ((1, positive), (0, size - positive)):
+        below = ndtr(x - (of_class - 0.5) * distance[..., None])
+        shares = np.diff(below, axis=-1, prepend=0)
+        shares = np.clip(shares, 0, None) / shares.sum(axis=-1, keepdims=True)
+        counts[of_class] = rng.multinomial(np.repeat(n[:, None], m, axis=1), shares)
+    rows = {
+        name: values.reshape(k * m)
+        for name, values in _figures(counts, size, positive, rate).items()
+    }
+    spend = (100 * spend_mean[:, None, None] * counts[1]).astype(np.int64)
+    share = np.linspace(0.5, 1.5, N_SCORES)  # who is likelier to buy spends more
+    spend = (spend * share).astype(np.int64)
+    rows["value_captured_at_10"] = _captured(spend, counts.sum(axis=0)).reshape(-1)
+    rows["future_spend"] = spend.sum(axis=-1).reshape(-1) / 100.0
+    n_rows = k * m
+    columns: dict[str, Any] = {
+        "company_id": np.repeat(np.array(ids, dtype=object), m),
+        "cutoff": pa.array([CUTOFF] * n_rows, pa.timestamp("us", "UTC")),
+        "model": np.tile(np.array(MODELS, dtype=object), k),
+        "status": np.full(n_rows, "ok"),
+        "undefined": np.full(n_rows, ""),
+        "overlaps": np.zeros(n_rows, dtype=bool),
+        "attempts": np.ones(n_rows, dtype=np.int32),
+        "n_customers": np.repeat(size, m),
+        "n_positive": np.repeat(positive, m),
+        "n_lapsed": np.zeros(n_rows, dtype=np.int64),
+        **{name: pa.array(values, from_pandas=True) for name, values in rows.items()},
+    }
+    together = rng.normal(size=(k, 1, N_GROUPS))
+    noise = 0.8 * together + 0.6 * rng.normal(size=(k, m, N_GROUPS))
+    for name in (
+        "log_loss",
+        "brier_score",
+        "roc_auc",
+        "log_observed_expected",
+        "calibration_slope",
+    ):
+        error = rows[f"{name}_se"]
+        sums = noise.reshape(n_rows, N_GROUPS) * (error / np.sqrt(N_GROUPS))[:, None]
+        columns[f"{name}_influence"] = pa.FixedSizeListArray.from_arrays(
+            pa.array(sums.astype(np.float32).reshape(-1)),
+            N_GROUPS,
+            mask=pa.array(~np.isfinite(error)),
+        )
+    schema = evaluations_schema()
+    table = {
+        name: columns[name] if name in columns else pa.nulls(n_rows, schema.field(name).type)
+        for name in schema.names
+    }
+    return pa.table(table).cast(schema), _scores(counts, spend, start)
+
+
+def _scores(counts: np.ndarray, spend: np.ndarray, start: int) -> pa.Table:
+    company, model, at = np.nonzero(counts.sum(axis=0))
+    return pa.table(
+        {
+            "model": pa.DictionaryArray.from_arrays(pa.array(model), list(MODELS)).cast(
+                pa.string()
+            ),
+            "cutoff": pa.array([CUTOFF] * len(at), pa.timestamp("us", "UTC")),
+            "company_group": start + company,
+            "bin": bin_of(expit(SCORES))[at],
+            "n_positive": counts[1][company, model, at],
+            "n_negative": counts[0][company, model, at],
+            "spend_minor": spend[company, model, at],
+        }
+    ).cast(SCORES_SCHEMA)
+
+
+def _figures(
+    counts: np.ndarray, size: np.ndarray, positive: np.ndarray, rate: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Metrics and standard errors from histograms; each of shape (k, n_models)."""
+    negatives, positives = counts
+    p = expit(mid_logit(bin_of(expit(SCORES))))
+    n, n_positive = size[:, None], np.repeat(positive[:, None], len(MODELS), axis=1)
+    n_negative = n - n_positive
+    told: dict[str, np.ndarray] = {}
+    with np.errstate(divide="ignore", invalid="ignore"):
+        for name, of_positive, of_negative in (
+            ("log_loss", -np.log(p), -np.log1p(-p)),
+            ("brier_score", np.square(1 - p), np.square(p)),
+        ):
+            first = (positives @ of_positive + negatives @ of_negative) / n
+            second = (positives @ of_positive**2 + negatives @ of_negative**2) / n
+            told[name] = first
+            told[f"{name}_se"] = np.sqrt(np.maximum(second - first**2, 1e-12) / (n - 1))
+        q = np.clip(rate, 0.01, 0.99)[:, None]
+        told["reference_log_loss"] = -(
+            n_positive * np.log(q) + n_negative * np.log1p(-q)
+        ) / n  # fmt: skip
+        told["reference_brier_score"] = (n_positive * (1 - q) ** 2 + n_negative * q**2) / n
+        told["log_loss_skill"] = 1 - told["log_loss"] / told["reference_log_loss"]
+        told["brier_skill"] = 1 - told["brier_score"] / told["reference_brier_score"]
+        below = np.cumsum(negatives, axis=-1) - negatives / 2
+        above = np.cumsum(positives[..., ::-1], axis=-1)[..., ::-1] - positives / 2
+        auc = (positives * below).sum(axis=-1) / (n_positive * n_negative)
+        v10, v01 = below / n_negative[..., None], above / n_positive[..., None]
+        s10 = (positives * np.square(v10 - auc[..., None])).sum(axis=-1) / (n_positive - 1)
+        s01 = (negatives * np.square(v01 - auc[..., None])).sum(axis=-1) / (n_negative - 1)
+        told["roc_auc"] = auc
+        told["roc_auc_se"] = np.sqrt(s10 / n_positive + s01 / n_negative)
+        expected = (positives + negatives) @ p
+        told["mean_prediction"] = expected / n
+        told["observed_expected_ratio"] = n_positive / expected
+        variance = n_positive - 2 * n_positive / expected * (positives @ p)
+        variance += np.square(n_positive / expected) * ((positives + negatives) @ p**2)
+        told["log_observed_expected_se"] = np.sqrt(variance) / n_positive
+        held = np.cumsum(positives[..., ::-1], axis=-1)
+        ranked = np.cumsum((positives + negatives)[..., ::-1], axis=-1)
+        precision = held / np.maximum(ranked, 1)
+        told["average_precision"] = (positives[..., ::-1] * precision).sum(axis=-1) / n_positive
+        told["gain_at_10"] = _captured(positives, positives + negatives)
+        told["lift_at_10"] = 10 * told["gain_at_10"]
+        flat = positives.reshape(-1, N_SCORES), negatives.reshape(-1, N_SCORES)
+        logits = mid_logit(bin_of(expit(SCORES)))
+        told["calibration_slope"] = logistic.slopes(logits, *flat).reshape(n_positive.shape)
+        told["calibration_intercept"] = logistic.intercepts(logits, *flat).reshape(n_positive.shape)
+        slope = told["calibration_slope"]
+        weight = (positives + negatives) * (p * (1 - p))
+        centre = (weight @ logits) / weight.sum(axis=-1)
+        spread = (weight @ logits**2) - weight.sum(axis=-1) * centre**2
+        told["calibration_slope_se"] = np.where(np.isfinite(slope), 1 / np.sqrt(spread), np.nan)
+    for name in (
+        "roc_auc",
+        "average_precision",
+        "gain_at_10",
+        "lift_at_10",
+        "log_observed_expected_se",
+    ):
+        told[name] = np.where(n_positive > 0, told[name], np.nan)
+    for name in ("roc_auc", "calibration_slope", "roc_auc_se", "calibration_slope_se"):
+        told[name] = np.where(np.isfinite(told[name]), told[name], np.nan)
+    return told
+
+
+def _captured(amounts: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Share of the amounts in the top tenth of the rows, of many histograms at once."""
+    amounts, rows = amounts[..., ::-1], rows[..., ::-1]
+    ends = np.cumsum(rows, axis=-1)
+    tenth = ends[..., -1:] / 10
+    inside = np.clip((tenth - (ends - rows)) / np.maximum(rows, 1), 0, 1)
+    total = amounts.sum(axis=-1)
+    share = (amounts * inside).sum(axis=-1) / np.maximum(total, 1)
+    return np.asarray(np.where(total > 0, share, np.nan))
+
+
+Key = tuple[str, str, str, str]
+"""(metric, model or "difference", estimand, figure)."""
+
+
+def of_all(population: Population) -> dict[Key, float]:
+    """The figures of all companies."""
+    panel, rows = population.of(np.arange(len(population.manifest)))
+    return {key: row["value"] for key, row in _usual(panel, rows)}
+
+
+def _usual(panel: Panel, scores: RowScores) -> Iterator[tuple[Key, dict[str, Any]]]:
+    """What `pooled` and `comparisons` say, figure by figure, with intervals where they have one."""
+    for name, metric in METRICS.items():
+        influence = panel.influences(INFLUENCE[name]) if name in INFLUENCE else None
+        for row in pooled_of(panel, metric, scores, influence):
+            if row["cutoff"] is not None or row["coverage"] != "own":
+                continue
+            yield (name, row["model"], row["estimand"], "value"), row
+            if row["estimand"] == "equal_company":
+                for figure in ("mean", "std", "p05", "p25", "p50", "p75", "p95"):
+                    yield (name, row["model"], "equal_company", figure), {"value": row[figure]}
+                if "tau" in row:
+                    told = {
+                        "value": row["tau"],
+                        "ci_low": row["tau_low"],
+                        "ci_high": row["tau_high"],
+                    }
+                    yield (name, row["model"], "equal_company", "tau"), told
+        for row in comparisons_of(panel, metric, scores, influence, {}):
+            if row["stratum"] == "all":
+                told = row | {"value": row["mean_difference"]}
+                yield (name, "difference", row["estimand"], "value"), told
+                if "tau" in row:
+                    key = (name, "difference", row["estimand"], "tau")
+                    yield key, {"value": row["tau"]}
+
+
+def of_sample(population: Population, sample: Sample) -> Iterator[tuple[Key, dict[str, Any]]]:
+    """The table `sampled` of a sample, figure by figure."""
+    companies = np.array([int(c[-6:]) for c in sample.company_ids])
+    panel, scores = population.of(companies)
+    for name, metric in METRICS.items():
+        influence = panel.influences(INFLUENCE[name]) if name in INFLUENCE else None
+        for row in sampled_of(panel, metric, scores, influence, sample.design):
+            if "model_b" in row:
+                yield (name, "difference", row["estimand"], row["figure"]), row
+            elif row["coverage"] == "own":
+                yield (name, row["model"], row["estimand"], row["figure"]), row
+
+
+_SHARED: list[Any] = []
+
+
+def _replicate(asked: tuple[int, int, bool]) -> list[tuple[Any, ...]]:
+    """Key, method, whether the interval is right (NaN: none), half-width, error, n_effective."""
+    seed, n, beside = asked
+    population, truth = _SHARED
+    told: list[tuple[Any, ...]] = []
+    by_method = {
+        "sampled": of_sample(population, SamplingFrame(population.manifest, seed).sample(n))
+    }
+    if beside:
+        rng = np.random.default_rng(seed)
+        chosen = np.sort(rng.choice(len(population.manifest), n, replace=False))
+        by_method["simple random"] = _usual(*population.of(chosen))
+    for method, figures in by_method.items():
+        for key, row in figures:
+            if key not in truth or not np.isfinite(truth[key]):
+                continue
+            low, high = row.get("ci_low", np.nan), row.get("ci_high", np.nan)
+            known = low is not None and np.isfinite(low)
+            right = float(low <= truth[key] <= high) if known else np.nan
+            half = (high - low) / 2 if known else np.nan
+            n_effective = row.get("n_effective", np.nan)
+            told.append((*key, method, right, half, row["value"] - truth[key], n_effective))
+    return told
+
+
+def measure(
+    population: Population, n: int, replicates: int, *, beside: bool = True, n_processes: int = 2
+) -> pd.DataFrame:
+    """Coverage by figure and method.
+
+    Returns
+    -------
+    DataFrame
+        Columns `metric`, `model`, `estimand`, `figure`, `method`, `coverage`, `half_width`
+        (median), `rmse` (of the figure itself), `bias` (in rmse), `n_effective` (median), `n`
+        intervals.
+    """
+    _SHARED[:] = [population, of_all(population)]
+    asked = [(seed, n, beside) for seed in range(replicates)]
+    if n_processes > 1:
+        with multiprocessing.get_context("fork").Pool(n_processes) as pool:
+            told = pool.map(_replicate, asked, chunksize=2)
+    else:
+        told = list(map(_replicate, asked))
+    keys = ["metric", "model", "estimand", "figure", "method"]
+    frame = pd.DataFrame(
+        [row for replicate in told for row in replicate],
+        columns=[*keys, "right", "half_width", "error", "n_effective"],
+    )
+    frame["squared"] = frame["error"] ** 2
+    grouped = frame.groupby(keys, sort=False)
+    table = grouped.agg(
+        coverage=("right", "mean"),
+        half_width=("half_width", "median"),
+        rmse=("squared", lambda squared: float(np.sqrt(squared.mean()))),
+        bias=("error", "mean"),
+        n_effective=("n_effective", "median"),
+        n=("right", "count"),
+    ).reset_index()
+    table["bias"] /= table["rmse"]
+    return table
+
+
+def show(table: pd.DataFrame) -> str:
+    """A line a figure: coverage and rmse of either method."""
+    wide = table.pivot_table(
+        index=["metric", "model", "estimand", "figure"],
+        columns="method",
+        values=["coverage", "rmse", "bias"],
+        sort=False,
+    )
+    return str(wide.to_string(float_format="%.4f", na_rep="-"))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--replicates", type=int, default=400)
+    parser.add_argument("--companies", type=int, default=100_000)
+    parser.add_argument("--sample", type=int, default=1_000)
+    parser.add_argument("--processes", type=int, default=2)
+    asked = parser.parse_args()
+    population = make_population(asked.companies)
+    began = time.perf_counter()
+    table = measure(population, asked.sample, asked.replicates, n_processes=asked.processes)
+    print(f"{asked.sample:,} of {asked.companies:,} companies, nominal .95")
+    print(show(table))
+    ours = table[(table["method"] == "sampled") & (table["n"] > 0)]
+    inside = ours["coverage"].between(0.93, 0.97)
+    print(f"sampled: {inside.sum()} of {len(ours)} figures between .93 and .97")
+    print(ours[~inside].to_string())
+    figures = {
+        "asked": vars(asked),
+        "seconds": time.perf_counter() - began,
+        "coverage": [
+            {k: v for k, v in row.items() if v == v}  # no NaN in JSON
+            for row in table.to_dict("records")
+        ],
+    }
+    print(keep("sampling", figures).name)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,80 @@
+"""Random effects of a finite population, from a sample of it with unequal weights.
+
+The restricted likelihood of all companies has its top where two sums over companies are 0. A sample
+estimates the sums, each company counted as often as it stands for others, and so the top
+(pseudo-likelihood; Binder 1983; Pfeffermann 1993); with all companies in the sample it is that of
+`random_effects`. What a company moves mu and tau2 by follows from the derivatives of the sums.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import brentq
+
+from scale_eval.statistics.undefined import Undefined
+
+
+@dataclass(frozen=True)
+class SampledEffects:
+    """The mean effect and the variance of the truth between the companies of the population.
+
+    Attributes
+    ----------
+    mu, tau2 : float
+    mu_influence, tau2_influence : ndarray of shape (k,)
+        To first order. Those of tau2 are NaN where tau2 is 0: the likelihood falls from there on.
+    precision : ndarray of shape (k,)
+        1 / (tau2 + v).
+    """
+
+    mu: float
+    tau2: float
+    mu_influence: np.ndarray
+    tau2_influence: np.ndarray
+    precision: np.ndarray
+
+
+def sampled_effects(y: np.ndarray, v: np.ndarray, weights: np.ndarray) -> SampledEffects:
+    """From effects, their variances and how many companies each stands for; shape (k,) each.
+
+    Undefined: ``fewer_than_2_companies``.
+    """
+    if len(y) < 2:
+        raise Undefined("fewer_than_2_companies")
+
+    def excess(tau2: float) -> float:
+        """The derivative of the restricted log likelihood, doubled; falls through 0 at its top."""
+        w = 1 / (tau2 + v)
+        total = weights @ w
+        residual = y - (weights * w) @ y / total
+        squares = weights * np.square(w)
+        return float(squares @ np.square(residual) - total + squares.sum() / total)
+
+    tau2 = 0.0
+    if excess(0.0) > 0:
+        high = float(np.average(np.square(y - np.average(y, weights=weights)), weights=weights))
+        high = max(high, float(v.min()))
+        while excess(high) > 0:
+            high *= 2
+        tau2 = float(brentq(excess, 0.0, high, xtol=1e-14 * high, rtol=1e-13))
+    w = 1 / (tau2 + v)
+    total = float(weights @ w)
+    mu = float((weights * w) @ y) / total
+    residual = y - mu
+    of_mu = w * residual
+    of_tau2 = np.square(w * residual) - w + np.square(w) / total
+    slopes = np.array(
+        [
+            [total, weights @ (np.square(w) * residual)],
+            [
+                2 * weights @ (np.square(w) * residual),
+                weights @ (2 * w**3 * np.square(residual) - np.square(w)),
+            ],
+        ]
+    )
+    if tau2 == 0:
+        return SampledEffects(mu, tau2, of_mu / total, np.full(len(y), np.nan), w)
+    moved = np.linalg.solve(slopes, np.stack([of_mu, of_tau2]))
+    return SampledEffects(mu, tau2, moved[0], moved[1], w)

@@ -1,0 +1,109 @@
+"""Which units of a finite population to sample, so that every larger sample holds every smaller.
+
+Strata of like size and like nature are made once for a population; inside a stratum units stand in
+the order of permanent random numbers, and strata take turns by the method of equal proportions. A
+sample of N is the first N of one permanent order: samples nest, the part that is taken whole too,
+and given the strata each is a simple random sample of each stratum, with inclusion probabilities
+that are known exactly. Strata of the largest units come to be taken whole as N grows, for they are
+the first to run out.
+
+Sources: Ohlsson 1995 (coordination by permanent random numbers); Dalenius & Hodges 1959 and
+Särndal, Swensson & Wretman 1992, 12.4 (strata of equal sums of a measure, nearly optimal); Neyman
+1934 (allocation); Wright 2012 (optimal allocation in whole numbers by equal proportions: what a
+stratum gives never falls as the sample grows).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+
+import numpy as np
+
+MIN_PER_STRATUM = 2
+"""A stratum of which one is drawn does not say how its units differ."""
+
+
+def permanent_random_numbers(ids: Iterable[str], seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Two numbers for each id, the same on every machine and in every order; uint64, shape (n,).
+
+    They are independent: what breaks the ties of strata must not be what draws from them, or of
+    companies alike those with low numbers would be drawn rather than others.
+    """
+    start = f"{seed}\0".encode()
+    digests = (hashlib.blake2b(start + unit.encode(), digest_size=16).digest() for unit in ids)
+    pairs = np.frombuffer(b"".join(digests), dtype="<u8").reshape(-1, 2)
+    return pairs[:, 0], pairs[:, 1]
+
+
+def stratified(
+    measure: np.ndarray, nature: np.ndarray, tie_breaks: np.ndarray, n_classes: int, n_parts: int
+) -> np.ndarray:
+    """The stratum of each unit, numbered by class of `measure`, then by part of `nature`.
+
+    Parameters
+    ----------
+    measure : ndarray of shape (n,)
+        Above 0: how much a unit may move the figures. At most `n_classes` classes of about equal
+        sums of it: the greater the measure, the fewer the units of a class.
+    nature : ndarray of shape (n,)
+        What else figures go with. At most `n_parts` parts of each class with about equal numbers of
+        units, fewer where a part would have less than `2 MIN_PER_STRATUM`.
+    tie_breaks : ndarray of shape (n,)
+        Permanent, and independent of the numbers that draw.
+
+    Returns
+    -------
+    ndarray of int, shape (n,)
+        From 0; every number below the highest is taken.
+    """
+    stratum = np.empty(len(measure), dtype=np.int64)
+    order = np.lexsort([tie_breaks, nature, measure])
+    sums = np.cumsum(measure[order])
+    middle = (sums - measure[order] / 2) / sums[-1]
+    of_class = np.minimum((n_classes * middle).astype(np.int64), n_classes - 1)
+    starts = np.append(np.flatnonzero(np.diff(of_class, prepend=-1)), len(order))
+    n_strata = 0
+    for low, high in zip(starts[:-1].tolist(), starts[1:].tolist(), strict=True):
+        units = order[low:high]
+        units = units[np.lexsort([tie_breaks[units], nature[units]])]
+        parts = int(np.clip(len(units) // (2 * MIN_PER_STRATUM), 1, n_parts))
+        for part in np.array_split(units, parts):
+            stratum[part] = n_strata
+            n_strata += 1
+    return stratum
+
+
+def permanent_order(measure: np.ndarray, stratum: np.ndarray, numbers: np.ndarray) -> np.ndarray:
+    """The order in which units are taken: a sample of N is its first N.
+
+    First two of every stratum; then by N_h S_h / sqrt(k (k - 1)) for the k-th unit of stratum h,
+    with S_h^2 the mean square of `measure` in it. Which stratum is next depends on the strata
+    alone, never on `numbers`.
+
+    Parameters
+    ----------
+    measure, numbers : ndarray of shape (n,)
+        `numbers` draw: inside a stratum units come in their ascending order.
+    stratum : ndarray of int, shape (n,)
+        From `stratified`.
+
+    Returns
+    -------
+    ndarray of int, shape (n,)
+        Positions of the units.
+    """
+    order = np.lexsort([numbers, stratum])
+    of_unit = stratum[order]
+    population = np.bincount(stratum)
+    spread = np.sqrt(population * np.bincount(stratum, np.square(measure)))  # N_h S_h
+    turn = np.arange(len(order)) - (np.cumsum(population) - population)[of_unit] + 1
+    priority = np.full(len(order), np.inf)
+    later = turn > MIN_PER_STRATUM
+    priority[later] = spread[of_unit[later]] / np.sqrt(turn[later] * (turn[later] - 1.0))
+    return np.asarray(order[np.lexsort([of_unit, np.minimum(turn, MIN_PER_STRATUM), -priority])])
+
+
+def smallest_sample(stratum: np.ndarray) -> int:
+    """Two of every stratum, or the one that it has."""
+    return int(np.minimum(np.bincount(stratum), MIN_PER_STRATUM).sum())

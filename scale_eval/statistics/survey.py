@@ -1,0 +1,241 @@
+"""Figures of a finite population from a stratified sample of it, and how sure they are.
+
+A unit is drawn from its stratum with the probability n_h / N_h and stands for N_h / n_h units. A
+figure of the population is a function of totals, and is estimated by the same function of weighted
+totals; what a unit moves it by, to first order, is its *influence* z. The variance of the figure is
+that of sum w z: units are drawn without replacement, so that a stratum taken whole adds nothing,
+and a population taken whole is known exactly. Nothing is said of units beyond the population.
+
+Arrays are of shape (n,), one value a unit of the sample. A unit that a figure does not count (its
+metric is undefined, say) has the influence 0, and still is one that was drawn.
+
+Sources: Särndal, Swensson & Wretman 1992, 3.7 (stratified sampling), 5.5 to 5.11 (linearisation,
+ratios, domains, quantiles); Deville 1999 (influence); Woodruff 1952 and Korn & Graubard 1998
+(intervals of quantiles, of proportions by their logit); Satterthwaite 1946 (degrees of freedom).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+from scipy.special import expit, logit
+from scipy.stats import t
+
+from scale_eval.statistics.undefined import Undefined
+
+
+@dataclass(frozen=True)
+class SurveyError:
+    """The design-based standard error of a figure, and the degrees of freedom of its t."""
+
+    std_error: float
+    df: float
+
+    def half_width(self, level: float = 0.95) -> float:
+        """Of Student's interval; 0 where nothing is left to chance."""
+        if self.std_error == 0:
+            return 0.0
+        return float(t.ppf((1 + level) / 2, self.df)) * self.std_error
+
+
+@dataclass(frozen=True, eq=False)
+class Design:
+    """How a sample was drawn.
+
+    Attributes
+    ----------
+    stratum : ndarray of int, shape (n,)
+        Of each unit of the sample; strata that are neighbours in number are alike.
+    population : ndarray of int, shape (n_strata,)
+        N_h, the units that each stratum has.
+    """
+
+    stratum: np.ndarray
+    population: np.ndarray
+
+    def __post_init__(self) -> None:
+        if ((self.sampled == 0) & (self.population > 0)).any():
+            raise ValueError("of every stratum that has units at least one must be in the sample")
+        if (self.sampled > self.population).any():
+            raise ValueError("a stratum has more units in the sample than in the population")
+
+    @cached_property
+    def sampled(self) -> np.ndarray:
+        """n_h, the units of each stratum in the sample; shape (n_strata,)."""
+        return np.bincount(self.stratum, minlength=len(self.population))
+
+    @cached_property
+    def weights(self) -> np.ndarray:
+        """N_h / n_h: how many units each stands for; shape (n,)."""
+        share = self.population / np.maximum(self.sampled, 1)
+        return np.asarray(share[self.stratum])
+
+    @cached_property
+    def certain(self) -> np.ndarray:
+        """Which units were taken for certain, their stratum whole; bool, shape (n,)."""
+        return np.asarray((self.sampled == self.population)[self.stratum])
+
+    @property
+    def n_population(self) -> int:
+        """Units of all strata."""
+        return int(self.population.sum())
+
+    def error(self, influence: np.ndarray) -> SurveyError:
+        """sqrt(sum_h (1 - f_h) n_h / (n_h - 1) sum_i (w z_i - mean_h)^2), f_h = n_h / N_h.
+
+        Degrees of freedom by Satterthwaite, (sum V_h)^2 / sum V_h^2 / (n_h - 1): those of the
+        strata that the variance comes from. A stratum of which one of several was drawn is
+        collapsed with the one before it that was not taken whole (the next one, for the first);
+        the variance is then rather too large.
+
+        Undefined: ``one_drawn``, where one unit stands for all that were not taken for certain.
+        """
+        group, n, of_all = self._groups
+        drawn = group >= 0
+        if not drawn.any():
+            return SurveyError(0.0, np.inf)
+        if n.min() < 2:
+            raise Undefined("one_drawn")
+        group, moved = group[drawn], (self.weights * influence)[drawn]
+        from_mean = moved - (np.bincount(group, moved) / n)[group]
+        squares = np.bincount(group, np.square(from_mean))
+        variance = (1 - n / of_all) * n / (n - 1) * squares
+        total = float(variance.sum())
+        if total == 0:
+            return SurveyError(0.0, np.inf)
+        df = total**2 / float((np.square(variance) / (n - 1)).sum())
+        return SurveyError(float(np.sqrt(total)), df)
+
+    @cached_property
+    def _groups(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Collapsed stratum of each unit (-1: certain), and units drawn and there in each."""
+        chance = np.flatnonzero(self.sampled < self.population)
+        group = np.full(len(self.population), -1)
+        sizes: list[int] = []
+        for h in chance.tolist():
+            alone = self.sampled[h] < 2
+            if not sizes or (not alone and sizes[-1] >= 2):
+                sizes.append(0)
+            group[h] = len(sizes) - 1
+            sizes[-1] += int(self.sampled[h])
+        of_chance = group[chance]
+        return (
+            group[self.stratum],
+            np.bincount(of_chance, self.sampled[chance], minlength=len(sizes)),
+            np.bincount(of_chance, self.population[chance], minlength=len(sizes)),
+        )
+
+    def n_effective(self, amounts: np.ndarray) -> float:
+        """(sum w a)^2 / sum (w a)^2 over the units that chance drew (Kish 1965); infinite if none.
+
+        `amounts` are what units weigh in a figure. How many equal draws would say as much of what
+        was not taken whole.
+        """
+        drawn = (self.weights * amounts)[~self.certain]
+        squares = float(np.square(drawn).sum())
+        return float(drawn.sum() ** 2 / squares) if squares else np.inf
+
+
+@dataclass(frozen=True, eq=False)
+class Figure:
+    """A figure of the population, as the sample has it.
+
+    Attributes
+    ----------
+    value : float
+    influence : ndarray of shape (n,)
+        What each unit moves the figure by, or its logarithm.
+    amounts : ndarray of shape (n,)
+        What each unit weighs in it.
+    log : bool
+        The interval is of the logarithm.
+    """
+
+    value: float
+    influence: np.ndarray = field(repr=False)
+    amounts: np.ndarray = field(repr=False)
+    log: bool = False
+
+    def interval(self, design: Design, level: float = 0.95) -> tuple[float, float, float]:
+        """Standard error on the figure's own scale, and the ends of its interval."""
+        error = design.error(self.influence)
+        half = error.half_width(level)
+        if self.log:
+            low, high = self.value * np.exp(-half), self.value * np.exp(half)
+            return self.value * error.std_error, float(low), float(high)
+        return error.std_error, self.value - half, self.value + half
+
+    def __sub__(self, other: Figure) -> Figure:
+        """The difference of two figures of the same units."""
+        amounts = (self.amounts / self.amounts.sum() + other.amounts / other.amounts.sum()) / 2
+        return Figure(self.value - other.value, self.influence - other.influence, amounts)
+
+
+def ratio(design: Design, numerator: np.ndarray, denominator: np.ndarray) -> Figure:
+    """sum(numerator) / sum(denominator) over the population; the denominator's sum is not 0."""
+    total = float(design.weights @ denominator)
+    value = float(design.weights @ numerator) / total
+    return Figure(value, (numerator - value * denominator) / total, denominator)
+
+
+def mean(design: Design, values: np.ndarray) -> Figure:
+    """The mean of the population's values; units whose value is NaN are not counted."""
+    counted = ~np.isnan(values)
+    return ratio(design, np.where(counted, values, 0.0), counted.astype(float))
+
+
+def std(design: Design, values: np.ndarray) -> Figure:
+    """The standard deviation (ddof 1) of the population's values, NaN not counted; on the log.
+
+    The mean square from a mean that is itself estimated is too small by the variance of that mean,
+    which is added. What a unit weighs in it is its squared distance from the mean: where few units
+    make most of it, the sample does not know how many more there are, and `n_effective` says so.
+
+    Undefined: ``one_company``; ``no_spread``; those of `Design.error`.
+    """
+    average = mean(design, values)
+    counted = average.amounts > 0
+    n = float(design.weights @ average.amounts)
+    if np.count_nonzero(counted) < 2:
+        raise Undefined("one_company")
+    squares = np.where(counted, np.square(np.where(counted, values, 0.0) - average.value), 0.0)
+    second = float(design.weights @ squares) / n
+    error = design.error(average.influence).std_error
+    variance = (second + error**2) * n / (n - 1)
+    if variance <= 0:
+        raise Undefined("no_spread")
+    influence = (squares - second * counted) / n / (2 * variance)
+    return Figure(float(np.sqrt(variance)), influence, squares, log=True)
+
+
+def quantile(
+    design: Design, values: np.ndarray, probability: float, level: float = 0.95
+) -> tuple[float, float, float, float]:
+    """A quantile of the population's values, its standard error, and its interval (Woodruff's).
+
+    That is the interval of the share of the population below the quantile, taken on the logit,
+    read back through the distribution function; the standard error is its length over twice the
+    quantile of t. A unit stands in the middle of the w units that it stands for: with all units in
+    the sample this is the linear quantile (Hyndman & Fan 1996, type 7).
+
+    Undefined: ``no_companies``; those of `Design.error`.
+    """
+    counted = ~np.isnan(values)
+    if not counted.any():
+        raise Undefined("no_companies")
+    order = np.flatnonzero(counted)[np.argsort(values[counted], kind="stable")]
+    weights, ordered = design.weights[order], values[order]
+    n = float(weights.sum())
+    at = (np.cumsum(weights) - weights / 2 - 0.5) / max(n - 1, 1.0)
+    value = float(np.interp(probability, at, ordered))
+    below = np.where(counted, (values <= value) - probability, 0.0) / n
+    error = design.error(below)
+    half = error.half_width(level)
+    if half == 0:
+        return value, 0.0, value, value
+    on_logit = half / (probability * (1 - probability))
+    ends = expit(logit(probability) + np.array([-on_logit, on_logit]))
+    low, high = np.interp(ends, at, ordered).tolist()
+    return value, (high - low) / (2 * half / error.std_error), low, high
