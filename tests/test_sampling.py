@@ -164,6 +164,21 @@ def test_an_interval_that_is_wide_asks_for_more_and_never_for_too_many_at_once()
         companies_more(0.02, 0.0, 1_000, 100, 100_000)
 
 
+def test_a_sample_that_grows_as_it_is_told_ends_narrow_enough_and_not_with_all(frame):
+    figures = np.random.default_rng(9).normal(0.3, 0.1, 3_000)
+    wanted, sample, rounds = 0.007, frame.sample(300), 0
+    while True:
+        y = figures[[int(c[-6:]) for c in sample.company_ids]]
+        _, low, high = survey.mean(sample.design, y).interval(sample.design)
+        n_certain = int(sample.design.certain.sum())
+        more = companies_more((high - low) / 2, wanted, len(y), n_certain, 3_000)
+        if not more:
+            break
+        sample, rounds = frame.sample(len(y) + more), rounds + 1
+    assert (high - low) / 2 <= wanted
+    assert rounds <= 4 and len(y) < 1_800  # about 1,500: half of the sample is the others'
+
+
 # What is estimated, and how surely
 
 
@@ -218,6 +233,21 @@ def test_all_units_in_the_sample_give_numpys_figures_without_error():
         value, error, low, high = survey.quantile(design, y, p)
         assert value == low == high == pytest.approx(np.quantile(y, p))
         assert error == 0
+
+
+def test_what_counts_nobody_or_one_says_so():
+    design = Design(np.zeros(4, dtype=int), np.array([9]))
+    none, one = np.full(4, np.nan), np.array([np.nan, 3.0, np.nan, np.nan])
+    for figure, values, reason in (
+        (survey.mean, none, "nothing_counted"),
+        (survey.std, none, "nothing_counted"),
+        (survey.std, one, "one_counted"),
+        (survey.std, np.ones(4), "no_spread"),
+        (lambda *given: survey.quantile(*given, 0.5), none, "nothing_counted"),
+    ):
+        with pytest.raises(Undefined) as undefined:
+            figure(design, values)
+        assert undefined.value.reason == reason
 
 
 def test_the_estimated_error_is_that_of_many_samples():

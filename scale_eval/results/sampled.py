@@ -97,8 +97,8 @@ def sampled_of(
     """
     if len(design.stratum) != panel.n_companies:
         raise ValueError(
-            f"{len(design.stratum):,} companies were drawn, {panel.n_companies:,} have evaluations: "
-            "finish the run first"
+            f"{len(design.stratum):,} companies were drawn, {panel.n_companies:,} have "
+            "evaluations: finish the run first"
         )
     source = _Source(panel, metric, scores, influence, design)
     constant = {
@@ -218,8 +218,6 @@ class _Source:
     def _quotient(
         self, numerator: np.ndarray, denominator: np.ndarray, *, of_one: bool = False
     ) -> Figure:
-        if not denominator.any():
-            raise Undefined("nothing_counted")
         figure = survey.ratio(self.design, numerator, denominator)
         if of_one:
             return Figure(1 - figure.value, -figure.influence, denominator)
@@ -241,8 +239,6 @@ class _Source:
         return self._mean(values)
 
     def _mean(self, values: np.ndarray) -> Figure:
-        if np.isnan(values).all():
-            raise Undefined("nothing_counted")
         return survey.mean(self.design, values)
 
     def _slopes(self, model: int, windows: np.ndarray) -> np.ndarray:

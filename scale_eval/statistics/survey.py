@@ -174,14 +174,22 @@ class Figure:
 
 
 def ratio(design: Design, numerator: np.ndarray, denominator: np.ndarray) -> Figure:
-    """sum(numerator) / sum(denominator) over the population; the denominator's sum is not 0."""
+    """sum(numerator) / sum(denominator) over the population.
+
+    Undefined: ``nothing_counted``, where the sample's denominators are all 0.
+    """
+    if not denominator.any():
+        raise Undefined("nothing_counted")
     total = float(design.weights @ denominator)
     value = float(design.weights @ numerator) / total
     return Figure(value, (numerator - value * denominator) / total, denominator)
 
 
 def mean(design: Design, values: np.ndarray) -> Figure:
-    """The mean of the population's values; units whose value is NaN are not counted."""
+    """The mean of the population's values; units whose value is NaN are not counted.
+
+    Undefined: ``nothing_counted``.
+    """
     counted = ~np.isnan(values)
     return ratio(design, np.where(counted, values, 0.0), counted.astype(float))
 
@@ -193,13 +201,13 @@ def std(design: Design, values: np.ndarray) -> Figure:
     which is added. What a unit weighs in it is its squared distance from the mean: where few units
     make most of it, the sample does not know how many more there are, and `n_effective` says so.
 
-    Undefined: ``one_company``; ``no_spread``; those of `Design.error`.
+    Undefined: ``nothing_counted``; ``one_counted``; ``no_spread``; those of `Design.error`.
     """
     average = mean(design, values)
     counted = average.amounts > 0
     n = float(design.weights @ average.amounts)
     if np.count_nonzero(counted) < 2:
-        raise Undefined("one_company")
+        raise Undefined("one_counted")
     squares = np.where(counted, np.square(np.where(counted, values, 0.0) - average.value), 0.0)
     second = float(design.weights @ squares) / n
     error = design.error(average.influence).std_error
@@ -220,11 +228,11 @@ def quantile(
     quantile of t. A unit stands in the middle of the w units that it stands for: with all units in
     the sample this is the linear quantile (Hyndman & Fan 1996, type 7).
 
-    Undefined: ``no_companies``; those of `Design.error`.
+    Undefined: ``nothing_counted``; those of `Design.error`.
     """
     counted = ~np.isnan(values)
     if not counted.any():
-        raise Undefined("no_companies")
+        raise Undefined("nothing_counted")
     order = np.flatnonzero(counted)[np.argsort(values[counted], kind="stable")]
     weights, ordered = design.weights[order], values[order]
     n = float(weights.sum())
