@@ -1,0 +1,243 @@
+"""Calibration's intercept and slope, compiled: `statistics.logistic` in fewer passes.
+
+The same maxima are reached by shorter ways. The intercept takes no exponentials beyond one an
+iteration: with r = e^a, expit(a + logit p) is r p / (r p + 1 - p). The slope begins at the line of
+slope 1 that the intercept ends at, or at the line of no slope where that is more likely; neither
+costs an exponential.
+
+Where a Newton step moves no linear predictor by more than `SAFE_MOVE`, the likelihood rises, and
+nothing is compared: along the step its curvature changes by less than the factor e^t at a move of
+t (Bach 2010), so that with a gradient d the rise is at least d (1 - (e^t - 1 - t) / t^2), which is
+positive to t = 1.79. A larger step that ends where the likelihood still rises along it is as good,
+for the likelihood is concave. What else there is is halved until the likelihood does not fall.
+
+Arrays are of shape (n_blocks,); blocks are in any order.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numba
+import numpy as np
+
+from scale_eval.metrics.compiled_elementary import exp_of
+from scale_eval.statistics.logistic import LIKELIHOOD_ROUNDING, MAX_STEPS
+
+SAFE_MOVE = 1.5
+LAST_MOVE = 2e-5
+"""Of any linear predictor; what is missing after this step is less than its square."""
+
+LAST_STEP = 3e-4
+"""Of the intercept; what is missing after it is less than its cube."""
+
+NARROW = 1e-13  # relative to the intercept
+LEAST_WEIGHT = 1e-300
+
+CANCELLED = 1e-4
+"""Of sums of squares about one point less so much by the mean's, sums about the mean are taken."""
+
+
+@numba.njit(nogil=True, cache=True, error_model="numpy")
+def intercept_of(
+    p: np.ndarray, q: np.ndarray, positives: np.ndarray, negatives: np.ndarray,
+    low: float, high: float, a: float,
+) -> float:  # fmt: skip
+    """Maximum-likelihood `a` of P(y) = expit(a + logit p), for outcomes of both classes.
+
+    Halley's method (Newton's, bent by the second derivative) between ends that close in; where it
+    leaves them, what lies between is halved.
+
+    Parameters
+    ----------
+    p, q : ndarray of float64
+        Probabilities and 1 less these, both clipped above 0.
+    positives, negatives : ndarray of float64
+    low, high : float
+        Ends, between which the intercept lies.
+    a : float
+        Where to begin, between them.
+    """
+    for _ in range(MAX_STEPS):
+        odds = math.exp(a)
+        # Whole customers are counted apart from fractions, which alone decide where p is 0 or 1.
+        whole, fractions, weight, skew = 0.0, 0.0, 0.0, 0.0
+        for i in range(len(p)):
+            raised = odds * p[i]
+            up = raised > q[i]
+            unlikely = (q[i] if up else raised) / (raised + q[i])
+            expected = (positives[i] + negatives[i]) * unlikely
+            whole += -negatives[i] if up else positives[i]
+            fractions += expected if up else -expected
+            w = expected * (1 - unlikely)
+            weight += w
+            skew += w * (2 * unlikely - 1 if up else 1 - 2 * unlikely)
+        unexplained = whole + fractions
+        if unexplained > 0:
+            low = a
+        else:
+            high = a
+        step = unexplained / max(weight, LEAST_WEIGHT)
+        step /= 1 + min(max(step * skew / (2 * max(weight, LEAST_WEIGHT)), -0.5), 1.0)
+        moved = a + step
+        if low < moved < high:
+            if abs(step) <= LAST_STEP:
+                return moved
+        else:
+            if abs(step) <= NARROW * (1 + abs(a)):  # an end was met, but for rounding
+                return a
+            moved = (low + high) / 2
+        if high - low <= NARROW * (1 + abs(a)):
+            return moved
+        a = moved
+    return a
+
+
+@numba.njit(nogil=True, cache=True, error_model="numpy")
+def slope_of(
+    logit: np.ndarray, positives: np.ndarray, negatives: np.ndarray,
+    intercept: float, slope: float, likely: np.ndarray, unlikely: np.ndarray,
+) -> tuple[float, float, float, float, bool]:  # fmt: skip
+    """Maximum likelihood of P(y) = expit(a + b logit), where it exists.
+
+    Parameters
+    ----------
+    logit, positives, negatives : ndarray of float64
+    intercept, slope : float
+        A line to begin at.
+    likely, unlikely : ndarray of float64
+        P(y) and 1 - P(y) on that line; out: at the maximum.
+
+    Returns
+    -------
+    slope, std_error : float
+    centre, information : float
+        Mean logit, weighted by P (1 - P), and the information of the slope.
+    converged : bool
+    """
+    n = len(logit)
+    lowest, highest = logit[0], logit[0]
+    for i in range(n):
+        lowest, highest = min(lowest, logit[i]), max(highest, logit[i])
+    origin = (lowest + highest) / 2
+    a, b = intercept + slope * origin, slope  # a is the linear predictor at the origin
+    weight, along, square, pull, lever = _sums(
+        logit, positives, negatives, origin, likely, unlikely
+    )
+    for _ in range(MAX_STEPS):
+        centre = along / weight
+        if square - along * centre < CANCELLED * square:
+            origin += centre
+            a += b * centre
+            weight, along, square, pull, lever = _sums(
+                logit, positives, negatives, origin, likely, unlikely
+            )
+            centre = along / weight
+        b_step = (lever - pull * centre) / (square - along * centre)
+        # Distances from the centre hereafter, which hardly moves again: few digits cancel.
+        origin += centre
+        a += b * centre
+        a_step = pull / weight
+        at_ends = a_step + b_step * (lowest - origin), a_step + b_step * (highest - origin)
+        move = max(abs(at_ends[0]), abs(at_ends[1]))
+        if move <= LAST_MOVE:
+            b += b_step
+            _shift_line(logit, a_step, b_step, origin, likely, unlikely)
+            return _at_maximum(logit, positives, negatives, b, likely, unlikely)
+        if not 0 < move < math.inf:
+            break
+        while True:
+            _line_into(logit, a + a_step, b + b_step, origin, likely, unlikely)
+            weight, along, square, pull, lever = _sums(
+                logit, positives, negatives, origin, likely, unlikely
+            )
+            if move <= SAFE_MOVE or pull * a_step + lever * b_step >= 0:
+                break
+            before = _log_likelihood(logit, positives, negatives, a, b, origin)
+            after = _log_likelihood(logit, positives, negatives, a + a_step, b + b_step, origin)
+            if after >= before - LIKELIHOOD_ROUNDING * abs(before):
+                break
+            a_step, b_step, move = a_step / 2, b_step / 2, move / 2
+        a, b = a + a_step, b + b_step
+    return math.nan, math.nan, math.nan, math.nan, False
+
+
+@numba.njit(nogil=True, cache=True, error_model="numpy")
+def _sums(
+    logit: np.ndarray, positives: np.ndarray, negatives: np.ndarray, origin: float,
+    likely: np.ndarray, unlikely: np.ndarray,
+) -> tuple[float, float, float, float, float]:  # fmt: skip
+    """Weights, times distance from `origin`, times its square; residuals, times distance."""
+    weight, along, square, pull, lever = 0.0, 0.0, 0.0, 0.0, 0.0
+    for i in range(len(logit)):
+        x = logit[i] - origin
+        w = (positives[i] + negatives[i]) * likely[i] * unlikely[i]
+        r = positives[i] * unlikely[i] - negatives[i] * likely[i]
+        weight += w
+        along += w * x
+        square += w * x * x
+        pull += r
+        lever += r * x
+    return weight, along, square, pull, lever
+
+
+@numba.njit(nogil=True, cache=True, error_model="numpy")
+def _line_into(
+    logit: np.ndarray, a: float, b: float, origin: float, likely: np.ndarray, unlikely: np.ndarray
+) -> None:
+    """P(y) = expit(a + b (logit - origin)), and 1 - P(y), each to its own last digit."""
+    for i in range(len(logit)):
+        eta = a + b * (logit[i] - origin)
+        odds_against = exp_of(-abs(eta))
+        larger = 1 / (1 + odds_against)
+        smaller = odds_against * larger
+        likely[i] = larger if eta > 0 else smaller
+        unlikely[i] = smaller if eta > 0 else larger
+
+
+@numba.njit(nogil=True, cache=True, error_model="numpy")
+def _shift_line(
+    logit: np.ndarray, a_step: float, b_step: float, origin: float,
+    likely: np.ndarray, unlikely: np.ndarray,
+) -> None:  # fmt: skip
+    """A step of at most `LAST_MOVE`, to first order: without exponentials."""
+    for i in range(len(logit)):
+        moved = a_step + b_step * (logit[i] - origin)
+        more, less = moved * unlikely[i], moved * likely[i]
+        likely[i] += likely[i] * more
+        unlikely[i] -= unlikely[i] * less
+
+
+@numba.njit(nogil=True, cache=True, error_model="numpy")
+def _at_maximum(
+    logit: np.ndarray, positives: np.ndarray, negatives: np.ndarray, b: float,
+    likely: np.ndarray, unlikely: np.ndarray,
+) -> tuple[float, float, float, float, bool]:  # fmt: skip
+    """What `slope_of` returns; `b` is within the square of `LAST_MOVE`, or so, and corrected."""
+    n = len(logit)
+    weight, along = 0.0, 0.0
+    for i in range(n):
+        w = (positives[i] + negatives[i]) * likely[i] * unlikely[i]
+        weight += w
+        along += w * logit[i]
+    centre = along / weight
+    information, lever = 0.0, 0.0
+    for i in range(n):
+        x = logit[i] - centre
+        information += (positives[i] + negatives[i]) * likely[i] * unlikely[i] * x * x
+        lever += (positives[i] * unlikely[i] - negatives[i] * likely[i]) * x
+    return b + lever / information, 1 / math.sqrt(information), centre, information, True
+
+
+@numba.njit(nogil=True, cache=True, error_model="numpy")
+def _log_likelihood(
+    logit: np.ndarray, positives: np.ndarray, negatives: np.ndarray,
+    a: float, b: float, origin: float,
+) -> float:  # fmt: skip
+    total = 0.0
+    for i in range(len(logit)):
+        eta = a + b * (logit[i] - origin)
+        surprised = negatives[i] if eta > 0 else positives[i]
+        rows = positives[i] + negatives[i]
+        total -= rows * math.log1p(math.exp(-abs(eta))) + surprised * abs(eta)
+    return total

@@ -1,0 +1,101 @@
+"""exp and log without branches or calls, so that a compiler works on several numbers at once.
+
+Of whole arrays they take a third of the time of the C library's, which are called number by
+number, and they were most of what an evaluation's metrics cost. Their errors are below 2 units in
+the last place (a test says so), and no step depends on the width of the machine's registers.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numba
+from llvmlite import ir  # type: ignore[import-untyped]
+from numba import types
+from numba.extending import intrinsic
+
+SHIFT = 6755399441055744.0
+"""1.5 x 2^52: a small number added to it is rounded to an integer, in its last bits."""
+
+SHIFT_BITS = 0x4338_0000_0000_0000
+ONE_BITS = 1023 << 52
+SQRT_HALF_BITS = 0x3FE6_A09E_667F_3BCD
+LOG2_E = 1.4426950408889634
+LN_2_HIGH = 0.693147180369123816490  # its last 32 bits are 0, so that small multiples are exact
+LN_2_LOW = 1.90821492927058770002e-10
+MOST_NEGATIVE = -708.0
+
+
+@intrinsic
+def bits_of(typing_context: Any, number: Any) -> Any:
+    """The 64 bits of a float64, as an int64; it rises with the number where that is >= 0."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.bitcast(arguments[0], ir.IntType(64))
+
+    return types.int64(types.float64), generate
+
+
+@intrinsic
+def float_of(typing_context: Any, bits: Any) -> Any:
+    """The float64 of 64 bits: what `bits_of` undoes."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.bitcast(arguments[0], ir.DoubleType())
+
+    return types.float64(types.int64), generate
+
+
+@numba.njit(nogil=True, cache=True, error_model="numpy")
+def exp_of(x: float) -> float:
+    """exp(x) of -708 <= x <= 708; below, exp(-708), about 3e-308.
+
+    2^k exp(r) with |r| <= log(2) / 2, by Taylor's series to the 13th power (1e-17 of the value).
+    """
+    x = max(x, MOST_NEGATIVE)
+    shifted = x * LOG2_E + SHIFT
+    k = shifted - SHIFT
+    r = (x - k * LN_2_HIGH) - k * LN_2_LOW
+    s = 1 / 6227020800
+    s = s * r + 1 / 479001600
+    s = s * r + 1 / 39916800
+    s = s * r + 1 / 3628800
+    s = s * r + 1 / 362880
+    s = s * r + 1 / 40320
+    s = s * r + 1 / 5040
+    s = s * r + 1 / 720
+    s = s * r + 1 / 120
+    s = s * r + 1 / 24
+    s = s * r + 1 / 6
+    s = s * r + 0.5
+    s = (s * r) * r + r
+    power_of_2 = float_of((bits_of(shifted) << 52) + ONE_BITS)
+    return power_of_2 + power_of_2 * s
+
+
+@numba.njit(nogil=True, cache=True, error_model="numpy")
+def log_of(x: float) -> float:
+    """log(x) of a positive normal number.
+
+    k log(2) + log(m) with m in [sqrt(1/2), sqrt(2)], which is 2 atanh(z) of z = (m - 1) / (m + 1),
+    by its series to the 21st power (2e-18).
+    """
+    bits = bits_of(x)
+    k_bits = (bits - SQRT_HALF_BITS) >> 52
+    m = float_of(bits - (k_bits << 52))
+    k = float_of(k_bits + SHIFT_BITS) - SHIFT
+    f = m - 1
+    z = f / (m + 1)
+    w = z * z
+    s = 1 / 21
+    s = s * w + 1 / 19
+    s = s * w + 1 / 17
+    s = s * w + 1 / 15
+    s = s * w + 1 / 13
+    s = s * w + 1 / 11
+    s = s * w + 1 / 9
+    s = s * w + 1 / 7
+    s = s * w + 1 / 5
+    s = s * w + 1 / 3
+    # log(m) = f - z (f - 2 w s), for 2 z = f - z f
+    return k * LN_2_HIGH + (f - (z * (f - 2 * w * s) - k * LN_2_LOW))

@@ -1,0 +1,56 @@
+"""The histogram of scores, compiled: each customer of one evaluation is added where it belongs."""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+
+from scale_eval.metrics.compiled_elementary import bits_of
+from scale_eval.metrics.histogram import EDGES
+
+CELL_SHIFT = 52 - 7
+"""Cells of probability share their first 7 bits after the point: 128 to a doubling, which is more
+than the edges of any (128 log 2 = 89), so that few cells hold more than one."""
+
+FIRST_CELL = int(EDGES[:1].view(np.int64)[0] >> CELL_SHIFT)
+N_CELLS = int(np.array([0.5]).view(np.int64)[0] >> CELL_SHIFT) - FIRST_CELL + 1
+
+_EDGES_AND_END = np.append(EDGES, np.inf)
+
+
+def _least_bins() -> np.ndarray:
+    """The lowest bin of each cell, int16 of shape (2, N_CELLS): by p < 1/2, and by 1 - p."""
+    lowest = ((np.arange(N_CELLS) + FIRST_CELL) << CELL_SHIFT).view(np.float64)
+    beyond = np.append(lowest[1:], 0.5 + 2.0**-8)
+    lowest[0] = 0.0  # what lies below the first edge shares its cell
+    found: np.ndarray = np.searchsorted(EDGES, [lowest, 1 - beyond], side="right")
+    return found.astype(np.int16)
+
+
+_LEAST_BINS = _least_bins()
+
+
+@numba.njit(nogil=True, cache=True, error_model="numpy")
+def add_to_histogram(
+    outcomes: np.ndarray, probabilities: np.ndarray, future_spend: np.ndarray,
+    n_positive: np.ndarray, n_negative: np.ndarray, spend_minor: np.ndarray,
+) -> None:  # fmt: skip
+    """Add n customers to a histogram, as `metrics.histogram` counts them.
+
+    Parameters
+    ----------
+    outcomes, probabilities, future_spend : ndarray of bool, float64, float64, shape (n,)
+    n_positive, n_negative, spend_minor : ndarray of int64, shape (N_BINS,)
+        Added to in place. Spend is in minor units, each customer's rounded to even.
+    """
+    for i in range(len(outcomes)):
+        p = probabilities[i]
+        mirrored = p >= 0.5
+        cell = (bits_of(1 - p if mirrored else p) >> CELL_SHIFT) - FIRST_CELL
+        found = np.int64(_LEAST_BINS[np.int64(mirrored), max(cell, 0)])
+        while _EDGES_AND_END[found] <= p:
+            found += 1
+        n_positive[found] += outcomes[i]
+        n_negative[found] += not outcomes[i]
+        if future_spend[i] > 0:
+            spend_minor[found] += np.int64(np.rint(100 * future_spend[i]))
