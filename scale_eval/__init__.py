@@ -10,7 +10,7 @@ from importlib.metadata import version
 
 from scale_eval.datasets import Dataset, open_dataset
 from scale_eval.datasets.ingest import ingest
-from scale_eval.datasets.synthetic import synthesize
+from scale_eval.datasets.synthesis import synthesize
 from scale_eval.evaluation import evaluate_one
 from scale_eval.history import History, Skipped
 from scale_eval.metrics import Metric, Undefined, metric

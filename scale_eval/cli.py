@@ -20,13 +20,14 @@ from typing import Any
 
 import click
 import pandas as pd
+import pyarrow.compute as pc
 from rich.console import Console
 from rich.text import Text
 
 import scale_eval as se
 from scale_eval.datasets.ingest import DEFAULT_COLUMNS, IngestReport, ingest
 from scale_eval.datasets.purchases import PURCHASE_RULES
-from scale_eval.datasets.synthetic import synthesize
+from scale_eval.datasets.synthesis import synthesize
 from scale_eval.execution import ClusterLost
 from scale_eval.models import BUILT_IN
 from scale_eval.opened import Run
@@ -147,7 +148,12 @@ def ingest_command(paths: tuple[str, ...], columns: str, **options: Any) -> None
 
 
 @cli.command(
-    cls=Examples, examples="scale-eval synth --companies 100 --seed 1 --into datasets/hundred"
+    cls=Examples,
+    examples="""
+    scale-eval synth --companies 100 --seed 1 --into datasets/hundred
+    scale-eval synth --companies 100000 --seed 1 --observed-whole --into datasets/all
+    scale-eval synth --companies 500 --corrupt 3 --empty 5 --one-class 6 --into datasets/trouble
+    """,
 )
 @click.option("--companies", type=click.IntRange(min=1), required=True, help="How many.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
@@ -157,15 +163,24 @@ def ingest_command(paths: tuple[str, ...], columns: str, **options: Any) -> None
     help="Sizes are log-normal with this median,",
 )  # fmt: skip
 @click.option("--sigma", type=float, default=1.39, show_default=True, help="and this sigma.")
-def synth(companies: int, seed: int, into: str, median_customers: float, sigma: float) -> None:
+@click.option("--observed-whole", is_flag=True,
+              help="Every company is 4.5 years old or older and open.")  # fmt: skip
+@click.option("--corrupt", "corrupt_companies", type=click.IntRange(min=0), default=0,
+              metavar="N", help="Damage so many companies on disk.")  # fmt: skip
+@click.option("--empty", "empty_companies", type=click.IntRange(min=0), default=0,
+              metavar="N", help="So many with a few customers and no whole window.")  # fmt: skip
+@click.option("--one-class", "one_class_companies", type=click.IntRange(min=0), default=0,
+              metavar="N", help="So many where nobody or everybody buys again.")  # fmt: skip
+@click.option("--workers", type=click.IntRange(min=1), help="Processes; one a core by default.")
+def synth(companies: int, into: str, workers: int | None, **options: Any) -> None:
     """Make synthetic companies.
 
-    Their customers come, buy with the season, and drop out.
+    Their customers come, buy with the season, and drop out. The number of workers changes nothing
+    but the time that it takes.
     """
-    dataset = synthesize(
-        into, companies=companies, seed=seed, median_customers=median_customers, sigma=sigma
-    )
-    rows = int(dataset.manifest["n_rows"].sum())
+    workers = workers or os.cpu_count() or 1
+    dataset = synthesize(into, companies=companies, workers=workers, progress=True, **options)
+    rows = pc.sum(dataset.manifest_table["n_rows"]).as_py()
     out.print(f"{companies:,} companies, {rows:,} transactions in {into}", soft_wrap=True)
 
 

@@ -2,6 +2,7 @@ import re
 import shlex
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -9,18 +10,20 @@ import pytest
 from scipy.special import hyp2f1
 from scipy.stats import chisquare
 
-from scale_eval.datasets import Transactions, open_dataset
+from scale_eval.datasets import Transactions, open_dataset, packing, synthesis
+from scale_eval.datasets.synthesis import synthesize
 from scale_eval.datasets.synthetic import (
     OBSERVED_UNTIL,
     CompanyTraits,
     draw_traits,
     generate_company,
-    synthesize,
     synthetic_company,
 )
+from scale_eval.datasets.trouble import empty_company, one_class_company, troubled
 from scale_eval.windows import Calendar, microseconds
 
 DATA = Path(__file__).parents[1] / "data"
+HALF_YEAR = 184 * 86_400_000_000  # microseconds, at most
 
 PLAIN = CompanyTraits(
     n_customers=5_000,
@@ -229,3 +232,132 @@ def test_each_demo_company_has_a_whole_window():
     for company_id in demo.company_ids:
         observed = demo.observed(company_id, purchase_rule="non_negative", observed_until=None)
         assert any(window.refusal == "" for window in Calendar().windows(observed))
+
+
+# Many, on several cores, and in trouble
+
+
+@pytest.fixture
+def small_packs(monkeypatch):
+    """Packs from a dozen companies on, of a few companies each."""
+    monkeypatch.setattr(synthesis, "PACKED_FROM", 12)
+    monkeypatch.setattr(packing, "ROWS_PER_FILE", 2_000)
+
+
+def files_under(place: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(place).as_posix(): path.read_bytes() for path in place.rglob("*.parquet")
+    }
+
+
+def test_the_number_of_workers_changes_no_byte(tmp_path, small_packs):
+    options: dict[str, Any] = {
+        "companies": 40, "seed": 8, "median_customers": 30.0, "empty_companies": 3,
+        "one_class_companies": 3, "corrupt_companies": 2,
+    }  # fmt: skip
+    for workers in (1, 2, 3):
+        synthesize(tmp_path / str(workers), workers=workers, **options)
+    files = files_under(tmp_path / "1")
+    assert len(files) > 4
+    assert files_under(tmp_path / "2") == files_under(tmp_path / "3") == files
+    assert [p.name for p in tmp_path.rglob("*unfinished")] == []
+
+
+def test_packed_companies_are_those_of_one_file_each(tmp_path, small_packs, monkeypatch):
+    together = synthesize(tmp_path / "together", companies=40, seed=8, median_customers=30.0)
+    monkeypatch.setattr(synthesis, "PACKED_FROM", 1_000)
+    apart = synthesize(tmp_path / "apart", companies=40, seed=8, median_customers=30.0)
+    assert together.manifest["path"].nunique() < 20
+    assert apart.manifest["path"].nunique() == 40
+    assert together.content_hash == apart.content_hash
+    where = ["path", "first_row_group", "row_offset"]
+    pd.testing.assert_frame_equal(
+        together.manifest.drop(columns=where), apart.manifest.drop(columns=where)
+    )
+
+
+def test_with_observed_whole_every_company_is_old_enough_and_open_and_else_the_same():
+    for index in range(300):
+        old, plain = draw_traits(5, index, observed_whole=True), draw_traits(5, index)
+        assert old.closed == OBSERVED_UNTIL
+        assert old.closed - old.opened >= pd.Timedelta(days=4.5 * 365)
+        assert replace(plain, opened=old.opened, closed=old.closed) == old
+
+
+def test_troubled_companies_are_different_ones_drawn_by_the_seed():
+    corrupt, empty, one_class = troubled(8, 30, (5, 6, 7))
+    assert [len(corrupt), len(empty), len(one_class)] == [5, 6, 7]
+    assert len({*corrupt, *empty, *one_class}) == 18
+    assert troubled(8, 30, (5, 6, 7)) == [corrupt, empty, one_class]
+    assert troubled(9, 30, (5, 6, 7)) != [corrupt, empty, one_class]
+    for wrong in ((-1, 0, 0), (10, 10, 11)):
+        with pytest.raises(ValueError, match="companies in trouble"):
+            troubled(8, 30, wrong)
+
+
+def test_an_empty_company_has_a_handful_of_customers_and_less_than_a_window():
+    for index in range(20):
+        company = empty_company(8, index)
+        assert 1 <= company.n_customers <= 4
+        assert company.timestamps.min() >= microseconds(OBSERVED_UNTIL - pd.Timedelta(days=150))
+    assert {empty_company(8, index).n_customers for index in range(8)} == {1, 2, 3, 4}
+
+
+@pytest.mark.parametrize("index", range(12))
+def test_in_every_window_of_a_one_class_company_all_do_the_same(index):
+    company = one_class_company(8, index, observed_whole=True)
+    begin, end = company.timestamps.min(), company.timestamps.max()
+    purchases = company.values >= 0
+    shares, n_refunds = [], 0
+    for cutoff in np.linspace(begin + (end - begin) // 2, end - HALF_YEAR, 5).astype(np.int64):
+        known = company.codes[purchases & (company.timestamps < cutoff)]
+        inside = (company.timestamps >= cutoff) & (company.timestamps < cutoff + HALF_YEAR)
+        bought = np.isin(np.unique(known), company.codes[purchases & inside])
+        shares.append(bought.mean())
+        n_refunds += int((~purchases & inside).sum())
+    assert set(shares) == {1.0 if index % 3 == 1 else 0.0}
+    if index % 3 == 2:
+        late = company.timestamps >= (begin + end) / 2 + 1e6
+        assert late.any()
+        assert (company.values[late] < 0).all()
+    order = np.lexsort((company.values, company.timestamps, company.codes))
+    np.testing.assert_array_equal(order, np.arange(len(company)))
+
+
+@pytest.mark.parametrize("packs", [False, True])
+def test_corrupt_companies_cannot_be_read_and_what_lies_elsewhere_can(
+    tmp_path, small_packs, monkeypatch, packs
+):
+    if not packs:
+        monkeypatch.setattr(synthesis, "PACKED_FROM", 1_000)
+    dataset = synthesize(
+        tmp_path / "damaged", companies=40, seed=8, median_customers=30.0, corrupt_companies=3
+    )
+    damaged, *_ = troubled(8, 40, (3, 0, 0))
+    places = {dataset.place(f"company-{index:06d}") for index in damaged}
+    lost = set()
+    for name, company in dataset.read_many(dataset.company_ids):
+        if isinstance(company, Exception):
+            assert "CRC checksum" in str(company)
+            lost.add(name)
+    assert lost == {name for name in dataset.company_ids if dataset.place(name) in places}
+    assert len(lost) == 3 if not packs else 3 < len(lost) < 40
+    sound = synthesize(tmp_path / "sound", companies=40, seed=8, median_customers=30.0)
+    assert dataset.content_hash == sound.content_hash
+
+
+def test_what_stops_it_leaves_nothing_behind(tmp_path, small_packs, monkeypatch):
+    made = synthesis.synthetic_company
+
+    def stopped(seed, index, **options):
+        if index == 20:
+            raise KeyboardInterrupt
+        return made(seed, index, **options)
+
+    for packed_from in (12, 1_000):
+        monkeypatch.setattr(synthesis, "PACKED_FROM", packed_from)
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(synthesis, "synthetic_company", stopped)
+            synthesize(tmp_path, companies=40, seed=8, median_customers=30.0)
+        assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == [".lock"]
+    assert len(synthesize(tmp_path, companies=40, seed=8, workers=2).company_ids) == 40

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import urllib.parse
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from itertools import pairwise
 from typing import Any
@@ -19,16 +19,17 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from scale_eval.datasets.decoding import decode
+from scale_eval.datasets.decoding import DecodedRows, decode
 from scale_eval.datasets.manifest import MANIFEST_SCHEMA, TIMESTAMP, TRANSACTIONS_SCHEMA, describe
 from scale_eval.datasets.places import Places
 from scale_eval.datasets.transactions import Transactions
-from scale_eval.storage import LocalStore, open_store
+from scale_eval.storage import ROWS_PER_ROW_GROUP, LocalStore, open_store
 from scale_eval.windows import Observed, from_microseconds
 
 MANIFEST = "manifest.parquet"
 REFUSED = "refused.parquet"
 
+_AS_READ = [pa.dictionary(pa.int32(), pa.string()), *TRANSACTIONS_SCHEMA.types[2:]]
 _NEVER = np.iinfo(np.int64).min  # for a time that is null
 
 
@@ -123,6 +124,14 @@ class Dataset:
         positions = np.array([self._position(name) for name in company_ids], dtype=np.int64)
         return [company_ids[i] for i in self._places[positions].order().tolist()]
 
+    def place(self, company_id: str) -> tuple[str, int]:
+        """The file that holds a company, and the first of its row groups there.
+
+        Raises `KeyError` where there is no such company.
+        """
+        i = self._position(company_id)
+        return self._places.names[self._places.file[i]], int(self._places.first_row_group[i])
+
     def observed(
         self, company_id: str, *, purchase_rule: str, observed_until: pd.Timestamp | None
     ) -> Observed:
@@ -155,35 +164,54 @@ class Dataset:
     ) -> Iterator[tuple[str, Transactions | OSError | ValueError]]:
         """Companies that lie in the same row groups."""
         path = places.names[places.file[0]]
-        first, n = int(places.first_row_group[0]), int(places.n_row_groups[0])
         starts, stops = places.row_offset, places.row_offset + places.n_rows
         try:
-            table = self.store.read_row_groups(
-                path, range(first, first + n), columns=TRANSACTIONS_SCHEMA.names[1:],
-                dictionaries=["customer_id"],
-            )  # fmt: skip
-            if stops.max() > len(table):
-                raise ValueError(
-                    f"{self.store.path(path)}: {len(table)} rows where the manifest has "
-                    f"{stops.max()}; ingest its companies again"
-                )
-            rows = decode(table, starts, stops)
+            rows = self._read_rows(path, places, starts, stops)
         except (OSError, ValueError) as error:
             for name in names:
                 yield name, error
             return
-        customers = rows.first_customer.tolist()
-        for i, (start, stop) in enumerate(zip(starts.tolist(), stops.tolist(), strict=True)):
+        customers = rows.first_customer
+        sound = np.diff(customers) == places.n_customers
+        for name, start, stop, first, last, is_sound in zip(
+            names, starts.tolist(), stops.tolist(), customers[:-1].tolist(), customers[1:].tolist(),
+            sound.tolist(), strict=True,
+        ):  # fmt: skip
+            if not is_sound:
+                yield (
+                    name,
+                    ValueError(
+                        f"{self.store.path(path)} is damaged: {last - first} customers of {name!r} "
+                        "where the manifest has another number"
+                    ),
+                )
+                continue
             yield (
-                names[i],
+                name,
                 Transactions(
-                    names[i],
-                    rows.ids.slice(customers[i], customers[i + 1]),
+                    name,
+                    rows.ids.slice(first, last),
                     rows.codes[start:stop],
                     rows.timestamps[start:stop],
                     rows.values[start:stop],
                 ),
             )
+
+    def _read_rows(
+        self, path: str, places: Places, starts: np.ndarray, stops: np.ndarray
+    ) -> DecodedRows:
+        first, n = int(places.first_row_group[0]), int(places.n_row_groups[0])
+        wanted = TRANSACTIONS_SCHEMA.names[1:]
+        table = self.store.read_row_groups(
+            path, range(first, first + n), columns=wanted, dictionaries=["customer_id"]
+        )
+        try:
+            # Pages have checksums, but their headers and the footer have none.
+            if table.schema.names != wanted or table.schema.types != _AS_READ:
+                raise ValueError(f"its columns are {table.schema.names}")
+            return decode(table, starts, stops)
+        except ValueError as error:
+            raise ValueError(f"{self.store.path(path)} is damaged: {error}") from error
 
     def _position(self, company_id: str) -> int:
         """Of a company in the manifest; raises `KeyError` where there is none."""
@@ -240,34 +268,59 @@ def write_company(
     nobody reads it before a manifest names it.
     """
     row = describe(company, dates_only=dates_only, sources=list(sources))
-    row["path"] = (
-        f"transactions/{_directory(company.company_id)}/{row['content_hash'][:16]}.parquet"
-    )
-    n_rows = len(company)
-    if not store.exists(row["path"]):
-        columns = [
-            pa.repeat(company.company_id, n_rows),
-            company.customers.take(pa.array(company.codes)),
-            pa.array(company.timestamps).cast(TIMESTAMP),
-            pa.array(company.values),
-        ]
-        store.write_table(row["path"], pa.table(columns, schema=TRANSACTIONS_SCHEMA))
-    row["first_row_group"], row["n_row_groups"] = 0, store.n_row_groups(row["path"])
-    row["row_offset"] = 0
+    directory = f"transactions/{_directory(company.company_id)}"
+    name = f"{row['content_hash'][:16]}.parquet"
+    starts = range(0, len(company), ROWS_PER_ROW_GROUP)
+    if not store.exists(f"{directory}/{name}"):
+        table = rows_of(company)
+        write_rows(
+            store,
+            directory,
+            (table.slice(start, ROWS_PER_ROW_GROUP) for start in starts),
+            name=lambda: name,
+        )
+    row["path"] = f"{directory}/{name}"
+    row["first_row_group"], row["n_row_groups"], row["row_offset"] = 0, len(starts), 0
     return row
 
 
+def rows_of(company: Transactions) -> pa.Table:
+    """A company's rows by TRANSACTIONS_SCHEMA."""
+    columns = [
+        pa.repeat(company.company_id, len(company)),
+        company.customers.take(pa.array(company.codes)),
+        pa.array(company.timestamps).cast(TIMESTAMP),
+        pa.array(company.values),
+    ]
+    return pa.table(columns, schema=TRANSACTIONS_SCHEMA)
+
+
+def write_rows(
+    store: LocalStore, directory: str, row_groups: Iterable[pa.Table], *, name: Callable[[], str]
+) -> str | None:
+    """Write a file of transactions; see `LocalStore.write_row_groups`."""
+    return store.write_row_groups(
+        directory, TRANSACTIONS_SCHEMA, row_groups, name=name,
+        repeating=["company_id", "customer_id", "value"], ascending=["timestamp"],
+    )  # fmt: skip
+
+
 def commit(store: LocalStore, rows: Iterable[dict[str, Any]]) -> None:
-    """Make `rows` (from `write_company`, one a company) the dataset, at once.
+    """Make `rows` (from `write_company` or `write_pack`, one a company) the dataset, at once."""
+    commit_manifest(store, pa.Table.from_pylist(list(rows), schema=MANIFEST_SCHEMA))
+
+
+def commit_manifest(store: LocalStore, manifest: pa.Table) -> None:
+    """Make `manifest` (by MANIFEST_SCHEMA, in any order) the dataset, at once.
 
     Files that the new manifest does not name are removed afterwards. A manifest that would not
     differ from the present one is left untouched.
     """
-    manifest = pa.Table.from_pylist(list(rows), schema=MANIFEST_SCHEMA).sort_by("company_id")
+    manifest = manifest.sort_by("company_id")
     unchanged = store.exists(MANIFEST) and store.read_table(MANIFEST).equals(manifest)
     if not unchanged:
         store.write_table(MANIFEST, manifest)
-    named = set(manifest["path"].to_pylist())
+    named = set(manifest["path"].unique().to_pylist())
     for name in store.names("transactions/**/*.parquet"):
         if name not in named:
             store.remove(name)

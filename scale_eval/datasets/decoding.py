@@ -44,14 +44,24 @@ def decode(table: pa.Table, starts: np.ndarray, stops: np.ndarray) -> DecodedRow
         `customer_id` as strings or dictionary codes, `timestamp`, `value`.
     starts, stops : ndarray of int64, shape (n_companies,)
         The rows of each company.
+
+    Raises
+    ------
+    ValueError
+        The table cannot have been written by a Dataset: nulls, ids that are not UTF-8, or fewer
+        rows than the companies have.
     """
+    if any(table[name].null_count for name in ("customer_id", "timestamp", "value")):
+        raise ValueError("some rows have no customer, timestamp or value")
+    if len(stops) and stops.max() > len(table):
+        raise ValueError(f"{len(table)} rows where there should be {stops.max()}")
     dictionary, id_codes = _dictionary(table["customer_id"])
     instants = table["timestamp"].cast(pa.timestamp("us", "UTC")).cast(pa.int64())
     codes, positions, first_customer = _numbered(id_codes, starts, stops)
     return DecodedRows(
         codes,
-        instants.to_numpy(),
-        table["value"].to_numpy(),
+        _array(instants),
+        _array(table["value"]),
         CustomerIds(dictionary, positions, customer_groups(dictionary)[positions]),
         first_customer,
     )
@@ -65,8 +75,14 @@ def _dictionary(ids: pa.ChunkedArray) -> tuple[pa.StringArray, np.ndarray]:
         ids = ids.chunk(0) if ids.num_chunks == 1 else ids.unify_dictionaries().combine_chunks()
     if isinstance(ids, pa.ChunkedArray):  # Arrow: of one chunk, or of none
         ids = ids.chunk(0)
+    ids.validate(full=True)  # compiled code looks codes up without asking
     codes = ids.indices.cast(pa.int32()).to_numpy(zero_copy_only=False)
     return ids.dictionary.cast(pa.string()), codes
+
+
+def _array(column: pa.ChunkedArray) -> np.ndarray:
+    """As NumPy has it, without copying a column that is of one piece."""
+    return column.chunk(0).to_numpy() if column.num_chunks == 1 else column.to_numpy()
 
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")

@@ -21,7 +21,7 @@ class Places:
     first_row_group, n_row_groups : ndarray of int32
     row_offset : ndarray of int64
         Rows before the company's in its first row group.
-    n_rows : ndarray of int64
+    n_rows, n_customers : ndarray of int64
     """
 
     names: list[str]
@@ -30,8 +30,9 @@ class Places:
     n_row_groups: np.ndarray
     row_offset: np.ndarray
     n_rows: np.ndarray
+    n_customers: np.ndarray
 
-    COLUMNS = ("path", "first_row_group", "n_row_groups", "row_offset", "n_rows")
+    COLUMNS = ("path", "first_row_group", "n_row_groups", "row_offset", "n_rows", "n_customers")
 
     @classmethod
     def of(cls, manifest: pa.Table) -> Places:
@@ -51,6 +52,7 @@ class Places:
             self.n_row_groups[chosen],
             self.row_offset[chosen],
             self.n_rows[chosen],
+            self.n_customers[chosen],
         )
 
     def runs(self) -> np.ndarray:

@@ -23,7 +23,6 @@ streams from one version to the next as far as it can, without a promise (NEP 19
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,9 +31,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from scale_eval.datasets.customers import CustomerIds
-from scale_eval.datasets.dataset import Dataset, commit, write_company
 from scale_eval.datasets.transactions import Transactions
-from scale_eval.storage import LocalStore, open_store
 from scale_eval.windows import microseconds
 
 OBSERVED_UNTIL = pd.Timestamp("2024-07-01", tz="UTC").as_unit("us")
@@ -106,59 +103,38 @@ class CompanyTraits:
     zero_share: float
 
 
-def synthesize(
-    into: str | os.PathLike[str] | LocalStore,
-    *,
-    companies: int,
+def synthetic_company(
     seed: int,
+    index: int,
+    *,
     median_customers: float = MEDIAN_CUSTOMERS,
     sigma: float = SIGMA,
-) -> Dataset:
-    """Make a dataset of `companies` synthetic companies; the arguments say all of its content.
-
-    Raises
-    ------
-    FileExistsError
-        There are data at `into` already.
-    ValueError
-        No company is asked for, or an argument is outside its range.
-    """
-    if companies < 1:
-        raise ValueError(f"{companies} companies: ask for at least one")
-    store = open_store(into)
-    if set(store.names("*")) - {"transactions"} or store.names("transactions/**/*.parquet"):
-        raise FileExistsError(
-            f"{store.root} already holds data; remove it or name another directory"
-        )
-    with store.lock():
-        rows = []
-        try:
-            for index in range(companies):
-                company = synthetic_company(
-                    seed, index, median_customers=median_customers, sigma=sigma
-                )
-                source = f"synth seed {seed} company {index}"
-                rows.append(write_company(store, company, dates_only=False, sources=[source]))
-            commit(store, rows)
-        except BaseException:  # so that the same command can be run again
-            for row in rows:
-                store.remove(row["path"])
-            raise
-    return Dataset(store)
-
-
-def synthetic_company(
-    seed: int, index: int, *, median_customers: float = MEDIAN_CUSTOMERS, sigma: float = SIGMA
+    observed_whole: bool = False,
 ) -> Transactions:
-    """The company that `synthesize` makes at the place `index`."""
-    traits = draw_traits(seed, index, median_customers=median_customers, sigma=sigma)
-    return generate_company(f"company-{index:06d}", traits, _stream(seed, index, _TRANSACTIONS))
+    """The company at the place `index`; see `draw_traits`."""
+    traits = draw_traits(
+        seed, index, median_customers=median_customers, sigma=sigma, observed_whole=observed_whole
+    )
+    return generate_company(company_id(index), traits, stream(seed, index, _TRANSACTIONS))
+
+
+def company_id(index: int) -> str:
+    """What the company at the place `index` is called."""
+    return f"company-{index:06d}"
 
 
 def draw_traits(
-    seed: int, index: int, *, median_customers: float = MEDIAN_CUSTOMERS, sigma: float = SIGMA
+    seed: int,
+    index: int,
+    *,
+    median_customers: float = MEDIAN_CUSTOMERS,
+    sigma: float = SIGMA,
+    observed_whole: bool = False,
 ) -> CompanyTraits:
     """The traits of company `index`, independent of each other.
+
+    With `observed_whole` a company is at least 4.5 years old and has not closed, so that its latest
+    six half-yearly windows are observed whole; its other traits stay.
 
     Raises `ValueError` for a negative `seed`, `index` or `sigma`, and a median below one customer.
     """
@@ -167,7 +143,7 @@ def draw_traits(
             f"median_customers={median_customers}, sigma={sigma}: "
             "give a median of at least 1 and a sigma of at least 0"
         )
-    rng = _stream(seed, index, _TRAITS)
+    rng = stream(seed, index, _TRAITS)
 
     def uniform(low: float, high: float) -> float:
         return float(rng.uniform(low, high))
@@ -176,8 +152,10 @@ def draw_traits(
         return float(low * (high / low) ** rng.random())
 
     n_customers = max(1, round(median_customers * float(np.exp(sigma * rng.standard_normal()))))
-    age = round(log_uniform(0.7, 9.0) * _YEAR)
+    age = round(log_uniform(4.5 if observed_whole else 0.7, 9.0) * _YEAR)
     life = round(age * uniform(0.4, 1.0)) if rng.random() < 0.06 else age
+    if observed_whole:
+        life = age
     opened = OBSERVED_UNTIL - pd.Timedelta(days=age)
     return CompanyTraits(
         n_customers=n_customers,
@@ -266,7 +244,8 @@ def _purchases(traits: CompanyTraits, rng: np.random.Generator) -> tuple[np.ndar
     return np.concatenate([np.arange(n), codes]), np.concatenate([arrived, repeated])
 
 
-def _stream(seed: int, index: int, which: int) -> np.random.Generator:
+def stream(seed: int, index: int, which: int) -> np.random.Generator:
+    """Random numbers of company `index`, for the purpose `which`."""
     return np.random.Generator(
         np.random.PCG64(np.random.SeedSequence(seed, spawn_key=(index, which)))
     )

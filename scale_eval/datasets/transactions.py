@@ -41,7 +41,7 @@ class Transactions:
 
     def __post_init__(self) -> None:
         for array in (self.codes, self.timestamps, self.values):
-            array.flags.writeable = False
+            array.setflags(write=False)
 
     def __len__(self) -> int:
         return len(self.timestamps)

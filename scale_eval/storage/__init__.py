@@ -4,6 +4,6 @@ A `Store` is a root and a handful of verbs over relative names. Local and networ
 by `LocalStore`; another kind of place is another class with the same verbs, known to `open_store`.
 """
 
-from scale_eval.storage.local import LocalStore, StoreLocked, open_store
+from scale_eval.storage.local import ROWS_PER_ROW_GROUP, LocalStore, StoreLocked, open_store
 
-__all__ = ["LocalStore", "StoreLocked", "open_store"]
+__all__ = ["ROWS_PER_ROW_GROUP", "LocalStore", "StoreLocked", "open_store"]

@@ -12,6 +12,7 @@ import fcntl
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -123,9 +124,76 @@ class LocalStore:
 
         return self._write(name, write)
 
+    def write_row_groups(
+        self, directory: str, schema: pa.Schema, row_groups: Iterable[pa.Table], *,
+        name: Callable[[], str], repeating: Sequence[str] = (), ascending: Sequence[str] = (),
+    ) -> str | None:  # fmt: skip
+        """Write one Parquet file of which each table is a row group, as they come.
+
+        At once or not at all, like `write_table`; nothing is written where no table comes.
+
+        Parameters
+        ----------
+        directory : str
+            Where the file goes.
+        row_groups : iterable of pyarrow.Table
+            By `schema`; of `ROWS_PER_ROW_GROUP` rows at most.
+        name : callable
+            Asked for the file's name when all tables have come: it may depend on them.
+        repeating, ascending : sequences of str
+            Columns that are written as a dictionary, and those of integers or times that are
+            written as differences. Both only make the file small and quick to read.
+
+        Returns
+        -------
+        str or None
+            ``directory/name``; None where no table came.
+        """
+        parts = iter(row_groups)
+        first = next(parts, None)
+        if first is None:
+            return None
+
+        def write(path: Path) -> None:
+            with pq.ParquetWriter(
+                path, schema, compression="zstd", write_page_checksum=True,
+                use_dictionary=list(repeating),
+                column_encoding=dict.fromkeys(ascending, "DELTA_BINARY_PACKED"),
+            ) as writer:  # fmt: skip
+                for part in chain([first], parts):
+                    writer.write_table(part, ROWS_PER_ROW_GROUP)
+
+        path = self.path(directory)
+        self._write_in(path, "row-groups", name, write)
+        return f"{directory}/{name()}"
+
+    def column_place(self, name: str, row_group: int, column: str) -> tuple[int, int]:
+        """Where in the Parquet file `name` a column of a row group is: first byte, and how many."""
+        group = pq.read_metadata(self.path(name)).row_group(row_group)
+        chunks = (group.column(i) for i in range(group.num_columns))
+        chunk = next(chunk for chunk in chunks if chunk.path_in_schema == column)
+        begin = chunk.dictionary_page_offset or chunk.data_page_offset
+        return int(begin), int(chunk.total_compressed_size)
+
+    def flip_byte(self, name: str, position: int) -> None:
+        """Damage the file `name` in place, as a bad disk does: every bit of one byte is turned."""
+        with self.path(name).open("r+b") as file:
+            file.seek(position)
+            (byte,) = file.read(1)
+            file.seek(position)
+            file.write(bytes([byte ^ 0xFF]))
+
     def read_json(self, name: str) -> Any:
         """The JSON document `name`."""
         return json.loads(self.path(name).read_text(encoding="utf-8"))
+
+    def read_bytes(self, name: str) -> bytes:
+        """The whole file `name`."""
+        return self.path(name).read_bytes()
+
+    def write_bytes(self, name: str, content: bytes) -> int:
+        """Write `content`, at once or not at all; returns its bytes."""
+        return self._write(name, lambda path: path.write_bytes(content))
 
     def write_text(self, name: str, text: str) -> int:
         """Write `text` as UTF-8, at once or not at all; returns its bytes."""
@@ -181,28 +249,35 @@ class LocalStore:
                 self.path(name), read_dictionary=list(dictionaries), page_checksum_verification=True
             ) as file:
                 yield file
-        except (pa.ArrowException, OSError) as error:
+        # The last two come of a damaged footer, where a column has lost its name.
+        except (pa.ArrowException, OSError, UnicodeDecodeError, KeyError) as error:
             if getattr(error, "errno", None) is not None:  # the place, not what it holds
                 raise
             raise pa.ArrowInvalid(f"{self.path(name)}: {error}") from error
 
     def _write(self, name: str, write: Callable[[Path], object]) -> int:
         path = self.path(name)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = path.with_name(f".{path.name}.{os.getpid()}.unfinished")
+        return self._write_in(path.parent, path.name, lambda: path.name, write)
+
+    def _write_in(
+        self, parent: Path, label: str, name: Callable[[], str], write: Callable[[Path], object]
+    ) -> int:
+        """Have `write` make a file, which then takes its `name`; `label` is for the time before."""
+        parent.mkdir(parents=True, exist_ok=True)
+        unfinished = parent / f".{label}.{os.getpid()}.unfinished"
         try:
             write(unfinished)
             with unfinished.open("rb") as file:
                 os.fsync(file.fileno())
                 size = os.fstat(file.fileno()).st_size
-            unfinished.replace(path)
+            unfinished.replace(parent / name())
         except BaseException as error:
             unfinished.unlink(missing_ok=True)
             if isinstance(error, OSError) and error.filename is None:
                 reason = os.strerror(error.errno) if error.errno else str(error)
-                raise OSError(error.errno, reason, str(path)) from error
+                raise OSError(error.errno, reason, str(parent / label)) from error
             raise
-        directory = os.open(path.parent, os.O_RDONLY)
+        directory = os.open(parent, os.O_RDONLY)
         try:
             os.fsync(directory)
         finally:
