@@ -1,6 +1,6 @@
 """How often a sample of 1,000 of 100,000 companies holds what all of them would have given.
 
-    python -m benchmarks.sampling [--replicates 400] [--companies 100000] [--sample 1000]
+    python -m benchmarks.sampling [--replicates 1000] [--companies 100000] [--sample 1000]
 
 Companies of log-normal sizes are evaluated for two models by drawing whole histograms of scores:
 what a model ranks and how well it is calibrated differ by company, ability rises with size, and
@@ -356,9 +356,9 @@ def _replicate(asked: tuple[int, int, bool]) -> list[tuple[Any, ...]]:
 
 
 def measure(
-    population: Population, n: int, replicates: int, *, beside: bool = True, n_processes: int = 2
+    population: Population, n: int, replicates: int, *, beside: int = 0, n_processes: int = 2
 ) -> pd.DataFrame:
-    """Coverage by figure and method.
+    """Coverage by figure and method; simple random samples in the first `beside` replicates.
 
     Returns
     -------
@@ -368,7 +368,7 @@ def measure(
         intervals.
     """
     _SHARED[:] = [population, of_all(population)]
-    asked = [(seed, n, beside) for seed in range(replicates)]
+    asked = [(seed, n, seed < beside) for seed in range(replicates)]
     if n_processes > 1:
         with multiprocessing.get_context("fork").Pool(n_processes) as pool:
             told = pool.map(_replicate, asked, chunksize=2)
@@ -406,14 +406,21 @@ def show(table: pd.DataFrame) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--replicates", type=int, default=400)
+    parser.add_argument("--replicates", type=int, default=1_000)
+    parser.add_argument("--beside", type=int, default=200, help="simple random samples")
     parser.add_argument("--companies", type=int, default=100_000)
     parser.add_argument("--sample", type=int, default=1_000)
     parser.add_argument("--processes", type=int, default=2)
     asked = parser.parse_args()
     population = make_population(asked.companies)
     began = time.perf_counter()
-    table = measure(population, asked.sample, asked.replicates, n_processes=asked.processes)
+    table = measure(
+        population,
+        asked.sample,
+        asked.replicates,
+        beside=asked.beside,
+        n_processes=asked.processes,
+    )
     print(f"{asked.sample:,} of {asked.companies:,} companies, nominal .95")
     print(show(table))
     ours = table[(table["method"] == "sampled") & (table["n"] > 0)]
