@@ -1,7 +1,9 @@
 """A Dataset: companies' transactions as partitioned Parquet, and the manifest that finds them.
 
-The manifest is the truth: a company's file is named after its content, and becomes part of the
-dataset when the manifest that names it takes the place of the one before.
+The manifest is the truth: a file is named after its content, and becomes part of the dataset when
+the manifest that names it takes the place of the one before. A file that many companies share (see
+`scale_eval.datasets.packing`) stays for as long as one of them is read from it; a company that is
+replaced or appended to is written anew elsewhere, and its old rows are nobody's.
 """
 
 from __future__ import annotations
@@ -320,7 +322,11 @@ def commit_manifest(store: LocalStore, manifest: pa.Table) -> None:
     unchanged = store.exists(MANIFEST) and store.read_table(MANIFEST).equals(manifest)
     if not unchanged:
         store.write_table(MANIFEST, manifest)
-    named = set(manifest["path"].unique().to_pylist())
+    remove_unnamed(store, set(manifest["path"].unique().to_pylist()))
+
+
+def remove_unnamed(store: LocalStore, named: set[str]) -> None:
+    """Remove the files of transactions that are not among `named`."""
     for name in store.names("transactions/**/*.parquet"):
         if name not in named:
             store.remove(name)

@@ -21,8 +21,16 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from scale_eval.datasets.dataset import MANIFEST, REFUSED, Dataset, commit, read_manifest_rows
+from scale_eval.datasets.dataset import (
+    MANIFEST,
+    REFUSED,
+    Dataset,
+    commit,
+    read_manifest_rows,
+    remove_unnamed,
+)
 from scale_eval.datasets.merging import Arrival, arrivals
+from scale_eval.datasets.packing import write_deliveries
 from scale_eval.datasets.parsing import (
     DEFAULT_COLUMNS,
     REFUSED_SCHEMA,
@@ -216,16 +224,18 @@ def _merge(
     refused = _refused(parsed, pa.concat_tables([late, *(each.late for each in arrived)]))
     files = _file_summary(parsed, refused, arrived)
     after = dict(known)
+    changed = [each for each in arrived if each.status != "unchanged"]
     try:
-        for each in arrived:
-            if each.status != "unchanged":
-                after[each.company_id] = each.write(store, sources)
+        written = write_deliveries(
+            store,
+            [each.company_id for each in changed],
+            [len(each.rows) for each in changed],
+            lambda i: changed[i].delivery(store, sources),
+        )
+        after.update((row["company_id"], row) for row in written)
         _write_refused(store, before, refused, arrived, after)
     except BaseException:
-        named = {row["path"] for row in known.values()}
-        for row in after.values():
-            if row["path"] not in named:
-                store.remove(row["path"])
+        remove_unnamed(store, {row["path"] for row in known.values()})
         raise
     commit(store, after.values())
     return IngestReport(

@@ -12,8 +12,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from scale_eval.datasets.dataset import write_company
 from scale_eval.datasets.manifest import TRANSACTIONS_SCHEMA, content_hash
+from scale_eval.datasets.packing import Delivery
 from scale_eval.datasets.records import IngestError
 from scale_eval.datasets.timestamps import DAY
 from scale_eval.datasets.transactions import Transactions
@@ -50,8 +50,8 @@ class Arrival:
         """Positions of the files that `rows` came from."""
         return self.rows["file"].unique().to_pylist()
 
-    def write(self, store: LocalStore, sources: Sequence[str]) -> dict[str, Any]:
-        """Write the company; returns its row of the manifest. `sources` are by position of file."""
+    def delivery(self, store: LocalStore, sources: Sequence[str]) -> Delivery:
+        """The company, to be written. `sources` are by position of file."""
         dates_only = _dates_only(self.rows)
         fed_by = {sources[i] for i in self.files}
         rows = self.rows.select(TRANSACTIONS_SCHEMA.names).cast(TRANSACTIONS_SCHEMA)
@@ -60,8 +60,7 @@ class Arrival:
             dates_only = dates_only and self.known["dates_only"]
             fed_by.update(self.known["sources"])
             rows = _sorted(pa.concat_tables([_read(store, self.known), rows]))
-        return write_company(
-            store,
+        return Delivery(
             Transactions.from_arrow(self.company_id, rows),
             dates_only=dates_only,
             sources=sorted(fed_by),
@@ -161,7 +160,8 @@ def _dates_only(rows: pa.Table) -> bool:
 def _read(store: LocalStore, row: Mapping[str, Any]) -> pa.Table:
     groups = range(row["first_row_group"], row["first_row_group"] + row["n_row_groups"])
     try:
-        return store.read_row_groups(row["path"], groups, columns=TRANSACTIONS_SCHEMA.names)
+        rows = store.read_row_groups(row["path"], groups, columns=TRANSACTIONS_SCHEMA.names)
+        return rows.slice(row["row_offset"], row["n_rows"])
     except (OSError, pa.ArrowInvalid) as error:
         raise IngestError(
             f"company {row['company_id']!r}: {row['path']} is damaged ({error}); remove it and "

@@ -11,7 +11,7 @@ its name, and opening a thousand files takes a quarter of a second.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -73,6 +73,26 @@ def files_of(company_ids: Sequence[str], n_rows: Sequence[float]) -> list[list[i
         sorted(order[start:stop], key=lambda i: company_ids[i].encode())
         for start, stop in pairwise(bounds.tolist())
     ]
+
+
+def write_deliveries(
+    store: LocalStore, company_ids: Sequence[str], n_rows: Sequence[int],
+    delivery: Callable[[int], Delivery],
+) -> list[dict[str, Any]]:  # fmt: skip
+    """Write companies in the layout that their number asks for; returns their rows for `commit`.
+
+    Parameters
+    ----------
+    company_ids : sequence of str, shape (n,)
+    n_rows : sequence of int, shape (n,)
+        Rows that each has, about.
+    delivery : callable
+        The company at a position; asked for once, when its turn has come.
+    """
+    if len(company_ids) < PACKED_FROM:
+        return [write_alone(store, delivery(i)) for i in range(len(company_ids))]
+    files = files_of(company_ids, n_rows)
+    return [row for file in files for row in write_pack(store, map(delivery, file))]
 
 
 def write_alone(store: LocalStore, each: Delivery) -> dict[str, Any]:

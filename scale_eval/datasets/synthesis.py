@@ -21,7 +21,7 @@ import numpy as np
 import pyarrow as pa
 from tqdm.auto import tqdm
 
-from scale_eval.datasets.dataset import Dataset, commit_manifest
+from scale_eval.datasets.dataset import Dataset, commit_manifest, remove_unnamed
 from scale_eval.datasets.manifest import MANIFEST_SCHEMA
 from scale_eval.datasets.packing import PACKED_FROM, Delivery, files_of, write_alone, write_pack
 from scale_eval.datasets.synthetic import (
@@ -150,8 +150,7 @@ def synthesize(
             with _bar(companies, shown=progress) as tell:
                 commit_manifest(store, _made(store, population, companies, workers, tell))
         except BaseException:  # so that the same command can be run again
-            for name in store.names("transactions/**/*.parquet"):
-                store.remove(name)
+            remove_unnamed(store, set())
             store.remove_unfinished()
             raise
         dataset = Dataset(store)
