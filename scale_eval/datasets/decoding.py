@@ -97,12 +97,14 @@ def _numbered(id_codes, starts, stops):  # type: ignore[no-untyped-def]
     n = 0
     for i in range(len(starts)):
         first_customer[i] = n
-        code = np.int32(-1)
+        code = previous = np.int32(-1)
         for row in range(starts[i], stops[i]):
-            if row == starts[i] or id_codes[row] != id_codes[row - 1]:
+            position = id_codes[row]
+            if position != previous:
                 code += np.int32(1)
-                positions[n] = id_codes[row]
+                positions[n] = position
                 n += 1
+                previous = position
             codes[row] = code
     first_customer[len(starts)] = n
     return codes, positions[:n].copy(), first_customer
