@@ -59,6 +59,10 @@ REASONS = (
 NARROW_OVERLAP = 1e-3
 """Of the logits of those who bought with those of the others; see `_why_no_slope`."""
 
+LANES = 16
+"""Compiled loops over floats take so many at once, and what is left over one by one: blocks of
+nobody make up the number."""
+
 COUNTS = ("n_positive", "n_clipped")
 
 _compiled = numba.njit(nogil=True, cache=True, error_model="numpy")
@@ -97,25 +101,25 @@ def score_into(
     integers = np.empty(5 * n + 1, dtype=np.int64)
     keys, spare = integers[:n], integers[n : 3 * n + 1]
     ends, cumulative = integers[3 * n + 1 : 4 * n + 1], integers[4 * n + 1 :]
-    floats = np.empty(10 * n)
-    shared = floats[:n]
-    k = blocks_into(outcomes, probabilities, groups, keys, spare, shared, ends, cumulative)
-    ends, cumulative, shared = ends[:k], cumulative[:k], shared[:k]
-    p, q, log_p, log_q = (
-        floats[n:][:k],
-        floats[2 * n :][:k],
-        floats[3 * n :][:k],
-        floats[4 * n :][:k],
-    )
-    positives, negatives, logit = floats[5 * n :][:k], floats[6 * n :][:k], floats[7 * n :][:k]
-    likely, unlikely = floats[8 * n :][:k], floats[9 * n :][:k]
-    _blocks_as_floats(ends, cumulative, positives, negatives)
+    room = _padded(n)
+    floats = np.empty(10 * room)
+    shared = floats[:room]
+    n_blocks = blocks_into(outcomes, probabilities, groups, keys, spare, shared, ends, cumulative)
+    ends, cumulative = ends[:n_blocks], cumulative[:n_blocks]
+    k = _padded(n_blocks)
+    shared = shared[:k]
+    p, q = floats[room:][:k], floats[2 * room :][:k]
+    log_p, log_q, logit = floats[3 * room :][:k], floats[4 * room :][:k], floats[5 * room :][:k]
+    positives, negatives = floats[6 * room :][:k], floats[7 * room :][:k]
+    likely, unlikely = floats[8 * room :][:k], floats[9 * room :][:k]
+    _blocks_as_floats(ends, cumulative, shared, positives, negatives)
     _logs_into(shared, p, q, log_p, log_q, logit)
 
-    n_positive = cumulative[-1]
-    counts[0] = n_positive
+    counts[0] = cumulative[-1]
     counts[1] = _n_clipped(shared, positives, negatives)
-    expected = _losses(shared, log_p, log_q, positives, negatives, reference, values, reasons)
+    expected = _losses(
+        shared, log_p, log_q, positives, negatives, n, cumulative[-1], reference, values, reasons
+    )
     _ranking(ends, cumulative, values, reasons)
     _spend(probabilities, future_spend, shared, ends, values, reasons)
     centre, information = _calibration(
@@ -148,16 +152,26 @@ def _score_nobody(
 
 
 @_compiled
+def _padded(n: int) -> int:
+    """Arrays of floats are as long as a multiple of `LANES`."""
+    return (n + LANES - 1) // LANES * LANES
+
+
+@_compiled
 def _blocks_as_floats(
-    ends: np.ndarray, cumulative: np.ndarray, positives: np.ndarray, negatives: np.ndarray
-) -> None:
-    """Customers of each block who bought, and who did not, as floats."""
-    positives[0] = cumulative[0]
-    negatives[0] = ends[0] - cumulative[0]
-    for i in range(1, len(ends)):
-        bought = cumulative[i] - cumulative[i - 1]
+    ends: np.ndarray, cumulative: np.ndarray, shared: np.ndarray,
+    positives: np.ndarray, negatives: np.ndarray,
+) -> None:  # fmt: skip
+    """Customers of each block who bought, and who did not; blocks of nobody as padding."""
+    above, bought_above = 0, 0
+    for i in range(len(ends)):
+        bought = cumulative[i] - bought_above
         positives[i] = bought
-        negatives[i] = ends[i] - ends[i - 1] - bought
+        negatives[i] = ends[i] - above - bought
+        above, bought_above = ends[i], cumulative[i]
+    for i in range(len(ends), len(shared)):
+        positives[i] = negatives[i] = 0.0
+        shared[i] = shared[len(ends) - 1]
 
 
 @_compiled
@@ -194,19 +208,17 @@ def _n_clipped(shared: np.ndarray, positives: np.ndarray, negatives: np.ndarray)
 @_compiled
 def _losses(
     shared: np.ndarray, log_p: np.ndarray, log_q: np.ndarray,
-    positives: np.ndarray, negatives: np.ndarray, reference: float,
+    positives: np.ndarray, negatives: np.ndarray, n: int, n_positive: int, reference: float,
     values: np.ndarray, reasons: np.ndarray,
 ) -> float:  # fmt: skip
     """Losses, skills, O / E, and their standard errors; returns E."""
-    log_loss, brier, expected, n_positive, n_negative = 0.0, 0.0, 0.0, 0.0, 0.0
+    log_loss, brier, expected = 0.0, 0.0, 0.0
     for i in range(len(shared)):
         p, y, others = shared[i], positives[i], negatives[i]
         log_loss -= y * log_p[i] + others * log_q[i]
         brier += y * ((p - 1) * (p - 1)) + others * (p * p)
         expected += (y + others) * p
-        n_positive += y
-        n_negative += others
-    n = n_positive + n_negative
+    n_negative = n - n_positive
     log_loss /= n
     brier /= n
     ratio = n_positive / expected if expected >= NOTHING_EXPECTED else 0.0
@@ -290,17 +302,21 @@ def _ranking(
     values[_AUC] = auc
     if m < 2 or k < 2:
         return
+    # Twice as many others, buyers, as the mean buyer outranks, and as outrank the mean other.
+    mean_10, mean_01 = 2 * k * auc, 2 * m * auc
     var_10, var_01 = 0.0, 0.0
     above, bought_above = np.int64(0), np.int64(0)
     for i in range(len(ends)):
         bought = cumulative[i] - bought_above
         others = ends[i] - above - bought
-        v10 = (2 * k - (ends[i] - cumulative[i]) - (above - bought_above)) / (2 * k) - auc
-        v01 = (cumulative[i] + bought_above) / (2 * m) - auc
+        v10 = (2 * k - (ends[i] - cumulative[i]) - (above - bought_above)) - mean_10
+        v01 = (cumulative[i] + bought_above) - mean_01
         var_10 += bought * (v10 * v10)
         var_01 += others * (v01 * v01)
         above, bought_above = ends[i], cumulative[i]
-    values[_AUC_SE] = math.sqrt(var_10 / (m - 1) / m + var_01 / (k - 1) / k)
+    var_10 /= 4.0 * k * k * (m - 1)
+    var_01 /= 4.0 * m * m * (k - 1)
+    values[_AUC_SE] = math.sqrt(var_10 / m + var_01 / k)
 
 
 @_compiled

@@ -5,11 +5,8 @@ iteration: with r = e^a, expit(a + logit p) is r p / (r p + 1 - p). The slope be
 slope 1 that the intercept ends at, or at the line of no slope where that is more likely; neither
 costs an exponential.
 
-Where a Newton step moves no linear predictor by more than `SAFE_MOVE`, the likelihood rises, and
-nothing is compared: along the step its curvature changes by less than the factor e^t at a move of
-t (Bach 2010), so that with a gradient d the rise is at least d (1 - (e^t - 1 - t) / t^2), which is
-positive to t = 1.79. A larger step that ends where the likelihood still rises along it is as good,
-for the likelihood is concave. What else there is is halved until the likelihood does not fall.
+That a step gains likelihood is mostly known without taking logarithms, see `_surely_rises`; what
+is not known to is compared, and halved until the likelihood does not fall.
 
 Arrays are of shape (n_blocks,); blocks are in any order.
 """
@@ -24,7 +21,6 @@ import numpy as np
 from scale_eval.metrics.compiled_elementary import exp_of
 from scale_eval.statistics.logistic import LIKELIHOOD_ROUNDING, MAX_STEPS
 
-SAFE_MOVE = 1.5
 LAST_MOVE = 2e-5
 """Of any linear predictor; what is missing after this step is less than its square."""
 
@@ -138,12 +134,18 @@ def slope_of(
         origin += centre
         a += b * centre
         a_step = pull / weight
+        rise = pull * a_step + (lever - pull * centre) * b_step
         at_ends = a_step + b_step * (lowest - origin), a_step + b_step * (highest - origin)
         move = max(abs(at_ends[0]), abs(at_ends[1]))
         if move <= LAST_MOVE:
-            b += b_step
             _shift_line(logit, a_step, b_step, origin, likely, unlikely)
-            return _at_maximum(logit, positives, negatives, b, likely, unlikely)
+            weight, along, square, pull, lever = _sums(
+                logit, positives, negatives, origin, likely, unlikely
+            )
+            centre = along / weight
+            information = square - along * centre
+            slope = b + b_step + (lever - pull * centre) / information
+            return slope, 1 / math.sqrt(information), origin + centre, information, True
         if not 0 < move < math.inf:
             break
         while True:
@@ -151,15 +153,29 @@ def slope_of(
             weight, along, square, pull, lever = _sums(
                 logit, positives, negatives, origin, likely, unlikely
             )
-            if move <= SAFE_MOVE or pull * a_step + lever * b_step >= 0:
+            if _surely_rises(move, rise, pull * a_step + lever * b_step):
                 break
             before = _log_likelihood(logit, positives, negatives, a, b, origin)
             after = _log_likelihood(logit, positives, negatives, a + a_step, b + b_step, origin)
             if after >= before - LIKELIHOOD_ROUNDING * abs(before):
                 break
-            a_step, b_step, move = a_step / 2, b_step / 2, move / 2
+            a_step, b_step, move, rise = a_step / 2, b_step / 2, move / 2, rise / 2
         a, b = a + a_step, b + b_step
     return math.nan, math.nan, math.nan, math.nan, False
+
+
+@numba.njit(nogil=True, cache=True, error_model="numpy")
+def _surely_rises(move: float, rise: float, rise_at_end: float) -> bool:
+    """Whether the likelihood gains by a step of Newton's, or a part of one.
+
+    Along the step, s from 0 to 1, the likelihood is concave: it rises by at least `rise_at_end`.
+    If no linear predictor moves by more than t, its curvature, at first no more than `rise`,
+    changes by less than the factor e^(t s) (Bach 2010), so that it rises by at least
+    rise (1 - (e^(t s) - 1) / t), which is above 0 to s = log(1 + t) / t. The gain is at least the
+    integral of the one to there, and of the other from there.
+    """
+    turn = math.log1p(move) / move
+    return rise * ((1 + move) * turn - 1) / move + min(rise_at_end, 0.0) * (1 - turn) >= 0
 
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
@@ -206,27 +222,6 @@ def _shift_line(
         more, less = moved * unlikely[i], moved * likely[i]
         likely[i] += likely[i] * more
         unlikely[i] -= unlikely[i] * less
-
-
-@numba.njit(nogil=True, cache=True, error_model="numpy")
-def _at_maximum(
-    logit: np.ndarray, positives: np.ndarray, negatives: np.ndarray, b: float,
-    likely: np.ndarray, unlikely: np.ndarray,
-) -> tuple[float, float, float, float, bool]:  # fmt: skip
-    """What `slope_of` returns; `b` is within the square of `LAST_MOVE`, or so, and corrected."""
-    n = len(logit)
-    weight, along = 0.0, 0.0
-    for i in range(n):
-        w = (positives[i] + negatives[i]) * likely[i] * unlikely[i]
-        weight += w
-        along += w * logit[i]
-    centre = along / weight
-    information, lever = 0.0, 0.0
-    for i in range(n):
-        x = logit[i] - centre
-        information += (positives[i] + negatives[i]) * likely[i] * unlikely[i] * x * x
-        lever += (positives[i] * unlikely[i] - negatives[i] * likely[i]) * x
-    return b + lever / information, 1 / math.sqrt(information), centre, information, True
 
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")

@@ -8,9 +8,9 @@ import numpy as np
 from scale_eval.metrics.compiled_elementary import bits_of
 from scale_eval.metrics.histogram import EDGES
 
-CELL_SHIFT = 52 - 7
-"""Cells of probability share their first 7 bits after the point: 128 to a doubling, which is more
-than the edges of any (128 log 2 = 89), so that few cells hold more than one."""
+CELL_SHIFT = 52 - 8
+"""Cells of probability share their first 8 bits after the point: 256 to a doubling, narrower than
+the narrowest bin (1/683 beside 1/4), so that none holds two edges."""
 
 FIRST_CELL = int(EDGES[:1].view(np.int64)[0] >> CELL_SHIFT)
 N_CELLS = int(np.array([0.5]).view(np.int64)[0] >> CELL_SHIFT) - FIRST_CELL + 1
@@ -21,7 +21,7 @@ _EDGES_AND_END = np.append(EDGES, np.inf)
 def _least_bins() -> np.ndarray:
     """The lowest bin of each cell, int16 of shape (2, N_CELLS): by p < 1/2, and by 1 - p."""
     lowest = ((np.arange(N_CELLS) + FIRST_CELL) << CELL_SHIFT).view(np.float64)
-    beyond = np.append(lowest[1:], 0.5 + 2.0**-8)
+    beyond = np.append(lowest[1:], 0.5 + 2.0**-20)
     lowest[0] = 0.0  # what lies below the first edge shares its cell
     found: np.ndarray = np.searchsorted(EDGES, [lowest, 1 - beyond], side="right")
     return found.astype(np.int16)
@@ -48,9 +48,8 @@ def add_to_histogram(
         mirrored = p >= 0.5
         cell = (bits_of(1 - p if mirrored else p) >> CELL_SHIFT) - FIRST_CELL
         found = np.int64(_LEAST_BINS[np.int64(mirrored), max(cell, 0)])
-        while _EDGES_AND_END[found] <= p:
-            found += 1
-        n_positive[found] += outcomes[i]
-        n_negative[found] += not outcomes[i]
-        if future_spend[i] > 0:
-            spend_minor[found] += np.int64(np.rint(100 * future_spend[i]))
+        found += _EDGES_AND_END[found] <= p
+        bought = np.int64(outcomes[i])
+        n_positive[found] += bought
+        n_negative[found] += 1 - bought
+        spend_minor[found] += np.int64(np.rint(100 * future_spend[i]))
