@@ -289,10 +289,10 @@ def plan(dataset: str, config: str | None, limit: int, **options: Any) -> None:
     given = _with_config(config, options)
     models = list(named_models(given.pop("models", DEFAULT_MODELS)))
     planned = plan_run(se.open_dataset(dataset), models, se.make_settings(**given))
-    out.print(plan_table(planned.windows, limit=limit))
+    out.print(plan_table(planned, limit=limit))
     out.print(
-        f"\n{len(planned.planned):,} evaluations of {len(models)} models "
-        f"({', '.join(models)}); {len(planned.refused):,} refused."
+        f"\n{planned.n_planned:,} evaluations of {len(models)} models "
+        f"({', '.join(models)}); {planned.n_refused:,} refused."
     )
 
 
@@ -385,7 +385,7 @@ def _evaluate(
 ) -> None:  # fmt: skip
     settings = se.make_settings(**choices)
     planned = plan_run(dataset, list(named_models(models)), settings)
-    out.print(plan_table(planned.windows, limit=COMPANIES_TOLD))
+    out.print(plan_table(planned, limit=COMPANIES_TOLD))
     out.print()
     finished = se.evaluate(
         dataset, models, out=place, settings=settings, cluster=cluster, workers=workers,
@@ -395,7 +395,7 @@ def _evaluate(
     _print_results(finished)
     if not finished.finished:
         sys.exit(UNFINISHED)
-    if strict and finished.evaluations["status"].isin(FAILED).any():
+    if strict and finished.directory.statuses()["status"].isin(FAILED).any():
         sys.exit(FAILED_ROWS)
 
 

@@ -6,25 +6,36 @@ the columns `*_seconds`). Whatever goes wrong in a model becomes a row that says
 
 from __future__ import annotations
 
-import copy
 import hashlib
+import math
 import random
 import re
 import time
 import traceback
 import warnings
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import PurePath
-from typing import Any
+from typing import Any, NamedTuple
 
+import numba
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from scale_eval import metrics
 from scale_eval.datasets.transactions import Transactions
-from scale_eval.history import History, Outcomes, Skipped
+from scale_eval.folds import Fold, folds_of, training_history
+from scale_eval.history import Skipped
+from scale_eval.metrics.compiled import VALUES, score_into, undefined_text
+from scale_eval.metrics.scores import LARGEST_SPEND
 from scale_eval.models import NamedModel, base_rate_reference
-from scale_eval.windows import SIX_MONTHS, Duration, Window, microseconds
+from scale_eval.results.evaluation_rows import EvaluationRows
+from scale_eval.results.score_counts import ScoreCounts, score_table
+from scale_eval.windows import SIX_MONTHS, Duration, Window
+
+_FUTURE_SPEND = VALUES.index("future_spend")
 
 
 @dataclass(frozen=True)
@@ -50,6 +61,11 @@ class Rules:
     seed: int = 0
     metrics: tuple[metrics.Metric, ...] = ()
 
+    @cached_property
+    def metric_names(self) -> tuple[str, ...]:
+        """Of the metrics that are the user's."""
+        return tuple(metric.name for metric in self.metrics)
+
 
 @dataclass(frozen=True)
 class Evaluation:
@@ -58,15 +74,15 @@ class Evaluation:
     Attributes
     ----------
     row : dict
-        Columns of the table `evaluations`; what is missing is null.
-    histogram : ScoreHistogram or None
-        The scores, for pooling over companies; None unless the row is `ok`.
+        Columns of the table `evaluations`.
+    scores : Table or None
+        The histogram of its scores, as in the table `scores`; empty unless the row is `ok`.
     predictions : DataFrame or None
         customer_id, probability, bought; None unless the row is `ok`.
     """
 
     row: dict[str, Any]
-    histogram: metrics.ScoreHistogram | None = None
+    scores: pa.Table | None = None
     predictions: pd.DataFrame | None = None
 
 
@@ -79,17 +95,32 @@ class WrongOutput(Exception):  # noqa: N818 - becomes a row's reason, never reac
         self.note = note
 
 
-@dataclass
-class _Stopwatch:
-    """Seconds spent, by part of the evaluation."""
+class NotFitted(Exception):  # noqa: N818 - becomes a row's status, never reaches a user
+    """A model of all companies could not be fitted for a cutoff."""
 
-    seconds: dict[str, float] = field(default_factory=dict)
-    _since: float = field(default_factory=time.perf_counter)
+    def __init__(self, status: str, reason: str, note: str) -> None:
+        super().__init__(status, reason, note)
+        self.status = status
+        self.reason = reason
+        self.note = note
 
-    def lap(self, part: str) -> None:
-        now = time.perf_counter()
-        self.seconds[f"{part}_seconds"] = now - self._since
-        self._since = now
+
+class Answer(NamedTuple):
+    """What a model gave for a fold: `probabilities`, float64 of shape (n_customers,)."""
+
+    fold: Fold
+    model: str
+    probabilities: np.ndarray
+
+    def frame(self) -> pd.DataFrame:
+        """customer_id, probability, bought."""
+        return pd.DataFrame(
+            {
+                "customer_id": self.fold.customer_ids,
+                "probability": self.probabilities,
+                "bought": self.fold.outcomes.bought,
+            }
+        )
 
 
 def evaluate_one(
@@ -97,81 +128,176 @@ def evaluate_one(
 ) -> Evaluation:
     """Evaluate one model for one company at one cutoff.
 
-    The model is given its own copy of the history, a fresh copy of itself and a random state that
-    depends on (seed, company, cutoff, model) alone. Outcomes are computed apart from it.
+    The model is given its own history, a fresh copy of itself and a random state that depends on
+    (seed, company, cutoff, model) alone. Outcomes are computed apart from it. A model of all
+    companies is fitted on this one.
     """
-    row: dict[str, Any] = {
-        "company_id": company.company_id,
-        "cutoff": window.cutoff,
-        "horizon_end": window.horizon_end,
-        "model": model.name,
-    }
-    watch = _Stopwatch()
-    try:
-        return _evaluate(company, window, model, rules, row, watch)
-    except Skipped as skipped:
-        row |= {"status": "skipped", "reason": text(skipped.reason), "note": text(skipped.note)}
-    except WrongOutput as wrong:
-        row |= {"status": "error", "reason": wrong.reason, "note": wrong.note}
-    except (Exception, SystemExit) as error:
-        row |= failure(error)
-    return Evaluation(row | watch.seconds)
+
+    def fitted(model: NamedModel, window: Window) -> Any:
+        fresh = model.fresh()
+        history = training_history(
+            company, window, rules.horizon, purchase_rule=rules.purchase_rule,
+            lookback=rules.lookback, reads=model.reads,
+        )  # fmt: skip
+        fresh.fit([history])
+        return fresh
+
+    rows, counts = EvaluationRows(1, rules.metric_names), ScoreCounts()
+    given: list[Answer] = []
+    evaluate_company(
+        company, [(window, False)], [model], rules, rows, counts, fitted=fitted,
+        keep=given.append,
+    )  # fmt: skip
+    (row,) = rows.table().to_pylist()
+    frame = given[0].frame() if given else None
+    return Evaluation(row, score_table([counts.sparse()]), frame)
 
 
-def _evaluate(
-    company: Transactions, window: Window, model: NamedModel, rules: Rules,
-    row: dict[str, Any], watch: _Stopwatch,
-) -> Evaluation:  # fmt: skip
-    """The evaluation of a model that answers; what is known by the way is set in `row`."""
-    population = _history(company, window, rules)
-    if population.n_customers == 0:
-        raise Skipped("no_customers")
-    outcomes = Outcomes(company, window, population, purchase_rule=rules.purchase_rule)
-    row |= {
-        "n_customers": population.n_customers,
-        "n_positive": int(outcomes.bought.sum()),
-        "observed_rate": float(outcomes.bought.mean()),
-        "n_lapsed": _n_lapsed(population, rules),
-        "future_spend": float(outcomes.future_spend.sum()),
-    }
+def evaluate_company(
+    company: Transactions,
+    windows: Sequence[tuple[Window, bool]],
+    models: Sequence[NamedModel],
+    rules: Rules,
+    rows: EvaluationRows,
+    counts: ScoreCounts,
+    *,
+    group: int = 0,
+    attempt: int = 1,
+    fitted: Callable[[NamedModel, Window], Any] | None = None,
+    keep: Callable[[Answer], None] | None = None,
+    about: Callable[[Window, str], None] | None = None,
+    catch: type[BaseException] | tuple[type[BaseException], ...] = (Exception, SystemExit),
+) -> None:
+    """Evaluate models for one company at some cutoffs, and add what comes of it.
+
+    Parameters
+    ----------
+    windows : sequence of (Window, bool)
+        With whether the window overlaps with another of the company.
+    rows : EvaluationRows
+        Each (window, model) becomes a row.
+    counts : ScoreCounts
+        The scores of those that are `ok` are counted there, under `group`.
+    attempt : int
+        Which try this is of these evaluations.
+    fitted : callable, optional
+        Gives the fitted model of a window, for models of ``scope = "all"``; raises what its
+        fitting raised.
+    keep : callable, optional
+        Told each answer.
+    about : callable, optional
+        Told what is to be evaluated next, before it is.
+    catch : exception type or types
+        What a model may throw that becomes a row.
+    """
+    began = time.perf_counter()
+    folds = folds_of(
+        company, [window for window, _ in windows], rules.horizon,
+        purchase_rule=rules.purchase_rule, lookback=rules.lookback,
+    )  # fmt: skip
+    shared = (time.perf_counter() - began) / max(len(folds) * len(models), 1)
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
-        fresh = copy.deepcopy(model.prototype)
-        _seed_generators(fresh, random_state(rules.seed, company.company_id, window, model.name))
-        history = _history(company, window, rules)
-        watch.lap("history")
-        fresh.fit(history)
-        watch.lap("fit")
-        output = fresh.predict_proba(history)
-        watch.lap("predict")
-    probabilities = _checked(output, population)
+        for fold, (window, overlaps) in zip(folds, windows, strict=True):
+            reference = _reference(fold)
+            groups = fold.customer_groups
+            total_spend, largest = _spend(fold.outcomes.future_spend)
+            for model in models:
+                if about is not None:
+                    about(window, model.name)
+                place = rows.add(
+                    company.company_id, (window.begin, window.end, overlaps), model.name, attempt
+                )
+                seconds = rows.seconds[place]
+                seconds[0] = shared
+                if fold.n_customers:
+                    rows.population[place] = fold.n_customers, fold.n_lapsed
+                    rows.counts[place, 0] = fold.n_positive
+                    rows.values[place, _FUTURE_SPEND] = total_spend
+                told_before = len(warned)
+                try:
+                    if largest >= LARGEST_SPEND:
+                        raise WrongOutput(
+                            "spend_too_large", f"a customer spends {largest:.3g} in the window"
+                        )
+                    answer, note = _answer(fold, model, rules, seconds, fitted)
+                except Skipped as skipped:
+                    rows.status[place] = "skipped"
+                    rows.reason[place], rows.note[place] = text(skipped.reason), text(skipped.note)
+                    continue
+                except WrongOutput as wrong:
+                    rows.status[place] = "error"
+                    rows.reason[place], rows.note[place] = wrong.reason, wrong.note
+                    continue
+                except NotFitted as missing:
+                    rows.status[place] = missing.status
+                    rows.reason[place], rows.note[place] = missing.reason, missing.note
+                    continue
+                except catch as error:
+                    told = failure(error)
+                    rows.status[place] = told["status"]
+                    rows.reason[place], rows.note[place] = told["reason"], told["note"]
+                    continue
+                if len(warned) > told_before:
+                    note = "; ".join(filter(None, [note, _told(warned[told_before:])]))
+                began = time.perf_counter()
+                _score(fold, answer, reference, groups, rules, rows, place)
+                bought, spend, _ = fold.outcomes
+                counts.add((model.name, window.begin, group), bought, answer, spend)
+                rows.status[place], rows.note[place] = "ok", note
+                seconds[3] = time.perf_counter() - began
+                if keep is not None:
+                    keep(Answer(fold, model.name, answer))
 
-    scores = metrics.Scores(
-        outcomes.bought, probabilities, outcomes.future_spend, _reference(population)
-    )
-    values, undefined = metrics.score(scores, (*metrics.METRICS.values(), *rules.metrics))
-    groups = metrics.customer_groups(population.customers)
-    influence = metrics.influence_sums(scores, groups)
-    histogram = metrics.histogram(scores)
-    watch.lap("score")
-    predictions = pd.DataFrame(
-        {
-            "customer_id": population.customers,
-            "probability": probabilities,
-            "bought": outcomes.bought,
-        }
-    )
-    told = {
-        "status": "ok",
-        "note": "; ".join(filter(None, [text(getattr(fresh, "note_", "")), _told(warned)])),
-        "undefined": ";".join(f"{name}:{why}" for name, why in sorted(undefined.items())),
-        "n_clipped": scores.n_clipped,
-        "mean_prediction": float(probabilities.mean()),
-        "reference_log_loss": scores.reference_log_loss,
-        "reference_brier_score": scores.reference_brier_score,
-    }
-    sums = {f"{name}_influence": values for name, values in influence.items()}
-    return Evaluation(row | values | sums | told | watch.seconds, histogram, predictions)
+
+def _answer(
+    fold: Fold, model: NamedModel, rules: Rules, seconds: np.ndarray,
+    fitted: Callable[[NamedModel, Window], Any] | None,
+) -> tuple[np.ndarray, str]:  # fmt: skip
+    """What the model predicts, checked, and its note; seconds of fitting and predicting are set."""
+    if fold.n_customers == 0:
+        raise Skipped("no_customers")
+    began = time.perf_counter()
+    history = fold.history(model.reads)
+    if model.scope == "all":
+        if fitted is None:
+            raise ValueError(f"{model.name} is one model for all companies, and nobody fitted it")
+        fresh = fitted(model, fold.window)
+    else:
+        fresh = model.fresh()
+        if model.draws:
+            state = random_state(rules.seed, fold.company.company_id, fold.window, model.name)
+            seed_generators(fresh, state)
+        fresh.fit(history)
+    between = time.perf_counter()
+    seconds[1] = between - began
+    output = fresh.predict_proba(history)
+    seconds[2] = time.perf_counter() - between
+    if not (type(output) is np.ndarray and _are_probabilities(output, fold.n_customers)):
+        output = _checked(output, fold)
+    note = getattr(fresh, "note_", "")
+    return output, text(note) if note else ""
+
+
+def _score(
+    fold: Fold, probabilities: np.ndarray, reference: float, groups: np.ndarray, rules: Rules,
+    rows: EvaluationRows, place: int,
+) -> None:  # fmt: skip
+    """Fill the figures of a row."""
+    bought, spend, _ = fold.outcomes
+    score_into(
+        bought, probabilities, spend, reference, groups,
+        rows.values[place], rows.reasons[place], rows.counts[place], rows.influence[place],
+    )  # fmt: skip
+    rows.undefined[place] = undefined_text(rows.reasons[place])
+    if rules.metrics:
+        scores = metrics.Scores(bought, probabilities, spend, _none_for_nan(reference))
+        values, undefined = metrics.score(scores, rules.metrics)
+        own = [values[name] for name in rules.metric_names]
+        rows.own[place] = [np.nan if value is None else value for value in own]
+        reasons = [f"{name}:{undefined[name]}" for name in rules.metric_names if name in undefined]
+        known = filter(None, rows.undefined[place].split(";"))
+        rows.undefined[place] = ";".join(sorted([*known, *reasons]))
 
 
 def failure(error: BaseException) -> dict[str, str]:
@@ -200,31 +326,57 @@ def text(thing: object) -> str:
 
 def random_state(seed: int, company_id: str, window: Window, model: str) -> int:
     """An integer below 2**32 that depends on these four alone, the same in every process."""
-    drawn = f"{seed}\n{company_id}\n{window.cutoff.isoformat()}\n{model}"
-    return int.from_bytes(hashlib.sha256(drawn.encode()).digest()[:4], "little")
+    return random_state_of(f"{seed}\n{company_id}\n{window.cutoff.isoformat()}\n{model}")
 
 
-def _history(company: Transactions, window: Window, rules: Rules) -> History:
-    return History(
-        company, window, purchase_rule=rules.purchase_rule, lookback=rules.lookback,
-        horizon=rules.horizon,
-    )  # fmt: skip
+def random_state_of(text: str) -> int:
+    """An integer below 2**32 that depends on `text` alone."""
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "little")
 
 
-def _n_lapsed(population: History, rules: Rules) -> int:
-    """Customers without a purchase in one horizon before the cutoff."""
-    since = microseconds(rules.horizon.before(population.cutoff))
-    return int(np.count_nonzero(population.summary.last_purchase < since))
-
-
-def _reference(history: History) -> float | None:
+def _reference(fold: Fold) -> float:
+    """What `base_rate` predicts for the fold; NaN where it does not."""
+    if fold.n_customers == 0:
+        return math.nan
     try:
-        return base_rate_reference(history)
+        return base_rate_reference(fold.history("summary"))
     except Skipped:
-        return None
+        return math.nan
 
 
-def _seed_generators(model: Any, state: int) -> None:
+@numba.njit(nogil=True, cache=True, error_model="numpy")
+def _all_in_0_1(values: np.ndarray) -> bool:
+    for value in values:  # noqa: SIM110 - numba compiles no generator
+        if not 0 <= value <= 1:  # NaN is not
+            return False
+    return True
+
+
+def _are_probabilities(output: np.ndarray, n: int) -> bool:
+    """Whether `output` is what a model should give, as almost all do."""
+    return (
+        output.dtype == np.float64
+        and output.shape == (n,)
+        and output.flags.c_contiguous
+        and bool(_all_in_0_1(output))
+    )
+
+
+@numba.njit(nogil=True, cache=True, error_model="numpy")
+def _spend(amounts: np.ndarray) -> tuple[float, float]:
+    """Their sum, and the largest."""
+    total = largest = 0.0
+    for amount in amounts:
+        total += amount
+        largest = max(largest, amount)
+    return total, largest
+
+
+def _none_for_nan(number: float) -> float | None:
+    return None if math.isnan(number) else number
+
+
+def seed_generators(model: Any, state: int) -> None:
     """Seed what the model may draw from: its own `random_state`, and the global generators."""
     if hasattr(model, "random_state"):
         model.random_state = state
@@ -232,13 +384,14 @@ def _seed_generators(model: Any, state: int) -> None:
     np.random.seed(state)
 
 
-def _checked(output: Any, history: History) -> np.ndarray:
+def _checked(output: Any, fold: Fold) -> np.ndarray:
     """The model's output as float64 of shape (n_customers,), or `WrongOutput`."""
-    n = history.n_customers
+    n = fold.n_customers
     if isinstance(output, pd.Series):
         ids = output.index.astype(str).to_numpy(dtype=object)
-        if len(ids) == n and not np.array_equal(ids, history.customers):
-            if set(ids) == set(history.customers):
+        customers = fold.customer_ids
+        if len(ids) == n and not np.array_equal(ids, customers):
+            if set(ids) == set(customers):
                 raise WrongOutput("wrong_order", "the Series is not in the order of customers")
             raise WrongOutput("wrong_customers", "the Series is not indexed by customer id")
     shape = np.shape(output)

@@ -1,7 +1,8 @@
 """Evaluations on Dask: the only room that knows it.
 
-Each evaluation is one task, whose key says what it evaluates. A bounded window of tasks is alive at
-a time, refilled as they finish, so that the scheduler's memory does not grow with the run.
+A task is a pack of evaluations, one at least, and its key says what it evaluates. A bounded window
+of tasks is alive at a time, refilled as they finish, so that the scheduler's memory does not grow
+with the run.
 """
 
 from __future__ import annotations
@@ -18,30 +19,39 @@ import threading
 import time
 import uuid
 from asyncio import CancelledError
-from collections import OrderedDict
-from collections.abc import Generator, Iterable, Iterator
-from dataclasses import dataclass
+from collections import Counter, OrderedDict, deque
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import cloudpickle
-import pandas as pd
 import pyarrow as pa
 import threadpoolctl
 from distributed import Client, Future, KilledWorker, WorkerPlugin, as_completed, get_worker
 
 from scale_eval.datasets import Dataset, Transactions
-from scale_eval.evaluation import Evaluation, Rules, evaluate_one, failure, text
+from scale_eval.evaluation import Answer, Rules, evaluate_company, text
+from scale_eval.fitting import Fit, Fitted, FittedModels, fit_one
 from scale_eval.models import NamedModel
+from scale_eval.packs import Entry, Pack
+from scale_eval.results.evaluation_rows import EvaluationRows
+from scale_eval.results.run_directory import RunDirectory
+from scale_eval.results.score_counts import ScoreCounts, SparseCounts, score_table
 from scale_eval.storage import LocalStore
-from scale_eval.windows import Window, as_utc
+from scale_eval.windows import Window, from_microseconds
 
 LIVE_TASKS_PER_THREAD = 32
-"""Tasks that the scheduler knows of at a time: enough to keep workers busy between two refills."""
+LIVE_PACKS_PER_THREAD = 4
+"""Tasks that the scheduler knows of at a time: enough to keep workers busy between two refills.
+Those that write what comes of them are long."""
 
 POLL_SECONDS = 0.01
 REFRESH_SECONDS = 5.0
+
+SPLIT_INTO = 8
+"""Parts of a pack in which something went wrong, until what it was stands alone."""
 
 CACHE_BYTES = 256 * 2**20
 """Companies that a worker keeps in memory, those last read first."""
@@ -50,8 +60,8 @@ _ONE_AT_A_TIME = threading.Lock()
 """Held while a process evaluates: recording warnings and seeding the global generators are for the
 whole process, so that on a worker with several threads results would depend on who runs beside."""
 
-Task = tuple[str, str, str]
-"""An evaluation as a task names it: company, cutoff as ISO text, model."""
+Single = tuple[str, int, str]
+"""An evaluation: company, cutoff in microseconds, model."""
 
 
 class ClusterLost(RuntimeError):  # noqa: N818 - read as a sentence
@@ -68,38 +78,51 @@ class Work:
         Workers read it themselves; it must be on a path that all of them see.
     models : dict of NamedModel by name
     rules : Rules
-    predictions : LocalStore or None
-        Where to write predictions, if they are to be kept.
+    run : LocalStore
+        The run's directory, for packs that write what comes of them.
+    save_predictions : bool
+        Whether each customer's probability is kept there.
+    fitted : dict of Fitted
+        What the fits of models of all companies came to, by `Fit.key`.
     """
 
     dataset: Dataset
     models: dict[str, NamedModel]
     rules: Rules
-    predictions: LocalStore | None = None
+    run: LocalStore
+    save_predictions: bool = False
+    fitted: Mapping[str, Fitted] = field(default_factory=dict)
 
-    def evaluate(self, task: Task, company: Transactions) -> Evaluation:
-        """Do one evaluation, and keep its predictions if asked."""
-        _, cutoff, model = task
-        window = Window.at(as_utc(cutoff), self.rules.horizon)
-        evaluation = evaluate_one(company, window, self.models[model], self.rules)
-        if self.predictions is not None and evaluation.predictions is not None:
-            self._keep(task, evaluation.predictions)
-        return evaluation
 
-    def _keep(self, task: Task, predictions: pd.DataFrame) -> None:
-        assert self.predictions is not None
-        company_id, cutoff, model = task
-        predictions = predictions.assign(
-            company_id=company_id, cutoff=as_utc(cutoff), model=model
-        )  # fmt: skip
-        table = pa.Table.from_pandas(predictions, preserve_index=False)
-        digest = uuid.uuid5(uuid.NAMESPACE_OID, repr(task)).hex
-        self.predictions.write_table(f"predictions/{digest}.parquet", table)
+@dataclass(frozen=True)
+class Done:
+    """What came of a task.
+
+    Attributes
+    ----------
+    rows : EvaluationRows
+        Empty where the worker has written them.
+    counts : SparseCounts
+        The scores of those that are `ok`; likewise.
+    statuses : Counter
+        Evaluations by status, whoever writes them.
+    fitted : dict of Fitted
+        By `Fit.key`, of a fit.
+    """
+
+    rows: EvaluationRows
+    counts: SparseCounts = field(default_factory=dict)
+    statuses: Counter[str] = field(default_factory=Counter)
+    fitted: dict[str, Fitted] = field(default_factory=dict)
+
+
+Task = Pack | Fit
+"""What a worker is given to do."""
 
 
 def execute(
     client: Client, tasks: Iterable[Task], work: Work, *, timeout: float
-) -> Generator[Evaluation | None]:
+) -> Generator[Done | None]:
     """Do `tasks` on the client's cluster and yield what comes of each, in no certain order.
 
     In between, where nothing has come for a moment, None is yielded: time to write what has.
@@ -107,12 +130,12 @@ def execute(
     Parameters
     ----------
     client : distributed.Client
-    tasks : iterable of (company, cutoff, model)
+    tasks : iterable of Pack or Fit
         Longest first.
     work : Work
     timeout : float
-        Seconds after which an evaluation is given up: its row is ``timeout``, and the worker that
-        it holds is replaced.
+        Seconds after which an evaluation or a fit is given up: its row is ``timeout``, the worker
+        that it holds is replaced, and the rest of its pack is done again.
 
     Raises
     ------
@@ -121,19 +144,20 @@ def execute(
     """
     run = uuid.uuid4().hex[:8]
     plugin = EvaluationPlugin(run, work, timeout)
-    timed_out: set[Any] = set()
+    timed_out: dict[Any, Single] = {}
     stuck = False
 
     async def give_up(event: tuple[float, dict[str, Any]]) -> None:
         nonlocal stuck
-        task, stuck = tuple(event[1]["task"]), event[1]["stuck"]
-        for key, (future, of) in list(alive.items()):
-            if of == task:
-                timed_out.add(key)
-                await client.cancel([future], asynchronous=True, force=True)
+        key, stuck = _as_key(event[1]["key"]), event[1]["stuck"]
+        if key in alive:
+            timed_out[key] = tuple(event[1]["guilty"])
+            await client.cancel([alive[key][0]], asynchronous=True, force=True)
 
     alive: dict[Any, tuple[Future, Task]] = {}
+    numbered = itertools.count()
     waiting = iter(tasks)
+    again: deque[Task] = deque()
     suspects: list[Task] = []
     completed = as_completed(loop=client.loop)  # with_results loses futures whose worker dies
 
@@ -141,28 +165,31 @@ def execute(
         batch = list(itertools.islice(source, n))
         if not batch:
             return
-        keys = [(f"{name}-{run}", *task) for task in batch]
-        futures = client.map(_evaluate_on_worker, [run] * len(batch), batch, key=keys, pure=False)
+        keys = [_key(f"{name}-{run}", task, next(numbered)) for task in batch]
+        futures = client.map(_do_on_worker, [run] * len(batch), keys, batch, key=keys, pure=False)
         alive.update(zip(keys, zip(futures, batch, strict=True), strict=True))
         completed.update(futures)
 
-    def outcomes(futures: list[Future]) -> Iterator[tuple[Task, Evaluation | None]]:
+    def outcomes(futures: list[Future]) -> Iterator[tuple[Task, Done | None]]:
         """The tasks that are over and what came of them: None where workers died of one."""
         for future, result in zip(futures, _results(client, futures), strict=True):
             _, task = alive.pop(future.key)
             if future.key in timed_out:
-                note = f"longer than {timeout:g} seconds"
-                yield task, _unanswered(task, work, "timeout", note)
+                guilty = timed_out.pop(future.key)
+                yield task, _unanswered(work, task, guilty, "timeout", f"longer than {timeout:g} s")
                 if stuck:
                     raise ClusterLost(
-                        f"{' '.join(task)} does not end, and its worker lives in this process, "
+                        f"{_told(guilty)} does not end, and its worker lives in this process, "
                         "which cannot be ended: use a cluster of processes (processes=True)"
                     )
+                if isinstance(task, Pack):
+                    rest = task.without(*guilty)
+                    again.extend(part for half in rest for part in half.split(SPLIT_INTO))
             elif isinstance(result, KilledWorker):
                 yield task, None
             elif isinstance(result, BaseException):
                 raise ClusterLost(
-                    f"the cluster did not answer for {' '.join(task)} "
+                    f"the cluster did not answer for {_told(_first(task))} "
                     f"({type(result).__name__}: {result}); run the same command again to go on"
                 ) from result
             else:
@@ -177,30 +204,43 @@ def execute(
         ) from error
     client.subscribe_topic(plugin.name, give_up)
     try:
-        live, asked = _live_tasks(client), time.monotonic()
+        first = next(waiting, None)
+        waiting = itertools.chain([first] if first is not None else [], waiting)
+        long = isinstance(first, Fit) or (first is not None and first.writes)
+        per_thread = LIVE_PACKS_PER_THREAD if long else LIVE_TASKS_PER_THREAD
+        live, asked = _live_tasks(client, per_thread), time.monotonic()
         submit(live, "evaluate", waiting)
         while completed.count():
             batch = completed.next_batch(block=False)
             if not batch:
                 yield None
                 time.sleep(POLL_SECONDS)
-            for task, evaluation in outcomes(batch):
-                if evaluation is None:
+            for task, done in outcomes(batch):
+                if done is None:
                     suspects.append(task)
                 else:
-                    yield evaluation
+                    yield done
             if time.monotonic() - asked > REFRESH_SECONDS:  # workers come and go
-                live, asked = _live_tasks(client), time.monotonic()
+                live, asked = _live_tasks(client, per_thread), time.monotonic()
             if len(alive) < live:
-                submit(live - len(alive), "evaluate", waiting)
+                submit(live - len(alive), "evaluate", itertools.chain(_emptied(again), waiting))
 
         # A worker that dies takes blameless tasks with it: those of which too many workers died are
-        # tried again with nothing beside them. Who kills a worker then is guilty.
-        for suspect in suspects:
+        # tried again with nothing beside them, in ever smaller parts. Who kills a worker then, all
+        # alone, is guilty.
+        while suspects:
+            suspect = suspects.pop()
             submit(1, "evaluate-alone", iter([suspect]))
-            ((_, evaluation),) = outcomes([next(completed)])
-            note = "every worker that tried it died, with nothing else running beside it"
-            yield evaluation or _unanswered(suspect, work, "killed", note)
+            while alive:
+                for task, done in outcomes([next(completed)]):
+                    if done is not None:
+                        yield done
+                    elif isinstance(task, Pack) and task.n_evaluations > 1:
+                        suspects += reversed(task.split(SPLIT_INTO))
+                    else:
+                        note = "every worker that tried it died, with nothing else beside it"
+                        yield _unanswered(work, task, _first(task), "killed", note)
+            suspects += _emptied(again)
     finally:
         for leave in (
             lambda: client.cancel([future for future, _ in alive.values()], force=True),
@@ -211,17 +251,52 @@ def execute(
                 leave()
 
 
-def _live_tasks(client: Client) -> int:
+def _live_tasks(client: Client, per_thread: int) -> int:
     """How many tasks are to be alive on a cluster as it is now."""
-    return LIVE_TASKS_PER_THREAD * max(2, sum(client.nthreads().values()))
+    return per_thread * max(2, sum(client.nthreads().values()))
 
 
-def _results(client: Client, futures: list[Future]) -> list[Evaluation | BaseException]:
+def _emptied(tasks: deque[Task]) -> Iterator[Task]:
+    while tasks:
+        yield tasks.popleft()
+
+
+def _key(name: str, pack: Task, number: int) -> tuple[str, ...]:
+    """Of a task: what it evaluates, to be read on the dashboard; never the same twice."""
+    if isinstance(pack, Fit):
+        cutoff = from_microseconds(pack.begin).isoformat()
+        return (name.replace("evaluate", "fit", 1), "all companies", cutoff, pack.model)
+    first = pack.entries[0]
+    if pack.n_evaluations == 1 and not pack.writes:
+        cutoff = from_microseconds(first.windows[0][0]).isoformat()
+        return (name, first.company_id, cutoff, first.models[0])
+    if len(pack.entries) == 1 and not pack.writes:
+        return (name, first.company_id)
+    return (name, first.company_id, f"and {len(pack.entries) - 1} more", str(number))
+
+
+def _as_key(parts: list[str]) -> tuple[str, ...]:
+    return tuple(parts)
+
+
+def _first(task: Task) -> Single:
+    if isinstance(task, Fit):
+        return "all companies", task.begin, task.model
+    entry = task.entries[0]
+    return entry.company_id, entry.windows[0][0], entry.models[0]
+
+
+def _told(single: Single) -> str:
+    company_id, begin, model = single
+    return f"{company_id} {from_microseconds(begin):%Y-%m-%d} {model}"
+
+
+def _results(client: Client, futures: list[Future]) -> list[Done | BaseException]:
     """What the futures, all of them over, came to: fetched at once, or one by one if one failed."""
     if all(future.status == "finished" for future in futures):
         with contextlib.suppress(Exception, CancelledError):  # a worker died meanwhile
             return client.gather(futures)
-    results: list[Evaluation | BaseException] = []
+    results: list[Done | BaseException] = []
     for future in futures:
         try:
             results.append(future.result())
@@ -251,6 +326,8 @@ class EvaluationPlugin(WorkerPlugin):
                 "the run was planned for"
             )
         self.companies = CompanyCache(self.work.dataset, CACHE_BYTES)
+        self.fitted = FittedModels(self.work.run, self.work.fitted)
+        self._windows: dict[tuple[int, int], Window] = {}
         if os.getppid() == self.coordinator[1] and not self._in_coordinator():
             # Ctrl-C in a terminal reaches local workers too; the coordinator is who ends them.
             with contextlib.suppress(ValueError):  # not in the main thread: nothing to ignore it in
@@ -259,7 +336,7 @@ class EvaluationPlugin(WorkerPlugin):
         self._cpu_count = pa.cpu_count()
         pa.set_cpu_count(1)
         self._worker = worker
-        self._running: tuple[float, Task] | None = None
+        self._running: tuple[float, tuple[str, ...], Single] | None = None
         self._stopped = threading.Event()
         threading.Thread(target=self._watch, daemon=True, name=self.name).start()
 
@@ -269,31 +346,100 @@ class EvaluationPlugin(WorkerPlugin):
         self._limits.restore_original_limits()
         pa.set_cpu_count(self._cpu_count)
 
-    def evaluate(self, task: Task) -> Evaluation:
-        """One evaluation; a company that cannot be read gives an `error` row."""
+    def do(self, key: tuple[str, ...], task: Task) -> Done:
+        """A task; what comes of it is not yet, or already, on the disk."""
+        return self.evaluate(key, task) if isinstance(task, Pack) else self.fit(key, task)
+
+    def fit(self, key: tuple[str, ...], fit: Fit) -> Done:
+        """Fit a model of all companies."""
+        work = self.work
         with _ONE_AT_A_TIME:
-            self._running = (time.monotonic(), task)
+            self._running = (time.monotonic(), key, _first(fit))
             try:
-                evaluation = self._evaluate(task)
+                fitted = fit_one(fit, work.models[fit.model], work.dataset, work.rules, work.run)
             finally:
                 self._running = None
-        evaluation.row["worker"] = self._worker.address
-        return Evaluation(evaluation.row, evaluation.histogram)
+        return Done(EvaluationRows(0), fitted={fit.key: fitted})
 
-    def _evaluate(self, task: Task) -> Evaluation:
-        try:
-            company = self.companies.read(task[0])
-        except (OSError, ValueError, KeyError) as error:
-            message = str(error).replace(str(self.work.dataset.store.root), "DATASET")
+    def evaluate(self, key: tuple[str, ...], pack: Pack) -> Done:
+        """A pack's evaluations; a company that cannot be read gives `error` rows."""
+        rows = EvaluationRows(pack.n_evaluations, self.work.rules.metric_names)
+        counts = ScoreCounts()
+        with _ONE_AT_A_TIME:
+            try:
+                for entry, company in self._companies(pack, key):
+                    self._evaluate(entry, company, rows, counts, key)
+            finally:
+                self._running = None
+        rows.worker = [self._worker.address] * len(rows)
+        statuses = Counter(rows.status)
+        if not pack.writes:
+            return Done(rows, counts.sparse(), statuses)
+        directory = RunDirectory(self.work.run)
+        directory.write_batch(rows.table(), score_table([counts.sparse()]))
+        return Done(EvaluationRows(0), statuses=statuses)
+
+    def _companies(
+        self, pack: Pack, key: tuple[str, ...]
+    ) -> Iterator[tuple[Entry, Transactions | Exception]]:
+        """The companies of a pack, each read when its turn comes."""
+        if len(pack.entries) == 1:
+            (entry,) = pack.entries
+            self._about(key, entry)
+            yield entry, self.companies.read(entry.company_id)
+            return
+        names = [entry.company_id for entry in pack.entries]
+        self._about(key, pack.entries[0])
+        found = self.work.dataset.read_many(names)
+        for entry, (_, company) in zip(pack.entries, found, strict=True):
+            yield entry, company
+            self._about(key, entry)
+
+    def _about(self, key: tuple[str, ...], entry: Entry) -> None:
+        single = (entry.company_id, entry.windows[0][0], entry.models[0])
+        self._running = (time.monotonic(), key, single)
+
+    def _evaluate(
+        self, entry: Entry, company: Transactions | Exception, rows: EvaluationRows,
+        counts: ScoreCounts, key: tuple[str, ...],
+    ) -> None:  # fmt: skip
+        if isinstance(company, Exception):
+            message = str(company).replace(str(self.work.dataset.store.root), "DATASET")
             note = text(re.sub(r"\s+", " ", message))
-            return _unanswered(task, self.work, "error", note, reason="data_unreadable")
-        try:
-            return self.work.evaluate(task, company)
-        except OSError:  # predictions that cannot be written
-            raise
-        except BaseException as error:  # whatever a model throws: a row, and the worker lives
-            told = failure(error)
-            return _unanswered(task, self.work, "error", told["note"], reason=told["reason"])
+            for window in entry.windows:
+                for model in entry.models:
+                    rows.add(
+                        entry.company_id, window, model, entry.attempt,
+                        "error", "data_unreadable", note,
+                    )  # fmt: skip
+            return
+
+        def about(window: Window, model: str) -> None:
+            self._running = (time.monotonic(), key, (entry.company_id, window.begin, model))
+
+        windows = [(self.window(begin, end), overlaps) for begin, end, overlaps in entry.windows]
+        models = [self.work.models[name] for name in entry.models]
+        evaluate_company(
+            company, windows, models, self.work.rules, rows, counts, group=entry.group,
+            attempt=entry.attempt, about=about, catch=BaseException, fitted=self.fitted,
+            keep=self._keep if self.work.save_predictions else None,
+        )  # fmt: skip
+
+    def window(self, begin: int, end: int) -> Window:
+        """The window, made once."""
+        if (begin, end) not in self._windows:
+            window = Window(from_microseconds(begin), from_microseconds(end))
+            self._windows[begin, end] = window
+        return self._windows[begin, end]
+
+    def _keep(self, answer: Answer) -> None:
+        """Write the probabilities of one evaluation."""
+        company_id, cutoff = answer.fold.company.company_id, answer.fold.window.cutoff
+        frame = answer.frame().assign(company_id=company_id, cutoff=cutoff, model=answer.model)
+        table = pa.Table.from_pandas(frame, preserve_index=False)
+        named = repr((company_id, cutoff.isoformat(), answer.model))
+        digest = uuid.uuid5(uuid.NAMESPACE_OID, named).hex
+        self.work.run.write_table(f"predictions/{digest}.parquet", table)
 
     def _in_coordinator(self) -> bool:
         return (socket.gethostname(), os.getpid()) == self.coordinator
@@ -305,7 +451,7 @@ class EvaluationPlugin(WorkerPlugin):
             if running is None or time.monotonic() - running[0] <= self.timeout:
                 continue
             stuck = self._in_coordinator()
-            told = {"task": list(running[1]), "stuck": stuck}
+            told = {"key": list(running[1]), "guilty": list(running[2]), "stuck": stuck}
             self._worker.loop.add_callback(self._worker.log_event, self.name, told)
             if stuck:
                 return  # the coordinator does not end itself; it ends the run
@@ -322,12 +468,15 @@ class CompanyCache:
         self._kept: OrderedDict[str, Transactions] = OrderedDict()
         self._n_bytes = 0
 
-    def read(self, company_id: str) -> Transactions:
-        """The company's transactions, from memory or from the dataset."""
+    def read(self, company_id: str) -> Transactions | Exception:
+        """The company's transactions from memory or the dataset, or why they cannot be read."""
         if company_id in self._kept:
             self._kept.move_to_end(company_id)
             return self._kept[company_id]
-        company = self._dataset.read(company_id)
+        try:
+            company = self._dataset.read(company_id)
+        except (OSError, ValueError, KeyError) as error:
+            return error
         self._kept[company_id] = company
         self._n_bytes += company.n_bytes
         while len(self._kept) > 1 and self._n_bytes > self._max_bytes:
@@ -336,33 +485,29 @@ class CompanyCache:
         return company
 
 
-def _evaluate_on_worker(run: str, task: Task) -> Evaluation:
+def _do_on_worker(run: str, key: tuple[str, ...], task: Task) -> Done:
     plugin = get_worker().plugins[_plugin_name(run)]
     assert isinstance(plugin, EvaluationPlugin)
-    return plugin.evaluate(task)
+    return plugin.do(key, task)
 
 
 def _plugin_name(run: str) -> str:
     return f"scale-eval-{run}"
 
 
-def _unanswered(
-    task: Task, work: Work, status: str, note: str, reason: str | None = None
-) -> Evaluation:
-    """The row of an evaluation that never came to an answer."""
-    company_id, cutoff, model = task
-    window = Window.at(as_utc(cutoff), work.rules.horizon)
-    return Evaluation(
-        {
-            "company_id": company_id,
-            "cutoff": window.cutoff,
-            "horizon_end": window.horizon_end,
-            "model": model,
-            "status": status,
-            "reason": reason or {"timeout": "too_long", "killed": "worker_died"}[status],
-            "note": note,
-        }
-    )
+def _unanswered(work: Work, task: Task, guilty: Single, status: str, note: str) -> Done:
+    """What stands for an evaluation, or a fit, that never came to an answer."""
+    reason = {"timeout": "too_long", "killed": "worker_died"}[status]
+    if isinstance(task, Fit):
+        fitted = Fitted("", status, reason, f"fitting: {note}")
+        return Done(EvaluationRows(0), fitted={task.key: fitted})
+    company_id, begin, model = guilty
+    rows = EvaluationRows(1, work.rules.metric_names)
+    for entry in task.entries:
+        for window in entry.windows:
+            if (entry.company_id, window[0]) == (company_id, begin) and model in entry.models:
+                rows.add(company_id, window, model, entry.attempt, status, reason, note)
+    return Done(rows, statuses=Counter({status: 1}))
 
 
 def _ship(work: Work) -> bytes:

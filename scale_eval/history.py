@@ -1,13 +1,14 @@
 """What was known of a company at a cutoff, and what then happened.
 
-`History` is the only thing that a model ever sees. It is made by copying the rows before the
-cutoff, so that nothing leads from it to a later one. `Outcomes` never reach a model.
+`History` is the only thing that a model ever sees. It is made by copying what lies before the
+cutoff, so that nothing leads from it to a later row. `Outcomes` never reach a model.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,13 @@ import pyarrow as pa
 
 from scale_eval.datasets.purchases import is_purchase
 from scale_eval.datasets.transactions import Transactions, compact_codes
+from scale_eval.summaries import (
+    BEGINNING_OF_TIME,
+    DAY,
+    CustomerSummary,
+    Spans,
+    summarise,
+)
 from scale_eval.windows import (
     MIN_CUSTOMERS,
     Duration,
@@ -41,27 +49,49 @@ class Skipped(Exception):  # noqa: N818 - not an error: a model that declines
         self.note = note
 
 
-@dataclass(frozen=True)
-class CustomerSummary:
-    """Recency, frequency and spend of each customer of a history; arrays of shape (n_customers,).
+class Asked(NamedTuple):
+    """How populations are made: what histories depend on besides the data and the cutoff.
 
     Attributes
     ----------
-    n_purchases : ndarray of int64
-        Purchases before the cutoff; exact duplicates count.
-    first_purchase, last_purchase : ndarray of int64
-        Microseconds since 1970-01-01 UTC.
-    spend : ndarray of float64
-        Sum of the positive values of purchases, gross of refunds.
-    n_refunds : ndarray of int64
-        Transactions that are not purchases.
+    purchase_rule : str
+        One of `scale_eval.datasets.purchases.PURCHASE_RULES`.
+    lookback : Duration or None
+        Customers without a purchase in this time before the cutoff are left out.
+    horizon : Duration or None
+        By which a labelled history goes back in calendar time; None goes by exact time.
     """
 
-    n_purchases: np.ndarray
-    first_purchase: np.ndarray
-    last_purchase: np.ndarray
-    spend: np.ndarray
-    n_refunds: np.ndarray
+    purchase_rule: str = "non_negative"
+    lookback: Duration | None = None
+    horizon: Duration | None = None
+
+
+class Past(NamedTuple):
+    """The labelled window of a history: what a model may train on.
+
+    Attributes
+    ----------
+    begin, end : int
+        Microseconds since 1970 UTC.
+    exponent : float
+        Horizon / length of the window.
+    summary : CustomerSummary
+        At `begin`.
+    bought : ndarray of bool
+        Who of that population bought in the window.
+    n_bought : int
+    past : Past or None
+        The labelled window of the history at `begin`, where it is known.
+    """
+
+    begin: int
+    end: int
+    exponent: float
+    summary: CustomerSummary
+    bought: np.ndarray
+    n_bought: int
+    past: Past | None = None
 
 
 class History:
@@ -71,21 +101,23 @@ class History:
     `lookback` of it, where one is given; the transactions of these customers reach back to the
     beginning all the same).
 
+    A model that declares ``reads = "summary"`` is given a history of the summaries alone: asking it
+    for `codes`, `timestamps`, `values`, `is_purchase`, `transactions` or `customers` raises
+    `AttributeError`. It is many times as fast, for no row is copied.
+
     Attributes
     ----------
     company_id : str
-    cutoff, horizon_end : Timestamp, UTC
-        The question is who buys in ``[cutoff, horizon_end)``.
-    first_timestamp : Timestamp, UTC
-        Of the company's first row.
-    codes : ndarray of int32, shape (n_rows,)
-        The customer of each transaction, as a position in `customers`; never decreasing.
-    timestamps : ndarray of int64, shape (n_rows,)
-        Microseconds since 1970-01-01 UTC, ascending within a customer.
-    values : ndarray of float64, shape (n_rows,)
-    is_purchase : ndarray of bool, shape (n_rows,)
-        False for refunds: they are here to be seen, but are no purchases.
+    cutoff_us, horizon_end_us : int
+        The question is who buys from the first until before the second: microseconds since
+        1970-01-01 UTC. `cutoff` and `horizon_end` are the same as timestamps.
+    first_us : int
+        The company's first row.
+    n_customers : int
+        Size of the population.
     """
+
+    _population: _Population | None = None  # its transactions, where the model reads them
 
     def __init__(
         self,
@@ -96,52 +128,76 @@ class History:
         lookback: Duration | None = None,
         horizon: Duration | None = None,
     ) -> None:
-        cutoff = microseconds(window.cutoff)
-        known = company.before(cutoff)
         self.company_id = company.company_id
-        self.cutoff = window.cutoff
-        self.horizon_end = window.horizon_end
-        self._known = known
-        self._purchase_rule = purchase_rule
-        self._lookback = lookback
-        self._horizon = horizon
+        self.cutoff_us, self.horizon_end_us = window.begin, window.end
+        self._asked = Asked(purchase_rule, lookback, horizon)
+        self._known = company.before(window.begin)
+        self._population = _Population(self._known, window.begin, self._asked)
+        self.first_us = int(self._known.timestamps.min()) if len(self._known) else window.begin
+        self.n_customers = len(self._population.ids)
 
-        purchases = is_purchase(known.values, purchase_rule)
-        recent = purchases
-        if lookback is not None:
-            recent = purchases & (known.timestamps >= microseconds(lookback.before(window.cutoff)))
-        belongs = np.zeros(len(known.customers), dtype=bool)
-        belongs[known.codes[recent]] = True
-        rows = belongs[known.codes]
-        present, codes = compact_codes(known.codes[rows], len(known.customers))
-        self._customers = known.customers.take(pa.array(present))
-        self.codes = codes
-        self.timestamps = known.timestamps[rows]
-        self.values = known.values[rows]
-        self.is_purchase = purchases[rows]
-        for array in (self.codes, self.timestamps, self.values, self.is_purchase):
-            array.flags.writeable = False
+    @classmethod
+    def of_summary(
+        cls, company_id: str, begin: int, end: int, first: int, summary: CustomerSummary,
+        past: Past | None = None,
+    ) -> History:  # fmt: skip
+        """A history of summaries alone, with what it may train on, if anything."""
+        history = cls.__new__(cls)
+        history.company_id = company_id
+        history.cutoff_us, history.horizon_end_us, history.first_us = begin, end, first
+        history.n_customers = len(summary.n_purchases)
+        vars(history)["summary"] = summary
+        vars(history)["_past"] = past
+        return history
 
     def __repr__(self) -> str:
-        return (
-            f"History({self.company_id!r}, cutoff={self.cutoff:%Y-%m-%d}, "
-            f"{self.n_customers} customers, {len(self.values)} transactions)"
-        )
+        told = f"cutoff={self.cutoff:%Y-%m-%d}, {self.n_customers} customers"
+        return f"History({self.company_id!r}, {told})"
+
+    @cached_property
+    def cutoff(self) -> pd.Timestamp:
+        """When the history ends, UTC."""
+        return from_microseconds(self.cutoff_us)
+
+    @cached_property
+    def horizon_end(self) -> pd.Timestamp:
+        """When the label window ends, UTC."""
+        return from_microseconds(self.horizon_end_us)
 
     @property
-    def n_customers(self) -> int:
-        """Size of the population."""
-        return len(self._customers)
+    def horizon_days(self) -> float:
+        """From the cutoff to the end of the horizon, in days."""
+        return (self.horizon_end_us - self.cutoff_us) / DAY
 
     @property
     def first_timestamp(self) -> pd.Timestamp:
-        """The company's first row."""
-        return from_microseconds(int(self._known.timestamps.min()))
+        """The company's first row, UTC."""
+        return from_microseconds(self.first_us)
+
+    @property
+    def codes(self) -> np.ndarray:
+        """The customer of each transaction, as a position in `customers`; never decreasing."""
+        return self._rows.codes
+
+    @property
+    def timestamps(self) -> np.ndarray:
+        """Of each transaction, microseconds since 1970-01-01 UTC, ascending within a customer."""
+        return self._rows.timestamps
+
+    @property
+    def values(self) -> np.ndarray:
+        """Of each transaction, float64."""
+        return self._rows.values
+
+    @property
+    def is_purchase(self) -> np.ndarray:
+        """False for refunds: they are here to be seen, but are no purchases."""
+        return self._rows.is_purchase
 
     @cached_property
     def customers(self) -> np.ndarray:
         """Customer ids as strings, sorted; shape (n_customers,), dtype object."""
-        return self._customers.to_numpy(zero_copy_only=False)
+        return self._rows.ids.to_numpy(zero_copy_only=False)
 
     @cached_property
     def transactions(self) -> pd.DataFrame:
@@ -158,23 +214,12 @@ class History:
     @cached_property
     def summary(self) -> CustomerSummary:
         """Recency, frequency and spend of each customer."""
-        n = self.n_customers
-        codes = self.codes[self.is_purchase]
-        times = self.timestamps[self.is_purchase]
-        values = self.values[self.is_purchase]
-        counts = np.bincount(codes, minlength=n)
-        ends = np.cumsum(counts)  # rows are sorted by customer and time, and everyone has one
-        return CustomerSummary(
-            n_purchases=counts,
-            first_purchase=times[ends - counts],
-            last_purchase=times[ends - 1],
-            spend=np.bincount(codes, weights=np.maximum(values, 0.0), minlength=n),
-            n_refunds=np.bincount(self.codes[~self.is_purchase], minlength=n),
-        )
+        spans = spans_of([(self.cutoff_us, self.horizon_end_us)], self._asked)
+        return summarise(self._known, spans, self._asked.purchase_rule).summary(0)
 
     def days_before_cutoff(self, timestamps: np.ndarray) -> np.ndarray:
         """Days, float64, from `timestamps` (microseconds since 1970 UTC) to the cutoff."""
-        return (microseconds(self.cutoff) - timestamps) / 86_400e6
+        return (self.cutoff_us - timestamps) / DAY
 
     def labelled(self) -> LabelledHistory:
         """An earlier history of the same company with its outcomes, to train on.
@@ -187,32 +232,66 @@ class History:
         Skipped
             ``history_too_short``: fewer than 10 customers had bought by then.
         """
-        cutoff = microseconds(self.cutoff)
-        half_span = (cutoff - int(self._known.timestamps.min())) // 2 if len(self._known) else 0
-        horizon = microseconds(self.horizon_end) - cutoff
-        whole = self._one_horizon_back()
-        if horizon <= half_span:
-            window, exponent = whole, 1.0
+        past = self._past
+        if past is None:
+            raise AttributeError(
+                'the labelled history of a model that declares reads = "summary" leads no further '
+                "back; take the declaration away from a model that wants to go there"
+            )
+        if self._population is None:
+            history = History.of_summary(
+                self.company_id, past.begin, past.end, self.first_us, past.summary, past.past
+            )
         else:
-            window = Window(from_microseconds(cutoff - half_span), self.cutoff)
-            exponent = horizon / half_span if half_span else 1.0
-        history = History(
-            self._known, window, purchase_rule=self._purchase_rule, lookback=self._lookback,
-            horizon=self._horizon,
-        )  # fmt: skip
+            window = Window(from_microseconds(past.begin), from_microseconds(past.end))
+            history = History(self._known, window, **self._asked._asdict())
         if history.n_customers < MIN_CUSTOMERS:
             raise Skipped(
                 "history_too_short",
-                f"{history.n_customers} customers at {window.cutoff:%Y-%m-%d}, where training "
+                f"{history.n_customers} customers at {history.cutoff:%Y-%m-%d}, where training "
                 f"would begin; {MIN_CUSTOMERS} are needed",
             )
-        outcomes = Outcomes(self._known, window, history, purchase_rule=self._purchase_rule)
-        return LabelledHistory(history, outcomes.bought, exponent)
+        return LabelledHistory(history, past.bought, past.exponent, past.n_bought)
 
-    def _one_horizon_back(self) -> Window:
-        if self._horizon is None:
-            return Window(self.cutoff - (self.horizon_end - self.cutoff), self.cutoff)
-        return Window.at(self._horizon.before(self.cutoff), self._horizon)
+    @cached_property
+    def _past(self) -> Past | None:
+        begin, end, exponent = labelled_window(
+            self.cutoff_us, self.horizon_end_us, self.first_us, self._asked.horizon
+        )
+        spans = spans_of([(begin, end)], self._asked)
+        found = summarise(self._known, spans, self._asked.purchase_rule)
+        return Past(
+            begin, end, exponent, found.summary(0), found.known_bought(0), found.n_bought[0]
+        )
+
+    @property
+    def _rows(self) -> _Population:
+        if self._population is None:
+            raise AttributeError(
+                'this history holds summaries only, for the model declares reads = "summary"; '
+                "take the declaration away from a model that wants transactions or customer ids"
+            )
+        return self._population
+
+
+class _Population:
+    """The transactions of those who belong to a population, copied."""
+
+    def __init__(self, known: Transactions, cutoff: int, asked: Asked) -> None:
+        purchases = is_purchase(known.values, asked.purchase_rule)
+        recent = purchases
+        if asked.lookback is not None:
+            recent = purchases & (known.timestamps >= _back(cutoff, asked.lookback))
+        belongs = np.zeros(known.n_customers, dtype=bool)
+        belongs[known.codes[recent]] = True
+        rows = belongs[known.codes]
+        present, self.codes = compact_codes(known.codes[rows], known.n_customers)
+        self.ids = known.customers.take(pa.array(present))
+        self.timestamps = known.timestamps[rows]
+        self.values = known.values[rows]
+        self.is_purchase = purchases[rows]
+        for array in (self.codes, self.timestamps, self.values, self.is_purchase):
+            array.flags.writeable = False
 
 
 @dataclass(frozen=True)
@@ -227,28 +306,33 @@ class LabelledHistory:
         Whether each of its customers bought in the window that followed.
     exponent : float
         Horizon / length of that window: 1 where it is as long as the horizon asked for.
+    n_bought : int
+        How many bought.
     """
 
     history: History
     bought: np.ndarray
     exponent: float
+    n_bought: int
 
     @property
     def note(self) -> str:
         """What the evaluation's row says of the training window; empty where it was whole."""
         if self.exponent == 1.0:
             return ""
-        days = (self.history.horizon_end - self.history.cutoff) / pd.Timedelta(days=1)
-        return f"trained on {days:.1f} days, carried to the horizon by constant hazard"
+        return (
+            f"trained on {self.history.horizon_days:.1f} days, "
+            "carried to the horizon by constant hazard"
+        )
 
     def require_both_classes(self) -> LabelledHistory:
         """Itself, where some bought and some did not; else `Skipped` (``history_one_class``)."""
-        if self.bought.all() or not self.bought.any():
-            who = "everybody" if self.bought.all() else "nobody"
+        if not 0 < self.n_bought < len(self.bought):
+            who = "everybody" if self.n_bought else "nobody"
             raise Skipped("history_one_class", f"{who} bought in the window to train on")
         return self
 
-    def to_horizon(self, probabilities: np.ndarray) -> np.ndarray:
+    def to_horizon(self, probabilities: np.ndarray | float) -> np.ndarray:
         """Probabilities for the training window, carried to the horizon by constant hazard.
 
         ``1 - (1 - p) ** (horizon / h)``, the share that a constant hazard leaves unbought.
@@ -259,7 +343,7 @@ class LabelledHistory:
             return -np.expm1(self.exponent * np.log1p(-np.asarray(probabilities, np.float64)))
 
 
-class Outcomes:
+class Outcomes(NamedTuple):
     """What then happened to the customers of a history in ``[cutoff, horizon_end)``.
 
     Attributes
@@ -268,24 +352,52 @@ class Outcomes:
         At least one purchase in the window.
     future_spend : ndarray of float64, shape (n_customers,)
         Sum of the positive values of purchases in the window, gross of refunds.
+    n_positive : int
+        How many bought.
     """
 
-    def __init__(
-        self,
-        company: Transactions,
-        window: Window,
-        history: History,
-        *,
-        purchase_rule: str = "non_negative",
-    ) -> None:
-        begin, end = microseconds(window.cutoff), microseconds(window.horizon_end)
-        rows = (company.timestamps >= begin) & (company.timestamps < end)
-        rows &= is_purchase(company.values, purchase_rule)
-        position = pa.compute.index_in(company.customers, history._customers)
-        positions = position.fill_null(-1).to_numpy(zero_copy_only=False)[company.codes[rows]]
-        known = positions >= 0
-        n = history.n_customers
-        self.bought = np.bincount(positions[known], minlength=n) > 0
-        self.future_spend = np.bincount(
-            positions[known], weights=np.maximum(company.values[rows][known], 0.0), minlength=n
-        )
+    bought: np.ndarray
+    future_spend: np.ndarray
+    n_positive: int
+
+
+def labelled_window(
+    cutoff: int, horizon_end: int, first: int, horizon: Duration | None
+) -> tuple[int, int, float]:
+    """Begin and end of the window to train on, and the exponent that carries it to the horizon.
+
+    One horizon back where the company's past is twice as long, else half of its past. Microseconds
+    since 1970 UTC; `first` is the company's first row.
+    """
+    half_span = max(cutoff - first, 0) // 2
+    length = horizon_end - cutoff
+    if length <= half_span:
+        return *_one_horizon_back(cutoff, length, horizon), 1.0
+    return cutoff - half_span, cutoff, length / half_span if half_span else 1.0
+
+
+def spans_of(
+    windows: list[tuple[int, int]], asked: Asked, lapsed_after: Duration | None = None
+) -> Spans:
+    """Windows, ascending, as `summarise` wants them; lapsed is who last bought that long before."""
+    begin = [begin for begin, _ in windows]
+    if asked.lookback is None:
+        since = [BEGINNING_OF_TIME] * len(begin)
+    else:
+        since = [_back(instant, asked.lookback) for instant in begin]
+    lapsed = since if lapsed_after is None else [_back(i, lapsed_after) for i in begin]
+    ends = [end for _, end in windows]
+    return Spans(*np.array([begin, ends, since, lapsed], dtype=np.int64))
+
+
+@lru_cache(maxsize=65_536)
+def _back(instant: int, by: Duration) -> int:
+    return microseconds(by.before(from_microseconds(instant)))
+
+
+@lru_cache(maxsize=65_536)
+def _one_horizon_back(cutoff: int, length: int, horizon: Duration | None) -> tuple[int, int]:
+    if horizon is None:
+        return cutoff - length, cutoff
+    window = Window.at(horizon.before(from_microseconds(cutoff)), horizon)
+    return window.begin, window.end

@@ -1,21 +1,34 @@
 """The plan: every evaluation that a run will do or refuse, with its cost estimate.
 
-It is made from the dataset's manifest alone; no transaction is read.
+It is made from the dataset's manifest alone; no transaction is read. It is held by company and
+window, as arrays: crossed with the models only where it is written or shown.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from scale_eval.costs import Costs
 from scale_eval.datasets import Dataset
 from scale_eval.datasets.manifest import TIMESTAMP
-from scale_eval.windows import Calendar
+from scale_eval.windows import (
+    MIN_CUSTOMERS,
+    NEVER,
+    REFUSALS,
+    Calendar,
+    Observed,
+    PlannedWindows,
+    from_microseconds,
+    microseconds,
+)
 
 MAX_SCORES_BY_COMPANY = 4_096
 """Companies up to which the scores of each are kept apart."""
@@ -34,59 +47,137 @@ PLAN_SCHEMA = pa.schema(
         ("note", pa.string()),
         ("overlaps", pa.bool_()),
         ("company_group", pa.int32()),
-        ("cost", pa.float64()),  # comparable within a plan: rows to read and summarise
+        ("cost", pa.float64()),  # seconds on one core, as estimated before the run
     ]
 )
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Windows of companies, crossed with models.
+    """Windows of companies, to be crossed with models.
 
     Attributes
     ----------
-    windows : DataFrame
-        One row a (company, window), sorted; the columns of PLAN_SCHEMA but for `model`.
+    company_ids : list of str
+        Every company, sorted.
+    observed : Observed
+        What their data can bear.
+    n_rows, n_customers : ndarray of int64, shape (n_companies,)
+    windows : PlannedWindows
     models : tuple of str
+        Sorted.
     """
 
-    windows: pd.DataFrame
+    company_ids: list[str]
+    observed: Observed
+    n_rows: np.ndarray
+    n_customers: np.ndarray
+    windows: PlannedWindows
     models: tuple[str, ...]
 
     @cached_property
-    def evaluations(self) -> pd.DataFrame:
-        """One row a (company, cutoff, model): `status` is ``planned`` or ``skipped``."""
-        names = pd.DataFrame({"model": sorted(self.models)})
-        crossed = self.windows.merge(names, how="cross")
-        return crossed[PLAN_SCHEMA.names]
+    def is_planned(self) -> np.ndarray:
+        """Which windows are evaluated, bool of shape (n_windows,); the others are refused."""
+        return self.windows.refusal == 0
 
     @property
-    def planned(self) -> pd.DataFrame:
-        """The evaluations that will be done."""
-        return self.evaluations[self.evaluations["status"] == "planned"]
+    def n_planned(self) -> int:
+        """Evaluations that will be done."""
+        return int(self.is_planned.sum()) * len(self.models)
 
     @property
-    def refused(self) -> pd.DataFrame:
-        """The evaluations that the data cannot bear, with their reason."""
-        return self.evaluations[self.evaluations["status"] == "skipped"]
+    def n_refused(self) -> int:
+        """Evaluations that the data cannot bear."""
+        return int((~self.is_planned).sum()) * len(self.models)
 
-    def table(self) -> pa.Table:
-        """The evaluations by PLAN_SCHEMA."""
-        return pa.Table.from_pandas(self.evaluations, schema=PLAN_SCHEMA, preserve_index=False)
-
-    @classmethod
-    def from_table(cls, table: pa.Table) -> Plan:
-        """The plan whose `table` this is."""
-        frame = table.to_pandas()
-        models = tuple(sorted(frame["model"].unique()))
-        windows = frame[frame["model"] == models[0]].drop(columns="model")
-        return cls(windows.reset_index(drop=True), models)
+    @property
+    def n_evaluations(self) -> int:
+        """All of them."""
+        return len(self.is_planned) * len(self.models)
 
     @cached_property
-    def company_groups(self) -> dict[str, int]:
-        """The group of companies in which each company's scores are kept."""
-        pairs = zip(self.windows["company_id"], self.windows["company_group"], strict=True)
-        return {company: int(group) for company, group in pairs}
+    def group(self) -> np.ndarray:
+        """The group of companies in which each company's scores are kept; int64."""
+        return np.fromiter(company_groups(self.company_ids).values(), np.int64)
+
+    def costs(self, costs: Costs) -> np.ndarray:
+        """Seconds on one core of each window, all models; float64 of shape (n_windows,)."""
+        company = self.windows.company
+        seconds = costs.of_windows(self.n_rows[company], self.n_customers[company], self.models)
+        return np.where(self.is_planned, seconds, 0.0)
+
+    def parts(self, costs: Costs) -> Iterator[pa.Table]:
+        """The evaluations by PLAN_SCHEMA, model by model."""
+        windows, company = self._windows_table(), self.windows.company
+        for model in self.models:
+            cost = costs.of_windows(self.n_rows[company], self.n_customers[company], [model])
+            whole = windows.append_column("model", pa.repeat(pa.scalar(model), len(windows)))
+            whole = whole.append_column("cost", pa.array(np.where(self.is_planned, cost, 0.0)))
+            yield whole.select(PLAN_SCHEMA.names).cast(PLAN_SCHEMA)
+
+    @property
+    def evaluations(self) -> pd.DataFrame:
+        """One row an evaluation; `status` is ``planned`` or ``skipped``. For small plans."""
+        return pa.concat_tables(self.parts(Costs())).to_pandas()
+
+    def frame(self, n_companies: int | None = None) -> pd.DataFrame:
+        """One row a (company, window) of the first so many companies, for people."""
+        n = len(self.company_ids) if n_companies is None else n_companies
+        return self._windows_table(int(np.searchsorted(self.windows.company, n))).to_pandas()
+
+    def refusals(self) -> dict[str, int]:
+        """How many windows are refused, by reason."""
+        codes, counts = np.unique(self.windows.refusal[~self.is_planned], return_counts=True)
+        return {REFUSALS[c]: n for c, n in zip(codes.tolist(), counts.tolist(), strict=True)}
+
+    def note(self, window: int) -> str:
+        """What a person wants to know of a refusal."""
+        planned = self.windows
+        company, begin = planned.company[window], int(planned.begin[window])
+        until = from_microseconds(int(self.observed.until[company]))
+        match REFUSALS[planned.refusal[window]]:
+            case "no_whole_window":
+                first = from_microseconds(int(self.observed.first[company]))
+                return f"observed from {first:%Y-%m-%d} until {until:%Y-%m-%d}"
+            case "too_few_customers":
+                return (
+                    f"fewer than {MIN_CUSTOMERS} customers there; "
+                    "name the cutoff to evaluate it all the same"
+                )
+            case "not_observed_whole":
+                end = from_microseconds(int(planned.end[window]))
+                return f"ends {end:%Y-%m-%d}, observed until {until:%Y-%m-%d}"
+            case "no_customers":
+                return f"nobody had bought before {from_microseconds(begin):%Y-%m-%d}"
+        return ""
+
+    def digest(self) -> str:
+        """SHA-256 of the windows, whatever the models."""
+        digest = hashlib.sha256()
+        for column in self._windows_table().columns:
+            digest.update("\n".join(map(str, column.to_pylist())).encode())
+        return digest.hexdigest()
+
+    def _windows_table(self, n: int | None = None) -> pa.Table:
+        """The first `n` windows, all if not said, by PLAN_SCHEMA but for model and cost."""
+        planned = self.windows
+        company, refused = planned.company[:n], ~self.is_planned[:n]
+        notes = [""] * len(company)
+        for window in np.flatnonzero(refused).tolist():
+            notes[window] = self.note(window)
+        names = pa.array(self.company_ids, pa.string())
+        return pa.table(
+            {
+                "company_id": names.take(pa.array(company)),
+                "cutoff": _instants(planned.begin[:n]),
+                "horizon_end": _instants(planned.end[:n]),
+                "status": pa.array(["planned", "skipped"]).take(pa.array(refused.astype(np.int8))),
+                "reason": pa.array(REFUSALS).take(pa.array(planned.refusal[:n])),
+                "note": pa.array(notes, pa.string()),
+                "overlaps": planned.overlaps[:n],
+                "company_group": self.group[company].astype(np.int32),
+            }
+        )
 
 
 def make_plan(
@@ -98,42 +189,58 @@ def make_plan(
     observed_until: pd.Timestamp | None = None,
 ) -> Plan:
     """Plan the evaluation of `models` for every company of `dataset`."""
-    observed = {
-        company: dataset.observed(
-            company, purchase_rule=purchase_rule, observed_until=observed_until
-        )
-        for company in dataset.company_ids
-    }
-    if calendar.shared and observed:
-        calendar = calendar.shared_by(list(observed.values()))
-    groups = company_groups(dataset.company_ids)
-    n_rows = dict(zip(dataset.company_ids, dataset.manifest["n_rows"], strict=True))
-    rows = [
-        {
-            "company_id": company,
-            "cutoff": None if planned.window is None else planned.window.cutoff,
-            "horizon_end": None if planned.window is None else planned.window.horizon_end,
-            "status": "skipped" if planned.refusal else "planned",
-            "reason": planned.refusal,
-            "note": planned.note,
-            "overlaps": planned.overlaps,
-            "company_group": groups[company],
-            "cost": 0.0 if planned.refusal else float(n_rows[company]),
-        }
-        for company in dataset.company_ids
-        for planned in calendar.windows(observed[company])
-    ]
-    columns = [name for name in PLAN_SCHEMA.names if name != "model"]
-    schema = pa.schema([PLAN_SCHEMA.field(name) for name in columns])
-    return Plan(pa.Table.from_pylist(rows, schema=schema).to_pandas(), tuple(models))
+    manifest = dataset.manifest_table
+    observed = observed_by(manifest, purchase_rule, observed_until)
+    return Plan(
+        dataset.company_ids,
+        observed,
+        manifest["n_rows"].to_numpy(),
+        manifest["n_customers"].to_numpy(),
+        calendar.windows(observed),
+        tuple(sorted(models)),
+    )
+
+
+def observed_by(
+    manifest: pa.Table, purchase_rule: str, observed_until: pd.Timestamp | None
+) -> Observed:
+    """What each company's data can bear, as the `manifest` tells it.
+
+    Data are complete between a company's first and last row (to the end of the last day where all
+    timestamps are dates), or until `observed_until` where that is given.
+    """
+
+    def instants(column: str) -> np.ndarray:
+        return pc.fill_null(manifest[column].cast(pa.int64()), NEVER).to_numpy()
+
+    day = microseconds(pd.Timestamp("1970-01-02", tz="UTC"))
+    if observed_until is None:
+        until = instants("last_timestamp") + day * manifest["dates_only"].to_numpy()
+    else:
+        until = np.full(len(manifest), microseconds(observed_until), np.int64)
+    return Observed(
+        instants("first_timestamp"),
+        until,
+        instants(f"first_customer_at_{purchase_rule}"),
+        instants(f"tenth_customer_at_{purchase_rule}"),
+    )
 
 
 def company_groups(company_ids: Sequence[str]) -> dict[str, int]:
-    """Companies ordered by a stable hash and dealt round-robin into groups.
+    """The group in which each company's scores are kept.
 
-    Up to 4,096 companies each is a group of its own, numbered in that order; more are dealt into
-    64. The number modulo 64 is the group that a jackknife leaves out, either way.
+    Companies are ordered by a stable hash. Up to 4,096 each is a group of its own, numbered in that
+    order; of more, runs of equal length are the 64 groups, as the packed layout has them on disk.
+    The number modulo 64 is the group that a jackknife leaves out, either way.
     """
-    ordered = sorted(company_ids, key=lambda c: hashlib.sha256(c.encode()).digest())
-    n_groups = len(ordered) if len(ordered) <= MAX_SCORES_BY_COMPANY else N_COMPANY_GROUPS
-    return {company: i % n_groups for i, company in enumerate(ordered)}
+    digests = [hashlib.sha256(company.encode()).digest() for company in company_ids]
+    n = len(digests)
+    ranked = sorted(range(n), key=digests.__getitem__)
+    group = dict.fromkeys(company_ids, 0)
+    for rank, i in enumerate(ranked):
+        group[company_ids[i]] = rank if n <= MAX_SCORES_BY_COMPANY else rank * N_COMPANY_GROUPS // n
+    return group
+
+
+def _instants(values: np.ndarray) -> pa.Array:
+    return pa.array(values, mask=values == NEVER).cast(TIMESTAMP)

@@ -53,12 +53,12 @@ class Progress:
         if not self._bar.disable:
             self._bar.write(sentence, file=sys.stderr)
 
-    def update(self, status: str) -> None:
-        """One more evaluation has come to `status`."""
-        self.counts[status] += 1
+    def update(self, statuses: Counter[str]) -> None:
+        """Some more evaluations are done: how many came to which status."""
+        self.counts += statuses
         failed = sum(self.counts[status] for status in FAILED)
         self._bar.set_postfix_str(
-            f"{self.counts['ok']} ok, {self.counts['skipped']} skipped, {failed} failed",
+            f"{self.counts['ok']:,} ok, {self.counts['skipped']:,} skipped, {failed:,} failed",
             refresh=False,
         )
-        self._bar.update()
+        self._bar.update(statuses.total())

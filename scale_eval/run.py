@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import difflib
-import hashlib
 import os
 import platform
 import time
@@ -16,40 +15,37 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 
 from scale_eval.cluster import dask_client, require_cluster, require_main_guard
+from scale_eval.costs import Costs
 from scale_eval.datasets import Dataset, open_dataset
-from scale_eval.datasets.manifest import TIMESTAMP
-from scale_eval.evaluation import Evaluation
-from scale_eval.execution import Work, execute
-from scale_eval.metrics import METRICS, Metric, ScoreHistogram
+from scale_eval.execution import Done, Work, execute
+from scale_eval.fitting import Fitted, fits_of
+from scale_eval.metrics import METRICS, Metric
 from scale_eval.models import BASELINES, NamedModel, resolve
 from scale_eval.opened import Run
+from scale_eval.packs import GRANULARITIES, Pack, choose_granularity, packs_of
 from scale_eval.plan import Plan, make_plan
 from scale_eval.progress import Progress
+from scale_eval.results.evaluation_rows import EvaluationRows
 from scale_eval.results.reduce import CONVENTIONS, reduce_run
-from scale_eval.results.run_directory import (
-    PLAN,
-    RunDirectory,
-    merge_scores,
-    open_run_directory,
-)
-from scale_eval.results.schemas import FAILED, KEY, SCORES_SCHEMA
+from scale_eval.results.run_directory import PLAN, RunDirectory, open_run_directory
+from scale_eval.results.score_counts import score_table
 from scale_eval.settings import Settings, recorded_metrics
+from scale_eval.standing import COLUMNS, Standing, standing
 from scale_eval.storage import open_store
-from scale_eval.windows import as_utc
+from scale_eval.windows import REFUSALS, as_utc
 
 if TYPE_CHECKING:
     from distributed import Client
 
 DEFAULT_MODELS = ("base_rate", "recency", "rfm_logistic", "bgnbd")
-GRANULARITIES = ("auto", "evaluation")
-"""What a Dask task may be."""
-
 BATCH_ROWS = 1_000
 BATCH_SECONDS = 2.0
 """How much is held in memory before it is written: what a kill -9 loses at most."""
+
+REFUSED_ROWS = 100_000
+"""Rows of refused windows in a file."""
 
 
 def evaluate(
@@ -99,7 +95,8 @@ def evaluate(
     progress : bool
         Show a progress bar.
     granularity : str
-        What a Dask task is: ``"evaluation"``, which is also what ``"auto"`` takes.
+        What a Dask task is: ``"evaluation"``, ``"company"``, or ``"pack"`` (many companies; what
+        comes of them is written by the workers). ``"auto"`` takes the first that costs little.
     margins : dict, optional
         By metric, the difference that is worth changing models for; smaller ones are ties. Without
         an entry that of the run before, or `Metric.margin`. Evaluations do not depend on it.
@@ -153,31 +150,35 @@ def evaluate(
         )
         directory.clean()
         plan = plan_run(dataset, list(directory.document["models"]), settings)
-        directory.store.write_table(PLAN, plan.table())
-        _write_refused(directory, plan)
-        rows = directory.attempts()
-        todo = _todo(plan, rows, set(chosen), retry=retry)
-        directory.record(n_evaluations=len(plan.evaluations), n_missing=_missing(plan, rows))
-        if len(todo):
-            keep = directory.store if save_predictions else None
-            work = Work(dataset, chosen, settings.rules, keep)
-            tasks = [(c, t.isoformat(), m) for c, t, m in todo[KEY].itertuples(index=False)]
-            n_planned = len(plan.planned)
-            bar = Progress(n_planned, already=n_planned - len(tasks), shown=progress)
-            batches = _Batches(directory, plan, rows)
-            with (
-                bar,
-                _given_or_started(client, cluster, workers) as dask,
-                batches,
-                contextlib.closing(execute(dask, tasks, work, timeout=seconds)) as done,
-            ):
+        costs = Costs()
+        directory.store.write_tables(PLAN, plan.parts(costs))
+        there = standing(plan, directory.evaluation_parts(COLUMNS))
+        _write_refused(directory, plan, there)
+        todo = there.todo(plan, chosen, retry=retry)
+        directory.record(n_evaluations=plan.n_evaluations, n_missing=there.n_missing)
+        if todo.any():
+            known = {key: Fitted(*of) for key, of in directory.document.get("fitted", {}).items()}
+            fits = fits_of(plan, todo, chosen, known, dataset, settings.seed)
+            packs = _packs(plan, todo, there.attempts, costs, granularity, dataset)
+            bar = Progress(plan.n_planned, already=plan.n_planned - int(todo.sum()), shown=progress)
+            batches = _Batches(directory)
+            work = Work(dataset, chosen, settings.rules, directory.store, save_predictions, known)
+            with bar, _given_or_started(client, cluster, workers) as dask, batches:
                 if not dask.nthreads():
                     bar.say("the cluster has no workers yet; waiting for one to join")
-                for evaluation in done:
-                    if evaluation is not None:
-                        batches.add(evaluation)
-                        bar.update(evaluation.row["status"])
-                    batches.flush_if_due()
+                if fits:
+                    bar.say(f"fitting {len(fits)} models of all companies")
+                    with contextlib.closing(execute(dask, fits, work, timeout=seconds)) as results:
+                        for fit in results:
+                            if fit is not None:
+                                known |= fit.fitted
+                                directory.record(fitted=known)
+                with contextlib.closing(execute(dask, packs, work, timeout=seconds)) as results:
+                    for done in results:
+                        if done is not None:
+                            batches.add(done)
+                            bar.update(done.statuses)
+                        batches.flush_if_due()
         _finish(directory, plan, settings.rules.metrics, margins, began)
     return Run(directory)
 
@@ -191,13 +192,13 @@ def reduce(place: str | os.PathLike[str], *, margins: Mapping[str, float] | None
     directory = open_run_directory(place)
     with directory.store.lock():
         directory.clean()
-        if directory.attempts().empty:
+        own = recorded_metrics(directory.document["asked"])
+        reduced_from = directory.store.names("evaluations/*.parquet")
+        if not reduced_from:
             raise ValueError(
                 f"{directory.store.root}: no evaluation is done yet, nothing to reduce"
             )
-        plan = Plan.from_table(directory.store.read_table(PLAN))
-        own = recorded_metrics(directory.document["asked"])
-        _finish(directory, plan, own, checked_margins(margins or {}, own), time.monotonic())
+        _reduce(directory, own, checked_margins(margins or {}, own), time.monotonic())
     return Run(directory)
 
 
@@ -271,18 +272,15 @@ def seconds_of(timeout: str | float) -> float:
 
 
 class _Batches:
-    """Evaluations on their way to the disk: gathered for a moment, then written together.
+    """Evaluations that came back, on their way to the disk: gathered, then written together.
 
     On leaving the block what is left is written too, whatever ended it.
     """
 
-    def __init__(self, directory: RunDirectory, plan: Plan, rows: pd.DataFrame) -> None:
+    def __init__(self, directory: RunDirectory) -> None:
         self._directory = directory
-        self._groups = plan.company_groups
-        facts = plan.planned.set_index(KEY)
-        self._overlaps = facts["overlaps"].to_dict()
-        self._attempts = rows.groupby(KEY, dropna=False)["attempts"].max().to_dict()
-        self._evaluations: list[Evaluation] = []
+        self._waiting: list[Done] = []
+        self._n = 0
         self._since = time.monotonic()
 
     def __enter__(self) -> _Batches:
@@ -292,95 +290,77 @@ class _Batches:
         if kind is None or not issubclass(kind, OSError):  # a disk that is full stays full
             self.flush()
 
-    def add(self, evaluation: Evaluation) -> None:
-        key = tuple(evaluation.row[column] for column in KEY)
-        evaluation.row["overlaps"] = self._overlaps[key]
-        evaluation.row["attempts"] = self._attempts.get(key, 0) + 1
-        evaluation.row["evaluated_at"] = _now()
-        self._evaluations.append(evaluation)
+    def add(self, done: Done) -> None:
+        if len(done.rows):
+            self._waiting.append(done)
+            self._n += len(done.rows)
 
     def flush_if_due(self) -> None:
         waited = time.monotonic() - self._since
-        if len(self._evaluations) >= BATCH_ROWS or waited > BATCH_SECONDS:
+        if self._n >= BATCH_ROWS or waited > BATCH_SECONDS:
             self.flush()
 
     def flush(self) -> None:
-        if self._evaluations:
-            histograms = [
-                self._scores(evaluation.row, evaluation.histogram)
-                for evaluation in self._evaluations
-                if evaluation.histogram is not None
-            ]
-            rows = [evaluation.row for evaluation in self._evaluations]
-            self._directory.write_batch(rows, merge_scores(histograms))
-        self._evaluations = []
+        if self._waiting:
+            rows = EvaluationRows.concatenated([done.rows for done in self._waiting])
+            scores = score_table(done.counts for done in self._waiting)
+            self._directory.write_batch(rows.table(), scores)
+        self._waiting, self._n = [], 0
         self._since = time.monotonic()
 
-    def _scores(self, row: dict[str, Any], histogram: ScoreHistogram) -> pa.Table:
-        n_bins = len(histogram.bin)
-        group = self._groups[row["company_id"]]
-        columns = {
-            "model": pa.repeat(row["model"], n_bins),
-            "cutoff": pa.repeat(pa.scalar(row["cutoff"], TIMESTAMP), n_bins),
-            "company_group": pa.repeat(pa.scalar(group, pa.int32()), n_bins),
-            "bin": histogram.bin,
-            "n_positive": histogram.n_positive,
-            "n_negative": histogram.n_negative,
-            "spend_minor": histogram.spend_minor,
-        }
-        return pa.table(columns).cast(SCORES_SCHEMA)
+
+def _packs(
+    plan: Plan, todo: np.ndarray, attempts: np.ndarray, costs: Costs, granularity: str,
+    dataset: Dataset,
+) -> list[Pack]:  # fmt: skip
+    """The tasks of a run, of the granularity that it asks for or that costs little."""
+    seconds = float(plan.costs(costs)[todo.any(axis=1)].sum())
+    n_companies = len(np.unique(plan.windows.company[todo.any(axis=1)]))
+    chosen = choose_granularity(granularity, int(todo.sum()), n_companies, seconds)
+    place = {company_id: i for i, company_id in enumerate(plan.company_ids)}
+    order = np.array([place[name] for name in dataset.reading_order(plan.company_ids)])
+    return packs_of(plan, todo, attempts, costs, chosen, order)
 
 
-def _write_refused(directory: RunDirectory, plan: Plan) -> None:
+def _write_refused(directory: RunDirectory, plan: Plan, there: Standing) -> None:
     """Write the rows of windows that the plan refuses, where they are not there yet."""
-    refused = plan.refused
-    known = pd.MultiIndex.from_frame(directory.attempts()[KEY])
-    refused = refused[~pd.MultiIndex.from_frame(refused[KEY]).isin(known)]
-    if len(refused):
-        columns = [*KEY, "horizon_end", "status", "reason", "note", "overlaps"]
-        table = pa.Table.from_pandas(refused[columns], preserve_index=False)
-        now = {"attempts": 1, "evaluated_at": _now()}
-        directory.write_batch([row | now for row in table.to_pylist()], None)
-
-
-def _todo(plan: Plan, rows: pd.DataFrame, models: set[str], *, retry: bool) -> pd.DataFrame:
-    """The planned evaluations of `models` without a row that stands, longest first."""
-    latest = rows.sort_values("attempts").drop_duplicates(KEY, keep="last")
-    standing = latest[~latest["status"].isin(FAILED)] if retry else latest
-    todo = plan.planned
-    todo = todo[todo["model"].isin(models)]
-    done = pd.MultiIndex.from_frame(todo[KEY]).isin(pd.MultiIndex.from_frame(standing[KEY]))
-    return todo[~done].sort_values(["cost", *KEY], ascending=[False, True, True, True])
-
-
-def _missing(plan: Plan, rows: pd.DataFrame) -> int:
-    """Evaluations of the plan, refused ones included, that have no row yet."""
-    there = pd.MultiIndex.from_frame(rows[KEY])
-    return int((~pd.MultiIndex.from_frame(plan.evaluations[KEY]).isin(there)).sum())
-
-
-def _hash_of(plan: Plan) -> str:
-    """SHA-256 of a plan's windows, whatever the models."""
-    rows = plan.windows.to_csv(index=False)
-    return hashlib.sha256(rows.encode()).hexdigest()
+    missing = (there.attempts == 0) & ~plan.is_planned[:, None]
+    windows, planned = np.flatnonzero(missing.any(axis=1)), plan.windows
+    for some in np.array_split(windows, max(1, len(windows) * len(plan.models) // REFUSED_ROWS)):
+        rows = EvaluationRows(int(missing[some].sum()), directory.user_metrics)
+        for w in some.tolist():
+            window = (int(planned.begin[w]), int(planned.end[w]), False)
+            company_id, note = plan.company_ids[planned.company[w]], plan.note(w)
+            for m in np.flatnonzero(missing[w]).tolist():
+                reason = REFUSALS[planned.refusal[w]]
+                rows.add(company_id, window, plan.models[m], 1, "skipped", reason, note)
+        if len(rows):
+            there.attempts[some] = np.maximum(there.attempts[some], missing[some])
+            directory.write_batch(rows.table(), score_table([]))
 
 
 def _finish(
     directory: RunDirectory, plan: Plan, metrics: Sequence[Metric], margins: Mapping[str, float],
     began: float,
 ) -> None:  # fmt: skip
+    missing = standing(plan, directory.evaluation_parts(COLUMNS)).n_missing
+    directory.record(n_missing=missing, plan_hash=plan.digest())
+    _reduce(directory, metrics, margins, began)
+
+
+def _reduce(
+    directory: RunDirectory, metrics: Sequence[Metric], margins: Mapping[str, float], began: float
+) -> None:
+    """Make the tables, and record what was done."""
     reducing = time.monotonic()
     default = {metric.name: metric.margin for metric in (*METRICS.values(), *metrics)}
     margins = {**default, **directory.document.get("margins", {}), **margins}
-    reduce_run(directory, metrics, plan.company_groups, margins)
-    missing = _missing(plan, directory.attempts())
+    reduce_run(directory, metrics, directory.company_groups(), margins)
     ended = time.monotonic()
     directory.record(
-        status="finished" if missing == 0 else "unfinished",
-        n_missing=missing,
+        status="finished" if directory.document["n_missing"] == 0 else "unfinished",
         conventions=CONVENTIONS,
         margins=margins,
-        plan_hash=_hash_of(plan),
         finished_at=_now().isoformat(),
         reduce_seconds=ended - reducing,
         session_seconds=ended - began,

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import cached_property
 
+import numpy as np
 import pandas as pd
 
 MIN_CUSTOMERS = 10
@@ -98,39 +100,70 @@ class Window:
         """The window that `horizon` opens at `cutoff`."""
         return cls(cutoff, horizon.after(cutoff))
 
+    @cached_property
+    def begin(self) -> int:
+        """The cutoff in microseconds since 1970 UTC."""
+        return microseconds(self.cutoff)
+
+    @cached_property
+    def end(self) -> int:
+        """The end of the horizon in microseconds since 1970 UTC."""
+        return microseconds(self.horizon_end)
+
+
+NEVER = 2**63 - 1
+"""In place of an instant, in microseconds, for what never happened."""
+
 
 @dataclass(frozen=True)
 class Observed:
-    """What a company's data can bear, as its manifest tells it.
+    """What companies' data can bear, as their manifest tells it; int64 of shape (n_companies,).
+
+    All in microseconds since 1970-01-01 UTC.
 
     Attributes
     ----------
-    first_timestamp : Timestamp
-        Of the company's first row.
-    until : Timestamp
-        The instant up to which the data are complete.
-    first_customer_at, tenth_customer_at : Timestamp or None
-        When the first and the tenth customer made a first purchase; None if that never happened.
+    first : ndarray
+        Of a company's first row.
+    until : ndarray
+        The instant up to which its data are complete.
+    first_customer_at, tenth_customer_at : ndarray
+        When the first and the tenth customer made a first purchase; NEVER if that did not happen.
     """
 
-    first_timestamp: pd.Timestamp
-    until: pd.Timestamp
-    first_customer_at: pd.Timestamp | None
-    tenth_customer_at: pd.Timestamp | None
+    first: np.ndarray
+    until: np.ndarray
+    first_customer_at: np.ndarray
+    tenth_customer_at: np.ndarray
 
 
 @dataclass(frozen=True)
-class PlannedWindow:
-    """A window that a company is asked for, and why it is refused (``""`` where it is not).
+class PlannedWindows:
+    """The windows that companies are asked for; arrays of shape (n_windows,).
 
-    `window` is None where a company has no window at all. `overlaps` says that the label window
-    shares time with another evaluated one of the same company.
+    Sorted by company and cutoff.
+
+    Attributes
+    ----------
+    company : ndarray of int64
+        Position of the company.
+    begin, end : ndarray of int64
+        Cutoff and end of the horizon, microseconds since 1970 UTC; NEVER where a company has no
+        window at all.
+    refusal : ndarray of int8
+        Position in REFUSALS of why it is refused; 0 where it is not.
+    overlaps : ndarray of bool
+        The label window shares time with another evaluated one of the same company.
     """
 
-    window: Window | None
-    refusal: str = ""
-    note: str = ""
-    overlaps: bool = False
+    company: np.ndarray
+    begin: np.ndarray
+    end: np.ndarray
+    refusal: np.ndarray
+    overlaps: np.ndarray
+
+
+REFUSALS = ("", "no_whole_window", "too_few_customers", "not_observed_whole", "no_customers")
 
 
 @dataclass(frozen=True)
@@ -159,82 +192,88 @@ class Calendar:
     last: int | None = None
     shared: bool = False
 
-    def windows(self, company: Observed) -> list[PlannedWindow]:
-        """The windows of one company in order of time, the refused ones with their reason.
+    def windows(self, companies: Observed) -> PlannedWindows:
+        """The windows of all companies, the refused ones with their reason.
 
         Refusals: ``not_observed_whole``, ``no_customers`` and (cutoffs that are not explicit)
         ``too_few_customers``; ``no_whole_window`` where not even one window can be named.
         """
+        if self.shared and len(companies.first):
+            return self._explicit(companies, self._shared_by(companies))
         if self.cutoffs:
-            planned = [self._judge(Window.at(c, self.horizon), company) for c in self.cutoffs]
-        else:
-            planned = self._own_windows(company)
-        return _mark_overlaps(planned)
+            return self._explicit(companies, list(map(microseconds, self.cutoffs)))
+        return self._own(companies)
 
-    def shared_by(self, companies: Sequence[Observed]) -> Calendar:
-        """This calendar with the cutoffs that all `companies` share spelled out."""
-        latest = self._latest_whole(max(c.until for c in companies))
-        tenths = [c.tenth_customer_at for c in companies if c.tenth_customer_at is not None]
-        cutoffs = self._back_from(latest, min(tenths)) if tenths else []
-        return replace(self, cutoffs=tuple(reversed(cutoffs or [latest])))
+    def _own(self, companies: Observed) -> PlannedWindows:
+        """Each company's own month starts."""
+        latest = self._latest_whole(companies.until)
+        none = latest <= companies.first
+        few = ~none & (companies.tenth_customer_at >= latest)
+        too_few = REFUSALS.index("too_few_customers")
+        parts = [
+            (np.flatnonzero(none), NEVER, REFUSALS.index("no_whole_window")),
+            *(
+                (np.flatnonzero(few & (latest == start)), int(start), too_few)
+                for start in np.unique(latest[few])
+            ),
+        ]
+        rest = ~none & ~few
+        for start in np.unique(latest[rest]):
+            group = np.flatnonzero(rest & (latest == start))
+            tenth = companies.tenth_customer_at[group]
+            for cutoff in self._back_from(int(start), int(tenth.min())):
+                parts.append((group[tenth < cutoff], cutoff, 0))
+        return self._planned(parts)
 
-    def _own_windows(self, company: Observed) -> list[PlannedWindow]:
-        latest = self._latest_whole(company.until)
-        if latest <= company.first_timestamp:
-            note = (
-                f"observed from {company.first_timestamp:%Y-%m-%d} until {company.until:%Y-%m-%d}"
-            )
-            return [PlannedWindow(None, "no_whole_window", note)]
-        tenth = company.tenth_customer_at
-        if tenth is None or tenth >= latest:
-            note = (
-                f"fewer than {MIN_CUSTOMERS} customers at the latest cutoff observed whole; "
-                "name the cutoff to evaluate it all the same"
-            )
-            return [PlannedWindow(Window.at(latest, self.horizon), "too_few_customers", note)]
-        cutoffs = self._back_from(latest, tenth)
-        return [PlannedWindow(Window.at(c, self.horizon)) for c in reversed(cutoffs)]
+    def _explicit(self, companies: Observed, cutoffs: Sequence[int]) -> PlannedWindows:
+        """The same cutoffs for all companies, each refused by those that cannot bear it."""
+        parts = []
+        for begin in cutoffs:
+            refusal = np.zeros(len(companies.first), np.int8)
+            if self.shared:
+                refusal[companies.tenth_customer_at >= begin] = REFUSALS.index("too_few_customers")
+            refusal[companies.first_customer_at >= begin] = REFUSALS.index("no_customers")
+            refusal[companies.until < self._end_of(begin)] = REFUSALS.index("not_observed_whole")
+            parts += [(np.flatnonzero(refusal == r), begin, r) for r in range(len(REFUSALS))]
+        return self._planned(parts)
 
-    def _judge(self, window: Window, company: Observed) -> PlannedWindow:
-        if window.horizon_end > company.until:
-            note = f"ends {window.horizon_end:%Y-%m-%d}, observed until {company.until:%Y-%m-%d}"
-            return PlannedWindow(window, "not_observed_whole", note)
-        first = company.first_customer_at
-        if first is None or first >= window.cutoff:
-            return PlannedWindow(window, "no_customers", "nobody had bought before the cutoff")
-        tenth = company.tenth_customer_at
-        if self.shared and (tenth is None or tenth >= window.cutoff):
-            note = f"fewer than {MIN_CUSTOMERS} customers at a cutoff of the shared calendar"
-            return PlannedWindow(window, "too_few_customers", note)
-        return PlannedWindow(window)
+    def _planned(self, parts: Sequence[tuple[np.ndarray, int, int]]) -> PlannedWindows:
+        """From (companies, cutoff, refusal) in any order."""
+        counts = [len(companies) for companies, _, _ in parts]
+        company = np.concatenate([companies for companies, _, _ in parts])
+        begin = np.repeat(np.array([b for _, b, _ in parts], np.int64), counts)
+        end = np.repeat(np.array([self._end_of(b) for _, b, _ in parts], np.int64), counts)
+        refusal = np.repeat(np.array([r for _, _, r in parts], np.int8), counts)
+        order = np.lexsort((begin, company))
+        company, begin = company[order], begin[order]
+        end, refusal = end[order], refusal[order]
+        overlaps = np.zeros(len(company), bool)
+        kept = np.flatnonzero(refusal == 0)  # of one company ascending, so that neighbours tell
+        shared = (company[kept[1:]] == company[kept[:-1]]) & (begin[kept[1:]] < end[kept[:-1]])
+        overlaps[kept[1:][shared]] = overlaps[kept[:-1][shared]] = True
+        return PlannedWindows(company, begin, end, refusal, overlaps)
 
-    def _latest_whole(self, until: pd.Timestamp) -> pd.Timestamp:
-        return self.horizon.before(until).normalize().replace(day=1)
+    def _shared_by(self, companies: Observed) -> list[int]:
+        """The cutoffs that all companies share."""
+        latest = int(self._latest_whole(companies.until).max())
+        return self._back_from(latest, int(companies.tenth_customer_at.min())) or [latest]
 
-    def _back_from(self, latest: pd.Timestamp, after: pd.Timestamp) -> list[pd.Timestamp]:
+    def _latest_whole(self, until: np.ndarray) -> np.ndarray:
+        """The latest month start whose window ends by `until`; microseconds, as it is."""
+        instants = until.astype("datetime64[us]") - np.timedelta64(self.horizon.days, "D")
+        months = instants.astype("datetime64[M]") - np.timedelta64(self.horizon.months, "M")
+        return months.astype("datetime64[us]").astype(np.int64)
+
+    def _back_from(self, latest: int, after: int) -> list[int]:
         """Cutoffs later than `after`, from `latest` back by `every`, at most `last` of them."""
-        cutoffs: list[pd.Timestamp] = []
+        cutoffs: list[int] = []
+        start = from_microseconds(latest)
         while self.last is None or len(cutoffs) < self.last:
-            cutoff = self.every.before(latest, len(cutoffs))
+            cutoff = microseconds(self.every.before(start, len(cutoffs)))
             if cutoff <= after:
                 break
             cutoffs.append(cutoff)
         return cutoffs
 
-
-def _mark_overlaps(planned: list[PlannedWindow]) -> list[PlannedWindow]:
-    """Mark the evaluated windows whose label windows share time with another evaluated one."""
-    evaluated = [p.window for p in planned if p.window is not None and not p.refusal]
-
-    def overlaps(window: Window | None) -> bool:
-        return window is not None and any(
-            other is not window
-            and other.cutoff < window.horizon_end
-            and window.cutoff < other.horizon_end
-            for other in evaluated
-        )
-
-    return [
-        PlannedWindow(p.window, p.refusal, p.note, not p.refusal and overlaps(p.window))
-        for p in planned
-    ]
+    def _end_of(self, begin: int) -> int:
+        return NEVER if begin == NEVER else Window.at(from_microseconds(begin), self.horizon).end

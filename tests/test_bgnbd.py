@@ -12,7 +12,8 @@ from scipy import integrate, stats
 from sklearn.metrics import roc_auc_score
 
 from scale_eval.datasets.transactions import Transactions
-from scale_eval.history import History, Outcomes
+from scale_eval.folds import folds_of
+from scale_eval.history import History
 from scale_eval.models.bgnbd import (
     BGNBD,
     PRIOR_CENTRE,
@@ -23,7 +24,7 @@ from scale_eval.models.bgnbd import (
     probability_alive,
     probability_of_purchase,
 )
-from scale_eval.models.purchase_days import PurchaseDays
+from scale_eval.models.bgnbd_compiled import customers_in_days
 from scale_eval.windows import SIX_MONTHS, Window, as_utc
 
 # Fader, Hardie & Lee (2005), table 2: the 1/10 sample of CDNOW, in weeks.
@@ -41,6 +42,14 @@ some_customers = st.lists(
 def arrays_of(customers):
     x, share, T = np.array(customers, dtype=float).T
     return x, np.where(x > 0, share * T, 0.0), T
+
+
+def days_of(history):
+    """x, t_x and T of the customers of a history."""
+    known = history.summary
+    return customers_in_days(
+        known.n_purchase_days, known.first_purchase, known.last_purchase, history.cutoff_us
+    )
 
 
 def from_lifetimes(name):
@@ -75,9 +84,8 @@ def cdnow():
     )
     frame["timestamp"] = pd.to_datetime(frame["timestamp"], format="%Y%m%d")
     company = Transactions.from_frame("cdnow", frame)
-    window = Window.at(as_utc("1998-01-01"))
-    history = History(company, window, horizon=SIX_MONTHS)
-    return history, Outcomes(company, window, history).bought
+    (fold,) = folds_of(company, [Window.at(as_utc("1998-01-01"))], SIX_MONTHS)
+    return fold.history(), fold.outcomes.bought
 
 
 def log_loss(bought, probabilities):
@@ -124,11 +132,7 @@ def test_all_of_cdnow_in_days_gives_the_known_fit_and_scores(cdnow):
 
 def test_being_alive_taken_for_buying_is_what_ruins_the_log_loss(cdnow):
     history, bought = cdnow
-    days = PurchaseDays.of(history)
-    alive = probability_alive(
-        BGNBD(np.inf).fit(history).params_,
-        days.count - 1, days.last - days.first, days.today - days.first,
-    )  # fmt: skip
+    alive = probability_alive(BGNBD(np.inf).fit(history).params_, *days_of(history))
     assert log_loss(bought, alive) == pytest.approx(17.981, abs=1e-3)
 
 
@@ -157,7 +161,7 @@ def test_the_gradient_equals_finite_differences(params, customers):
     for i, name in enumerate(("r", "alpha", "a", "b")):
 
         def moved(by, name=name):
-            return Parameters(**{**vars(params), name: getattr(params, name) * math.exp(by)})
+            return params._replace(**{name: getattr(params, name) * math.exp(by)})
 
         slope = (log_likelihood(moved(step), *data) - log_likelihood(moved(-step), *data)) / (
             2 * step
@@ -239,7 +243,7 @@ def test_thousands_of_purchases_do_no_harm():
     assert np.isfinite(gradient(PUBLISHED, x, t_x, T)).all()
     np.testing.assert_allclose(alive, [0.99961, 0.0], atol=1e-4)
     np.testing.assert_allclose(buys, alive, atol=1e-12)
-    assert np.isfinite(list(vars(fit_parameters(x, t_x, T)).values())).all()
+    assert np.isfinite(fit_parameters(x, t_x, T)).all()
 
 
 @pytest.mark.parametrize("prior_sd", [2.0, np.inf])
@@ -257,7 +261,7 @@ def test_thousands_of_purchases_do_no_harm():
 def test_tiny_and_degenerate_companies_have_finite_parameters(customers, prior_sd):
     x, t_x, T = np.array(customers).T
     params = fit_parameters(x, t_x, T, prior_sd=prior_sd)
-    assert all(math.isfinite(value) and value > 0 for value in vars(params).values())
+    assert all(math.isfinite(value) and value > 0 for value in params)
     buys = probability_of_purchase(params, x, t_x, T, 182.0)
     assert ((buys >= 0) & (buys <= 1)).all()
 
@@ -288,11 +292,11 @@ def test_days_are_counted_as_documented():
     company = Transactions.from_frame("shop", frame)
     for cutoff, today in [("2017-04-01", "2017-03-31"), ("2017-04-01 09:00", "2017-04-01")]:
         history = History(company, Window.at(as_utc(cutoff)))
-        days = PurchaseDays.of(history)
-        assert (days.count[0], days.last[0] - days.first[0]) == (3, 59)
-        assert pd.Timestamp(days.today, unit="D") == pd.Timestamp(today)
+        x, t_x, T = days_of(history)
+        assert (x[0], t_x[0]) == (2, 59)
+        first = pd.Timestamp("2017-01-01", tz="UTC")
+        assert first + pd.Timedelta(days=T[0]) == pd.Timestamp(today, tz="UTC")
         model = BGNBD().fit(history)
         days_ahead = (history.horizon_end - history.cutoff) / pd.Timedelta(days=1)
-        known = [np.array([v]) for v in (2, 59, days.today - days.first[0])]
-        expected = probability_of_purchase(model.params_, *known, days_ahead)
-        np.testing.assert_array_equal(model.predict_proba(history), expected)
+        expected = probability_of_purchase(model.params_, x, t_x, T, days_ahead)
+        np.testing.assert_allclose(model.predict_proba(history), expected, rtol=1e-13)

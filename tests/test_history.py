@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scale_eval.datasets import Transactions
-from scale_eval.history import History, Outcomes, Skipped
+from scale_eval.folds import folds_of
+from scale_eval.history import History, Skipped
 from scale_eval.windows import SIX_MONTHS, Duration, Window, as_utc, microseconds
 
 CUTOFF = as_utc("2020-06-01")
@@ -55,7 +56,9 @@ def test_population_labels_and_spend_are_what_the_rules_say(drawn, rule):
 
     company = company_of(drawn)
     history = History(company, WINDOW, purchase_rule=rule, horizon=SIX_MONTHS)
-    outcomes = Outcomes(company, WINDOW, history, purchase_rule=rule)
+    (fold,) = folds_of(company, [WINDOW], SIX_MONTHS, purchase_rule=rule)
+    outcomes = fold.outcomes
+    assert fold.customer_ids.tolist() == population
     assert history.customers.tolist() == population
     assert outcomes.bought.tolist() == [c in set(within["customer_id"]) for c in population]
     assert outcomes.future_spend.tolist() == pytest.approx([spend.get(c, 0.0) for c in population])
@@ -89,7 +92,8 @@ def test_a_purchase_at_the_cutoff_is_an_outcome_and_one_at_the_horizon_is_not():
         ]
     )
     history = History(company, WINDOW)
-    outcomes = Outcomes(company, WINDOW, history)
+    (fold,) = folds_of(company, [WINDOW], SIX_MONTHS)
+    outcomes = fold.outcomes
     assert history.customers.tolist() == ["a", "b", "c"]
     assert outcomes.bought.tolist() == [False, True, False]
 

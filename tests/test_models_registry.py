@@ -43,8 +43,8 @@ class Needy(Mine):
 class NoVerbs:
     def fit(self, history): ...
 
-class ForAll(Mine):
-    scope = "all"
+class ForSome(Mine):
+    scope = "some"
 
 def make():
     return Mine(5)
@@ -138,7 +138,7 @@ def test_an_unknown_name_is_told_its_nearest_neighbour_and_all_that_are_known():
         ("models_of_a_shop:", r"there is no model 'models_of_a_shop:'"),
         ("models_of_a_shop:NoVerbs", r"\(NoVerbs\) lacks predict_proba"),
         ("models_of_a_shop:LIMIT", r"\(int\) lacks fit and predict_proba"),
-        ("models_of_a_shop:ForAll", r"scope 'all'.*not supported yet"),
+        ("models_of_a_shop:ForSome", r"scope 'some'; it is one of company, all"),
         ("models_of_a_shop:Needy", r"Needy cannot be called without arguments.*'k'.*instance"),
     ],
 )

@@ -23,20 +23,13 @@ from scale_eval.windows import Window, as_utc
 def tables_of(evaluations: list[Evaluation], rows: list[dict] = ()) -> dict[str, pd.DataFrame]:
     """Reduce as a run does; `rows` are evaluations that never came to be."""
     groups = company_groups(sorted({e.row["company_id"] for e in evaluations}))
+    at = SCORES_SCHEMA.get_field_index("company_group")
     scores = []
     for evaluation in evaluations:
-        h = evaluation.histogram
-        if h is not None:
-            columns = {
-                "model": [evaluation.row["model"]] * len(h.bin),
-                "cutoff": [evaluation.row["cutoff"]] * len(h.bin),
-                "company_group": [groups[evaluation.row["company_id"]]] * len(h.bin),
-                "bin": h.bin,
-                "n_positive": h.n_positive,
-                "n_negative": h.n_negative,
-                "spend_minor": h.spend_minor,
-            }
-            scores.append(pa.table(columns).cast(SCORES_SCHEMA))
+        if evaluation.scores is not None:
+            group = groups[evaluation.row["company_id"]]
+            column = pa.array([group] * len(evaluation.scores), pa.int32())
+            scores.append(evaluation.scores.set_column(at, "company_group", column))
     table = pa.Table.from_pylist(
         [e.row for e in evaluations] + list(rows), schema=evaluations_schema()
     )

@@ -18,8 +18,10 @@ from scale_eval.plan import company_groups
 from scale_eval.report.findings import Findings
 from scale_eval.report.page import page
 from scale_eval.report.plots import PLOTS
+from scale_eval.results.evaluation_rows import EvaluationRows
 from scale_eval.results.reduce import reduce_run
 from scale_eval.results.run_directory import RunDirectory
+from scale_eval.results.score_counts import score_table
 from scale_eval.storage import open_store
 
 MODELS = ["base_rate", "recency", "frequency", "bgnbd"]
@@ -161,10 +163,11 @@ def test_the_page_of_twenty_thousand_companies_is_no_larger_than_2_mb(tmp_path):
 def test_statuses_count_the_last_attempt_of_each_evaluation(tmp_path):
     directory = RunDirectory(open_store(tmp_path))
     directory.begin({"metrics": {}}, {}, {})
-    cutoff = pd.Timestamp("2020-01-01", tz="UTC")
-    row = {"company_id": "a", "cutoff": cutoff, "model": "m", "overlaps": False}
-    directory.write_batch([row | {"status": "error", "reason": "boom", "attempts": 1}], None)
-    directory.write_batch([row | {"status": "ok", "reason": "", "attempts": 2}], None)
+    window = (0, 1, False)
+    for attempt, status, reason in ((1, "error", "boom"), (2, "ok", "")):
+        rows = EvaluationRows(1)
+        rows.add("a", window, "m", attempt, status, reason)
+        directory.write_batch(rows.table(), score_table([]))
     statuses = directory.statuses()
     assert statuses[["status", "n"]].values.tolist() == [["ok", 1]]
 

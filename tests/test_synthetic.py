@@ -20,6 +20,7 @@ from scale_eval.datasets.synthetic import (
     synthetic_company,
 )
 from scale_eval.datasets.trouble import empty_company, one_class_company, troubled
+from scale_eval.plan import observed_by
 from scale_eval.windows import Calendar, microseconds
 
 DATA = Path(__file__).parents[1] / "data"
@@ -229,9 +230,8 @@ def test_the_demo_data_are_what_the_command_in_their_readme_makes(tmp_path):
 def test_each_demo_company_has_a_whole_window():
     demo = open_dataset(DATA / "demo")
     assert len(demo.company_ids) == 3
-    for company_id in demo.company_ids:
-        observed = demo.observed(company_id, purchase_rule="non_negative", observed_until=None)
-        assert any(window.refusal == "" for window in Calendar().windows(observed))
+    windows = Calendar().windows(observed_by(demo.manifest_table, "non_negative", None))
+    assert set(windows.company[windows.refusal == 0]) == {0, 1, 2}
 
 
 # Many, on several cores, and in trouble

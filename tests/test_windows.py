@@ -2,26 +2,70 @@
 
 from __future__ import annotations
 
+import dataclasses
+from typing import NamedTuple
+
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scale_eval.windows import Calendar, Duration, Observed, Window, as_utc
+from scale_eval.windows import (
+    NEVER,
+    REFUSALS,
+    Calendar,
+    Duration,
+    Observed,
+    Window,
+    as_utc,
+    from_microseconds,
+    microseconds,
+)
 
 SIX_MONTHS = Duration(months=6)
 
 
 def observed(first: str, until: str, tenth: str | None = None) -> Observed:
     start = as_utc(first)
-    return Observed(start, as_utc(until), start, as_utc(tenth or first))
+    return of_company(start, as_utc(until), start, as_utc(tenth or first))
+
+
+def of_company(*instants: pd.Timestamp | None) -> Observed:
+    known = (NEVER if instant is None else microseconds(instant) for instant in instants)
+    return Observed(*(np.array([instant]) for instant in known))
+
+
+class Planned(NamedTuple):
+    cutoff: pd.Timestamp | None
+    refusal: str
+    overlaps: bool
+
+
+def planned(calendar: Calendar, *companies: Observed) -> list[list[Planned]]:
+    """The windows of each company, all companies asked at once."""
+    fields = [f.name for f in dataclasses.fields(Observed)]
+    together = Observed(*(np.concatenate([getattr(c, f) for c in companies]) for f in fields))
+    windows = calendar.windows(together)
+    rows = [[] for _ in companies]
+    for company, begin, refusal, overlaps in zip(
+        windows.company, windows.begin, windows.refusal, windows.overlaps, strict=True
+    ):
+        cutoff = None if begin == NEVER else from_microseconds(int(begin))
+        rows[company].append(Planned(cutoff, REFUSALS[refusal], bool(overlaps)))
+    return rows
+
+
+def windows_of(calendar: Calendar, company: Observed) -> list[Planned]:
+    (rows,) = planned(calendar, company)
+    return rows
 
 
 def cutoffs(calendar: Calendar, company: Observed) -> list[str]:
     return [
-        f"{planned.window.cutoff:%Y-%m-%d}"
-        for planned in calendar.windows(company)
-        if planned.window and not planned.refusal
+        f"{window.cutoff:%Y-%m-%d}"
+        for window in windows_of(calendar, company)
+        if window.cutoff and not window.refusal
     ]
 
 
@@ -51,38 +95,36 @@ def test_the_latest_default_cutoff_equals_that_of_trying_every_month_start(until
     by_trying = [
         month
         for month in pd.date_range("2000-02-01", "2031-01-01", freq="MS", tz="UTC")
-        if length.after(month) <= company.until
+        if microseconds(length.after(month)) <= company.until[0]
     ]
-    latest = Calendar(horizon=length, last=1).windows(company)[0].window
-    assert latest is not None
-    assert latest.cutoff == by_trying[-1]
+    assert windows_of(Calendar(horizon=length, last=1), company)[0].cutoff == by_trying[-1]
 
 
 def test_a_company_too_young_for_a_window_says_so():
-    (only,) = Calendar().windows(observed("2018-01-15", "2018-06-02"))
-    assert (only.window, only.refusal) == (None, "no_whole_window")
+    (only,) = windows_of(Calendar(), observed("2018-01-15", "2018-06-02"))
+    assert (only.cutoff, only.refusal) == (None, "no_whole_window")
 
 
 def test_a_company_with_fewer_than_ten_customers_is_refused_by_default_but_not_when_asked_for():
     start = as_utc("2015-01-01")
-    company = Observed(start, as_utc("2018-06-02"), start, None)
-    (refused,) = Calendar().windows(company)
+    company = of_company(start, as_utc("2018-06-02"), start, None)
+    (refused,) = windows_of(Calendar(), company)
     assert refused.refusal == "too_few_customers"
-    (asked,) = Calendar(cutoffs=(as_utc("2017-12-01"),)).windows(company)
+    (asked,) = windows_of(Calendar(cutoffs=(as_utc("2017-12-01"),)), company)
     assert asked.refusal == ""
 
 
 def test_explicit_cutoffs_that_the_data_cannot_bear_are_refused_with_the_reason():
     company = observed("2017-01-01", "2018-06-02")
     asked = tuple(as_utc(c) for c in ("2016-06-01", "2017-06-01", "2018-01-01", "2100-01-01"))
-    reasons = [p.refusal for p in Calendar(cutoffs=asked).windows(company)]
+    reasons = [p.refusal for p in windows_of(Calendar(cutoffs=asked), company)]
     assert reasons == ["no_customers", "", "not_observed_whole", "not_observed_whole"]
 
 
 def test_label_windows_that_share_time_are_marked_and_those_that_touch_are_not():
     company = observed("2010-01-01", "2018-06-02")
-    touching = Calendar(last=3).windows(company)
-    sharing = Calendar(every=Duration(months=3), last=3).windows(company)
+    touching = windows_of(Calendar(last=3), company)
+    sharing = windows_of(Calendar(every=Duration(months=3), last=3), company)
     assert [p.overlaps for p in touching] == [False] * 3
     assert [p.overlaps for p in sharing] == [True] * 3
 
@@ -90,15 +132,15 @@ def test_label_windows_that_share_time_are_marked_and_those_that_touch_are_not()
 def test_a_refused_window_overlaps_with_nothing():
     company = observed("2017-01-01", "2018-06-02")
     asked = tuple(as_utc(c) for c in ("2017-12-01", "2018-01-01"))
-    assert [p.overlaps for p in Calendar(cutoffs=asked).windows(company)] == [False, False]
+    assert [p.overlaps for p in windows_of(Calendar(cutoffs=asked), company)] == [False, False]
 
 
 def test_a_shared_calendar_gives_all_companies_the_same_cutoffs_and_each_refuses_its_own():
     old = observed("2015-01-01", "2018-06-02")
     young = observed("2017-03-01", "2018-06-02")
     ended = observed("2015-01-01", "2017-06-15")
-    shared = Calendar(shared=True, last=3).shared_by([old, young, ended])
-    told = [[(p.window.cutoff, p.refusal) for p in shared.windows(c)] for c in (old, young, ended)]
+    rows = planned(Calendar(shared=True, last=3), old, young, ended)
+    told = [[(p.cutoff, p.refusal) for p in company] for company in rows]
     assert [[c for c, _ in company] for company in told] == [[c for c, _ in told[0]]] * 3
     assert [r for _, r in told[1]] == ["no_customers", "", ""]
     assert [r for _, r in told[2]] == ["", "not_observed_whole", "not_observed_whole"]
@@ -123,3 +165,25 @@ def test_a_date_that_cannot_be_read_is_an_error_that_shows_how_to_write_one(text
 
 def test_a_cutoff_with_a_zone_is_taken_to_utc():
     assert as_utc("2017-12-01T00:00+02:00") == pd.Timestamp("2017-11-30 22:00", tz="UTC")
+
+
+@given(
+    data=st.lists(
+        st.tuples(
+            st.datetimes(pd.Timestamp("2015-01-01"), pd.Timestamp("2019-01-01")),
+            st.integers(0, 1500), st.integers(0, 1500), st.booleans(),
+        ),
+        min_size=1, max_size=6,
+    ),
+    calendar=st.sampled_from(
+        [Calendar(), Calendar(last=2), Calendar(every=Duration(months=1), last=5),
+         Calendar(cutoffs=(as_utc("2017-01-01"), as_utc("2017-05-01")))]
+    ),
+)  # fmt: skip
+def test_companies_planned_together_have_the_windows_that_each_has_alone(data, calendar):
+    companies = []
+    for first, tenth, until, reached in data:
+        start = as_utc(first)
+        at = start + pd.Timedelta(days=tenth) if reached else None
+        companies.append(of_company(start, start + pd.Timedelta(days=until), start, at))
+    assert planned(calendar, *companies) == [windows_of(calendar, c) for c in companies]

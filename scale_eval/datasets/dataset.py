@@ -26,13 +26,11 @@ from scale_eval.datasets.manifest import MANIFEST_SCHEMA, TIMESTAMP, TRANSACTION
 from scale_eval.datasets.places import Places
 from scale_eval.datasets.transactions import Transactions
 from scale_eval.storage import ROWS_PER_ROW_GROUP, LocalStore, open_store
-from scale_eval.windows import Observed, from_microseconds
 
 MANIFEST = "manifest.parquet"
 REFUSED = "refused.parquet"
 
 _AS_READ = [pa.dictionary(pa.int32(), pa.string()), *TRANSACTIONS_SCHEMA.types[2:]]
-_NEVER = np.iinfo(np.int64).min  # for a time that is null
 
 
 class Dataset:
@@ -134,33 +132,6 @@ class Dataset:
         i = self._position(company_id)
         return self._places.names[self._places.file[i]], int(self._places.first_row_group[i])
 
-    def observed(
-        self, company_id: str, *, purchase_rule: str, observed_until: pd.Timestamp | None
-    ) -> Observed:
-        """What the company's data can bear: see `scale_eval.windows`.
-
-        Data are complete between a company's first and last row (to the end of the last day where
-        all timestamps are dates), or until `observed_until` where that is given.
-        """
-        position = self._position(company_id)
-
-        def instant(column: str) -> pd.Timestamp | None:
-            value = self._instants[column][position]
-            return None if value == _NEVER else from_microseconds(int(value))
-
-        first, until = instant("first_timestamp"), observed_until
-        assert first is not None  # no company is without rows
-        if until is None:
-            until = instant("last_timestamp")
-            if self._dates_only[position]:
-                until += pd.Timedelta(days=1)
-        return Observed(
-            first_timestamp=first,
-            until=until,
-            first_customer_at=instant(f"first_customer_at_{purchase_rule}"),
-            tenth_customer_at=instant(f"tenth_customer_at_{purchase_rule}"),
-        )
-
     def _read_together(
         self, names: Sequence[str], places: Places
     ) -> Iterator[tuple[str, Transactions | OSError | ValueError]]:
@@ -229,19 +200,6 @@ class Dataset:
     @cached_property
     def _places(self) -> Places:
         return Places.of(_read_manifest(self.store, Places.COLUMNS))
-
-    @cached_property
-    def _instants(self) -> dict[str, np.ndarray]:
-        """The manifest's times in microseconds since 1970, `_NEVER` where there is none."""
-        names = [field.name for field in MANIFEST_SCHEMA if field.type == TIMESTAMP]
-        table = _read_manifest(self.store, names)
-        return {
-            name: pc.fill_null(table[name].cast(pa.int64()), _NEVER).to_numpy() for name in names
-        }
-
-    @cached_property
-    def _dates_only(self) -> np.ndarray:
-        return _read_manifest(self.store, ["dates_only"])["dates_only"].to_numpy()
 
 
 def open_dataset(place: str | os.PathLike[str] | LocalStore) -> Dataset:

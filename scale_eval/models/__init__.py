@@ -7,7 +7,8 @@ from scale_eval.models.identity import identity_of_source
 from scale_eval.models.predictions import Predictions
 from scale_eval.models.registry import BASELINES, BUILT_IN, NamedModel, load_object, resolve
 from scale_eval.models.rfm import rfm_features
-from scale_eval.models.scikit_learn import ClassifierModel, rfm_gradient_boosting, rfm_logistic
+from scale_eval.models.ridge_logistic import RidgeLogistic, rfm_logistic
+from scale_eval.models.scikit_learn import ClassifierModel, rfm_gradient_boosting
 
 __all__ = [
     "BASELINES",
@@ -20,6 +21,7 @@ __all__ = [
     "NamedModel",
     "Predictions",
     "Recency",
+    "RidgeLogistic",
     "base_rate_reference",
     "identity_of_source",
     "load_object",

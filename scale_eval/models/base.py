@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Protocol
 
 import numpy as np
@@ -19,6 +20,14 @@ class Model(Protocol):
         How the tables call it; by default the name that it was asked for by.
     ``random_state``
         Set before `fit` to an integer that depends on seed, company, cutoff and model alone.
+    ``reads``
+        ``"summary"`` for a model that works on `history.summary` alone; it is then given no
+        transactions and no customer ids, which is many times as fast. ``"transactions"`` if not
+        said.
+    ``draws``
+        False for a model that draws no random numbers, so that nothing is seeded for it.
+    ``scope``
+        ``"all"`` for one model of many companies: see `FitsMany`. ``"company"`` if not said.
     ``note_``
         Set by `fit` or `predict_proba`; stands in the evaluation's row.
 
@@ -37,3 +46,20 @@ class Model(Protocol):
         ndarray of shape (n_customers,), in the order of `history.customers`, or a Series indexed by
         customer id in that order; values in [0, 1].
         """
+
+
+class FitsMany(Protocol):
+    """A model of many companies, told by ``scope = "all"``: fitted once a cutoff, on a sample.
+
+    What is fitted is pickled, and predicts for every company at that cutoff.
+    """
+
+    def fit(self, histories: Iterable[History]) -> Any:
+        """Learn from what was known of many companies at one cutoff.
+
+        `history.labelled()` of each gives data to train on, all before that cutoff; `Skipped` is
+        raised where a company has none. They are read one by one, and can be gone through again.
+        """
+
+    def predict_proba(self, history: History) -> np.ndarray | pd.Series:
+        """As `Model.predict_proba`."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from scale_eval.history import History
-from scale_eval.windows import microseconds
 
 
 class BaseRate:
@@ -16,11 +15,13 @@ class BaseRate:
     """
 
     name = "base_rate"
+    reads = "summary"
+    draws = False
 
     def fit(self, history: History) -> BaseRate:
         """Count who bought in the labelled window; `Skipped` where the history has none."""
         labelled = history.labelled()
-        rate = (labelled.bought.sum() + 0.5) / (len(labelled.bought) + 1.0)
+        rate = (labelled.n_bought + 0.5) / (len(labelled.bought) + 1.0)
         self.rate_ = float(labelled.to_horizon(rate))
         self.note_ = labelled.note
         return self
@@ -45,6 +46,8 @@ class Recency:
     """
 
     name = "recency"
+    reads = "summary"
+    draws = False
 
     def fit(self, history: History) -> Recency:
         """Nothing is learnt."""
@@ -52,15 +55,16 @@ class Recency:
 
     def predict_proba(self, history: History) -> np.ndarray:
         """Probabilities of shape (n_customers,); 1/e one horizon after the last purchase."""
-        cutoff = microseconds(history.cutoff)
-        horizon = microseconds(history.horizon_end) - cutoff
-        return np.exp(-(cutoff - history.summary.last_purchase) / horizon)
+        horizon = history.horizon_end_us - history.cutoff_us
+        return np.exp(-(history.cutoff_us - history.summary.last_purchase) / horizon)
 
 
 class Frequency:
     """Who bought often buys again: ``n / (n + 1)``, n = purchases before the cutoff."""
 
     name = "frequency"
+    reads = "summary"
+    draws = False
 
     def fit(self, history: History) -> Frequency:
         """Nothing is learnt."""

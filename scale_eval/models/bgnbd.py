@@ -13,24 +13,25 @@ the log odds of being dead where x > 0, their likelihood (equation 6) is
 
     L = Γ(r + x) / Γ(r) · α^r / (α + T)^(r + x) · B(a, b + x) / B(a, b) · (1 + [x > 0] e^z).
 
-Everything here is computed from z and log-gamma, so that thousands of purchases do no harm.
+Everything here is computed from z and log-gamma, so that thousands of purchases do no harm. The
+functions are written for reading and for any x and weights; the model takes the same from
+`scale_eval.models.bgnbd_compiled`, which a test holds equal to them.
 """
 
 from __future__ import annotations
 
-from dataclasses import astuple, dataclass
+from typing import NamedTuple
 
 import numpy as np
 from scipy.optimize import minimize
 from scipy.special import digamma, expit, gammaln
 
 from scale_eval.history import History
-from scale_eval.models.purchase_days import DAY, PurchaseDays
-from scale_eval.windows import microseconds
+from scale_eval.models import bgnbd_compiled
+from scale_eval.models.bgnbd_compiled import FURTHEST
 
 
-@dataclass(frozen=True)
-class Parameters:
+class Parameters(NamedTuple):
     """Shape `r` and rate `alpha` (a time) of buying, `a` and `b` of dying; all positive."""
 
     r: float
@@ -42,8 +43,7 @@ class Parameters:
 PRIOR_CENTRE = Parameters(r=1.0, alpha=30.0, a=1.0, b=1.0)
 """Where the prior on the log parameters is centred, and fitting begins; `alpha` in days."""
 
-_FURTHEST = 10.0
-"""Bound on |log(parameter / centre)|: degenerate data have their maximum at infinity."""
+_CENTRE = tuple(PRIOR_CENTRE)  # compiled code is quicker to know a plain tuple
 
 
 def _log_odds_dead(params: Parameters, x: np.ndarray, t_x: np.ndarray, T: np.ndarray) -> np.ndarray:
@@ -55,7 +55,7 @@ def _log_odds_dead(params: Parameters, x: np.ndarray, t_x: np.ndarray, T: np.nda
 
 def log_likelihood(params: Parameters, x: np.ndarray, t_x: np.ndarray, T: np.ndarray) -> np.ndarray:
     """Log likelihood of each customer (equation 6); arrays of shape (n_customers,)."""
-    r, alpha, a, b = astuple(params)
+    r, alpha, a, b = params
     return (
         gammaln(r + x) - gammaln(r) - r * np.log1p(T / alpha) - x * np.log(alpha + T)
         + gammaln(b + x) - gammaln(b) + gammaln(a + b) - gammaln(a + b + x)
@@ -65,7 +65,7 @@ def log_likelihood(params: Parameters, x: np.ndarray, t_x: np.ndarray, T: np.nda
 
 def gradient(params: Parameters, x: np.ndarray, t_x: np.ndarray, T: np.ndarray) -> np.ndarray:
     """Derivatives of `log_likelihood` by log r, log alpha, log a, log b; (4, n_customers)."""
-    r, alpha, a, b = astuple(params)
+    r, alpha, a, b = params
     dead = expit(_log_odds_dead(params, x, t_x, T))
     idle = (T - t_x) / (alpha + t_x)
     either = digamma(a + b) - digamma(a + b + x)
@@ -99,7 +99,7 @@ def fit_parameters(
     counts = np.bincount(which.ravel(), weights=weights, minlength=len(rows))
     customers = (rows[:, 0], rows[:, 1], rows[:, 2])
     total = counts.sum()
-    centre = np.array(astuple(PRIOR_CENTRE))
+    centre = np.array(PRIOR_CENTRE)
 
     def loss(shift: np.ndarray) -> tuple[float, np.ndarray]:
         """Mean negative log posterior and its gradient at log(parameter / centre)."""
@@ -111,7 +111,7 @@ def fit_parameters(
         return (shift @ penalty / 2 - likelihood) / total, (penalty - slope) / total
 
     best = minimize(
-        loss, np.zeros(4), jac=True, method="L-BFGS-B", bounds=[(-_FURTHEST, _FURTHEST)] * 4,
+        loss, np.zeros(4), jac=True, method="L-BFGS-B", bounds=[(-FURTHEST, FURTHEST)] * 4,
         options={"ftol": 1e-14, "gtol": 1e-9, "maxiter": 1000},
     )  # fmt: skip
     return Parameters(*(centre * np.exp(best.x)).tolist())
@@ -165,22 +165,28 @@ class BGNBD:
     """
 
     name = "bgnbd"
+    reads = "summary"
+    draws = False
 
     def __init__(self, prior_sd: float = 2.0) -> None:
         self.prior_sd = prior_sd
 
     def fit(self, history: History) -> BGNBD:
         """Fit the four parameters, `params_`; times in days."""
-        self.params_ = fit_parameters(*_customers(history), prior_sd=self.prior_sd)
+        *params, _ = bgnbd_compiled.fit(*_customers(history), float(self.prior_sd), _CENTRE)
+        self.params_ = Parameters(*params)
         return self
 
     def predict_proba(self, history: History) -> np.ndarray:
         """Probability of a purchase within the horizon; shape (n_customers,)."""
-        horizon = (microseconds(history.horizon_end) - microseconds(history.cutoff)) / DAY
-        return probability_of_purchase(self.params_, *_customers(history), horizon)
+        return bgnbd_compiled.probability_of_purchase(
+            *self.params_, *_customers(history), history.horizon_days
+        )
 
 
 def _customers(history: History) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """`x`, `t_x` and `T` of each customer, times in days."""
-    days = PurchaseDays.of(history)
-    return days.count - 1, days.last - days.first, days.today - days.first
+    summary = history.summary
+    return bgnbd_compiled.customers_in_days(
+        summary.n_purchase_days, summary.first_purchase, summary.last_purchase, history.cutoff_us
+    )

@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
+import copy
 import difflib
 import importlib
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from sklearn.base import BaseEstimator, is_classifier
 
-from scale_eval.models.base import Model
+from scale_eval.models.base import FitsMany, Model
 from scale_eval.models.baselines import BaseRate, Frequency, Recency
 from scale_eval.models.bgnbd import BGNBD
+from scale_eval.models.global_rfm import global_rfm_gradient_boosting, global_rfm_logistic
 from scale_eval.models.identity import identity_of_model
 from scale_eval.models.predictions import Predictions
-from scale_eval.models.scikit_learn import ClassifierModel, rfm_gradient_boosting, rfm_logistic
+from scale_eval.models.ridge_logistic import rfm_logistic
+from scale_eval.models.scikit_learn import ClassifierModel, rfm_gradient_boosting
 
-BUILT_IN: dict[str, Callable[[], Model]] = {
+BUILT_IN: dict[str, Callable[[], Model | FitsMany]] = {
     "base_rate": BaseRate,
     "recency": Recency,
     "frequency": Frequency,
     "rfm_logistic": rfm_logistic,
     "rfm_gradient_boosting": rfm_gradient_boosting,
     "bgnbd": BGNBD,
+    "global_rfm_logistic": global_rfm_logistic,
+    "global_rfm_gradient_boosting": global_rfm_gradient_boosting,
 }
 """The models that come with the package, by name."""
 
@@ -32,6 +38,9 @@ BASELINES = ("base_rate", "recency")
 """Models that are always run: whatever cannot beat them is not worth deploying."""
 
 _PREDICTIONS = "predictions:"
+_PLAIN = (type(None), bool, int, float, str)
+_SCOPES = ("company", "all")
+_READS = ("transactions", "summary")
 
 
 @dataclass(frozen=True)
@@ -49,8 +58,40 @@ class NamedModel:
     """
 
     name: str
-    prototype: Model
+    prototype: Model | FitsMany
     identity: dict[str, Any]
+
+    @cached_property
+    def reads(self) -> str:
+        """``"summary"`` or ``"transactions"``: what its histories must hold."""
+        return str(getattr(self.prototype, "reads", "transactions"))
+
+    @cached_property
+    def draws(self) -> bool:
+        """Whether it may draw random numbers, so that generators are seeded for it."""
+        return bool(getattr(self.prototype, "draws", True))
+
+    @cached_property
+    def scope(self) -> str:
+        """``"company"``, or ``"all"`` for one model of many companies."""
+        return str(getattr(self.prototype, "scope", "company"))
+
+    def fresh(self) -> Any:
+        """A copy that has nothing in common with any other."""
+        if not self._is_plain:
+            return copy.deepcopy(self.prototype)
+        fresh = object.__new__(type(self.prototype))
+        vars(fresh).update(vars(self.prototype))
+        return fresh
+
+    @cached_property
+    def _is_plain(self) -> bool:
+        """Whether copying its attributes copies it: they are numbers and texts."""
+        kind = type(self.prototype)
+        hooks = ("__deepcopy__", "__copy__", "__reduce__", "__getstate__", "__new__", "__slots__")
+        own = any(hook in vars(base) for base in kind.__mro__[:-1] for hook in hooks)
+        values = vars(self.prototype).values() if hasattr(self.prototype, "__dict__") else [None]
+        return not own and all(type(value) in _PLAIN for value in values)
 
 
 def resolve(model: Any) -> NamedModel:
@@ -140,9 +181,7 @@ def _check(thing: Any, name: str) -> None:
             f"{name!r} ({type(thing).__name__}) lacks {' and '.join(missing)}; a model has "
             "fit(history) and predict_proba(history)"
         )
-    scope = getattr(thing, "scope", "company")
-    if scope != "company":
-        raise ValueError(
-            f"{name!r} has scope {scope!r}: one model for many companies is not supported yet; "
-            "fit it elsewhere and evaluate its predictions as predictions:FILE.parquet"
-        )
+    for attribute, known in (("scope", _SCOPES), ("reads", _READS)):
+        value = getattr(thing, attribute, known[0])
+        if value not in known:
+            raise ValueError(f"{name!r} has {attribute} {value!r}; it is one of {', '.join(known)}")

@@ -1,4 +1,4 @@
-"""Any scikit-learn classifier as a model, and the two that come with the package."""
+"""Any scikit-learn classifier as a model, and the one that comes with the package."""
 
 from __future__ import annotations
 
@@ -9,9 +9,6 @@ from typing import Any
 import numpy as np
 from sklearn.base import clone
 from sklearn.ensemble import HistGradientBoostingClassifier
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from scale_eval.history import History
 from scale_eval.models.rfm import rfm_features
@@ -73,16 +70,6 @@ class ClassifierModel:
         bought = list(self.estimator_.classes_).index(True)
         probabilities = self.estimator_.predict_proba(self.features(history))[:, bought]
         return self.labelled_.to_horizon(probabilities)
-
-
-def rfm_logistic() -> ClassifierModel:
-    """Logistic regression on RFM features.
-
-    Ten times scikit-learn's ridge (C = 0.1), for companies are small and next half-year is another
-    one: in samples of four companies C = 1 had the larger log loss at each size from 60 to 1,200.
-    """
-    logistic = LogisticRegression(C=0.1, max_iter=1000)
-    return ClassifierModel(make_pipeline(StandardScaler(), logistic), "rfm_logistic")
 
 
 def rfm_gradient_boosting() -> ClassifierModel:

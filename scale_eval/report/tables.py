@@ -9,6 +9,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from scale_eval.plan import Plan
 from scale_eval.report.findings import Findings
 from scale_eval.report.words import number, span
 
@@ -109,14 +110,12 @@ def _told(
     return "\n".join(lines)
 
 
-def plan_table(windows: pd.DataFrame, *, limit: int) -> RenderableType:
+def plan_table(plan: Plan, *, limit: int) -> RenderableType:
     """Which windows each company uses and which it refuses, and why."""
     table = _table()
     for heading in ("company", "windows used", "refused", "why"):
         table.add_column(heading, overflow="fold")
-    companies = windows["company_id"].unique()
-    listed = windows[windows["company_id"].isin(companies[:limit])]
-    for company, rows in listed.groupby("company_id", sort=True):
+    for company, rows in plan.frame(limit).groupby("company_id", sort=True):
         used = rows.loc[rows["status"] == "planned", "cutoff"]
         refused = rows[rows["status"] != "planned"]
         span = ""
@@ -129,12 +128,12 @@ def plan_table(windows: pd.DataFrame, *, limit: int) -> RenderableType:
             for row in refused.head(3).itertuples()
         )  # fmt: skip
         table.add_row(*map(Text, (str(company), span, str(len(refused) or ""), why)))
-    told = ""
-    if len(companies) > limit:
-        reasons = windows[windows["status"] != "planned"]["reason"].value_counts()
-        told = f"{limit} of {len(companies):,} companies; refused windows in all: "
-        told += ", ".join(f"{reason} {n:,}" for reason, n in reasons.items()) or "none"
-    return Group(table, Text(told, style="dim")) if told else table
+    if len(plan.company_ids) <= limit:
+        return table
+    told = f"{limit} of {len(plan.company_ids):,} companies; refused windows in all: "
+    counts = sorted(plan.refusals().items(), key=lambda item: (-item[1], item[0]))
+    told += ", ".join(f"{reason} {n:,}" for reason, n in counts) or "none"
+    return Group(table, Text(told, style="dim"))
 
 
 def frame_table(frame: pd.DataFrame, *, decimals: int | None = None) -> Table:

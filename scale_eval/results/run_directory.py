@@ -127,22 +127,21 @@ class RunDirectory:
             if name.removeprefix("scores/") not in batches:
                 self.store.remove(name)
 
-    def write_batch(self, rows: Sequence[dict[str, Any]], scores: pa.Table | None) -> None:
-        """Write evaluations, and the merged scores of those that are ok, so that both count."""
-        table = pa.Table.from_pylist(list(rows), schema=self.schema).sort_by(
-            [(column, "ascending") for column in KEY]
-        )
-        named = "\n".join(f"{r['company_id']} {r['cutoff']} {r['model']} {r['attempts']}"
-                          for r in table.select([*KEY, "attempts"]).to_pylist())  # fmt: skip
-        name = hashlib.sha256(named.encode()).hexdigest()[:24]
-        if scores is not None and len(scores):
+    def write_batch(self, table: pa.Table, scores: pa.Table) -> None:
+        """Write evaluations, and the merged scores of those that are ok, so that both count.
+
+        The name says what is evaluated: the same batch again takes the place of the first.
+        """
+        table = table.sort_by([(column, "ascending") for column in KEY])
+        digest = hashlib.sha256()
+        for column in ("company_id", "model"):
+            digest.update("\n".join(table[column].to_pylist()).encode())
+        for column in ("cutoff", "attempts"):
+            digest.update(pc.fill_null(table[column].cast(pa.int64()), -1).to_numpy().tobytes())
+        name = digest.hexdigest()[:24]
+        if len(scores):
             self.store.write_table(f"scores/{name}.parquet", scores)
         self.store.write_table(f"evaluations/{name}.parquet", table)
-
-    def attempts(self) -> pd.DataFrame:
-        """Every row on disk: the key, status and number of the attempt."""
-        columns = [*KEY, "status", "attempts"]
-        return self._read("evaluations", self.schema, columns).to_pandas()
 
     def evaluations(self, columns: Sequence[str] | None = None) -> pa.Table:
         """The table `evaluations`, sorted; of an evaluation tried again, the last attempt.
@@ -198,6 +197,14 @@ class RunDirectory:
         frame = counts.to_pandas().rename(columns={"count_all": "n"})
         frame["reason"] = frame["reason"].fillna("")
         return frame.sort_values(counted, ignore_index=True)
+
+    def company_groups(self) -> dict[str, int]:
+        """The group in which each company's scores are kept, as the plan has it."""
+        table = self.store.read_table(PLAN, columns=["company_id", "company_group"])
+        groups = table.group_by("company_id", use_threads=False).aggregate(
+            [("company_group", "min")]
+        )
+        return dict(zip(*(column.to_pylist() for column in groups.columns), strict=True))
 
     def failures(self) -> pd.DataFrame:
         """Evaluations that failed, with their reason and note."""

@@ -1,0 +1,200 @@
+"""Models of all companies: what each is fitted on, and where it is kept.
+
+Before the evaluations of a cutoff, each model with ``scope = "all"`` is fitted once, on a sample of
+companies as they were known then. It is kept in the run's directory under the hash of its content,
+so that a run that is resumed, and every worker, has the same.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+import time
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import cloudpickle
+import numpy as np
+
+from scale_eval.datasets import Dataset
+from scale_eval.evaluation import (
+    NotFitted,
+    Rules,
+    failure,
+    random_state_of,
+    seed_generators,
+    text,
+)
+from scale_eval.folds import training_history
+from scale_eval.history import History, Skipped
+from scale_eval.models import NamedModel
+from scale_eval.plan import Plan
+from scale_eval.storage import LocalStore
+from scale_eval.windows import Window, from_microseconds
+
+SAMPLE = 2_000
+"""Companies that a model of all is fitted on, at most."""
+
+SIZE_CLASSES = 10
+"""Strata of the sample: companies by number of customers, as many of each."""
+
+
+class Fit(NamedTuple):
+    """A model of all companies at one cutoff, to be fitted.
+
+    Attributes
+    ----------
+    model : str
+    begin, end : int
+        Cutoff and end of the horizon, in microseconds since 1970 UTC.
+    company_ids : tuple of str
+        What it is fitted on, in the order in which their rows lie on disk.
+    """
+
+    model: str
+    begin: int
+    end: int
+    company_ids: tuple[str, ...]
+
+    @property
+    def key(self) -> str:
+        """How it is called in `run.json`."""
+        return key_of(self.model, self.begin)
+
+
+class Fitted(NamedTuple):
+    """What came of a fit: the name of what is kept, or why there is nothing.
+
+    Attributes
+    ----------
+    digest : str
+        SHA-256 of the fitted model as it is kept; "" where it failed.
+    status, reason, note : str
+        As its evaluations have them then.
+    seconds : float
+    """
+
+    digest: str
+    status: str = "ok"
+    reason: str = ""
+    note: str = ""
+    seconds: float = 0.0
+
+
+def key_of(model: str, begin: int) -> str:
+    """How a fit is called in `run.json`."""
+    return f"{model} {from_microseconds(begin).isoformat()}"
+
+
+def fits_of(
+    plan: Plan, todo: np.ndarray, models: Mapping[str, NamedModel], done: Mapping[str, Any],
+    dataset: Dataset, seed: int,
+) -> list[Fit]:  # fmt: skip
+    """The fits that evaluations of a run need and that are not `done`; (`todo` as in `packs_of`).
+
+    A company is fit to train on where it had ten customers one horizon before the cutoff. The
+    sample holds as many companies of each class of size, the first of a random order that depends
+    on the seed and the company alone.
+    """
+    fits = []
+    order = {name: i for i, name in enumerate(dataset.reading_order(plan.company_ids))}
+    rank = np.array([_permanent(seed, name) for name in plan.company_ids])
+    for m, name in enumerate(plan.models):
+        if name not in models or models[name].scope != "all":
+            continue
+        windows = np.flatnonzero(todo[:, m])
+        cutoffs = np.unique(plan.windows.begin[windows])
+        for begin in cutoffs.tolist():
+            if key_of(name, begin) in done:
+                continue
+            end = int(plan.windows.end[windows[plan.windows.begin[windows] == begin][0]])
+            known = np.flatnonzero(plan.observed.tenth_customer_at < begin - (end - begin))
+            chosen = _sample(known, plan.n_customers[known], rank[known])
+            names = sorted((plan.company_ids[i] for i in chosen.tolist()), key=order.__getitem__)
+            fits.append(Fit(name, begin, end, tuple(names)))
+    return fits
+
+
+def _sample(companies: np.ndarray, size: np.ndarray, rank: np.ndarray) -> np.ndarray:
+    """At most SAMPLE of `companies`, as many of each class of size; the first by `rank`."""
+    if len(companies) <= SAMPLE:
+        return companies
+    by_size = companies[np.lexsort((rank, size))]
+    of = dict(zip(companies.tolist(), rank.tolist(), strict=True))
+    chosen = [
+        sorted(stratum.tolist(), key=of.__getitem__)[: SAMPLE // SIZE_CLASSES]
+        for stratum in np.array_split(by_size, SIZE_CLASSES)
+    ]
+    return np.concatenate(chosen)
+
+
+def _permanent(seed: int, company_id: str) -> int:
+    digest = hashlib.sha256(f"{seed}\n{company_id}".encode()).digest()
+    return int.from_bytes(digest[:7], "little")
+
+
+class Histories:
+    """The histories of a fit's companies, read one by one, as often as they are gone through.
+
+    A company that cannot be read is left out: its own evaluations say so.
+    """
+
+    def __init__(self, dataset: Dataset, fit: Fit, reads: str, rules: Rules) -> None:
+        self._dataset, self._fit, self._reads, self._rules = dataset, fit, reads, rules
+
+    def __len__(self) -> int:
+        return len(self._fit.company_ids)
+
+    def __iter__(self) -> Iterator[History]:
+        rules, fit = self._rules, self._fit
+        window = Window(from_microseconds(fit.begin), from_microseconds(fit.end))
+        for _, company in self._dataset.read_many(fit.company_ids):
+            if isinstance(company, Exception):
+                continue
+            yield training_history(
+                company, window, rules.horizon, purchase_rule=rules.purchase_rule,
+                lookback=rules.lookback, reads=self._reads,
+            )  # fmt: skip
+
+
+def fit_one(fit: Fit, model: NamedModel, dataset: Dataset, rules: Rules, run: LocalStore) -> Fitted:
+    """Fit a model of all companies, and keep it in the run."""
+    began = time.perf_counter()
+    fresh = model.fresh()
+    state = random_state_of(f"{rules.seed}\n{fit.model}\n{fit.begin}")
+    seed_generators(fresh, state)
+    try:
+        fresh.fit(Histories(dataset, fit, model.reads, rules))
+    except Skipped as skipped:
+        return Fitted("", "skipped", text(skipped.reason), text(skipped.note))
+    except BaseException as error:
+        told = failure(error)
+        return Fitted("", "error", told["reason"], text(f"fitting: {told['note']}"))
+    content = cloudpickle.dumps(fresh)
+    digest = hashlib.sha256(content).hexdigest()
+    run.write_bytes(f"models/{digest}.pickle", content)
+    return Fitted(digest, seconds=time.perf_counter() - began)
+
+
+class FittedModels:
+    """The fitted models of a run, each read once."""
+
+    def __init__(self, run: LocalStore, fitted: Mapping[str, Fitted]) -> None:
+        self._fitted = fitted
+        self._read = lru_cache(maxsize=64)(
+            lambda digest: pickle.loads(run.read_bytes(f"models/{digest}.pickle"))
+        )
+
+    def __call__(self, model: NamedModel, window: Window) -> Any:
+        """The model as it was fitted for a cutoff.
+
+        Raises
+        ------
+        NotFitted
+            Its fitting came to something else.
+        """
+        fitted = self._fitted[key_of(model.name, window.begin)]
+        if not fitted.digest:
+            raise NotFitted(fitted.status, fitted.reason, fitted.note)
+        return self._read(fitted.digest)

@@ -1,0 +1,385 @@
+"""BG/NBD in microseconds: Newton's method on the log posterior, and the probability of a purchase.
+
+The formulas are those of `scale_eval.models.bgnbd`, the symbols too; here they are summed in one
+pass, with gradient and Hessian by the log parameters. Two things make a pass cheap:
+
+*   log Γ(r + x) - log Γ(r) = Σ_{i<x} log(r + i), and so the sum over customers is
+    Σ_i n_i log(r + i), where n_i customers have x > i. No gamma function is computed, and its
+    derivatives are those of log(r + i). The same for b and for a + b.
+*   The logarithms of many factors are the logarithm of their product, as long as it is a number.
+
+A step is the solution of B step = gradient, with B the negative Hessian. Where that is not positive
+definite, the pivots that Cholesky's method meets are made so by turning their sign, which keeps
+their scale; and the step is halved until the posterior does not fall (Nocedal & Wright 2006,
+Numerical Optimization, sections 3.2 and 3.4). A step ends at the first bound that it meets, and a parameter at its bound that would go beyond it
+stands still while the others move (an active set: section 16.5 there).
+"""
+
+from __future__ import annotations
+
+import math
+
+import numba
+import numpy as np
+
+from scale_eval.metrics.compiled_elementary import exp_of, log_of
+from scale_eval.summaries import DAY
+
+FURTHEST = 10.0
+"""Bound on |log(parameter / centre)|: degenerate data have their maximum at infinity."""
+
+MAX_STEPS = 200
+START = (-0.5, 0.5, -0.3, 0.4)
+"""Where the search begins, as log(parameter / centre): companies' fits lie about twice as far."""
+
+LONGEST_STEP = 2.0  # in the log parameters; beyond it the quadratic says nothing
+LAST_STEP = 1e-4  # in the log parameters; the one after it would be about its square
+ROUNDING = 1e-13  # relative, of the log posterior: a loss below it is none
+UNSEEN = 1e-16  # relative: a rise below it leaves the log posterior the same number
+LEAST_PIVOT = 1e-2  # relative to the diagonal element that a pivot of 0 or less came of
+SINGULAR = 1e-12  # relative: what Cholesky's method leaves of a diagonal element is rounding
+AT_BOUND = 1e-9  # closer to it, a parameter is at its bound
+OVERFLOW = 1e150  # a product beyond it, or below its inverse, is turned into its logarithm
+CERTAIN = 300.0  # log odds of being dead beyond which nobody is alive, to the last bit
+LARGEST = 700.0  # e to this is still a number
+
+_compiled = numba.njit(nogil=True, cache=True, error_model="numpy")
+
+
+@_compiled
+def customers_in_days(
+    n_purchase_days: np.ndarray,
+    first_purchase: np.ndarray,
+    last_purchase: np.ndarray,
+    cutoff: int,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """`x` (int64), `t_x` and `T` (float64) in days of UTC; arrays of shape (n_customers,).
+
+    Parameters
+    ----------
+    n_purchase_days : ndarray of int64, shape (n_customers,)
+        Distinct days with a purchase, at least 1.
+    first_purchase, last_purchase : ndarray of int64, shape (n_customers,)
+        Microseconds since 1970-01-01 UTC.
+    cutoff : int
+        The same; the last day of which anything is known ends there or contains it.
+    """
+    n = len(n_purchase_days)
+    x, t_x, T = np.empty(n, np.int64), np.empty(n), np.empty(n)
+    today = (cutoff - 1) // DAY
+    for i in range(n):
+        first = first_purchase[i] // DAY
+        x[i] = n_purchase_days[i] - 1
+        t_x[i] = last_purchase[i] // DAY - first
+        T[i] = today - first
+    return x, t_x, T
+
+
+@_compiled
+def fit(
+    x: np.ndarray,
+    t_x: np.ndarray,
+    T: np.ndarray,
+    prior_sd: float,
+    centre: tuple[float, float, float, float],
+) -> tuple[float, float, float, float, int]:
+    """`r`, `alpha`, `a`, `b` of the highest posterior, and the number of steps to it.
+
+    Parameters
+    ----------
+    x : ndarray of int64, shape (n_customers,)
+        Repeat purchases. Time and memory grow with the largest of them.
+    t_x, T : ndarray of float64, shape (n_customers,)
+        Time of the last of them, time watched; in the unit of `centre`.
+    prior_sd : float
+        Standard deviation of the normal prior on the log parameters; `inf` for none.
+    centre : tuple of float
+        `r`, `alpha`, `a`, `b` where the prior is centred.
+
+    Returns
+    -------
+    tuple of 5
+        The number of steps is `MAX_STEPS` where the posterior was still rising.
+    """
+    more_than, x_again, t_x_again, T_again, T_once = _split(x, t_x, T)
+    precision = 1.0 / prior_sd**2
+    shift, trial, step = np.array(START), np.empty(4), np.empty(4)
+    slope, trial_slope = np.empty(4), np.empty(4)
+    bend, trial_bend = np.empty((4, 4)), np.empty((4, 4))
+    n = len(x_again)
+    work = (
+        np.empty(n), np.empty(n), np.empty(n), np.empty(n), np.empty(n), np.empty(n), np.empty(n)
+    )  # fmt: skip
+    height = _posterior(
+        shift, centre, precision, more_than, x_again, t_x_again, T_again, T_once, work, slope, bend
+    )
+    for n_steps in range(MAX_STEPS):
+        is_newton = _newton_step(shift, slope, bend, step)
+        rise, longest, room = 0.0, 0.0, 1.0
+        for i in range(4):
+            rise += slope[i] * step[i]
+            longest = max(longest, abs(step[i]))
+            if abs(shift[i] + step[i]) > FURTHEST:
+                room = min(room, (FURTHEST - math.copysign(1.0, step[i]) * shift[i]) / abs(step[i]))
+        last = is_newton and longest <= LAST_STEP
+        size = min(room, LONGEST_STEP / longest) if longest > 0.0 else 1.0
+        while True:
+            for i in range(4):
+                trial[i] = shift[i] + size * step[i]
+            if last:
+                return (*_parameters(trial, centre), n_steps + 1)
+            trial_height = _posterior(
+                trial, centre, precision, more_than, x_again, t_x_again, T_again, T_once, work,
+                trial_slope, trial_bend,
+            )  # fmt: skip
+            if trial_height >= height - ROUNDING * abs(height):
+                break
+            size *= 0.5
+            if size * longest < LAST_STEP**2:  # the rise is below rounding
+                return (*_parameters(shift, centre), n_steps)
+        shift, trial = trial, shift
+        slope, trial_slope = trial_slope, slope
+        bend, trial_bend = trial_bend, bend
+        flat = trial_height - height <= ROUNDING * abs(height)
+        height = trial_height
+        if flat and rise <= (UNSEEN if is_newton else ROUNDING) * abs(height):
+            return (*_parameters(shift, centre), n_steps + 1)
+    return (*_parameters(shift, centre), MAX_STEPS)
+
+
+@_compiled
+def probability_of_purchase(
+    r: float,
+    alpha: float,
+    a: float,
+    b: float,
+    x: np.ndarray,
+    t_x: np.ndarray,
+    T: np.ndarray,
+    t: float,
+) -> np.ndarray:
+    """P(at least one purchase in (T, T + t] | x, t_x, T); shape (n_customers,).
+
+    As `scale_eval.models.bgnbd.probability_of_purchase`, to 1e-12 and better.
+    """
+    probability = np.empty(len(x))
+    for i in range(len(x)):
+        n, until = r + x[i], alpha + T[i]
+        buys = 1.0 - exp_of(-n * log_of((until + t) / until))
+        log_odds = min(n * log_of(until / (alpha + t_x[i])), LARGEST)
+        odds = exp_of(log_odds) * a / (b + x[i] - 1.0 if x[i] > 0 else b)
+        probability[i] = buys / (1.0 + odds) if x[i] > 0 else buys
+    return probability
+
+
+@_compiled
+def _parameters(shift, centre):  # type: ignore[no-untyped-def]
+    return (
+        centre[0] * math.exp(shift[0]),
+        centre[1] * math.exp(shift[1]),
+        centre[2] * math.exp(shift[2]),
+        centre[3] * math.exp(shift[3]),
+    )
+
+
+@_compiled
+def _split(x, t_x, T):  # type: ignore[no-untyped-def]
+    """How many customers have x > i, for each i; those who bought again, and the T of the others.
+
+    Only counts are told of the first sums, and of who bought once the T alone matters.
+    """
+    n, largest, n_again = len(x), 0, 0
+    for i in range(n):
+        largest = max(largest, x[i])
+        n_again += x[i] > 0
+    more_than = np.zeros(largest + 1)
+    x_again, t_x_again, T_again = np.empty(n_again), np.empty(n_again), np.empty(n_again)
+    T_once = np.empty(n - n_again)
+    again, once = 0, 0
+    for i in range(n):
+        if x[i] > 0:
+            more_than[x[i] - 1] += 1.0
+            x_again[again], t_x_again[again], T_again[again] = x[i], t_x[i], T[i]
+            again += 1
+        else:
+            T_once[once] = T[i]
+            once += 1
+    for i in range(largest - 1, -1, -1):
+        more_than[i] += more_than[i + 1]
+    return more_than[:largest], x_again, t_x_again, T_again, T_once
+
+
+@_compiled
+def _posterior(  # type: ignore[no-untyped-def]
+    shift, centre, precision, more_than, x_again, t_x_again, T_again, T_once, work, slope, bend
+):
+    """Log posterior at log(parameter / centre) = `shift`; fills its `slope` and negative Hessian.
+
+    Of the Hessian, `bend`, the lower triangle is filled; the order is r, alpha, a, b.
+    """
+    r, alpha, a, b = _parameters(shift, centre)
+    height = 0.0
+
+    # Γ(r + x) Γ(b + x) Γ(a + b) / (Γ(r) Γ(b) Γ(a + b + x)), over all customers.
+    r_slope = r_bend = a_slope = a_bend = b_slope = b_bend = ab_bend = 0.0
+    for i in range(len(more_than)):
+        of_r, of_b, of_both = r + i, b + i, 1.0 / (a + b + i)
+        height += more_than[i] * log_of(of_r * of_b * of_both)
+        of_r, of_b = r / of_r, b / of_b
+        a_share, b_share = a * of_both, b * of_both
+        r_slope += more_than[i] * of_r
+        r_bend += more_than[i] * of_r * (1.0 - of_r)
+        a_slope -= more_than[i] * a_share
+        a_bend -= more_than[i] * a_share * (1.0 - a_share)
+        b_slope += more_than[i] * (of_b - b_share)
+        b_bend += more_than[i] * (of_b * (1.0 - of_b) - b_share * (1.0 - b_share))
+        ab_bend += more_than[i] * a_share * b_share
+
+    # (alpha / (alpha + T))^r of those who bought once.
+    log_waited = 0.0  # Σ log((alpha + T) / alpha)
+    alpha_slope = alpha_bend = young = 0.0
+    product = 1.0
+    for i in range(len(T_once)):
+        share = alpha / (alpha + T_once[i])
+        product *= share
+        if product < 1.0 / OVERFLOW:
+            log_waited -= math.log(product)
+            product = 1.0
+        young += share
+        alpha_bend -= share * (1.0 - share)
+    log_waited -= math.log(product)
+    alpha_slope, alpha_bend = -r * young, r * alpha_bend
+
+    # The same of those who bought again, (alpha + T)^-x, and 1 + e^z; e^z / (1 + e^z) is `dead`.
+    # First what is one number a customer, in loops so short that a compiler works on several
+    # numbers at once (with many arrays it gives up proving that none overlaps another); then sums.
+    n_again = len(x_again)
+    log_end, log_idle, from_end, from_last, v, odds, alive = work
+    for i in range(n_again):
+        log_end[i] = log_of(alpha + T_again[i])
+    for i in range(n_again):
+        from_end[i] = 1.0 / (alpha + T_again[i])
+    for i in range(n_again):
+        from_last[i] = 1.0 / (alpha + t_x_again[i])
+    for i in range(n_again):
+        v[i] = 1.0 / (b + x_again[i] - 1.0)
+    for i in range(n_again):
+        log_idle[i] = log_of((alpha + T_again[i]) * from_last[i])
+    for i in range(n_again):
+        odds[i] = a * v[i] * exp_of(min((r + x_again[i]) * log_idle[i], CERTAIN))
+    for i in range(n_again):
+        alive[i] = 1.0 / (1.0 + odds[i])
+    d = d_l = d_y = d_v = d_u = d_yw = d_vv = 0.0
+    ll = ly = l1 = lv = yy = y1 = yv = one = v1 = vv = 0.0
+    product = 1.0
+    for i in range(n_again):
+        n = r + x_again[i]
+        log_waited += log_end[i]
+        share = alpha * from_end[i]
+        young += share
+        alpha_slope -= n * share
+        alpha_bend -= n * share * (1.0 - share)
+        height += max(n * log_idle[i] - CERTAIN, 0.0) - x_again[i] * log_end[i]
+        product *= 1.0 + odds[i]
+        if product > OVERFLOW:
+            height += math.log(product)
+            product = 1.0
+        l, u = log_idle[i], from_last[i] - from_end[i]  # noqa: E741
+        y = n * u
+        dead = odds[i] * alive[i]
+        d += dead
+        d_l += dead * l
+        d_y += dead * y
+        d_v += dead * v[i]
+        d_u += dead * u
+        d_yw += dead * y * (from_last[i] + from_end[i])
+        d_vv += dead * v[i] * v[i]
+        either = dead * alive[i]
+        one += either
+        of_l, of_y, of_v = either * l, either * y, either * v[i]
+        l1 += of_l
+        y1 += of_y
+        v1 += of_v
+        ll += of_l * l
+        ly += of_l * y
+        lv += of_l * v[i]
+        yy += of_y * y
+        yv += of_y * v[i]
+        vv += of_v * v[i]
+    log_waited -= n_again * math.log(alpha)
+    height += math.log(product) - r * log_waited
+    n_customers = len(T_once) + n_again
+
+    slope[0] = r_slope - r * log_waited + r * d_l
+    slope[1] = alpha_slope + r * n_customers - alpha * d_y
+    slope[2] = a_slope + d
+    slope[3] = b_slope - b * d_v
+    bend[0, 0] = r * log_waited - r_bend - r * d_l - r * r * ll
+    bend[1, 0] = r * (young - n_customers) + r * alpha * (d_u + ly)
+    bend[1, 1] = -alpha_bend + alpha * d_y - alpha * alpha * (d_yw + yy)
+    bend[2, 0] = -r * l1
+    bend[2, 1] = alpha * y1
+    bend[2, 2] = -a_bend - one
+    bend[3, 0] = r * b * lv
+    bend[3, 1] = -alpha * b * yv
+    bend[3, 2] = -ab_bend + b * v1
+    bend[3, 3] = b * d_v - b_bend - b * b * (d_vv + vv)
+    for i in range(4):
+        height -= 0.5 * precision * shift[i] ** 2
+        slope[i] -= precision * shift[i]
+        bend[i, i] += precision
+    return height
+
+
+@_compiled
+def _newton_step(shift, slope, bend, step):  # type: ignore[no-untyped-def]
+    """Fill `step`, uphill; returns whether it is Newton's, for the matrix is positive definite."""
+    stands = np.zeros(4, np.bool_)
+    for i in range(4):
+        stands[i] = _leaves(shift[i], slope[i])
+    while True:
+        is_newton = _ascent(stands, slope, bend, step)
+        more = False
+        for i in range(4):
+            if _leaves(shift[i], step[i]):
+                stands[i] = more = True
+        if not more:
+            return is_newton
+
+
+@_compiled
+def _leaves(shift, direction):  # type: ignore[no-untyped-def]
+    """Whether a parameter is at its bound, and the direction leads beyond it."""
+    return abs(shift) > FURTHEST - AT_BOUND and shift * direction > 0.0
+
+
+@_compiled
+def _ascent(stands, slope, bend, step):  # type: ignore[no-untyped-def]
+    """`_newton_step` where it is known which parameters stand still."""
+    lower = np.empty((4, 4))
+    is_newton = True
+    for i in range(4):
+        for j in range(i + 1):
+            element = bend[i, j]
+            if stands[i] or stands[j]:
+                element = 1.0 * (i == j)
+            whole = abs(element)
+            for k in range(j):
+                element -= lower[i, k] * lower[j, k]
+            if i > j:
+                lower[i, j] = element / lower[j, j]
+                continue
+            if element <= SINGULAR * whole:
+                is_newton = False
+                element = max(-element, LEAST_PIVOT * whole, 1e-300)
+            lower[i, i] = math.sqrt(element)
+    for i in range(4):
+        step[i] = 0.0 if stands[i] else slope[i]
+        for k in range(i):
+            step[i] -= lower[i, k] * step[k]
+        step[i] /= lower[i, i]
+    for i in range(3, -1, -1):
+        for k in range(i + 1, 4):
+            step[i] -= lower[k, i] * step[k]
+        step[i] /= lower[i, i]
+    return is_newton

@@ -1,0 +1,257 @@
+"""Logistic regression with a ridge on RFM features, fitted in microseconds.
+
+With z the features less their means, over their standard deviations, it minimises
+
+    Σ log(1 + e^η) - y η + |w|² / (2 C),   η = intercept + w · z,
+
+as scikit-learn's `LogisticRegression` behind a `StandardScaler` does: the intercept is free of the
+penalty, and a feature that does not vary is left at 0. The loss is convex, and with both classes
+present it has one minimum, which Newton's method reaches by steps that are halved where they lose
+(Boyd & Vandenberghe 2004, Convex Optimization, section 9.5).
+"""
+
+from __future__ import annotations
+
+import math
+
+import numba
+import numpy as np
+
+from scale_eval.history import History
+from scale_eval.metrics.compiled_elementary import exp_of
+from scale_eval.models.rfm import rfm_features
+
+MAX_STEPS = 100
+LAST_STEP = 1e-4  # in the weights; the one after it would be about its square
+ROUNDING = 1e-14  # relative, of the loss: a gain of a step that is below it is none
+OVERFLOW = 1e300  # a product beyond it is turned into its logarithm
+EPSILON = np.finfo(np.float64).eps
+
+_compiled = numba.njit(nogil=True, cache=True, error_model="numpy")
+
+
+class RidgeLogistic:
+    """Logistic regression on RFM features, trained on who bought in the labelled window.
+
+    Parameters
+    ----------
+    C : float
+        Inverse strength of the ridge. The default is ten times scikit-learn's ridge, for companies
+        are small and next half-year is another one: in samples of four companies C = 1 had the
+        larger log loss at each size from 60 to 1,200.
+    """
+
+    name = "rfm_logistic"
+    reads = "summary"
+    draws = False
+
+    def __init__(self, C: float = 0.1) -> None:
+        self.C = C
+
+    def fit(self, history: History) -> RidgeLogistic:
+        """Train on the labelled window; `Skipped` where it is too short or has one class."""
+        self.labelled_ = history.labelled().require_both_classes()
+        self.note_ = self.labelled_.note
+        features = rfm_features(self.labelled_.history)
+        self.fitted_ = fit(features, self.labelled_.bought, float(self.C))
+        return self
+
+    def predict_proba(self, history: History) -> np.ndarray:
+        """Probability of a purchase within the horizon; shape (n_customers,)."""
+        probabilities = probabilities_of(self.fitted_, rfm_features(history))
+        return self.labelled_.to_horizon(probabilities)
+
+
+def rfm_logistic() -> RidgeLogistic:
+    """The model of that name."""
+    return RidgeLogistic()
+
+
+@_compiled
+def fit(features: np.ndarray, bought: np.ndarray, C: float) -> np.ndarray:
+    """Intercept and weights of the least penalised loss, with the scale on which they are meant.
+
+    Parameters
+    ----------
+    features : ndarray of float64, shape (n_customers, n_features)
+    bought : ndarray of bool, shape (n_customers,)
+        True for some and False for some.
+    C : float
+        Inverse strength of the ridge.
+
+    Returns
+    -------
+    ndarray of shape (3, 1 + n_features)
+        Rows: what is subtracted from a feature, what it is then divided by, its weight. First
+        comes the intercept, as the weight of a feature that is 1 (less 0, over 1).
+    """
+    n, n_weights = len(features), features.shape[1] + 1
+    fitted = np.zeros((3, n_weights))
+    means, scales, weights = fitted
+    z = np.ones((n_weights, n))
+    scales[0] = 1.0
+    for j in range(1, n_weights):
+        z[j] = features[:, j - 1]
+        means[j], scales[j] = _standardise(z[j])
+    sign = np.ones(n)  # of η, where it speaks for what did not come
+    n_bought = 0
+    for i in range(n):
+        if bought[i]:
+            sign[i] = -1.0
+            n_bought += 1
+
+    weights[0] = math.log(n_bought / (n - n_bought))
+    trial, slope, step = np.empty(n_weights), np.empty(n_weights), np.empty(n_weights)
+    trial_slope = np.empty(n_weights)
+    bend, trial_bend = np.empty((n_weights, n_weights)), np.empty((n_weights, n_weights))
+    work = np.empty(n), np.empty(n), np.empty(n), np.empty(n), np.empty(n)
+    loss = _loss(weights, z, sign, C, work, slope, bend)
+    for _ in range(MAX_STEPS):
+        _solve(bend, slope, step)
+        longest = 0.0
+        for j in range(n_weights):
+            longest = max(longest, abs(step[j]))
+        size = 1.0
+        while True:
+            for j in range(n_weights):
+                trial[j] = weights[j] - size * step[j]
+            if longest * size <= LAST_STEP:
+                weights[:] = trial
+                return fitted
+            trial_loss = _loss(trial, z, sign, C, work, trial_slope, trial_bend)
+            if trial_loss <= loss * (1.0 + ROUNDING):
+                break
+            size *= 0.5
+        weights[:] = trial
+        slope, trial_slope = trial_slope, slope
+        bend, trial_bend = trial_bend, bend
+        loss = trial_loss
+    return fitted
+
+
+@_compiled
+def probabilities_of(fitted: np.ndarray, features: np.ndarray) -> np.ndarray:
+    """1 / (1 + e^-η) of each row of `features`, from what `fit` gave; shape (n_customers,)."""
+    probabilities = np.empty(len(features))
+    means, scales, weights = fitted
+    for i in range(len(features)):
+        eta = weights[0]
+        for j in range(1, len(weights)):
+            eta += weights[j] * ((features[i, j - 1] - means[j]) / scales[j])
+        probabilities[i] = 1.0 / (1.0 + exp_of(-eta))
+    return probabilities
+
+
+@_compiled
+def _standardise(feature):  # type: ignore[no-untyped-def]
+    """Make the mean 0 and the variance 1; return what was subtracted, and what then divided by.
+
+    That is 1 where the feature varies no more than by rounding. The bound is that of scikit-learn:
+    the error of a variance in two passes (Chan, Golub & LeVeque 1983, Algorithms for computing the
+    sample variance, The American Statistician 37(3), 242-247).
+    """
+    n = len(feature)
+    mean = 0.0
+    for i in range(n):
+        mean += feature[i]
+    mean /= n
+    squares, correction = 0.0, 0.0
+    for i in range(n):
+        feature[i] -= mean
+        squares += feature[i] ** 2
+        correction += feature[i]
+    variance = (squares - correction**2 / n) / n
+    scale = 1.0
+    if variance > n * EPSILON * variance + (n * mean * EPSILON) ** 2:
+        scale = math.sqrt(variance)
+        for i in range(n):
+            feature[i] /= scale
+    return mean, scale
+
+
+@_compiled
+def _loss(weights, z, sign, C, work, slope, bend):  # type: ignore[no-untyped-def]
+    """The penalised loss at `weights`; fills its gradient and, lower triangle, its Hessian.
+
+    Loops are short, so that a compiler works on several numbers at once.
+    """
+    n_weights, n = z.shape
+    against, unlikely, residual, curvature, weighted = work
+    against[:] = weights[0]
+    for j in range(1, n_weights):
+        _add_multiple(against, weights[j], z[j])
+    for i in range(n):
+        against[i] *= sign[i]  # the log odds of what did not come
+    for i in range(n):
+        unlikely[i] = exp_of(-abs(against[i]))
+    for i in range(n):
+        likely = 1.0 / (1.0 + unlikely[i])
+        curvature[i] = unlikely[i] * likely * likely
+        residual[i] = sign[i] * (likely if against[i] > 0.0 else unlikely[i] * likely)
+    loss, product = 0.0, 1.0
+    for i in range(n):
+        loss += max(against[i], 0.0)
+        product *= 1.0 + unlikely[i]
+        if product > OVERFLOW:
+            loss += math.log(product)
+            product = 1.0
+    loss += math.log(product)
+
+    for j in range(n_weights):
+        slope[j] = _dot(residual, z[j])
+        _multiply(curvature, z[j], weighted)
+        for k in range(j + 1):
+            bend[j, k] = _dot(weighted, z[k])
+    for j in range(1, n_weights):
+        loss += weights[j] ** 2 / (2.0 * C)
+        slope[j] += weights[j] / C
+        bend[j, j] += 1.0 / C
+    return loss
+
+
+@_compiled
+def _add_multiple(total, factor, row):  # type: ignore[no-untyped-def]
+    for i in range(len(total)):
+        total[i] += factor * row[i]
+
+
+@_compiled
+def _multiply(one, other, product):  # type: ignore[no-untyped-def]
+    for i in range(len(product)):
+        product[i] = one[i] * other[i]
+
+
+@_compiled
+def _dot(one, other):  # type: ignore[no-untyped-def]
+    """Σ one · other in four sums side by side: a compiler may not reorder a single one."""
+    n = len(one)
+    whole = n - n % 4
+    a = b = c = d = 0.0
+    for i in range(0, whole, 4):
+        a += one[i] * other[i]
+        b += one[i + 1] * other[i + 1]
+        c += one[i + 2] * other[i + 2]
+        d += one[i + 3] * other[i + 3]
+    for i in range(whole, n):
+        a += one[i] * other[i]
+    return (a + b) + (c + d)
+
+
+@_compiled
+def _solve(bend, slope, step):  # type: ignore[no-untyped-def]
+    """Fill `step` with the solution of bend · step = slope by Cholesky, which `bend` is left as."""
+    n = len(slope)
+    for i in range(n):
+        for j in range(i + 1):
+            element = bend[i, j]
+            for k in range(j):
+                element -= bend[i, k] * bend[j, k]
+            bend[i, j] = element / bend[j, j] if i > j else math.sqrt(element)
+        step[i] = slope[i]
+        for k in range(i):
+            step[i] -= bend[i, k] * step[k]
+        step[i] /= bend[i, i]
+    for i in range(n - 1, -1, -1):
+        for k in range(i + 1, n):
+            step[i] -= bend[k, i] * step[k]
+        step[i] /= bend[i, i]

@@ -1,0 +1,239 @@
+"""Packs: evaluations dealt into tasks, one by one, by company, or many companies together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby, pairwise
+from typing import NamedTuple
+
+import numpy as np
+
+from scale_eval.costs import PER_COMPANY, Costs
+from scale_eval.plan import MAX_SCORES_BY_COMPANY, Plan
+
+GRANULARITIES = ("auto", "evaluation", "company", "pack")
+"""What a task may be."""
+
+TASK_SECONDS = 1.2e-3
+"""What Dask takes for a task, whatever is in it."""
+
+LITTLE = 0.1
+"""The share of a run's time that tasks may take before more is put into each of them."""
+
+FEW_TASKS = 2_000
+"""So many take a second or two, and are worth seeing on the dashboard."""
+
+PACK_SECONDS = 5.0
+PACK_EVALUATIONS = 48_000
+"""Of a pack: what a worker that dies loses at most, and what it holds in memory (1 kB each)."""
+
+GIANT_SECONDS = 2 * PACK_SECONDS
+"""A company that takes longer is dealt out by cutoff."""
+
+
+class Entry(NamedTuple):
+    """Evaluations of one company: each window by each model.
+
+    Attributes
+    ----------
+    company_id : str
+    group : int
+        In which its scores are kept.
+    windows : tuple of (int, int, bool)
+        Begin and end in microseconds since 1970 UTC, and whether it overlaps with another.
+    models : tuple of str
+    attempt : int
+        Which try it is.
+    """
+
+    company_id: str
+    group: int
+    windows: tuple[tuple[int, int, bool], ...]
+    models: tuple[str, ...]
+    attempt: int
+
+    @property
+    def n_evaluations(self) -> int:
+        """How many."""
+        return len(self.windows) * len(self.models)
+
+    def singles(self) -> list[Entry]:
+        """Its evaluations, each an entry of its own."""
+        return [
+            self._replace(windows=(window,), models=(model,))
+            for window in self.windows
+            for model in self.models
+        ]
+
+
+class Pack(NamedTuple):
+    """What one task does.
+
+    Attributes
+    ----------
+    entries : tuple of Entry
+        In the order in which their rows lie on disk.
+    writes : bool
+        Whether the worker writes what comes of it, rather than send it back.
+    cost : float
+        Estimated seconds.
+    """
+
+    entries: tuple[Entry, ...]
+    writes: bool
+    cost: float
+
+    @property
+    def n_evaluations(self) -> int:
+        """How many."""
+        return sum(entry.n_evaluations for entry in self.entries)
+
+    def split(self, parts: int) -> list[Pack]:
+        """Itself as smaller packs: by company, then by evaluation; one evaluation stays whole."""
+        entries: Sequence[Entry] = self.entries
+        if len(entries) == 1:
+            entries = entries[0].singles()
+        n = min(parts, len(entries))
+        bounds = np.linspace(0, len(entries), n + 1).astype(int).tolist()
+        return [
+            Pack(tuple(entries[low:high]), self.writes, self.cost / n)
+            for low, high in pairwise(bounds)
+        ]
+
+    def without(self, company_id: str, begin: int, model: str) -> list[Pack]:
+        """Itself but for one evaluation: as two packs, for the rest of its entry stands apart."""
+        others, rest = [], []
+        for entry in self.entries:
+            if entry.company_id != company_id:
+                others.append(entry)
+                continue
+            rest += [
+                single for single in entry.singles()
+                if (single.windows[0][0], single.models[0]) != (begin, model)
+            ]  # fmt: skip
+        kept = [tuple(entries) for entries in (others, rest) if entries]
+        return [Pack(entries, self.writes, self.cost) for entries in kept]
+
+
+def choose_granularity(
+    granularity: str, n_evaluations: int, n_companies: int, seconds: float
+) -> str:
+    """What a task is to be, where that is left open ("auto").
+
+    An evaluation wherever that costs little, for then the dashboard shows what is evaluated; else a
+    company; else a pack.
+    """
+    if granularity != "auto":
+        return granularity
+    for name, n_tasks in (("evaluation", n_evaluations), ("company", n_companies)):
+        if n_tasks <= FEW_TASKS or n_tasks * TASK_SECONDS <= LITTLE * seconds:
+            return name
+    return "pack"
+
+
+def packs_of(
+    plan: Plan, todo: np.ndarray, attempts: np.ndarray, costs: Costs, granularity: str,
+    order: np.ndarray,
+) -> list[Pack]:  # fmt: skip
+    """The tasks of a run, longest first.
+
+    Parameters
+    ----------
+    todo : ndarray of bool, shape (n_windows, n_models)
+        Which evaluations of the plan to do.
+    attempts : ndarray of int, shape (n_windows, n_models)
+        How often each was tried.
+    granularity : str
+        ``"evaluation"``, ``"company"`` or ``"pack"``.
+    order : ndarray of int, shape (n_companies,)
+        Positions of the companies in the order in which their rows lie on disk.
+    """
+    if granularity == "evaluation":
+        packs = [
+            Pack((single,), False, cost / entry.n_evaluations)
+            for entry, cost in _entries(plan, todo, attempts, costs, order)
+            for single in entry.singles()
+        ]
+    elif granularity == "company":
+        packs = [
+            Pack((entry,), False, cost)
+            for entry, cost in _entries(plan, todo, attempts, costs, order)
+        ]
+    else:
+        entries = _dealt(_entries(plan, todo, attempts, costs, order))
+        by_group = len(plan.company_ids) > MAX_SCORES_BY_COMPANY
+        packs = list(_filled(entries, by_group))
+    return sorted(packs, key=lambda pack: -pack.cost)  # stable: as they lie on disk
+
+
+def _entries(
+    plan: Plan, todo: np.ndarray, attempts: np.ndarray, costs: Costs, order: np.ndarray
+) -> Iterator[tuple[Entry, float]]:
+    """Companies with something to do, and the seconds it takes.
+
+    A company has one entry a number of attempts and set of models: one, but for resumed runs.
+    """
+    windows, models = plan.windows, plan.models
+    seconds = plan.costs(costs)
+    starts = np.searchsorted(windows.company, np.arange(len(plan.company_ids) + 1)).tolist()
+    begin, end, overlaps = (a.tolist() for a in (windows.begin, windows.end, windows.overlaps))
+    any_todo = todo.any(axis=1).tolist()
+    usual = _all_alike(todo, attempts)
+    every = tuple(np.array(models)[np.flatnonzero(todo.any(axis=0))].tolist())
+    group = plan.group.tolist()
+    for company in order.tolist():
+        mine = [w for w in range(starts[company], starts[company + 1]) if any_todo[w]]
+        if not mine:
+            continue
+        cost = float(seconds[mine].sum()) + PER_COMPANY
+        if usual:
+            spans = tuple((begin[w], end[w], overlaps[w]) for w in mine)
+            yield Entry(plan.company_ids[company], group[company], spans, every, 1), cost
+            continue
+        kinds: dict[tuple[tuple[str, ...], int], list[int]] = {}
+        for w in mine:
+            for attempt in np.unique(attempts[w, todo[w]]).tolist():
+                chosen = todo[w, :] & np.equal(attempts[w, :], attempt)
+                names = tuple(models[m] for m in np.flatnonzero(chosen).tolist())
+                kinds.setdefault((names, attempt + 1), []).append(w)
+        for (names, attempt), rows in kinds.items():
+            spans = tuple((begin[w], end[w], overlaps[w]) for w in rows)
+            share = len(names) * len(rows) / max(len(models) * len(mine), 1)
+            yield (
+                Entry(plan.company_ids[company], group[company], spans, names, attempt),
+                cost * share,
+            )
+
+
+def _all_alike(todo: np.ndarray, attempts: np.ndarray) -> bool:
+    """Whether each window that has something to do has the same, for the first time."""
+    busy = todo[todo.any(axis=1)]
+    return bool(len(busy) == 0 or ((busy == busy[0]).all() and not attempts[todo].any()))
+
+
+def _dealt(entries: Iterator[tuple[Entry, float]]) -> Iterator[tuple[Entry, float]]:
+    """Entries, giant companies cutoff by cutoff."""
+    for entry, cost in entries:
+        if cost > GIANT_SECONDS and len(entry.windows) > 1:
+            for window in entry.windows:
+                yield entry._replace(windows=(window,)), cost / len(entry.windows)
+        else:
+            yield entry, cost
+
+
+def _filled(entries: Iterator[tuple[Entry, float]], by_group: bool) -> Iterator[Pack]:
+    """Packs of neighbours of about the same cost; of one group of companies, so that its scores
+    are counted together, where groups hold many.
+    """
+    for _, members in groupby(entries, key=lambda item: by_group and item[0].group):
+        held: list[Entry] = []
+        cost, n = 0.0, 0
+        for entry, seconds in members:
+            full = cost + seconds > PACK_SECONDS or n + entry.n_evaluations > PACK_EVALUATIONS
+            if held and full:
+                yield Pack(tuple(held), True, cost)
+                held, cost, n = [], 0.0, 0
+            held.append(entry)
+            cost, n = cost + seconds, n + entry.n_evaluations
+        if held:
+            yield Pack(tuple(held), True, cost)

@@ -1,0 +1,139 @@
+"""Rows of the table `evaluations` on their way there: columns, filled one evaluation at a time.
+
+Millions of them are made, so that nothing is an object that need not be one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from scale_eval.datasets.manifest import TIMESTAMP
+from scale_eval.metrics import INFLUENCED, N_GROUPS
+from scale_eval.metrics.compiled import COUNTS, VALUES
+from scale_eval.results.schemas import evaluations_schema
+from scale_eval.windows import NEVER
+
+SECONDS = ("history_seconds", "fit_seconds", "predict_seconds", "score_seconds")
+_POPULATION = ("n_customers", "n_lapsed")
+_TEXTS = ("company_id", "model", "status", "reason", "note", "undefined", "worker")
+_ARRAYS = (
+    "values", "reasons", "counts", "population", "influence", "seconds", "own",
+    "begin", "end", "overlaps", "attempt",
+)  # fmt: skip
+NULL = -1  # of a count that nobody made
+
+
+class EvaluationRows:
+    """Evaluations by column; arrays of shape (n, ...), of which the first `len` hold a row.
+
+    Attributes
+    ----------
+    values : ndarray of float64, shape (n, len(VALUES))
+        What `score_into` gives; NaN is null.
+    reasons : ndarray of uint8, shape (n, len(VALUES))
+    counts : ndarray of int64, shape (n, len(COUNTS))
+    population : ndarray of int64, shape (n, 2)
+        Customers, and the lapsed among them.
+    influence : ndarray of float32, shape (n, len(INFLUENCED), N_GROUPS)
+    seconds : ndarray of float64, shape (n, len(SECONDS))
+    own : ndarray of float64, shape (n, number of the user's metrics)
+    """
+
+    def __init__(self, n: int, user_metrics: Sequence[str] = ()) -> None:
+        self.user_metrics = tuple(user_metrics)
+        self.values = np.full((n, len(VALUES)), np.nan)
+        self.reasons = np.zeros((n, len(VALUES)), np.uint8)
+        self.counts = np.full((n, len(COUNTS)), NULL, np.int64)
+        self.population = np.full((n, len(_POPULATION)), NULL, np.int64)
+        self.influence = np.full((n, len(INFLUENCED), N_GROUPS), np.nan, np.float32)
+        self.seconds = np.full((n, len(SECONDS)), np.nan)
+        self.own = np.full((n, len(self.user_metrics)), np.nan)
+        self.begin = np.zeros(n, np.int64)
+        self.end = np.zeros(n, np.int64)
+        self.overlaps = np.zeros(n, np.bool_)
+        self.attempt = np.ones(n, np.int32)
+        self.company_id: list[str] = []
+        self.model: list[str] = []
+        self.status: list[str] = []
+        self.reason: list[str] = []
+        self.note: list[str] = []
+        self.undefined: list[str] = []
+        self.worker: list[str] = []
+
+    def __len__(self) -> int:
+        return len(self.status)
+
+    def add(
+        self, company_id: str, window: tuple[int, int, bool], model: str, attempt: int,
+        status: str = "", reason: str = "", note: str = "",
+    ) -> int:  # fmt: skip
+        """Begin a row; returns its place. `window` is begin and end in microseconds, and overlaps.
+
+        Its status, reason and note can be set later.
+        """
+        place = len(self.status)
+        self.begin[place], self.end[place], self.overlaps[place] = window
+        self.attempt[place] = attempt
+        self.company_id.append(company_id)
+        self.model.append(model)
+        self.status.append(status)
+        self.reason.append(reason)
+        self.note.append(note)
+        self.undefined.append("")
+        self.worker.append("")
+        return place
+
+    def table(self) -> pa.Table:
+        """The rows by `evaluations_schema`; what is not `ok` holds no figures."""
+        n = len(self)
+        ok = np.array([status == "ok" for status in self.status], dtype=bool)
+        columns: dict[str, Any] = {
+            name: pa.array(getattr(self, name), pa.string()) for name in _TEXTS
+        }
+        for name, instants in (("cutoff", self.begin[:n]), ("horizon_end", self.end[:n])):
+            columns[name] = pa.array(instants, mask=instants == NEVER).cast(TIMESTAMP)
+        columns["overlaps"] = self.overlaps[:n]
+        columns["attempts"] = self.attempt[:n]
+        now = pa.scalar(datetime.now(UTC), TIMESTAMP)
+        columns["evaluated_at"] = pa.repeat(now, n)
+        integers: list[tuple[tuple[str, ...], np.ndarray]] = [
+            (_POPULATION, self.population), (COUNTS, self.counts),
+        ]  # fmt: skip
+        for names, counts in integers:
+            for name, column in zip(names, counts[:n].T, strict=True):
+                columns[name] = pa.array(column, mask=column == NULL)
+        for names, floats in (
+            (VALUES, self.values), (SECONDS, self.seconds), (self.user_metrics, self.own),
+        ):  # fmt: skip
+            for name, column in zip(names, floats[:n].T, strict=True):
+                columns[name] = pa.array(column, from_pandas=True)
+        with np.errstate(invalid="ignore"):
+            observed = self.counts[:n, 0] / self.population[:n, 0]
+        columns["observed_rate"] = pa.array(observed, mask=self.counts[:n, 0] == NULL)
+        for k, name in enumerate(INFLUENCED):
+            sums = self.influence[:n, k]
+            columns[f"{name}_influence"] = pa.FixedSizeListArray.from_arrays(
+                pa.array(sums.reshape(-1)), N_GROUPS, mask=pa.array(np.isnan(sums[:, 0]) | ~ok)
+            )
+        return pa.table(columns).select(self.schema.names).cast(self.schema)
+
+    @property
+    def schema(self) -> pa.Schema:
+        """Of the `table`."""
+        return evaluations_schema(self.user_metrics)
+
+    @classmethod
+    def concatenated(cls, parts: Sequence[EvaluationRows]) -> EvaluationRows:
+        """The rows of several in one."""
+        whole = cls(0, parts[0].user_metrics if parts else ())
+        for name in _ARRAYS:
+            kept = [getattr(whole, name), *(getattr(part, name)[: len(part)] for part in parts)]
+            setattr(whole, name, np.concatenate(kept))
+        for name in _TEXTS:
+            setattr(whole, name, [text for part in parts for text in getattr(part, name)])
+        return whole

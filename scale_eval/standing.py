@@ -1,0 +1,77 @@
+"""What of a plan is done: which of its evaluations have a row that stands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from scale_eval.plan import Plan
+from scale_eval.results.schemas import FAILED, KEY
+from scale_eval.windows import NEVER
+
+COLUMNS = (*KEY, "status", "attempts")
+"""Of the table `evaluations`: what `standing` reads."""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Arrays of shape (n_windows, n_models), by the windows and models of a plan.
+
+    Attributes
+    ----------
+    attempts : ndarray of int32
+        How often each evaluation was tried; 0 where it has no row.
+    failed : ndarray of bool
+        Whether the last attempt failed.
+    """
+
+    attempts: np.ndarray
+    failed: np.ndarray
+
+    @property
+    def n_missing(self) -> int:
+        """Evaluations of the plan, refused ones included, that have no row yet."""
+        return int((self.attempts == 0).sum())
+
+    def todo(self, plan: Plan, models: Iterable[str], *, retry: bool) -> np.ndarray:
+        """The planned evaluations of `models` without a row that stands; bool."""
+        chosen = np.isin(plan.models, list(models))
+        missing = (self.attempts == 0) | (self.failed & retry)
+        return np.asarray(missing & plan.is_planned[:, None] & chosen)
+
+
+def standing(plan: Plan, parts: Iterable[pa.Table]) -> Standing:
+    """From the rows that are there, part by part in any order; those of no plan are left out."""
+    shape = (len(plan.is_planned), len(plan.models))
+    attempts, failed = np.zeros(shape, np.int32), np.zeros(shape, bool)
+    names = pa.array(plan.company_ids, pa.string())
+    models = pa.array(plan.models, pa.string())
+    # Cutoffs by rank, so that one integer names a window; they are sorted by it.
+    cutoffs = np.unique(plan.windows.begin)
+    ranks = np.searchsorted(cutoffs, plan.windows.begin)
+    windows = plan.windows.company * len(cutoffs) + ranks
+    for part in parts:
+        company = _positions(part["company_id"], names)
+        model = _positions(part["model"], models)
+        begin = pc.fill_null(part["cutoff"].cast(pa.int64()), NEVER).to_numpy()
+        rank = np.minimum(np.searchsorted(cutoffs, begin), len(cutoffs) - 1)
+        named = company * len(cutoffs) + rank
+        window = np.minimum(np.searchsorted(windows, named), max(len(windows) - 1, 0))
+        known = (company >= 0) & (model >= 0)
+        known &= (cutoffs[rank] == begin) & (windows[window] == named)
+        at = window[known], model[known]
+        tried = part["attempts"].to_numpy()[known]
+        has_failed = pc.is_in(part["status"], pa.array(FAILED)).to_numpy()[known]
+        later = tried >= attempts[at]
+        at = at[0][later], at[1][later]
+        attempts[at], failed[at] = tried[later], has_failed[later]
+    return Standing(attempts, failed)
+
+
+def _positions(column: pa.ChunkedArray, among: pa.Array) -> np.ndarray:
+    found = pc.fill_null(pc.index_in(column, value_set=among), -1)
+    return found.to_numpy().astype(np.int64)
