@@ -11,8 +11,9 @@ pass, with gradient and Hessian by the log parameters. Two things make a pass ch
 A step is the solution of B step = gradient, with B the negative Hessian. Where that is not positive
 definite, the pivots that Cholesky's method meets are made so by turning their sign, which keeps
 their scale; and the step is halved until the posterior does not fall (Nocedal & Wright 2006,
-Numerical Optimization, sections 3.2 and 3.4). A step ends at the first bound that it meets, and a parameter at its bound that would go beyond it
-stands still while the others move (an active set: section 16.5 there).
+Numerical Optimization, sections 3.2 and 3.4). A step ends at the first bound that it meets, and a
+parameter at its bound that would go beyond it stands still while the others move (an active set:
+section 16.5 there).
 """
 
 from __future__ import annotations
