@@ -22,7 +22,8 @@ import pyarrow as pa
 from scipy.optimize import brentq
 from scipy.special import expit, logit, ndtr, ndtri
 
-from scale_eval.metrics import METRICS, Scores, histogram, influence_sums, score
+from scale_eval.metrics import METRICS, Scores, histogram
+from scale_eval.metrics.compiled import score_compiled
 from scale_eval.plan import company_groups
 from scale_eval.results.panel import Panel, parts_of
 from scale_eval.results.row_scores import RowScores
@@ -203,8 +204,7 @@ class Company:
         for t, cutoff in enumerate(CUTOFFS):
             for model, name in enumerate(MODELS):
                 scores = Scores(outcomes[t], said[t, model], 10.0 * outcomes[t], reference)
-                values, undefined = score(scores)
-                sums = influence_sums(scores, groups).items()
+                values, undefined, sums = score_compiled(scores, groups)
                 row = {
                     "company_id": _name(self.number),
                     "cutoff": cutoff,
@@ -222,7 +222,7 @@ class Company:
                     "reference_log_loss": scores.reference_log_loss,
                     "reference_brier_score": scores.reference_brier_score,
                     **values,
-                    **{f"{metric}_influence": moved for metric, moved in sums},
+                    **{f"{metric}_influence": moved for metric, moved in sums.items()},
                 }
                 kept = histogram(scores)
                 n_bins = len(kept.bin)
@@ -230,6 +230,7 @@ class Company:
                     "model": [name] * n_bins,
                     "cutoff": [cutoff] * n_bins,
                     "company_group": np.full(n_bins, self.number),
+                    "answered_by": [";".join(sorted(MODELS))] * n_bins,
                     "bin": kept.bin,
                     "n_positive": kept.n_positive,
                     "n_negative": kept.n_negative,

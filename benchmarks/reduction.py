@@ -181,6 +181,7 @@ def _scores(
         "model": np.repeat(np.array(models, dtype=object), n_groups * len(bins)),
         "cutoff": pa.array([cutoff.as_unit("us")] * n_rows),
         "company_group": np.tile(np.repeat(np.arange(n_groups), len(bins)), len(models)),
+        "answered_by": [";".join(models)] * n_rows,
         "bin": np.tile(bins, len(models) * n_groups),
         "n_positive": positive.reshape(-1),
         "n_negative": negative.reshape(-1),

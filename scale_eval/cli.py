@@ -25,15 +25,27 @@ from rich.console import Console
 from rich.text import Text
 
 import scale_eval as se
+from scale_eval.costs import Costs
 from scale_eval.datasets.ingest import DEFAULT_COLUMNS, IngestReport, ingest
 from scale_eval.datasets.purchases import PURCHASE_RULES
 from scale_eval.datasets.synthesis import synthesize
+from scale_eval.estimate import estimate, tried
 from scale_eval.execution import ClusterLost
 from scale_eval.models import BUILT_IN
 from scale_eval.opened import Run
-from scale_eval.report.tables import SHOWN, frame_table, overview, plan_table, print_table
+from scale_eval.packs import GRANULARITIES
+from scale_eval.report.tables import (
+    SHOWN,
+    frame_table,
+    overview,
+    plan_table,
+    print_estimate,
+    print_table,
+)
 from scale_eval.results.schemas import FAILED
-from scale_eval.run import DEFAULT_MODELS, named_models, plan_run
+from scale_eval.run import DEFAULT_MODELS, named_models
+from scale_eval.sampling import SamplingFrame
+from scale_eval.session import plan_run
 from scale_eval.storage import StoreLocked
 
 OK, FAILED_ROWS, USAGE, UNFINISHED = 0, 1, 2, 3
@@ -41,12 +53,13 @@ COMPANIES_TOLD = 20
 
 CONFIG: dict[str, tuple[Any, str]] = {
     **dict.fromkeys(("models", "cutoffs", "metrics"), (list, "a list, such as ['...']")),
-    **dict.fromkeys(("last", "seed", "workers"), (int, "a whole number")),
+    **dict.fromkeys(("last", "seed", "workers", "sample"), (int, "a whole number")),
+    "until_half_width": (int | float, "a number"),
     **dict.fromkeys(("shared_calendar", "retry", "save_predictions"), (bool, "true or false")),
     **dict.fromkeys(("every", "horizon", "lookback"), (str, "a time, such as '6 months'")),
     "observed_until": (str | date, "a date"),
     "timeout": (str | int | float, "a time, such as '10 minutes'"),
-    **dict.fromkeys(("purchase_rule", "granularity", "cluster"), (str, "a text")),
+    **dict.fromkeys(("purchase_rule", "granularity", "cluster", "until_metric"), (str, "a text")),
     "margins": (dict, "a table, such as {log_loss = 0.005}"),
 }
 """Keys of a configuration file, what they may be, and how to say so."""
@@ -236,6 +249,23 @@ def _margins(
     return margins
 
 
+def _sample_options(command: Callable[..., None]) -> Callable[..., None]:
+    """The options of a sample of the companies."""
+    for option in reversed(
+        [
+            click.option("--sample", type=click.IntRange(min=1), metavar="N",
+                         help="Evaluate a stratified random sample of N companies; the table "
+                         "'sampled' says what all would give. More later goes on."),
+            click.option("--until-half-width", type=click.FloatRange(min=0, min_open=True),
+                         metavar="W", help="Add companies until the interval of --until-metric "
+                         "at the average company is no wider than twice W."),
+            click.option("--until-metric", metavar="METRIC", help="Default: log_loss."),
+        ]
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
 _margin_option = click.option(
     "--margin", "margins", multiple=True, metavar="METRIC=NUMBER", callback=_margins,
     help="Repeated. The difference that is worth changing models for; smaller ones are ties.",
@@ -258,8 +288,9 @@ _margin_option = click.option(
 @click.option("--retry", is_flag=True, default=None, help="Try again what failed.")
 @click.option("--save-predictions", is_flag=True, default=None,
               help="Keep each customer's probability.")  # fmt: skip
-@click.option("--granularity", type=click.Choice(["auto", "evaluation"]),
-              help="What a Dask task is. Default: auto.")  # fmt: skip
+@click.option("--granularity", type=click.Choice(GRANULARITIES),
+              help="What a Dask task is. Default: auto, what costs little.")  # fmt: skip
+@_sample_options
 @click.option("--workers", type=click.IntRange(min=1), help="Processes of a local cluster.")
 @click.option("--cluster", metavar="WHERE",
               help="local, a scheduler's address, or its file. Default: local.")  # fmt: skip
@@ -276,24 +307,48 @@ def run(dataset: str, place: str, config: str | None, strict: bool, **options: A
 
 
 @cli.command(
-    cls=Examples, examples="scale-eval plan datasets/shops --every '1 month' --last 12"
-)  # fmt: skip
+    cls=Examples,
+    examples="""
+    scale-eval plan datasets/shops --every '1 month' --last 12
+    scale-eval plan datasets/many --workers 64 --price 0.04
+    """,
+)
 @click.argument("dataset")
 @_run_options
+@click.option("--sample", type=click.IntRange(min=1), metavar="N",
+              help="Of a random sample of N companies.")  # fmt: skip
+@click.option("--workers", type=click.IntRange(min=1), default=os.cpu_count(), show_default=True,
+              help="On which it would run.")  # fmt: skip
+@click.option("--price", type=click.FloatRange(min=0), metavar="P",
+              help="Of a core-hour, in your currency.")  # fmt: skip
+@click.option("--guess", is_flag=True, help="Do not try the models on a few companies first.")
 @click.option(
     "--limit", type=click.IntRange(min=1), default=COMPANIES_TOLD, show_default=True,
     help="Companies to list.",
 )  # fmt: skip
-def plan(dataset: str, config: str | None, limit: int, **options: Any) -> None:
-    """Say what a run would evaluate and refuse."""
+def plan(
+    dataset: str, config: str | None, sample: int | None, workers: int, price: float | None,
+    guess: bool, limit: int, **options: Any,
+) -> None:  # fmt: skip
+    """Say what a run would evaluate and refuse, how long it would take, and what it would cost.
+
+    Models are tried on a few companies of all sizes, in a process apart.
+    """
     given = _with_config(config, options)
-    models = list(named_models(given.pop("models", DEFAULT_MODELS)))
-    planned = plan_run(se.open_dataset(dataset), models, se.make_settings(**given))
+    models = named_models(given.pop("models", DEFAULT_MODELS))
+    settings = se.make_settings(**given)
+    opened = se.open_dataset(dataset)
+    drawn = None
+    if sample is not None:
+        drawn = SamplingFrame(opened.manifest_table, settings.seed).sample(sample)
+    planned = plan_run(opened, models, settings, drawn)
     out.print(plan_table(planned, limit=limit))
     out.print(
         f"\n{planned.n_planned:,} evaluations of {len(models)} models "
         f"({', '.join(models)}); {planned.n_refused:,} refused."
     )
+    costs = Costs() if guess else tried(planned, opened, models, settings.rules)
+    print_estimate(out, estimate(planned, opened, costs, workers), workers, price)
 
 
 @cli.command(
@@ -381,16 +436,21 @@ def _evaluate(
     dataset: se.Dataset, models: Any, place: str, *, strict: bool, granularity: str = "auto",
     timeout: str = "1 hour", retry: bool = False, save_predictions: bool = False,
     workers: int | None = None, cluster: str = "local",
-    margins: dict[str, float] | None = None, **choices: Any,
+    margins: dict[str, float] | None = None, sample: int | None = None,
+    until_half_width: float | None = None, until_metric: str = "log_loss", **choices: Any,
 ) -> None:  # fmt: skip
     settings = se.make_settings(**choices)
-    planned = plan_run(dataset, list(named_models(models)), settings)
+    drawn = None
+    if sample is not None:
+        drawn = SamplingFrame(dataset.manifest_table, settings.seed).sample(sample)
+    planned = plan_run(dataset, named_models(models), settings, drawn)
     out.print(plan_table(planned, limit=COMPANIES_TOLD))
     out.print()
     finished = se.evaluate(
         dataset, models, out=place, settings=settings, cluster=cluster, workers=workers,
         timeout=timeout, retry=retry, save_predictions=save_predictions, granularity=granularity,
-        margins=margins,
+        margins=margins, sample=sample, until_half_width=until_half_width,
+        until_metric=until_metric,
     )  # fmt: skip
     _print_results(finished)
     if not finished.finished:

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from scale_eval.results.evaluation_rows import EvaluationRows
+
 READING = 60e-9
 """Seconds a row: to read, to summarise."""
 
@@ -50,6 +52,17 @@ class Costs:
         fixed = PER_WINDOW + sum(cost.fixed for cost in known)
         slope = sum(cost.per_customer for cost in known)
         return np.asarray(fixed + READING * n_rows + slope * n_customers, dtype=np.float64)
+
+    def updated(self, rows: EvaluationRows) -> Costs:
+        """With what these evaluations took, where they were answered."""
+        seconds = rows.seconds[: len(rows), 1:].sum(axis=1)
+        measured = Costs.measured(np.array(rows.model), rows.population[: len(rows), 0], seconds)
+        return Costs({**self.models, **measured.models})
+
+    @classmethod
+    def of_document(cls, document: Mapping[str, Any]) -> Costs:
+        """What `document` gave."""
+        return cls({name: ModelCost(**cost) for name, cost in document.items()})
 
     @classmethod
     def measured(cls, model: np.ndarray, n_customers: np.ndarray, seconds: np.ndarray) -> Costs:

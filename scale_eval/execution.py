@@ -8,6 +8,7 @@ with the run.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import itertools
 import os
 import re
@@ -15,6 +16,7 @@ import signal
 import socket
 import sys
 import sysconfig
+import tempfile
 import threading
 import time
 import uuid
@@ -32,7 +34,7 @@ import threadpoolctl
 from distributed import Client, Future, KilledWorker, WorkerPlugin, as_completed, get_worker
 
 from scale_eval.datasets import Dataset, Transactions
-from scale_eval.evaluation import Answer, Rules, evaluate_company, text
+from scale_eval.evaluation import Answer, Rules, evaluate_company, text, warm_up
 from scale_eval.fitting import Fit, Fitted, FittedModels, fit_one
 from scale_eval.models import NamedModel
 from scale_eval.packs import Entry, Pack
@@ -335,6 +337,7 @@ class EvaluationPlugin(WorkerPlugin):
         self._limits = threadpoolctl.threadpool_limits(1)
         self._cpu_count = pa.cpu_count()
         pa.set_cpu_count(1)
+        _compile_in_turn()
         self._worker = worker
         self._running: tuple[float, tuple[str, ...], Single] | None = None
         self._stopped = threading.Event()
@@ -483,6 +486,17 @@ class CompanyCache:
             _, dropped = self._kept.popitem(last=False)
             self._n_bytes -= dropped.n_bytes
         return company
+
+
+def _compile_in_turn() -> None:
+    """Have the compiled code at hand: the first worker of a machine compiles, the others wait.
+
+    So that no evaluation is timed with it, and it is not compiled as often as there are workers.
+    """
+    place = Path(tempfile.gettempdir()) / f"scale-eval-compiling-{os.getuid()}"
+    with place.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        warm_up()
 
 
 def _do_on_worker(run: str, key: tuple[str, ...], task: Task) -> Done:

@@ -73,6 +73,17 @@ class Run:
         return self.directory.table("comparisons")
 
     @cached_property
+    def sampled(self) -> pd.DataFrame:
+        """What all companies of the dataset would give, from a run of a sample of them.
+
+        One row a (metric, model, model_b, estimand, coverage, figure). Raises `FileNotFoundError`
+        for a run that is of no sample.
+        """
+        if "sample" not in self.directory.document:
+            raise FileNotFoundError(f"{self.path} is a run of all companies, not of a sample")
+        return self.directory.table("sampled")
+
+    @cached_property
     def reliability(self) -> pd.DataFrame:
         """One row a (model, point of its reliability curve)."""
         return self.directory.table("reliability")

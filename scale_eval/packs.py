@@ -125,7 +125,12 @@ def choose_granularity(
     """
     if granularity != "auto":
         return granularity
-    for name, n_tasks in (("evaluation", n_evaluations), ("company", n_companies)):
+    tasks = {"evaluation": n_evaluations, "company": n_companies}
+    if (
+        n_companies > MAX_SCORES_BY_COMPANY
+    ):  # who else answered must be known where they are counted
+        del tasks["evaluation"]
+    for name, n_tasks in tasks.items():
         if n_tasks <= FEW_TASKS or n_tasks * TASK_SECONDS <= LITTLE * seconds:
             return name
     return "pack"
@@ -161,7 +166,7 @@ def packs_of(
         ]
     else:
         entries = _dealt(_entries(plan, todo, attempts, costs, order))
-        by_group = len(plan.company_ids) > MAX_SCORES_BY_COMPANY
+        by_group = _lie_by_group(plan.group[order])
         packs = list(_filled(entries, by_group))
     return sorted(packs, key=lambda pack: -pack.cost)  # stable: as they lie on disk
 
@@ -177,7 +182,7 @@ def _entries(
     seconds = plan.costs(costs)
     starts = np.searchsorted(windows.company, np.arange(len(plan.company_ids) + 1)).tolist()
     begin, end, overlaps = (a.tolist() for a in (windows.begin, windows.end, windows.overlaps))
-    any_todo = todo.any(axis=1).tolist()
+    any_todo = np.asarray(todo.any(axis=1)).tolist()
     usual = _all_alike(todo, attempts)
     every = tuple(np.array(models)[np.flatnonzero(todo.any(axis=0))].tolist())
     group = plan.group.tolist()
@@ -219,6 +224,12 @@ def _dealt(entries: Iterator[tuple[Entry, float]]) -> Iterator[tuple[Entry, floa
                 yield entry._replace(windows=(window,)), cost / len(entry.windows)
         else:
             yield entry, cost
+
+
+def _lie_by_group(group: np.ndarray) -> bool:
+    """Whether companies on disk, of these groups, lie group by group, and many to a group."""
+    n_runs = int(np.count_nonzero(np.diff(group))) + 1
+    return n_runs <= 2 * len(np.unique(group)) and 2 * n_runs < len(group)
 
 
 def _filled(entries: Iterator[tuple[Entry, float]], by_group: bool) -> Iterator[Pack]:

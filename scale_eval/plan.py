@@ -63,6 +63,8 @@ class Plan:
     observed : Observed
         What their data can bear.
     n_rows, n_customers : ndarray of int64, shape (n_companies,)
+    group : ndarray of int64, shape (n_companies,)
+        In which each company's scores are kept.
     windows : PlannedWindows
     models : tuple of str
         Sorted.
@@ -72,6 +74,7 @@ class Plan:
     observed: Observed
     n_rows: np.ndarray
     n_customers: np.ndarray
+    group: np.ndarray
     windows: PlannedWindows
     models: tuple[str, ...]
 
@@ -94,11 +97,6 @@ class Plan:
     def n_evaluations(self) -> int:
         """All of them."""
         return len(self.is_planned) * len(self.models)
-
-    @cached_property
-    def group(self) -> np.ndarray:
-        """The group of companies in which each company's scores are kept; int64."""
-        return np.fromiter(company_groups(self.company_ids).values(), np.int64)
 
     def costs(self, costs: Costs) -> np.ndarray:
         """Seconds on one core of each window, all models; float64 of shape (n_windows,)."""
@@ -187,18 +185,41 @@ def make_plan(
     *,
     purchase_rule: str = "non_negative",
     observed_until: pd.Timestamp | None = None,
+    company_ids: list[str] | None = None,
 ) -> Plan:
-    """Plan the evaluation of `models` for every company of `dataset`."""
+    """Plan the evaluation of `models` for the companies of `dataset`.
+
+    Parameters
+    ----------
+    company_ids : list of str, optional
+        Sorted: only these. Their scores are then kept company by company, numbered as among all,
+        so that others can join them later.
+    """
     manifest = dataset.manifest_table
+    every = dataset.company_ids
+    if company_ids is None:
+        group = np.fromiter(company_groups(every).values(), np.int64)
+    else:
+        chosen = np.searchsorted(np.array(every, dtype=object), company_ids)
+        manifest = manifest.take(pa.array(chosen))
+        group = np.fromiter(company_ranks(every).values(), np.int64)[chosen]
     observed = observed_by(manifest, purchase_rule, observed_until)
     return Plan(
-        dataset.company_ids,
+        company_ids or every,
         observed,
         manifest["n_rows"].to_numpy(),
         manifest["n_customers"].to_numpy(),
+        group,
         calendar.windows(observed),
         tuple(sorted(models)),
     )
+
+
+def disk_order(plan: Plan, dataset: Dataset) -> np.ndarray:
+    """The positions of a plan's companies in the order in which their rows lie on disk."""
+    place = {company_id: i for i, company_id in enumerate(plan.company_ids)}
+    names = dataset.reading_order(plan.company_ids)
+    return np.fromiter((place[name] for name in names), np.int64, len(names))
 
 
 def observed_by(
@@ -233,13 +254,20 @@ def company_groups(company_ids: Sequence[str]) -> dict[str, int]:
     order; of more, runs of equal length are the 64 groups, as the packed layout has them on disk.
     The number modulo 64 is the group that a jackknife leaves out, either way.
     """
+    n = len(company_ids)
+    ranks = company_ranks(company_ids)
+    if n <= MAX_SCORES_BY_COMPANY:
+        return ranks
+    return {company: rank * N_COMPANY_GROUPS // n for company, rank in ranks.items()}
+
+
+def company_ranks(company_ids: Sequence[str]) -> dict[str, int]:
+    """The place of each company in the order of SHA-256 of the ids."""
     digests = [hashlib.sha256(company.encode()).digest() for company in company_ids]
-    n = len(digests)
-    ranked = sorted(range(n), key=digests.__getitem__)
-    group = dict.fromkeys(company_ids, 0)
-    for rank, i in enumerate(ranked):
-        group[company_ids[i]] = rank if n <= MAX_SCORES_BY_COMPANY else rank * N_COMPANY_GROUPS // n
-    return group
+    ranks = dict.fromkeys(company_ids, 0)
+    for rank, i in enumerate(sorted(range(len(digests)), key=digests.__getitem__)):
+        ranks[company_ids[i]] = rank
+    return ranks
 
 
 def _instants(values: np.ndarray) -> pa.Array:

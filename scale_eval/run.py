@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import difflib
+import functools
 import os
 import platform
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -17,35 +18,31 @@ import numpy as np
 import pandas as pd
 
 from scale_eval.cluster import dask_client, require_cluster, require_main_guard
-from scale_eval.costs import Costs
 from scale_eval.datasets import Dataset, open_dataset
-from scale_eval.execution import Done, Work, execute
-from scale_eval.fitting import Fitted, fits_of
 from scale_eval.metrics import METRICS, Metric
 from scale_eval.models import BASELINES, NamedModel, resolve
 from scale_eval.opened import Run
-from scale_eval.packs import GRANULARITIES, Pack, choose_granularity, packs_of
-from scale_eval.plan import Plan, make_plan
-from scale_eval.progress import Progress
-from scale_eval.results.evaluation_rows import EvaluationRows
+from scale_eval.packs import GRANULARITIES
+from scale_eval.plan import Plan
 from scale_eval.results.reduce import CONVENTIONS, reduce_run
-from scale_eval.results.run_directory import PLAN, RunDirectory, open_run_directory
-from scale_eval.results.score_counts import score_table
+from scale_eval.results.run_directory import (
+    SAMPLE,
+    RunDiffers,
+    RunDirectory,
+    open_run_directory,
+)
+from scale_eval.sampling import Sample, SamplingFrame, companies_more
+from scale_eval.session import Session
 from scale_eval.settings import Settings, recorded_metrics
-from scale_eval.standing import COLUMNS, Standing, standing
+from scale_eval.standing import COLUMNS, standing
 from scale_eval.storage import open_store
-from scale_eval.windows import REFUSALS, as_utc
 
 if TYPE_CHECKING:
     from distributed import Client
 
 DEFAULT_MODELS = ("base_rate", "recency", "rfm_logistic", "bgnbd")
-BATCH_ROWS = 1_000
-BATCH_SECONDS = 2.0
-"""How much is held in memory before it is written: what a kill -9 loses at most."""
-
-REFUSED_ROWS = 100_000
-"""Rows of refused windows in a file."""
+LARGEST_SAMPLE = 20_000
+"""Companies: the scores of each are kept apart, so that each can be weighed."""
 
 
 def evaluate(
@@ -63,9 +60,12 @@ def evaluate(
     progress: bool = True,
     granularity: str = "auto",
     margins: Mapping[str, float] | None = None,
+    sample: int | None = None,
+    until_half_width: float | None = None,
+    until_metric: str = "log_loss",
     **choices: Any,
 ) -> Run:
-    """Evaluate models on every company of a dataset, and write the run to `out`.
+    """Evaluate models on the companies of a dataset, and write the run to `out`.
 
     On a directory that holds the same run it goes on where that was left: rows stand as they are,
     models that are not there yet are added, and the tables are reduced anew.
@@ -100,6 +100,13 @@ def evaluate(
     margins : dict, optional
         By metric, the difference that is worth changing models for; smaller ones are ties. Without
         an entry that of the run before, or `Metric.margin`. Evaluations do not depend on it.
+    sample : int, optional
+        Evaluate so many companies instead of all: a stratified random sample, of which the table
+        `sampled` says what all of them would give. A larger sample holds every smaller one: the
+        same call with more goes on.
+    until_half_width : float, optional
+        Add companies to the sample until the 95 % interval of `until_metric` at the average
+        company (`equal_company`, of each model) is no wider than twice this.
 
     Returns
     -------
@@ -149,38 +156,72 @@ def evaluate(
             },
         )
         directory.clean()
-        plan = plan_run(dataset, list(directory.document["models"]), settings)
-        costs = Costs()
-        directory.store.write_tables(PLAN, plan.parts(costs))
-        there = standing(plan, directory.evaluation_parts(COLUMNS))
-        _write_refused(directory, plan, there)
-        todo = there.todo(plan, chosen, retry=retry)
-        directory.record(n_evaluations=plan.n_evaluations, n_missing=there.n_missing)
-        if todo.any():
-            known = {key: Fitted(*of) for key, of in directory.document.get("fitted", {}).items()}
-            fits = fits_of(plan, todo, chosen, known, dataset, settings.seed)
-            packs = _packs(plan, todo, there.attempts, costs, granularity, dataset)
-            bar = Progress(plan.n_planned, already=plan.n_planned - int(todo.sum()), shown=progress)
-            batches = _Batches(directory)
-            work = Work(dataset, chosen, settings.rules, directory.store, save_predictions, known)
-            with bar, _given_or_started(client, cluster, workers) as dask, batches:
-                if not dask.nthreads():
-                    bar.say("the cluster has no workers yet; waiting for one to join")
-                if fits:
-                    bar.say(f"fitting {len(fits)} models of all companies")
-                    with contextlib.closing(execute(dask, fits, work, timeout=seconds)) as results:
-                        for fit in results:
-                            if fit is not None:
-                                known |= fit.fitted
-                                directory.record(fitted=known)
-                with contextlib.closing(execute(dask, packs, work, timeout=seconds)) as results:
-                    for done in results:
-                        if done is not None:
-                            batches.add(done)
-                            bar.update(done.statuses)
-                        batches.flush_if_due()
-        _finish(directory, plan, settings.rules.metrics, margins, began)
+        drawn = _drawn(directory, dataset, sample, settings.seed)
+        with contextlib.ExitStack() as stack:
+            session = Session(
+                directory, dataset, settings, chosen,
+                client=functools.cache(
+                    lambda: client or stack.enter_context(dask_client(cluster, workers=workers))
+                ),
+                timeout=seconds, granularity=granularity, retry=retry,
+                save_predictions=save_predictions, progress=progress,
+            )  # fmt: skip
+            while True:
+                plan = session.evaluate(drawn)
+                _finish(directory, plan, settings.rules.metrics, margins, began)
+                more = 0
+                if drawn is not None and until_half_width is not None:
+                    more = _more(directory, until_metric, until_half_width)
+                if not more:
+                    break
+                asked = len(drawn.company_ids) + more if drawn else None
+                drawn = _drawn(directory, dataset, asked, settings.seed)
     return Run(directory)
+
+
+def _drawn(directory: RunDirectory, dataset: Dataset, n: int | None, seed: int) -> Sample | None:
+    """The sample of a run, kept in it; none where all companies are asked for.
+
+    Raises `RunDiffers` where the run is of all companies and a sample is asked for, or the other
+    way round; `ValueError` where it is too small or too large. It only grows.
+    """
+    was = directory.document.get("sample")
+    begun = bool(directory.store.names("evaluations/*.parquet"))
+    if begun and (was is None) != (n is None):
+        held = "all companies" if was is None else f"a sample of {was} companies"
+        remedy = "ask for it again, or choose another place"
+        raise RunDiffers(f"{directory.store.root} holds a run of {held}; {remedy}")
+    if n is None:
+        return None
+    n = max(n, was or 0)
+    if n > LARGEST_SAMPLE:
+        raise ValueError(f"a sample of {n:,}: take at most {LARGEST_SAMPLE:,}, or all companies")
+    drawn = SamplingFrame(dataset.manifest_table, seed).sample(n)
+    directory.store.write_table(SAMPLE, drawn.table())
+    directory.record(sample=len(drawn.company_ids), population=len(dataset.company_ids))
+    return drawn
+
+
+def _more(directory: RunDirectory, metric: str, half_width: float) -> int:
+    """How many companies more the sample needs; 0 where every model's interval is narrow enough."""
+    figures = directory.table("sampled")
+    figures = figures[
+        (figures["metric"] == metric)
+        & figures["model_b"].isna()
+        & (figures["estimand"] == "equal_company")
+        & (figures["coverage"] == "common")
+        & (figures["figure"] == "value")
+    ]
+    return max(
+        (
+            companies_more(
+                (row.ci_high - row.ci_low) / 2, half_width, row.n_sampled, row.n_certain,
+                row.n_population,
+            )
+            for row in figures.itertuples()
+        ),
+        default=0,
+    )  # fmt: skip
 
 
 def reduce(place: str | os.PathLike[str], *, margins: Mapping[str, float] | None = None) -> Run:
@@ -200,18 +241,6 @@ def reduce(place: str | os.PathLike[str], *, margins: Mapping[str, float] | None
             )
         _reduce(directory, own, checked_margins(margins or {}, own), time.monotonic())
     return Run(directory)
-
-
-def plan_run(dataset: Dataset, models: Sequence[str], settings: Settings) -> Plan:
-    """What a run of these settings would evaluate and refuse."""
-    until = settings.observed_until
-    return make_plan(
-        dataset,
-        models,
-        settings.calendar,
-        purchase_rule=settings.purchase_rule,
-        observed_until=None if until is None else as_utc(until),
-    )
 
 
 def named_models(models: Sequence[Any]) -> dict[str, NamedModel]:
@@ -271,74 +300,6 @@ def seconds_of(timeout: str | float) -> float:
     raise ValueError(f"timeout {timeout!r}: write seconds, or a time such as '10 minutes'")
 
 
-class _Batches:
-    """Evaluations that came back, on their way to the disk: gathered, then written together.
-
-    On leaving the block what is left is written too, whatever ended it.
-    """
-
-    def __init__(self, directory: RunDirectory) -> None:
-        self._directory = directory
-        self._waiting: list[Done] = []
-        self._n = 0
-        self._since = time.monotonic()
-
-    def __enter__(self) -> _Batches:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is None or not issubclass(kind, OSError):  # a disk that is full stays full
-            self.flush()
-
-    def add(self, done: Done) -> None:
-        if len(done.rows):
-            self._waiting.append(done)
-            self._n += len(done.rows)
-
-    def flush_if_due(self) -> None:
-        waited = time.monotonic() - self._since
-        if self._n >= BATCH_ROWS or waited > BATCH_SECONDS:
-            self.flush()
-
-    def flush(self) -> None:
-        if self._waiting:
-            rows = EvaluationRows.concatenated([done.rows for done in self._waiting])
-            scores = score_table(done.counts for done in self._waiting)
-            self._directory.write_batch(rows.table(), scores)
-        self._waiting, self._n = [], 0
-        self._since = time.monotonic()
-
-
-def _packs(
-    plan: Plan, todo: np.ndarray, attempts: np.ndarray, costs: Costs, granularity: str,
-    dataset: Dataset,
-) -> list[Pack]:  # fmt: skip
-    """The tasks of a run, of the granularity that it asks for or that costs little."""
-    seconds = float(plan.costs(costs)[todo.any(axis=1)].sum())
-    n_companies = len(np.unique(plan.windows.company[todo.any(axis=1)]))
-    chosen = choose_granularity(granularity, int(todo.sum()), n_companies, seconds)
-    place = {company_id: i for i, company_id in enumerate(plan.company_ids)}
-    order = np.array([place[name] for name in dataset.reading_order(plan.company_ids)])
-    return packs_of(plan, todo, attempts, costs, chosen, order)
-
-
-def _write_refused(directory: RunDirectory, plan: Plan, there: Standing) -> None:
-    """Write the rows of windows that the plan refuses, where they are not there yet."""
-    missing = (there.attempts == 0) & ~plan.is_planned[:, None]
-    windows, planned = np.flatnonzero(missing.any(axis=1)), plan.windows
-    for some in np.array_split(windows, max(1, len(windows) * len(plan.models) // REFUSED_ROWS)):
-        rows = EvaluationRows(int(missing[some].sum()), directory.user_metrics)
-        for w in some.tolist():
-            window = (int(planned.begin[w]), int(planned.end[w]), False)
-            company_id, note = plan.company_ids[planned.company[w]], plan.note(w)
-            for m in np.flatnonzero(missing[w]).tolist():
-                reason = REFUSALS[planned.refusal[w]]
-                rows.add(company_id, window, plan.models[m], 1, "skipped", reason, note)
-        if len(rows):
-            there.attempts[some] = np.maximum(there.attempts[some], missing[some])
-            directory.write_batch(rows.table(), score_table([]))
-
-
 def _finish(
     directory: RunDirectory, plan: Plan, metrics: Sequence[Metric], margins: Mapping[str, float],
     began: float,
@@ -355,7 +316,10 @@ def _reduce(
     reducing = time.monotonic()
     default = {metric.name: metric.margin for metric in (*METRICS.values(), *metrics)}
     margins = {**default, **directory.document.get("margins", {}), **margins}
-    reduce_run(directory, metrics, directory.company_groups(), margins)
+    design = None
+    if directory.store.exists(SAMPLE):
+        design = Sample.of_table(directory.store.read_table(SAMPLE)).design
+    reduce_run(directory, metrics, directory.company_groups(), margins, design)
     ended = time.monotonic()
     directory.record(
         status="finished" if directory.document["n_missing"] == 0 else "unfinished",
@@ -365,15 +329,6 @@ def _reduce(
         reduce_seconds=ended - reducing,
         session_seconds=ended - began,
     )
-
-
-@contextlib.contextmanager
-def _given_or_started(client: Client | None, cluster: str, workers: int | None) -> Iterator[Client]:
-    if client is not None:
-        yield client
-    else:
-        with dask_client(cluster, workers=workers) as started:
-            yield started
 
 
 def _versions() -> dict[str, str]:

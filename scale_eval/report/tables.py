@@ -9,6 +9,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from scale_eval.estimate import Estimate
 from scale_eval.plan import Plan
 from scale_eval.report.findings import Findings
 from scale_eval.report.words import number, span
@@ -22,6 +23,8 @@ SHOWN = {
                "n_effective", "reason"],
     "comparisons": ["metric", "model_a", "model_b", "estimand", "stratum", "mean_difference",
                     "ci_low", "ci_high", "wins", "losses"],
+    "sampled": ["metric", "model", "model_b", "estimand", "coverage", "figure", "value", "ci_low",
+                "ci_high", "n_sampled", "n_population"],
     "reliability": ["model", "probability", "recalibrated", "ci_low", "ci_high", "n_customers"],
     "decompositions": ["model", "loss", "value", "miscalibration", "discrimination",
                        "uncertainty"],
@@ -134,6 +137,34 @@ def plan_table(plan: Plan, *, limit: int) -> RenderableType:
     counts = sorted(plan.refusals().items(), key=lambda item: (-item[1], item[0]))
     told += ", ".join(f"{reason} {n:,}" for reason, n in counts) or "none"
     return Group(table, Text(told, style="dim"))
+
+
+def print_estimate(console: Console, told: Estimate, workers: int, price: float | None) -> None:
+    """What a run would take, in a few lines."""
+    hours = told.core_hours
+    lines = [
+        ("tasks", f"{told.n_tasks:,}, one for each {told.granularity}"),
+        ("core time", f"{_duration(hours * 3600)} in all"),
+        ("wall time", f"about {_duration(told.wall_seconds)} on {workers} workers, tables included"
+         f"; the longest task takes {_duration(told.longest_seconds)}"),
+        ("memory", f"about {told.worker_gb:.1f} GB a worker"),
+        ("to read", f"{told.read_gb:.3g} GB"),
+    ]  # fmt: skip
+    if price is not None:
+        lines.append(("cost", f"{hours * price:,.2f} at {price:g} a core-hour"))
+    table = _table()
+    table.show_header = False
+    for line in lines:
+        table.add_row(*map(Text, line))
+    console.print(table)
+    if not told.timed:
+        console.print("Times of models that were not tried are guesses.", style="dim")
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.2g} s" if seconds < 10 else f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
 def frame_table(frame: pd.DataFrame, *, decimals: int | None = None) -> Table:

@@ -24,7 +24,7 @@ def fingerprint(run: RunDirectory) -> str:
     evaluations = run.evaluations()
     repeatable = pc.invert(pc.is_in(evaluations["status"], pa.array(UNREPEATABLE_STATUSES)))
     tables = {"evaluations": evaluations.filter(repeatable), "scores": run.scores()}
-    for name in TABLES:
+    for name in [*TABLES, *(["sampled"] if "sample" in run.document else [])]:
         tables[name] = run.store.read_table(f"{name}.parquet")
     digest = hashlib.sha256()
     for name, table in tables.items():

@@ -21,8 +21,10 @@ from scale_eval.results.periods import periods_table
 from scale_eval.results.pooled import pooled_of, pooled_table
 from scale_eval.results.row_scores import RowScores
 from scale_eval.results.run_directory import RunDirectory
+from scale_eval.results.sampled import sampled_of, sampled_table
 from scale_eval.results.sampling import INFLUENCE
 from scale_eval.results.spread import spread_table
+from scale_eval.statistics.survey import Design
 
 THREADS = min(os.cpu_count() or 1, 4)
 """Metrics that are reduced side by side."""
@@ -70,6 +72,9 @@ CONVENTIONS = {
     "as the prediction",
     "reliability": "CORP (Dimitriadis, Gneiting & Jordan 2021); band by Poisson resampling of "
     "companies' groups, 2,000 replicates",
+    "sampled": "of all companies of the dataset, from a stratified sample with permanent random "
+    "numbers (Ohlsson 1995): weights 1 / inclusion probability, linearised by stratum with finite "
+    "population correction (Särndal, Swensson & Wretman 1992), quantiles by Woodruff 1952",
     "spread": "crossed random effects by REML; next cutoff: Student's t, cutoffs - 1",
 }
 """What the figures are, named in `run.json`."""
@@ -77,12 +82,15 @@ CONVENTIONS = {
 
 def reduce_run(
     run: RunDirectory, metrics: Sequence[Metric], groups: Mapping[str, int],
-    margins: Mapping[str, float],
+    margins: Mapping[str, float], design: Design | None = None,
 ) -> None:  # fmt: skip
-    """Make the tables of a run, and write them into it."""
+    """Make the tables of a run, and write them into it.
+
+    Of a run of a sample of companies, drawn by `design`, also what all of them would give.
+    """
     seed = int(run.document["asked"]["seed"])
     tables = reduce_parts(
-        run.evaluation_parts, run.score_parts(), metrics, groups, margins, seed=seed
+        run.evaluation_parts, run.score_parts(), metrics, groups, margins, seed=seed, design=design
     )
     for name, parts in tables:
         run.store.write_tables(f"{name}.parquet", parts)
@@ -116,6 +124,7 @@ def reduce_tables(
 def reduce_parts(
     evaluations: Parts, scores: Iterable[pa.Table], own_metrics: Sequence[Metric],
     groups: Mapping[str, int], margins: Mapping[str, float], *, seed: int,
+    design: Design | None = None,
 ) -> Iterator[tuple[str, Iterable[pa.Table]]]:  # fmt: skip
     """The tables of a run one after another, to be taken in this order, each in parts.
 
@@ -130,16 +139,17 @@ def reduce_parts(
         periods = threads.submit(periods_table, panel)
         reduced = _in_order(
             threads,
-            lambda metric: _of_metric(panel, metric, rows, margins),
+            lambda metric: _of_metric(panel, metric, rows, margins, design),
             [*METRICS.values(), *own_metrics],
         )
-        pooled, comparisons = [], []
+        pooled, comparisons, sampled = [], [], []
 
         def companies() -> Iterator[pa.Table]:
             for of_metric in reduced:
                 yield from of_metric.companies
                 pooled.append(of_metric.pooled)
                 comparisons.append(of_metric.comparisons)
+                sampled.append(of_metric.sampled)
 
         yield "companies", companies()
         yield "pooled", [pooled_table(pooled)]
@@ -149,6 +159,8 @@ def reduce_parts(
         yield "decompositions", [decompositions]
         yield "spread", [spread.result()]
         yield "periods", [periods.result()]
+        if design is not None:
+            yield "sampled", [sampled_table(sampled)]
 
 
 @dataclass(frozen=True)
@@ -158,11 +170,13 @@ class _OfMetric:
     companies: list[pa.Table]
     pooled: list[dict[str, Any]]
     comparisons: list[dict[str, Any]]
+    sampled: list[dict[str, Any]]
 
 
 def _of_metric(
-    panel: Panel, metric: Metric, rows: RowScores, margins: Mapping[str, float]
-) -> _OfMetric:
+    panel: Panel, metric: Metric, rows: RowScores, margins: Mapping[str, float],
+    design: Design | None,
+) -> _OfMetric:  # fmt: skip
     influence = None
     if metric.name in INFLUENCE:
         influence = panel.influences(INFLUENCE[metric.name])
@@ -170,6 +184,7 @@ def _of_metric(
         list(companies_of(panel, metric, influence)),
         list(pooled_of(panel, metric, rows, influence)),
         list(comparisons_of(panel, metric, rows, influence, margins)),
+        [] if design is None else list(sampled_of(panel, metric, rows, influence, design)),
     )
 
 

@@ -132,9 +132,10 @@ class RowScores:
 
     def __init__(self, parts: Iterable[pa.Table], panel: Panel, groups: Mapping[str, int]) -> None:
         self._panel = panel
-        self.n_groups = max(groups.values(), default=-1) + 1
-        self.by_company = self.n_groups == len(groups)
-        self._group = np.array([groups[c] for c in panel.company_ids], dtype=np.int64)
+        of_company = np.array([groups[c] for c in panel.company_ids], dtype=np.int64)
+        self._number, self._group = np.unique(of_company, return_inverse=True)
+        self.n_groups = len(self._number)
+        self.by_company = self.n_groups == len(of_company)
         self._mark_common()
         self._read(parts)
         self._grouped: dict[tuple[int, int | None, str], GroupedScores | None] = {}
@@ -196,24 +197,57 @@ class RowScores:
                 kept, waiting = [_merged(kept)], 0
         key, *counts = _merged(kept) if kept else (np.empty(0, dtype=np.int64),) * 4
         cell, bins = np.divmod(key, N_BINS)
+        cell, common = np.divmod(cell, 2)
         cell, group = np.divmod(cell, max(self.n_groups, 1))
         model, cutoff = np.divmod(cell, max(len(self._panel.cutoffs), 1))
         self._model_starts = np.searchsorted(model, np.arange(len(self._panel.models) + 1))
         self._rows: dict[str, np.ndarray] = {
             "cutoff": cutoff.astype(np.int32),
             "group": group.astype(np.int32),
+            "common": common.astype(bool),
             "bin": bins.astype(np.int16),
             **dict(zip(_COUNTS, counts, strict=True)),
         }
+        self._told = self._told_apart(model, cutoff)
+
+    def _answered_by_all(self, answered_by: pa.ChunkedArray) -> np.ndarray:
+        """Whether every model that answered anywhere is among them; as 0 and 1."""
+        panel = self._panel
+        answering = {panel.models[m] for m in np.flatnonzero(panel.ok.any(axis=0)).tolist()}
+        encoded = answered_by.combine_chunks().dictionary_encode()
+        texts = encoded.dictionary.to_pylist()
+        all_there = [text is not None and answering <= set(text.split(";")) for text in texts]
+        return np.array([*all_there, False])[encoded.indices.fill_null(len(texts)).to_numpy()]
+
+    def _told_apart(self, model: np.ndarray, cutoff: np.ndarray) -> np.ndarray:
+        """Where the scores that are marked as common are those of the common windows.
+
+        They are not where models were evaluated one by one, or added later: then too few customers
+        are marked. Shape (n_models, n_cutoffs).
+        """
+        panel = self._panel
+        shape = (len(panel.models), len(panel.cutoffs))
+        customers = self._rows["n_positive"] + self._rows["n_negative"]
+        marked = np.zeros(shape, dtype=np.int64)
+        np.add.at(marked, (model, cutoff), np.where(self._rows["common"], customers, 0))
+        windows = np.flatnonzero(panel.common & (panel.cutoff >= 0))
+        expected = np.zeros(shape, dtype=np.int64)
+        for m in np.flatnonzero(panel.ok.any(axis=0)).tolist():
+            size = panel.columns["n_customers"][windows, m].astype(np.int64)
+            np.add.at(expected[m], panel.cutoff[windows], size)
+        return np.asarray(marked == expected)
 
     def _coded(self, part: pa.Table) -> tuple[np.ndarray, ...]:
-        """One integer for (model, cutoff, group, bin), in that order, and the counts."""
+        """One integer for (model, cutoff, group, common, bin), in that order, and the counts."""
         panel = self._panel
         model = pd.Index(panel.models).get_indexer(part["model"].to_pandas())
         cutoff = panel.cutoffs.get_indexer(pd.DatetimeIndex(part["cutoff"].to_pandas()))
         known = (model >= 0) & (cutoff >= 0)
         key = model.astype(np.int64) * len(panel.cutoffs) + cutoff
-        key = key * self.n_groups + part["company_group"].to_numpy()
+        group = part["company_group"].to_numpy()
+        place = np.minimum(np.searchsorted(self._number, group), max(self.n_groups - 1, 0))
+        known &= self._number[place] == group if self.n_groups else False
+        key = (key * self.n_groups + place) * 2 + self._answered_by_all(part["answered_by"])
         key = key * N_BINS + part["bin"].to_numpy()
         return (key[known], *(part[count].to_numpy()[known] for count in _COUNTS))
 
@@ -223,16 +257,18 @@ class RowScores:
             rows = rows[self._rows["cutoff"][rows] == cutoff]
         if coverage == "common" and not self._all_common[model]:
             at = self._rows["cutoff"][rows], self._rows["group"][rows]
-            rows = rows[self._holds_common[model][at]]
+            kept = self._holds_common[model][at]
+            told = self._told[model, at[0]]
+            rows = rows[np.where(told, self._rows["common"][rows], kept)]
         return rows
 
     def _select(self, model: int, cutoff: int | None, coverage: str) -> GroupedScores | None:
-        mixed = self._mixed[model].any() if cutoff is None else self._mixed[model, cutoff]
-        if coverage == "common" and mixed:
+        mixed = self._mixed[model] & ~self._told[model]
+        if coverage == "common" and (mixed.any() if cutoff is None else mixed[cutoff]):
             return None
         chosen = self._chosen(model, cutoff, coverage)
         bins, column = np.unique(self._rows["bin"][chosen], return_inverse=True)
-        dealt = self._rows["group"][chosen] % N_JACKKNIFE_GROUPS
+        dealt = self._number[self._rows["group"][chosen]] % N_JACKKNIFE_GROUPS
         groups, group = np.unique(dealt, return_inverse=True)
         shape = (len(groups), len(bins))
         grouped = []

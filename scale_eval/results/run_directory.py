@@ -17,11 +17,20 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from scale_eval.results.schemas import FAILED, KEY, SCORES_SCHEMA, evaluations_schema
+from scale_eval.results.schemas import (
+    FAILED,
+    KEY,
+    SCORE_KEYS,
+    SCORES_SCHEMA,
+    evaluations_schema,
+)
 from scale_eval.storage import LocalStore, open_store
 
 RUN = "run.json"
 PLAN = "plan.parquet"
+SAMPLE = "sample.parquet"
+"""Of a run of some companies: which, and what each stands for."""
+
 TABLES = (
     "companies", "pooled", "comparisons", "reliability", "decompositions", "spread", "periods",
 )  # fmt: skip
@@ -166,8 +175,12 @@ class RunDirectory:
         return self._parts("scores", SCORES_SCHEMA, SCORES_SCHEMA.names)
 
     def scores(self) -> pa.Table:
-        """The table `scores`, merged over batches and sorted. Integers: in any order the same."""
-        return merge_scores([self._read("scores", SCORES_SCHEMA)])
+        """The table `scores`, merged over batches and sorted, whoever answered beside.
+
+        Integers: in any order, and however they were dealt into tasks, the same.
+        """
+        keys = [key for key in SCORE_KEYS if key != "answered_by"]
+        return merge_scores([self._read("scores", SCORES_SCHEMA)], keys)
 
     def table(self, name: str) -> pd.DataFrame:
         """One of `TABLES`, whole.
@@ -225,13 +238,14 @@ class RunDirectory:
             yield self.store.read_table(name, columns=wanted.names, schema=wanted)
 
 
-def merge_scores(tables: Iterable[pa.Table]) -> pa.Table:
-    """Histograms added up, sorted by model, cutoff, group of companies and bin."""
-    keys, counts = SCORES_SCHEMA.names[:4], SCORES_SCHEMA.names[4:]
+def merge_scores(tables: Iterable[pa.Table], keys: Sequence[str] = SCORE_KEYS) -> pa.Table:
+    """Histograms added up where `keys` are the same, and sorted by them."""
+    counts = SCORES_SCHEMA.names[len(SCORE_KEYS) :]
     table = pa.concat_tables([SCORES_SCHEMA.empty_table(), *tables])
-    merged = table.group_by(keys, use_threads=False).aggregate([(c, "sum") for c in counts])
-    merged = merged.rename_columns([*keys, *counts]).cast(SCORES_SCHEMA)
-    return merged.sort_by([(key, "ascending") for key in keys])
+    merged = table.group_by(list(keys), use_threads=False).aggregate([(c, "sum") for c in counts])
+    merged = merged.rename_columns([*keys, *counts])
+    schema = pa.schema([SCORES_SCHEMA.field(name) for name in merged.column_names])
+    return merged.cast(schema).sort_by([(key, "ascending") for key in keys])
 
 
 def open_run_directory(place: str | os.PathLike[str] | LocalStore) -> RunDirectory:

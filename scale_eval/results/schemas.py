@@ -61,6 +61,7 @@ SCORES_SCHEMA = pa.schema(
         ("model", pa.string()),
         ("cutoff", TIMESTAMP),
         ("company_group", pa.int32()),
+        ("answered_by", pa.string()),  # models that are ok at these windows, as far as known: "a;b"
         ("bin", pa.int32()),
         ("n_positive", pa.int64()),
         ("n_negative", pa.int64()),
@@ -68,6 +69,9 @@ SCORES_SCHEMA = pa.schema(
     ]
 )
 """Histograms of scores by group of companies; the edges are those of `scale_eval.metrics`."""
+
+SCORE_KEYS = SCORES_SCHEMA.names[:5]
+"""What they are counted by; the rest are the counts."""
 
 COMPANIES_SCHEMA = pa.schema(
     [

@@ -1,4 +1,8 @@
-"""Histograms of the scores of many evaluations, by model, cutoff and group of companies."""
+"""Histograms of the scores of many evaluations, by model, cutoff and group of companies.
+
+Beside them stands which models answered at the windows that were counted: so that the windows which
+all of them answered can be told from the others, where a group holds both.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +18,8 @@ from scale_eval.results.schemas import SCORES_SCHEMA
 
 _N_COUNTS = 3  # buyers, others, spend in minor units
 
-Cell = tuple[str, int, int]
-"""Model, cutoff in microseconds, group of companies."""
+Cell = tuple[str, int, int, str]
+"""Model, cutoff in microseconds, group of companies, and the models that answered there."""
 
 
 class ScoreCounts:
@@ -52,12 +56,13 @@ def score_table(parts: Iterable[SparseCounts]) -> pa.Table:
         for cell, held in part.items():
             cells.setdefault(cell, []).append(held)
     tables = [SCORES_SCHEMA.empty_table()]
-    for (model, cutoff, group), several in sorted(cells.items()):
+    for (model, cutoff, group, answered_by), several in sorted(cells.items()):
         bins, counts = several[0] if len(several) == 1 else _added(several)
         columns = [
             pa.repeat(model, len(bins)),
             pa.repeat(pa.scalar(cutoff, pa.timestamp("us")), len(bins)).cast(TIMESTAMP),
             pa.repeat(pa.scalar(group, pa.int32()), len(bins)),
+            pa.repeat(answered_by, len(bins)),
             pa.array(bins.astype(np.int32)),
             *map(pa.array, counts),
         ]

@@ -91,6 +91,13 @@ class LocalStore:
                 raise pa.ArrowInvalid(f"it has {file.num_row_groups} row groups only")
             return file.read_row_groups(list(row_groups), columns=list(columns), use_threads=False)
 
+    def n_bytes(self, name: str) -> int:
+        """How many bytes the file `name` has; 0 where it is missing."""
+        try:
+            return self.path(name).stat().st_size
+        except FileNotFoundError:
+            return 0
+
     def n_row_groups(self, name: str) -> int:
         """How many row groups the Parquet file `name` has."""
         return int(pq.read_metadata(self.path(name)).num_row_groups)

@@ -1,0 +1,215 @@
+"""What one call does of a run: plan, write what is refused, fit, evaluate what is missing."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from scale_eval.costs import Costs
+from scale_eval.datasets import Dataset
+from scale_eval.execution import Done, Task, Work, execute
+from scale_eval.fitting import Fitted, fits_of
+from scale_eval.models import NamedModel
+from scale_eval.packs import choose_granularity, packs_of
+from scale_eval.plan import Plan, disk_order, make_plan
+from scale_eval.progress import Progress
+from scale_eval.results.evaluation_rows import EvaluationRows
+from scale_eval.results.run_directory import PLAN, RunDirectory
+from scale_eval.results.score_counts import score_table
+from scale_eval.sampling import Sample
+from scale_eval.settings import Settings
+from scale_eval.standing import COLUMNS, Standing, standing
+from scale_eval.windows import REFUSALS, as_utc
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+BATCH_ROWS = 1_000
+BATCH_SECONDS = 2.0
+"""How much is held in memory before it is written: what a kill -9 loses at most."""
+
+REFUSED_ROWS = 100_000
+"""Rows of refused windows in a file."""
+
+PILOT_COMPANIES = 40
+"""Companies that are evaluated first, to know what the others will cost."""
+
+PILOT_FROM = 5_000
+"""Evaluations from which that is worth while."""
+
+
+@dataclass
+class Session:
+    """Work on a run whose directory is held.
+
+    Attributes
+    ----------
+    models : dict of NamedModel
+        That this call evaluates; the run may have others.
+    client : callable
+        Gives the cluster, which is started when it is first asked for.
+    timeout : float
+        Seconds.
+    """
+
+    directory: RunDirectory
+    dataset: Dataset
+    settings: Settings
+    models: dict[str, NamedModel]
+    client: Callable[[], Client]
+    timeout: float
+    granularity: str = "auto"
+    retry: bool = False
+    save_predictions: bool = False
+    progress: bool = True
+
+    def evaluate(self, sample: Sample | None) -> Plan:
+        """Do what is missing of all companies, or of a sample of them; returns the plan."""
+        directory = self.directory
+        names = list(directory.document["models"])
+        plan = plan_run(self.dataset, names, self.settings, sample)
+        costs = Costs.of_document(directory.document.get("costs", {}))
+        directory.store.write_tables(PLAN, plan.parts(costs))
+        there = standing(plan, directory.evaluation_parts(COLUMNS))
+        _write_refused(directory, plan, there)
+        todo = there.todo(plan, self.models, retry=self.retry)
+        directory.record(n_evaluations=plan.n_evaluations, n_missing=there.n_missing)
+        if todo.any():
+            self._do(plan, todo, there, costs)
+        return plan
+
+    def _do(self, plan: Plan, todo: np.ndarray, there: Standing, costs: Costs) -> None:
+        directory = self.directory
+        fitted = {key: Fitted(*of) for key, of in directory.document.get("fitted", {}).items()}
+        work = Work(
+            self.dataset, self.models, self.settings.rules, directory.store,
+            self.save_predictions, fitted,
+        )  # fmt: skip
+        already = plan.n_planned - int(todo.sum())
+        with (
+            Progress(plan.n_planned, already=already, shown=self.progress) as bar,
+            _Batches(directory) as batches,
+        ):
+            if not self.client().nthreads():
+                bar.say("the cluster has no workers yet; waiting for one to join")
+
+            def execute_all(tasks: Iterable[Task]) -> list[Done]:
+                kept: list[Done] = []
+                results = execute(self.client(), tasks, work, timeout=self.timeout)
+                with contextlib.closing(results):
+                    for done in results:
+                        if done is not None:
+                            batches.add(done)
+                            bar.update(done.statuses)
+                            if done.fitted:
+                                fitted.update(done.fitted)
+                                directory.record(fitted=fitted)
+                            if len(kept) < PILOT_COMPANIES:
+                                kept.append(done)
+                        batches.flush_if_due()
+                return kept
+
+            fits = fits_of(plan, todo, self.models, fitted, self.dataset, self.settings.seed)
+            if fits:
+                bar.say(f"fitting {len(fits)} models of all companies")
+                execute_all(fits)
+            disk = disk_order(plan, self.dataset)
+            n_todo = int(todo.sum())
+            unknown = set(self.models) - set(costs.models)
+            if unknown and n_todo >= PILOT_FROM and self.granularity in ("auto", "pack"):
+                pilot = _pilot(plan, todo)
+                first = packs_of(plan, todo & pilot, there.attempts, costs, "company", disk)
+                done = execute_all(first)
+                costs = costs.updated(EvaluationRows.concatenated([d.rows for d in done]))
+                directory.record(costs=costs.document())
+                todo = todo & ~pilot
+            n_companies = len(np.unique(plan.windows.company[todo.any(axis=1)]))
+            seconds = float(plan.costs(costs)[todo.any(axis=1)].sum())
+            granularity = choose_granularity(self.granularity, n_todo, n_companies, seconds)
+            execute_all(packs_of(plan, todo, there.attempts, costs, granularity, disk))
+
+
+def plan_run(
+    dataset: Dataset, models: Iterable[str], settings: Settings, sample: Sample | None = None
+) -> Plan:
+    """What a run of these settings would evaluate and refuse, of all companies or of a sample."""
+    until = settings.observed_until
+    return make_plan(
+        dataset,
+        list(models),
+        settings.calendar,
+        purchase_rule=settings.purchase_rule,
+        observed_until=None if until is None else as_utc(until),
+        company_ids=None if sample is None else sample.company_ids,
+    )
+
+
+def _pilot(plan: Plan, todo: np.ndarray) -> np.ndarray:
+    """The evaluations of some companies of all sizes; bool, of the shape of `todo`."""
+    windows = np.flatnonzero(todo.any(axis=1))
+    companies = np.unique(plan.windows.company[windows])
+    by_size = companies[np.argsort(plan.n_customers[companies], kind="stable")]
+    # Evenly by rank, and short of the giants, which would take long alone.
+    ranks = np.linspace(0, 0.99 * (len(by_size) - 1), PILOT_COMPANIES).astype(int)
+    chosen = np.isin(plan.windows.company, by_size[np.unique(ranks)])
+    return np.repeat(chosen[:, None], todo.shape[1], axis=1)
+
+
+class _Batches:
+    """Evaluations that came back, on their way to the disk: gathered, then written together.
+
+    On leaving the block what is left is written too, whatever ended it.
+    """
+
+    def __init__(self, directory: RunDirectory) -> None:
+        self._directory = directory
+        self._waiting: list[Done] = []
+        self._n = 0
+        self._since = time.monotonic()
+
+    def __enter__(self) -> _Batches:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None or not issubclass(kind, OSError):  # a disk that is full stays full
+            self.flush()
+
+    def add(self, done: Done) -> None:
+        if len(done.rows):
+            self._waiting.append(done)
+            self._n += len(done.rows)
+
+    def flush_if_due(self) -> None:
+        waited = time.monotonic() - self._since
+        if self._n >= BATCH_ROWS or waited > BATCH_SECONDS:
+            self.flush()
+
+    def flush(self) -> None:
+        if self._waiting:
+            rows = EvaluationRows.concatenated([done.rows for done in self._waiting])
+            scores = score_table(done.counts for done in self._waiting)
+            self._directory.write_batch(rows.table(), scores)
+        self._waiting, self._n = [], 0
+        self._since = time.monotonic()
+
+
+def _write_refused(directory: RunDirectory, plan: Plan, there: Standing) -> None:
+    """Write the rows of windows that the plan refuses, where they are not there yet."""
+    missing = (there.attempts == 0) & ~plan.is_planned[:, None]
+    windows, planned = np.flatnonzero(missing.any(axis=1)), plan.windows
+    for some in np.array_split(windows, max(1, len(windows) * len(plan.models) // REFUSED_ROWS)):
+        rows = EvaluationRows(int(missing[some].sum()), directory.user_metrics)
+        for w in some.tolist():
+            window = (int(planned.begin[w]), int(planned.end[w]), False)
+            company_id, note = plan.company_ids[planned.company[w]], plan.note(w)
+            for m in np.flatnonzero(missing[w]).tolist():
+                reason = REFUSALS[planned.refusal[w]]
+                rows.add(company_id, window, plan.models[m], 1, "skipped", reason, note)
+        if len(rows):
+            there.attempts[some] = np.maximum(there.attempts[some], missing[some])
+            directory.write_batch(rows.table(), score_table([]))
