@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 from scale_eval.costs import Costs
 from scale_eval.datasets import Dataset
 from scale_eval.datasets.manifest import TIMESTAMP
+from scale_eval.datasets.order import MAX_UNCUT, ranks_of, runs_of
 from scale_eval.windows import (
     MIN_CUSTOMERS,
     NEVER,
@@ -30,11 +31,8 @@ from scale_eval.windows import (
     microseconds,
 )
 
-MAX_SCORES_BY_COMPANY = 4_096
+MAX_SCORES_BY_COMPANY = MAX_UNCUT
 """Companies up to which the scores of each are kept apart."""
-
-N_COMPANY_GROUPS = 64
-"""Groups in which the scores of more companies are kept, for leaving one out."""
 
 PLAN_SCHEMA = pa.schema(
     [
@@ -202,7 +200,7 @@ def make_plan(
     else:
         chosen = np.searchsorted(np.array(every, dtype=object), company_ids)
         manifest = manifest.take(pa.array(chosen))
-        group = np.fromiter(company_ranks(every).values(), np.int64)[chosen]
+        group = ranks_of(every)[chosen]
     observed = observed_by(manifest, purchase_rule, observed_until)
     return Plan(
         company_ids or every,
@@ -251,23 +249,12 @@ def company_groups(company_ids: Sequence[str]) -> dict[str, int]:
     """The group in which each company's scores are kept.
 
     Companies are ordered by a stable hash. Up to 4,096 each is a group of its own, numbered in that
-    order; of more, runs of equal length are the 64 groups, as the packed layout has them on disk.
+    order; of more, the runs of `runs_of` are the groups, as the packed layout has them on disk.
     The number modulo 64 is the group that a jackknife leaves out, either way.
     """
-    n = len(company_ids)
-    ranks = company_ranks(company_ids)
-    if n <= MAX_SCORES_BY_COMPANY:
-        return ranks
-    return {company: rank * N_COMPANY_GROUPS // n for company, rank in ranks.items()}
-
-
-def company_ranks(company_ids: Sequence[str]) -> dict[str, int]:
-    """The place of each company in the order of SHA-256 of the ids."""
-    digests = [hashlib.sha256(company.encode()).digest() for company in company_ids]
-    ranks = dict.fromkeys(company_ids, 0)
-    for rank, i in enumerate(sorted(range(len(digests)), key=digests.__getitem__)):
-        ranks[company_ids[i]] = rank
-    return ranks
+    many = len(company_ids) > MAX_SCORES_BY_COMPANY
+    groups = runs_of(company_ids) if many else ranks_of(company_ids)
+    return dict(zip(company_ids, groups.tolist(), strict=True))
 
 
 def _instants(values: np.ndarray) -> pa.Array:

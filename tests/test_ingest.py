@@ -619,10 +619,10 @@ def test_a_pack_that_cannot_be_finished_leaves_the_dataset_as_it_was(
     monkeypatch.setattr(packing, "ROWS_PER_FILE", 100)
     write, n_written = packing.write_pack, []
 
-    def fails_later(store, deliveries):
+    def fails_later(store, deliveries, directory):
         if len(n_written) == 1:
             raise OSError(errno.ENOSPC, "No space left on device")
-        n_written.append(write(store, deliveries))
+        n_written.append(write(store, deliveries, directory))
         return n_written[-1]
 
     monkeypatch.setattr(packing, "write_pack", fails_later)

@@ -26,7 +26,9 @@ from scale_eval.datasets import dataset as layout
 from scale_eval.datasets.customers import CustomerIds, customer_groups
 from scale_eval.datasets.dataset import commit
 from scale_eval.datasets.manifest import TRANSACTIONS_SCHEMA
-from scale_eval.datasets.packing import Delivery, files_of, write_pack
+from scale_eval.datasets.order import N_RUNS, ranks_of, runs_of
+from scale_eval.datasets.packing import Delivery, parcels_of, write_deliveries, write_pack
+from scale_eval.plan import company_groups
 from scale_eval.storage import open_store
 
 DATA = Path(__file__).parents[1] / "data"
@@ -266,7 +268,9 @@ def test_groups_of_customers_are_zlibs_crc32_modulo_16(ids):
 )  # fmt: skip
 def test_companies_are_divided_into_files_by_the_hash_of_their_id(companies):
     ids = [name for name, _ in companies]
-    files = files_of(ids, [n for _, n in companies])
+    parcels = parcels_of(ids, [n for _, n in companies])
+    assert {directory for directory, _ in parcels} <= {"transactions"}
+    files = [file for _, file in parcels]
     assert sorted(i for file in files for i in file) == list(range(len(ids)))
 
     def hashed(i: int) -> bytes:
@@ -278,6 +282,47 @@ def test_companies_are_divided_into_files_by_the_hash_of_their_id(companies):
         assert sum(rows[:-1]) <= packing.ROWS_PER_FILE
     for one, next_one in pairwise(files):
         assert max(map(hashed, one)) < min(map(hashed, next_one))
+
+
+@given(st.lists(st.text(min_size=1, max_size=5), max_size=300, unique=True))
+def test_runs_are_of_equal_length_in_the_order_of_the_hash(ids):
+    by_hash = sorted(ids, key=lambda name: hashlib.sha256(name.encode()).digest())
+    assert [ids[i] for i in np.argsort(ranks_of(ids))] == by_hash
+    run = dict(zip(ids, runs_of(ids).tolist(), strict=True))
+    expected = np.arange(len(ids)) * N_RUNS // max(len(ids), 1)
+    assert [run[name] for name in by_hash] == expected.tolist()
+
+
+def test_of_many_companies_each_file_holds_those_of_one_group_and_groups_lie_together(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(packing, "PACKED_FROM", 1_001)
+    monkeypatch.setattr(packing, "ROWS_PER_FILE", 200)
+    for module in (packing, layout):
+        monkeypatch.setattr(module, "ROWS_PER_ROW_GROUP", 40)
+    ids = [f"shop {i}" for i in range(4_097)]
+    n_rows = [50 if i % 1_000 == 0 else 1 + i % 7 for i in range(len(ids))]
+    templates = {n: _fields(company_of("template", n)) for n in set(n_rows)}
+    store = open_store(tmp_path)
+    rows = write_deliveries(
+        store,
+        ids,
+        n_rows,
+        lambda i: Delivery(
+            Transactions(ids[i], *templates[n_rows[i]]), dates_only=False, sources=[]
+        ),
+    )
+    commit(store, rows)
+    dataset = open_dataset(tmp_path)
+    group = company_groups(ids)
+    of_file = dataset.manifest.assign(group=dataset.manifest["company_id"].map(group))
+    assert of_file.groupby("path")["group"].nunique().max() == 1
+    packs = of_file[of_file["n_rows"] < 50].groupby("group")["path"].nunique()
+    assert packs.between(2, 3).all()  # of 64 companies and 256 rows: cut further
+    assert len(packs) == N_RUNS
+    visited = [group[name] for name in dataset.reading_order(ids)]
+    assert visited == sorted(visited)
+    assert all(len(company) == n_rows[int(name[5:])] for name, company in dataset.read_many(ids))
 
 
 def test_a_file_is_named_after_its_content_and_writing_it_again_changes_nothing(

@@ -236,15 +236,17 @@ def open_dataset(place: str | os.PathLike[str] | LocalStore) -> Dataset:
 
 
 def write_company(
-    store: LocalStore, company: Transactions, *, dates_only: bool, sources: Sequence[str]
-) -> dict[str, Any]:
+    store: LocalStore, company: Transactions, *, dates_only: bool, sources: Sequence[str],
+    beneath: str = "transactions",
+) -> dict[str, Any]:  # fmt: skip
     """Write one company's rows to a file of their own; returns its row for `commit`.
 
-    The file is named after its content, so that writing the same rows again changes nothing, and
-    nobody reads it before a manifest names it.
+    The file goes into a directory of the company's `beneath` the one named. It is named after its
+    content, so that writing the same rows again changes nothing, and nobody reads it before a
+    manifest names it.
     """
     row = describe(company, dates_only=dates_only, sources=list(sources))
-    directory = f"transactions/{_directory(company.company_id)}"
+    directory = f"{beneath}/{_directory(company.company_id)}"
     name = f"{row['content_hash'][:16]}.parquet"
     starts = range(0, len(company), ROWS_PER_ROW_GROUP)
     if not store.exists(f"{directory}/{name}"):

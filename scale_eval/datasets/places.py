@@ -65,5 +65,7 @@ class Places:
         return np.flatnonzero(bounds)[: len(self.file) + 1]
 
     def order(self) -> np.ndarray:
-        """The permutation that brings places into the order of the disk."""
-        return np.lexsort((self.row_offset, self.first_row_group, self.file))
+        """The permutation that brings places into the order of the disk: files by their names."""
+        rank = np.empty(len(self.names), dtype=np.int64)
+        rank[sorted(range(len(self.names)), key=self.names.__getitem__)] = np.arange(len(rank))
+        return np.lexsort((self.row_offset, self.first_row_group, rank[self.file]))

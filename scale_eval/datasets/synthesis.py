@@ -23,7 +23,14 @@ from tqdm.auto import tqdm
 
 from scale_eval.datasets.dataset import Dataset, commit_manifest, remove_unnamed
 from scale_eval.datasets.manifest import MANIFEST_SCHEMA
-from scale_eval.datasets.packing import PACKED_FROM, Delivery, files_of, write_alone, write_pack
+from scale_eval.datasets.packing import (
+    PACKED_FROM,
+    Delivery,
+    Parcel,
+    parcels_of,
+    write_alone,
+    write_pack,
+)
 from scale_eval.datasets.synthetic import (
     MEDIAN_CUSTOMERS,
     SIGMA,
@@ -170,24 +177,24 @@ def _made(
             tell(1)
         return _manifest(alone)
     ids = [company_id(index) for index in range(companies)]
-    files = files_of(ids, [population.expected_rows] * companies)
-    if workers == 1 or len(files) == 1:
-        return pa.concat_tables([_make_file(store, population, file, tell) for file in files])
-    return pa.concat_tables(_made_together(store, population, files, workers, tell))
+    parcels = parcels_of(ids, [population.expected_rows] * companies)
+    if workers == 1 or len(parcels) == 1:
+        return pa.concat_tables([_make_file(store, population, each, tell) for each in parcels])
+    return pa.concat_tables(_made_together(store, population, parcels, workers, tell))
 
 
 def _make_file(
-    store: LocalStore, population: Population, indices: Sequence[int],
+    store: LocalStore, population: Population, parcel: Parcel,
     tell: Callable[[int], object],
 ) -> pa.Table:  # fmt: skip
     """Make and write the companies of one file; their rows of the manifest."""
 
     def deliveries() -> Iterator[Delivery]:
-        for index in indices:
+        for index in parcel.companies:
             yield population.delivery(index)
             tell(1)
 
-    return _manifest(write_pack(store, deliveries()))
+    return _manifest(write_pack(store, deliveries(), parcel.directory))
 
 
 def _manifest(rows: list[dict[str, Any]]) -> pa.Table:
@@ -195,17 +202,17 @@ def _manifest(rows: list[dict[str, Any]]) -> pa.Table:
 
 
 def _made_together(
-    store: LocalStore, population: Population, files: Sequence[Sequence[int]], workers: int,
+    store: LocalStore, population: Population, parcels: Sequence[Parcel], workers: int,
     tell: Callable[[int], object],
 ) -> list[pa.Table]:  # fmt: skip
-    """`_make_file` for each of `files`, in several processes."""
+    """`_make_file` for each of `parcels`, in several processes."""
     context = multiprocessing.get_context("spawn")  # a fork of threads may hang
     done, stopped = context.Value("q", 0), context.Event()
     told = 0
     with ProcessPoolExecutor(
-        min(workers, len(files)), context, initializer=_begin, initargs=(done, stopped)
+        min(workers, len(parcels)), context, initializer=_begin, initargs=(done, stopped)
     ) as pool:
-        tasks = [pool.submit(_make_file_apart, store, population, file) for file in files]
+        tasks = [pool.submit(_make_file_apart, store, population, each) for each in parcels]
         waiting: set[Any] = set(tasks)
         try:
             while waiting:
@@ -231,9 +238,9 @@ def _begin(done: Synchronized[int], stopped: Event) -> None:
     _done, _stopped = done, stopped
 
 
-def _make_file_apart(store: LocalStore, population: Population, indices: Sequence[int]) -> pa.Table:
+def _make_file_apart(store: LocalStore, population: Population, parcel: Parcel) -> pa.Table:
     with contextlib.suppress(KeyboardInterrupt):  # the process that asked hears of it as well
-        return _make_file(store, population, indices, _tell_apart)
+        return _make_file(store, population, parcel, _tell_apart)
     raise InterruptedError("stopped")
 
 
