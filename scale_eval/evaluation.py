@@ -199,28 +199,30 @@ def evaluate_company(
         company, [window for window, _ in windows], rules.horizon,
         purchase_rule=rules.purchase_rule, lookback=rules.lookback,
     )  # fmt: skip
-    shared = (time.perf_counter() - began) / max(len(folds) * len(models), 1)
+    spans = [(window.begin, window.end, overlaps) for window, overlaps in windows]
+    first = rows.add_all(company.company_id, spans, [model.name for model in models], attempt)
+    rows.seconds[first : len(rows), 0] = (time.perf_counter() - began) / max(len(rows) - first, 1)
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
-        for fold, (window, overlaps) in zip(folds, windows, strict=True):
-            reference = _reference(fold)
-            groups = fold.customer_groups
-            bought, spend, _ = fold.outcomes
+        for fold in folds:
+            places = range(first, first + len(models))
+            first += len(models)
+            if fold.n_customers == 0:
+                for place in places:
+                    rows.status[place], rows.reason[place] = "skipped", "no_customers"
+                continue
+            bought, spend, n_positive = fold.outcomes
+            reference, groups = _reference(fold), fold.customer_groups
             total_spend, largest = _spend(spend)
+            rows.population[places.start : places.stop] = fold.n_customers, fold.n_lapsed
+            rows.counts[places.start : places.stop, 0] = n_positive
+            rows.values[places.start : places.stop, _FUTURE_SPEND] = total_spend
             answers: list[tuple[str, np.ndarray]] = []
-            for model in models:
+            for place, model in zip(places, models, strict=True):
                 if about is not None:
-                    about(window, model.name)
-                place = rows.add(
-                    company.company_id, (window.begin, window.end, overlaps), model.name, attempt
-                )
-                seconds = rows.seconds[place]
-                seconds[0] = shared
-                if fold.n_customers:
-                    rows.population[place] = fold.n_customers, fold.n_lapsed
-                    rows.counts[place, 0] = fold.n_positive
-                    rows.values[place, _FUTURE_SPEND] = total_spend
+                    about(fold.window, model.name)
                 told_before = len(warned)
+                seconds = rows.seconds[place]
                 try:
                     if largest >= LARGEST_SPEND:
                         raise WrongOutput(
@@ -228,21 +230,20 @@ def evaluate_company(
                         )
                     answer, note = _answer(fold, model, rules, seconds, fitted)
                 except Skipped as skipped:
-                    rows.status[place] = "skipped"
-                    rows.reason[place], rows.note[place] = text(skipped.reason), text(skipped.note)
+                    told = "skipped", text(skipped.reason), text(skipped.note)
+                    rows.status[place], rows.reason[place], rows.note[place] = told
                     continue
                 except WrongOutput as wrong:
-                    rows.status[place] = "error"
-                    rows.reason[place], rows.note[place] = wrong.reason, wrong.note
+                    told = "error", wrong.reason, wrong.note
+                    rows.status[place], rows.reason[place], rows.note[place] = told
                     continue
                 except NotFitted as missing:
-                    rows.status[place] = missing.status
-                    rows.reason[place], rows.note[place] = missing.reason, missing.note
+                    told = missing.status, missing.reason, missing.note
+                    rows.status[place], rows.reason[place], rows.note[place] = told
                     continue
                 except catch as error:
                     told = failure(error)
-                    rows.status[place] = told["status"]
-                    rows.reason[place], rows.note[place] = told["reason"], told["note"]
+                    rows.status[place], rows.reason[place], rows.note[place] = told
                     continue
                 if len(warned) > told_before:
                     note = "; ".join(filter(None, [note, _told(warned[told_before:])]))
@@ -255,7 +256,7 @@ def evaluate_company(
                     keep(Answer(fold, model.name, answer))
             answered_by = ";".join(sorted(name for name, _ in answers))
             for name, answer in answers:
-                counts.add((name, window.begin, group, answered_by), bought, answer, spend)
+                counts.add((name, fold.window.begin, group, answered_by), bought, answer, spend)
 
 
 def _answer(
@@ -263,8 +264,6 @@ def _answer(
     fitted: Callable[[NamedModel, Window], Any] | None,
 ) -> tuple[np.ndarray, str]:  # fmt: skip
     """What the model predicts, checked, and its note; seconds of fitting and predicting are set."""
-    if fold.n_customers == 0:
-        raise Skipped("no_customers")
     began = time.perf_counter()
     history = fold.history(model.reads)
     if model.scope == "all":
@@ -324,7 +323,7 @@ def warm_up() -> None:
         evaluate_one(company, window, resolve(name), Rules())
 
 
-def failure(error: BaseException) -> dict[str, str]:
+def failure(error: BaseException) -> tuple[str, str, str]:
     """Status, reason and note of a row that ended in `error`: what was said, and where.
 
     What differs from machine to machine or run to run (directories, addresses in memory) is left
@@ -336,11 +335,7 @@ def failure(error: BaseException) -> dict[str, str]:
         message = re.sub(r"0x[0-9a-fA-F]+", "0x", text(error))
     except Exception:  # its own __str__ fails
         message = "no message"
-    return {
-        "status": "error",
-        "reason": f"exception:{type(error).__name__}",
-        "note": f"{message} ({place})",
-    }
+    return "error", f"exception:{type(error).__name__}", f"{message} ({place})"
 
 
 def text(thing: object) -> str:
@@ -360,8 +355,6 @@ def random_state_of(text: str) -> int:
 
 def _reference(fold: Fold) -> float:
     """What `base_rate` predicts for the fold; NaN where it does not."""
-    if fold.n_customers == 0:
-        return math.nan
     try:
         return base_rate_reference(fold.history("summary"))
     except Skipped:

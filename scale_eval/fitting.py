@@ -169,8 +169,8 @@ def fit_one(fit: Fit, model: NamedModel, dataset: Dataset, rules: Rules, run: Lo
     except Skipped as skipped:
         return Fitted("", "skipped", text(skipped.reason), text(skipped.note))
     except BaseException as error:
-        told = failure(error)
-        return Fitted("", "error", told["reason"], text(f"fitting: {told['note']}"))
+        status, reason, note = failure(error)
+        return Fitted("", status, reason, text(f"fitting: {note}"))
     content = cloudpickle.dumps(fresh)
     digest = hashlib.sha256(content).hexdigest()
     run.write_bytes(f"models/{digest}.pickle", content)

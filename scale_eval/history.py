@@ -143,11 +143,15 @@ class History:
     ) -> History:  # fmt: skip
         """A history of summaries alone, with what it may train on, if anything."""
         history = cls.__new__(cls)
-        history.company_id = company_id
-        history.cutoff_us, history.horizon_end_us, history.first_us = begin, end, first
-        history.n_customers = len(summary.n_purchases)
-        vars(history)["summary"] = summary
-        vars(history)["_past"] = past
+        history.__dict__ = {
+            "company_id": company_id,
+            "cutoff_us": begin,
+            "horizon_end_us": end,
+            "first_us": first,
+            "n_customers": summary.n_customers,
+            "summary": summary,
+            "_past": past,
+        }
         return history
 
     def __repr__(self) -> str:

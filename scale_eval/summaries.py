@@ -48,34 +48,15 @@ class CustomerSummary:
 
     def __init__(self, fields: np.ndarray) -> None:
         self._fields = fields
+        self.n_customers: int = fields.shape[1]
 
-    @property
-    def n_purchases(self) -> np.ndarray:  # noqa: D102 - see the class
-        return self._fields[0]
-
-    @property
-    def n_purchase_days(self) -> np.ndarray:  # noqa: D102
-        return self._fields[1]
-
-    @property
-    def first_purchase(self) -> np.ndarray:  # noqa: D102
-        return self._fields[2]
-
-    @property
-    def last_purchase(self) -> np.ndarray:  # noqa: D102
-        return self._fields[3]
-
-    @property
-    def n_refunds(self) -> np.ndarray:  # noqa: D102
-        return self._fields[4]
-
-    @property
-    def spend(self) -> np.ndarray:  # noqa: D102
-        return self._fields[5].view(np.float64)
-
-    @property
-    def log_spend(self) -> np.ndarray:  # noqa: D102
-        return self._fields[6].view(np.float64)
+        self.n_purchases = fields[0]
+        self.n_purchase_days = fields[1]
+        self.first_purchase = fields[2]
+        self.last_purchase = fields[3]
+        self.n_refunds = fields[4]
+        self.spend = fields[5].view(np.float64)
+        self.log_spend = fields[6].view(np.float64)
 
 
 @dataclass(frozen=True)

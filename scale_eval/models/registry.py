@@ -81,7 +81,7 @@ class NamedModel:
         if not self._is_plain:
             return copy.deepcopy(self.prototype)
         fresh = object.__new__(type(self.prototype))
-        vars(fresh).update(vars(self.prototype))
+        fresh.__dict__ = dict(self.prototype.__dict__)
         return fresh
 
     @cached_property

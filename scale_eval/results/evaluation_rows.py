@@ -76,17 +76,31 @@ class EvaluationRows:
 
         Its status, reason and note can be set later.
         """
-        place = len(self.status)
-        self.begin[place], self.end[place], self.overlaps[place] = window
-        self.attempt[place] = attempt
-        self.company_id.append(company_id)
-        self.model.append(model)
-        self.status.append(status)
-        self.reason.append(reason)
-        self.note.append(note)
-        self.undefined.append("")
-        self.worker.append("")
+        place = self.add_all(company_id, [window], [model], attempt)
+        self.status[place], self.reason[place], self.note[place] = status, reason, note
         return place
+
+    def add_all(
+        self, company_id: str, windows: Sequence[tuple[int, int, bool]], models: Sequence[str],
+        attempt: int,
+    ) -> int:  # fmt: skip
+        """Begin the rows of a company, each window by each model; returns the place of the first.
+
+        Their statuses are to be set later.
+        """
+        first, n_models = len(self.status), len(models)
+        n = len(windows) * n_models
+        last = first + n
+        begin, end, overlaps = zip(*windows, strict=True)
+        self.begin[first:last] = np.repeat(np.array(begin, np.int64), n_models)
+        self.end[first:last] = np.repeat(np.array(end, np.int64), n_models)
+        self.overlaps[first:last] = np.repeat(np.array(overlaps, np.bool_), n_models)
+        self.attempt[first:last] = attempt
+        self.company_id += [company_id] * n
+        self.model += list(models) * len(windows)
+        for texts in (self.status, self.reason, self.note, self.undefined, self.worker):
+            texts += [""] * n
+        return first
 
     def table(self) -> pa.Table:
         """The rows by `evaluations_schema`; what is not `ok` holds no figures."""

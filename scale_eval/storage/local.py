@@ -115,7 +115,10 @@ class LocalStore:
         def write(path: Path) -> None:
             parts = iter(tables)
             first = next(parts)
-            repeating = [f.name for f in first.schema if not pa.types.is_floating(f.type)]
+            repeating = [
+                f.name for f in first.schema
+                if pa.types.is_string(f.type) or pa.types.is_timestamp(f.type)
+            ]  # fmt: skip
             with pq.ParquetWriter(
                 path, first.schema, compression="zstd", write_page_checksum=True,
                 use_dictionary=repeating,
