@@ -41,6 +41,24 @@ def test_a_sample_evaluates_its_companies_and_no_other(many, client, tmp_path):
     assert run.directory.document["population"] == 300
 
 
+def test_the_verdict_of_a_sample_speaks_of_all_companies_and_says_so(many, client, tmp_path):
+    run = evaluate(many, tmp_path / "run", client, sample=120)
+    assert any(s.startswith("Of 300 companies 120 were drawn") for s in run.verdict.sentences)
+    said = run.sampled.query(VALUE + " and model_b.isna() and metric == 'log_loss'")
+    shown = run.findings.leaderboard()["log_loss"]
+    assert shown.to_dict() == said.set_index("model")["value"].to_dict()
+    assert (
+        shown.to_dict()
+        != run.pooled.query(
+            "metric == 'log_loss' and estimand == 'equal_company' and coverage == 'common'"
+            " and cutoff.isna()"
+        )
+        .set_index("model")["value"]
+        .to_dict()
+    )
+    assert run.report().stat().st_size < 2_000_000
+
+
 def test_a_larger_sample_goes_on_from_a_smaller_one_as_if_it_had_been_asked_for_at_once(
     many, client, tmp_path
 ):

@@ -42,12 +42,25 @@ class Findings:
             "pooled", "comparisons", "reliability", "decompositions", "spread", "periods",
         )  # fmt: skip
         tables = {name: directory.table(name) for name in names}
+        if "sample" in directory.document:
+            sampled = directory.table("sampled")
+            tables["pooled"] = _of_all(tables["pooled"], sampled, _POOLED, "value")
+            tables["comparisons"] = _of_all(
+                tables["comparisons"], sampled, _COMPARED, "mean_difference"
+            )
         return cls(
             **tables,
             statuses=directory.statuses(),
             document=directory.document,
             directory=directory,
         )
+
+    @property
+    def sample(self) -> tuple[int, int] | None:
+        """How many companies were drawn, and of how many; None where all were evaluated."""
+        if "sample" not in self.document:
+            return None
+        return int(self.document["sample"]), int(self.document["population"])
 
     def companies(self, metric: str) -> pd.DataFrame:
         """The companies' figures of one metric."""
@@ -154,6 +167,37 @@ class Findings:
         losses = rows[rows["metric"] == PRIMARY].set_index("model")["value"]
         others = sorted(set(rows["model"]) - set(losses.index))
         return [*losses.sort_values(kind="stable").index, *others]
+
+
+_POOLED = {"metric": "metric", "model": "model", "estimand": "estimand", "coverage": "coverage"}
+_COMPARED = {"metric": "metric", "model_a": "model", "model_b": "model_b", "estimand": "estimand"}
+"""By column of a table, what names the same in the table `sampled`."""
+
+
+def _of_all(
+    table: pd.DataFrame, sampled: pd.DataFrame, keys: dict[str, str], value: str
+) -> pd.DataFrame:
+    """A table of a run of a sample with the figures of all companies in place of the sample's.
+
+    Over all cutoffs and all sizes; the other rows, and what is said of the next company, stay those
+    of the companies drawn.
+    """
+    figures = sampled[sampled["figure"] == "value"]
+    if "model_b" in keys:
+        figures = figures[figures["model_b"].notna()]
+        replaced = table["stratum"] == "all"
+    else:
+        figures = figures[figures["model_b"].isna()]
+        replaced = table["cutoff"].isna()
+    new = figures[[*keys.values(), "value", "std_error", "ci_low", "ci_high", "ci_reason"]]
+    new.columns = pd.Index([*keys, value, "std_error", "ci_low", "ci_high", "ci_reason"])
+    columns = [value, "std_error", "ci_low", "ci_high", "ci_reason"]
+    found = table[list(keys)].merge(new, how="left", on=list(keys))
+    told = (replaced & found[value].notna().to_numpy()).to_numpy()
+    table = table.copy()
+    for column in columns:
+        table.loc[told, column] = found.loc[told, column].to_numpy()
+    return table
 
 
 class Pair:

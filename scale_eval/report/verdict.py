@@ -82,6 +82,7 @@ def verdict(findings: Findings) -> Verdict:
         *_calibration(findings),
     ]
     reservations = [
+        *_sample(findings),
         *_evidence(findings, best),
         *_selection(findings, kind),
         *_coverage(findings),
@@ -349,6 +350,18 @@ def _is_off(row: pd.Series, target: float) -> bool:
     return bool(pd.isna(row["ci_low"]) or not row["ci_low"] <= target <= row["ci_high"])
 
 
+def _sample(findings: Findings) -> Iterator[str]:
+    if findings.sample is None:
+        return
+    drawn, of_all = (f"{n:,}" for n in findings.sample)
+    yield (
+        f"Of {of_all} companies {drawn} were drawn and evaluated. Figures of the average company, "
+        f"and their intervals, are of all {of_all} and of no other; shares of companies, curves, "
+        "and what is said of the next company are of those drawn, among whom large ones are more "
+        "frequent."
+    )
+
+
 def _evidence(findings: Findings, best: str) -> Iterator[str]:
     """How thin it is."""
     n = findings.n_companies
@@ -359,8 +372,9 @@ def _evidence(findings: Findings, best: str) -> Iterator[str]:
     if findings.n_cutoffs == 1:
         yield f"All of it is one {findings.window}: how models fare in others was not seen."
     elif n >= MIN_FOR_THE_NEXT:
+        whose = "companies like these" if findings.sample is None else "these companies"
         yield (
-            f"The intervals speak of companies like these at these {findings.n_cutoffs} cutoffs; "
+            f"The intervals speak of {whose} at these {findings.n_cutoffs} cutoffs; "
             f"another {findings.window} may differ by more."
         )
     overlapping = findings.statuses[findings.statuses["overlaps"].fillna(False).astype(bool)]
