@@ -1,0 +1,154 @@
+"""What work takes: seconds by the clock and of processors, and memory, of it and its processes."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import psutil  # type: ignore[import-untyped]
+
+from benchmarks.machine import peak_gb
+
+
+@dataclass
+class Spent:
+    """Seconds of a block: `wall` by the clock, `cpu` of this process and all that it started.
+
+    Processors' seconds say what work costs where others are at work on the same machine, too.
+    """
+
+    wall: float = 0.0
+    cpu: float = 0.0
+
+
+@contextlib.contextmanager
+def spent() -> Iterator[Spent]:
+    """Filled when the block ends. Processes must live as long as the block to be counted whole."""
+    seconds = Spent()
+    cpu, began = _cpu(), time.perf_counter()
+    yield seconds
+    seconds.wall = time.perf_counter() - began
+    seconds.cpu = _cpu() - cpu
+
+
+def interleaved(works: Mapping[str, Callable[[], Spent]], rounds: int) -> dict[str, Spent]:
+    """The least seconds of each work, clock and processors, over rounds that all take part in.
+
+    So that what disturbs the machine for a while disturbs all of them alike.
+    """
+    taken: dict[str, list[Spent]] = {name: [] for name in works}
+    for _ in range(rounds):
+        for name, work in works.items():
+            taken[name].append(work())
+    return {
+        name: Spent(min(each.wall for each in all_), min(each.cpu for each in all_))
+        for name, all_ in taken.items()
+    }
+
+
+@dataclass
+class Memory:
+    """Resident memory while a block lasts, in 10^9 bytes.
+
+    Attributes
+    ----------
+    own : list of (float, float)
+        Seconds since the block began, and what this process held.
+    worker : float
+        The most that a process that it started held.
+    """
+
+    own: list[tuple[float, float]] = field(default_factory=list)
+    worker: float = 0.0
+
+    @property
+    def peak(self) -> float:
+        """The most that this process ever held, by the system's own count."""
+        return peak_gb()
+
+    def growth(self) -> float:
+        """What this process held in the last quarter of the block, less that in the second."""
+        if len(self.own) < 8:
+            return float("nan")
+        until = self.own[-1][0]
+        quarters: list[list[float]] = [[], [], [], []]
+        for at, held in self.own:
+            quarters[min(3, int(4 * at / until))].append(held)
+        means = [sum(held) / max(len(held), 1) for held in quarters]
+        return means[3] - means[1]
+
+
+@contextlib.contextmanager
+def memory_watched(every: float = 0.05) -> Iterator[Memory]:
+    """Looks every so many seconds, in a thread of its own."""
+    memory, over, began = Memory(), threading.Event(), time.perf_counter()
+    own = psutil.Process()
+
+    def watch() -> None:
+        while not over.wait(every):
+            memory.own.append((time.perf_counter() - began, own.memory_info().rss / 1e9))
+            for child in own.children(recursive=True):
+                with contextlib.suppress(psutil.Error):
+                    memory.worker = max(memory.worker, child.memory_info().rss / 1e9)
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    try:
+        yield memory
+    finally:
+        over.set()
+        thread.join()
+
+
+@contextlib.contextmanager
+def timed(owner: Any, name: str, into: dict[str, float], entry: str) -> Iterator[None]:
+    """While the block lasts, seconds in `owner`'s function `name` are added to ``into[entry]``.
+
+    Of a generator they are those between asking it for something and having it.
+    """
+    original = vars(owner)[name]
+    setattr(owner, name, clocked(original, into, entry))
+    try:
+        yield
+    finally:
+        setattr(owner, name, original)
+
+
+def clocked(function: Callable[..., Any], into: dict[str, float], entry: str) -> Callable[..., Any]:
+    """`function`, its seconds added to ``into[entry]``; see `timed`."""
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        began = time.perf_counter()
+        given = function(*args, **kwargs)
+        into[entry] = into.get(entry, 0.0) + time.perf_counter() - began
+        return _clocked_generator(given, into, entry) if hasattr(given, "send") else given
+
+    return call
+
+
+def _clocked_generator(given: Any, into: dict[str, float], entry: str) -> Iterator[Any]:
+    try:
+        while True:
+            began = time.perf_counter()
+            try:
+                value = next(given)
+            except StopIteration:
+                return
+            finally:
+                into[entry] += time.perf_counter() - began
+            yield value
+    finally:
+        given.close()
+
+
+def _cpu() -> float:
+    own = psutil.Process()
+    total = sum(own.cpu_times()[:2])
+    for child in own.children(recursive=True):
+        with contextlib.suppress(psutil.Error):
+            total += sum(child.cpu_times()[:2])
+    return float(total)

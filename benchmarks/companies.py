@@ -1,0 +1,136 @@
+"""The companies that a benchmark evaluates, and the plan and packs of evaluating them."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.machine import cores
+from scale_eval.costs import Costs
+from scale_eval.datasets import Dataset, open_dataset
+from scale_eval.datasets.dataset import commit
+from scale_eval.datasets.packing import Delivery, write_pack
+from scale_eval.datasets.synthesis import synthesize
+from scale_eval.execution import Work
+from scale_eval.models import NamedModel
+from scale_eval.packs import Pack, packs_of
+from scale_eval.plan import Plan
+from scale_eval.run import DEFAULT_MODELS, make_settings, named_models
+from scale_eval.session import plan_run
+from scale_eval.settings import Settings
+from scale_eval.storage import open_store
+from scale_eval.summaries import DAY
+
+SEED = 1
+LAST = 6
+"""Half-yearly windows of each company."""
+
+
+@contextlib.contextmanager
+def dataset_of(place: str | None, companies: int) -> Iterator[Dataset]:
+    """The dataset at `place`, or so many synthetic companies, made for the length of the block."""
+    if place is not None:
+        yield open_dataset(place)
+        return
+    with tempfile.TemporaryDirectory() as directory:
+        yield synthesize(
+            Path(directory) / "dataset", companies=companies, seed=SEED, observed_whole=True,
+            workers=cores(), progress=True,
+        )  # fmt: skip
+
+
+def with_all_windows(dataset: Dataset) -> list[str]:
+    """The companies that have six windows, and two horizons before the first of them.
+
+    There models train on a whole horizon, so that whoever writes the evaluation by hand need not
+    know what scale_eval does where they cannot.
+    """
+    plan = Job(dataset).plan
+    company, begin = (a[plan.is_planned] for a in (plan.windows.company, plan.windows.begin))
+    earliest = np.full(len(plan.company_ids), np.iinfo(np.int64).max)
+    np.minimum.at(earliest, company, begin)
+    n_windows = np.bincount(company, minlength=len(earliest))
+    old = earliest - plan.observed.first > 370 * DAY
+    return [plan.company_ids[i] for i in np.flatnonzero((n_windows == LAST) & old).tolist()]
+
+
+def of_all_sizes(dataset: Dataset, n: int) -> list[str]:
+    """So many companies of which the mean size is about that of all.
+
+    Companies by size are cut into n strata of equal number; of each comes the one whose customers
+    are nearest to the stratum's mean.
+    """
+    size = dataset.manifest_table["n_customers"].to_numpy()
+    chosen = []
+    for stratum in np.array_split(np.argsort(size, kind="stable"), n):
+        nearest = np.argmin(np.abs(size[stratum] - size[stratum].mean()))
+        chosen.append(dataset.company_ids[stratum[nearest]])
+    return sorted(chosen)
+
+
+def copy_of(dataset: Dataset, company_ids: Sequence[str], into: Path) -> Dataset:
+    """These companies as a dataset of their own, packed, so that nobody reads past the others."""
+    store = open_store(into)
+    deliveries = (
+        Delivery(dataset.read(company_id), dates_only=False, sources=["copied"])
+        for company_id in sorted(company_ids, key=str.encode)
+    )
+    commit(store, write_pack(store, deliveries))
+    return open_dataset(into)
+
+
+@dataclass(frozen=True)
+class Job:
+    """Companies, six half-years each, and models: what is to be evaluated.
+
+    Attributes
+    ----------
+    dataset : Dataset
+    models : tuple of str
+    """
+
+    dataset: Dataset
+    models: tuple[str, ...] = DEFAULT_MODELS
+
+    @cached_property
+    def settings(self) -> Settings:
+        return make_settings(last=LAST)
+
+    @cached_property
+    def named(self) -> dict[str, NamedModel]:
+        return named_models(self.models)
+
+    @cached_property
+    def plan(self) -> Plan:
+        return plan_run(self.dataset, list(self.named), self.settings)
+
+    @property
+    def n_evaluations(self) -> int:
+        return self.plan.n_planned
+
+    @property
+    def n_companies(self) -> int:
+        return len(self.dataset.company_ids)
+
+    @property
+    def mean_customers(self) -> float:
+        return float(self.dataset.manifest_table["n_customers"].to_numpy().mean())
+
+    def work(self, run: Path) -> Work:
+        """What workers need to do it, and to write it to `run`."""
+        return Work(self.dataset, self.named, self.settings.rules, open_store(run))
+
+    def packs(self, granularity: str, costs: Costs) -> list[Pack]:
+        """The tasks, longest first."""
+        plan, dataset = self.plan, self.dataset
+        todo = np.repeat(plan.is_planned[:, None], len(plan.models), axis=1)
+        place = {company_id: i for i, company_id in enumerate(plan.company_ids)}
+        order = np.array([place[name] for name in dataset.reading_order(plan.company_ids)])
+        attempts = np.zeros(todo.shape, np.int64)
+        return packs_of(plan, todo, attempts, costs, granularity, order)
