@@ -1,8 +1,9 @@
 """Ingest: files of transactions become a Dataset, or more of one.
 
-All files are parsed before anything is written; then companies' files are written under names that
-nobody reads yet, and the manifest last. What is refused is kept beside the rows, with its file,
-line and reason.
+All files are parsed before anything is written: what is too much for memory is put aside on disk,
+divided by company, and then brought together part by part (see `scale_eval.datasets.arriving`).
+Companies' files are written under names that nobody reads yet, and the manifest last. What is
+refused is kept beside the rows, with its file, line and reason.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import contextlib
 import errno
 import os
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -21,6 +22,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from scale_eval.datasets.arriving import Arriving, n_parts_of
 from scale_eval.datasets.dataset import (
     MANIFEST,
     REFUSED,
@@ -29,7 +31,7 @@ from scale_eval.datasets.dataset import (
     read_manifest_rows,
     remove_unnamed,
 )
-from scale_eval.datasets.merging import Arrival, arrivals
+from scale_eval.datasets.merging import Arrival, Merging
 from scale_eval.datasets.packing import write_deliveries
 from scale_eval.datasets.parsing import (
     DEFAULT_COLUMNS,
@@ -143,14 +145,20 @@ def ingest(
         raise IngestError("no files are given; name at least one")
     store = open_store(into)
     _check_place(store)
-    parsed = [parse_file(path, reading, keep_text=append) for path in paths]
-    if company_column is None:
-        _check_one_company_a_file(parsed, append)
-    else:
-        _check_no_copies(parsed)
-    with _explained(store), store.lock():
-        store.remove_unfinished()
-        return _merge(store, parsed, append=append, replace=replace, timezone=timezone)
+    with _held(store) as hold, Arriving(store, lambda: n_parts_of(paths), hold) as arriving:
+        parsed = [
+            parse_file(path, reading, keep_text=append, hand_over=_taking(store, arriving, i))
+            for i, path in enumerate(paths)
+        ]
+        if company_column is None:
+            _check_one_company_a_file(parsed, append)
+        else:
+            _check_no_copies(parsed)
+        with _explained(store):
+            hold()
+            return _merge(
+                store, parsed, arriving, append=append, replace=replace, timezone=timezone
+            )
 
 
 def _check_place(store: LocalStore) -> None:
@@ -170,8 +178,7 @@ def _check_one_company_a_file(parsed: Sequence[ParsedFile], append: bool) -> Non
     """Raises `IngestError` where two files are one company, but for parts that can be appended."""
     by_company = defaultdict(list)
     for file in parsed:
-        span = pc.min_max(file.rows["timestamp"]).as_py()
-        by_company[file.company_id].append((span["min"], span["max"], file.path))
+        by_company[file.company_id].append((*file.span, file.path))
     for company_id, parts in by_company.items():
         for (_, end, path), (begin, _, next_path) in pairwise(sorted(parts)):
             if not append:
@@ -183,7 +190,8 @@ def _check_one_company_a_file(parsed: Sequence[ParsedFile], append: bool) -> Non
             if begin <= end:
                 raise IngestError(
                     f"{path} and {next_path} are both company {company_id!r} and overlap: one "
-                    f"ends at {end}, the other begins at {begin}; cut one of them"
+                    f"ends at {from_microseconds(end)}, the other begins at "
+                    f"{from_microseconds(begin)}; cut one of them"
                 )
 
 
@@ -194,6 +202,32 @@ def _check_no_copies(parsed: Sequence[ParsedFile]) -> None:
         other = by_content.setdefault(file.source.rpartition("#")[2], file)
         if other is not file:
             raise IngestError(f"{other.path} and {file.path} are the same rows; give one of them")
+
+
+@contextlib.contextmanager
+def _held(store: LocalStore) -> Iterator[Callable[[], None]]:
+    """Gives what takes the lock of `store` when first called, and removes what others left."""
+    with contextlib.ExitStack() as stack:
+        is_held = False
+
+        def hold() -> None:
+            nonlocal is_held
+            if not is_held:
+                stack.enter_context(store.lock())
+                is_held = True
+                store.remove_unfinished()
+
+        yield hold
+
+
+def _taking(store: LocalStore, arriving: Arriving, file: int) -> Callable[[pa.Table], None]:
+    """What takes the rows of a file, at its position."""
+
+    def take(rows: pa.Table) -> None:
+        with _explained(store):
+            arriving.add(rows, file)
+
+    return take
 
 
 @contextlib.contextmanager
@@ -211,17 +245,25 @@ def _explained(store: LocalStore) -> Iterator[None]:
 
 
 def _merge(
-    store: LocalStore, parsed: Sequence[ParsedFile], *, append: bool, replace: bool, timezone: str
-) -> IngestReport:
+    store: LocalStore, parsed: Sequence[ParsedFile], arriving: Arriving, *, append: bool,
+    replace: bool, timezone: str,
+) -> IngestReport:  # fmt: skip
     """Bring parsed files into the dataset whose lock is held."""
     known = read_manifest_rows(store)
-    sources = [file.source for file in parsed]
     before = _read_refused(store)
-    rows, late = _rows(parsed, REFUSED_SCHEMA.empty_table() if replace else before)
-    arrived = arrivals(
-        store, rows, sources, known, append=append, replace=replace, timezone=timezone
-    )
-    refused = _refused(parsed, pa.concat_tables([late, *(each.late for each in arrived)]))
+    late_lines = {} if replace else _late_lines(parsed, before)
+    merging = Merging(
+        store, arriving.shelf(), [file.source for file in parsed], known, late_lines,
+        append=append, replace=replace, timezone=timezone,
+    )  # fmt: skip
+    arrived: list[Arrival] = []
+    refused_late: list[pa.Table] = []
+    for rows in arriving.parts():
+        of_part, late = merging.arrivals(rows, arriving.company_ids)
+        arrived += of_part
+        refused_late.append(_late(late, arriving.company_ids))
+        del rows, late
+    refused = _refused(parsed, pa.concat_tables(refused_late))
     files = _file_summary(parsed, refused, arrived)
     after = dict(known)
     changed = [each for each in arrived if each.status != "unchanged"]
@@ -229,8 +271,8 @@ def _merge(
         written = write_deliveries(
             store,
             [each.company_id for each in changed],
-            [len(each.rows) for each in changed],
-            lambda i: changed[i].delivery(store, sources),
+            [each.n_rows for each in changed],
+            lambda i: merging.delivery(changed[i]),
         )
         after.update((row["company_id"], row) for row in written)
         _write_refused(store, before, refused, arrived, after)
@@ -254,29 +296,22 @@ def _read_refused(store: LocalStore) -> pa.Table:
     return store.read_table(REFUSED, schema=REFUSED_SCHEMA)
 
 
-def _rows(parsed: Sequence[ParsedFile], before: pa.Table) -> tuple[pa.Table, pa.Table]:
-    """All files' rows with the position of their `file`; and, apart, the late ones.
+def _late_lines(parsed: Sequence[ParsedFile], before: pa.Table) -> dict[int, list[int]]:
+    """Lines that an earlier ingest of the same file refused as overlapping, by position of file.
 
-    Late are here those that an earlier ingest of the same file refused as overlapping (`before`):
-    the same file again changes nothing.
+    They are refused again: the same file again changes nothing.
     """
-    late_lines = defaultdict(list)
+    lines = defaultdict(list)
     for row in before.filter(pc.equal(before["reason"], "overlap")).to_pylist():
-        late_lines[row["source"]].append(row["line"])
-    tables = []
-    for i, file in enumerate(parsed):
-        position = pa.repeat(pa.scalar(i, pa.int32()), len(file.rows))
-        tables.append(file.rows.append_column("file", position))
-    rows = pa.concat_tables(tables)
-    is_late = pa.chunked_array(
-        [
-            pc.is_in(chunk, value_set=pa.array(late_lines[file.source], pa.int64()))
-            for file in parsed
-            for chunk in file.rows["line"].chunks
-        ],
-        pa.bool_(),
-    )
-    return rows.filter(pc.invert(is_late)), rows.filter(is_late)
+        lines[row["source"]].append(row["line"])
+    return {i: lines[file.source] for i, file in enumerate(parsed) if file.source in lines}
+
+
+def _late(rows: pa.Table, company_ids: Sequence[str]) -> pa.Table:
+    """Of late rows (ARRIVING_SCHEMA) what is told of them, with their companies by name."""
+    names = [company_ids[code] for code in rows["company"].to_pylist()]
+    told = rows.select(["file", "line", "text"])
+    return told.append_column("company_id", pa.array(names, pa.string()))
 
 
 def _refused(parsed: Sequence[ParsedFile], late: pa.Table) -> pd.DataFrame:
@@ -317,7 +352,7 @@ def _file_summary(
     feeding = {i for each in arrived if each.status != "unchanged" for i in each.files}
     summary = []
     for i, file in enumerate(parsed):
-        rows_in = len(file.rows) + len(file.refused)
+        rows_in = file.n_rows + len(file.refused)
         rows_refused = int(n_refused.get(i, 0))
         if rows_refused == rows_in:
             raise IngestError(
@@ -341,7 +376,7 @@ def _company_summary(
     arrived: Sequence[Arrival], after: Mapping[str, dict[str, Any]]
 ) -> pd.DataFrame:
     summary = []
-    for each in arrived:
+    for each in sorted(arrived, key=lambda each: each.company_id):
         row = after[each.company_id]
         summary.append(
             {

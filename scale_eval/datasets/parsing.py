@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +17,7 @@ from scale_eval.datasets.csv_source import read_csv
 from scale_eval.datasets.manifest import TIMESTAMP
 from scale_eval.datasets.parquet_source import read_parquet
 from scale_eval.datasets.records import Batch, IngestError, Refusal
-from scale_eval.datasets.timestamps import Clock
+from scale_eval.datasets.timestamps import EARLIEST, LATEST, Clock
 
 DEFAULT_COLUMNS = {
     "customer_id": "CustomerID",
@@ -49,6 +49,7 @@ REFUSED_SCHEMA = pa.schema(
     ]
 )
 
+_NO_ROWS = ROWS_SCHEMA.empty_table()
 _SUFFIXES = {".csv", ".tsv", ".txt", ".parquet", ".gz", ".zip"}
 _NUMBER = r"(?i)^[+-]?(?:\d+[.]?\d*|[.]\d+)(?:e[+-]?\d+)?$|^[+-]?(?:nan|inf|infinity)$"
 
@@ -113,25 +114,42 @@ class ParsedFile:
     company_id : str or None
         The company that the file is; None where a column says it.
     rows : pyarrow.Table
-        As in ROWS_SCHEMA, in the file's order.
+        As in ROWS_SCHEMA, in the file's order; none where they were handed over.
+    span : tuple of (int, int)
+        The first and the last timestamp of its rows, in microseconds since 1970-01-01 UTC.
+    n_rows : int
+        How many rows it has, wherever they are.
     refused : list of Refusal
         By line.
     n_naive_timestamps : int
-        How many of `rows` were written without a time zone.
+        How many of its rows were written without a time zone.
     """
 
     path: Path
     source: str
     company_id: str | None
     rows: pa.Table
+    span: tuple[int, int]
+    n_rows: int
     refused: list[Refusal]
     n_naive_timestamps: int
 
 
-def parse_file(path: Path, reading: Reading, *, keep_text: bool = False) -> ParsedFile:
+def parse_file(
+    path: Path, reading: Reading, *, keep_text: bool = False,
+    hand_over: Callable[[pa.Table], object] | None = None,
+) -> ParsedFile:  # fmt: skip
     """Read `path`, delimited text or Parquet as its first bytes say, into rows and refused rows.
 
-    `keep_text` keeps each row's text with it, for a caller who may refuse some of them.
+    Parameters
+    ----------
+    path : Path
+    reading : Reading
+    keep_text : bool
+        Keep each row's text with it, for a caller who may refuse some of them.
+    hand_over : callable, optional
+        Takes the rows, by ROWS_SCHEMA, some hundred thousand at a time as they are read; they are
+        not held here then.
 
     Raises
     ------
@@ -140,14 +158,16 @@ def parse_file(path: Path, reading: Reading, *, keep_text: bool = False) -> Pars
         has no rows, or all of its rows are refused.
     """
     try:
-        return _parse_file(path, reading, keep_text)
+        return _parse_file(path, reading, keep_text, hand_over)
     except OSError as error:
         raise IngestError(
             f"{path} cannot be read: {error.strerror or error}; check the path and its permissions"
         ) from error
 
 
-def _parse_file(path: Path, reading: Reading, keep_text: bool) -> ParsedFile:
+def _parse_file(
+    path: Path, reading: Reading, keep_text: bool, hand_over: Callable[[pa.Table], object] | None
+) -> ParsedFile:
     if path.is_dir():
         raise IngestError(f"{path} is a directory; name the files in it, such as {path}/*.csv")
     if path.exists() and not path.is_file():
@@ -158,17 +178,24 @@ def _parse_file(path: Path, reading: Reading, keep_text: bool) -> ParsedFile:
     with path.open("rb") as file:
         read = read_parquet if file.read(4) == b"PAR1" else read_csv
     company_id = _company_of(path) if reading.company_column is None else None
-    tables: list[pa.Table] = [ROWS_SCHEMA.empty_table()]
+    tables = [_NO_ROWS]
     refused: list[Refusal] = []
-    n_naive = 0
+    n_rows = n_naive = 0
+    first, last = LATEST, EARLIEST
     for batch in read(path, reading.wanted):
         rows, naive = _parse_batch(batch, reading, company_id, keep_text, refused)
-        tables.append(rows)
         n_naive += naive
-    rows = pa.concat_tables(tables)
-    if not len(rows):
+        if len(rows):
+            times = rows["timestamp"].cast(pa.int64()).to_numpy()
+            first, last = min(first, int(times.min())), max(last, int(times.max()))
+            n_rows += len(rows)
+            (hand_over or tables.append)(rows)
+    if not n_rows:
         raise IngestError(_why_nothing(path, refused))
-    return ParsedFile(path, source, company_id, rows, sorted(refused), n_naive)
+    rows = pa.concat_tables(tables)
+    return ParsedFile(
+        path, source, company_id, rows, (first, last), n_rows, sorted(refused), n_naive
+    )
 
 
 def _parse_batch(

@@ -5,5 +5,6 @@ by `LocalStore`; another kind of place is another class with the same verbs, kno
 """
 
 from scale_eval.storage.local import ROWS_PER_ROW_GROUP, LocalStore, StoreLocked, open_store
+from scale_eval.storage.spill import Spill
 
-__all__ = ["ROWS_PER_ROW_GROUP", "LocalStore", "StoreLocked", "open_store"]
+__all__ = ["ROWS_PER_ROW_GROUP", "LocalStore", "Spill", "StoreLocked", "open_store"]

@@ -1,0 +1,83 @@
+"""Tables put aside on disk for as long as something is made of them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from types import TracebackType
+
+import pyarrow as pa
+
+from scale_eval.storage.local import LocalStore
+
+
+class Spill:
+    """Tables of one schema in numbered parts, each a file that is gone when this ends.
+
+    Use it as a context manager, while holding the store's lock. The files have the names of
+    unfinished ones: what a process that died left is removed by `LocalStore.remove_unfinished`.
+
+    Parameters
+    ----------
+    store : LocalStore
+    label : str
+        Tells the files of one spill from those of another.
+    schema : pyarrow.Schema
+    compressed : bool
+        Smaller files, which take memory when they are read; those that are not are mapped, and
+        what is not looked at takes none.
+    """
+
+    def __init__(
+        self, store: LocalStore, label: str, schema: pa.Schema, *, compressed: bool
+    ) -> None:
+        self._store, self._label, self._schema = store, label, schema
+        self._options = pa.ipc.IpcWriteOptions(compression="lz4" if compressed else None)
+        self._compressed = compressed
+        self._open: dict[int, tuple[pa.OSFile, pa.RecordBatchStreamWriter]] = {}
+        self._parts: set[int] = set()
+
+    def __enter__(self) -> Spill:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:  # fmt: skip
+        for part in list(self._parts):
+            self.remove(part)
+
+    def append(self, part: int, rows: pa.Table) -> None:
+        """Put `rows` behind those that `part` has; raises `OSError` where that cannot be done."""
+        if part not in self._open:
+            self._store.path().mkdir(parents=True, exist_ok=True)
+            self._parts.add(part)
+            file = pa.OSFile(str(self._store.path(self._name(part))), "wb")
+            self._open[part] = file, pa.ipc.new_stream(file, self._schema, options=self._options)
+        self._open[part][1].write_table(rows)
+
+    def finish(self, part: int) -> None:
+        """Close the file of `part`, to which nothing is appended any more."""
+        if part in self._open:
+            file, writer = self._open.pop(part)
+            with file:
+                writer.close()
+
+    def read(self, part: int) -> pa.Table:
+        """All rows of `part`, to which nothing is appended any more; none if none came."""
+        if part not in self._parts:
+            return self._schema.empty_table()
+        self.finish(part)
+        path = str(self._store.path(self._name(part)))
+        with pa.OSFile(path) if self._compressed else pa.memory_map(path) as file:
+            return pa.ipc.open_stream(file).read_all()
+
+    def remove(self, part: int) -> None:
+        """Remove the rows of `part` from the disk; what was read of them stays as it is."""
+        with contextlib.suppress(OSError, pa.ArrowException):  # such as that of a full disk
+            self.finish(part)
+        self._store.remove(self._name(part))
+        self._parts.discard(part)
+
+    def _name(self, part: int) -> str:
+        return f".{self._label}-{part}.{os.getpid()}.unfinished"
