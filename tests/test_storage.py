@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from scale_eval.storage import LocalStore, StoreLocked, open_store
+from scale_eval.storage import LocalStore, Spill, StoreLocked, open_store
 
 NUMBERS = pa.table({"id": ["0012", "20e5", "nan"], "number": [1.5, None, -0.0]})
 
@@ -279,3 +279,28 @@ class TestLock:
         store.write_json("a.json", 1)
         with store.lock():
             assert open_store(store.root).read_json("a.json") == 1
+
+
+class TestSpill:
+    @pytest.mark.parametrize("compressed", [False, True])
+    def test_parts_are_read_as_they_were_appended_and_gone_at_the_end(self, store, compressed):
+        with Spill(store, "aside", NUMBERS.schema, compressed=compressed) as spill:
+            for part in (3, 0, 3):
+                spill.append(part, NUMBERS)
+            three = spill.read(3)
+            assert three.equals(pa.concat_tables([NUMBERS, NUMBERS]))
+            assert spill.read(3).equals(three)
+            assert spill.read(7).equals(NUMBERS.schema.empty_table())
+            spill.remove(3)
+            assert three.equals(pa.concat_tables([NUMBERS, NUMBERS]))
+            assert len(files(store)) == 1
+            assert store.names("*") == []
+        assert files(store) == []
+
+    def test_what_a_process_left_that_died_is_removed_as_unfinished(self, store):
+        spill = Spill(store, "aside", NUMBERS.schema, compressed=True)
+        spill.append(0, NUMBERS)
+        spill.finish(0)
+        assert len(files(store)) == 1
+        store.remove_unfinished()
+        assert files(store) == []
