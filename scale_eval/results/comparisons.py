@@ -248,7 +248,7 @@ def _sampling_sums(
             panel, metric, m, panel.covered("common", m, panel.at(None)), estimand
         )
         weight = weight * of_few(panel, metric.name, m, windows)
-        sums.append(sums_by_company(panel, windows, influence[windows, m], weight))
+        sums.append(sums_by_company(panel, windows, influence[:, m].take(windows, axis=0), weight))
     return sums
 
 

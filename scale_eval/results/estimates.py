@@ -190,7 +190,7 @@ def from_replicates(
     by_company = {
         name: np.bincount(
             panel.company[windows],
-            weights=panel.columns[name][windows, model],
+            weights=panel.of_model(name, model, windows),
             minlength=panel.n_companies,
         )
         for name in ("n_customers", "n_positive", "future_spend")

@@ -63,7 +63,7 @@ class EvaluationRows:
         self.reason: list[str] = []
         self.note: list[str] = []
         self.undefined: list[str] = []
-        self.worker: list[str] = []
+        self.worker: list[str | None] = []
 
     def __len__(self) -> int:
         return len(self.status)
@@ -98,8 +98,9 @@ class EvaluationRows:
         self.attempt[first:last] = attempt
         self.company_id += [company_id] * n
         self.model += list(models) * len(windows)
-        for texts in (self.status, self.reason, self.note, self.undefined, self.worker):
+        for texts in (self.status, self.reason, self.note, self.undefined):
             texts += [""] * n
+        self.worker += [None] * n  # nobody, until somebody says so
         return first
 
     def table(self) -> pa.Table:

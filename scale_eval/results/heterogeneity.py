@@ -100,14 +100,14 @@ def company_effects(
     """
     scale = SCALES[metric]
     windows = _rich(panel, model, windows)
-    value = panel.columns[metric][windows, model]
+    value = panel.of_model(metric, model, windows)
     with np.errstate(divide="ignore", invalid="ignore"):
         y, slope = scale.to(value), scale.slope(value)
-    error = panel.columns[scale.standard_error][windows, model]
+    error = panel.of_model(scale.standard_error, model, windows)
     slope_of_error = np.ones_like(slope) if scale.scaled_error else slope
     slope_of_influence = slope if metric == "roc_auc" else np.ones_like(slope)
     with np.errstate(invalid="ignore"):
-        sums = slope_of_influence[:, np.newaxis] * influence[windows, model]
+        sums = slope_of_influence[:, np.newaxis] * influence[:, model].take(windows, axis=0)
         variance = np.square(slope_of_error * error)
     return _effects(panel, windows, y, sums, variance)
 
@@ -129,15 +129,19 @@ def difference_effects(
                  for m in pair]  # fmt: skip
         sign = [1.0 if np.isnan(mean) else float(np.sign(mean - metric.target)) for mean in means]
     target = metric.target or 0.0
-    y = sign[0] * (column[windows, a] - target) - sign[1] * (column[windows, b] - target)
-    sums = sign[0] * influence[windows, a] - sign[1] * influence[windows, b]
-    variance = np.square(error[windows, a]) + np.square(error[windows, b])
+    y = sign[0] * (column[:, a].take(windows) - target) - sign[1] * (
+        column[:, b].take(windows) - target
+    )
+    sums = sign[0] * influence[:, a].take(windows, axis=0) - sign[1] * influence[:, b].take(
+        windows, axis=0
+    )
+    variance = np.square(error[:, a].take(windows)) + np.square(error[:, b].take(windows))
     return _effects(panel, windows, y, sums, variance)
 
 
 def _rich(panel: Panel, model: int, windows: np.ndarray) -> np.ndarray:
-    positive = panel.columns["n_positive"][windows, model]
-    negative = panel.columns["n_customers"][windows, model] - positive
+    positive = panel.of_model("n_positive", model, windows)
+    negative = panel.of_model("n_customers", model, windows) - positive
     return windows[(positive >= MIN_PER_CLASS) & (negative >= MIN_PER_CLASS)]
 
 

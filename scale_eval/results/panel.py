@@ -64,7 +64,7 @@ class Panel:
     undefined: np.ndarray
     undefined_texts: list[str]
     _parts: Parts
-    _cells: np.ndarray
+    _cells: _Cells
 
     @classmethod
     def of(cls, parts: Parts, metrics: Sequence[Metric]) -> Panel:
@@ -74,35 +74,36 @@ class Panel:
         """
         names = list(dict.fromkeys([*FACTS, *(metric.name for metric in metrics)]))
         texts = {name: _Codes() for name in ("company_id", "model", "status", "undefined")}
-        read: dict[str, list[np.ndarray]] = {
-            name: [] for name in (*texts, "cutoff", "attempts", *names)
-        }
-        for part in parts([*texts, "cutoff", "attempts", *names]):
+        keys: dict[str, list[np.ndarray]] = {name: [] for name in (*texts, "cutoff", "attempts")}
+        for part in parts(list(keys)):
             for name, codes in texts.items():
-                read[name].append(codes.of(part[name]))
-            read["cutoff"].append(_whole(part["cutoff"].cast(pa.int64()), _NO_CUTOFF))
-            read["attempts"].append(_whole(part["attempts"], 1))
-            for name in names:
-                read[name].append(_numbers(part[name]))
+                keys[name].append(codes.of(part[name]))
+            keys["cutoff"].append(_whole(part["cutoff"].cast(pa.int64()), _NO_CUTOFF))
+            keys["attempts"].append(_whole(part["attempts"], 1))
 
         def taken(name: str) -> np.ndarray:
-            values = read.pop(name)
+            values = keys.pop(name)
             return np.concatenate(values) if values else np.empty(0, dtype=np.int64)
 
         company_ids, company = texts["company_id"].ranked(taken("company_id"))
         model_names, model = texts["model"].ranked(taken("model"))
         instants, cutoff = np.unique(taken("cutoff"), return_inverse=True)
         windows, window = np.unique(company * len(instants) + cutoff, return_inverse=True)
-        cells = _latest_attempts(window * len(model_names) + model, taken("attempts"))
-        counted = cells >= 0
-        shape = (len(windows), len(model_names))
-
-        def spread(values: np.ndarray, empty: object) -> np.ndarray:
-            spread_out = np.full(shape, empty, dtype=values.dtype)
-            spread_out.reshape(-1)[cells[counted]] = values[counted]
-            return spread_out
-
+        del company, cutoff
+        cells = _latest_attempts(model * len(windows) + window, taken("attempts"))
+        shape = (len(model_names), len(windows))
+        read = _Cells(cells, shape)
         statuses = np.array([*texts["status"].texts, None], dtype=object)
+        status, undefined = (
+            read.spread([taken(name)], np.int32, -1) for name in ("status", "undefined")
+        )
+        # In place, part by part: what all columns hold is most of what is in memory.
+        columns = {name: np.full(shape, np.nan) for name in names}
+        at = 0
+        for part in parts(names):
+            for name in names:
+                read.put(columns[name], _numbers(part[name]), at)
+            at += len(part)
         no_window = int(np.any(instants == _NO_CUTOFF))
         window_cutoff = windows % max(len(instants), 1) - no_window
         return cls(
@@ -111,12 +112,12 @@ class Panel:
             company=windows // max(len(instants), 1),
             cutoff=window_cutoff,
             models=list(model_names),
-            status=statuses[spread(taken("status"), -1)],
-            columns={name: spread(taken(name), np.nan) for name in names},
-            undefined=spread(taken("undefined"), -1),
+            status=statuses[status].T,
+            columns={name: column.T for name, column in columns.items()},
+            undefined=undefined.T,
             undefined_texts=texts["undefined"].texts,
             _parts=parts,
-            _cells=cells,
+            _cells=read,
         )
 
     @property
@@ -129,17 +130,20 @@ class Panel:
 
         NaN where there are none. Read anew at each call: they are most of what a run holds.
         """
-        cells = np.full((len(self.company) * len(self.models), N_GROUPS), np.nan, dtype=np.float32)
+        shape = (len(self.models), len(self.company), N_GROUPS)
+        sums = np.full(shape, np.nan, dtype=np.float32)
         column, at = f"{name}_influence", 0
         for part in self._parts([column]):
-            rows = self._cells[at : at + len(part)]
+            lists = part[column].combine_chunks()
+            known = pc.is_valid(lists).to_numpy(zero_copy_only=False)
+            values = lists.drop_null().flatten().to_numpy().reshape(-1, N_GROUPS)
+            self._cells.put(sums, values, at, known)
             at += len(part)
-            sums = part[column].combine_chunks()
-            known = pc.is_valid(sums).to_numpy(zero_copy_only=False)
-            values = sums.drop_null().flatten().to_numpy().reshape(-1, N_GROUPS)
-            counted = rows[known] >= 0
-            cells[rows[known][counted]] = values[counted]
-        return cells.reshape(len(self.company), len(self.models), N_GROUPS)
+        return sums.transpose(1, 0, 2)
+
+    def of_model(self, name: str, model: int, windows: np.ndarray) -> np.ndarray:
+        """A column of one model at some windows; float64 of their shape."""
+        return self.columns[name][:, model].take(windows)
 
     def at(self, cutoff: int | None) -> np.ndarray:
         """The windows of one cutoff (a position in `cutoffs`), or of all; ascending positions."""
@@ -189,12 +193,12 @@ class Panel:
 
     def covered(self, coverage: str, model: int, windows: np.ndarray) -> np.ndarray:
         """Those of `windows` that a coverage counts: ``own``, or ``common`` to all models."""
-        counts = self.ok[windows, model]
+        counts = self.ok[:, model].take(windows)
         return windows[counts if coverage == "own" else counts & self.common[windows]]
 
     def undefined_reasons(self, metric: str, model: int, windows: np.ndarray) -> str:
         """Why `metric` is undefined in these evaluations: "reason:count;..." sorted by reason."""
-        codes, counts = np.unique(self.undefined[windows, model], return_counts=True)
+        codes, counts = np.unique(self.undefined[:, model].take(windows), return_counts=True)
         reasons: dict[str, int] = {}
         for code, count in zip(codes.tolist(), counts.tolist(), strict=True):
             reason = self._reasons[code].get(metric) if code >= 0 else None
@@ -209,6 +213,39 @@ class Panel:
             return {name: reason for name, _, reason in entries}
 
         return [read(text) for text in self.undefined_texts]
+
+
+class _Cells:
+    """Where each row of the table `evaluations`, in the order of its parts, belongs.
+
+    By model first, so that what is wanted of one model lies together.
+    """
+
+    def __init__(self, cells: np.ndarray, shape: tuple[int, int]) -> None:
+        self._cells, self._shape = cells, shape
+
+    def spread(self, parts: Sequence[np.ndarray], dtype: type, empty: int) -> np.ndarray:
+        """Values of all rows, part by part, as an array of shape (n_models, n_windows)."""
+        spread_out: np.ndarray = np.full(self._shape, empty, dtype=dtype)
+        at = 0
+        for values in parts:
+            self.put(spread_out, values, at)
+            at += len(values)
+        return spread_out
+
+    def put(
+        self, into: np.ndarray, values: np.ndarray, at: int, known: np.ndarray | None = None
+    ) -> None:
+        """Put the values of the rows from `at` on where they belong.
+
+        `known` says which of the rows have one, bool; all if not said. Rows that a later attempt
+        supersedes are left out.
+        """
+        n = len(values) if known is None else len(known)
+        cells = self._cells[at : at + n]
+        cells = cells if known is None else cells[known]
+        counted = cells >= 0
+        into.reshape(-1, *into.shape[2:])[cells[counted]] = values[counted]
 
 
 class _Codes:

@@ -83,11 +83,11 @@ def same_companies(panel: Panel, windows: np.ndarray) -> tuple[list[int], np.nda
 
 def _figures(panel: Panel, model: int, windows: np.ndarray) -> dict[str, Any]:
     n, positive, lapsed = (
-        panel.columns[name][windows, model] for name in ("n_customers", "n_positive", "n_lapsed")
+        panel.of_model(name, model, windows) for name in ("n_customers", "n_positive", "n_lapsed")
     )
     if not len(windows):
         return {"n_companies": 0, "n_customers": 0, "n_positive": 0}
-    rate, reference = positive / n, panel.columns["reference_log_loss"][windows, model]
+    rate, reference = positive / n, panel.of_model("reference_log_loss", model, windows)
     known = ~np.isnan(reference)
     uncertainty = _company_mean(panel, windows[known], (entr(rate) + entr(1 - rate))[known])
     reference_loss = _company_mean(panel, windows[known], reference[known])

@@ -120,7 +120,7 @@ def _figures(
 ) -> Iterator[dict[str, Any]]:  # fmt: skip
     """The rows of one model and selection of windows, an estimand each."""
     windows, cutoff, coverage = selection
-    undefined = windows[np.isnan(panel.columns[metric.name][windows, model])]
+    undefined = windows[np.isnan(panel.of_model(metric.name, model, windows))]
     figures = terms(panel, metric, model, windows, weighted=False).figures()
     counts = {
         "n_companies": int(np.count_nonzero(panel.count_by_company(windows))),
@@ -155,7 +155,7 @@ def _of_companies(
     n_zero = int(np.count_nonzero(figures == 0)) if metric.pooling == "ratio" else 0
     if n_zero:  # a company's ratio of 0 has no logarithm to average
         reasons = panel.undefined_reasons(
-            metric.name, model, windows[np.isnan(panel.columns[metric.name][windows, model])]
+            metric.name, model, windows[np.isnan(panel.of_model(metric.name, model, windows))]
         )
         row["undefined_reasons"] = f"{reasons};no_positives (companies):{n_zero}".removeprefix(";")
         row["n_companies_defined"] = int(np.count_nonzero(~np.isnan(defined)))
@@ -198,7 +198,9 @@ def _sampling(
         return row
     windows, coefficient = window_weights(panel, metric, model, windows, estimand)
     coefficient = coefficient * of_few(panel, metric.name, model, windows)
-    variance = variance_by_company(panel, windows, influence[windows, model], coefficient)
+    variance = variance_by_company(
+        panel, windows, influence[:, model].take(windows, axis=0), coefficient
+    )
     scale = told.value if told.log else 1.0
     return row | {"sampling_std_error": scale * float(np.sqrt(variance.sum()))}
 
@@ -212,7 +214,7 @@ def window_weights(
     adds its share of the buyers.
     """
     column = panel.columns["n_positive" if metric.pooling == "ratio" else metric.name]
-    values = column[windows, model]
+    values = column[:, model].take(windows)
     windows = windows[values > 0 if metric.pooling == "ratio" else ~np.isnan(values)]
     parts = terms(panel, metric, model, windows, weighted=estimand != "equal_company")
     weight = parts.numerator if metric.pooling == "ratio" else parts.denominator
@@ -224,8 +226,8 @@ def window_weights(
 
 def _constant_floor(panel: Panel, model: int, windows: np.ndarray) -> float:
     """AUC over all rows of a constant per company and cutoff: the rate that came, for everybody."""
-    positive = panel.columns["n_positive"][windows, model].astype(np.int64)
-    negative = panel.columns["n_customers"][windows, model].astype(np.int64) - positive
+    positive = panel.of_model("n_positive", model, windows).astype(np.int64)
+    negative = panel.of_model("n_customers", model, windows).astype(np.int64) - positive
     rate = positive / (positive + negative)
     rates, block = np.unique(-rate, return_inverse=True)
     return auc_of_blocks(

@@ -194,7 +194,8 @@ class RowScores:
             kept.append(rows)
             waiting += len(rows[0])
             if waiting > MERGE_ROWS:
-                kept, waiting = [_merged(kept)], 0
+                kept = [_merged(kept)]
+                waiting = 0
         key, *counts = _merged(kept) if kept else (np.empty(0, dtype=np.int64),) * 4
         cell, bins = np.divmod(key, N_BINS)
         cell, common = np.divmod(cell, 2)
@@ -206,7 +207,7 @@ class RowScores:
             "group": group.astype(np.int32),
             "common": common.astype(bool),
             "bin": bins.astype(np.int16),
-            **dict(zip(_COUNTS, counts, strict=True)),
+            **{name: _narrow(of) for name, of in zip(_COUNTS, counts, strict=True)},
         }
         self._told = self._told_apart(model, cutoff)
 
@@ -233,7 +234,7 @@ class RowScores:
         windows = np.flatnonzero(panel.common & (panel.cutoff >= 0))
         expected = np.zeros(shape, dtype=np.int64)
         for m in np.flatnonzero(panel.ok.any(axis=0)).tolist():
-            size = panel.columns["n_customers"][windows, m].astype(np.int64)
+            size = panel.of_model("n_customers", m, windows).astype(np.int64)
             np.add.at(expected[m], panel.cutoff[windows], size)
         return np.asarray(marked == expected)
 
@@ -273,15 +274,31 @@ class RowScores:
         shape = (len(groups), len(bins))
         grouped = []
         for count in _COUNTS:
-            cells = np.zeros(shape, dtype=np.int64)
+            cells = np.zeros(shape, dtype=self._rows[count].dtype)
             np.add.at(cells, (group, column), self._rows[count][chosen])
             grouped.append(cells)
         return GroupedScores(groups, bins, *grouped)
 
 
 def _merged(rows: list[tuple[np.ndarray, ...]]) -> tuple[np.ndarray, ...]:
-    key, *counts = (np.concatenate(column) for column in zip(*rows, strict=True))
+    """Rows of several parts, those of one key added up, sorted by it; `rows` is emptied.
+
+    Column by column, so that little is in memory twice.
+    """
+    columns = [list(column) for column in zip(*rows, strict=True)]
+    rows.clear()
+    key = np.concatenate(columns.pop(0))
     order = np.argsort(key, kind="stable")
-    ranked = key[order]
-    starts = np.flatnonzero(np.diff(ranked, prepend=-1))
-    return (ranked[starts], *(np.add.reduceat(count[order], starts) for count in counts))
+    key = key[order]
+    starts = np.flatnonzero(np.diff(key, prepend=-1))
+    merged = [key[starts]]
+    del key
+    while columns:
+        count = np.concatenate(columns.pop(0))[order]
+        merged.append(np.add.reduceat(count, starts) if len(starts) else count)
+    return tuple(merged)
+
+
+def _narrow(counts: np.ndarray) -> np.ndarray:
+    """Counts in half the memory, where none of their sums could leave 32 bits."""
+    return counts.astype(np.int32) if counts.sum() < 2**31 else counts

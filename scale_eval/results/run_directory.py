@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -30,6 +31,8 @@ RUN = "run.json"
 PLAN = "plan.parquet"
 SAMPLE = "sample.parquet"
 """Of a run of some companies: which, and what each stands for."""
+
+_ODD = np.uint64(0x9E3779B97F4A7C15)  # a multiplier that hashes are mixed by
 
 TABLES = (
     "companies", "pooled", "comparisons", "reliability", "decompositions", "spread", "periods",
@@ -136,6 +139,32 @@ class RunDirectory:
             if name.removeprefix("scores/") not in batches:
                 self.store.remove(name)
 
+    def remove_repeats(self) -> int:
+        """Remove batches that hold what others hold; returns how many.
+
+        A worker that was thought dead, or whose coordinator died, can still write what others were
+        given to do meanwhile. Scores are counted by batch, so that a batch stands or goes as a
+        whole: of two that hold the same attempt of an evaluation, the larger stands. What only the
+        other held is then to be done again.
+        """
+        names = self._files("evaluations")
+        held = [_hashes(self.store.read_table(name, columns=[*KEY, "attempts"])) for name in names]
+        by_size = sorted(range(len(names)), key=lambda i: (-len(held[i]), names[i]))
+        hashes, counts = np.unique(
+            np.concatenate([np.empty(0, np.uint64), *held]), return_counts=True
+        )
+        repeated = hashes[counts > 1]
+        taken, n_removed = np.zeros(len(repeated), bool), 0
+        for i in by_size if len(repeated) else ():
+            mine = np.isin(repeated, held[i])
+            if (taken & mine).any():
+                self.store.remove(names[i])
+                self.store.remove(names[i].replace("evaluations/", "scores/", 1))
+                n_removed += 1
+            else:
+                taken |= mine
+        return n_removed
+
     def write_batch(self, table: pa.Table, scores: pa.Table) -> None:
         """Write evaluations, and the merged scores of those that are ok, so that both count.
 
@@ -160,7 +189,7 @@ class RunDirectory:
         table = self._read("evaluations", self.schema, wanted)
         order = [(column, "ascending") for column in [*KEY, "attempts"]]
         table = table.sort_by(order)
-        if not pc.any(pc.greater(table["attempts"], 1)).as_py():
+        if not pc.any(pc.greater(table["attempts"], 1)).as_py() and not _repeats(table):
             return table
         keys = table.select(KEY).to_pandas()
         return table.filter(pa.array(~keys.duplicated(keep="last").to_numpy()))
@@ -235,6 +264,33 @@ class RunDirectory:
         wanted = pa.schema([schema.field(name) for name in columns])
         for name in self._files(kind):
             yield self.store.read_table(name, columns=wanted.names, schema=wanted)
+
+
+def _hashes(table: pa.Table) -> np.ndarray:
+    """Of what each row is an attempt of, and which it is; uint64."""
+    hashes = np.zeros(len(table), np.uint64)
+    for name in [*KEY, "attempts"]:
+        column = table[name].combine_chunks()
+        if pa.types.is_string(column.type):
+            coded = column.dictionary_encode()
+            texts = coded.dictionary.to_numpy(zero_copy_only=False)
+            values = pd.util.hash_array(texts, categorize=False)[coded.indices.to_numpy()]
+        else:
+            numbers = pc.fill_null(column.cast(pa.int64()), -1).to_numpy()
+            values = pd.util.hash_array(numbers)
+        hashes = hashes * _ODD + values
+    return hashes
+
+
+def _repeats(table: pa.Table) -> bool:
+    """Whether a table that is sorted by KEY has two rows of one evaluation."""
+    same = np.ones(max(len(table) - 1, 0), bool)
+    for name in KEY:
+        column = table[name]
+        if pa.types.is_timestamp(column.type):
+            column = pc.fill_null(column.cast(pa.int64()), -1)
+        same &= pc.equal(column[1:], column[:-1]).to_numpy()
+    return bool(same.any())
 
 
 def merge_scores(tables: Iterable[pa.Table], keys: Sequence[str] = SCORE_KEYS) -> pa.Table:

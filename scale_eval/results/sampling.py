@@ -72,9 +72,9 @@ def of_few(panel: Panel, metric: str, model: int, windows: np.ndarray) -> np.nda
     sqrt(n / (n - 1)), as ddof 1 has it, for what the metric stands on: customers (losses), buyers
     (O:E), or the rarer of buyers and others (AUC). Of one nothing is known; it counts as two.
     """
-    n = panel.columns["n_customers"][windows, model]
+    n = panel.of_model("n_customers", model, windows)
     if metric not in ("log_loss", "brier_score"):
-        positive = panel.columns["n_positive"][windows, model]
+        positive = panel.of_model("n_positive", model, windows)
         ratio = metric == "observed_expected_ratio"
         n = positive if ratio else np.minimum(positive, n - positive)
     n = np.maximum(n, 2.0)

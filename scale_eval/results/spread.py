@@ -64,7 +64,7 @@ def _parts(
     windows = np.flatnonzero(panel.common & panel.ok[:, model] & taken[panel.company])
 
     def column(name: str) -> np.ndarray:
-        return panel.columns[name][windows, model]
+        return panel.of_model(name, model, windows)
 
     with np.errstate(divide="ignore", invalid="ignore"):
         values, slope = scale.to(column(metric)), scale.slope(column(metric))
@@ -99,7 +99,7 @@ def _parts(
     c = companies.sum() ** 2 / np.square(companies).sum()
     if c < MIN_CUTOFFS - 0.5:
         return row | {"reason": "fewer_than_3_cutoffs"}
-    if panel.columns["overlaps"][windows, model].any():
+    if panel.of_model("overlaps", model, windows).any():
         return row | {"reason": "overlapping_windows"}
     of_average = parts.cutoff + parts.residual / companies.mean()
     half = t.ppf(0.975, c - 1) * np.sqrt(of_average * (1 + 1 / c))

@@ -66,10 +66,10 @@ def terms(
         own figure. The ratio of observed to expected is a quotient of counts either way.
     """
     if metric.pooling != "ratio":
-        windows = windows[~np.isnan(panel.columns[metric.name][windows, model])]
+        windows = windows[~np.isnan(panel.of_model(metric.name, model, windows))]
 
     def column(name: str) -> np.ndarray:
-        return panel.columns[name][windows, model]
+        return panel.of_model(name, model, windows)
 
     def of(numerator: np.ndarray, denominator: np.ndarray, *, of_one: bool = False) -> Terms:
         company = panel.company[windows]
