@@ -133,4 +133,4 @@ class Job:
         place = {company_id: i for i, company_id in enumerate(plan.company_ids)}
         order = np.array([place[name] for name in dataset.reading_order(plan.company_ids)])
         attempts = np.zeros(todo.shape, np.int64)
-        return packs_of(plan, todo, attempts, costs, granularity, order)
+        return list(packs_of(plan, todo, attempts, costs, granularity, order))

@@ -79,13 +79,14 @@ def estimate(
     chosen = choose_granularity(granularity, plan.n_planned, len(companies), seconds)
     order = disk_order(plan, dataset)
     packs = packs_of(plan, todo, np.zeros(todo.shape, np.int32), costs, chosen, order)
-    longest = max((pack.cost for pack in packs), default=0.0)
-    tasks = len(packs) * TASK_SECONDS
+    each = [pack.cost for pack in packs]
+    longest = max(each, default=0.0)
+    tasks = len(each) * TASK_SECONDS
     wall = max((seconds + tasks) / workers, longest, tasks) + START_SECONDS
     largest = float(plan.n_rows[companies].max(initial=0)) * ROW_BYTES
     return Estimate(
         granularity=chosen,
-        n_tasks=len(packs),
+        n_tasks=len(each),
         core_hours=(seconds + tasks) / 3600,
         wall_seconds=wall + plan.n_evaluations * REDUCTION_SECONDS,
         longest_seconds=longest,

@@ -20,18 +20,27 @@ import tempfile
 import threading
 import time
 import uuid
-from asyncio import CancelledError
+from asyncio import CancelledError, run_coroutine_threadsafe, wait_for
 from collections import Counter, OrderedDict, deque
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeGuard
 
 import cloudpickle
 import pyarrow as pa
 import threadpoolctl
-from distributed import Client, Future, KilledWorker, WorkerPlugin, as_completed, get_worker
+from dask.config import get as setting
+from distributed import (
+    Client,
+    Future,
+    KilledWorker,
+    Status,
+    WorkerPlugin,
+    as_completed,
+    get_worker,
+)
 
 from scale_eval.datasets import Dataset, Transactions
 from scale_eval.evaluation import Answer, Rules, evaluate_company, text, warm_up
@@ -52,8 +61,16 @@ Those that write what comes of them are long."""
 POLL_SECONDS = 0.01
 REFRESH_SECONDS = 5.0
 
-SPLIT_INTO = 8
-"""Parts of a pack in which something went wrong, until what it was stands alone."""
+SPLIT_INTO = 64
+"""Parts of a pack in which something went wrong, until what it was stands alone. A part that is
+blameless takes milliseconds; finding it in one more step takes two workers, and seconds."""
+
+ENDED_AT_MOST = 8
+"""Times that a task's worker is told to end before that is held against the task: a model can send
+its own process a SIGTERM."""
+
+SAY_SECONDS = 2.0
+"""How long a worker that must end takes for saying so, at most."""
 
 CACHE_BYTES = 256 * 2**20
 """Companies that a worker keeps in memory, those last read first."""
@@ -148,13 +165,22 @@ def execute(
     plugin = EvaluationPlugin(run, work, timeout)
     timed_out: dict[Any, Single] = {}
     stuck = False
+    ended: Counter[Any] = Counter()
 
-    async def give_up(event: tuple[float, dict[str, Any]]) -> None:
+    async def hear(event: tuple[float, dict[str, Any]]) -> None:
+        """What workers say of a task before they end: it takes too long, or they were told to."""
         nonlocal stuck
-        key, stuck = _as_key(event[1]["key"]), event[1]["stuck"]
-        if key in alive:
-            timed_out[key] = tuple(event[1]["guilty"])
-            await client.cancel([alive[key][0]], asynchronous=True, force=True)
+        told = event[1]
+        key = tuple(told["key"])
+        if key not in alive:
+            return
+        if told["guilty"] is not None:
+            timed_out[key], stuck = tuple(told["guilty"]), told["stuck"]
+        else:
+            ended[key] += 1
+            if ended[key] <= ENDED_AT_MOST:
+                return
+        await client.cancel([alive[key][0]], asynchronous=True, force=True)
 
     alive: dict[Any, tuple[Future, Task]] = {}
     numbered = itertools.count()
@@ -187,8 +213,10 @@ def execute(
                 if isinstance(task, Pack):
                     rest = task.without(*guilty)
                     again.extend(part for half in rest for part in half.split(SPLIT_INTO))
-            elif isinstance(result, KilledWorker):
+            elif isinstance(result, KilledWorker) or ended.pop(future.key, 0) > ENDED_AT_MOST:
                 yield task, None
+            elif _is_of_the_place(result):
+                raise result
             elif isinstance(result, BaseException):
                 raise ClusterLost(
                     f"the cluster did not answer for {_told(_first(task))} "
@@ -197,6 +225,13 @@ def execute(
             else:
                 yield task, result
 
+    def over() -> Iterator[tuple[Task, Done | None]]:
+        """The `outcomes` of what is over by now; after a moment where nothing is."""
+        batch = completed.next_batch(block=False)
+        if not batch:
+            time.sleep(POLL_SECONDS)
+        return outcomes(batch)
+
     try:
         client.register_plugin(plugin)
     except Exception as error:
@@ -204,8 +239,8 @@ def execute(
             f"a worker cannot take the work up: {error}. Workers need this package, the modules "
             "that your models import, and the dataset under the same path"
         ) from error
-    client.subscribe_topic(plugin.name, give_up)
     try:
+        client.subscribe_topic(plugin.name, hear)
         first = next(waiting, None)
         waiting = itertools.chain([first] if first is not None else [], waiting)
         long = isinstance(first, Fit) or (first is not None and first.writes)
@@ -213,15 +248,12 @@ def execute(
         live, asked = _live_tasks(client, per_thread), time.monotonic()
         submit(live, "evaluate", waiting)
         while completed.count():
-            batch = completed.next_batch(block=False)
-            if not batch:
-                yield None
-                time.sleep(POLL_SECONDS)
-            for task, done in outcomes(batch):
+            for task, done in over():
                 if done is None:
-                    suspects.append(task)
+                    suspects += _parts(task)
                 else:
                     yield done
+            yield None
             if time.monotonic() - asked > REFRESH_SECONDS:  # workers come and go
                 live, asked = _live_tasks(client, per_thread), time.monotonic()
             if len(alive) < live:
@@ -231,18 +263,25 @@ def execute(
         # tried again with nothing beside them, in ever smaller parts. Who kills a worker then, all
         # alone, is guilty.
         while suspects:
-            suspect = suspects.pop()
-            submit(1, "evaluate-alone", iter([suspect]))
+            submit(1, "evaluate-alone", iter([suspects.pop(0)]))
             while alive:
-                for task, done in outcomes([next(completed)]):
+                for task, done in over():
                     if done is not None:
                         yield done
                     elif isinstance(task, Pack) and task.n_evaluations > 1:
-                        suspects += reversed(task.split(SPLIT_INTO))
+                        suspects[:0] = _parts(task)
                     else:
                         note = "every worker that tried it died, with nothing else beside it"
                         yield _unanswered(work, task, _first(task), "killed", note)
+                yield None
             suspects += _emptied(again)
+    except (OSError, CancelledError) as error:
+        if _is_of_the_place(error):
+            raise
+        raise ClusterLost(
+            f"the cluster does not answer ({type(error).__name__}: {error}); run the same command "
+            "again, on a cluster that does, to go on"
+        ) from error
     finally:
         for leave in (
             lambda: client.cancel([future for future, _ in alive.values()], force=True),
@@ -277,8 +316,16 @@ def _key(name: str, pack: Task, number: int) -> tuple[str, ...]:
     return (name, first.company_id, f"and {len(pack.entries) - 1} more", str(number))
 
 
-def _as_key(parts: list[str]) -> tuple[str, ...]:
-    return tuple(parts)
+def _parts(task: Task) -> list[Task]:
+    return [*task.split(SPLIT_INTO)] if isinstance(task, Pack) else [task]
+
+
+def _is_of_the_place(error: object) -> TypeGuard[OSError]:
+    """Whether an error is one of a file system that is full, read-only or gone.
+
+    Those of connections are `OSError` too, but name no file.
+    """
+    return isinstance(error, OSError) and bool(error.errno) and error.filename is not None
 
 
 def _first(task: Task) -> Single:
@@ -340,12 +387,22 @@ class EvaluationPlugin(WorkerPlugin):
         _compile_in_turn()
         self._worker = worker
         self._running: tuple[float, tuple[str, ...], Single] | None = None
+        self._deciding = threading.Lock()
+        self._given_up = False
         self._stopped = threading.Event()
+        self._former = signal.getsignal(signal.SIGTERM)
+        if not self._in_coordinator():
+            with contextlib.suppress(ValueError):
+                signal.signal(signal.SIGTERM, self._told_to_end)
         threading.Thread(target=self._watch, daemon=True, name=self.name).start()
 
-    def teardown(self, worker: Any) -> None:
-        """Leave the worker as it was found."""
+    async def teardown(self, worker: Any) -> None:
+        """Leave the worker as it was found; one that closes with work in hand is not to blame."""
         self._stopped.set()
+        if worker.status == Status.closing:
+            await self._leave()
+        elif signal.getsignal(signal.SIGTERM) == self._told_to_end:
+            signal.signal(signal.SIGTERM, self._former)
         self._limits.restore_original_limits()
         pa.set_cpu_count(self._cpu_count)
 
@@ -361,7 +418,7 @@ class EvaluationPlugin(WorkerPlugin):
             try:
                 fitted = fit_one(fit, work.models[fit.model], work.dataset, work.rules, work.run)
             finally:
-                self._running = None
+                self._over()
         return Done(EvaluationRows(0), fitted={fit.key: fitted})
 
     def evaluate(self, key: tuple[str, ...], pack: Pack) -> Done:
@@ -373,7 +430,7 @@ class EvaluationPlugin(WorkerPlugin):
                 for entry, company in self._companies(pack, key):
                     self._evaluate(entry, company, rows, counts, key)
             finally:
-                self._running = None
+                self._over()
         rows.worker = [self._worker.address] * len(rows)
         statuses = Counter(rows.status)
         if not pack.writes:
@@ -447,19 +504,72 @@ class EvaluationPlugin(WorkerPlugin):
     def _in_coordinator(self) -> bool:
         return (socket.gethostname(), os.getpid()) == self.coordinator
 
+    def _over(self) -> None:
+        """The task is over, unless it was given up: then nothing may come of it any more."""
+        with self._deciding:
+            self._running = None
+        if self._given_up:
+            if self._in_coordinator():
+                raise TimeoutError("given up")
+            threading.Event().wait()  # for the end of the process
+
     def _watch(self) -> None:
         """Report an evaluation that takes too long, then end the process: a thread cannot be."""
         while not self._stopped.wait(min(0.2, self.timeout / 4)):
-            running = self._running
-            if running is None or time.monotonic() - running[0] <= self.timeout:
-                continue
+            with self._deciding:
+                running = self._running
+                if running is None or time.monotonic() - running[0] <= self.timeout:
+                    continue
+                self._given_up = True
             stuck = self._in_coordinator()
-            told = {"key": list(running[1]), "guilty": list(running[2]), "stuck": stuck}
-            self._worker.loop.add_callback(self._worker.log_event, self.name, told)
+            self._worker.loop.add_callback(self._say, running[1], running[2], stuck)
             if stuck:
                 return  # the coordinator does not end itself; it ends the run
             time.sleep(1.0)  # for the report to arrive before the worker's death does
             os._exit(1)
+
+    def _say(self, key: tuple[str, ...], guilty: Single | None, stuck: bool = False) -> None:
+        told = {"key": list(key), "guilty": guilty and list(guilty), "stuck": stuck}
+        self._worker.log_event(self.name, told)
+
+    def _told_to_end(self, signum: int, _: object) -> None:
+        """On SIGTERM: the machine is taken away, or this process has no more memory to take."""
+        if _is_over_memory_limit(self._worker):  # it is the nanny, and this worker is to blame
+            os._exit(128 + signum)
+        loop = self._worker.loop.asyncio_loop
+        run_coroutine_threadsafe(self._end(128 + signum), loop)  # which wakes it
+
+    async def _end(self, code: int) -> None:
+        await self._leave()
+        os._exit(code)
+
+    async def _leave(self) -> None:
+        """Have the scheduler give to others what this worker holds, and blame nobody.
+
+        To lose a worker is held against the tasks it had, unless the scheduler expects it.
+        """
+        running, worker = self._running, self._worker
+        if running is not None:
+            self._say(running[1], None)
+        with contextlib.suppress(Exception):  # the scheduler may be gone
+            leaving = worker.scheduler.unregister(
+                address=worker.address, expected=True, close=False,
+                stimulus_id=f"told-to-end-{time.time()}",
+            )  # fmt: skip
+            await wait_for(leaving, SAY_SECONDS)
+
+
+def _is_over_memory_limit(worker: Any) -> bool:
+    """Whether the process has at some time taken so much that its nanny ends it."""
+    limit = worker.memory_manager.memory_limit
+    fraction = setting("distributed.worker.memory.terminate")
+    if not limit or not fraction:
+        return False
+    taken = worker.monitor.get_process_memory()
+    with contextlib.suppress(OSError):  # Linux alone says what it was at most
+        status = Path("/proc/self/status").read_text(encoding="ascii")
+        taken = max(taken, 1024 * int(re.findall(r"VmHWM:\s+(\d+) kB", status)[0]))
+    return bool(taken > fraction * limit)
 
 
 class CompanyCache:

@@ -7,10 +7,11 @@ so that a run that is resumed, and every worker, has the same.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import pickle
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -30,6 +31,7 @@ from scale_eval.folds import training_history
 from scale_eval.history import History, Skipped
 from scale_eval.models import NamedModel
 from scale_eval.plan import Plan
+from scale_eval.results.schemas import FAILED
 from scale_eval.storage import LocalStore
 from scale_eval.windows import Window, from_microseconds
 
@@ -85,6 +87,35 @@ class Fitted(NamedTuple):
 def key_of(model: str, begin: int) -> str:
     """How a fit is called in `run.json`."""
     return f"{model} {from_microseconds(begin).isoformat()}"
+
+
+def standing_fits(
+    recorded: Mapping[str, Sequence[Any]], run: LocalStore, *, retry: bool
+) -> dict[str, Fitted]:
+    """Those that `run.json` records and that need not be done again.
+
+    What was fitted must be there, and be what was written; a failure stands, unless it is to be
+    tried again.
+    """
+    standing = {}
+    for key, of in recorded.items():
+        fitted = Fitted(*of)
+        if fitted.digest:
+            with contextlib.suppress(FileNotFoundError, ValueError):
+                _kept(run, fitted.digest)
+                standing[key] = fitted
+        elif not (retry and fitted.status in FAILED):
+            standing[key] = fitted
+    return standing
+
+
+def _kept(run: LocalStore, digest: str) -> bytes:
+    """A fitted model as it is kept; raises `ValueError` where it is not what was written."""
+    name = f"models/{digest}.pickle"
+    content = run.read_bytes(name)
+    if hashlib.sha256(content).hexdigest() != digest:
+        raise ValueError(f"{name} is damaged; the same run, begun again, fits it anew")
+    return content
 
 
 def fits_of(
@@ -182,9 +213,7 @@ class FittedModels:
 
     def __init__(self, run: LocalStore, fitted: Mapping[str, Fitted]) -> None:
         self._fitted = fitted
-        self._read = lru_cache(maxsize=64)(
-            lambda digest: pickle.loads(run.read_bytes(f"models/{digest}.pickle"))
-        )
+        self._read = lru_cache(maxsize=64)(lambda digest: pickle.loads(_kept(run, digest)))
 
     def __call__(self, model: NamedModel, window: Window) -> Any:
         """The model as it was fitted for a cutoff.

@@ -139,8 +139,8 @@ def choose_granularity(
 def packs_of(
     plan: Plan, todo: np.ndarray, attempts: np.ndarray, costs: Costs, granularity: str,
     order: np.ndarray,
-) -> list[Pack]:  # fmt: skip
-    """The tasks of a run, longest first.
+) -> Iterator[Pack]:  # fmt: skip
+    """The tasks of a run, longest first; made as they are taken, but for those of many companies.
 
     Parameters
     ----------
@@ -153,22 +153,26 @@ def packs_of(
     order : ndarray of int, shape (n_companies,)
         Positions of the companies in the order in which their rows lie on disk.
     """
-    if granularity == "evaluation":
-        packs = [
-            Pack((single,), False, cost / entry.n_evaluations)
-            for entry, cost in _entries(plan, todo, attempts, costs, order)
-            for single in entry.singles()
-        ]
-    elif granularity == "company":
-        packs = [
-            Pack((entry,), False, cost)
-            for entry, cost in _entries(plan, todo, attempts, costs, order)
-        ]
-    else:
+    if granularity == "pack":
         entries = _dealt(_entries(plan, todo, attempts, costs, order))
-        by_group = _lie_by_group(plan.group[order])
-        packs = list(_filled(entries, by_group))
-    return sorted(packs, key=lambda pack: -pack.cost)  # stable: as they lie on disk
+        packs = _filled(entries, _lie_by_group(plan.group[order]))
+        yield from sorted(packs, key=lambda pack: -pack.cost)  # stable: as they lie on disk
+        return
+    n_todo = todo.sum(axis=1)
+    n_companies = len(plan.company_ids)
+    seconds: np.ndarray = np.bincount(
+        plan.windows.company, plan.costs(costs) * (n_todo > 0), minlength=n_companies
+    )
+    if granularity == "evaluation":
+        n_evaluations = np.bincount(plan.windows.company, n_todo, minlength=n_companies)
+        seconds = seconds / np.maximum(n_evaluations, 1)
+    longest_first = order[np.argsort(-seconds[order], kind="stable")]
+    for entry, cost in _entries(plan, todo, attempts, costs, longest_first):
+        if granularity == "company":
+            yield Pack((entry,), False, cost)
+            continue
+        for single in entry.singles():
+            yield Pack((single,), False, cost / entry.n_evaluations)
 
 
 def _entries(

@@ -23,7 +23,6 @@ from scale_eval.metrics import METRICS, Metric
 from scale_eval.models import BASELINES, NamedModel, resolve
 from scale_eval.opened import Run
 from scale_eval.packs import GRANULARITIES
-from scale_eval.plan import Plan
 from scale_eval.results.reduce import CONVENTIONS, reduce_run
 from scale_eval.results.run_directory import (
     SAMPLE,
@@ -168,7 +167,11 @@ def evaluate(
             )  # fmt: skip
             while True:
                 plan = session.evaluate(drawn)
-                _finish(directory, plan, settings.rules.metrics, margins, began)
+                there = standing(plan, directory.evaluation_parts(COLUMNS))
+                if there.n_repeated and directory.remove_repeats():
+                    continue  # what only they held is to be done again
+                directory.record(n_missing=there.n_missing, plan_hash=plan.digest())
+                _reduce(directory, settings.rules.metrics, margins, began)
                 more = 0
                 if drawn is not None and until_half_width is not None:
                     more = _more(directory, until_metric, until_half_width)
@@ -233,6 +236,7 @@ def reduce(place: str | os.PathLike[str], *, margins: Mapping[str, float] | None
     directory = open_run_directory(place)
     with directory.store.lock():
         directory.clean()
+        directory.remove_repeats()
         own = recorded_metrics(directory.document["asked"])
         reduced_from = directory.store.names("evaluations/*.parquet")
         if not reduced_from:
@@ -298,15 +302,6 @@ def seconds_of(timeout: str | float) -> float:
         if seconds > pd.Timedelta(0):
             return seconds.total_seconds()
     raise ValueError(f"timeout {timeout!r}: write seconds, or a time such as '10 minutes'")
-
-
-def _finish(
-    directory: RunDirectory, plan: Plan, metrics: Sequence[Metric], margins: Mapping[str, float],
-    began: float,
-) -> None:  # fmt: skip
-    missing = standing(plan, directory.evaluation_parts(COLUMNS)).n_missing
-    directory.record(n_missing=missing, plan_hash=plan.digest())
-    _reduce(directory, metrics, margins, began)
 
 
 def _reduce(

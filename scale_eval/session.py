@@ -13,7 +13,7 @@ import numpy as np
 from scale_eval.costs import Costs
 from scale_eval.datasets import Dataset
 from scale_eval.execution import Done, Task, Work, execute
-from scale_eval.fitting import Fitted, fits_of
+from scale_eval.fitting import fits_of, standing_fits
 from scale_eval.models import NamedModel
 from scale_eval.packs import choose_granularity, packs_of
 from scale_eval.plan import Plan, disk_order, make_plan
@@ -76,6 +76,8 @@ class Session:
         costs = Costs.of_document(directory.document.get("costs", {}))
         directory.store.write_tables(PLAN, plan.parts(costs))
         there = standing(plan, directory.evaluation_parts(COLUMNS))
+        if there.n_repeated and directory.remove_repeats():
+            there = standing(plan, directory.evaluation_parts(COLUMNS))
         _write_refused(directory, plan, there)
         todo = there.todo(plan, self.models, retry=self.retry)
         directory.record(n_evaluations=plan.n_evaluations, n_missing=there.n_missing)
@@ -85,7 +87,8 @@ class Session:
 
     def _do(self, plan: Plan, todo: np.ndarray, there: Standing, costs: Costs) -> None:
         directory = self.directory
-        fitted = {key: Fitted(*of) for key, of in directory.document.get("fitted", {}).items()}
+        recorded = directory.document.get("fitted", {})
+        fitted = standing_fits(recorded, directory.store, retry=self.retry)
         work = Work(
             self.dataset, self.models, self.settings.rules, directory.store,
             self.save_predictions, fitted,

@@ -27,10 +27,13 @@ class Standing:
         How often each evaluation was tried; 0 where it has no row.
     failed : ndarray of bool
         Whether the last attempt failed.
+    n_repeated : int
+        Rows beyond the first of the same attempt: see `RunDirectory.remove_repeats`.
     """
 
     attempts: np.ndarray
     failed: np.ndarray
+    n_repeated: int = 0
 
     @property
     def n_missing(self) -> int:
@@ -47,7 +50,7 @@ class Standing:
 def standing(plan: Plan, parts: Iterable[pa.Table]) -> Standing:
     """From the rows that are there, part by part in any order; those of no plan are left out."""
     shape = (len(plan.is_planned), len(plan.models))
-    attempts, failed = np.zeros(shape, np.int32), np.zeros(shape, bool)
+    attempts, failed, n_repeated = np.zeros(shape, np.int32), np.zeros(shape, bool), 0
     names = pa.array(plan.company_ids, pa.string())
     models = pa.array(plan.models, pa.string())
     # Cutoffs by rank, so that one integer names a window; they are sorted by it.
@@ -66,10 +69,11 @@ def standing(plan: Plan, parts: Iterable[pa.Table]) -> Standing:
         at = window[known], model[known]
         tried = part["attempts"].to_numpy()[known]
         has_failed = pc.is_in(part["status"], pa.array(FAILED)).to_numpy()[known]
+        n_repeated += int((tried == attempts[at]).sum())
         later = tried >= attempts[at]
         at = at[0][later], at[1][later]
         attempts[at], failed[at] = tried[later], has_failed[later]
-    return Standing(attempts, failed)
+    return Standing(attempts, failed, n_repeated)
 
 
 def _positions(column: pa.ChunkedArray, among: pa.Array) -> np.ndarray:

@@ -190,6 +190,111 @@ class Slow(Constant):
         time.sleep(0.15)
 
 
+class At(Constant):
+    """Does at some evaluations, told as "company cutoff", what a model should not."""
+
+    reads = "summary"
+    draws = False
+
+    def __init__(self, *places):
+        self.places = places
+
+    def fit(self, history):
+        super().fit(history)
+        if f"{history.company_id} {history.cutoff:%Y-%m-%d}" in self.places:
+            self.strike()
+
+    def strike(self):
+        """Nothing: the harmless twin of the others, by whose name it goes."""
+
+
+class Harmless(At):
+    name = "at"
+
+
+class Segfaults(At):
+    name = "at"
+
+    def strike(self):
+        os.kill(os.getpid(), signal.SIGSEGV)
+
+
+class Sleeps(At):
+    name = "at"
+
+    def strike(self):
+        time.sleep(3600)
+
+
+class EndsItself(At):
+    name = "at"
+
+    def strike(self):
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(3600)
+
+
+class EatsMemory(At):
+    name = "at"
+
+    def strike(self):
+        held = []
+        while True:
+            held.append(np.ones(2**21))
+            time.sleep(0.005)
+
+
+class OneForAll:
+    """The rate of all companies; at some cutoffs it does not come to that."""
+
+    name = "one_for_all"
+    scope = "all"
+    reads = "summary"
+
+    def __init__(self, how="", cutoff=""):
+        self.how, self.cutoff = how, cutoff
+
+    def fit(self, histories):
+        n = bought = 0
+        for history in histories:
+            labelled = history.labelled()
+            n, bought = n + len(labelled.bought), bought + int(labelled.bought.sum())
+            cutoff = f"{history.cutoff:%Y-%m-%d}"
+        self.rate = (bought + 1) / (n + 2)
+        if cutoff >= self.cutoff:
+            match self.how:
+                case "raises":
+                    raise ZeroDivisionError("nothing to divide by")
+                case "hangs":
+                    time.sleep(3600)
+                case "segfaults":
+                    os.kill(os.getpid(), signal.SIGSEGV)
+
+    def predict_proba(self, history):
+        return np.full(history.n_customers, self.rate)
+
+
+class Unhurried(Constant):
+    """Takes a little while, and says in a file that it was here."""
+
+    name = "unhurried"
+    reads = "summary"
+    draws = False
+
+    def __init__(self, diary="", seconds=0.02):
+        self.diary, self.seconds = diary, seconds
+
+    def get_params(self, deep=True):
+        return {}
+
+    def fit(self, history):
+        super().fit(history)
+        if self.diary:
+            with open(self.diary, "a") as file:  # noqa: PTH123
+                file.write(f"{history.company_id} {history.cutoff:%Y-%m-%d}\n")
+        time.sleep(self.seconds)
+
+
 def hits(outcomes, probabilities, future_spend):
     """A user's metric: the share of customers on the right side of one half."""
     return np.mean((probabilities >= 0.5) == outcomes)
