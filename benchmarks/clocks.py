@@ -16,27 +16,31 @@ from benchmarks.machine import peak_gb
 
 @dataclass
 class Spent:
-    """Seconds of a block: `wall` by the clock, `cpu` of this process and all that it started.
+    """Seconds of a block: `wall` by the clock, `cpu` of processors.
 
-    Processors' seconds say what work costs where others are at work on the same machine, too.
+    These are of this process and all that it `started`, of which the second is the part. They say
+    what work costs where others are at work on the same machine, too.
     """
 
     wall: float = 0.0
     cpu: float = 0.0
+    started: float = 0.0
 
 
 @contextlib.contextmanager
 def spent() -> Iterator[Spent]:
     """Filled when the block ends. Processes must live as long as the block to be counted whole."""
     seconds = Spent()
-    cpu, began = _cpu(), time.perf_counter()
+    (own, started), began = _cpu(), time.perf_counter()
     yield seconds
     seconds.wall = time.perf_counter() - began
-    seconds.cpu = _cpu() - cpu
+    own_then, started_then = _cpu()
+    seconds.started = started_then - started
+    seconds.cpu = own_then - own + seconds.started
 
 
 def interleaved(works: Mapping[str, Callable[[], Spent]], rounds: int) -> dict[str, Spent]:
-    """The least seconds of each work, clock and processors, over rounds that all take part in.
+    """The least seconds of each work, each kind for itself, over rounds that all take part in.
 
     So that what disturbs the machine for a while disturbs all of them alike.
     """
@@ -45,7 +49,11 @@ def interleaved(works: Mapping[str, Callable[[], Spent]], rounds: int) -> dict[s
         for name, work in works.items():
             taken[name].append(work())
     return {
-        name: Spent(min(each.wall for each in all_), min(each.cpu for each in all_))
+        name: Spent(
+            min(each.wall for each in all_),
+            min(each.cpu for each in all_),
+            min(each.started for each in all_),
+        )
         for name, all_ in taken.items()
     }
 
@@ -57,7 +65,7 @@ class Memory:
     Attributes
     ----------
     own : list of (float, float)
-        Seconds since the block began, and what this process held.
+        When (by `time.perf_counter`), and what this process held.
     worker : float
         The most that a process that it started held.
     """
@@ -70,27 +78,26 @@ class Memory:
         """The most that this process ever held, by the system's own count."""
         return peak_gb()
 
-    def growth(self) -> float:
-        """What this process held in the last quarter of the block, less that in the second."""
-        if len(self.own) < 8:
-            return float("nan")
-        until = self.own[-1][0]
-        quarters: list[list[float]] = [[], [], [], []]
-        for at, held in self.own:
-            quarters[min(3, int(4 * at / until))].append(held)
-        means = [sum(held) / max(len(held), 1) for held in quarters]
-        return means[3] - means[1]
+    def growth(self, begin: float, end: float) -> float:
+        """What this process held on average in the last quarter of a span, less the second's."""
+
+        def held(low: float, high: float) -> float:
+            span = begin + low * (end - begin), begin + high * (end - begin)
+            seen = [gb for at, gb in self.own if span[0] <= at <= span[1]]
+            return sum(seen) / len(seen) if seen else float("nan")
+
+        return held(0.75, 1.0) - held(0.25, 0.5)
 
 
 @contextlib.contextmanager
 def memory_watched(every: float = 0.05) -> Iterator[Memory]:
     """Looks every so many seconds, in a thread of its own."""
-    memory, over, began = Memory(), threading.Event(), time.perf_counter()
+    memory, over = Memory(), threading.Event()
     own = psutil.Process()
 
     def watch() -> None:
         while not over.wait(every):
-            memory.own.append((time.perf_counter() - began, own.memory_info().rss / 1e9))
+            memory.own.append((time.perf_counter(), own.memory_info().rss / 1e9))
             for child in own.children(recursive=True):
                 with contextlib.suppress(psutil.Error):
                     memory.worker = max(memory.worker, child.memory_info().rss / 1e9)
@@ -105,13 +112,18 @@ def memory_watched(every: float = 0.05) -> Iterator[Memory]:
 
 
 @contextlib.contextmanager
-def timed(owner: Any, name: str, into: dict[str, float], entry: str) -> Iterator[None]:
-    """While the block lasts, seconds in `owner`'s function `name` are added to ``into[entry]``.
-
-    Of a generator they are those between asking it for something and having it.
-    """
+def lasting(owner: Any, name: str, into: list[tuple[float, float]]) -> Iterator[None]:
+    """While the block lasts, when each generator of `owner`'s function `name` began and ended."""
     original = vars(owner)[name]
-    setattr(owner, name, clocked(original, into, entry))
+
+    def call(*args: Any, **kwargs: Any) -> Iterator[Any]:
+        began = time.perf_counter()
+        try:
+            yield from original(*args, **kwargs)
+        finally:
+            into.append((began, time.perf_counter()))
+
+    setattr(owner, name, call)
     try:
         yield
     finally:
@@ -119,7 +131,10 @@ def timed(owner: Any, name: str, into: dict[str, float], entry: str) -> Iterator
 
 
 def clocked(function: Callable[..., Any], into: dict[str, float], entry: str) -> Callable[..., Any]:
-    """`function`, its seconds added to ``into[entry]``; see `timed`."""
+    """`function`, its seconds added to ``into[entry]``.
+
+    Of a generator they are those between asking it for something and having it.
+    """
 
     def call(*args: Any, **kwargs: Any) -> Any:
         began = time.perf_counter()
@@ -145,10 +160,10 @@ def _clocked_generator(given: Any, into: dict[str, float], entry: str) -> Iterat
         given.close()
 
 
-def _cpu() -> float:
-    own = psutil.Process()
-    total = sum(own.cpu_times()[:2])
+def _cpu() -> tuple[float, float]:
+    """Seconds of this process, and of those that it started and that live."""
+    own, started = psutil.Process(), 0.0
     for child in own.children(recursive=True):
         with contextlib.suppress(psutil.Error):
-            total += sum(child.cpu_times()[:2])
-    return float(total)
+            started += sum(child.cpu_times()[:2])
+    return float(sum(own.cpu_times()[:2])), started

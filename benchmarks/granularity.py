@@ -1,0 +1,237 @@
+"""What Dask costs: evaluations, companies and packs as tasks, and the same without Dask.
+
+    python -m benchmarks.granularity [--dataset PLACE | --companies 5000] [--few 300] [--rounds 3]
+
+Three questions, each by turns on the same cluster, of which the least seconds count, from the first
+task to the last row on the disk; starting and compiling is done before.
+
+1. The same 300 companies, six half-years, four models, at each granularity, with as many workers as
+   there are cores; the tables must be equal bit for bit.
+2. One evaluation a task against a bare ``client.map`` of as many tasks that do nothing.
+3. All companies in packs on one worker, against the same packs one after another in this process,
+   written likewise: what Dask adds, by the clock, and by the processors' seconds of whoever
+   evaluates (the worker; this process), which bear a machine that others use.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pyarrow as pa
+from distributed import Client
+
+import scale_eval as se
+from benchmarks.clocks import Spent, interleaved, lasting, memory_watched, spent
+from benchmarks.companies import LAST, Job, copy_of, dataset_of, of_all_sizes
+from benchmarks.machine import confine_to_one_thread, cores, keep, told
+from scale_eval import session
+from scale_eval.cluster import dask_client
+from scale_eval.costs import Costs
+from scale_eval.execution import EvaluationPlugin, execute
+from scale_eval.packs import Pack
+from scale_eval.results.evaluation_rows import EvaluationRows
+
+WARM = 40
+"""Companies evaluated before: every worker has then compiled, or read, what it needs."""
+
+TASKS = ("evaluation", "company", "pack")
+TARGET_OF_BARE, TARGET_OVERHEAD = 0.8, 0.1
+
+
+def as_run(
+    job: Job, client: Client, granularity: str, out: Path
+) -> tuple[se.Run, Spent, tuple[float, float]]:
+    """A run; what it took from the first task to the last row, and when that was.
+
+    Processors' seconds are those of the whole run, its plan and its reduction too.
+    """
+    spans: list[tuple[float, float]] = []
+    with lasting(session, "execute", spans), spent() as seconds:
+        run = se.evaluate(
+            job.dataset, job.models, out=out, settings=job.settings, client=client,
+            granularity=granularity, progress=False,
+        )  # fmt: skip
+    begin, end = spans[0][0], spans[-1][1]
+    return run, Spent(end - begin, seconds.cpu, seconds.started), (begin, end)
+
+
+def nothing(_: int) -> None:
+    """A task of which only Dask's part is left."""
+
+
+def bare(client: Client, n: int) -> Spent:
+    with spent() as seconds:
+        client.gather(client.map(nothing, range(n), pure=False))
+    return seconds
+
+
+@contextlib.contextmanager
+def a_worker_of(job: Job, out: Path) -> Iterator[EvaluationPlugin]:
+    """What does tasks on a worker, without one."""
+    plugin = EvaluationPlugin("serial", job.work(out), 3_600.0)
+    plugin.setup(SimpleNamespace(address="this process"))
+    try:
+        yield plugin
+    finally:
+        plugin.teardown(None)  # type: ignore[unused-coroutine]
+
+
+def without_dask(packs: list[Pack], job: Job, out: Path) -> Spent:
+    """The packs one after another, by what does them on a worker."""
+    with a_worker_of(job, out) as worker, spent() as seconds:
+        for pack in packs:
+            worker.do(("serial",), pack)
+    return seconds
+
+
+def on_one_worker(client: Client, packs: list[Pack], job: Job, out: Path) -> Spent:
+    with spent() as seconds:
+        for _ in execute(client, packs, job.work(out), timeout=3_600.0):
+            pass
+    return seconds
+
+
+def costs_of(job: Job, out: Path) -> Costs:
+    """As a pilot would tell them."""
+    with a_worker_of(job, out) as worker:
+        done = [worker.do(("pilot",), pack).rows for pack in job.packs("company", Costs())]
+    return Costs().updated(EvaluationRows.concatenated(done))
+
+
+def granularities(few: Job, warm: Job, place: Path, rounds: int) -> dict[str, Any]:
+    """Questions one and two."""
+    n, prints, growth = few.n_evaluations, set(), []
+    counted = {"evaluation": n, "company": few.n_companies}
+    with dask_client() as client:
+        for granularity in TASKS:
+            as_run(warm, client, granularity, place / f"warm-{granularity}")
+        bare(client, 100)
+        turn = iter(range(10_000))
+
+        def work_of(granularity: str) -> Callable[[], Spent]:
+            def work() -> Spent:
+                with memory_watched() as memory:
+                    out = place / f"{granularity}-{next(turn)}"
+                    run, seconds, span = as_run(few, client, granularity, out)
+                prints.add(run.fingerprint())
+                if granularity == "evaluation":
+                    growth.append(memory.growth(*span))
+                return seconds
+
+            return work
+
+        works = {name: work_of(name) for name in TASKS}
+        taken = interleaved({**works, "bare": lambda: bare(client, n)}, rounds)
+    counted["bare"] = n
+    figures = {
+        name: {
+            "tasks": counted.get(name),  # packs are as many as a pilot says
+            "wall": seconds.wall,
+            "cpu": seconds.cpu,
+            "evaluations_per_second": n / seconds.wall if name in TASKS else None,
+            "tasks_per_second": counted[name] / seconds.wall if name in counted else None,
+        }
+        for name, seconds in taken.items()
+    }
+    return {
+        "evaluations": n,
+        "companies": few.n_companies,
+        "workers": cores(),
+        "granularities": figures,
+        "equal": len(prints) == 1,
+        "share_of_bare": taken["bare"].wall / taken["evaluation"].wall,
+        "coordinator_growth_gb": min(growth),
+    }
+
+
+def overhead(many: Job, warm: Job, costs: Costs, place: Path, rounds: int) -> dict[str, Any]:
+    """Question three."""
+    packs, turn = many.packs("pack", costs), iter(range(10_000))
+    with dask_client(workers=1) as client:
+        on_one_worker(client, warm.packs("pack", costs), warm, place / "warm-one")
+        without_dask(warm.packs("pack", costs), warm, place / "warm-serial")
+        taken = interleaved(
+            {
+                "without": lambda: without_dask(packs, many, place / f"serial-{next(turn)}"),
+                "with": lambda: on_one_worker(client, packs, many, place / f"one-{next(turn)}"),
+            },
+            rounds,
+        )
+    alone, dask = taken["without"], taken["with"]
+    return {
+        "companies": many.n_companies,
+        "evaluations": many.n_evaluations,
+        "packs": len(packs),
+        "without": {"wall": alone.wall, "cpu": alone.cpu},
+        "with": {"wall": dask.wall, "cpu": dask.cpu, "worker_cpu": dask.started},
+        "overhead": dask.wall / alone.wall - 1,
+        "overhead_of_worker_cpu": dask.started / (alone.cpu - alone.started) - 1,
+    }
+
+
+def print_tables(first: dict[str, Any], third: dict[str, Any]) -> None:
+    print(
+        f"{first['companies']:,} companies, {first['evaluations']:,} evaluations, "
+        f"{first['workers']} workers: a task is"
+    )
+    print(f"{'':28}{'tasks':>9}{'seconds':>9}{'cpu s':>8}{'evaluations/s':>15}{'tasks/s':>9}")
+    for name, row in first["granularities"].items():
+        title = "nothing, bare client.map" if name == "bare" else f"a {name}"
+        rate, tasks = row["evaluations_per_second"], row["tasks_per_second"]
+        print(
+            f"{title:28}{row['tasks'] or '':>9}{row['wall']:9.2f}{row['cpu']:8.2f}"
+            f"{f'{rate:,.0f}' if rate else '':>15}{f'{tasks:,.0f}' if tasks else '':>9}"
+        )
+    print(
+        f"tables equal bit for bit: {'yes' if first['equal'] else 'NO'}\n"
+        f"an evaluation a task reaches {first['share_of_bare']:.0%} of the bare rate "
+        f"(target: {TARGET_OF_BARE:.0%} or more); this process grew by "
+        f"{1_000 * first['coordinator_growth_gb']:+.0f} MB from the second quarter to the last\n"
+    )
+    print(
+        f"{third['companies']:,} companies, {third['evaluations']:,} evaluations in "
+        f"{third['packs']} packs, written:"
+    )
+    print(f"{'':28}{'seconds':>9}{'cpu s':>8}{'evaluations/s':>15}")
+    for name, title in (("without", "one process, no Dask"), ("with", "Dask, one worker")):
+        row = third[name]
+        rate = third["evaluations"] / row["wall"]
+        print(f"{title:28}{row['wall']:9.2f}{row['cpu']:8.2f}{rate:15,.0f}")
+    print(
+        f"Dask adds {third['overhead']:+.1%} by the clock, {third['overhead_of_worker_cpu']:+.1%} "
+        f"to the processors' seconds of who evaluates (target: {TARGET_OVERHEAD:.0%} or less)"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--dataset", help="Otherwise synthetic companies are made.")
+    parser.add_argument("--companies", type=int, default=5_000)
+    parser.add_argument("--few", type=int, default=300)
+    parser.add_argument("--rounds", type=int, default=3)
+    asked = parser.parse_args()
+    confine_to_one_thread("benchmarks.granularity")
+    pa.set_cpu_count(1)
+    with dataset_of(asked.dataset, asked.companies) as dataset, tempfile.TemporaryDirectory() as t:
+        place = Path(t)
+        few, warm = (
+            Job(copy_of(dataset, of_all_sizes(dataset, n), place / name))
+            for name, n in (("few", asked.few), ("warm", WARM))
+        )
+        print(f"{told()}\n{LAST} cutoffs, least of {asked.rounds} rounds\n")
+        first = granularities(few, warm, place, asked.rounds)
+        costs = costs_of(few, place / "costs")
+        third = overhead(Job(dataset), warm, costs, place, asked.rounds)
+    print_tables(first, third)
+    figures = {"asked": vars(asked), "granularity": first, "overhead": third}
+    print(keep("granularity", figures).name)
+
+
+if __name__ == "__main__":
+    main()

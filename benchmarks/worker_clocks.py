@@ -1,0 +1,52 @@
+"""Where the seconds of workers go: clocks on what scale_eval does there, read when it is done."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from distributed import Client
+
+from benchmarks.clocks import clocked
+from scale_eval import execution
+from scale_eval.datasets import Dataset
+from scale_eval.execution import EvaluationPlugin
+from scale_eval.results.evaluation_rows import EvaluationRows
+from scale_eval.results.run_directory import RunDirectory
+from scale_eval.results.score_counts import ScoreCounts
+
+_CLOCKED: tuple[tuple[Any, str, str], ...] = (
+    (EvaluationPlugin, "do", "busy"),
+    (Dataset, "read_many", "reading"),
+    (ScoreCounts, "add", "histograms"),
+    (EvaluationRows, "table", "writing"),
+    (execution, "score_table", "writing"),
+    (RunDirectory, "write_batch", "writing"),
+)
+"""Functions, and the clock that each is on; none of them calls another but for `do`."""
+
+_seconds: dict[str, float] = {}
+
+
+def put_clocks_on(client: Client) -> None:
+    """On every worker that there is."""
+    client.run(_put_on)
+
+
+def seconds_on(client: Client) -> dict[str, float]:
+    """By clock, of all workers together, since they were last asked."""
+    total: dict[str, float] = {}
+    for told in client.run(_read).values():
+        for name, seconds in told.items():
+            total[name] = total.get(name, 0.0) + seconds
+    return total
+
+
+def _put_on() -> None:
+    for owner, name, clock in _CLOCKED:
+        setattr(owner, name, clocked(vars(owner)[name], _seconds, clock))
+
+
+def _read() -> dict[str, float]:
+    told = dict(_seconds)
+    _seconds.update(dict.fromkeys(_seconds, 0.0))
+    return told
