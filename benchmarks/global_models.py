@@ -100,8 +100,10 @@ def print_costs(costs: list[dict[str, Any]]) -> None:
 def print_gains(gains: list[dict[str, Any]]) -> None:
     for metric in METRICS:
         print(f"\n{metric}: the global model less the other, at the average company")
-        print(f"{'':46}{'class of size':>26}{'companies':>10}{'difference':>11}{'95 % interval':>22}"
-              f"{'wins':>7}{'losses':>7}")  # fmt: skip
+        print(
+            f"{'':46}{'class of size':>26}{'companies':>10}{'difference':>11}{'95 % interval':>22}"
+            f"{'wins':>7}{'losses':>7}"
+        )
         for row in gains:
             if row["metric"] == metric:
                 title = f"{row['model']} less {row['against']}"

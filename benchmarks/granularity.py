@@ -16,6 +16,7 @@ task to the last row on the disk; starting and compiling is done before.
 from __future__ import annotations
 
 import argparse
+import asyncio
 import contextlib
 import tempfile
 from collections.abc import Callable, Iterator
@@ -75,11 +76,12 @@ def bare(client: Client, n: int) -> Spent:
 def a_worker_of(job: Job, out: Path) -> Iterator[EvaluationPlugin]:
     """What does tasks on a worker, without one."""
     plugin = EvaluationPlugin("serial", job.work(out), 3_600.0)
-    plugin.setup(SimpleNamespace(address="this process"))
+    worker = SimpleNamespace(address="this process", status=None)
+    plugin.setup(worker)
     try:
         yield plugin
     finally:
-        plugin.teardown(None)  # type: ignore[unused-coroutine]
+        asyncio.run(plugin.teardown(worker))
 
 
 def without_dask(packs: list[Pack], job: Job, out: Path) -> Spent:
