@@ -164,8 +164,8 @@ def ingest_command(paths: tuple[str, ...], columns: str, **options: Any) -> None
     cls=Examples,
     examples="""
     scale-eval synth --companies 100 --seed 1 --into datasets/hundred
-    scale-eval synth --companies 100000 --seed 1 --observed-whole --into datasets/all
-    scale-eval synth --companies 500 --corrupt 3 --empty 5 --one-class 6 --into datasets/trouble
+    scale-eval synth --companies 100000 --observed-whole --into datasets/all
+    scale-eval synth --companies 500 --corrupt 3 --empty 5 --into datasets/trouble
     """,
 )
 @click.option("--companies", type=click.IntRange(min=1), required=True, help="How many.")
@@ -330,9 +330,10 @@ def plan(
     dataset: str, config: str | None, sample: int | None, workers: int, price: float | None,
     guess: bool, limit: int, **options: Any,
 ) -> None:  # fmt: skip
-    """Say what a run would evaluate and refuse, how long it would take, and what it would cost.
+    """Say what a run would do and refuse, and what it would take.
 
-    Models are tried on a few companies of all sizes, in a process apart.
+    How long, how much memory, and at what cost. Models are tried on a few companies of all sizes,
+    in a process apart.
     """
     given = _with_config(config, options)
     models = named_models(given.pop("models", DEFAULT_MODELS))

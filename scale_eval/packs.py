@@ -9,7 +9,8 @@ from typing import NamedTuple
 import numpy as np
 
 from scale_eval.costs import PER_COMPANY, Costs
-from scale_eval.plan import MAX_SCORES_BY_COMPANY, Plan
+from scale_eval.datasets.packing import PACKED_FROM
+from scale_eval.plan import Plan
 
 GRANULARITIES = ("auto", "evaluation", "company", "pack")
 """What a task may be."""
@@ -121,16 +122,14 @@ def choose_granularity(
     """What a task is to be, where that is left open ("auto").
 
     An evaluation wherever that costs little, for then the dashboard shows what is evaluated; else a
-    company; else a pack.
+    company; else a pack. Many companies lie together in files, and each alone would be read with
+    all its neighbours: they are always taken in packs.
     """
     if granularity != "auto":
         return granularity
-    tasks = {"evaluation": n_evaluations, "company": n_companies}
-    if (
-        n_companies > MAX_SCORES_BY_COMPANY
-    ):  # who else answered must be known where they are counted
-        del tasks["evaluation"]
-    for name, n_tasks in tasks.items():
+    if n_companies >= PACKED_FROM:
+        return "pack"
+    for name, n_tasks in (("evaluation", n_evaluations), ("company", n_companies)):
         if n_tasks <= FEW_TASKS or n_tasks * TASK_SECONDS <= LITTLE * seconds:
             return name
     return "pack"

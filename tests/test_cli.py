@@ -541,11 +541,15 @@ class TestConfig:
 
 
 class TestShow:
-    @pytest.mark.parametrize("table", [*SHOWN, None])
+    @pytest.mark.parametrize("table", [*(name for name in SHOWN if name != "sampled"), None])
     def test_every_table_fits_80_columns(self, scale_eval, first, table):
         told = scale_eval("show", first, *([table] if table else []), "--limit", 200)
         assert told.code == cli.OK
         assert_fits(told.out, first)
+
+    def test_what_a_sample_says_is_refused_of_a_run_of_all_companies(self, scale_eval, first):
+        told = scale_eval("show", first, "sampled")
+        assert_refused(told, "all companies", "not of a sample")
 
     def test_without_a_table_it_says_what_the_run_said(self, scale_eval, ran, first):
         told = scale_eval("show", first)

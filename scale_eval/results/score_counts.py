@@ -11,7 +11,6 @@ from collections.abc import Iterable
 import numpy as np
 import pyarrow as pa
 
-from scale_eval.datasets.manifest import TIMESTAMP
 from scale_eval.metrics import N_BINS
 from scale_eval.metrics.compiled_histogram import add_to_histogram
 from scale_eval.results.schemas import SCORES_SCHEMA
@@ -55,22 +54,22 @@ def score_table(parts: Iterable[SparseCounts]) -> pa.Table:
     for part in parts:
         for cell, held in part.items():
             cells.setdefault(cell, []).append(held)
-    tables = [SCORES_SCHEMA.empty_table()]
-    for (model, cutoff, group, answered_by), several in sorted(cells.items()):
-        bins, counts = several[0] if len(several) == 1 else _added(several)
-        columns = [
-            pa.repeat(model, len(bins)),
-            pa.repeat(pa.scalar(cutoff, pa.timestamp("us")), len(bins)).cast(TIMESTAMP),
-            pa.repeat(pa.scalar(group, pa.int32()), len(bins)),
-            pa.repeat(answered_by, len(bins)),
-            pa.array(bins.astype(np.int32)),
-            *map(pa.array, counts),
-        ]
-        tables.append(pa.table(columns, schema=SCORES_SCHEMA))
-    return pa.concat_tables(tables).combine_chunks()
+    keys = sorted(cells)
+    found = [_added(cells[key]) for key in keys]
+    lengths = np.array([len(bins) for bins, _ in found], dtype=np.int64)
+    at = pa.array(np.repeat(np.arange(len(keys)), lengths))
+    kinds = zip(zip(*keys, strict=True), SCORES_SCHEMA, strict=False)
+    columns = [pa.array(list(values)).cast(field.type).take(at) for values, field in kinds]
+    if not keys:
+        return SCORES_SCHEMA.empty_table()
+    bins = np.concatenate([bins for bins, _ in found]).astype(np.int32)
+    counts = np.concatenate([counts for _, counts in found], axis=1)
+    return pa.table([*columns, bins, *counts], schema=SCORES_SCHEMA)
 
 
 def _added(several: list[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
+    if len(several) == 1:
+        return several[0]
     whole = np.zeros((_N_COUNTS, N_BINS), np.int64)
     for bins, counts in several:
         whole[:, bins] += counts
