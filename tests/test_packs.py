@@ -194,12 +194,12 @@ class TestGranularity:
         assert choose_granularity("auto", 2_000, 50, 0.1) == "evaluation"
         assert choose_granularity("auto", 50_000, 500, 3_600.0) == "evaluation"
 
-    def test_is_a_company_where_evaluations_are_too_many_and_a_pack_where_companies_are(self):
-        assert choose_granularity("auto", 50_000, 1_500, 10.0) == "company"
-        assert choose_granularity("auto", 2_400_000, 100_000, 120.0) == "pack"
+    def test_is_a_company_where_evaluations_are_too_many(self):
+        assert choose_granularity("auto", 50_000, 900, 10.0) == "company"
 
-    def test_is_never_an_evaluation_where_scores_are_kept_by_many_companies_together(self):
-        assert choose_granularity("auto", 50_000, 50_000, 1e9) == "company"
+    def test_is_a_pack_where_companies_share_files_whatever_they_cost(self):
+        assert choose_granularity("auto", 2_400_000, 100_000, 120.0) == "pack"
+        assert choose_granularity("auto", 50_000, 50_000, 1e9) == "pack"
 
     def test_is_what_is_asked_for(self):
         for name in GRANULARITIES:
