@@ -29,6 +29,7 @@ import pandas as pd
 import psutil
 import pyarrow.parquet as pq
 import pytest
+from dask.utils import key_split
 from distributed import Client, LocalCluster, SchedulerPlugin
 
 import scale_eval as se
@@ -767,6 +768,7 @@ def test_the_coordinators_memory_does_not_grow_with_the_evaluations(
         def update(self, statuses):
             super().update(statuses)
             if self.counts.total() % 1000 == 0:
+                key_split.cache_clear()  # of the last 100,000 keys: bounded, but not yet
                 gc.collect()
                 ctypes.CDLL(None).malloc_trim(0)
                 seen.append((self.counts.total(), psutil.Process().memory_info().rss))
@@ -781,4 +783,4 @@ def test_the_coordinators_memory_does_not_grow_with_the_evaluations(
     assert last - first >= 8_000
     # Held in memory, an evaluation takes some kilobytes: its task 1, its row 1, its key on the
     # scheduler 3.
-    assert (memory[last] - memory[first]) / (last - first) < 2_000
+    assert (memory[last] - memory[first]) / (last - first) < 1_500
