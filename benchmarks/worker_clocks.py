@@ -7,9 +7,8 @@ from typing import Any
 from distributed import Client
 
 from benchmarks.clocks import clocked
-from scale_eval import execution
 from scale_eval.datasets import Dataset
-from scale_eval.execution import EvaluationPlugin
+from scale_eval.execution import EvaluationPlugin, worker
 from scale_eval.results.evaluation_rows import EvaluationRows
 from scale_eval.results.run_directory import RunDirectory
 from scale_eval.results.score_counts import ScoreCounts
@@ -19,7 +18,7 @@ _CLOCKED: tuple[tuple[Any, str, str], ...] = (
     (Dataset, "read_many", "reading"),
     (ScoreCounts, "add", "histograms"),
     (EvaluationRows, "table", "writing"),
-    (execution, "score_table", "writing"),
+    (worker, "score_table", "writing"),
     (RunDirectory, "write_batch", "writing"),
 )
 """Functions, and the clock that each is on; none of them calls another but for `do`."""

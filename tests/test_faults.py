@@ -322,7 +322,7 @@ class TestWorkersThatEnd:
     def test_a_model_that_ends_its_own_process_politely_does_not_go_on_for_ever(
         self, many, harmless, places, tmp_path, monkeypatch
     ):
-        monkeypatch.setattr("scale_eval.execution.ENDED_AT_MOST", 0)
+        monkeypatch.setattr("scale_eval.execution.coordinator.ENDED_AT_MOST", 0)
         guilty = places(123)
         with cluster_of_its_own() as client:
             run = evaluate(many, tmp_path / "run", client, [models.EndsItself(*guilty)])

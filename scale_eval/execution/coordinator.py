@@ -1,0 +1,268 @@
+"""Tasks handed out to workers, and what comes of them gathered.
+
+A bounded window of tasks is alive at a time, refilled as they finish, so that the scheduler's
+memory does not grow with the run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import time
+import uuid
+from asyncio import CancelledError
+from collections import Counter, deque
+from collections.abc import Generator, Iterable, Iterator
+from typing import Any, TypeGuard
+
+from distributed import Client, Future, KilledWorker, as_completed
+
+from scale_eval.execution.tasks import Done, Single, Task, Work, first_of
+from scale_eval.execution.worker import EvaluationPlugin, do_on_worker
+from scale_eval.fitting import Fit, Fitted
+from scale_eval.packs import Pack
+from scale_eval.results.evaluation_rows import EvaluationRows
+from scale_eval.windows import from_microseconds
+
+LIVE_TASKS_PER_THREAD = 32
+LIVE_PACKS_PER_THREAD = 4
+"""Tasks that the scheduler knows of at a time: enough to keep workers busy between two refills.
+Those that write what comes of them are long."""
+
+POLL_SECONDS = 0.01
+REFRESH_SECONDS = 5.0
+
+SPLIT_INTO = 64
+"""Parts of a pack in which something went wrong, until what it was stands alone. A part that is
+blameless takes milliseconds; finding it in one more step takes two workers, and seconds."""
+
+ENDED_AT_MOST = 8
+"""Times that a task's worker is told to end before that is held against the task: a model can send
+its own process a SIGTERM."""
+
+
+class ClusterLost(RuntimeError):  # noqa: N818 - read as a sentence
+    """The cluster went away, or could not be used, before the run was finished."""
+
+
+def execute(
+    client: Client, tasks: Iterable[Task], work: Work, *, timeout: float
+) -> Generator[Done | None]:
+    """Do `tasks` on the client's cluster and yield what comes of each, in no certain order.
+
+    In between, where nothing has come for a moment, None is yielded: time to write what has.
+
+    Parameters
+    ----------
+    client : distributed.Client
+    tasks : iterable of Pack or Fit
+        Longest first.
+    work : Work
+    timeout : float
+        Seconds after which an evaluation or a fit is given up: its row is ``timeout``, the worker
+        that it holds is replaced, and the rest of its pack is done again.
+
+    Raises
+    ------
+    ClusterLost
+        The cluster went away. What was yielded is done; the rest is not.
+    """
+    run = uuid.uuid4().hex[:8]
+    plugin = EvaluationPlugin(run, work, timeout)
+    timed_out: dict[Any, Single] = {}
+    stuck = False
+    ended: Counter[Any] = Counter()
+
+    async def hear(event: tuple[float, dict[str, Any]]) -> None:
+        """What workers say of a task before they end: it takes too long, or they were told to."""
+        nonlocal stuck
+        told = event[1]
+        key = tuple(told["key"])
+        if key not in alive:
+            return
+        if told["guilty"] is not None:
+            timed_out[key], stuck = tuple(told["guilty"]), told["stuck"]
+        else:
+            ended[key] += 1
+            if ended[key] <= ENDED_AT_MOST:
+                return
+        await client.cancel([alive[key][0]], asynchronous=True, force=True)
+
+    alive: dict[Any, tuple[Future, Task]] = {}
+    numbered = itertools.count()
+    waiting = iter(tasks)
+    again: deque[Task] = deque()
+    suspects: list[Task] = []
+    completed = as_completed(loop=client.loop)  # with_results loses futures whose worker dies
+
+    def submit(n: int, name: str, source: Iterator[Task]) -> None:
+        batch = list(itertools.islice(source, n))
+        if not batch:
+            return
+        keys = [_key(f"{name}-{run}", task, next(numbered)) for task in batch]
+        futures = client.map(do_on_worker, [run] * len(batch), keys, batch, key=keys, pure=False)
+        alive.update(zip(keys, zip(futures, batch, strict=True), strict=True))
+        completed.update(futures)
+
+    def outcomes(futures: list[Future]) -> Iterator[tuple[Task, Done | None]]:
+        """The tasks that are over and what came of them: None where workers died of one."""
+        for future, result in zip(futures, _results(client, futures), strict=True):
+            _, task = alive.pop(future.key)
+            if future.key in timed_out:
+                guilty = timed_out.pop(future.key)
+                yield task, _unanswered(work, task, guilty, "timeout", f"longer than {timeout:g} s")
+                if stuck:
+                    raise ClusterLost(
+                        f"{_told(guilty)} does not end, and its worker lives in this process, "
+                        "which cannot be ended: use a cluster of processes (processes=True)"
+                    )
+                if isinstance(task, Pack):
+                    rest = task.without(*guilty)
+                    again.extend(part for half in rest for part in half.split(SPLIT_INTO))
+            elif isinstance(result, KilledWorker) or ended.pop(future.key, 0) > ENDED_AT_MOST:
+                yield task, None
+            elif _is_of_the_place(result):
+                raise result
+            elif isinstance(result, BaseException):
+                raise ClusterLost(
+                    f"the cluster did not answer for {_told(first_of(task))} "
+                    f"({type(result).__name__}: {result}); run the same command again to go on"
+                ) from result
+            else:
+                yield task, result
+
+    def over() -> Iterator[tuple[Task, Done | None]]:
+        """The `outcomes` of what is over by now; after a moment where nothing is."""
+        batch = completed.next_batch(block=False)
+        if not batch:
+            time.sleep(POLL_SECONDS)
+        return outcomes(batch)
+
+    try:
+        client.register_plugin(plugin)
+    except Exception as error:
+        raise ClusterLost(
+            f"a worker cannot take the work up: {error}. Workers need this package, the modules "
+            "that your models import, and the dataset under the same path"
+        ) from error
+    try:
+        client.subscribe_topic(plugin.name, hear)
+        first = next(waiting, None)
+        waiting = itertools.chain([first] if first is not None else [], waiting)
+        long = isinstance(first, Fit) or (first is not None and first.writes)
+        per_thread = LIVE_PACKS_PER_THREAD if long else LIVE_TASKS_PER_THREAD
+        live, asked = _live_tasks(client, per_thread), time.monotonic()
+        submit(live, "evaluate", waiting)
+        while completed.count():
+            for task, done in over():
+                if done is None:
+                    suspects += _parts(task)
+                else:
+                    yield done
+            yield None
+            if time.monotonic() - asked > REFRESH_SECONDS:  # workers come and go
+                live, asked = _live_tasks(client, per_thread), time.monotonic()
+            if len(alive) < live:
+                submit(live - len(alive), "evaluate", itertools.chain(_emptied(again), waiting))
+
+        # A worker that dies takes blameless tasks with it: those of which too many workers died are
+        # tried again with nothing beside them, in ever smaller parts. Who kills a worker then, all
+        # alone, is guilty.
+        while suspects:
+            submit(1, "evaluate-alone", iter([suspects.pop(0)]))
+            while alive:
+                for task, done in over():
+                    if done is not None:
+                        yield done
+                    elif isinstance(task, Pack) and task.n_evaluations > 1:
+                        suspects[:0] = _parts(task)
+                    else:
+                        note = "every worker that tried it died, with nothing else beside it"
+                        yield _unanswered(work, task, first_of(task), "killed", note)
+                yield None
+            suspects += _emptied(again)
+    except (OSError, CancelledError) as error:
+        if _is_of_the_place(error):
+            raise
+        raise ClusterLost(
+            f"the cluster does not answer ({type(error).__name__}: {error}); run the same command "
+            "again, on a cluster that does, to go on"
+        ) from error
+    finally:
+        for leave in (
+            lambda: client.cancel([future for future, _ in alive.values()], force=True),
+            lambda: client.unsubscribe_topic(plugin.name),
+            lambda: client.unregister_worker_plugin(plugin.name),
+        ):
+            with contextlib.suppress(Exception):  # the cluster may be gone
+                leave()
+
+
+def _live_tasks(client: Client, per_thread: int) -> int:
+    """How many tasks are to be alive on a cluster as it is now."""
+    return per_thread * max(2, sum(client.nthreads().values()))
+
+
+def _emptied(tasks: deque[Task]) -> Iterator[Task]:
+    while tasks:
+        yield tasks.popleft()
+
+
+def _key(name: str, pack: Task, number: int) -> tuple[str, ...]:
+    """Of a task: what it evaluates, to be read on the dashboard; never the same twice."""
+    if isinstance(pack, Fit):
+        cutoff = from_microseconds(pack.begin).isoformat()
+        return (name.replace("evaluate", "fit", 1), "all companies", cutoff, pack.model)
+    first = pack.entries[0]
+    if pack.n_evaluations == 1 and not pack.writes:
+        cutoff = from_microseconds(first.windows[0][0]).isoformat()
+        return (name, first.company_id, cutoff, first.models[0])
+    if len(pack.entries) == 1 and not pack.writes:
+        return (name, first.company_id)
+    return (name, first.company_id, f"and {len(pack.entries) - 1} more", str(number))
+
+
+def _parts(task: Task) -> list[Task]:
+    return [*task.split(SPLIT_INTO)] if isinstance(task, Pack) else [task]
+
+
+def _is_of_the_place(error: object) -> TypeGuard[OSError]:
+    """Whether an error is one of a file system that is full, read-only or gone.
+
+    Those of connections are `OSError` too, but name no file.
+    """
+    return isinstance(error, OSError) and bool(error.errno) and error.filename is not None
+
+
+def _told(single: Single) -> str:
+    company_id, begin, model = single
+    return f"{company_id} {from_microseconds(begin):%Y-%m-%d} {model}"
+
+
+def _results(client: Client, futures: list[Future]) -> list[Done | BaseException]:
+    """What the futures, all of them over, came to: fetched at once, or one by one if one failed."""
+    if all(future.status == "finished" for future in futures):
+        with contextlib.suppress(Exception, CancelledError):  # a worker died meanwhile
+            return client.gather(futures)
+    results: list[Done | BaseException] = []
+    for future in futures:
+        try:
+            results.append(future.result())
+        except (Exception, CancelledError) as error:
+            results.append(error)
+    return results
+
+
+def _unanswered(work: Work, task: Task, guilty: Single, status: str, note: str) -> Done:
+    """What stands for an evaluation, or a fit, that never came to an answer."""
+    reason = {"timeout": "too_long", "killed": "worker_died"}[status]
+    if isinstance(task, Fit):
+        fitted = Fitted("", status, reason, f"fitting: {note}")
+        return Done(EvaluationRows(0), fitted={task.key: fitted})
+    company_id, begin, model = guilty
+    rows = EvaluationRows(1, work.rules.metric_names)
+    for entry in task.entries:
+        for window in entry.windows:
+            if (entry.company_id, window[0]) == (company_id, begin) and model in entry.models:
+                rows.add(company_id, window, model, entry.attempt, status, reason, note)
+    return Done(rows, statuses=Counter({status: 1}))

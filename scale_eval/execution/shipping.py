@@ -1,0 +1,53 @@
+"""A user's own modules, sent along to workers that do not have them."""
+
+from __future__ import annotations
+
+import sys
+import sysconfig
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import cloudpickle
+
+from scale_eval.execution.tasks import Work
+
+
+def ship(work: Work) -> bytes:
+    """`work` as bytes that load on any worker: a user's own modules travel inside."""
+    things: list[Any] = [m.user_function or m.function for m in work.rules.metrics]
+    for model in work.models.values():
+        things += [model.prototype, *getattr(model.prototype, "__dict__", {}).values()]
+    modules: dict[str, ModuleType] = {}
+    waiting = [module for module in map(_module_of, things) if module is not None]
+    while waiting:
+        module = waiting.pop()
+        if module.__name__ not in modules and _is_users(module):
+            modules[module.__name__] = module
+            imported = map(_module_of, vars(module).values())
+            waiting += [other for other in imported if other is not None]
+    for module in modules.values():
+        cloudpickle.register_pickle_by_value(module)
+    try:
+        return cloudpickle.dumps(work)
+    finally:
+        for module in modules.values():
+            cloudpickle.unregister_pickle_by_value(module)
+
+
+def _module_of(thing: Any) -> ModuleType | None:
+    """The module that `thing` is, or comes from."""
+    if isinstance(thing, ModuleType):
+        return thing
+    name = getattr(thing, "__module__", None) or type(thing).__module__
+    return sys.modules.get(name) if isinstance(name, str) else None
+
+
+def _is_users(module: ModuleType) -> bool:
+    """Whether the module is a person's own file, rather than something installed everywhere."""
+    file = getattr(module, "__file__", None)
+    if file is None or module.__name__ == "__main__":
+        return False  # built in; or pickled by value anyway
+    installed = [sysconfig.get_path(kind) for kind in ("stdlib", "purelib", "platlib")]
+    installed.append(str(Path(__file__).parents[1]))
+    return not any(Path(file).resolve().is_relative_to(Path(p).resolve()) for p in installed)

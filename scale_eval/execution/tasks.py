@@ -1,0 +1,79 @@
+"""What workers are given to do, and what comes of it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from scale_eval.datasets import Dataset
+from scale_eval.evaluation import Rules
+from scale_eval.fitting import Fit, Fitted
+from scale_eval.models import NamedModel
+from scale_eval.packs import Pack
+from scale_eval.results.evaluation_rows import EvaluationRows
+from scale_eval.results.score_counts import SparseCounts
+from scale_eval.storage import LocalStore
+
+Single = tuple[str, int, str]
+"""An evaluation: company, cutoff in microseconds, model."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a worker needs to know once to do any evaluation of a run.
+
+    Attributes
+    ----------
+    dataset : Dataset
+        Workers read it themselves; it must be on a path that all of them see.
+    models : dict of NamedModel by name
+    rules : Rules
+    run : LocalStore
+        The run's directory, for packs that write what comes of them.
+    save_predictions : bool
+        Whether each customer's probability is kept there.
+    fitted : dict of Fitted
+        What the fits of models of all companies came to, by `Fit.key`.
+    """
+
+    dataset: Dataset
+    models: dict[str, NamedModel]
+    rules: Rules
+    run: LocalStore
+    save_predictions: bool = False
+    fitted: Mapping[str, Fitted] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Done:
+    """What came of a task.
+
+    Attributes
+    ----------
+    rows : EvaluationRows
+        Empty where the worker has written them.
+    counts : SparseCounts
+        The scores of those that are `ok`; likewise.
+    statuses : Counter
+        Evaluations by status, whoever writes them.
+    fitted : dict of Fitted
+        By `Fit.key`, of a fit.
+    """
+
+    rows: EvaluationRows
+    counts: SparseCounts = field(default_factory=dict)
+    statuses: Counter[str] = field(default_factory=Counter)
+    fitted: dict[str, Fitted] = field(default_factory=dict)
+
+
+Task = Pack | Fit
+"""What a worker is given to do."""
+
+
+def first_of(task: Task) -> Single:
+    """The evaluation that a task begins with."""
+    if isinstance(task, Fit):
+        return "all companies", task.begin, task.model
+    entry = task.entries[0]
+    return entry.company_id, entry.windows[0][0], entry.models[0]
