@@ -191,6 +191,7 @@ def _scores(counts: np.ndarray, spend: np.ndarray, start: int) -> pa.Table:
             ),
             "cutoff": pa.array([CUTOFF] * len(at), pa.timestamp("us", "UTC")),
             "company_group": start + company,
+            "answered_by": pa.array([";".join(sorted(MODELS))] * len(at)),
             "bin": bin_of(expit(SCORES))[at],
             "n_positive": counts[1][company, model, at],
             "n_negative": counts[0][company, model, at],

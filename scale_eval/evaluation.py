@@ -195,12 +195,17 @@ def evaluate_company(
         What a model may throw that becomes a row.
     """
     began = time.perf_counter()
-    folds = folds_of(
-        company, [window for window, _ in windows], rules.horizon,
-        purchase_rule=rules.purchase_rule, lookback=rules.lookback,
-    )  # fmt: skip
     spans = [(window.begin, window.end, overlaps) for window, overlaps in windows]
     first = rows.add_all(company.company_id, spans, [model.name for model in models], attempt)
+    try:
+        folds = folds_of(
+            company, [window for window, _ in windows], rules.horizon,
+            purchase_rule=rules.purchase_rule, lookback=rules.lookback,
+        )  # fmt: skip
+    except catch as error:  # of this company alone: others go on
+        for place in range(first, len(rows)):
+            rows.tell(place, *failure(error))
+        return
     rows.seconds[first : len(rows), 0] = (time.perf_counter() - began) / max(len(rows) - first, 1)
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
@@ -209,7 +214,7 @@ def evaluate_company(
             first += len(models)
             if fold.n_customers == 0:
                 for place in places:
-                    rows.status[place], rows.reason[place] = "skipped", "no_customers"
+                    rows.tell(place, "skipped", "no_customers")
                 continue
             bought, spend, n_positive = fold.outcomes
             reference, groups = _reference(fold), fold.customer_groups
@@ -229,34 +234,32 @@ def evaluate_company(
                             "spend_too_large", f"a customer spends {largest:.3g} in the window"
                         )
                     answer, note = _answer(fold, model, rules, seconds, fitted)
-                except Skipped as skipped:
-                    told = "skipped", text(skipped.reason), text(skipped.note)
-                    rows.status[place], rows.reason[place], rows.note[place] = told
-                    continue
-                except WrongOutput as wrong:
-                    told = "error", wrong.reason, wrong.note
-                    rows.status[place], rows.reason[place], rows.note[place] = told
-                    continue
-                except NotFitted as missing:
-                    told = missing.status, missing.reason, missing.note
-                    rows.status[place], rows.reason[place], rows.note[place] = told
+                except (Skipped, WrongOutput, NotFitted) as declined:
+                    rows.tell(place, *_why(declined))
                     continue
                 except catch as error:
-                    told = failure(error)
-                    rows.status[place], rows.reason[place], rows.note[place] = told
+                    rows.tell(place, *failure(error))
                     continue
                 if len(warned) > told_before:
                     note = "; ".join(filter(None, [note, _told(warned[told_before:])]))
                 began = time.perf_counter()
                 _score(fold, answer, reference, groups, rules, rows, place)
                 answers.append((model.name, answer))
-                rows.status[place], rows.note[place] = "ok", note
+                rows.tell(place, "ok", note=note)
                 seconds[3] = time.perf_counter() - began
                 if keep is not None:
                     keep(Answer(fold, model.name, answer))
             answered_by = ";".join(sorted(name for name, _ in answers))
             for name, answer in answers:
                 counts.add((name, fold.window.begin, group, answered_by), bought, answer, spend)
+
+
+def _why(declined: Skipped | WrongOutput | NotFitted) -> tuple[str, str, str]:
+    """Status, reason and note of a row for which there is no answer, and why is known."""
+    if isinstance(declined, NotFitted):
+        return declined.status, declined.reason, declined.note
+    status = "skipped" if isinstance(declined, Skipped) else "error"
+    return status, text(declined.reason), text(declined.note)
 
 
 def _answer(

@@ -149,9 +149,10 @@ class Plan:
 
     def digest(self) -> str:
         """SHA-256 of the windows, whatever the models."""
-        digest = hashlib.sha256()
-        for column in self._windows_table().columns:
-            digest.update("\n".join(map(str, column.to_pylist())).encode())
+        digest = hashlib.sha256("\n".join(self.company_ids).encode())
+        planned = self.windows
+        for column in (planned.company, planned.begin, planned.end, planned.refusal):
+            digest.update(np.ascontiguousarray(column).tobytes())
         return digest.hexdigest()
 
     def _windows_table(self, n: int | None = None) -> pa.Table:

@@ -77,7 +77,7 @@ def evaluate(
         objects with `fit` and `predict_proba(history)`, or scikit-learn classifiers. `base_rate`
         and `recency` are always run besides.
     out : path
-        The run's directory, seen by all workers if predictions are saved.
+        The run's directory, seen by all workers if predictions are saved or packs are written.
     settings : Settings, optional
         Windows, rules, metrics and seed; or give its parameters here, such as
         ``horizon="3 months", seed=1``.
@@ -105,7 +105,9 @@ def evaluate(
         same call with more goes on.
     until_half_width : float, optional
         Add companies to the sample until the 95 % interval of `until_metric` at the average
-        company (`equal_company`, of each model) is no wider than twice this.
+        company (`equal_company`, of each model) is no wider than twice this, or the sample is as
+        large as samples can be.
+    until_metric : str
 
     Returns
     -------
@@ -138,6 +140,7 @@ def evaluate(
     chosen = named_models(models)
     seconds = seconds_of(timeout)
     margins = checked_margins(margins or {}, settings.rules.metrics)
+    _check_sample(sample, until_half_width, until_metric, settings.rules.metrics)
     if client is None:
         require_cluster(cluster, workers)
     directory = RunDirectory(open_store(out))
@@ -172,14 +175,30 @@ def evaluate(
                     continue  # what only they held is to be done again
                 directory.record(n_missing=there.n_missing, plan_hash=plan.digest())
                 _reduce(directory, settings.rules.metrics, margins, began)
-                more = 0
-                if drawn is not None and until_half_width is not None:
-                    more = _more(directory, until_metric, until_half_width)
-                if not more:
+                if drawn is None or until_half_width is None:
                     break
-                asked = len(drawn.company_ids) + more if drawn else None
-                drawn = _drawn(directory, dataset, asked, settings.seed)
+                n = len(drawn.company_ids)
+                more = _more(directory, until_metric, until_half_width)
+                larger = min(n + more, max(n, LARGEST_SAMPLE))
+                if larger == n:
+                    break
+                drawn = _drawn(directory, dataset, larger, settings.seed)
     return Run(directory)
+
+
+def _check_sample(
+    sample: int | None, half_width: float | None, metric: str, own_metrics: Sequence[Metric]
+) -> None:
+    """Raises `ValueError` where a sample, or how far it is to grow, is not what it should be."""
+    if sample is not None and (isinstance(sample, bool) or not isinstance(sample, int)):
+        raise ValueError(f"sample={sample!r}: write a whole number of companies")
+    if half_width is None:
+        return
+    if sample is None:
+        raise ValueError("until_half_width adds companies to a sample: say with how many to begin")
+    if not half_width > 0:
+        raise ValueError(f"until_half_width={half_width!r}: write a number above 0")
+    _require_metric(metric, "until_metric is", own_metrics)
 
 
 def _drawn(directory: RunDirectory, dataset: Dataset, n: int | None, seed: int) -> Sample | None:
@@ -276,17 +295,22 @@ def make_settings(**choices: Any) -> Settings:
     return Settings(**choices)
 
 
+def _require_metric(name: str, what: str, own_metrics: Sequence[Metric]) -> None:
+    """Raises `ValueError` for a metric that there is not; `what` says what named it."""
+    known = [*METRICS, *(metric.name for metric in own_metrics)]
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=1)
+        meant = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known)}"
+        raise ValueError(f"{what} an unknown metric {name!r}; {meant}")
+
+
 def checked_margins(
     margins: Mapping[str, float], own_metrics: Sequence[Metric]
 ) -> dict[str, float]:
     """Margins as numbers; raises `ValueError` for an unknown metric or what is no margin."""
-    known = [*METRICS, *(metric.name for metric in own_metrics)]
     checked = {}
     for name, margin in margins.items():
-        if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            meant = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known)}"
-            raise ValueError(f"a margin for an unknown metric {name!r}; {meant}")
+        _require_metric(name, "a margin for", own_metrics)
         if isinstance(margin, bool) or not isinstance(margin, int | float) or not margin >= 0:
             raise ValueError(f"the margin of {name} is {margin!r}; write a number from 0 on")
         checked[name] = float(margin)

@@ -12,10 +12,13 @@ import pytest
 from companies import shop
 from sklearn.metrics import log_loss, roc_auc_score
 
-from scale_eval.evaluation import Rules, evaluate_one, random_state
+from scale_eval.evaluation import Rules, evaluate_company, evaluate_one, random_state
+from scale_eval.folds import folds_of
 from scale_eval.metrics import METRICS, user_metric
 from scale_eval.models import BUILT_IN, resolve
+from scale_eval.results.evaluation_rows import EvaluationRows
 from scale_eval.results.schemas import evaluations_schema
+from scale_eval.results.score_counts import ScoreCounts
 from scale_eval.windows import Duration, Window, as_utc
 
 WINDOW = Window.at(as_utc("2019-12-01"))
@@ -287,3 +290,19 @@ def test_zero_values_counted_or_not_make_another_population(klaviyo):
         row = evaluate_one(company, window, resolve("recency"), Rules(purchase_rule=rule)).row
         assert row["n_customers"] == n
         assert row["observed_rate"] == pytest.approx(rate, abs=5e-5)
+
+
+def test_a_company_whose_windows_cannot_be_made_is_error_rows_and_no_other_is(monkeypatch):
+    def only_of_others(company, *rest, **named):
+        if company.company_id == "odd":
+            raise OverflowError("a time that nobody can count")
+        return folds_of(company, *rest, **named)
+
+    monkeypatch.setattr("scale_eval.evaluation.folds_of", only_of_others)
+    models = [resolve("recency"), resolve("bgnbd")]
+    rows, counts = EvaluationRows(4), ScoreCounts()
+    for name in ("odd", "even"):
+        company = shop(name, 60, seed=1)
+        evaluate_company(company, [(WINDOW, False)], models, Rules(), rows, counts)
+    assert rows.status == ["error", "error", "ok", "ok"]
+    assert rows.reason[:2] == ["exception:OverflowError"] * 2

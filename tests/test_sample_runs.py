@@ -134,3 +134,27 @@ def test_one_model_for_all_companies_is_evaluated_like_any_other(many, client, t
         " and model_a == 'global_rfm_logistic' and model_b == 'rfm_logistic'"
     )
     assert small["mean_difference"].item() < 0  # small companies borrow strength
+
+
+@pytest.mark.parametrize(
+    ("choices", "message"),
+    [
+        ({"until_half_width": 0.01}, "say with how many to begin"),
+        ({"sample": 80, "until_half_width": 0.0}, "a number above 0"),
+        ({"sample": 80, "until_half_width": 0.1, "until_metric": "logloss"}, "mean 'log_loss'"),
+        ({"sample": True}, "a whole number"),
+    ],
+)
+def test_a_sample_that_cannot_be_is_refused_before_anything_is_written(
+    many, client, tmp_path, choices, message
+):
+    with pytest.raises(ValueError, match=message):
+        evaluate(many, tmp_path / "run", client, **choices)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_sample_stops_growing_where_samples_may_be_no_larger(many, client, tmp_path, monkeypatch):
+    monkeypatch.setattr("scale_eval.run.LARGEST_SAMPLE", 90)
+    run = evaluate(many, tmp_path / "run", client, sample=70, until_half_width=1e-9)
+    assert run.directory.document["sample"] == 90
+    assert run.finished

@@ -77,8 +77,12 @@ class EvaluationRows:
         Its status, reason and note can be set later.
         """
         place = self.add_all(company_id, [window], [model], attempt)
-        self.status[place], self.reason[place], self.note[place] = status, reason, note
+        self.tell(place, status, reason, note)
         return place
+
+    def tell(self, place: int, status: str, reason: str = "", note: str = "") -> None:
+        """Say what came of a row."""
+        self.status[place], self.reason[place], self.note[place] = status, reason, note
 
     def add_all(
         self, company_id: str, windows: Sequence[tuple[int, int, bool]], models: Sequence[str],
