@@ -10,7 +10,7 @@ last two fitted per company and cutoff), and all metrics and standard errors of 
 - the same by naive Dask: `dask.delayed` per evaluation, on a LocalCluster of one worker;
 - queries of Polars by hand (`benchmarks.polars_query`), which leave out intercept and slope of the
   calibration, and take scale_eval's compiled fits for rfm_logistic and bgnbd;
-- scale_eval in one process: `evaluate_company` over `Dataset.read_many`;
+- scale_eval in one process: `evaluate_companies` over `Dataset.read_many`;
 - scale_eval on Dask, in packs, with one worker, which also writes what comes of them.
 
 Slow peers do few companies, Polars some, both chosen so that their mean size is that of all;
@@ -56,7 +56,7 @@ from benchmarks.companies import (
 from benchmarks.machine import confine_to_one_thread, cores, keep, told
 from scale_eval.cluster import dask_client
 from scale_eval.costs import Costs
-from scale_eval.evaluation import evaluate_company
+from scale_eval.evaluation import CompanyWindows, evaluate_companies
 from scale_eval.execution import execute
 from scale_eval.metrics import METRICS, STANDARD_ERRORS
 from scale_eval.results.evaluation_rows import EvaluationRows
@@ -202,13 +202,15 @@ def in_one_process(task: Task) -> EvaluationRows:
     models = list(job.named.values())
     ids = job.dataset.reading_order(job.plan.company_ids)
     group = dict(zip(job.plan.company_ids, job.plan.group.tolist(), strict=True))
-    for company_id, company in job.dataset.read_many(ids):
-        if isinstance(company, Exception):
-            raise company
-        evaluate_company(
-            company, task.windows[company_id], models, job.settings.rules, rows, counts,
-            group=group[company_id] % N_GROUPS,
-        )  # fmt: skip
+
+    def asked() -> Iterator[CompanyWindows]:
+        for company_id, company in job.dataset.read_many(ids):
+            if isinstance(company, Exception):
+                raise company
+            windows = task.windows[company_id]
+            yield CompanyWindows(company, windows, models, group[company_id] % N_GROUPS)
+
+    evaluate_companies(asked(), job.settings.rules, rows, counts)
     rows.table()
     counts.sparse()
     return rows

@@ -14,8 +14,8 @@ evaluation more costs between one size and the next.
 
 Warming up is a run of 30 companies on the same cluster before: imports, and compiled code that is
 read or made. The other stages are marginal therefore. Clocks on the workers read: the packs as a
-whole (busy), reading and decoding, histograms of scores, writing; the columns `*_seconds` of the
-evaluations tell the rest. What is left of the workers' time is Dask's, or waiting.
+whole (busy), reading and decoding, writing; the columns `*_seconds` of the evaluations tell the
+rest. What is left of the workers' time is Dask's, or waiting.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ from scale_eval.run import DEFAULT_MODELS
 WARM = 30
 STAGES = ("start", "warm up", "plan", "evaluate", "check", "reduce", "report")
 PARTS = (
-    "reading", "history", "fit", "predict", "score", "histograms", "writing", "between", "waiting",
+    "reading", "history", "fit", "predict", "score", "writing", "between", "waiting",
 )  # fmt: skip
 """Of the workers' seconds: `between` is what a pack takes besides, `waiting` what is not busy."""
 
@@ -141,7 +141,7 @@ def counted(run: se.Run) -> dict[str, int]:
 
 def parts_of(run: se.Run, clocks: dict[str, float], available: float) -> dict[str, float]:
     """The workers' seconds, by PARTS."""
-    parts = {name: clocks.get(name, 0.0) for name in ("reading", "histograms", "writing")}
+    parts = {name: clocks.get(name, 0.0) for name in ("reading", "writing")}
     columns = {f"{name}_seconds": name for name in ("history", "fit", "predict", "score")}
     parts |= dict.fromkeys(columns.values(), 0.0)
     for batch in _batches(run, list(columns)):

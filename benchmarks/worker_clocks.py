@@ -11,12 +11,10 @@ from scale_eval.datasets import Dataset
 from scale_eval.execution import EvaluationPlugin, worker
 from scale_eval.results.evaluation_rows import EvaluationRows
 from scale_eval.results.run_directory import RunDirectory
-from scale_eval.results.score_counts import ScoreCounts
 
 _CLOCKED: tuple[tuple[Any, str, str], ...] = (
     (EvaluationPlugin, "do", "busy"),
     (Dataset, "read_many", "reading"),
-    (ScoreCounts, "add", "histograms"),
     (EvaluationRows, "table", "writing"),
     (worker, "score_table", "writing"),
     (RunDirectory, "write_batch", "writing"),

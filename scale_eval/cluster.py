@@ -18,10 +18,14 @@ LOCAL_CONFIG = {
     "distributed.deploy.lost-worker-timeout": "1 hour",
     "distributed.worker.memory.target": False,
     "distributed.worker.memory.spill": False,
+    "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": 256 * 2**20,
+    "distributed.nanny.pre-spawn-environ.MALLOC_MMAP_THRESHOLD_": 32 * 2**20,
 }
 """Tasks hold next to nothing in memory, so nothing is worth spilling; and on one machine a worker
 that dies was killed by what it ran, so two deaths are evidence enough to look closer. A worker that
-dies again while it is looked for, 15 seconds after it died, would be given up for good."""
+dies again while it is looked for, 15 seconds after it died, would be given up for good. Arrays of
+some megabytes come and go with every few companies: their memory is kept, where Dask would have it
+given back to the system, which clears every page of it before it is lent again."""
 
 
 @contextlib.contextmanager

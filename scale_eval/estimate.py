@@ -11,7 +11,7 @@ import numpy as np
 
 from scale_eval.costs import Costs
 from scale_eval.datasets import Dataset
-from scale_eval.evaluation import Rules, evaluate_company, warm_up
+from scale_eval.evaluation import CompanyWindows, Rules, evaluate_companies, warm_up
 from scale_eval.models import NamedModel
 from scale_eval.packs import TASK_SECONDS, choose_granularity, packs_of
 from scale_eval.plan import Plan, disk_order
@@ -125,9 +125,9 @@ def _try(plan: Plan, dataset: Dataset, models: dict[str, NamedModel], rules: Rul
         spans = zip(windows.begin[mine].tolist(), windows.end[mine].tolist(), strict=True)
         asked = [(Window(from_microseconds(b), from_microseconds(e)), False) for b, e in spans]
         some = EvaluationRows(len(asked) * len(models), rules.metric_names)
-        evaluate_company(
-            dataset.read(plan.company_ids[company]), asked, list(models.values()), rules, some,
-            ScoreCounts(),
-        )  # fmt: skip
+        read = dataset.read(plan.company_ids[company])
+        evaluate_companies(
+            [CompanyWindows(read, asked, list(models.values()))], rules, some, ScoreCounts()
+        )
         rows = EvaluationRows.concatenated([some, rows])
     return Costs().updated(rows)

@@ -13,31 +13,37 @@ import re
 import time
 import traceback
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import PurePath
 from typing import Any, NamedTuple
 
-import numba
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
 from scale_eval import metrics
 from scale_eval.datasets.transactions import Transactions
-from scale_eval.folds import Fold, folds_of, training_history
+from scale_eval.folds import Fold, Folds, folds_of, training_history
 from scale_eval.history import Skipped
-from scale_eval.metrics.compiled import VALUES, score_into, undefined_text
+from scale_eval.metrics.compiled import VALUES
+from scale_eval.metrics.compiled_folds import are_probabilities, score_folds_into, spend_of_folds
 from scale_eval.metrics.scores import LARGEST_SPEND
-from scale_eval.models import NamedModel, base_rate_reference, resolve
-from scale_eval.results.evaluation_rows import EvaluationRows
+from scale_eval.models import NamedModel, base_rates, resolve
+from scale_eval.results.evaluation_rows import NULL, EvaluationRows
 from scale_eval.results.score_counts import ScoreCounts, score_table
 from scale_eval.summaries import DAY
 from scale_eval.windows import SIX_MONTHS, Duration, Window, as_utc, microseconds
 
 BUILT_IN_COMPILED = ("recency", "rfm_logistic", "bgnbd")
 """Models of the package that are compiled, or whose scores need all that scoring has."""
+
+TOGETHER = 20_000
+"""Customers, times windows, of companies that are evaluated together: what fits into a cache."""
+
+ALIKE_CUSTOMERS = 20
+"""Seconds are shared as if each window had so many more customers: what it takes besides."""
 
 _FUTURE_SPEND = VALUES.index("future_spend")
 
@@ -109,6 +115,29 @@ class NotFitted(Exception):  # noqa: N818 - becomes a row's status, never reache
         self.note = note
 
 
+class CompanyWindows(NamedTuple):
+    """What is asked for of a company.
+
+    Attributes
+    ----------
+    company : Transactions
+    windows : sequence of (Window, bool)
+        With whether the window overlaps with another of the company.
+    models : sequence of NamedModel
+        Each is evaluated at each window.
+    group : int
+        In which its scores are counted.
+    attempt : int
+        Which try this is.
+    """
+
+    company: Transactions
+    windows: Sequence[tuple[Window, bool]]
+    models: Sequence[NamedModel]
+    group: int = 0
+    attempt: int = 1
+
+
 class Answer(NamedTuple):
     """What a model gave for a fold: `probabilities`, float64 of shape (n_customers,)."""
 
@@ -148,110 +177,182 @@ def evaluate_one(
 
     rows, counts = EvaluationRows(1, rules.metric_names), ScoreCounts()
     given: list[Answer] = []
-    evaluate_company(
-        company, [(window, False)], [model], rules, rows, counts, fitted=fitted,
-        keep=given.append,
-    )  # fmt: skip
+    asked = CompanyWindows(company, [(window, False)], [model])
+    evaluate_companies([asked], rules, rows, counts, fitted=fitted, keep=given.append)
     (row,) = rows.table().to_pylist()
     frame = given[0].frame() if given else None
     return Evaluation(row, score_table([counts.sparse()]), frame)
 
 
-def evaluate_company(
-    company: Transactions,
-    windows: Sequence[tuple[Window, bool]],
-    models: Sequence[NamedModel],
+def evaluate_companies(
+    asked: Iterable[CompanyWindows],
     rules: Rules,
     rows: EvaluationRows,
     counts: ScoreCounts,
     *,
-    group: int = 0,
-    attempt: int = 1,
     fitted: Callable[[NamedModel, Window], Any] | None = None,
     keep: Callable[[Answer], None] | None = None,
-    about: Callable[[Window, str], None] | None = None,
+    about: Callable[[str, Window, str], None] | None = None,
     catch: type[BaseException] | tuple[type[BaseException], ...] = (Exception, SystemExit),
 ) -> None:
-    """Evaluate models for one company at some cutoffs, and add what comes of it.
+    """Evaluate models for companies at some cutoffs each, and add what comes of it.
+
+    Small companies are taken together, as they come, so that compiled code is called for many
+    evaluations at once; what comes of each is the same. The seconds that some take together are
+    shared among them by customers.
 
     Parameters
     ----------
-    windows : sequence of (Window, bool)
-        With whether the window overlaps with another of the company.
+    asked : iterable of CompanyWindows
     rows : EvaluationRows
-        Each (window, model) becomes a row.
+        Each (company, window, model) becomes a row.
     counts : ScoreCounts
-        The scores of those that are `ok` are counted there, under `group`.
-    attempt : int
-        Which try this is of these evaluations.
+        The scores of those that are `ok` are counted there.
     fitted : callable, optional
         Gives the fitted model of a window, for models of ``scope = "all"``; raises what its
         fitting raised.
     keep : callable, optional
         Told each answer.
     about : callable, optional
-        Told what is to be evaluated next, before it is.
+        Told what is to be evaluated next, before it is: company, window, model.
     catch : exception type or types
         What a model may throw that becomes a row.
     """
+    given = _Given(rules, rows, counts, fitted, keep, about, catch)
+    for together in _together(asked):
+        _evaluate(together, given)
+
+
+class _Given(NamedTuple):
+    """What `evaluate_companies` was given."""
+
+    rules: Rules
+    rows: EvaluationRows
+    counts: ScoreCounts
+    fitted: Callable[[NamedModel, Window], Any] | None
+    keep: Callable[[Answer], None] | None
+    about: Callable[[str, Window, str], None] | None
+    catch: type[BaseException] | tuple[type[BaseException], ...]
+
+
+def _together(asked: Iterable[CompanyWindows]) -> Iterator[list[CompanyWindows]]:
+    """Neighbours that have the same models, as long as they are small together."""
+    held: list[CompanyWindows] = []
+    n = 0
+    for each in asked:
+        size = each.company.n_customers * len(each.windows)
+        if held and (n + size > TOGETHER or each.models != held[0].models):
+            yield held
+            held, n = [], 0
+        held.append(each)
+        n += size
+    if held:
+        yield held
+
+
+def _evaluate(asked: list[CompanyWindows], given: _Given) -> None:
+    rules, rows, models = given.rules, given.rows, asked[0].models
     began = time.perf_counter()
-    spans = [(window.begin, window.end, overlaps) for window, overlaps in windows]
-    first = rows.add_all(company.company_id, spans, [model.name for model in models], attempt)
     try:
         folds = folds_of(
-            company, [window for window, _ in windows], rules.horizon,
-            purchase_rule=rules.purchase_rule, lookback=rules.lookback,
+            [(each.company, [window for window, _ in each.windows]) for each in asked],
+            rules.horizon, purchase_rule=rules.purchase_rule, lookback=rules.lookback,
         )  # fmt: skip
-    except catch as error:  # of this company alone: others go on
-        for place in range(first, len(rows)):
-            rows.tell(place, *failure(error))
+    except given.catch as error:
+        if len(asked) > 1:  # it is of one company alone: others go on
+            for each in asked:
+                _evaluate([each], given)
+        else:
+            for place in _begun(asked, rows).flat:
+                rows.tell(int(place), *failure(error))
         return
-    rows.seconds[first : len(rows), 0] = (time.perf_counter() - began) / max(len(rows) - first, 1)
-    with warnings.catch_warnings(record=True) as warned:
-        warnings.simplefilter("always")
-        for fold in folds:
-            places = range(first, first + len(models))
-            first += len(models)
-            if fold.n_customers == 0:
-                for place in places:
-                    rows.tell(place, "skipped", "no_customers")
-                continue
-            bought, spend, n_positive = fold.outcomes
-            reference, groups = _reference(fold), fold.customer_groups
-            total_spend, largest = _spend(spend)
-            rows.population[places.start : places.stop] = fold.n_customers, fold.n_lapsed
-            rows.counts[places.start : places.stop, 0] = n_positive
-            rows.values[places.start : places.stop, _FUTURE_SPEND] = total_spend
-            answers: list[tuple[str, np.ndarray]] = []
-            for place, model in zip(places, models, strict=True):
-                if about is not None:
-                    about(fold.window, model.name)
-                told_before = len(warned)
-                seconds = rows.seconds[place]
-                try:
-                    if largest >= LARGEST_SPEND:
-                        raise WrongOutput(
-                            "spend_too_large", f"a customer spends {largest:.3g} in the window"
-                        )
-                    answer, note = _answer(fold, model, rules, seconds, fitted)
-                except (Skipped, WrongOutput, NotFitted) as declined:
-                    rows.tell(place, *_why(declined))
-                    continue
-                except catch as error:
-                    rows.tell(place, *failure(error))
-                    continue
-                if len(warned) > told_before:
-                    note = "; ".join(filter(None, [note, _told(warned[told_before:])]))
-                began = time.perf_counter()
-                _score(fold, answer, reference, groups, rules, rows, place)
-                answers.append((model.name, answer))
-                rows.tell(place, "ok", note=note)
-                seconds[3] = time.perf_counter() - began
-                if keep is not None:
-                    keep(Answer(fold, model.name, answer))
-            answered_by = ";".join(sorted(name for name, _ in answers))
-            for name, answer in answers:
-                counts.add((name, fold.window.begin, group, answered_by), bought, answer, spend)
+    places = _begun(asked, rows)
+    is_asked = _outcomes_into(rows, places, folds)
+    references = base_rates(folds.known)
+    weight = folds.n_customers + ALIKE_CUSTOMERS
+    share = weight / weight.sum()
+    rows.seconds[places, 0] = (time.perf_counter() - began) * share[:, np.newaxis] / len(models)
+
+    probabilities = np.empty((len(models), int(folds.found.start[-1])))
+    answered = np.zeros(places.shape, np.bool_)
+    if is_asked.any():
+        with warnings.catch_warnings(record=True) as warned:
+            warnings.simplefilter("always")
+            for m, model in enumerate(models):
+                if model.answers_at_once:
+                    answered[:, m] = is_asked & _answered_at_once(
+                        folds, model, probabilities[m], share, given, places[:, m]
+                    )
+                for f in np.flatnonzero(is_asked & ~answered[:, m]).tolist():
+                    answer = _answer(folds[f], model, given, int(places[f, m]), warned)
+                    if answer is not None:
+                        probabilities[m, folds.found.population(int(folds.known.own[f]))] = answer
+                        answered[f, m] = True
+    groups = np.repeat([each.group for each in asked], [len(each.windows) for each in asked])
+    _score(folds, models, answered, probabilities, references, groups, share, given, places)
+    if rules.metrics or given.keep is not None:
+        for f, m in np.argwhere(answered).tolist():
+            fold = folds[f]
+            answer = probabilities[m, folds.found.population(int(folds.known.own[f]))]
+            _score_by_own_metrics(fold, answer, references[f], rules, rows, int(places[f, m]))
+            if given.keep is not None:
+                given.keep(Answer(fold, models[m].name, answer.copy()))
+
+
+def _begun(asked: list[CompanyWindows], rows: EvaluationRows) -> np.ndarray:
+    """Places of the rows that are begun, shape (n_folds, n_models)."""
+    names = [model.name for model in asked[0].models]
+    first = len(rows)
+    for company, windows, _, _, attempt in asked:
+        spans = [(window.begin, window.end, overlaps) for window, overlaps in windows]
+        rows.add_all(company.company_id, spans, names, attempt)
+    return np.arange(first, len(rows)).reshape(-1, len(names))
+
+
+def _outcomes_into(rows: EvaluationRows, places: np.ndarray, folds: Folds) -> np.ndarray:
+    """Fill in what came of each window, whatever the models say.
+
+    Returns where models are to be asked, bool of shape (n_folds,); elsewhere rows say why not.
+    """
+    found, own, n = folds.found, folds.known.own, folds.n_customers
+    spend, largest = spend_of_folds(found.all_spend, found.start[own], n)
+    asked = (n > 0) & (largest < LARGEST_SPEND)
+    rows.population[places, 0] = n[:, np.newaxis]
+    rows.population[places, 1] = found.n_lapsed[own, np.newaxis]
+    rows.counts[places, 0] = found.n_bought[own, np.newaxis]
+    rows.values[places, _FUTURE_SPEND] = spend[:, np.newaxis]
+    for f in np.flatnonzero(~asked).tolist():
+        told = ("skipped", "no_customers", "")
+        if n[f]:
+            what = f"a customer spends {largest[f]:.3g} in the window"
+            told = ("error", "spend_too_large", what)
+        else:
+            rows.population[places[f]] = rows.counts[places[f], 0] = NULL
+            rows.values[places[f], _FUTURE_SPEND] = np.nan
+        for place in places[f].tolist():
+            rows.tell(place, *told)
+    return asked
+
+
+def _answered_at_once(
+    folds: Folds, model: NamedModel, probabilities: np.ndarray, share: np.ndarray, given: _Given,
+    places: np.ndarray,
+) -> np.ndarray:  # fmt: skip
+    """Where such a model answers, bool of shape (n_folds,); what, is in `probabilities`."""
+    if given.about is not None:
+        given.about(folds.companies[0].company_id, folds.windows[0], model.name)
+    began = time.perf_counter()
+    fresh, known, rows = model.fresh(), folds.known, given.rows
+    answered = np.asarray(fresh.fit_folds(known))
+    between = time.perf_counter()
+    fresh.predict_folds(known, answered, probabilities)
+    answered &= are_probabilities(probabilities, known.start[known.own], folds.n_customers)
+    rows.seconds[places, 1] = (between - began) * share
+    rows.seconds[places, 2] = (time.perf_counter() - between) * share
+    if fresh.trains:
+        for f in np.flatnonzero(known.exponent != 1.0).tolist():
+            rows.note[int(places[f])] = folds.training_note(f)
+    return answered
 
 
 def _why(declined: Skipped | WrongOutput | NotFitted) -> tuple[str, str, str]:
@@ -263,10 +364,32 @@ def _why(declined: Skipped | WrongOutput | NotFitted) -> tuple[str, str, str]:
 
 
 def _answer(
+    fold: Fold, model: NamedModel, given: _Given, place: int,
+    warned: list[warnings.WarningMessage],
+) -> np.ndarray | None:  # fmt: skip
+    """What the model predicts, checked; or nothing, and its row says why."""
+    rows, told_before = given.rows, len(warned)
+    if given.about is not None:
+        given.about(fold.company.company_id, fold.window, model.name)
+    rows.note[place] = ""
+    try:
+        answer, note = _asked(fold, model, given.rules, rows.seconds[place], given.fitted)
+    except (Skipped, WrongOutput, NotFitted) as declined:
+        rows.tell(place, *_why(declined))
+        return None
+    except given.catch as error:
+        rows.tell(place, *failure(error))
+        return None
+    rows.note[place] = "; ".join(filter(None, [note, _told(warned[told_before:])]))
+    return answer
+
+
+def _asked(
     fold: Fold, model: NamedModel, rules: Rules, seconds: np.ndarray,
     fitted: Callable[[NamedModel, Window], Any] | None,
 ) -> tuple[np.ndarray, str]:  # fmt: skip
     """What the model predicts, checked, and its note; seconds of fitting and predicting are set."""
+    seconds[1:3] = np.nan
     began = time.perf_counter()
     history = fold.history(model.reads)
     if model.scope == "all":
@@ -283,31 +406,51 @@ def _answer(
     seconds[1] = between - began
     output = fresh.predict_proba(history)
     seconds[2] = time.perf_counter() - between
-    if not (type(output) is np.ndarray and _are_probabilities(output, fold.n_customers)):
-        output = _checked(output, fold)
     note = getattr(fresh, "note_", "")
-    return output, text(note) if note else ""
+    return _checked(output, fold), text(note) if note else ""
 
 
 def _score(
-    fold: Fold, probabilities: np.ndarray, reference: float, groups: np.ndarray, rules: Rules,
-    rows: EvaluationRows, place: int,
+    folds: Folds, models: Sequence[NamedModel], answered: np.ndarray, probabilities: np.ndarray,
+    references: np.ndarray, groups: np.ndarray, share: np.ndarray, given: _Given,
+    places: np.ndarray,
 ) -> None:  # fmt: skip
-    """Fill the figures of a row."""
-    bought, spend, _ = fold.outcomes
-    score_into(
-        bought, probabilities, spend, reference, groups,
-        rows.values[place], rows.reasons[place], rows.counts[place], rows.influence[place],
+    """Fill the figures of the rows that were answered, and count the scores."""
+    if not answered.any():
+        return
+    began = time.perf_counter()
+    rows, counts, found = given.rows, given.counts, folds.found
+    cells = np.zeros(answered.shape, np.int64)
+    for f, (window, group) in enumerate(zip(folds.windows, groups.tolist(), strict=True)):
+        who = [m for m, is_answered in enumerate(answered[f].tolist()) if is_answered]
+        answered_by = ";".join(sorted(models[m].name for m in who))
+        for m in who:
+            cells[f, m] = counts.place((models[m].name, window.begin, group, answered_by))
+    mine = slice(int(places[0, 0]), int(places[-1, -1]) + 1)
+    score_folds_into(
+        answered, probabilities, found.start[folds.known.own], folds.n_customers,
+        folds.customer_groups(), found.all_bought, found.all_spend, references,
+        cells, counts.histograms,
+        rows.values[mine], rows.reasons[mine], rows.counts[mine], rows.influence[mine],
     )  # fmt: skip
-    rows.undefined[place] = undefined_text(rows.reasons[place])
-    if rules.metrics:
-        scores = metrics.Scores(bought, probabilities, spend, _none_for_nan(reference))
-        values, undefined = metrics.score(scores, rules.metrics)
-        own = [values[name] for name in rules.metric_names]
-        rows.own[place] = [np.nan if value is None else value for value in own]
-        reasons = [f"{name}:{undefined[name]}" for name in rules.metric_names if name in undefined]
-        known = filter(None, rows.undefined[place].split(";"))
-        rows.undefined[place] = ";".join(sorted([*known, *reasons]))
+    of_answers = places[answered]
+    for place in of_answers.tolist():
+        rows.status[place] = "ok"
+    shares = np.broadcast_to(share[:, np.newaxis], places.shape)[answered]
+    rows.seconds[of_answers, 3] = (time.perf_counter() - began) * shares / shares.sum()
+
+
+def _score_by_own_metrics(
+    fold: Fold, probabilities: np.ndarray, reference: float, rules: Rules, rows: EvaluationRows,
+    place: int,
+) -> None:  # fmt: skip
+    bought, spend, _ = fold.outcomes
+    scores = metrics.Scores(bought, probabilities, spend, _none_for_nan(reference))
+    values, undefined = metrics.score(scores, rules.metrics)
+    own = [values[name] for name in rules.metric_names]
+    rows.own[place] = [np.nan if value is None else value for value in own]
+    reasons = [f"{name}:{undefined[name]}" for name in rules.metric_names if name in undefined]
+    rows.own_undefined[place] = ";".join(reasons)
 
 
 def warm_up() -> None:
@@ -354,42 +497,6 @@ def random_state(seed: int, company_id: str, window: Window, model: str) -> int:
 def random_state_of(text: str) -> int:
     """An integer below 2**32 that depends on `text` alone."""
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "little")
-
-
-def _reference(fold: Fold) -> float:
-    """What `base_rate` predicts for the fold; NaN where it does not."""
-    try:
-        return base_rate_reference(fold.history("summary"))
-    except Skipped:
-        return math.nan
-
-
-@numba.njit(nogil=True, cache=True, error_model="numpy")
-def _all_in_0_1(values: np.ndarray) -> bool:
-    for value in values:  # noqa: SIM110 - numba compiles no generator
-        if not 0 <= value <= 1:  # NaN is not
-            return False
-    return True
-
-
-def _are_probabilities(output: np.ndarray, n: int) -> bool:
-    """Whether `output` is what a model should give, as almost all do."""
-    return (
-        output.dtype == np.float64
-        and output.shape == (n,)
-        and output.flags.c_contiguous
-        and bool(_all_in_0_1(output))
-    )
-
-
-@numba.njit(nogil=True, cache=True, error_model="numpy")
-def _spend(amounts: np.ndarray) -> tuple[float, float]:
-    """Their sum, and the largest."""
-    total = largest = 0.0
-    for amount in amounts:
-        total += amount
-        largest = max(largest, amount)
-    return total, largest
 
 
 def _none_for_nan(number: float) -> float | None:

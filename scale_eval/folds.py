@@ -3,13 +3,118 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from scale_eval.datasets.transactions import Transactions
-from scale_eval.history import Asked, History, Outcomes, Past, labelled_window, spans_of
-from scale_eval.summaries import CustomerSummary, Summaries, summarise
+from scale_eval.history import (
+    Asked,
+    History,
+    Outcomes,
+    Past,
+    labelled_window,
+    spans_of,
+    training_note,
+)
+from scale_eval.summaries import DAY, Summaries, summarise
 from scale_eval.windows import Duration, Window
+
+
+class Known(NamedTuple):
+    """What was known at the beginning of each of companies' windows, for compiled models.
+
+    Arrays by window hold the windows that are asked for and those to train on; arrays by fold say
+    which are which; arrays by customer hold one window after the other, see `Summaries`. A model of
+    the package that answers for all folds at once is given it whole: it is bound to look, for each
+    fold, at the summary of `own` and at the summary and outcomes of `past`, as the history of that
+    fold has them.
+
+    Attributes
+    ----------
+    start : ndarray of int64, shape (n_windows + 1,)
+    n_customers, n_bought : ndarray of int64, shape (n_windows,)
+    fields, reals : ndarray of int64 and of float64, shape (7, start[-1])
+        The same memory.
+    bought : ndarray of bool, shape (start[-1],)
+    begin, end : ndarray of int64, shape (n_windows,)
+        Microseconds since 1970 UTC.
+    own, past : ndarray of int64, shape (n_folds,)
+        The window of each fold, and the one that its models train on.
+    exponent : ndarray of float64, shape (n_folds,)
+        What carries probabilities from that one to the horizon.
+    """
+
+    start: np.ndarray
+    n_customers: np.ndarray
+    n_bought: np.ndarray
+    fields: np.ndarray
+    reals: np.ndarray
+    bought: np.ndarray
+    begin: np.ndarray
+    end: np.ndarray
+    own: np.ndarray
+    past: np.ndarray
+    exponent: np.ndarray
+
+
+class Folds:
+    """Companies at each of their windows; a sequence of `Fold`.
+
+    Attributes
+    ----------
+    companies : list of Transactions
+        The company of each fold.
+    windows : list of Window
+        The window of each fold.
+    found : Summaries
+        Of the windows in `known`.
+    known : Known
+    n_customers : ndarray of int64, shape (n_folds,)
+    """
+
+    def __init__(
+        self, companies: list[Transactions], windows: list[Window], asked: Asked,
+        first: list[int], found: Summaries, known: Known,
+    ) -> None:  # fmt: skip
+        self.companies, self.windows = companies, windows
+        self.found, self.known = found, known
+        self.n_customers = found.n_customers[known.own]
+        self._asked, self._first = asked, first
+
+    def __len__(self) -> int:
+        return len(self.windows)
+
+    def __getitem__(self, i: int) -> Fold:
+        known, found = self.known, self.found
+        if not 0 <= i < len(self):
+            raise IndexError(i)
+        own, past = int(known.own[i]), int(known.past[i])
+        begin, end = int(known.begin[past]), int(known.end[past])
+        trained = Past(
+            begin, end, float(known.exponent[i]), found.summary(past), found.known_bought(past),
+            int(found.n_bought[past]),
+        )  # fmt: skip
+        company, window, first = self.companies[i], self.windows[i], self._first[i]
+        return Fold(company, window, self._asked, first, found, own, trained)
+
+    def training_note(self, i: int) -> str:
+        """What is said of the window that the models of a fold train on, if anything."""
+        past = self.known.past[i]
+        days = int(self.known.end[past] - self.known.begin[past]) / DAY
+        return training_note(days, float(self.known.exponent[i]))
+
+    def customer_groups(self) -> np.ndarray:
+        """The group of each customer, for sums of influence; uint8 of shape (start[-1],).
+
+        Set for the folds' own windows.
+        """
+        start, n = self.found.start, self.found.n_customers
+        groups = np.empty(int(start[-1]), np.uint8)
+        for company, window in zip(self.companies, self.known.own.tolist(), strict=True):
+            here = slice(start[window], start[window] + n[window])
+            np.take(company.customer_groups, self.found.customer[here], out=groups[here])
+        return groups
 
 
 class Fold:
@@ -28,15 +133,15 @@ class Fold:
 
     def __init__(
         self, company: Transactions, window: Window, asked: Asked, first: int,
-        found: Summaries, at: int, known: CustomerSummary, past: Past,
+        found: Summaries, at: int, past: Past,
     ) -> None:  # fmt: skip
         self.company, self.window = company, window
-        self.n_customers, self.n_positive = found.n_customers[at], found.n_bought[at]
-        self.n_lapsed = found.n_lapsed[at]
+        self.n_customers, self.n_positive = int(found.n_customers[at]), int(found.n_bought[at])
+        self.n_lapsed = int(found.n_lapsed[at])
         self.outcomes = Outcomes(found.bought(at), found.future_spend(at), self.n_positive)
         self._asked, self._first = asked, first
         self._customers = found.customers(at)
-        self._known, self._past = known, past
+        self._known, self._past = found.summary(at), past
 
     def history(self, reads: str = "transactions") -> History:
         """What a model is given: its own, made from copies of what lies before the cutoff."""
@@ -48,11 +153,6 @@ class Fold:
         return History(self.company, self.window, **self._asked._asdict())
 
     @property
-    def customer_groups(self) -> np.ndarray:
-        """The group of each customer, for sums of influence; uint8 of shape (n_customers,)."""
-        return self.company.customer_groups[self._customers]
-
-    @property
     def customer_ids(self) -> np.ndarray:
         """Customer ids as strings; shape (n_customers,), dtype object."""
         ids = self.company.customers.take(self._customers)
@@ -60,33 +160,47 @@ class Fold:
 
 
 def folds_of(
-    company: Transactions,
-    windows: Sequence[Window],
+    asked: Sequence[tuple[Transactions, Sequence[Window]]],
     horizon: Duration,
     *,
     purchase_rule: str = "non_negative",
     lookback: Duration | None = None,
-) -> list[Fold]:
-    """The folds of a company, one a window.
+) -> Folds:
+    """The folds of companies, one a window, in the order in which they are asked for.
 
     A window to train on that is itself a window of the company, as on a grid of horizons, is
     summarised once.
     """
-    asked = Asked(purchase_rule, lookback, horizon)
-    first = int(company.timestamps.min()) if len(company) else 0
-    own = [(w.begin, w.end) for w in windows]
-    pasts = [labelled_window(begin, end, first, horizon) for begin, end in own]
-    wanted = sorted({*own, *(past[:2] for past in pasts)})
-    place = {window: at for at, window in enumerate(wanted)}
-    found = summarise(company, spans_of(wanted, asked, horizon), purchase_rule)
-    known = [found.summary(at) for at in range(len(wanted))]
-    folds = []
-    for window, key, (begin, end, exponent) in zip(windows, own, pasts, strict=True):
-        at = place[begin, end]
-        past = Past(begin, end, exponent, known[at], found.known_bought(at), found.n_bought[at])
-        at = place[key]
-        folds.append(Fold(company, window, asked, first, found, at, known[at], past))
-    return folds
+    rules = Asked(purchase_rule, lookback, horizon)
+    companies: list[Transactions] = []
+    windows: list[Window] = []
+    firsts, spans, own, past, exponent = [], [], [], [], []
+    n_before = 0
+    for company, of_company in asked:
+        first = int(company.timestamps.min()) if len(company) else 0
+        keys = [(window.begin, window.end) for window in of_company]
+        pasts = [labelled_window(begin, end, first, horizon) for begin, end in keys]
+        wanted = tuple(sorted({*keys, *(past[:2] for past in pasts)}))
+        place = {window: n_before + at for at, window in enumerate(wanted)}
+        n_before += len(wanted)
+        spans.append(spans_of(wanted, rules, horizon))
+        own += [place[key] for key in keys]
+        past += [place[begin, end] for begin, end, _ in pasts]
+        exponent += [each[2] for each in pasts]
+        companies += [company] * len(keys)
+        firsts += [first] * len(keys)
+        windows += of_company
+    found = summarise([company for company, _ in asked], spans, purchase_rule)
+    known = Known(
+        found.start, found.n_customers, found.n_bought,
+        found.fields, found.fields.view(np.float64), found.all_bought.view(),
+        np.concatenate([each.begin for each in spans]),
+        np.concatenate([each.end for each in spans]),
+        np.array(own, np.int64), np.array(past, np.int64), np.array(exponent, np.float64),
+    )  # fmt: skip
+    for array in known:
+        array.flags.writeable = False  # models share them
+    return Folds(companies, windows, rules, firsts, found, known)
 
 
 def training_history(
@@ -110,12 +224,12 @@ def training_history(
     near = labelled_window(window.begin, window.end, first, horizon)
     far = labelled_window(near[0], near[1], first, horizon)
     spans = [(window.begin, window.end), near[:2], far[:2]]
-    order = sorted(set(spans))
-    found = summarise(known, spans_of(order, asked), purchase_rule)
+    order = tuple(sorted(set(spans)))
+    found = summarise([known], [spans_of(order, asked)], purchase_rule)
     past: Past | None = None
     for begin, end, exponent in (far, near):
         at = order.index((begin, end))
-        bought, n_bought = found.known_bought(at), found.n_bought[at]
+        bought, n_bought = found.known_bought(at), int(found.n_bought[at])
         past = Past(begin, end, exponent, found.summary(at), bought, n_bought, past)
     summary = found.summary(order.index(spans[0]))
     return History.of_summary(company.company_id, window.begin, window.end, first, summary, past)

@@ -6,10 +6,12 @@ cutoff, so that nothing leads from it to a later row. `Outcomes` never reach a m
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import NamedTuple
 
+import numba
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -218,8 +220,8 @@ class History:
     @cached_property
     def summary(self) -> CustomerSummary:
         """Recency, frequency and spend of each customer."""
-        spans = spans_of([(self.cutoff_us, self.horizon_end_us)], self._asked)
-        return summarise(self._known, spans, self._asked.purchase_rule).summary(0)
+        spans = spans_of(((self.cutoff_us, self.horizon_end_us),), self._asked)
+        return summarise([self._known], [spans], self._asked.purchase_rule).summary(0)
 
     def days_before_cutoff(self, timestamps: np.ndarray) -> np.ndarray:
         """Days, float64, from `timestamps` (microseconds since 1970 UTC) to the cutoff."""
@@ -262,10 +264,10 @@ class History:
         begin, end, exponent = labelled_window(
             self.cutoff_us, self.horizon_end_us, self.first_us, self._asked.horizon
         )
-        spans = spans_of([(begin, end)], self._asked)
-        found = summarise(self._known, spans, self._asked.purchase_rule)
+        spans = spans_of(((begin, end),), self._asked)
+        found = summarise([self._known], [spans], self._asked.purchase_rule)
         return Past(
-            begin, end, exponent, found.summary(0), found.known_bought(0), found.n_bought[0]
+            begin, end, exponent, found.summary(0), found.known_bought(0), int(found.n_bought[0])
         )
 
     @property
@@ -322,12 +324,7 @@ class LabelledHistory:
     @property
     def note(self) -> str:
         """What the evaluation's row says of the training window; empty where it was whole."""
-        if self.exponent == 1.0:
-            return ""
-        return (
-            f"trained on {self.history.horizon_days:.1f} days, "
-            "carried to the horizon by constant hazard"
-        )
+        return training_note(self.history.horizon_days, self.exponent)
 
     def require_both_classes(self) -> LabelledHistory:
         """Itself, where some bought and some did not; else `Skipped` (``history_one_class``)."""
@@ -341,10 +338,9 @@ class LabelledHistory:
 
         ``1 - (1 - p) ** (horizon / h)``, the share that a constant hazard leaves unbought.
         """
-        if self.exponent == 1.0:
-            return np.asarray(probabilities, dtype=np.float64)
-        with np.errstate(divide="ignore"):  # p = 1 stays 1
-            return -np.expm1(self.exponent * np.log1p(-np.asarray(probabilities, np.float64)))
+        carried = np.array(probabilities, dtype=np.float64)
+        carry_to_horizon(carried.reshape(-1), self.exponent)
+        return carried
 
 
 class Outcomes(NamedTuple):
@@ -365,6 +361,21 @@ class Outcomes(NamedTuple):
     n_positive: int
 
 
+def training_note(days: float, exponent: float) -> str:
+    """What is said of a training window of so many days; nothing where it was whole."""
+    if exponent == 1.0:
+        return ""
+    return f"trained on {days:.1f} days, carried to the horizon by constant hazard"
+
+
+@numba.njit(nogil=True, cache=True, error_model="numpy")
+def carry_to_horizon(probabilities: np.ndarray, exponent: float) -> None:
+    """``1 - (1 - p) ** exponent`` in place, shape (n,); 1 stays 1."""
+    if exponent != 1.0:
+        for i in range(len(probabilities)):
+            probabilities[i] = -math.expm1(exponent * math.log1p(-probabilities[i]))
+
+
 def labelled_window(
     cutoff: int, horizon_end: int, first: int, horizon: Duration | None
 ) -> tuple[int, int, float]:
@@ -380,8 +391,9 @@ def labelled_window(
     return cutoff - half_span, cutoff, length / half_span if half_span else 1.0
 
 
+@lru_cache(maxsize=4096)
 def spans_of(
-    windows: list[tuple[int, int]], asked: Asked, lapsed_after: Duration | None = None
+    windows: tuple[tuple[int, int], ...], asked: Asked, lapsed_after: Duration | None = None
 ) -> Spans:
     """Windows, ascending, as `summarise` wants them; lapsed is who last bought that long before."""
     begin = [begin for begin, _ in windows]
@@ -391,7 +403,9 @@ def spans_of(
         since = [_back(instant, asked.lookback) for instant in begin]
     lapsed = since if lapsed_after is None else [_back(i, lapsed_after) for i in begin]
     ends = [end for _, end in windows]
-    return Spans(*np.array([begin, ends, since, lapsed], dtype=np.int64))
+    instants = np.array([begin, ends, since, lapsed], dtype=np.int64)
+    instants.flags.writeable = False  # many companies share them
+    return Spans(*instants)
 
 
 @lru_cache(maxsize=65_536)

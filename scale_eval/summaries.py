@@ -8,6 +8,7 @@ that is open: each row is looked at once, however many windows there are.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -20,7 +21,12 @@ from scale_eval.datasets.transactions import Transactions
 DAY = 86_400_000_000
 """Microseconds in a day."""
 
-_N_FIELDS = 7  # of a customer, 8 bytes each, in the order of `CustomerSummary`
+(
+    N_PURCHASES, N_PURCHASE_DAYS, FIRST_PURCHASE, LAST_PURCHASE, N_REFUNDS, SPEND, LOG_SPEND,
+) = range(7)  # fmt: skip
+"""Of a customer, 8 bytes each: places of the fields of `CustomerSummary`."""
+
+_N_FIELDS = LOG_SPEND + 1
 _N_COUNTS = 3
 BEGINNING_OF_TIME = -(2**63)
 
@@ -50,47 +56,63 @@ class CustomerSummary:
         self._fields = fields
         self.n_customers: int = fields.shape[1]
 
-        self.n_purchases = fields[0]
-        self.n_purchase_days = fields[1]
-        self.first_purchase = fields[2]
-        self.last_purchase = fields[3]
-        self.n_refunds = fields[4]
-        self.spend = fields[5].view(np.float64)
-        self.log_spend = fields[6].view(np.float64)
+        self.n_purchases = fields[N_PURCHASES]
+        self.n_purchase_days = fields[N_PURCHASE_DAYS]
+        self.first_purchase = fields[FIRST_PURCHASE]
+        self.last_purchase = fields[LAST_PURCHASE]
+        self.n_refunds = fields[N_REFUNDS]
+        self.spend = fields[SPEND].view(np.float64)
+        self.log_spend = fields[LOG_SPEND].view(np.float64)
 
 
 @dataclass(frozen=True)
 class Summaries:
     """What was known at the beginning of each of n windows, and what happened in it.
 
+    The windows may be those of several companies. Arrays by customer hold one window after the
+    other: the population of window w are the first ``n_customers[w]`` from ``start[w]`` on, and
+    what stands behind them means nothing. Compiled code takes the arrays whole.
+
     Attributes
     ----------
-    n_customers, n_bought, n_lapsed : lists of int
-        By window: its population; of these, who bought in it; and who had not bought for as long
-        as was asked.
+    start : ndarray of int64, shape (n_windows + 1,)
+    n_customers, n_bought, n_lapsed : ndarray of int64, shape (n_windows,)
+        The population; of these, who bought in the window; and who had not bought for as long as
+        was asked.
+    fields : ndarray of int64, shape (7, start[-1])
+        What `CustomerSummary` holds, as words of 8 bytes.
+    customer : ndarray of int32, shape (start[-1],)
+        Positions among the customers of the window's company, ascending.
+    all_bought : ndarray of bool, shape (start[-1],)
+    all_spend : ndarray of float64, shape (start[-1],)
     """
 
-    n_customers: list[int]
-    n_bought: list[int]
-    n_lapsed: list[int]
-    _fields: np.ndarray  # [window, field, customer], int64 words
-    _customer: np.ndarray  # [window, customer]
-    _bought: np.ndarray
-    _future_spend: np.ndarray
+    start: np.ndarray
+    n_customers: np.ndarray
+    n_bought: np.ndarray
+    n_lapsed: np.ndarray
+    fields: np.ndarray
+    customer: np.ndarray
+    all_bought: np.ndarray
+    all_spend: np.ndarray
+
+    def population(self, window: int) -> slice:
+        """Where the customers of a window are."""
+        start = int(self.start[window])
+        return slice(start, start + int(self.n_customers[window]))
 
     def summary(self, window: int) -> CustomerSummary:
         """What was known of the population of a window at its beginning: a copy, for models."""
-        n = self.n_customers[window]
-        words = np.frombuffer(self._fields[window, :, :n].tobytes(), np.int64)
-        return CustomerSummary(words.reshape(_N_FIELDS, n))
+        words = np.frombuffer(self.fields[:, self.population(window)].tobytes(), np.int64)
+        return CustomerSummary(words.reshape(_N_FIELDS, -1))
 
     def customers(self, window: int) -> np.ndarray:
         """The population of a window, as positions among the company's customers; ascending."""
-        return self._customer[window, : self.n_customers[window]]
+        return self.customer[self.population(window)]
 
     def bought(self, window: int) -> np.ndarray:
         """Whether each of the population bought in the window; bool of shape (n_customers,)."""
-        return self._bought[window, : self.n_customers[window]]
+        return self.all_bought[self.population(window)]
 
     def known_bought(self, window: int) -> np.ndarray:
         """The same as a copy, for models: of a window that is over."""
@@ -98,7 +120,7 @@ class Summaries:
 
     def future_spend(self, window: int) -> np.ndarray:
         """What each spent in the window, gross of refunds; float64 of shape (n_customers,)."""
-        return self._future_spend[window, : self.n_customers[window]]
+        return self.all_spend[self.population(window)]
 
 
 @dataclass(frozen=True)
@@ -125,33 +147,43 @@ class Spans:
         return len(self.begin)
 
 
-def summarise(company: Transactions, spans: Spans, purchase_rule: str) -> Summaries:
-    """Summaries and outcomes of all `spans` of a company."""
-    n = int(company.codes[-1]) + 1 if len(company) else 0
-    fields = np.empty((spans.n, _N_FIELDS, n), np.int64)
-    customer = np.empty((spans.n, n), np.int32)
-    bought = np.zeros((spans.n, n), np.bool_)
-    future_spend = np.zeros((spans.n, n), np.float64)
-    counts = np.zeros((_N_COUNTS, spans.n), np.int64)
-    _summarise(
-        company.codes, company.timestamps, company.values, PURCHASE_RULES.index(purchase_rule),
-        spans.begin, spans.end, spans.since, spans.lapsed_before,
-        fields, fields.view(np.float64), customer, bought, future_spend, counts,
-    )  # fmt: skip
-    n_customers, n_bought, n_lapsed = counts.tolist()
-    return Summaries(n_customers, n_bought, n_lapsed, fields, customer, bought, future_spend)
+def summarise(
+    companies: Sequence[Transactions], spans: Sequence[Spans], purchase_rule: str
+) -> Summaries:
+    """Summaries and outcomes of all `spans` of each company."""
+    n_customers = [int(c.codes[-1]) + 1 if len(c) else 0 for c in companies]
+    n_windows = [each.n for each in spans]
+    start = np.zeros(sum(n_windows) + 1, np.int64)
+    np.cumsum(np.repeat(n_customers, n_windows), out=start[1:])
+    total = int(start[-1])
+    fields = np.empty((_N_FIELDS, total), np.int64)
+    reals = fields.view(np.float64)
+    customer = np.empty(total, np.int32)
+    bought = np.zeros(total, np.bool_)
+    future_spend = np.zeros(total)
+    counts = np.zeros((_N_COUNTS, len(start) - 1), np.int64)
+    rule, first = PURCHASE_RULES.index(purchase_rule), 0
+    for company, asked in zip(companies, spans, strict=True):
+        _summarise(
+            company.codes, company.timestamps, company.values, rule,
+            asked.begin, asked.end, asked.since, asked.lapsed_before, first, start,
+            fields, reals, customer, bought, future_spend, counts,
+        )  # fmt: skip
+        first += asked.n
+    n_known, n_bought, n_lapsed = counts
+    return Summaries(start, n_known, n_bought, n_lapsed, fields, customer, bought, future_spend)
 
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
 def _summarise(
     codes: np.ndarray, timestamps: np.ndarray, values: np.ndarray, rule: int,
     begin: np.ndarray, end: np.ndarray, since: np.ndarray, lapsed_before: np.ndarray,
-    fields: np.ndarray, reals: np.ndarray, customer: np.ndarray, bought: np.ndarray,
-    future_spend: np.ndarray, counts: np.ndarray,
+    first_window: int, start: np.ndarray, fields: np.ndarray, reals: np.ndarray,
+    customer: np.ndarray, bought: np.ndarray, future_spend: np.ndarray, counts: np.ndarray,
 ) -> None:  # fmt: skip
-    """Fill the arrays; `reals` is the memory of `fields` as float64."""
+    """Fill the arrays from `first_window` on; `reals` is the memory of `fields` as float64."""
     n_rows, n_windows = len(codes), len(begin)
-    place = np.empty(n_windows, np.int64)  # of this customer in each population; -1 is outside
+    place = np.empty(n_windows, np.int64)  # of this customer in the arrays; -1 is outside
     row = 0
     while row < n_rows:
         code = codes[row]
@@ -163,19 +195,20 @@ def _summarise(
             at_end = row == n_rows or codes[row] != code
             while passed < n_windows and (at_end or begin[passed] <= timestamps[row]):
                 if n_purchases > 0 and last >= since[passed]:
-                    i = counts[0, passed]
+                    window = first_window + passed
+                    i = start[window] + counts[0, window]
                     place[passed] = i
-                    counts[0, passed] = i + 1
+                    counts[0, window] += 1
                     if last < lapsed_before[passed]:
-                        counts[2, passed] += 1
-                    customer[passed, i] = code
-                    fields[passed, 0, i] = n_purchases
-                    fields[passed, 1, i] = n_days
-                    fields[passed, 2, i] = first
-                    fields[passed, 3, i] = last
-                    fields[passed, 4, i] = n_refunds
-                    reals[passed, 5, i] = spend
-                    reals[passed, 6, i] = log_spend
+                        counts[2, window] += 1
+                    customer[i] = code
+                    fields[N_PURCHASES, i] = n_purchases
+                    fields[N_PURCHASE_DAYS, i] = n_days
+                    fields[FIRST_PURCHASE, i] = first
+                    fields[LAST_PURCHASE, i] = last
+                    fields[N_REFUNDS, i] = n_refunds
+                    reals[SPEND, i] = spend
+                    reals[LOG_SPEND, i] = log_spend
                 else:
                     place[passed] = -1
                 passed += 1
@@ -190,10 +223,10 @@ def _summarise(
             positive = max(value, 0.0)
             for w in range(passed):
                 if when < end[w] and place[w] >= 0:
-                    if not bought[w, place[w]]:
-                        bought[w, place[w]] = True
-                        counts[1, w] += 1
-                    future_spend[w, place[w]] += positive
+                    if not bought[place[w]]:
+                        bought[place[w]] = True
+                        counts[1, first_window + w] += 1
+                    future_spend[place[w]] += positive
             day = when // DAY
             if n_purchases == 0:
                 first = when

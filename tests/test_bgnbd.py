@@ -84,7 +84,7 @@ def cdnow():
     )
     frame["timestamp"] = pd.to_datetime(frame["timestamp"], format="%Y%m%d")
     company = Transactions.from_frame("cdnow", frame)
-    (fold,) = folds_of(company, [Window.at(as_utc("1998-01-01"))], SIX_MONTHS)
+    (fold,) = folds_of([(company, [Window.at(as_utc("1998-01-01"))])], SIX_MONTHS)
     return fold.history(), fold.outcomes.bought
 
 

@@ -12,7 +12,13 @@ import pytest
 from companies import shop
 from sklearn.metrics import log_loss, roc_auc_score
 
-from scale_eval.evaluation import Rules, evaluate_company, evaluate_one, random_state
+from scale_eval.evaluation import (
+    CompanyWindows,
+    Rules,
+    evaluate_companies,
+    evaluate_one,
+    random_state,
+)
 from scale_eval.folds import folds_of
 from scale_eval.metrics import METRICS, user_metric
 from scale_eval.models import BUILT_IN, resolve
@@ -293,16 +299,18 @@ def test_zero_values_counted_or_not_make_another_population(klaviyo):
 
 
 def test_a_company_whose_windows_cannot_be_made_is_error_rows_and_no_other_is(monkeypatch):
-    def only_of_others(company, *rest, **named):
-        if company.company_id == "odd":
+    def only_of_others(asked, *rest, **named):
+        if any(company.company_id == "odd" for company, _ in asked):
             raise OverflowError("a time that nobody can count")
-        return folds_of(company, *rest, **named)
+        return folds_of(asked, *rest, **named)
 
     monkeypatch.setattr("scale_eval.evaluation.folds_of", only_of_others)
     models = [resolve("recency"), resolve("bgnbd")]
-    rows, counts = EvaluationRows(4), ScoreCounts()
-    for name in ("odd", "even"):
-        company = shop(name, 60, seed=1)
-        evaluate_company(company, [(WINDOW, False)], models, Rules(), rows, counts)
-    assert rows.status == ["error", "error", "ok", "ok"]
-    assert rows.reason[:2] == ["exception:OverflowError"] * 2
+    rows, counts = EvaluationRows(6), ScoreCounts()
+    asked = [
+        CompanyWindows(shop(name, 60, seed=1), [(WINDOW, False)], models)
+        for name in ("even", "odd", "other")
+    ]
+    evaluate_companies(asked, Rules(), rows, counts)
+    assert rows.status == ["ok", "ok", "error", "error", "ok", "ok"]
+    assert rows.reason[2:4] == ["exception:OverflowError"] * 2

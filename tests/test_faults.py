@@ -36,7 +36,7 @@ import scale_eval as se
 from scale_eval import cli, packs
 from scale_eval.cluster import LOCAL_CONFIG, dask_client
 from scale_eval.datasets.trouble import corrupt
-from scale_eval.evaluation import evaluate_company
+from scale_eval.evaluation import CompanyWindows, evaluate_companies
 from scale_eval.execution import ClusterLost
 from scale_eval.progress import Progress
 from scale_eval.results.evaluation_rows import EvaluationRows
@@ -237,10 +237,10 @@ class TestEveryWayIsTheSame:
                 )
             ]  # fmt: skip
             if windows:
-                evaluate_company(
-                    many.read(company_id), windows, list(named.values()), settings.rules, rows,
-                    counts, group=int(plan.group[i]),
-                )  # fmt: skip
+                asked = CompanyWindows(
+                    many.read(company_id), windows, list(named.values()), int(plan.group[i])
+                )
+                evaluate_companies([asked], settings.rules, rows, counts)
         expected = rows.table().sort_by([(key, "ascending") for key in KEY])
         found = quiet.directory.evaluations()
         found = found.filter(found["worker"].is_valid())

@@ -56,7 +56,7 @@ def test_population_labels_and_spend_are_what_the_rules_say(drawn, rule):
 
     company = company_of(drawn)
     history = History(company, WINDOW, purchase_rule=rule, horizon=SIX_MONTHS)
-    (fold,) = folds_of(company, [WINDOW], SIX_MONTHS, purchase_rule=rule)
+    (fold,) = folds_of([(company, [WINDOW])], SIX_MONTHS, purchase_rule=rule)
     outcomes = fold.outcomes
     assert fold.customer_ids.tolist() == population
     assert history.customers.tolist() == population
@@ -92,7 +92,7 @@ def test_a_purchase_at_the_cutoff_is_an_outcome_and_one_at_the_horizon_is_not():
         ]
     )
     history = History(company, WINDOW)
-    (fold,) = folds_of(company, [WINDOW], SIX_MONTHS)
+    (fold,) = folds_of([(company, [WINDOW])], SIX_MONTHS)
     outcomes = fold.outcomes
     assert history.customers.tolist() == ["a", "b", "c"]
     assert outcomes.bought.tolist() == [False, True, False]

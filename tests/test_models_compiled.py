@@ -251,7 +251,7 @@ def test_the_logistic_fit_is_at_the_minimum_of_its_penalised_likelihood(labelled
 @pytest.mark.parametrize("model", [BGNBD, RidgeLogistic])
 def test_models_of_summaries_need_no_transactions(model):
     company, window = synthetic_company(1, 3), Window.at(as_utc("2024-01-01"))
-    (fold,) = folds_of(company, [window], SIX_MONTHS)
+    (fold,) = folds_of([(company, [window])], SIX_MONTHS)
     whole, bare = fold.history(), fold.history(model.reads)
     with pytest.raises(AttributeError, match="summaries only"):
         _ = bare.transactions

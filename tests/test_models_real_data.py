@@ -27,7 +27,7 @@ def company(request):
 
 
 def known(company, rule):
-    (fold,) = folds_of(company, [WINDOW], SIX_MONTHS, purchase_rule=rule)
+    (fold,) = folds_of([(company, [WINDOW])], SIX_MONTHS, purchase_rule=rule)
     return fold.history(), fold.outcomes.bought
 
 

@@ -26,7 +26,13 @@ from dask.config import get as setting
 from distributed import Status, WorkerPlugin, get_worker
 
 from scale_eval.datasets import Dataset, Transactions
-from scale_eval.evaluation import Answer, evaluate_company, text, warm_up
+from scale_eval.evaluation import (
+    Answer,
+    CompanyWindows,
+    evaluate_companies,
+    text,
+    warm_up,
+)
 from scale_eval.execution.shipping import ship
 from scale_eval.execution.tasks import Done, Single, Task, Work, first_of
 from scale_eval.fitting import Fit, FittedModels, fit_one
@@ -120,8 +126,7 @@ class EvaluationPlugin(WorkerPlugin):
         counts = ScoreCounts()
         with _ONE_AT_A_TIME:
             try:
-                for entry, company in self._companies(pack, key):
-                    self._evaluate(entry, company, rows, counts, key)
+                self._evaluate(pack, rows, counts, key)
             finally:
                 self._over()
         rows.worker = [self._worker.address] * len(rows)
@@ -153,30 +158,35 @@ class EvaluationPlugin(WorkerPlugin):
         self._running = (time.monotonic(), key, single)
 
     def _evaluate(
-        self, entry: Entry, company: Transactions | Exception, rows: EvaluationRows,
-        counts: ScoreCounts, key: tuple[str, ...],
-    ) -> None:  # fmt: skip
-        if isinstance(company, Exception):
-            message = str(company).replace(str(self.work.dataset.store.root), "DATASET")
-            note = text(re.sub(r"\s+", " ", message))
-            for window in entry.windows:
-                for model in entry.models:
-                    rows.add(
-                        entry.company_id, window, model, entry.attempt,
-                        "error", "data_unreadable", note,
-                    )  # fmt: skip
-            return
+        self, pack: Pack, rows: EvaluationRows, counts: ScoreCounts, key: tuple[str, ...]
+    ) -> None:
+        def about(company_id: str, window: Window, model: str) -> None:
+            self._running = (time.monotonic(), key, (company_id, window.begin, model))
 
-        def about(window: Window, model: str) -> None:
-            self._running = (time.monotonic(), key, (entry.company_id, window.begin, model))
-
-        windows = [(self.window(begin, end), overlaps) for begin, end, overlaps in entry.windows]
-        models = [self.work.models[name] for name in entry.models]
-        evaluate_company(
-            company, windows, models, self.work.rules, rows, counts, group=entry.group,
-            attempt=entry.attempt, about=about, catch=BaseException, fitted=self.fitted,
+        evaluate_companies(
+            self._asked(pack, rows, key), self.work.rules, rows, counts, about=about,
+            catch=BaseException, fitted=self.fitted,
             keep=self._keep if self.work.save_predictions else None,
         )  # fmt: skip
+
+    def _asked(
+        self, pack: Pack, rows: EvaluationRows, key: tuple[str, ...]
+    ) -> Iterator[CompanyWindows]:
+        """What is to be done of each company that can be read; the others become rows."""
+        for entry, company in self._companies(pack, key):
+            if isinstance(company, Exception):
+                message = str(company).replace(str(self.work.dataset.store.root), "DATASET")
+                note = text(re.sub(r"\s+", " ", message))
+                for window in entry.windows:
+                    for model in entry.models:
+                        rows.add(
+                            entry.company_id, window, model, entry.attempt,
+                            "error", "data_unreadable", note,
+                        )  # fmt: skip
+                continue
+            windows = [(self.window(begin, end), laps) for begin, end, laps in entry.windows]
+            models = [self.work.models[name] for name in entry.models]
+            yield CompanyWindows(company, windows, models, entry.group, entry.attempt)
 
     def window(self, begin: int, end: int) -> Window:
         """The window, made once."""

@@ -30,18 +30,22 @@ def _least_bins() -> np.ndarray:
 _LEAST_BINS = _least_bins()
 
 
+POSITIVE, NEGATIVE, SPEND_MINOR = range(3)
+"""What is counted of each bin, side by side."""
+
+
 @numba.njit(nogil=True, cache=True, error_model="numpy")
 def add_to_histogram(
-    outcomes: np.ndarray, probabilities: np.ndarray, future_spend: np.ndarray,
-    n_positive: np.ndarray, n_negative: np.ndarray, spend_minor: np.ndarray,
-) -> None:  # fmt: skip
+    outcomes: np.ndarray, probabilities: np.ndarray, future_spend: np.ndarray, counts: np.ndarray
+) -> None:
     """Add n customers to a histogram, as `metrics.histogram` counts them.
 
     Parameters
     ----------
     outcomes, probabilities, future_spend : ndarray of bool, float64, float64, shape (n,)
-    n_positive, n_negative, spend_minor : ndarray of int64, shape (N_BINS,)
-        Added to in place. Spend is in minor units, each customer's rounded to even.
+    counts : ndarray of int64, shape (N_BINS, 3)
+        Buyers, others, and spend in minor units, each customer's rounded to even; added to in
+        place.
     """
     for i in range(len(outcomes)):
         p = probabilities[i]
@@ -49,7 +53,6 @@ def add_to_histogram(
         cell = (bits_of(1 - p if mirrored else p) >> CELL_SHIFT) - FIRST_CELL
         found = np.int64(_LEAST_BINS[np.int64(mirrored), max(cell, 0)])
         found += _EDGES_AND_END[found] <= p
-        bought = np.int64(outcomes[i])
-        n_positive[found] += bought
-        n_negative[found] += 1 - bought
-        spend_minor[found] += np.int64(np.rint(100 * future_spend[i]))
+        counts[found, NEGATIVE - np.int64(outcomes[i])] += 1
+        if future_spend[i] > 0:
+            counts[found, SPEND_MINOR] += np.int64(np.rint(100 * future_spend[i]))

@@ -1,7 +1,7 @@
 """Models: two verbs, `fit(history)` and `predict_proba(history)`, and those that come with it."""
 
 from scale_eval.models.base import Model
-from scale_eval.models.baselines import BaseRate, Frequency, Recency, base_rate_reference
+from scale_eval.models.baselines import BaseRate, Frequency, Recency, base_rates
 from scale_eval.models.bgnbd import BGNBD
 from scale_eval.models.identity import identity_of_source
 from scale_eval.models.predictions import Predictions
@@ -22,7 +22,7 @@ __all__ = [
     "Predictions",
     "Recency",
     "RidgeLogistic",
-    "base_rate_reference",
+    "base_rates",
     "identity_of_source",
     "load_object",
     "resolve",

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 import pandas as pd
 
+from scale_eval.folds import Known
 from scale_eval.history import History
 
 
@@ -63,3 +64,31 @@ class FitsMany(Protocol):
 
     def predict_proba(self, history: History) -> np.ndarray | pd.Series:
         """As `Model.predict_proba`."""
+
+
+class AnswersAtOnce(Protocol):
+    """A model of this package that answers for many windows in two compiled calls.
+
+    What it gives is what `fit` and `predict_proba` give at each window, bit for bit. It sees the
+    summaries of all windows, those of later ones too, and so must be trusted: no other model is
+    asked for it.
+
+    Attributes
+    ----------
+    trains : bool
+        Whether it learns from the labelled window, of which the evaluation's row then tells.
+    """
+
+    trains: bool
+
+    def fit_folds(self, known: Known) -> np.ndarray:
+        """Learn at each window; bool of shape (n_folds,): where it could, and need not say why not.
+
+        The others are left to `fit`.
+        """
+
+    def predict_folds(self, known: Known, answered: np.ndarray, probabilities: np.ndarray) -> None:
+        """Fill in `probabilities`, shape (start[-1],), of each answered fold's own window.
+
+        `answered` is what `fit_folds` gave.
+        """

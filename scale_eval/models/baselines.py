@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import math
+
+import numba
 import numpy as np
 
-from scale_eval.history import History
+from scale_eval.folds import Known
+from scale_eval.history import History, carry_to_horizon
+from scale_eval.metrics.compiled_elementary import exp_of
+from scale_eval.summaries import LAST_PURCHASE
+from scale_eval.windows import MIN_CUSTOMERS
+
+_compiled = numba.njit(nogil=True, cache=True, error_model="numpy")
 
 
 class BaseRate:
@@ -17,6 +26,7 @@ class BaseRate:
     name = "base_rate"
     reads = "summary"
     draws = False
+    trains = True
 
     def fit(self, history: History) -> BaseRate:
         """Count who bought in the labelled window; `Skipped` where the history has none."""
@@ -30,13 +40,35 @@ class BaseRate:
         """The same probability for every customer; shape (n_customers,)."""
         return np.full(history.n_customers, self.rate_)
 
+    def fit_folds(self, known: Known) -> np.ndarray:
+        """`fit` at each window."""
+        self.rates_ = base_rates(known)
+        return ~np.isnan(self.rates_)
 
-def base_rate_reference(history: History) -> float:
-    """The probability that `BaseRate` gives for `history`: the reference of every skill.
+    def predict_folds(self, known: Known, answered: np.ndarray, probabilities: np.ndarray) -> None:
+        """`predict_proba` at each window."""
+        _fill_folds(known, self.rates_, probabilities)
 
-    Raises `Skipped` where `BaseRate` does.
-    """
-    return BaseRate().fit(history).rate_
+
+@_compiled
+def _fill_folds(known: Known, rates: np.ndarray, probabilities: np.ndarray) -> None:
+    for f in range(len(rates)):
+        start = known.start[known.own[f]]
+        probabilities[start : start + known.n_customers[known.own[f]]] = rates[f]
+
+
+@_compiled
+def base_rates(known: Known) -> np.ndarray:
+    """What `BaseRate` gives at each window, the reference of every skill; NaN where it skips."""
+    rates = np.empty(len(known.own))
+    for f in range(len(rates)):
+        past = known.past[f]
+        if known.n_customers[past] < MIN_CUSTOMERS:
+            rates[f] = math.nan
+            continue
+        rates[f] = (known.n_bought[past] + 0.5) / (known.n_customers[past] + 1.0)
+        carry_to_horizon(rates[f : f + 1], known.exponent[f])
+    return rates
 
 
 class Recency:
@@ -48,6 +80,7 @@ class Recency:
     name = "recency"
     reads = "summary"
     draws = False
+    trains = False
 
     def fit(self, history: History) -> Recency:
         """Nothing is learnt."""
@@ -55,8 +88,37 @@ class Recency:
 
     def predict_proba(self, history: History) -> np.ndarray:
         """Probabilities of shape (n_customers,); 1/e one horizon after the last purchase."""
-        horizon = history.horizon_end_us - history.cutoff_us
-        return np.exp(-(history.cutoff_us - history.summary.last_purchase) / horizon)
+        probabilities = np.empty(history.n_customers)
+        last, cutoff = history.summary.last_purchase, history.cutoff_us
+        _recency_into(last, cutoff, history.horizon_end_us - cutoff, probabilities)
+        return probabilities
+
+    def fit_folds(self, known: Known) -> np.ndarray:
+        """`fit` at each window."""
+        return np.ones(len(known.own), np.bool_)
+
+    def predict_folds(self, known: Known, answered: np.ndarray, probabilities: np.ndarray) -> None:
+        """`predict_proba` at each window."""
+        _recency_of_folds(known, probabilities)
+
+
+@_compiled
+def _recency_into(
+    last_purchase: np.ndarray, cutoff: int, horizon: int, probabilities: np.ndarray
+) -> None:
+    for i in range(len(probabilities)):
+        probabilities[i] = exp_of(-(cutoff - last_purchase[i]) / horizon)
+
+
+@_compiled
+def _recency_of_folds(known: Known, probabilities: np.ndarray) -> None:
+    for f in range(len(known.own)):
+        w = known.own[f]
+        first, last, cutoff = known.start[w], known.start[w] + known.n_customers[w], known.begin[w]
+        _recency_into(
+            known.fields[LAST_PURCHASE, first:last], cutoff, known.end[w] - cutoff,
+            probabilities[first:last],
+        )  # fmt: skip
 
 
 class Frequency:

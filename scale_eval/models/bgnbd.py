@@ -26,6 +26,7 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import digamma, expit, gammaln
 
+from scale_eval.folds import Known
 from scale_eval.history import History
 from scale_eval.models import bgnbd_compiled
 from scale_eval.models.bgnbd_compiled import FURTHEST
@@ -167,6 +168,7 @@ class BGNBD:
     name = "bgnbd"
     reads = "summary"
     draws = False
+    trains = False
 
     def __init__(self, prior_sd: float = 2.0) -> None:
         self.prior_sd = prior_sd
@@ -182,6 +184,15 @@ class BGNBD:
         return bgnbd_compiled.probability_of_purchase(
             *self.params_, *_customers(history), history.horizon_days
         )
+
+    def fit_folds(self, known: Known) -> np.ndarray:
+        """`fit` at each window."""
+        self.params_of_folds_ = bgnbd_compiled.fit_folds(known, float(self.prior_sd), _CENTRE)
+        return np.ones(len(known.own), np.bool_)
+
+    def predict_folds(self, known: Known, answered: np.ndarray, probabilities: np.ndarray) -> None:
+        """`predict_proba` at each window."""
+        bgnbd_compiled.predict_folds(known, self.params_of_folds_, probabilities)
 
 
 def _customers(history: History) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -23,8 +23,9 @@ import math
 import numba
 import numpy as np
 
+from scale_eval.folds import Known
 from scale_eval.metrics.compiled_elementary import exp_of, log_of
-from scale_eval.summaries import DAY
+from scale_eval.summaries import DAY, FIRST_PURCHASE, LAST_PURCHASE, N_PURCHASE_DAYS
 
 FURTHEST = 10.0
 """Bound on |log(parameter / centre)|: degenerate data have their maximum at infinity."""
@@ -45,6 +46,42 @@ CERTAIN = 300.0  # log odds of being dead beyond which nobody is alive, to the l
 LARGEST = 700.0  # e to this is still a number
 
 _compiled = numba.njit(nogil=True, cache=True, error_model="numpy")
+
+
+@_compiled
+def fit_folds(
+    known: Known, prior_sd: float, centre: tuple[float, float, float, float]
+) -> np.ndarray:
+    """`r`, `alpha`, `a`, `b` at each window, from `fit`; shape (n_folds, 4)."""
+    params = np.ones((len(known.own), 4))
+    for f in range(len(known.own)):
+        w = known.own[f]
+        if known.n_customers[w] > 0:
+            x, t_x, T = _customers_of_window(known, w)
+            r, alpha, a, b, _ = fit(x, t_x, T, prior_sd, centre)
+            params[f, 0], params[f, 1], params[f, 2], params[f, 3] = r, alpha, a, b
+    return params
+
+
+@_compiled
+def predict_folds(known: Known, params: np.ndarray, probabilities: np.ndarray) -> None:
+    """`probability_of_purchase` at each window, into `probabilities`, shape (n_folds, n)."""
+    for f in range(len(known.own)):
+        w = known.own[f]
+        x, t_x, T = _customers_of_window(known, w)
+        r, alpha, a, b = params[f, 0], params[f, 1], params[f, 2], params[f, 3]
+        t = (known.end[w] - known.begin[w]) / DAY
+        mine = probabilities[known.start[w] : known.start[w] + len(x)]
+        mine[:] = probability_of_purchase(r, alpha, a, b, x, t_x, T, t)
+
+
+@_compiled
+def _customers_of_window(known: Known, w: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    first, last = known.start[w], known.start[w] + known.n_customers[w]
+    return customers_in_days(
+        known.fields[N_PURCHASE_DAYS, first:last], known.fields[FIRST_PURCHASE, first:last],
+        known.fields[LAST_PURCHASE, first:last], known.begin[w],
+    )  # fmt: skip
 
 
 @_compiled

@@ -76,6 +76,12 @@ class NamedModel:
         """``"company"``, or ``"all"`` for one model of many companies."""
         return str(getattr(self.prototype, "scope", "company"))
 
+    @cached_property
+    def answers_at_once(self) -> bool:
+        """Whether it is an `AnswersAtOnce`: of this package, for it sees more than a history."""
+        kind = type(self.prototype)
+        return hasattr(kind, "fit_folds") and kind.__module__.startswith(f"{__package__}.")
+
     def fresh(self) -> Any:
         """A copy that has nothing in common with any other."""
         if not self._is_plain:

@@ -5,9 +5,19 @@ from __future__ import annotations
 import numba
 import numpy as np
 
+from scale_eval.folds import Known
 from scale_eval.history import History
 from scale_eval.metrics.compiled_elementary import log_of
-from scale_eval.summaries import DAY
+from scale_eval.summaries import (
+    DAY,
+    LAST_PURCHASE,
+    LOG_SPEND,
+    N_PURCHASE_DAYS,
+    N_PURCHASES,
+    N_REFUNDS,
+)
+
+_compiled = numba.njit(nogil=True, cache=True, error_model="numpy")
 
 FEATURES = ("recency_days", "log_purchase_days", "mean_log_value", "log_refunds")
 """Names of the columns of `rfm_features`."""
@@ -32,7 +42,19 @@ def rfm_features(history: History) -> np.ndarray:
     )  # fmt: skip
 
 
-@numba.njit(nogil=True, cache=True, error_model="numpy")
+@_compiled
+def features_of_window(known: Known, w: int) -> np.ndarray:
+    """`rfm_features` of the history at the beginning of a window."""
+    first, last = known.start[w], known.start[w] + known.n_customers[w]
+    fields = known.fields
+    return _features(
+        fields[LAST_PURCHASE, first:last], fields[N_PURCHASE_DAYS, first:last],
+        known.reals[LOG_SPEND, first:last], fields[N_PURCHASES, first:last],
+        fields[N_REFUNDS, first:last], known.begin[w],
+    )  # fmt: skip
+
+
+@_compiled
 def _features(  # type: ignore[no-untyped-def]
     last_purchase, n_purchase_days, log_spend, n_purchases, n_refunds, cutoff
 ):

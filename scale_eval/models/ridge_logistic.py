@@ -17,9 +17,11 @@ import math
 import numba
 import numpy as np
 
-from scale_eval.history import History
+from scale_eval.folds import Known
+from scale_eval.history import History, carry_to_horizon
 from scale_eval.metrics.compiled_elementary import exp_of
-from scale_eval.models.rfm import rfm_features
+from scale_eval.models.rfm import FEATURES, features_of_window, rfm_features
+from scale_eval.windows import MIN_CUSTOMERS
 
 MAX_STEPS = 100
 LAST_STEP = 1e-4  # in the weights; the one after it would be about its square
@@ -44,6 +46,7 @@ class RidgeLogistic:
     name = "rfm_logistic"
     reads = "summary"
     draws = False
+    trains = True
 
     def __init__(self, C: float = 0.1) -> None:
         self.C = C
@@ -61,10 +64,45 @@ class RidgeLogistic:
         probabilities = probabilities_of(self.fitted_, rfm_features(history))
         return self.labelled_.to_horizon(probabilities)
 
+    def fit_folds(self, known: Known) -> np.ndarray:
+        """`fit` at each window."""
+        self.fits_ = np.empty((len(known.own), 3, 1 + len(FEATURES)))
+        return _fit_folds(known, float(self.C), self.fits_)
+
+    def predict_folds(self, known: Known, answered: np.ndarray, probabilities: np.ndarray) -> None:
+        """`predict_proba` at each window."""
+        _predict_folds(known, self.fits_, answered, probabilities)
+
 
 def rfm_logistic() -> RidgeLogistic:
     """The model of that name."""
     return RidgeLogistic()
+
+
+@_compiled
+def _fit_folds(known: Known, C: float, fits: np.ndarray) -> np.ndarray:
+    """Fills `fits`, shape (n_folds, 3, 1 + n_features), as `fit` gives them."""
+    answered = np.zeros(len(known.past), np.bool_)
+    for f in range(len(known.past)):
+        w = known.past[f]
+        n, n_bought = known.n_customers[w], known.n_bought[w]
+        if n >= MIN_CUSTOMERS and 0 < n_bought < n:
+            bought = known.bought[known.start[w] : known.start[w] + n]
+            fits[f] = fit(features_of_window(known, w), bought, C)
+            answered[f] = True
+    return answered
+
+
+@_compiled
+def _predict_folds(
+    known: Known, fits: np.ndarray, answered: np.ndarray, probabilities: np.ndarray
+) -> None:
+    for f in range(len(known.own)):
+        if answered[f]:
+            w = known.own[f]
+            mine = probabilities[known.start[w] : known.start[w] + known.n_customers[w]]
+            mine[:] = probabilities_of(fits[f], features_of_window(known, w))
+            carry_to_horizon(mine, known.exponent[f])
 
 
 @_compiled

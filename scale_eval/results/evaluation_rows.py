@@ -11,16 +11,18 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from scale_eval.datasets.manifest import TIMESTAMP
 from scale_eval.metrics import INFLUENCED, N_GROUPS
-from scale_eval.metrics.compiled import COUNTS, VALUES
+from scale_eval.metrics.compiled import COUNTS, N_SCORED, VALUES, undefined_text
 from scale_eval.results.schemas import evaluations_schema
 from scale_eval.windows import NEVER
 
 SECONDS = ("history_seconds", "fit_seconds", "predict_seconds", "score_seconds")
 _POPULATION = ("n_customers", "n_lapsed")
-_TEXTS = ("company_id", "model", "status", "reason", "note", "undefined", "worker")
+_TEXTS = ("company_id", "model", "status", "reason", "note", "worker")
+_LISTS = (*_TEXTS, "own_undefined")
 _ARRAYS = (
     "values", "reasons", "counts", "population", "influence", "seconds", "own",
     "begin", "end", "overlaps", "attempt",
@@ -62,7 +64,7 @@ class EvaluationRows:
         self.status: list[str] = []
         self.reason: list[str] = []
         self.note: list[str] = []
-        self.undefined: list[str] = []
+        self.own_undefined: list[str] = []  # of the user's metrics
         self.worker: list[str | None] = []
 
     def __len__(self) -> int:
@@ -102,7 +104,7 @@ class EvaluationRows:
         self.attempt[first:last] = attempt
         self.company_id += [company_id] * n
         self.model += list(models) * len(windows)
-        for texts in (self.status, self.reason, self.note, self.undefined):
+        for texts in (self.status, self.reason, self.note, self.own_undefined):
             texts += [""] * n
         self.worker += [None] * n  # nobody, until somebody says so
         return first
@@ -110,10 +112,11 @@ class EvaluationRows:
     def table(self) -> pa.Table:
         """The rows by `evaluations_schema`; what is not `ok` holds no figures."""
         n = len(self)
-        ok = np.array([status == "ok" for status in self.status], dtype=bool)
         columns: dict[str, Any] = {
             name: pa.array(getattr(self, name), pa.string()) for name in _TEXTS
         }
+        ok = pc.equal(columns["status"], "ok").to_numpy(zero_copy_only=False)
+        columns["undefined"] = self._undefined()
         for name, instants in (("cutoff", self.begin[:n]), ("horizon_end", self.end[:n])):
             columns[name] = pa.array(instants, mask=instants == NEVER).cast(TIMESTAMP)
         columns["overlaps"] = self.overlaps[:n]
@@ -141,6 +144,25 @@ class EvaluationRows:
             )
         return pa.table(columns).select(self.schema.names).cast(self.schema)
 
+    def _undefined(self) -> pa.Array:
+        """Which figures are null for a reason, and the reason, of each row."""
+        n = len(self)
+        words = pa.Array.from_buffers(
+            pa.binary(N_SCORED),
+            n,
+            [None, pa.py_buffer(np.ascontiguousarray(self.reasons[:n, :N_SCORED]))],
+        )
+        kinds = words.dictionary_encode()
+        told = [
+            undefined_text(np.frombuffer(kind, np.uint8)) for kind in kinds.dictionary.to_pylist()
+        ]
+        texts = pa.array(told, pa.string()).take(kinds.indices)
+        if not any(self.own_undefined):
+            return texts
+        both = zip(texts.to_pylist(), self.own_undefined, strict=True)
+        merged = (filter(None, [*one.split(";"), *other.split(";")]) for one, other in both)
+        return pa.array([";".join(sorted(reasons)) for reasons in merged], pa.string())
+
     @property
     def schema(self) -> pa.Schema:
         """Of the `table`."""
@@ -153,6 +175,6 @@ class EvaluationRows:
         for name in _ARRAYS:
             kept = [getattr(whole, name), *(getattr(part, name)[: len(part)] for part in parts)]
             setattr(whole, name, np.concatenate(kept))
-        for name in _TEXTS:
+        for name in _LISTS:
             setattr(whole, name, [text for part in parts for text in getattr(part, name)])
         return whole

@@ -12,36 +12,44 @@ import numpy as np
 import pyarrow as pa
 
 from scale_eval.metrics import N_BINS
-from scale_eval.metrics.compiled_histogram import add_to_histogram
+from scale_eval.metrics.compiled_histogram import NEGATIVE, POSITIVE
 from scale_eval.results.schemas import SCORES_SCHEMA
 
 _N_COUNTS = 3  # buyers, others, spend in minor units
+_FIRST_CELLS = 32
 
 Cell = tuple[str, int, int, str]
 """Model, cutoff in microseconds, group of companies, and the models that answered there."""
 
 
 class ScoreCounts:
-    """Integers on fixed edges, so that adding them up gives the same in any order."""
+    """Integers on fixed edges, so that adding them up gives the same in any order.
+
+    Attributes
+    ----------
+    histograms : ndarray of int64, shape (n, N_BINS, 3)
+        See `add_to_histogram`; more of them than there are cells.
+    """
 
     def __init__(self) -> None:
-        self._cells: dict[Cell, np.ndarray] = {}
+        self.histograms = np.zeros((_FIRST_CELLS, N_BINS, _N_COUNTS), np.int64)
+        self._places: dict[Cell, int] = {}
 
-    def add(
-        self, cell: Cell, outcomes: np.ndarray, probabilities: np.ndarray, spend: np.ndarray
-    ) -> None:
-        """Count the customers of one evaluation; arrays of shape (n,)."""
-        counts = self._cells.get(cell)
-        if counts is None:
-            counts = self._cells[cell] = np.zeros((_N_COUNTS, N_BINS), np.int64)
-        add_to_histogram(outcomes, probabilities, spend, counts[0], counts[1], counts[2])
+    def place(self, cell: Cell) -> int:
+        """Where a cell is counted; `histograms` may be another array afterwards."""
+        place = self._places.setdefault(cell, len(self._places))
+        if place == len(self.histograms):
+            self.histograms = np.concatenate([self.histograms, np.zeros_like(self.histograms)])
+        return place
 
     def sparse(self) -> SparseCounts:
         """What is not zero: little to send where few were counted."""
-        return {
-            cell: (held := np.flatnonzero(counts[0] + counts[1]), counts[:, held])
-            for cell, counts in self._cells.items()
-        }
+        found: SparseCounts = {}
+        for cell, place in self._places.items():
+            counts = self.histograms[place]
+            held = np.flatnonzero(counts[:, POSITIVE] + counts[:, NEGATIVE])
+            found[cell] = held, counts[held].T
+        return found
 
 
 SparseCounts = dict[Cell, tuple[np.ndarray, np.ndarray]]

@@ -1,0 +1,156 @@
+"""Many windows at once: the same as each for itself, whoever is evaluated beside."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from companies import shop
+
+from scale_eval import evaluation
+from scale_eval.datasets.transactions import Transactions
+from scale_eval.evaluation import CompanyWindows, Rules, evaluate_companies
+from scale_eval.folds import folds_of
+from scale_eval.history import Skipped
+from scale_eval.models import BGNBD, BaseRate, Recency, RidgeLogistic, base_rates, resolve
+from scale_eval.results.evaluation_rows import EvaluationRows
+from scale_eval.results.score_counts import ScoreCounts, score_table
+from scale_eval.windows import SIX_MONTHS, Duration, Window, as_utc
+
+WINDOWS = [Window.at(as_utc(day)) for day in ("2018-08-01", "2019-02-01", "2019-08-01")]
+OFF_THE_GRID = [Window.at(as_utc(day)) for day in ("2018-09-15", "2019-03-01", "2020-01-01")]
+AT_ONCE = [BaseRate, Recency, RidgeLogistic, BGNBD]
+
+
+def once_each(company_id: str) -> Transactions:
+    """Nobody comes twice: one class wherever something could be learnt."""
+    days = pd.date_range("2018-01-01", periods=400, freq="D", tz="UTC")
+    ids = [f"{i:04}" for i in range(len(days))]
+    return Transactions.from_frame(
+        company_id, pd.DataFrame({"customer_id": ids, "timestamp": days, "value": 1.0})
+    )
+
+
+def companies() -> list[Transactions]:
+    """Old and young ones, large and small, of one class, and of three customers."""
+    return [
+        shop("large", 300, seed=1),
+        shop("tiny", 3, seed=2),
+        shop("young", 80, seed=3, first="2019-05-01", days=300),
+        once_each("once"),
+        shop("middle", 90, seed=4),
+    ]
+
+
+def asked_of(windows=WINDOWS, models=("base_rate", "recency", "rfm_logistic", "bgnbd")):
+    resolved = [resolve(model) for model in models]
+    return [
+        CompanyWindows(company, [(window, i > 0) for i, window in enumerate(windows)], resolved, g)
+        for g, company in enumerate(companies())
+    ]
+
+
+def evaluated(asked, rules=Rules()) -> tuple[pd.DataFrame, pd.DataFrame]:  # noqa: B008
+    n = sum(len(each.windows) * len(each.models) for each in asked)
+    rows, counts = EvaluationRows(n, rules.metric_names), ScoreCounts()
+    evaluate_companies(asked, rules, rows, counts)
+    frame = rows.table().to_pandas()
+    unlike = frame.columns.str.endswith("_seconds") | (frame.columns == "evaluated_at")
+    return frame.loc[:, ~unlike], score_table([counts.sparse()]).to_pandas()
+
+
+@pytest.mark.parametrize("kind", AT_ONCE)
+@pytest.mark.parametrize("windows", [WINDOWS, OFF_THE_GRID])
+@pytest.mark.parametrize("lookback", [None, Duration.parse("1 year")])
+def test_a_model_answers_at_once_what_it_answers_at_each_window_bit_for_bit(
+    kind, windows, lookback
+):
+    folds = folds_of([(c, windows) for c in companies()], SIX_MONTHS, lookback=lookback)
+    together = kind()
+    answered = together.fit_folds(folds.known)
+    probabilities = np.full(int(folds.found.start[-1]), np.nan)
+    together.predict_folds(folds.known, answered, probabilities)
+    assert answered.any()
+    for f, fold in enumerate(folds):
+        if fold.n_customers == 0:
+            continue
+        history = fold.history("summary")
+        try:
+            expected = kind().fit(history).predict_proba(history)
+        except Skipped:
+            assert not answered[f]
+            continue
+        assert answered[f]
+        found = probabilities[folds.found.population(int(folds.known.own[f]))]
+        assert found.tobytes() == expected.tobytes()
+
+
+def test_references_are_what_the_base_rate_gives_and_none_where_it_declines():
+    folds = folds_of([(company, OFF_THE_GRID) for company in companies()], SIX_MONTHS)
+    references = base_rates(folds.known)
+    declined = 0
+    for fold, reference in zip(folds, references, strict=True):
+        try:
+            assert BaseRate().fit(fold.history()).rate_ == reference
+        except Skipped:
+            assert np.isnan(reference)
+            declined += 1
+    assert 0 < declined < len(folds)
+
+
+@pytest.mark.parametrize("together", [1, 700, 10**9])
+@pytest.mark.parametrize("windows", [WINDOWS, OFF_THE_GRID])
+def test_companies_evaluated_together_are_as_each_alone(together, windows, monkeypatch):
+    models = ("base_rate", "recency", "frequency", "rfm_logistic", "bgnbd")
+    asked = asked_of(windows, models)
+    alone = [evaluated([each]) for each in asked]
+    monkeypatch.setattr(evaluation, "TOGETHER", together)
+    rows, scores = evaluated(asked)
+    expected = pd.concat([rows for rows, _ in alone], ignore_index=True)
+    pd.testing.assert_frame_equal(rows, expected, check_exact=True)
+    each = pd.concat([scores for _, scores in alone]).sort_values([*scores.columns[:5]])
+    by_key = scores.sort_values([*scores.columns[:5]])
+    pd.testing.assert_frame_equal(
+        by_key.reset_index(drop=True), each.reset_index(drop=True), check_exact=True
+    )
+    assert set(rows["status"]) == {"ok", "skipped"}
+
+
+def test_what_happens_after_a_cutoff_does_not_change_answers_at_it_or_before():
+    for last in WINDOWS:
+        before = [w for w in WINDOWS if w.begin <= last.begin]
+        given, poisoned = [], []
+        for company in companies():
+            frame = pd.DataFrame(
+                {
+                    "customer_id": company.customers.to_numpy(zero_copy_only=False)[company.codes],
+                    "timestamp": pd.to_datetime(company.timestamps, unit="us", utc=True),
+                    "value": company.values,
+                }
+            )
+            frame.loc[frame["timestamp"] >= last.cutoff, "value"] = 1e6
+            late = frame[frame["timestamp"] >= last.cutoff].assign(customer_id="nobody yet")
+            other = Transactions.from_frame(company.company_id, pd.concat([frame, late, late]))
+            given.append((company, before))
+            poisoned.append((other, before))
+        for kind in AT_ONCE:
+            answers = []
+            for asked in (given, poisoned):
+                folds = folds_of(asked, SIX_MONTHS)
+                model = kind()
+                answered = model.fit_folds(folds.known)
+                probabilities = np.full(int(folds.found.start[-1]), np.nan)
+                model.predict_folds(folds.known, answered, probabilities)
+                answers.append(
+                    [
+                        probabilities[folds.found.population(own)].tobytes() if ok else b""
+                        for own, ok in zip(folds.known.own.tolist(), answered, strict=True)
+                    ]
+                )
+            assert answers[0] == answers[1]
+
+
+def test_a_model_of_the_users_is_never_asked_at_once_even_where_it_could_answer():
+    class Own(BGNBD):
+        """Of the user's: its `fit` may do anything."""
+
+    assert resolve("bgnbd").answers_at_once
+    assert not resolve(Own).answers_at_once
