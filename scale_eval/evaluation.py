@@ -39,7 +39,7 @@ from scale_eval.windows import SIX_MONTHS, Duration, Window, as_utc, microsecond
 BUILT_IN_COMPILED = ("recency", "rfm_logistic", "bgnbd")
 """Models of the package that are compiled, or whose scores need all that scoring has."""
 
-TOGETHER = 20_000
+TOGETHER = 60_000
 """Customers, times windows, of companies that are evaluated together: what fits into a cache."""
 
 ALIKE_CUSTOMERS = 20
