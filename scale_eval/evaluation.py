@@ -283,6 +283,10 @@ def _evaluate(asked: list[CompanyWindows], given: _Given) -> None:
                     answered[:, m] = is_asked & _answered_at_once(
                         folds, model, probabilities[m], share, given, places[:, m]
                     )
+                elif model.predicts_many:
+                    answered[:, m] = _answered_by_cutoff(
+                        folds, is_asked, model, probabilities[m], given, places[:, m], warned
+                    )
                 for f in np.flatnonzero(is_asked & ~answered[:, m]).tolist():
                     answer = _answer(folds[f], model, given, int(places[f, m]), warned)
                     if answer is not None:
@@ -361,6 +365,47 @@ def _why(declined: Skipped | WrongOutput | NotFitted) -> tuple[str, str, str]:
         return declined.status, declined.reason, declined.note
     status = "skipped" if isinstance(declined, Skipped) else "error"
     return status, text(declined.reason), text(declined.note)
+
+
+def _answered_by_cutoff(
+    folds: Folds, asked: np.ndarray, model: NamedModel, probabilities: np.ndarray, given: _Given,
+    places: np.ndarray, warned: list[warnings.WarningMessage],
+) -> np.ndarray:  # fmt: skip
+    """As `_answered_at_once`, of a fitted model that predicts for many companies in one call.
+
+    Whatever is not as it should be is left for each company to be asked for alone.
+    """
+    answered = np.zeros(len(folds), np.bool_)
+    rows, start = given.rows, folds.found.start
+    by_window: dict[Window, list[int]] = {}
+    for f in np.flatnonzero(asked).tolist():
+        by_window.setdefault(folds.windows[f], []).append(f)
+    for window, members in by_window.items():
+        if given.about is not None:
+            given.about(folds.companies[members[0]].company_id, window, model.name)
+        told_before, began = len(warned), time.perf_counter()
+        try:
+            assert given.fitted is not None
+            fresh = given.fitted(model, window)
+            between = time.perf_counter()
+            several = [folds[f] for f in members]
+            outputs = fresh.predict_many([fold.history(model.reads) for fold in several])
+            checked = [_checked(*each) for each in zip(outputs, several, strict=True)]
+        except given.catch:
+            continue
+        if len(warned) > told_before:
+            continue
+        weight = folds.n_customers[members] + ALIKE_CUSTOMERS
+        share = weight / weight.sum()
+        rows.seconds[places[members], 1] = (between - began) * share
+        rows.seconds[places[members], 2] = (time.perf_counter() - between) * share
+        note = getattr(fresh, "note_", "")
+        for f, answer in zip(members, checked, strict=True):
+            own = start[folds.known.own[f]]
+            probabilities[own : own + len(answer)] = answer
+            rows.note[int(places[f])] = text(note) if note else ""
+        answered[members] = True
+    return answered
 
 
 def _answer(

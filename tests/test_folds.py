@@ -8,7 +8,7 @@ from companies import shop
 from scale_eval import evaluation
 from scale_eval.datasets.transactions import Transactions
 from scale_eval.evaluation import CompanyWindows, Rules, evaluate_companies
-from scale_eval.folds import folds_of
+from scale_eval.folds import folds_of, training_history
 from scale_eval.history import Skipped
 from scale_eval.models import BGNBD, BaseRate, Recency, RidgeLogistic, base_rates, resolve
 from scale_eval.results.evaluation_rows import EvaluationRows
@@ -154,3 +154,56 @@ def test_a_model_of_the_users_is_never_asked_at_once_even_where_it_could_answer(
 
     assert resolve("bgnbd").answers_at_once
     assert not resolve(Own).answers_at_once
+
+
+@pytest.mark.parametrize("name", ["global_rfm_logistic", "global_rfm_gradient_boosting"])
+def test_one_model_of_all_companies_predicts_for_many_at_once_what_it_predicts_for_each(name):
+    model = resolve(name)
+    assert model.predicts_many
+    folds = folds_of([(c, [WINDOWS[-1]]) for c in companies()], SIX_MONTHS)
+    histories = [fold.history(model.reads) for fold in folds if fold.n_customers]
+    fitted = model.fresh().fit(
+        [training_history(c, WINDOWS[-1], SIX_MONTHS, reads=model.reads) for c in companies()]
+    )
+    for together, history in zip(fitted.predict_many(histories), histories, strict=True):
+        assert together.tobytes() == fitted.predict_proba(history).tobytes()
+
+
+class SometimesMany:
+    """One model of all companies that predicts for several at once, unless `fails` says how."""
+
+    name, scope, reads, draws = "several", "all", "summary", False
+    fails = ""
+
+    def fit(self, histories):
+        return self
+
+    def predict_proba(self, history):
+        if history.n_customers < 100:
+            raise Skipped("too_small")
+        return np.full(history.n_customers, 0.25)
+
+    def predict_many(self, histories):
+        if self.fails == "raises":
+            raise RuntimeError("not today")
+        answers = [np.full(history.n_customers, 0.25) for history in histories]
+        if self.fails == "warns":
+            import warnings
+
+            warnings.warn("odd", UserWarning, stacklevel=1)
+        return {"short": answers[:-1], "nan": [a * np.nan for a in answers]}.get(
+            self.fails, answers
+        )
+
+
+@pytest.mark.parametrize("fails", ["raises", "warns", "short", "nan"])
+def test_what_goes_wrong_with_many_is_asked_again_of_each_alone(fails, monkeypatch):
+    monkeypatch.setattr(SometimesMany, "fails", fails)
+    model = SometimesMany()
+    rows, counts = EvaluationRows(100), ScoreCounts()
+    evaluate_companies(
+        asked_of([WINDOWS[-1]], [model]), Rules(), rows, counts, fitted=lambda *_: model
+    )
+    table = rows.table().to_pandas().set_index("company_id")
+    assert table.loc["large", "status"] == "ok"
+    assert set(table.loc[["tiny", "middle"], "reason"]) == {"too_small"}

@@ -52,7 +52,10 @@ class Model(Protocol):
 class FitsMany(Protocol):
     """A model of many companies, told by ``scope = "all"``: fitted once a cutoff, on a sample.
 
-    What is fitted is pickled, and predicts for every company at that cutoff.
+    What is fitted is pickled, and predicts for every company at that cutoff. Where a call costs
+    much whatever the number of customers, it can have a third verb besides:
+    ``predict_many(histories)``, which gives for each of the histories (a list, of companies at that
+    cutoff) what `predict_proba` gives for it, whoever else is among them.
     """
 
     def fit(self, histories: Iterable[History]) -> Any:

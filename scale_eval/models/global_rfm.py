@@ -96,6 +96,12 @@ class GlobalModel:
         """Probability of a purchase within the horizon; shape (n_customers,)."""
         return self.learner.probabilities(self._features(history))
 
+    def predict_many(self, histories: list[History]) -> list[np.ndarray]:
+        """`predict_proba` of each: trees take milliseconds a call, and microseconds a customer."""
+        features = np.concatenate([self._features(history) for history in histories])
+        ends = np.cumsum([history.n_customers for history in histories])
+        return np.split(self.learner.probabilities(features), ends[:-1])
+
     def _features(self, history: History) -> np.ndarray:
         """FEATURES and COMPANY_FEATURES of each customer; shape (n_customers, 7)."""
         n_bought, n = 0.0, 0

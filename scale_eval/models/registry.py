@@ -82,6 +82,11 @@ class NamedModel:
         kind = type(self.prototype)
         return hasattr(kind, "fit_folds") and kind.__module__.startswith(f"{__package__}.")
 
+    @cached_property
+    def predicts_many(self) -> bool:
+        """Whether it is one model of all companies that has `predict_many`."""
+        return self.scope == "all" and callable(getattr(self.prototype, "predict_many", None))
+
     def fresh(self) -> Any:
         """A copy that has nothing in common with any other."""
         if not self._is_plain:
