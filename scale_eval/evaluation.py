@@ -6,17 +6,11 @@ the columns `*_seconds`). Whatever goes wrong in a model becomes a row that says
 
 from __future__ import annotations
 
-import hashlib
 import math
-import random
-import re
 import time
-import traceback
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import PurePath
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,11 +18,11 @@ import pandas as pd
 import pyarrow as pa
 
 from scale_eval import metrics
+from scale_eval.answers import Asking, answers_of, failure, shares
 from scale_eval.datasets.transactions import Transactions
 from scale_eval.folds import Fold, Folds, folds_of, training_history
-from scale_eval.history import Skipped
 from scale_eval.metrics.compiled import VALUES
-from scale_eval.metrics.compiled_folds import are_probabilities, score_folds_into, spend_of_folds
+from scale_eval.metrics.compiled_folds import score_folds_into, spend_of_folds
 from scale_eval.metrics.scores import LARGEST_SPEND
 from scale_eval.models import NamedModel, base_rates, resolve
 from scale_eval.results.evaluation_rows import NULL, EvaluationRows
@@ -41,9 +35,6 @@ BUILT_IN_COMPILED = ("recency", "rfm_logistic", "bgnbd")
 
 TOGETHER = 60_000
 """Customers, times windows, of companies that are evaluated together: what fits into a cache."""
-
-ALIKE_CUSTOMERS = 20
-"""Seconds are shared as if each window had so many more customers: what it takes besides."""
 
 _FUTURE_SPEND = VALUES.index("future_spend")
 
@@ -94,25 +85,6 @@ class Evaluation:
     row: dict[str, Any]
     scores: pa.Table | None = None
     predictions: pd.DataFrame | None = None
-
-
-class WrongOutput(Exception):  # noqa: N818 - becomes a row's reason, never reaches a user
-    """A model gave something other than one probability a customer, in order."""
-
-    def __init__(self, reason: str, note: str) -> None:
-        super().__init__(reason, note)
-        self.reason = reason
-        self.note = note
-
-
-class NotFitted(Exception):  # noqa: N818 - becomes a row's status, never reaches a user
-    """A model of all companies could not be fitted for a cutoff."""
-
-    def __init__(self, status: str, reason: str, note: str) -> None:
-        super().__init__(status, reason, note)
-        self.status = status
-        self.reason = reason
-        self.note = note
 
 
 class CompanyWindows(NamedTuple):
@@ -218,21 +190,9 @@ def evaluate_companies(
     catch : exception type or types
         What a model may throw that becomes a row.
     """
-    given = _Given(rules, rows, counts, fitted, keep, about, catch)
+    asking = Asking(rules.seed, rows, fitted, about, catch)
     for together in _together(asked):
-        _evaluate(together, given)
-
-
-class _Given(NamedTuple):
-    """What `evaluate_companies` was given."""
-
-    rules: Rules
-    rows: EvaluationRows
-    counts: ScoreCounts
-    fitted: Callable[[NamedModel, Window], Any] | None
-    keep: Callable[[Answer], None] | None
-    about: Callable[[str, Window, str], None] | None
-    catch: type[BaseException] | tuple[type[BaseException], ...]
+        _evaluate(together, rules, asking, counts, keep)
 
 
 def _together(asked: Iterable[CompanyWindows]) -> Iterator[list[CompanyWindows]]:
@@ -250,18 +210,21 @@ def _together(asked: Iterable[CompanyWindows]) -> Iterator[list[CompanyWindows]]
         yield held
 
 
-def _evaluate(asked: list[CompanyWindows], given: _Given) -> None:
-    rules, rows, models = given.rules, given.rows, asked[0].models
+def _evaluate(
+    asked: list[CompanyWindows], rules: Rules, asking: Asking, counts: ScoreCounts,
+    keep: Callable[[Answer], None] | None,
+) -> None:  # fmt: skip
+    rows, models = asking.rows, asked[0].models
     began = time.perf_counter()
     try:
         folds = folds_of(
             [(each.company, [window for window, _ in each.windows]) for each in asked],
             rules.horizon, purchase_rule=rules.purchase_rule, lookback=rules.lookback,
         )  # fmt: skip
-    except given.catch as error:
+    except asking.catch as error:
         if len(asked) > 1:  # it is of one company alone: others go on
             for each in asked:
-                _evaluate([each], given)
+                _evaluate([each], rules, asking, counts, keep)
         else:
             for place in _begun(asked, rows).flat:
                 rows.tell(int(place), *failure(error))
@@ -269,38 +232,18 @@ def _evaluate(asked: list[CompanyWindows], given: _Given) -> None:
     places = _begun(asked, rows)
     is_asked = _outcomes_into(rows, places, folds)
     references = base_rates(folds.known)
-    weight = folds.n_customers + ALIKE_CUSTOMERS
-    share = weight / weight.sum()
+    share = shares(folds.n_customers)
     rows.seconds[places, 0] = (time.perf_counter() - began) * share[:, np.newaxis] / len(models)
-
-    probabilities = np.empty((len(models), int(folds.found.start[-1])))
-    answered = np.zeros(places.shape, np.bool_)
-    if is_asked.any():
-        with warnings.catch_warnings(record=True) as warned:
-            warnings.simplefilter("always")
-            for m, model in enumerate(models):
-                if model.answers_at_once:
-                    answered[:, m] = is_asked & _answered_at_once(
-                        folds, model, probabilities[m], share, given, places[:, m]
-                    )
-                elif model.predicts_many:
-                    answered[:, m] = _answered_by_cutoff(
-                        folds, is_asked, model, probabilities[m], given, places[:, m], warned
-                    )
-                for f in np.flatnonzero(is_asked & ~answered[:, m]).tolist():
-                    answer = _answer(folds[f], model, given, int(places[f, m]), warned)
-                    if answer is not None:
-                        probabilities[m, folds.found.population(int(folds.known.own[f]))] = answer
-                        answered[f, m] = True
+    probabilities, answered = answers_of(folds, is_asked, models, asking, places)
     groups = np.repeat([each.group for each in asked], [len(each.windows) for each in asked])
-    _score(folds, models, answered, probabilities, references, groups, share, given, places)
-    if rules.metrics or given.keep is not None:
+    _score(folds, models, answered, probabilities, references, groups, rows, counts, places)
+    if rules.metrics or keep is not None:
         for f, m in np.argwhere(answered).tolist():
             fold = folds[f]
             answer = probabilities[m, folds.found.population(int(folds.known.own[f]))]
             _score_by_own_metrics(fold, answer, references[f], rules, rows, int(places[f, m]))
-            if given.keep is not None:
-                given.keep(Answer(fold, models[m].name, answer.copy()))
+            if keep is not None:
+                keep(Answer(fold, models[m].name, answer.copy()))
 
 
 def _begun(asked: list[CompanyWindows], rows: EvaluationRows) -> np.ndarray:
@@ -338,133 +281,16 @@ def _outcomes_into(rows: EvaluationRows, places: np.ndarray, folds: Folds) -> np
     return asked
 
 
-def _answered_at_once(
-    folds: Folds, model: NamedModel, probabilities: np.ndarray, share: np.ndarray, given: _Given,
-    places: np.ndarray,
-) -> np.ndarray:  # fmt: skip
-    """Where such a model answers, bool of shape (n_folds,); what, is in `probabilities`."""
-    if given.about is not None:
-        given.about(folds.companies[0].company_id, folds.windows[0], model.name)
-    began = time.perf_counter()
-    fresh, known, rows = model.fresh(), folds.known, given.rows
-    answered = np.asarray(fresh.fit_folds(known))
-    between = time.perf_counter()
-    fresh.predict_folds(known, answered, probabilities)
-    answered &= are_probabilities(probabilities, known.start[known.own], folds.n_customers)
-    rows.seconds[places, 1] = (between - began) * share
-    rows.seconds[places, 2] = (time.perf_counter() - between) * share
-    if fresh.trains:
-        for f in np.flatnonzero(known.exponent != 1.0).tolist():
-            rows.note[int(places[f])] = folds.training_note(f)
-    return answered
-
-
-def _why(declined: Skipped | WrongOutput | NotFitted) -> tuple[str, str, str]:
-    """Status, reason and note of a row for which there is no answer, and why is known."""
-    if isinstance(declined, NotFitted):
-        return declined.status, declined.reason, declined.note
-    status = "skipped" if isinstance(declined, Skipped) else "error"
-    return status, text(declined.reason), text(declined.note)
-
-
-def _answered_by_cutoff(
-    folds: Folds, asked: np.ndarray, model: NamedModel, probabilities: np.ndarray, given: _Given,
-    places: np.ndarray, warned: list[warnings.WarningMessage],
-) -> np.ndarray:  # fmt: skip
-    """As `_answered_at_once`, of a fitted model that predicts for many companies in one call.
-
-    Whatever is not as it should be is left for each company to be asked for alone.
-    """
-    answered = np.zeros(len(folds), np.bool_)
-    rows, start = given.rows, folds.found.start
-    by_window: dict[Window, list[int]] = {}
-    for f in np.flatnonzero(asked).tolist():
-        by_window.setdefault(folds.windows[f], []).append(f)
-    for window, members in by_window.items():
-        if given.about is not None:
-            given.about(folds.companies[members[0]].company_id, window, model.name)
-        told_before, began = len(warned), time.perf_counter()
-        try:
-            assert given.fitted is not None
-            fresh = given.fitted(model, window)
-            between = time.perf_counter()
-            several = [folds[f] for f in members]
-            outputs = fresh.predict_many([fold.history(model.reads) for fold in several])
-            checked = [_checked(*each) for each in zip(outputs, several, strict=True)]
-        except given.catch:
-            continue
-        if len(warned) > told_before:
-            continue
-        weight = folds.n_customers[members] + ALIKE_CUSTOMERS
-        share = weight / weight.sum()
-        rows.seconds[places[members], 1] = (between - began) * share
-        rows.seconds[places[members], 2] = (time.perf_counter() - between) * share
-        note = getattr(fresh, "note_", "")
-        for f, answer in zip(members, checked, strict=True):
-            own = start[folds.known.own[f]]
-            probabilities[own : own + len(answer)] = answer
-            rows.note[int(places[f])] = text(note) if note else ""
-        answered[members] = True
-    return answered
-
-
-def _answer(
-    fold: Fold, model: NamedModel, given: _Given, place: int,
-    warned: list[warnings.WarningMessage],
-) -> np.ndarray | None:  # fmt: skip
-    """What the model predicts, checked; or nothing, and its row says why."""
-    rows, told_before = given.rows, len(warned)
-    if given.about is not None:
-        given.about(fold.company.company_id, fold.window, model.name)
-    rows.note[place] = ""
-    try:
-        answer, note = _asked(fold, model, given.rules, rows.seconds[place], given.fitted)
-    except (Skipped, WrongOutput, NotFitted) as declined:
-        rows.tell(place, *_why(declined))
-        return None
-    except given.catch as error:
-        rows.tell(place, *failure(error))
-        return None
-    rows.note[place] = "; ".join(filter(None, [note, _told(warned[told_before:])]))
-    return answer
-
-
-def _asked(
-    fold: Fold, model: NamedModel, rules: Rules, seconds: np.ndarray,
-    fitted: Callable[[NamedModel, Window], Any] | None,
-) -> tuple[np.ndarray, str]:  # fmt: skip
-    """What the model predicts, checked, and its note; seconds of fitting and predicting are set."""
-    seconds[1:3] = np.nan
-    began = time.perf_counter()
-    history = fold.history(model.reads)
-    if model.scope == "all":
-        if fitted is None:
-            raise ValueError(f"{model.name} is one model for all companies, and nobody fitted it")
-        fresh = fitted(model, fold.window)
-    else:
-        fresh = model.fresh()
-        if model.draws:
-            state = random_state(rules.seed, fold.company.company_id, fold.window, model.name)
-            seed_generators(fresh, state)
-        fresh.fit(history)
-    between = time.perf_counter()
-    seconds[1] = between - began
-    output = fresh.predict_proba(history)
-    seconds[2] = time.perf_counter() - between
-    note = getattr(fresh, "note_", "")
-    return _checked(output, fold), text(note) if note else ""
-
-
 def _score(
     folds: Folds, models: Sequence[NamedModel], answered: np.ndarray, probabilities: np.ndarray,
-    references: np.ndarray, groups: np.ndarray, share: np.ndarray, given: _Given,
+    references: np.ndarray, groups: np.ndarray, rows: EvaluationRows, counts: ScoreCounts,
     places: np.ndarray,
 ) -> None:  # fmt: skip
     """Fill the figures of the rows that were answered, and count the scores."""
     if not answered.any():
         return
     began = time.perf_counter()
-    rows, counts, found = given.rows, given.counts, folds.found
+    found = folds.found
     cells = np.zeros(answered.shape, np.int64)
     for f, (window, group) in enumerate(zip(folds.windows, groups.tolist(), strict=True)):
         who = [m for m, is_answered in enumerate(answered[f].tolist()) if is_answered]
@@ -481,8 +307,8 @@ def _score(
     of_answers = places[answered]
     for place in of_answers.tolist():
         rows.status[place] = "ok"
-    shares = np.broadcast_to(share[:, np.newaxis], places.shape)[answered]
-    rows.seconds[of_answers, 3] = (time.perf_counter() - began) * shares / shares.sum()
+    n_customers = np.broadcast_to(folds.n_customers[:, np.newaxis], places.shape)[answered]
+    rows.seconds[of_answers, 3] = (time.perf_counter() - began) * shares(n_customers)
 
 
 def _score_by_own_metrics(
@@ -514,79 +340,5 @@ def warm_up() -> None:
         evaluate_one(company, window, resolve(name), Rules())
 
 
-def failure(error: BaseException) -> tuple[str, str, str]:
-    """Status, reason and note of a row that ended in `error`: what was said, and where.
-
-    What differs from machine to machine or run to run (directories, addresses in memory) is left
-    out of the note.
-    """
-    frames = traceback.extract_tb(error.__traceback__)
-    place = f"{PurePath(frames[-1].filename).name}:{frames[-1].lineno} in {frames[-1].name}"
-    try:
-        message = re.sub(r"0x[0-9a-fA-F]+", "0x", text(error))
-    except Exception:  # its own __str__ fails
-        message = "no message"
-    return "error", f"exception:{type(error).__name__}", f"{message} ({place})"
-
-
-def text(thing: object) -> str:
-    """What a model says, as a short string that any file can hold."""
-    return str(thing).strip()[:500].encode("utf-8", "replace").decode()
-
-
-def random_state(seed: int, company_id: str, window: Window, model: str) -> int:
-    """An integer below 2**32 that depends on these four alone, the same in every process."""
-    return random_state_of(f"{seed}\n{company_id}\n{window.cutoff.isoformat()}\n{model}")
-
-
-def random_state_of(text: str) -> int:
-    """An integer below 2**32 that depends on `text` alone."""
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "little")
-
-
 def _none_for_nan(number: float) -> float | None:
     return None if math.isnan(number) else number
-
-
-def seed_generators(model: Any, state: int) -> None:
-    """Seed what the model may draw from: its own `random_state`, and the global generators."""
-    if hasattr(model, "random_state"):
-        model.random_state = state
-    random.seed(state)
-    np.random.seed(state)
-
-
-def _checked(output: Any, fold: Fold) -> np.ndarray:
-    """The model's output as float64 of shape (n_customers,), or `WrongOutput`."""
-    n = fold.n_customers
-    if isinstance(output, pd.Series):
-        ids = output.index.astype(str).to_numpy(dtype=object)
-        customers = fold.customer_ids
-        if len(ids) == n and not np.array_equal(ids, customers):
-            if set(ids) == set(customers):
-                raise WrongOutput("wrong_order", "the Series is not in the order of customers")
-            raise WrongOutput("wrong_customers", "the Series is not indexed by customer id")
-    shape = np.shape(output)
-    if len(shape) != 1:
-        hint = "; take its column [:, 1]" if shape == (n, 2) else ""
-        raise WrongOutput("wrong_shape", f"shape {shape} where ({n},) is wanted{hint}")
-    if shape != (n,):
-        raise WrongOutput("wrong_length", f"{shape[0]} probabilities for {n} customers")
-    try:
-        probabilities = np.array(output, dtype=np.float64)
-    except (TypeError, ValueError):
-        kind = getattr(output, "dtype", type(output).__name__)
-        raise WrongOutput("not_numeric", f"values of type {kind}") from None
-    n_missing = int(np.isnan(probabilities).sum())
-    if n_missing:
-        raise WrongOutput("not_a_number", f"{n_missing} of {n} probabilities are NaN")
-    outside = (probabilities < 0) | (probabilities > 1)
-    if outside.any():
-        example = probabilities[outside][0]
-        raise WrongOutput("outside_0_1", f"{int(outside.sum())} of {n}, such as {example:.6g}")
-    return probabilities
-
-
-def _told(warned: list[warnings.WarningMessage]) -> str:
-    names = sorted({w.category.__name__ for w in warned})
-    return f"warned {', '.join(names)}" if names else ""

@@ -18,15 +18,9 @@ from typing import Any, NamedTuple
 import cloudpickle
 import numpy as np
 
+from scale_eval.answers import NotFitted, failure, random_state_of, seed_generators, text
 from scale_eval.datasets import Dataset
-from scale_eval.evaluation import (
-    NotFitted,
-    Rules,
-    failure,
-    random_state_of,
-    seed_generators,
-    text,
-)
+from scale_eval.evaluation import Rules
 from scale_eval.folds import training_history
 from scale_eval.history import History, Skipped
 from scale_eval.models import NamedModel

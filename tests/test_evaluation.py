@@ -12,12 +12,12 @@ import pytest
 from companies import shop
 from sklearn.metrics import log_loss, roc_auc_score
 
+from scale_eval.answers import random_state
 from scale_eval.evaluation import (
     CompanyWindows,
     Rules,
     evaluate_companies,
     evaluate_one,
-    random_state,
 )
 from scale_eval.folds import folds_of
 from scale_eval.metrics import METRICS, user_metric

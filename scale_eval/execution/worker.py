@@ -25,12 +25,12 @@ import threadpoolctl
 from dask.config import get as setting
 from distributed import Status, WorkerPlugin, get_worker
 
+from scale_eval.answers import text
 from scale_eval.datasets import Dataset, Transactions
 from scale_eval.evaluation import (
     Answer,
     CompanyWindows,
     evaluate_companies,
-    text,
     warm_up,
 )
 from scale_eval.execution.shipping import ship
