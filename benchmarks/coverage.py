@@ -27,7 +27,7 @@ from scipy.stats import norm, t
 
 from benchmarks.machine import keep
 from benchmarks.population import CUTOFFS, MODELS, Bank, Company, Population, make_bank
-from scale_eval.metrics import METRICS
+from scale_eval.metrics import METRICS, STANDARD_ERRORS
 from scale_eval.plan import company_groups
 from scale_eval.results.calibration import calibration_tables
 from scale_eval.results.comparisons import comparisons_of
@@ -273,7 +273,7 @@ def fixed_companies(population: Population, k: int, draws: int, seed: int) -> li
     for draw in range(draws):
         told = [e for c in companies for e in c.evaluations(seed, draw)]
         table = pa.Table.from_pylist([row for row, _ in told], schema=evaluations_schema())
-        panel = Panel.of(parts_of(table), list(METRICS.values()))
+        panel = Panel.of(parts_of(table)).holding([*METRICS, *STANDARD_ERRORS])
         groups = company_groups(list(panel.company_ids))
         rows = RowScores([], panel, groups)
         for name in ("log_loss", "brier_score", "roc_auc", "observed_expected_ratio"):
@@ -327,7 +327,7 @@ def spread_of_cutoffs(k: int, c: int, seed: int) -> list[Judged]:
         for j, cutoff in enumerate(cutoffs)
     ]  # fmt: skip
     table = pa.Table.from_pylist(rows, schema=evaluations_schema())
-    panel = Panel.of(parts_of(table), list(METRICS.values()))
+    panel = Panel.of(parts_of(table)).holding([*METRICS, *STANDARD_ERRORS])
     row = spread_table(panel, np.arange(k)).to_pylist()[0]
     what = f"spread, {c} cutoffs"
     judged = [

@@ -22,7 +22,7 @@ import pyarrow as pa
 from scipy.optimize import brentq
 from scipy.special import expit, logit, ndtr, ndtri
 
-from scale_eval.metrics import METRICS, Scores, histogram
+from scale_eval.metrics import METRICS, STANDARD_ERRORS, Scores, histogram
 from scale_eval.metrics.compiled import score_compiled
 from scale_eval.plan import company_groups
 from scale_eval.results.panel import Panel, parts_of
@@ -76,7 +76,7 @@ class Bank:
         """The panel and the scores of these companies, numbers in ascending order."""
         rows = self._evaluations.take(_slices(self._first_row, companies))
         scores = self._scores.take(_slices(self._first_score, companies))
-        panel = Panel.of(parts_of(rows), list(METRICS.values()))
+        panel = Panel.of(parts_of(rows)).holding([*METRICS, *STANDARD_ERRORS])
         groups = company_groups(list(panel.company_ids))
         if len(companies) == len(self):  # all of them: the truth, each company apart
             groups = {company: i for i, company in enumerate(panel.company_ids)}

@@ -24,7 +24,7 @@ import pyarrow as pa
 from scipy.special import expit, logit, ndtr, ndtri
 
 from benchmarks.machine import keep
-from scale_eval.metrics import METRICS, N_GROUPS, bin_of, mid_logit
+from scale_eval.metrics import METRICS, N_GROUPS, STANDARD_ERRORS, bin_of, mid_logit
 from scale_eval.plan import company_groups
 from scale_eval.results.comparisons import comparisons_of
 from scale_eval.results.panel import Panel, parts_of
@@ -60,7 +60,7 @@ class Population(NamedTuple):
         """Panel and scores of these companies, numbers in ascending order."""
         rows = (companies[:, np.newaxis] * len(MODELS) + np.arange(len(MODELS))).reshape(-1)
         evaluations = self.evaluations.take(pa.array(rows))
-        panel = Panel.of(parts_of(evaluations), list(METRICS.values()))
+        panel = Panel.of(parts_of(evaluations)).holding([*METRICS, *STANDARD_ERRORS])
         if len(companies) == len(self.manifest):  # each a group of its own: it is the truth
             groups = {company: i for i, company in enumerate(panel.company_ids)}
             scores = self.scores

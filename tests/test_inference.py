@@ -21,7 +21,7 @@ from statsmodels.stats.multitest import multipletests
 from test_reductions import pooled, tables_of
 
 from scale_eval.evaluation import Rules, evaluate_one
-from scale_eval.metrics import METRICS
+from scale_eval.metrics import METRICS, STANDARD_ERRORS
 from scale_eval.models import resolve
 from scale_eval.plan import company_groups
 from scale_eval.results.estimates import equal_company
@@ -455,7 +455,7 @@ def test_of_an_evaluation_tried_again_only_the_last_attempt_counts():
     ]
     for order in (rows, rows[::-1]):
         table = pa.Table.from_pylist(order, schema=evaluations_schema())
-        panel = Panel.of(parts_of(table), list(METRICS.values()))
+        panel = Panel.of(parts_of(table)).holding([*METRICS, *STANDARD_ERRORS])
         figure, _ = equal_company(panel, METRICS["log_loss"], 0, panel.at(None))
         assert figure.value == 0.2
 

@@ -69,6 +69,12 @@ RAW = {
 """Metrics whose differences between two models have random effects, on their own scale."""
 
 
+def errors_of(metric: str) -> list[str]:
+    """The columns of standard errors that the effects of a metric need."""
+    scales = (scales.get(metric) for scales in (SCALES, RAW))
+    return sorted({scale.standard_error for scale in scales if scale is not None})
+
+
 @dataclass(frozen=True)
 class Effects:
     """Companies' effects on a scale, with the variances of customers' chance.

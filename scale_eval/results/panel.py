@@ -6,8 +6,9 @@ cutoffs, so that sums do not depend on the order in which evaluations were done 
 
 from __future__ import annotations
 
+import copy
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -16,13 +17,14 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from scale_eval.metrics import N_GROUPS, STANDARD_ERRORS, Metric
+from scale_eval.metrics import N_GROUPS
 from scale_eval.results.schemas import FAILED
 
 FACTS = (
     "n_customers", "n_positive", "n_lapsed", "overlaps", "mean_prediction", "future_spend",
-    "log_loss", "brier_score", "reference_log_loss", "reference_brier_score", *STANDARD_ERRORS,
+    "log_loss", "brier_score", "reference_log_loss", "reference_brier_score",
 )  # fmt: skip
+"""Columns that figures of many metrics need."""
 
 Parts = Callable[[Sequence[str]], Iterable[pa.Table]]
 """Reads these columns of the table `evaluations`, part by part, the same parts at every call."""
@@ -47,8 +49,8 @@ class Panel:
         Sorted: n_models.
     status : ndarray of object, shape (n_windows, n_models)
         None where a model was not evaluated for a window.
-    columns : dict of ndarray of float64, shape (n_windows, n_models)
-        Metrics and facts; NaN for null.
+    columns : Columns
+        By name, float64 of shape (n_windows, n_models); NaN for null.
     undefined : ndarray of int, shape (n_windows, n_models)
         "metric:reason;..." of each evaluation, as a position in `undefined_texts`.
     undefined_texts : list of str
@@ -60,19 +62,18 @@ class Panel:
     cutoff: np.ndarray
     models: list[str]
     status: np.ndarray
-    columns: dict[str, np.ndarray]
+    columns: Columns
     undefined: np.ndarray
     undefined_texts: list[str]
     _parts: Parts
     _cells: _Cells
 
     @classmethod
-    def of(cls, parts: Parts, metrics: Sequence[Metric]) -> Panel:
+    def of(cls, parts: Parts) -> Panel:
         """From the table `evaluations`, refused windows included, its rows in any order.
 
         Of an evaluation that was tried again the last attempt counts.
         """
-        names = list(dict.fromkeys([*FACTS, *(metric.name for metric in metrics)]))
         texts = {name: _Codes() for name in ("company_id", "model", "status", "undefined")}
         keys: dict[str, list[np.ndarray]] = {name: [] for name in (*texts, "cutoff", "attempts")}
         for part in parts(list(keys)):
@@ -97,13 +98,6 @@ class Panel:
         status, undefined = (
             read.spread([taken(name)], np.int32, -1) for name in ("status", "undefined")
         )
-        # In place, part by part: what all columns hold is most of what is in memory.
-        columns = {name: np.full(shape, np.nan) for name in names}
-        at = 0
-        for part in parts(names):
-            for name in names:
-                read.put(columns[name], _numbers(part[name]), at)
-            at += len(part)
         no_window = int(np.any(instants == _NO_CUTOFF))
         window_cutoff = windows % max(len(instants), 1) - no_window
         return cls(
@@ -113,7 +107,7 @@ class Panel:
             cutoff=window_cutoff,
             models=list(model_names),
             status=statuses[status].T,
-            columns={name: column.T for name, column in columns.items()},
+            columns=Columns(parts, read).holding(FACTS),
             undefined=undefined.T,
             undefined_texts=texts["undefined"].texts,
             _parts=parts,
@@ -124,6 +118,12 @@ class Panel:
     def n_companies(self) -> int:
         """How many companies there are, evaluated or refused."""
         return len(self.company_ids)
+
+    def holding(self, names: Iterable[str]) -> Panel:
+        """The same, with these columns in memory besides."""
+        panel = copy.copy(self)  # with what has been worked out of it
+        object.__setattr__(panel, "columns", self.columns.holding(names))
+        return panel
 
     def influences(self, name: str) -> np.ndarray:
         """Influence sums of every evaluation; float32, shape (n_windows, n_models, N_GROUPS).
@@ -215,6 +215,35 @@ class Panel:
         return [read(text) for text in self.undefined_texts]
 
 
+class Columns:
+    """Columns of the table `evaluations` by window and model; read when asked for, unless held.
+
+    Of a run of many companies few of them fit into memory beside each other.
+    """
+
+    def __init__(
+        self, parts: Parts, cells: _Cells, held: Mapping[str, np.ndarray] | None = None
+    ) -> None:
+        self._parts, self._cells, self._held = parts, cells, dict(held or {})
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        return self._held[name] if name in self._held else self._read([name])[name]
+
+    def holding(self, names: Iterable[str]) -> Columns:
+        """The same, with these in memory besides."""
+        missing = [name for name in dict.fromkeys(names) if name not in self._held]
+        return Columns(self._parts, self._cells, self._held | self._read(missing))
+
+    def _read(self, names: Sequence[str]) -> dict[str, np.ndarray]:
+        found = {name: self._cells.nothing(np.float64, np.nan) for name in names}
+        at = 0
+        for part in self._parts(names) if names else ():
+            for name in names:
+                self._cells.put(found[name], _numbers(part[name]), at)
+            at += len(part)
+        return {name: column.T for name, column in found.items()}
+
+
 class _Cells:
     """Where each row of the table `evaluations`, in the order of its parts, belongs.
 
@@ -224,9 +253,13 @@ class _Cells:
     def __init__(self, cells: np.ndarray, shape: tuple[int, int]) -> None:
         self._cells, self._shape = cells, shape
 
+    def nothing(self, dtype: type, empty: float) -> np.ndarray:
+        """An array of shape (n_models, n_windows) that holds nothing but `empty`."""
+        return np.full(self._shape, empty, dtype=dtype)
+
     def spread(self, parts: Sequence[np.ndarray], dtype: type, empty: int) -> np.ndarray:
         """Values of all rows, part by part, as an array of shape (n_models, n_windows)."""
-        spread_out: np.ndarray = np.full(self._shape, empty, dtype=dtype)
+        spread_out = self.nothing(dtype, empty)
         at = 0
         for values in parts:
             self.put(spread_out, values, at)

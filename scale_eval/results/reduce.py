@@ -16,6 +16,7 @@ from scale_eval.metrics import METRICS, Metric
 from scale_eval.results.calibration import calibration_tables
 from scale_eval.results.companies import companies_of
 from scale_eval.results.comparisons import comparisons_of, comparisons_table
+from scale_eval.results.heterogeneity import errors_of
 from scale_eval.results.panel import Panel, Parts, parts_of
 from scale_eval.results.periods import periods_table
 from scale_eval.results.pooled import pooled_of, pooled_table
@@ -132,7 +133,7 @@ def reduce_parts(
     for their last bits depend on how they are divided.
     """
     with threadpoolctl.threadpool_limits(1), ThreadPoolExecutor(THREADS) as threads:
-        panel = Panel.of(evaluations, [*METRICS.values(), *own_metrics])
+        panel = Panel.of(evaluations)
         rows = RowScores(scores, panel, groups)
         calibration = threads.submit(calibration_tables, panel, rows, seed)
         spread = threads.submit(spread_table, panel, rows.company_order)
@@ -178,6 +179,7 @@ def _of_metric(
     design: Design | None,
 ) -> _OfMetric:  # fmt: skip
     influence = None
+    panel = panel.holding([metric.name, *errors_of(metric.name)])
     if metric.name in INFLUENCE:
         influence = panel.influences(INFLUENCE[metric.name])
     return _OfMetric(

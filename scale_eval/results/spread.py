@@ -49,9 +49,13 @@ def spread_table(panel: Panel, order: np.ndarray) -> pa.Table:
     ``fewer_than_3_cutoffs`` and ``overlapping_windows``, whose half-years are not separate draws.
     """
     taken = order < MAX_COMPANIES
+    parts = {}
+    for metric, scale in PARTS.items():
+        held = panel.holding([metric, scale.standard_error])
+        for model in range(len(panel.models)):
+            parts[model, metric] = _parts(held, model, metric, scale, taken)
     rows = [
-        {"model": name, "metric": metric, "scale": scale.name}
-        | _parts(panel, model, metric, scale, taken)
+        {"model": name, "metric": metric, "scale": scale.name} | parts[model, metric]
         for model, name in enumerate(panel.models)
         for metric, scale in PARTS.items()
     ]
