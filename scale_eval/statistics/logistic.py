@@ -269,7 +269,7 @@ def _line(
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
 def _offset(logit: np.ndarray, positives: np.ndarray, negatives: np.ndarray, a: float) -> float:
-    """`intercept` by Newton's steps from `a`, or halves where one would leave where it can be."""
+    """`intercept` by Newton's steps from `a`; halves where one would leave where it can be."""
     level = math.log(positives.sum() / negatives.sum())
     low, high = level - logit.max() - 1, level - logit.min() + 1
     a = min(max(a, low), high)
@@ -279,16 +279,11 @@ def _offset(logit: np.ndarray, positives: np.ndarray, negatives: np.ndarray, a: 
             pull, curvature, _ = _of_block(a + logit[i], positives[i], negatives[i])
             unexplained += pull
             weight += curvature
-        if unexplained > 0:
-            low = a
-        else:
-            high = a
-        moved = a + unexplained / max(weight, LEAST_WEIGHT)
-        if not low < moved < high:
-            moved = (low + high) / 2
-        step, a = moved - a, moved
-        if abs(step) <= LAST_STEP * (1 + abs(a - step)):
-            break
+        step = unexplained / max(weight, LEAST_WEIGHT)
+        if abs(step) <= LAST_STEP * (1 + abs(a)):
+            return a + step
+        low, high = (a, high) if unexplained > 0 else (low, a)
+        a = a + step if low < a + step < high else (low + high) / 2
     return a
 
 
