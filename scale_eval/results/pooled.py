@@ -198,9 +198,7 @@ def _sampling(
         return row
     windows, coefficient = window_weights(panel, metric, model, windows, estimand)
     coefficient = coefficient * of_few(panel, metric.name, model, windows)
-    variance = variance_by_company(
-        panel, windows, influence[:, model].take(windows, axis=0), coefficient
-    )
+    variance = variance_by_company(panel, windows, influence[:, model], coefficient)
     scale = told.value if told.log else 1.0
     return row | {"sampling_std_error": scale * float(np.sqrt(variance.sum()))}
 
