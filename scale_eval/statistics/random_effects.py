@@ -31,6 +31,10 @@ MAX_STEPS = 100
 LAST_STEP = 1e-11
 """Relative to the variance of y."""
 
+BLOCK = 256
+"""Companies are summed by so many, and then the sums: rounding errors of 100,000 added one after
+another would be seen where a step is judged by whether it gains likelihood."""
+
 
 @dataclass(frozen=True)
 class RandomEffects:
@@ -225,19 +229,26 @@ def weighted_sums(
 def _weighted_sums(
     y: np.ndarray, v: np.ndarray, tau2: float, likelihood: bool
 ) -> tuple[float, float, float, float, float, float, float]:
+    n = len(y)
     total, squares, cubes, weighted = 0.0, 0.0, 0.0, 0.0
-    for i in range(len(y)):
-        w = 1 / (tau2 + v[i])
-        total += w
-        squares += w * w
-        cubes += w * w * w
-        weighted += w * y[i]
+    for begin in range(0, n, BLOCK):
+        w1, w2, w3, wy = 0.0, 0.0, 0.0, 0.0
+        for i in range(begin, min(begin + BLOCK, n)):
+            w = 1 / (tau2 + v[i])
+            w1 += w
+            w2 += w * w
+            w3 += w * w * w
+            wy += w * y[i]
+        total, squares, cubes, weighted = total + w1, squares + w2, cubes + w3, weighted + wy
     mu, q, fall = weighted / total, 0.0, 0.0
-    for i in range(len(y)):
-        w = 1 / (tau2 + v[i])
-        square = w * (y[i] - mu) * (y[i] - mu)
-        q += square
-        fall += w * square
+    for begin in range(0, n, BLOCK):
+        of_q, of_fall = 0.0, 0.0
+        for i in range(begin, min(begin + BLOCK, n)):
+            w = 1 / (tau2 + v[i])
+            square = w * (y[i] - mu) * (y[i] - mu)
+            of_q += square
+            of_fall += w * square
+        q, fall = q + of_q, fall + of_fall
     if not likelihood:
         return total, squares, cubes, mu, q, fall, np.nan
     # Of products, for a logarithm takes longer than all else; none may leave float64.
