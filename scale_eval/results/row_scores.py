@@ -8,6 +8,7 @@ every model answered are left out of the common coverage.
 from __future__ import annotations
 
 import contextlib
+import itertools
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -196,22 +197,19 @@ class RowScores:
                 kept = [_merged(kept)]
                 waiting = 0
         key, *counts = _merged(kept) if kept else (np.empty(0, dtype=np.int64),) * 4
-        cell, bins = np.divmod(key, N_BINS)
-        cell, common = np.divmod(cell, 2)
-        cell, group = np.divmod(cell, max(self.n_groups, 1))
-        model, cutoff = np.divmod(cell, max(len(self._panel.cutoffs), 1))
-        n_cells = len(self._panel.models) * len(self._panel.cutoffs)
-        self._starts = np.searchsorted(
-            model * len(self._panel.cutoffs) + cutoff, np.arange(n_cells + 1)
-        )
+        n_cutoffs, n_models = len(self._panel.cutoffs), len(self._panel.models)
+        of_cell = 2 * max(self.n_groups, 1) * N_BINS  # rows of a (model, cutoff)
+        self._starts = np.searchsorted(key, np.arange(n_models * n_cutoffs + 1) * of_cell)
         self._rows: dict[str, np.ndarray] = {
-            "cutoff": cutoff.astype(np.int32),
-            "group": group.astype(np.int32),
-            "common": common.astype(bool),
-            "bin": bins.astype(np.int16),
+            "cutoff": np.tile(np.arange(n_cutoffs, dtype=np.int32), n_models).repeat(
+                np.diff(self._starts)
+            ),
+            "group": (key % of_cell // (2 * N_BINS)).astype(np.int32),
+            "common": key // N_BINS % 2 == 1,
+            "bin": (key % N_BINS).astype(np.int16),
             **{name: _narrow(of) for name, of in zip(_COUNTS, counts, strict=True)},
         }
-        self._told = self._told_apart(model, cutoff)
+        self._told = self._told_apart()
 
     def _answered_by_all(self, text: str | None) -> bool:
         """Whether every model that answered anywhere is among these, "a;b"."""
@@ -223,7 +221,7 @@ class RowScores:
         answering = self._panel.ok.any(axis=0)
         return {self._panel.models[m] for m in np.flatnonzero(answering).tolist()}
 
-    def _told_apart(self, model: np.ndarray, cutoff: np.ndarray) -> np.ndarray:
+    def _told_apart(self) -> np.ndarray:
         """Where the scores that are marked as common are those of the common windows.
 
         They are not where models were evaluated one by one, or added later: then too few customers
@@ -231,9 +229,11 @@ class RowScores:
         """
         panel = self._panel
         shape = (len(panel.models), len(panel.cutoffs))
-        customers = self._rows["n_positive"] + self._rows["n_negative"]
         marked = np.zeros(shape, dtype=np.int64)
-        np.add.at(marked, (model, cutoff), np.where(self._rows["common"], customers, 0))
+        for cell, (first, last) in enumerate(itertools.pairwise(self._starts.tolist())):
+            common = self._rows["common"][first:last]
+            for name in ("n_positive", "n_negative"):
+                marked.flat[cell] += self._rows[name][first:last][common].sum()
         windows = np.flatnonzero(panel.common & (panel.cutoff >= 0))
         expected = np.zeros(shape, dtype=np.int64)
         for m in np.flatnonzero(panel.ok.any(axis=0)).tolist():
@@ -244,16 +244,16 @@ class RowScores:
     def _coded(self, part: pa.Table) -> tuple[np.ndarray, ...]:
         """One integer for (model, cutoff, group, common, bin), in that order, and the counts."""
         models, n_cutoffs = self._panel.models, len(self._panel.cutoffs)
-        model = _told(part["model"], lambda name: models.index(name) if name in models else -1)
+        model = _numbered(part["model"], lambda name: models.index(name) if name in models else -1)
         instants = self._panel.cutoffs.asi8
         instant = part["cutoff"].cast(pa.int64()).to_numpy()
         cutoff = np.minimum(np.searchsorted(instants, instant), n_cutoffs - 1)
         group = part["company_group"].to_numpy()
         place = np.minimum(np.searchsorted(self._number, group), self.n_groups - 1)
-        common = _told(part["answered_by"], self._answered_by_all)
+        common = _numbered(part["answered_by"], self._answered_by_all)
         key = (model * n_cutoffs + cutoff) * self.n_groups + place
         key = (key * 2 + common) * N_BINS + part["bin"].to_numpy()
-        counts = [part[count].to_numpy() for count in _COUNTS]
+        counts = [_narrow(part[count].to_numpy()) for count in _COUNTS]
         known = (model >= 0) & (instants[cutoff] == instant) & (self._number[place] == group)
         if known.all():
             return (key, *counts)
@@ -283,9 +283,10 @@ class RowScores:
         cell = group * len(bins) + column
         grouped = []
         for count in _COUNTS:
-            cells = np.zeros((len(groups), len(bins)), dtype=self._rows[count].dtype)
-            np.add.at(cells.reshape(-1), cell, self._rows[count][chosen])
-            grouped.append(cells)
+            counts = self._rows[count][chosen]
+            cells = np.zeros((len(groups), len(bins)), dtype=counts.dtype)
+            np.add.at(cells.reshape(-1), cell, counts)
+            grouped.append(_narrow(cells))
         return GroupedScores(groups, bins, *grouped)
 
 
@@ -296,7 +297,7 @@ def _ranked(values: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
     return np.flatnonzero(held), (np.cumsum(held) - 1)[values]
 
 
-def _told(column: pa.ChunkedArray, number: Callable[[str | None], int]) -> np.ndarray:
+def _numbered(column: pa.ChunkedArray, number: Callable[[str | None], int]) -> np.ndarray:
     """`number` of each text of a column, asked once of each distinct one; int64."""
     encoded = column.combine_chunks().dictionary_encode()
     numbers = [number(text) for text in [*encoded.dictionary.to_pylist(), None]]
@@ -319,7 +320,7 @@ def _merged(rows: list[tuple[np.ndarray, ...]]) -> tuple[np.ndarray, ...]:
     del key
     while columns:
         count = np.concatenate(columns.pop(0))[order]
-        merged.append(np.add.reduceat(count, starts) if len(starts) else count)
+        merged.append(np.add.reduceat(count, starts, dtype=np.int64) if len(starts) else count)
     return tuple(merged)
 
 
