@@ -24,6 +24,9 @@ POINTS = 64
 """Of a curve: bins of probability that hold nearly as many customers each."""
 
 N_REPLICATES = 2_000
+N_CHUNKS = 20
+"""Replicates are made in so many parts: what bounds the memory that they take."""
+
 MIN_GROUPS = 5
 """Groups of companies below which no band is drawn."""
 
@@ -67,45 +70,48 @@ def _curve(grouped: GroupedScores, seed: int) -> list[dict[str, Any]]:
     starts = np.flatnonzero(np.diff(point, prepend=-1))
     n = np.add.reduceat(rows, starts)
     middle = np.searchsorted(ends, ends[starts] - rows[starts] + n / 2)
-    low, high = _band(grouped, recalibrated, seed)
+    low, high = _band(grouped, recalibrated, middle, seed)
     return [
         {
             "probability": float(probability[at]),
             "recalibrated": float(recalibrated[at]),
-            "ci_low": float(low[at]) if low is not None else None,
-            "ci_high": float(high[at]) if high is not None else None,
+            "ci_low": below,
+            "ci_high": above,
             "n_customers": int(customers),
             "n_positive": int(positive),
         }
-        for at, customers, positive in zip(
-            middle, n, np.add.reduceat(merged.n_positive, starts), strict=True
+        for at, below, above, customers, positive in zip(
+            middle, low, high, n, np.add.reduceat(merged.n_positive, starts), strict=True
         )
     ]
 
 
 def _band(
-    grouped: GroupedScores, recalibrated: np.ndarray, seed: int
-) -> tuple[np.ndarray | None, np.ndarray | None]:
-    """Ends of the pointwise interval by bin; None below `MIN_GROUPS` groups."""
+    grouped: GroupedScores, recalibrated: np.ndarray, at: np.ndarray, seed: int
+) -> tuple[list[float | None], list[float | None]]:
+    """Ends of the pointwise interval at some bins, `at`; None below `MIN_GROUPS` groups."""
     n = (grouped.n_positive + grouped.n_negative).sum(axis=1).astype(float)
     if len(n) < MIN_GROUPS:
-        return None, None
+        return [None] * len(at), [None] * len(at)
     keys = company_keys([str(group) for group in grouped.group.tolist()])
     weights = poisson_weights(keys, N_REPLICATES, seed).astype(np.float64)
-    positive = weights @ grouped.n_positive
-    negative = weights @ grouped.n_negative
+    counts = [held.astype(np.float64) for held in (grouped.n_positive, grouped.n_negative)]
     probability = expit(mid_logit(grouped.bin))
-    curves = np.full(positive.shape, np.nan)
-    for i, (of_those, of_others) in enumerate(zip(positive, negative, strict=True)):
-        there = of_those + of_others > 0
-        if there.any():
-            curve = isotonic(probability[there], of_those[there], of_others[there])
-            curves[i] = np.interp(probability, probability[there], curve)
+    curves = np.full((N_REPLICATES, len(at)), np.nan)
+    for of_some, curve in zip(
+        np.array_split(weights, N_CHUNKS), np.array_split(curves, N_CHUNKS), strict=True
+    ):
+        replicates = zip(*(of_some @ held for held in counts), curve, strict=True)
+        for positive, negative, points in replicates:
+            there = positive + negative > 0
+            if there.any():
+                rates = isotonic(probability[there], positive[there], negative[there])
+                points[:] = np.interp(probability[at], probability[there], rates)
     n_effective = n.sum() ** 2 / np.square(n).sum()
     kept = np.clip(curves[np.isfinite(curves).all(axis=1)], _LEAST, 1 - _LEAST)
     error = logit(kept).std(axis=0, ddof=1) * t.ppf(0.975, max(n_effective - 1, 1))
-    centre = logit(np.clip(recalibrated, _LEAST, 1 - _LEAST))
-    return expit(centre - error), expit(centre + error)
+    centre = logit(np.clip(recalibrated[at], _LEAST, 1 - _LEAST))
+    return expit(centre - error).tolist(), expit(centre + error).tolist()
 
 
 _LEAST = 1e-4

@@ -121,7 +121,7 @@ def _std_error(
     weight = parts.numerator if metric.pooling == "ratio" else parts.denominator
     total = np.bincount(parts.company, weights=weight, minlength=panel.n_companies)
     share = weight / total[parts.company] * of_few(panel, metric.name, model, windows)
-    variance = variance_by_company(panel, windows, influence[:, model].take(windows, axis=0), share)
+    variance = variance_by_company(panel, windows, influence[:, model], share)
     return np.where(total > 0, np.sqrt(variance), np.nan)
 
 

@@ -228,7 +228,7 @@ def _variance_of_difference(
         if metric.target is not None:
             share = share * np.sign(part.figures() - metric.target)[part.company]
         share = sign * share * of_few(panel, metric.name, m, known)
-        sums = sums_by_company(panel, known, influence[known, m], share)
+        sums = sums_by_company(panel, known, influence[:, m], share)
         difference_of_sums = difference_of_sums + sums
     return squared(np.asarray(difference_of_sums))
 
@@ -248,7 +248,7 @@ def _sampling_sums(
             panel, metric, m, panel.covered("common", m, panel.at(None)), estimand
         )
         weight = weight * of_few(panel, metric.name, m, windows)
-        sums.append(sums_by_company(panel, windows, influence[:, m].take(windows, axis=0), weight))
+        sums.append(sums_by_company(panel, windows, influence[:, m], weight))
     return sums
 
 

@@ -16,13 +16,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numba
 import numpy as np
 from scipy.special import expit, logit
 
-from scale_eval.metrics import Metric
+from scale_eval.metrics import N_GROUPS, Metric
 from scale_eval.results.estimates import Estimate, Interval
 from scale_eval.results.panel import Panel
-from scale_eval.results.sampling import DEGREES_OF_FREEDOM, variance_by_company
+from scale_eval.results.sampling import DEGREES_OF_FREEDOM
 from scale_eval.statistics.moderation import moderate
 from scale_eval.statistics.prediction import ConfidenceDistribution, confidence_distribution
 from scale_eval.statistics.random_effects import RandomEffects, q_profile, random_effects
@@ -111,11 +112,10 @@ def company_effects(
         y, slope = scale.to(value), scale.slope(value)
     error = panel.of_model(scale.standard_error, model, windows)
     slope_of_error = np.ones_like(slope) if scale.scaled_error else slope
-    slope_of_influence = slope if metric == "roc_auc" else np.ones_like(slope)
+    lever = slope if metric == "roc_auc" else np.ones_like(slope)
     with np.errstate(invalid="ignore"):
-        sums = slope_of_influence[:, np.newaxis] * influence[:, model].take(windows, axis=0)
         variance = np.square(slope_of_error * error)
-    return _effects(panel, windows, y, sums, variance)
+    return _effects(panel, windows, y, influence[:, model], lever, variance)
 
 
 def difference_effects(
@@ -138,11 +138,10 @@ def difference_effects(
     y = sign[0] * (column[:, a].take(windows) - target) - sign[1] * (
         column[:, b].take(windows) - target
     )
-    sums = sign[0] * influence[:, a].take(windows, axis=0) - sign[1] * influence[:, b].take(
-        windows, axis=0
-    )
+    apart = sign[0] * influence[:, a] - sign[1] * influence[:, b]
+    lever = np.ones(len(windows), apart.dtype)
     variance = np.square(error[:, a].take(windows)) + np.square(error[:, b].take(windows))
-    return _effects(panel, windows, y, sums, variance)
+    return _effects(panel, windows, y, apart, lever, variance)
 
 
 def _rich(panel: Panel, model: int, windows: np.ndarray) -> np.ndarray:
@@ -152,26 +151,58 @@ def _rich(panel: Panel, model: int, windows: np.ndarray) -> np.ndarray:
 
 
 def _effects(
-    panel: Panel, windows: np.ndarray, y: np.ndarray, sums: np.ndarray, variance: np.ndarray
-) -> Effects:
-    """Means over cutoffs; `variance` is each evaluation's by its own standard error.
+    panel: Panel, windows: np.ndarray, y: np.ndarray, influence: np.ndarray, lever: np.ndarray,
+    variance: np.ndarray,
+) -> Effects:  # fmt: skip
+    """Means over cutoffs, of arrays of shape (n,), one of `windows` each; see `_by_company`.
 
-    An evaluation without a finite effect and a variance (constant predictions, an AUC of exactly
-    1) stays out.
+    `influence`, of every window of the panel, times `lever` is what the customers move y;
+    `variance` is that of y by the evaluation's own standard error.
     """
-    counted = np.isfinite(y) & np.isfinite(variance) & (variance > 0)
-    counted &= np.isfinite(sums).all(axis=1)
-    windows, y, sums, variance = windows[counted], y[counted], sums[counted], variance[counted]
-    company = panel.company[windows]
-    n = np.bincount(company, minlength=panel.n_companies)
+    n, sums = np.zeros(panel.n_companies, np.int64), np.zeros((3, panel.n_companies))
+    _by_company(panel.company, windows, y, influence, lever, variance, n, *sums)
     entered = np.flatnonzero(n)
-    share = 1.0 / n[company]
-    means = np.bincount(company, weights=share * y, minlength=panel.n_companies)
-    apart = np.bincount(company, weights=np.square(share) * variance, minlength=panel.n_companies)
-    clustered = variance_by_company(panel, windows, sums, share)
-    v = moderate(clustered[entered], apart[entered], DEGREES_OF_FREEDOM)
+    means, apart, squares = sums[:, entered]
+    clustered = squares * (N_GROUPS / DEGREES_OF_FREEDOM)
+    v = moderate(clustered, apart, DEGREES_OF_FREEDOM)
     known = v > 0
-    return Effects(entered[known], means[entered][known], v[known])
+    return Effects(entered[known], means[known], v[known])
+
+
+@numba.njit(nogil=True, cache=True, error_model="numpy")
+def _by_company(
+    company: np.ndarray, windows: np.ndarray, y: np.ndarray, influence: np.ndarray,
+    lever: np.ndarray, variance: np.ndarray, n: np.ndarray, means: np.ndarray, apart: np.ndarray,
+    squares: np.ndarray,
+) -> None:  # fmt: skip
+    """How many windows of each company count; means of y, and their variances: that of windows
+    taken apart, and the squares of what groups of customers move them.
+
+    A window without a finite effect and a variance (constant predictions, an AUC of exactly 1)
+    stays out. The last four are of shape (n_companies,), and are added to.
+    """
+    counted = np.zeros(len(windows), np.bool_)
+    for i in range(len(windows)):
+        counted[i] = np.isfinite(y[i]) and np.isfinite(variance[i]) and variance[i] > 0
+        for moved in influence[windows[i]]:
+            counted[i] &= np.isfinite(moved)
+        n[company[windows[i]]] += counted[i]
+    sums, last = np.zeros(influence.shape[1], lever.dtype), -1
+    for i in range(len(windows)):
+        if not counted[i]:
+            continue
+        of = company[windows[i]]
+        if of != last:
+            sums[:] = 0
+            last = of
+        share = 1.0 / n[of]
+        means[of] += share * y[i]
+        apart[of] += share * share * variance[i]
+        of_window, share_moved = influence[windows[i]], lever.dtype.type(share)
+        squares[of] = 0.0
+        for group in range(len(sums)):
+            sums[group] += share_moved * (lever[i] * of_window[group])
+            squares[of] += np.float64(sums[group]) * np.float64(sums[group])
 
 
 def next_company(effects: Effects) -> ConfidenceDistribution:

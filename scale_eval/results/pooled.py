@@ -6,7 +6,7 @@ The estimands answer different questions, see `scale_eval.results.estimates`.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -89,10 +89,11 @@ def estimate(
 
 
 def pooled_of(
-    panel: Panel, metric: Metric, scores: RowScores, influence: np.ndarray | None
-) -> Iterator[dict[str, Any]]:
-    """The rows of one metric."""
-    for model, name in enumerate(panel.models):
+    panel: Panel, metric: Metric, scores: RowScores, influence: np.ndarray | None,
+    models: Sequence[int] | None = None,
+) -> Iterator[dict[str, Any]]:  # fmt: skip
+    """The rows of one metric, of all models or of these positions in the panel."""
+    for model in range(len(panel.models)) if models is None else models:
         done: dict[bytes, list[dict[str, Any]]] = {}
         for cutoff in (None, *range(len(panel.cutoffs))):
             at = panel.at(cutoff)
@@ -103,7 +104,7 @@ def pooled_of(
                     selection = (windows, cutoff, coverage)
                     done[key] = list(_figures(panel, metric, model, selection, scores, influence))
                 counts = {
-                    "model": name,
+                    "model": panel.models[model],
                     "metric": metric.name,
                     "cutoff": None if cutoff is None else panel.cutoffs[cutoff],
                     "coverage": coverage,
@@ -198,9 +199,7 @@ def _sampling(
         return row
     windows, coefficient = window_weights(panel, metric, model, windows, estimand)
     coefficient = coefficient * of_few(panel, metric.name, model, windows)
-    variance = variance_by_company(
-        panel, windows, influence[:, model].take(windows, axis=0), coefficient
-    )
+    variance = variance_by_company(panel, windows, influence[:, model], coefficient)
     scale = told.value if told.log else 1.0
     return row | {"sampling_std_error": scale * float(np.sqrt(variance.sum()))}
 

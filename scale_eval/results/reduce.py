@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -28,7 +27,7 @@ from scale_eval.results.spread import spread_table
 from scale_eval.statistics.survey import Design
 
 THREADS = min(os.cpu_count() or 1, 4)
-"""Metrics that are reduced side by side."""
+"""Models, and comparisons, that are reduced side by side."""
 
 CONVENTIONS = {
     "std": "ddof 1, of companies' own figures; in companies, of cutoffs' values",
@@ -129,28 +128,29 @@ def reduce_parts(
 ) -> Iterator[tuple[str, Iterable[pa.Table]]]:  # fmt: skip
     """The tables of a run one after another, to be taken in this order, each in parts.
 
-    So that never all are in memory. A metric is one thread's, and its sums are taken in one order,
-    for their last bits depend on how they are divided.
+    So that never all are in memory. Metrics are reduced one after another, for each holds what its
+    evaluations keep by group of customers; a model's figures are one thread's, and sums are taken
+    in one order, for their last bits depend on how they are divided.
     """
+    metrics = [*METRICS.values(), *own_metrics]
     with threadpoolctl.threadpool_limits(1), ThreadPoolExecutor(THREADS) as threads:
         panel = Panel.of(evaluations)
         rows = RowScores(scores, panel, groups)
         calibration = threads.submit(calibration_tables, panel, rows, seed)
         spread = threads.submit(spread_table, panel, rows.company_order)
         periods = threads.submit(periods_table, panel)
-        reduced = _in_order(
-            threads,
-            lambda metric: _of_metric(panel, metric, rows, margins, design),
-            [*METRICS.values(), *own_metrics],
-        )
         pooled, comparisons, sampled = [], [], []
 
         def companies() -> Iterator[pa.Table]:
-            for of_metric in reduced:
-                yield from of_metric.companies
-                pooled.append(of_metric.pooled)
-                comparisons.append(of_metric.comparisons)
-                sampled.append(of_metric.sampled)
+            done: list[pa.Table] = []
+            for metric in metrics:
+                begun = _of_metric(threads, panel, metric, rows, margins, design)
+                yield from done  # and written while threads are at the next metric
+                done = _results(begun.companies)
+                pooled.append(_results(begun.pooled))
+                comparisons.append(_results(begun.comparisons))
+                sampled.append(_results(begun.sampled))
+            yield from done
 
         yield "companies", companies()
         yield "pooled", [pooled_table(pooled)]
@@ -166,38 +166,37 @@ def reduce_parts(
 
 @dataclass(frozen=True)
 class _OfMetric:
-    """What the tables hold of one metric."""
+    """What the tables hold of one metric, as threads make it: in the order of the tables."""
 
-    companies: list[pa.Table]
-    pooled: list[dict[str, Any]]
-    comparisons: list[dict[str, Any]]
-    sampled: list[dict[str, Any]]
+    companies: list[Future[list[pa.Table]]]
+    pooled: list[Future[list[dict[str, Any]]]]
+    comparisons: list[Future[list[dict[str, Any]]]]
+    sampled: list[Future[list[dict[str, Any]]]]
 
 
 def _of_metric(
-    panel: Panel, metric: Metric, rows: RowScores, margins: Mapping[str, float],
-    design: Design | None,
+    threads: ThreadPoolExecutor, panel: Panel, metric: Metric, rows: RowScores,
+    margins: Mapping[str, float], design: Design | None,
 ) -> _OfMetric:  # fmt: skip
+    """Begin what is to be made of one metric; what takes longest first."""
     influence = None
     panel = panel.holding([metric.name, *errors_of(metric.name)])
     if metric.name in INFLUENCE:
         influence = panel.influences(INFLUENCE[metric.name])
+
+    def begin(of: Callable[..., Iterable[Any]], *arguments: Any) -> Future[list[Any]]:
+        return threads.submit(lambda: list(of(panel, metric, *arguments)))
+
     return _OfMetric(
-        list(companies_of(panel, metric, influence)),
-        list(pooled_of(panel, metric, rows, influence)),
-        list(comparisons_of(panel, metric, rows, influence, margins)),
-        [] if design is None else list(sampled_of(panel, metric, rows, influence, design)),
+        comparisons=[begin(comparisons_of, rows, influence, margins)],
+        sampled=[] if design is None else [begin(sampled_of, rows, influence, design)],
+        pooled=[begin(pooled_of, rows, influence, [m]) for m in range(len(panel.models))],
+        companies=[begin(companies_of, influence)],
     )
 
 
-def _in_order(
-    threads: ThreadPoolExecutor, work: Callable[[Metric], _OfMetric], metrics: Sequence[Metric]
-) -> Iterator[_OfMetric]:
-    """As `map`, no more than `THREADS` ahead: what waits to be written is in memory."""
-    waiting: deque[Future[_OfMetric]] = deque()
-    for metric in metrics:
-        waiting.append(threads.submit(work, metric))
-        if len(waiting) > THREADS:
-            yield waiting.popleft().result()
-    while waiting:
-        yield waiting.popleft().result()
+def _results(begun: list[Future[list[Any]]]) -> list[Any]:
+    """What several make, in one list; nothing is held of them any more."""
+    made = [result for future in begun for result in future.result()]
+    begun.clear()
+    return made

@@ -7,15 +7,17 @@ every model answered are left out of the common coverage.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import contextlib
+import itertools
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 
 from scale_eval.metrics import N_BINS, ROW_POOLED, ScoreHistogram, Undefined, mid_logit
+from scale_eval.metrics.ranking import auc_of_blocks, average_precision_of_blocks
 from scale_eval.results.panel import Panel
 from scale_eval.statistics import logistic
 
@@ -59,7 +61,7 @@ class GroupedScores:
     @cached_property
     def total(self) -> ScoreHistogram:
         """All groups in one."""
-        return self._histogram(*(getattr(self, count).sum(axis=0) for count in _COUNTS))
+        return ScoreHistogram(self.bin, *(getattr(self, count).sum(axis=0) for count in _COUNTS))
 
     def value(self, metric: str) -> tuple[float, float]:
         """A metric of all rows, and the bound of its error (NaN where there is none).
@@ -75,13 +77,19 @@ class GroupedScores:
         To first order for gain, lift and value captured, which are read at a fixed share of
         customers: exactly, they would jump from bin to bin.
         """
-        left = [getattr(self, c).sum(axis=0) - getattr(self, c) for c in _COUNTS]
-        if metric in ("calibration_slope", "calibration_intercept"):
-            fit = logistic.slopes if metric == "calibration_slope" else logistic.intercepts
-            return np.asarray(fit(mid_logit(self.bin), left[0], left[1]))
         if metric in _CAPTURED:
             return self._without_to_first_order(metric)
-        return np.array([self._or_nan(metric, *counts) for counts in zip(*left, strict=True)])
+        positive, negative = (n.sum(axis=0) - n for n in (self.n_positive, self.n_negative))
+        if metric in ("calibration_slope", "calibration_intercept"):
+            fit = logistic.slopes if metric == "calibration_slope" else logistic.intercepts
+            return np.asarray(fit(mid_logit(self.bin), positive, negative))
+        of_blocks = auc_of_blocks if metric == "roc_auc" else average_precision_of_blocks
+        without = np.full(len(self.group), np.nan)
+        for i, (buyers, others) in enumerate(zip(positive, negative, strict=True)):
+            held = buyers + others > 0
+            with contextlib.suppress(Undefined):
+                without[i] = of_blocks(buyers[held][::-1], others[held][::-1])
+        return without
 
     def _without_to_first_order(self, metric: str) -> np.ndarray:
         """A group takes away what it adds to the top tenth, and moves the line that ends it.
@@ -106,16 +114,6 @@ class GroupedScores:
         without = at - without
         scale = 1 / TOP if metric == "lift_at_10" else 1.0
         return np.asarray(scale * without)
-
-    def _or_nan(self, metric: str, *counts: np.ndarray) -> float:
-        try:
-            return ROW_POOLED[metric](self._histogram(*counts))[0]
-        except Undefined:
-            return np.nan
-
-    def _histogram(self, positive: np.ndarray, negative: np.ndarray, spend: np.ndarray):  # type: ignore[no-untyped-def]
-        held = positive + negative > 0
-        return ScoreHistogram(self.bin[held], positive[held], negative[held], spend[held])
 
 
 class RowScores:
@@ -190,6 +188,8 @@ class RowScores:
         kept: list[tuple[np.ndarray, ...]] = []
         waiting = 0
         for part in parts:
+            if not self.n_groups or not len(self._panel.cutoffs):
+                continue  # nobody was evaluated
             rows = self._coded(part)
             kept.append(rows)
             waiting += len(rows[0])
@@ -197,30 +197,31 @@ class RowScores:
                 kept = [_merged(kept)]
                 waiting = 0
         key, *counts = _merged(kept) if kept else (np.empty(0, dtype=np.int64),) * 4
-        cell, bins = np.divmod(key, N_BINS)
-        cell, common = np.divmod(cell, 2)
-        cell, group = np.divmod(cell, max(self.n_groups, 1))
-        model, cutoff = np.divmod(cell, max(len(self._panel.cutoffs), 1))
-        self._model_starts = np.searchsorted(model, np.arange(len(self._panel.models) + 1))
+        n_cutoffs, n_models = len(self._panel.cutoffs), len(self._panel.models)
+        of_cell = 2 * max(self.n_groups, 1) * N_BINS  # rows of a (model, cutoff)
+        self._starts = np.searchsorted(key, np.arange(n_models * n_cutoffs + 1) * of_cell)
         self._rows: dict[str, np.ndarray] = {
-            "cutoff": cutoff.astype(np.int32),
-            "group": group.astype(np.int32),
-            "common": common.astype(bool),
-            "bin": bins.astype(np.int16),
+            "cutoff": np.tile(np.arange(n_cutoffs, dtype=np.int32), n_models).repeat(
+                np.diff(self._starts)
+            ),
+            "group": (key % of_cell // (2 * N_BINS)).astype(np.int32),
+            "common": key // N_BINS % 2 == 1,
+            "bin": (key % N_BINS).astype(np.int16),
             **{name: _narrow(of) for name, of in zip(_COUNTS, counts, strict=True)},
         }
-        self._told = self._told_apart(model, cutoff)
+        self._told = self._told_apart()
 
-    def _answered_by_all(self, answered_by: pa.ChunkedArray) -> np.ndarray:
-        """Whether every model that answered anywhere is among them; as 0 and 1."""
-        panel = self._panel
-        answering = {panel.models[m] for m in np.flatnonzero(panel.ok.any(axis=0)).tolist()}
-        encoded = answered_by.combine_chunks().dictionary_encode()
-        texts = encoded.dictionary.to_pylist()
-        all_there = [text is not None and answering <= set(text.split(";")) for text in texts]
-        return np.array([*all_there, False])[encoded.indices.fill_null(len(texts)).to_numpy()]
+    def _answered_by_all(self, text: str | None) -> bool:
+        """Whether every model that answered anywhere is among these, "a;b"."""
+        return text is not None and self._answering <= set(text.split(";"))
 
-    def _told_apart(self, model: np.ndarray, cutoff: np.ndarray) -> np.ndarray:
+    @cached_property
+    def _answering(self) -> set[str]:
+        """Models that answered anywhere."""
+        answering = self._panel.ok.any(axis=0)
+        return {self._panel.models[m] for m in np.flatnonzero(answering).tolist()}
+
+    def _told_apart(self) -> np.ndarray:
         """Where the scores that are marked as common are those of the common windows.
 
         They are not where models were evaluated one by one, or added later: then too few customers
@@ -228,9 +229,11 @@ class RowScores:
         """
         panel = self._panel
         shape = (len(panel.models), len(panel.cutoffs))
-        customers = self._rows["n_positive"] + self._rows["n_negative"]
         marked = np.zeros(shape, dtype=np.int64)
-        np.add.at(marked, (model, cutoff), np.where(self._rows["common"], customers, 0))
+        for cell, (first, last) in enumerate(itertools.pairwise(self._starts.tolist())):
+            common = self._rows["common"][first:last]
+            for name in ("n_positive", "n_negative"):
+                marked.flat[cell] += self._rows[name][first:last][common].sum()
         windows = np.flatnonzero(panel.common & (panel.cutoff >= 0))
         expected = np.zeros(shape, dtype=np.int64)
         for m in np.flatnonzero(panel.ok.any(axis=0)).tolist():
@@ -240,22 +243,28 @@ class RowScores:
 
     def _coded(self, part: pa.Table) -> tuple[np.ndarray, ...]:
         """One integer for (model, cutoff, group, common, bin), in that order, and the counts."""
-        panel = self._panel
-        model = pd.Index(panel.models).get_indexer(part["model"].to_pandas())
-        cutoff = panel.cutoffs.get_indexer(pd.DatetimeIndex(part["cutoff"].to_pandas()))
-        known = (model >= 0) & (cutoff >= 0)
-        key = model.astype(np.int64) * len(panel.cutoffs) + cutoff
+        models, n_cutoffs = self._panel.models, len(self._panel.cutoffs)
+        model = _numbered(part["model"], lambda name: models.index(name) if name in models else -1)
+        instants = self._panel.cutoffs.asi8
+        instant = part["cutoff"].cast(pa.int64()).to_numpy()
+        cutoff = np.minimum(np.searchsorted(instants, instant), n_cutoffs - 1)
         group = part["company_group"].to_numpy()
-        place = np.minimum(np.searchsorted(self._number, group), max(self.n_groups - 1, 0))
-        known &= self._number[place] == group if self.n_groups else False
-        key = (key * self.n_groups + place) * 2 + self._answered_by_all(part["answered_by"])
-        key = key * N_BINS + part["bin"].to_numpy()
-        return (key[known], *(part[count].to_numpy()[known] for count in _COUNTS))
+        place = np.minimum(np.searchsorted(self._number, group), self.n_groups - 1)
+        common = _numbered(part["answered_by"], self._answered_by_all)
+        key = (model * n_cutoffs + cutoff) * self.n_groups + place
+        key = (key * 2 + common) * N_BINS + part["bin"].to_numpy()
+        counts = [_narrow(part[count].to_numpy()) for count in _COUNTS]
+        known = (model >= 0) & (instants[cutoff] == instant) & (self._number[place] == group)
+        if known.all():
+            return (key, *counts)
+        return (key[known], *(count[known] for count in counts))
 
     def _chosen(self, model: int, cutoff: int | None, coverage: str) -> np.ndarray:
-        rows = np.arange(*self._model_starts[model : model + 2])
-        if cutoff is not None:
-            rows = rows[self._rows["cutoff"][rows] == cutoff]
+        n_cutoffs = len(self._panel.cutoffs)
+        first, last = (0, n_cutoffs) if cutoff is None else (cutoff, cutoff + 1)
+        rows = np.arange(
+            self._starts[model * n_cutoffs + first], self._starts[model * n_cutoffs + last]
+        )
         if coverage == "common" and not self._all_common[model]:
             at = self._rows["cutoff"][rows], self._rows["group"][rows]
             kept = self._holds_common[model][at]
@@ -268,16 +277,32 @@ class RowScores:
         if coverage == "common" and (mixed.any() if cutoff is None else mixed[cutoff]):
             return None
         chosen = self._chosen(model, cutoff, coverage)
-        bins, column = np.unique(self._rows["bin"][chosen], return_inverse=True)
-        dealt = self._number[self._rows["group"][chosen]] % N_JACKKNIFE_GROUPS
-        groups, group = np.unique(dealt, return_inverse=True)
-        shape = (len(groups), len(bins))
+        bins, column = _ranked(self._rows["bin"][chosen], N_BINS)
+        dealt = (self._number % N_JACKKNIFE_GROUPS)[self._rows["group"][chosen]]
+        groups, group = _ranked(dealt, N_JACKKNIFE_GROUPS)
+        cell = group * len(bins) + column
         grouped = []
         for count in _COUNTS:
-            cells = np.zeros(shape, dtype=self._rows[count].dtype)
-            np.add.at(cells, (group, column), self._rows[count][chosen])
-            grouped.append(cells)
+            counts = self._rows[count][chosen]
+            cells = np.zeros((len(groups), len(bins)), dtype=counts.dtype)
+            np.add.at(cells.reshape(-1), cell, counts)
+            grouped.append(_narrow(cells))
         return GroupedScores(groups, bins, *grouped)
+
+
+def _ranked(values: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
+    """The distinct of integers from 0 to n - 1, ascending, and each value's place among them."""
+    held = np.zeros(n, dtype=bool)
+    held[values] = True
+    return np.flatnonzero(held), (np.cumsum(held) - 1)[values]
+
+
+def _numbered(column: pa.ChunkedArray, number: Callable[[str | None], int]) -> np.ndarray:
+    """`number` of each text of a column, asked once of each distinct one; int64."""
+    encoded = column.combine_chunks().dictionary_encode()
+    numbers = [number(text) for text in [*encoded.dictionary.to_pylist(), None]]
+    indices = encoded.indices.fill_null(len(numbers) - 1).to_numpy()
+    return np.array(numbers, dtype=np.int64)[indices]
 
 
 def _merged(rows: list[tuple[np.ndarray, ...]]) -> tuple[np.ndarray, ...]:
@@ -295,7 +320,7 @@ def _merged(rows: list[tuple[np.ndarray, ...]]) -> tuple[np.ndarray, ...]:
     del key
     while columns:
         count = np.concatenate(columns.pop(0))[order]
-        merged.append(np.add.reduceat(count, starts) if len(starts) else count)
+        merged.append(np.add.reduceat(count, starts, dtype=np.int64) if len(starts) else count)
     return tuple(merged)
 
 

@@ -18,6 +18,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from scale_eval.ahead import ahead
 from scale_eval.results.schemas import (
     FAILED,
     KEY,
@@ -31,6 +32,9 @@ RUN = "run.json"
 PLAN = "plan.parquet"
 SAMPLE = "sample.parquet"
 """Of a run of some companies: which, and what each stands for."""
+
+READERS = 2
+"""Threads that read files of a run, for most of that is to decompress them."""
 
 _ODD = np.uint64(0x9E3779B97F4A7C15)  # a multiplier that hashes are mixed by
 
@@ -241,11 +245,12 @@ class RunDirectory:
 
     def company_groups(self) -> dict[str, int]:
         """The group in which each company's scores are kept, as the plan has it."""
-        table = self.store.read_table(PLAN, columns=["company_id", "company_group"])
-        groups = table.group_by("company_id", use_threads=False).aggregate(
-            [("company_group", "min")]
-        )
-        return dict(zip(*(column.to_pylist() for column in groups.columns), strict=True))
+        columns = ["company_id", "company_group"]
+        table = self.store.read_table(PLAN, columns=columns, dictionaries=columns[:1])
+        companies = table["company_id"].unify_dictionaries().combine_chunks()
+        groups = np.zeros(len(companies.dictionary), np.int64)
+        groups[companies.indices.to_numpy()] = table["company_group"].to_numpy()
+        return dict(zip(companies.dictionary.to_pylist(), groups.tolist(), strict=True))
 
     def failures(self) -> pd.DataFrame:
         """Evaluations that failed, with their reason and note."""
@@ -262,8 +267,11 @@ class RunDirectory:
 
     def _parts(self, kind: str, schema: pa.Schema, columns: Sequence[str]) -> Iterator[pa.Table]:
         wanted = pa.schema([schema.field(name) for name in columns])
-        for name in self._files(kind):
-            yield self.store.read_table(name, columns=wanted.names, schema=wanted)
+
+        def read(name: str) -> pa.Table:
+            return self.store.read_table(name, columns=wanted.names, schema=wanted)
+
+        return ahead(read, self._files(kind), READERS)
 
 
 def _hashes(table: pa.Table) -> np.ndarray:

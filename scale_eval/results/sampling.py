@@ -10,8 +10,8 @@ variance of a company's AUC is 6 % too small).
 
 from __future__ import annotations
 
+import numba
 import numpy as np
-from scipy.sparse import csr_array
 
 from scale_eval.metrics import N_GROUPS
 from scale_eval.results.panel import Panel
@@ -38,20 +38,19 @@ def sums_by_company(
     ----------
     windows : ndarray of int, shape (n,)
         Ascending positions in the panel.
-    influence : ndarray, shape (n, n_groups)
-        Their influence sums.
+    influence : ndarray of float32, shape (n_windows, n_groups)
+        Influence sums of every window of the panel, of one model.
     coefficient : ndarray, shape (n,)
+        Taken in the precision of what it multiplies.
 
     Returns
     -------
-    ndarray of shape (n_companies, n_groups)
+    ndarray of float32, shape (n_companies, n_groups)
         0 for companies without such a window.
     """
-    starts = np.searchsorted(panel.company[windows], np.arange(panel.n_companies + 1))
-    shape = (panel.n_companies, len(windows))
-    coefficient = coefficient.astype(influence.dtype)  # of the precision of what it multiplies
-    weights = csr_array((coefficient, np.arange(len(windows)), starts), shape=shape)
-    return np.asarray(weights @ influence)
+    sums = np.zeros((panel.n_companies, influence.shape[1]), influence.dtype)
+    _add(panel.company, windows, influence, coefficient.astype(influence.dtype), sums)
+    return sums
 
 
 def variance_by_company(
@@ -64,6 +63,17 @@ def variance_by_company(
     ndarray of shape (n_companies,)
     """
     return squared(sums_by_company(panel, windows, influence, coefficient))
+
+
+@numba.njit(nogil=True, cache=True, error_model="numpy")
+def _add(
+    company: np.ndarray, windows: np.ndarray, influence: np.ndarray, coefficient: np.ndarray,
+    sums: np.ndarray,
+) -> None:  # fmt: skip
+    for i in range(len(windows)):
+        of_company, of_window = sums[company[windows[i]]], influence[windows[i]]
+        for group in range(len(of_window)):
+            of_company[group] += coefficient[i] * of_window[group]
 
 
 def of_few(panel: Panel, metric: str, model: int, windows: np.ndarray) -> np.ndarray:
@@ -83,5 +93,15 @@ def of_few(panel: Panel, metric: str, model: int, windows: np.ndarray) -> np.nda
 
 def squared(sums: np.ndarray) -> np.ndarray:
     """The variance that each company's sums by group make; shape (n_companies,)."""
-    squares = np.einsum("ij,ij->i", sums, sums, dtype=np.float64)
-    return np.asarray(squares * (N_GROUPS / DEGREES_OF_FREEDOM))
+    squares = np.empty(len(sums))
+    _add_squares(sums, squares)
+    return squares * (N_GROUPS / DEGREES_OF_FREEDOM)
+
+
+@numba.njit(nogil=True, cache=True, error_model="numpy")
+def _add_squares(sums: np.ndarray, squares: np.ndarray) -> None:
+    for company in range(len(sums)):
+        of_company = 0.0
+        for moved in sums[company]:
+            of_company += np.float64(moved) * np.float64(moved)
+        squares[company] = of_company

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numba
 import numpy as np
-from scipy.optimize import isotonic_regression
 from scipy.special import xlog1py, xlogy
 
 from scale_eval.statistics.undefined import Undefined
@@ -55,8 +55,28 @@ def isotonic(probability: np.ndarray, positives: np.ndarray, negatives: np.ndarr
         _, block = np.unique(probability, return_inverse=True)
         merged = (np.bincount(block, weights=counts) for counts in (positives, negatives))
         return isotonic(np.arange(block.max() + 1), *merged)[block]
-    rows = positives + negatives
-    return np.asarray(isotonic_regression(positives / rows, weights=rows).x)
+    return _pooled(np.asarray(positives, dtype=np.float64), np.asarray(negatives, dtype=np.float64))
+
+
+@numba.njit(nogil=True, cache=True, error_model="numpy")
+def _pooled(positives: np.ndarray, negatives: np.ndarray) -> np.ndarray:
+    """Neighbours whose rates fall are pooled until none do; the rate of each block's pool."""
+    n = len(positives)
+    ends, held, rows = np.empty(n, np.int64), np.empty(n), np.empty(n)
+    last = -1
+    for i in range(n):
+        last += 1
+        ends[last], held[last], rows[last] = i + 1, positives[i], positives[i] + negatives[i]
+        while last > 0 and held[last - 1] * rows[last] >= held[last] * rows[last - 1]:
+            last -= 1
+            ends[last] = ends[last + 1]
+            held[last] += held[last + 1]
+            rows[last] += rows[last + 1]
+    rates, begin = np.empty(n), 0
+    for pool in range(last + 1):
+        rates[begin : ends[pool]] = held[pool] / rows[pool]
+        begin = ends[pool]
+    return rates
 
 
 def corp(probability: np.ndarray, positives: np.ndarray, negatives: np.ndarray) -> dict[str, Corp]:

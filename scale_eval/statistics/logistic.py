@@ -12,6 +12,7 @@ import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import numba
 import numpy as np
 from scipy.optimize import brentq
 from scipy.special import expit
@@ -167,20 +168,17 @@ def common_slope(
     if (bought[1] <= others[0]).all() or (others[1] <= bought[0]).all():
         raise Undefined("separable")
 
-    def by_stratum(values: np.ndarray) -> np.ndarray:
-        return np.bincount(of_block, weights=values, minlength=n)
-
     x = x - ((lowest + highest) / 2)[of_block]
     a, b = np.log(classes[0][both] / classes[1][both]), 0.0
-    log_likelihood, residual, weight = _derivatives(a[of_block] + b * x, positives, negatives)
+    log_likelihood, sums = _of_strata(a, b, x, positives, negatives, of_block)
     for _ in range(MAX_STEPS):
-        total = np.maximum(by_stratum(weight), LEAST_WEIGHT)
-        centre = by_stratum(weight * x) / total
-        from_centre = x - centre[of_block]
-        information = by_stratum(weight * np.square(from_centre))
-        influence = by_stratum(residual * from_centre)
+        weight, weighted, squares, pull, pulled = sums
+        total = np.maximum(weight, LEAST_WEIGHT)
+        centre = weighted / total
+        information = squares - weighted * centre
+        influence = pulled - pull * centre
         b_step = float(influence.sum() / information.sum())
-        a_step = np.clip(by_stratum(residual) / total - b_step * centre, -3, 3)
+        a_step = np.clip(pull / total - b_step * centre, -3, 3)
         if abs(b_step) <= LAST_STEP * (1 + abs(b)):
             of_all = float(information.sum())
             return CommonSlope(
@@ -188,8 +186,9 @@ def common_slope(
             )
         to_keep = log_likelihood - LIKELIHOOD_ROUNDING * abs(log_likelihood)
         for _ in range(MAX_STEPS):
-            eta = (a + a_step)[of_block] + (b + b_step) * x
-            log_likelihood, residual, weight = _derivatives(eta, positives, negatives)
+            log_likelihood, sums = _of_strata(
+                a + a_step, b + b_step, x, positives, negatives, of_block
+            )
             if log_likelihood >= to_keep:
                 break
             a_step, b_step = a_step / 2, b_step / 2
@@ -198,7 +197,10 @@ def common_slope(
 
 
 def slopes(logit: np.ndarray, positives: np.ndarray, negatives: np.ndarray) -> np.ndarray:
-    """The slope of many regressions on the same logits at once; NaN where there is none.
+    """The slope of many regressions on the same logits; NaN where there is none.
+
+    As `fit`, but each from the line that fits all their counts in one: where the regressions are of
+    nearly the same customers, as replicates of a jackknife are, it is a step or two away.
 
     Parameters
     ----------
@@ -216,31 +218,13 @@ def slopes(logit: np.ndarray, positives: np.ndarray, negatives: np.ndarray) -> n
     low, half_range = logit.min(), max((logit.max() - logit.min()) / 2, ROUNDING)
     x = (logit - low) / half_range - 1
     positives, negatives = positives[exists].astype(float), negatives[exists].astype(float)
-    a = np.log(positives.sum(axis=1) / negatives.sum(axis=1))
-    b = np.zeros(len(a))
-    now = _rows_derivatives(a[:, None] + b[:, None] * x, positives, negatives)
-    last = np.full(len(a), np.inf)
-    for _ in range(MAX_STEPS):
-        log_likelihood, residual, weight = now
-        total = weight.sum(axis=1)
-        centre = weight @ x / total
-        information = weight @ np.square(x) - total * np.square(centre)
-        b_step = (residual @ x - centre * residual.sum(axis=1)) / information
-        a_step = residual.sum(axis=1) / total - b_step * centre
-        last = (np.abs(a_step) + np.abs(b_step)) / (1 + np.abs(a) + np.abs(b))
-        if not (last > LAST_STEP).any():
-            break
-        to_keep = log_likelihood - LIKELIHOOD_ROUNDING * np.abs(log_likelihood)
-        for _ in range(MAX_STEPS):
-            eta = (a + a_step)[:, None] + (b + b_step)[:, None] * x
-            now = _rows_derivatives(eta, positives, negatives)
-            worse = now[0] < to_keep
-            if not worse.any():
-                break
-            a_step[worse] /= 2
-            b_step[worse] /= 2
-        a, b = a + a_step, b + b_step
-    slope[exists] = np.where(last <= LAST_STEP, (b + b_step) / half_range, np.nan)
+    together = positives.sum(axis=0), negatives.sum(axis=0)
+    level = math.log(together[0].sum() / together[1].sum())
+    a, b = _line(x, *together, level, 0.0)
+    if math.isnan(b):
+        a, b = level, 0.0
+    lines = [_line(x, *counts, a, b) for counts in zip(positives, negatives, strict=True)]
+    slope[exists] = np.array([b for _, b in lines]) / half_range
     return slope
 
 
@@ -251,21 +235,111 @@ def intercepts(logit: np.ndarray, positives: np.ndarray, negatives: np.ndarray) 
     if not exists.any():
         return intercept
     positives, negatives = positives[exists].astype(float), negatives[exists].astype(float)
-    level = np.log(positives.sum(axis=1) / negatives.sum(axis=1))
-    low, high = level - logit.max() - 1, level - logit.min() + 1
-    a = np.clip(level - np.median(logit), low, high)
-    for _ in range(MAX_STEPS):
-        _, residual, weight = _rows_derivatives(a[:, None] + logit, positives, negatives)
-        unexplained = residual.sum(axis=1)
-        low, high = np.where(unexplained > 0, a, low), np.where(unexplained > 0, high, a)
-        step = unexplained / np.maximum(weight.sum(axis=1), LEAST_WEIGHT)
-        inside = (a + step > low) & (a + step < high)
-        moved = np.where(inside, a + step, (low + high) / 2)
-        done, a = np.abs(moved - a) <= LAST_STEP * (1 + np.abs(a)), moved
-        if done.all():
-            break
-    intercept[exists] = a
+    together = positives.sum(axis=0), negatives.sum(axis=0)
+    level = math.log(together[0].sum() / together[1].sum())
+    a = _offset(logit, *together, level - float(np.median(logit)))
+    intercept[exists] = [
+        _offset(logit, *counts, a) for counts in zip(positives, negatives, strict=True)
+    ]
     return intercept
+
+
+@numba.njit(nogil=True, cache=True, error_model="numpy")
+def _line(
+    x: np.ndarray, positives: np.ndarray, negatives: np.ndarray, a: float, b: float
+) -> tuple[float, float]:
+    """Intercept and slope on `x`, by `fit`'s method from (a, b); NaN where it finds none."""
+    now = _of_blocks(a, b, x, positives, negatives)
+    for _ in range(MAX_STEPS):
+        log_likelihood, weight, weighted, squares, pull, pulled = now
+        centre = weighted / weight
+        b_step = (pulled - centre * pull) / (squares - weighted * centre)
+        a_step = pull / weight - b_step * centre
+        if abs(a_step) + abs(b_step) <= LAST_STEP * (1 + abs(a) + abs(b)):
+            return a + a_step, b + b_step
+        to_keep = log_likelihood - LIKELIHOOD_ROUNDING * abs(log_likelihood)
+        for _ in range(MAX_STEPS):
+            now = _of_blocks(a + a_step, b + b_step, x, positives, negatives)
+            if not now[0] < to_keep:
+                break
+            a_step, b_step = a_step / 2, b_step / 2
+        a, b = a + a_step, b + b_step
+    return np.nan, np.nan
+
+
+@numba.njit(nogil=True, cache=True, error_model="numpy")
+def _offset(logit: np.ndarray, positives: np.ndarray, negatives: np.ndarray, a: float) -> float:
+    """`intercept` by Newton's steps from `a`; halves where one would leave where it can be."""
+    level = math.log(positives.sum() / negatives.sum())
+    low, high = level - logit.max() - 1, level - logit.min() + 1
+    a = min(max(a, low), high)
+    for _ in range(MAX_STEPS):
+        unexplained, weight = 0.0, 0.0
+        for i in range(len(logit)):
+            pull, curvature, _ = _of_block(a + logit[i], positives[i], negatives[i])
+            unexplained += pull
+            weight += curvature
+        step = unexplained / max(weight, LEAST_WEIGHT)
+        if abs(step) <= LAST_STEP * (1 + abs(a)):
+            return a + step
+        low, high = (a, high) if unexplained > 0 else (low, a)
+        a = a + step if low < a + step < high else (low + high) / 2
+    return a
+
+
+@numba.njit(nogil=True, cache=True, error_model="numpy")
+def _of_blocks(
+    a: float, b: float, x: np.ndarray, positives: np.ndarray, negatives: np.ndarray
+) -> tuple[float, float, float, float, float, float]:
+    """Log likelihood at a + b x; sums of w, w x, w x^2, r, r x, by pulls r and curvatures w."""
+    log_likelihood = weight = weighted = squares = pull = pulled = 0.0
+    for i in range(len(x)):
+        eta = a + b * x[i]
+        r, w, odds_against = _of_block(eta, positives[i], negatives[i])
+        surprised = negatives[i] if eta > 0 else positives[i]
+        rows = positives[i] + negatives[i]
+        log_likelihood -= rows * math.log1p(odds_against) + surprised * abs(eta)
+        weight += w
+        weighted += w * x[i]
+        squares += w * x[i] * x[i]
+        pull += r
+        pulled += r * x[i]
+    return log_likelihood, weight, weighted, squares, pull, pulled
+
+
+@numba.njit(nogil=True, cache=True, error_model="numpy")
+def _of_strata(
+    a: np.ndarray, b: float, x: np.ndarray, positives: np.ndarray, negatives: np.ndarray,
+    stratum: np.ndarray,
+) -> tuple[float, np.ndarray]:  # fmt: skip
+    """As `_of_blocks`, with an intercept a stratum; its sums by stratum, shape (5, n_strata)."""
+    log_likelihood, sums = 0.0, np.zeros((5, len(a)))
+    for i in range(len(x)):
+        s = stratum[i]
+        eta = a[s] + b * x[i]
+        r, w, odds_against = _of_block(eta, positives[i], negatives[i])
+        surprised = negatives[i] if eta > 0 else positives[i]
+        rows = positives[i] + negatives[i]
+        log_likelihood -= rows * math.log1p(odds_against) + surprised * abs(eta)
+        sums[0, s] += w
+        sums[1, s] += w * x[i]
+        sums[2, s] += w * x[i] * x[i]
+        sums[3, s] += r
+        sums[4, s] += r * x[i]
+    return log_likelihood, sums
+
+
+@numba.njit(nogil=True, cache=True, error_model="numpy")
+def _of_block(eta: float, positives: float, negatives: float) -> tuple[float, float, float]:
+    """What `_derivatives` gives of one block, slope and curvature; and the odds against."""
+    odds_against = math.exp(-abs(eta))
+    likely = 1 / (1 + odds_against)  # the probability of the likelier outcome
+    unlikely = odds_against * likely
+    if eta > 0:
+        pull = positives * unlikely - negatives * likely
+    else:
+        pull = positives * likely - negatives * unlikely
+    return pull, (positives + negatives) * likely * unlikely, odds_against
 
 
 def _slope_exists(logit: np.ndarray, positives: np.ndarray, negatives: np.ndarray) -> np.ndarray:
@@ -300,14 +374,6 @@ def _derivatives(
     eta: np.ndarray, positives: np.ndarray, negatives: np.ndarray
 ) -> tuple[float, np.ndarray, np.ndarray]:
     """Log likelihood at the linear predictor `eta`, and by block its slope and curvature in eta."""
-    log_likelihood, pull, curvature = _rows_derivatives(eta[np.newaxis], positives, negatives)
-    return float(log_likelihood[0]), pull[0], curvature[0]
-
-
-def _rows_derivatives(
-    eta: np.ndarray, positives: np.ndarray, negatives: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """As `_derivatives`, of each row of `eta`, shape (n_regressions, n_blocks)."""
     up = eta > 0
     size = np.abs(eta)
     odds_against = np.exp(-size)
@@ -316,6 +382,6 @@ def _rows_derivatives(
     surprised = np.where(up, negatives, positives)
     expected = np.where(up, positives, negatives)
     rows = positives + negatives
-    log_likelihood = -(rows * np.log1p(odds_against) + surprised * size).sum(axis=1)
+    log_likelihood = -float((rows * np.log1p(odds_against) + surprised * size).sum())
     pull = expected * unlikely - surprised * likely
     return log_likelihood, np.where(up, pull, -pull), rows * likely * unlikely

@@ -14,7 +14,12 @@ from scipy.optimize import brentq
 from scipy.special import ndtr
 from scipy.stats import chi2, norm, t
 
-from scale_eval.statistics.random_effects import RandomEffects, invert_q
+from scale_eval.statistics.random_effects import (
+    RandomEffects,
+    generalised_q,
+    invert_q,
+    weighted_sums,
+)
 from scale_eval.statistics.undefined import Undefined
 
 MIN_COMPANIES = 5
@@ -153,8 +158,7 @@ def _tau2_values(y: np.ndarray, v: np.ndarray) -> np.ndarray:
         return np.zeros(N_COMPONENTS)
     first = above[0]
     # Where tau2 leaves 0 is itself a knot, Q(0): beyond it there is none.
-    w = 1 / v
-    at_zero = float(w @ np.square(y - w @ y / w.sum()))
+    at_zero = generalised_q(y, v, 0.0)
     q = np.concatenate([[at_zero], knots[first:]])
     found = np.concatenate([[0.0], solved[first:]])
     if first == 0 and at_zero > knots[0]:
@@ -171,8 +175,7 @@ def _shape(y: np.ndarray, v: np.ndarray, mu: float, tau2: float) -> np.ndarray:
     n_classes = min(len(y) // PER_CLASS, MOST_CLASSES)
     for alike in np.array_split(np.argsort(v), n_classes):
         of_class = float(invert_q(y[alike], v[alike], np.array([len(alike) - 1.0]))[0])
-        w = 1 / (of_class + v[alike])
-        at = float(w @ y[alike] / w.sum())
+        at = weighted_sums(y[alike], v[alike], of_class).mu
         known = of_class / (of_class + v[alike])
         centre[alike] = (at + known * (y[alike] - at) - mu) / np.sqrt(tau2)
         spread[alike] = np.sqrt(of_class * (1 - known) / tau2)
@@ -189,8 +192,9 @@ def _sums(y: np.ndarray, v: np.ndarray, tau2: np.ndarray) -> tuple[np.ndarray, n
     """sum w and sum w y at each tau2, by interpolation where companies are many."""
     knots = np.linspace(tau2.min(), tau2.max(), N_SOLVED_OF_MANY) if len(y) > N_COMPONENTS else tau2
     knots = np.unique(knots)
-    w = [1 / (at + v) for at in knots.tolist()]
-    total, weighted = np.array([x.sum() for x in w]), np.array([x @ y for x in w])
+    sums = [weighted_sums(y, v, at) for at in knots.tolist()]
+    total = np.array([at_knot.weight for at_knot in sums])
+    weighted = np.array([at_knot.weight * at_knot.mu for at_knot in sums])
     if len(knots) == 1:
         return np.full(len(tau2), total[0]), np.full(len(tau2), weighted[0])
     if len(knots) < len(tau2) and len(y) > N_COMPONENTS:

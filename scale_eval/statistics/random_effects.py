@@ -9,8 +9,11 @@ Sources: Viechtbauer 2005 (REML), DerSimonian & Laird 1986, Paule & Mandel 1982,
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
+import numba
 import numpy as np
 from scipy.stats import chi2, norm, t
 
@@ -27,6 +30,10 @@ MANY = 1_000
 MAX_STEPS = 100
 LAST_STEP = 1e-11
 """Relative to the variance of y."""
+
+BLOCK = 256
+"""Companies are summed by so many, and then the sums: rounding errors of 100,000 added one after
+another would be seen where a step is judged by whether it gains likelihood."""
 
 
 @dataclass(frozen=True)
@@ -114,9 +121,7 @@ def random_effects(y: np.ndarray, v: np.ndarray, method: str = "reml") -> Random
 
 def generalised_q(y: np.ndarray, v: np.ndarray, tau2: float) -> float:
     """sum w (y - mu)^2 at this tau2: chi squared with k - 1 degrees of freedom at the true one."""
-    w = 1 / (tau2 + v)
-    mu = w @ y / w.sum()
-    return float(w @ np.square(y - mu))
+    return weighted_sums(y, v, tau2).q
 
 
 def invert_q(y: np.ndarray, v: np.ndarray, targets: np.ndarray) -> np.ndarray:
@@ -138,10 +143,8 @@ def invert_q(y: np.ndarray, v: np.ndarray, targets: np.ndarray) -> np.ndarray:
     tau2 = 0.0
     for i in np.argsort(-targets):  # tau2 rises, and each search begins where the last one ended
         while True:
-            w = 1 / (tau2 + v)
-            squares = np.square(y - w @ y / w.sum())
-            q = float(w @ squares)
-            step = (q - float(targets[i])) / float(np.square(w) @ squares) if q > 0 else 0.0
+            sums = weighted_sums(y, v, tau2)
+            step = (sums.q - float(targets[i])) / sums.fall_of_q if sums.q > 0 else 0.0
             if step <= 1e-11 * (tau2 + step):
                 break
             tau2 += step
@@ -168,30 +171,96 @@ def _reml(y: np.ndarray, v: np.ndarray) -> float:
         return 0.0
     y, v = y / np.sqrt(scale), v / scale
     starts = STARTS if len(y) <= MANY else [max(0.0, 1.0 - float(v.mean()))]
-    tau2 = float(max(starts, key=lambda start: _restricted_log_likelihood(y, v, start)))
-    log_likelihood = _restricted_log_likelihood(y, v, tau2)
+    now = max(
+        (weighted_sums(y, v, start, likelihood=True) for start in starts),
+        key=lambda sums: sums.log_likelihood,
+    )
     for _ in range(MAX_STEPS):
-        w = 1 / (tau2 + v)
-        squares = np.square(w)
-        total, of_squares = w.sum(), squares.sum()
-        residual = y - w @ y / total
+        total, of_squares = now.weight, now.of_squares
         trace = total - of_squares / total
-        information = of_squares - 2 * (squares @ w) / total + (of_squares / total) ** 2
-        step = (squares @ np.square(residual) - trace) / information
-        step = max(float(step), -tau2)
+        information = of_squares - 2 * now.of_cubes / total + (of_squares / total) ** 2
+        step = max((now.fall_of_q - trace) / information, -now.tau2)
+        to_keep = now.log_likelihood - 1e-12 * abs(now.log_likelihood)
         while True:
-            moved = _restricted_log_likelihood(y, v, tau2 + step)
-            if moved >= log_likelihood - 1e-12 * abs(log_likelihood) or abs(step) <= LAST_STEP:
+            moved = weighted_sums(y, v, now.tau2 + step, likelihood=True)
+            if moved.log_likelihood >= to_keep or abs(step) <= LAST_STEP:
                 break
             step /= 2
-        tau2, log_likelihood = tau2 + step, moved
+        now = moved
         if abs(step) <= LAST_STEP:
             break
-    return tau2 * scale
+    return now.tau2 * scale
 
 
-def _restricted_log_likelihood(y: np.ndarray, v: np.ndarray, tau2: float) -> float:
-    w = 1 / (tau2 + v)
-    total = w.sum()
-    residual = y - w @ y / total
-    return float(np.log(w).sum() - np.log(total) - w @ np.square(residual)) / 2
+class WeightedSums(NamedTuple):
+    """Sums over companies at one tau2, with their weights w.
+
+    Attributes
+    ----------
+    tau2 : float
+    weight, of_squares, of_cubes : float
+        sum w, sum w^2, sum w^3.
+    mu : float
+        sum w y / sum w.
+    q, fall_of_q : float
+        sum w (y - mu)^2, and its derivative with its sign turned, sum w^2 (y - mu)^2.
+    log_likelihood : float
+        Restricted; NaN where it was not asked for.
+    """
+
+    tau2: float
+    weight: float
+    of_squares: float
+    of_cubes: float
+    mu: float
+    q: float
+    fall_of_q: float
+    log_likelihood: float
+
+
+def weighted_sums(
+    y: np.ndarray, v: np.ndarray, tau2: float, *, likelihood: bool = False
+) -> WeightedSums:
+    """Sums from which all else here is had, of float64 arrays."""
+    return WeightedSums(tau2, *_weighted_sums(y, v, float(tau2), likelihood))
+
+
+@numba.njit(nogil=True, cache=True, error_model="numpy")
+def _weighted_sums(
+    y: np.ndarray, v: np.ndarray, tau2: float, likelihood: bool
+) -> tuple[float, float, float, float, float, float, float]:
+    n = len(y)
+    total, squares, cubes, weighted = 0.0, 0.0, 0.0, 0.0
+    for begin in range(0, n, BLOCK):
+        w1, w2, w3, wy = 0.0, 0.0, 0.0, 0.0
+        for i in range(begin, min(begin + BLOCK, n)):
+            w = 1 / (tau2 + v[i])
+            w1 += w
+            w2 += w * w
+            w3 += w * w * w
+            wy += w * y[i]
+        total, squares, cubes, weighted = total + w1, squares + w2, cubes + w3, weighted + wy
+    mu, q, fall = weighted / total, 0.0, 0.0
+    for begin in range(0, n, BLOCK):
+        of_q, of_fall = 0.0, 0.0
+        for i in range(begin, min(begin + BLOCK, n)):
+            w = 1 / (tau2 + v[i])
+            square = w * (y[i] - mu) * (y[i] - mu)
+            of_q += square
+            of_fall += w * square
+        q, fall = q + of_q, fall + of_fall
+    if not likelihood:
+        return total, squares, cubes, mu, q, fall, np.nan
+    # Of products, for a logarithm takes longer than all else; none may leave float64.
+    logs, product = 0.0, 1.0
+    for i in range(len(v)):
+        variance = tau2 + v[i]
+        if not 1e-150 < variance < 1e150:
+            logs += math.log(variance)
+            continue
+        product *= variance
+        if not 1e-150 < product < 1e150:
+            logs += math.log(product)
+            product = 1.0
+    logs += math.log(product)
+    return total, squares, cubes, mu, q, fall, (-logs - math.log(total) - q) / 2

@@ -63,13 +63,15 @@ class LocalStore:
         )
 
     def read_table(
-        self, name: str, *, columns: Sequence[str] | None = None, schema: pa.Schema | None = None
-    ) -> pa.Table:
+        self, name: str, *, columns: Sequence[str] | None = None, schema: pa.Schema | None = None,
+        dictionaries: Sequence[str] = (),
+    ) -> pa.Table:  # fmt: skip
         """The whole Parquet file `name`, read on the calling thread.
 
-        The file is opened once: one that is replaced meanwhile is read as it was.
+        Columns in `dictionaries` come as dictionary codes. The file is opened once: one that is
+        replaced meanwhile is read as it was.
         """
-        with self._opened(name) as file:
+        with self._opened(name, dictionaries) as file:
             table = file.read(columns=list(columns) if columns else None, use_threads=False)
         return table if schema is None else table.select(schema.names).cast(schema)
 
