@@ -352,12 +352,20 @@ def evaluations_on_disk(out: Path) -> set:
     return set(done[["company_id", "cutoff", "model"]].itertuples(index=False, name=None))
 
 
+@pytest.fixture(scope="module")
+def undisturbed(shops, tmp_path_factory):
+    """A run in a process of its own that nothing happened to."""
+    place = tmp_path_factory.mktemp("undisturbed")
+    whole = start(shops, place / "whole", place / "whole.txt")
+    assert whole.wait(timeout=300) == 0, told(place / "whole").read_text()
+    return place / "whole"
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("blow", [signal.SIGKILL, signal.SIGINT])
-def test_a_run_that_was_killed_goes_on_without_doing_anything_twice(shops, tmp_path, blow):
-    whole = start(shops, tmp_path / "whole", tmp_path / "whole.txt")
-    assert whole.wait(timeout=300) == 0, told(tmp_path / "whole").read_text()
-
+def test_a_run_that_was_killed_goes_on_without_doing_anything_twice(
+    shops, undisturbed, tmp_path, blow
+):
     victim = start(shops, tmp_path / "cut", tmp_path / "cut.txt")
     deadline = time.monotonic() + 120
     while len(evaluations_on_disk(tmp_path / "cut")) < 15:
@@ -367,14 +375,14 @@ def test_a_run_that_was_killed_goes_on_without_doing_anything_twice(shops, tmp_p
     os.killpg(victim.pid, blow)  # the whole session, as a terminal's Ctrl-C does
     victim.wait(timeout=60)
     on_disk = evaluations_on_disk(tmp_path / "cut")
-    total = evaluations_on_disk(tmp_path / "whole")
+    total = evaluations_on_disk(undisturbed)
     assert 15 <= len(on_disk) < len(total)
     slow_before = (tmp_path / "cut.txt").read_text().splitlines()
 
     resumed = start(shops, tmp_path / "cut", tmp_path / "cut.txt")
     assert resumed.wait(timeout=300) == 0, told(tmp_path / "cut").read_text()
     assert evaluations_on_disk(tmp_path / "cut") == total
-    cut, uncut = se.open_run(tmp_path / "cut"), se.open_run(tmp_path / "whole")
+    cut, uncut = se.open_run(tmp_path / "cut"), se.open_run(undisturbed)
     assert cut.fingerprint() == uncut.fingerprint()
 
     slow_after = (tmp_path / "cut.txt").read_text().splitlines()[len(slow_before) :]
