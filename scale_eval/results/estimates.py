@@ -187,21 +187,19 @@ def from_replicates(
     Companies weigh by their share in what the metric counts: buyers (gain, lift), spend, or half
     each of the buyers and of the others.
     """
-    by_company = {
-        name: np.bincount(
-            panel.company[windows],
-            weights=panel.of_model(name, model, windows),
-            minlength=panel.n_companies,
-        )
-        for name in ("n_customers", "n_positive", "future_spend")
-    }
-    positive, negative = by_company["n_positive"], by_company["n_customers"]
-    negative = negative - positive
+    company = panel.company[windows]
+
+    def by_company(name: str) -> np.ndarray:
+        weights = panel.of_model(name, model, windows)
+        return np.bincount(company, weights, panel.n_companies)
+
     if metric.name == "value_captured_at_10":
-        weight = by_company["future_spend"]
+        weight = by_company("future_spend")
     elif metric.name in ("gain_at_10", "lift_at_10"):
-        weight = positive
+        weight = by_company("n_positive")
     else:
+        positive = by_company("n_positive")
+        negative = by_company("n_customers") - positive
         weight = positive / max(positive.sum(), 1) + negative / max(negative.sum(), 1)
     smooth = metric.pooling != "gain"
     return Estimate(

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from scale_eval.metrics import N_GROUPS, STANDARD_ERRORS, Metric
+from scale_eval.results.free_memory import give_back
 from scale_eval.results.schemas import FAILED
 
 FACTS = (
@@ -45,8 +46,9 @@ class Panel:
         where a company has no whole window.
     models : list of str
         Sorted: n_models.
-    status : ndarray of object, shape (n_windows, n_models)
-        None where a model was not evaluated for a window.
+    status : ndarray of int8, shape (n_windows, n_models)
+        As a position in `status_texts`; -1 where a model was not evaluated for a window.
+    status_texts : list of str
     columns : dict of ndarray of float64, shape (n_windows, n_models)
         Metrics and facts; NaN for null.
     undefined : ndarray of int, shape (n_windows, n_models)
@@ -60,6 +62,7 @@ class Panel:
     cutoff: np.ndarray
     models: list[str]
     status: np.ndarray
+    status_texts: list[str]
     columns: dict[str, np.ndarray]
     undefined: np.ndarray
     undefined_texts: list[str]
@@ -93,10 +96,8 @@ class Panel:
         cells = _latest_attempts(model * len(windows) + window, taken("attempts"))
         shape = (len(model_names), len(windows))
         read = _Cells(cells, shape)
-        statuses = np.array([*texts["status"].texts, None], dtype=object)
-        status, undefined = (
-            read.spread([taken(name)], np.int32, -1) for name in ("status", "undefined")
-        )
+        status = read.spread([taken("status")], np.int8, -1)
+        undefined = read.spread([taken("undefined")], np.int32, -1)
         # In place, part by part: what all columns hold is most of what is in memory.
         columns = {name: np.full(shape, np.nan) for name in names}
         at = 0
@@ -104,6 +105,7 @@ class Panel:
             for name in names:
                 read.put(columns[name], _numbers(part[name]), at)
             at += len(part)
+        give_back()
         no_window = int(np.any(instants == _NO_CUTOFF))
         window_cutoff = windows % max(len(instants), 1) - no_window
         return cls(
@@ -112,7 +114,8 @@ class Panel:
             company=windows // max(len(instants), 1),
             cutoff=window_cutoff,
             models=list(model_names),
-            status=statuses[status].T,
+            status=status.T,
+            status_texts=texts["status"].texts,
             columns={name: column.T for name, column in columns.items()},
             undefined=undefined.T,
             undefined_texts=texts["undefined"].texts,
@@ -139,7 +142,13 @@ class Panel:
             values = lists.drop_null().flatten().to_numpy().reshape(-1, N_GROUPS)
             self._cells.put(sums, values, at, known)
             at += len(part)
+        give_back()
         return sums.transpose(1, 0, 2)
+
+    def forget(self, names: Iterable[str]) -> None:
+        """Hold these columns no longer."""
+        for name in names:
+            del self.columns[name]
 
     def of_model(self, name: str, model: int, windows: np.ndarray) -> np.ndarray:
         """A column of one model at some windows; float64 of their shape."""
@@ -164,17 +173,21 @@ class Panel:
     @cached_property
     def ok(self) -> np.ndarray:
         """Which evaluations are `ok`; shape (n_windows, n_models)."""
-        return np.asarray(self.status == "ok")
+        return self._ended("ok")
 
     @cached_property
     def skipped(self) -> np.ndarray:
         """Which evaluations were refused or skipped."""
-        return np.asarray(self.status == "skipped")
+        return self._ended("skipped")
 
     @cached_property
     def failed(self) -> np.ndarray:
         """Which evaluations failed."""
-        return np.logical_or.reduce([self.status == status for status in FAILED])
+        return self._ended(*FAILED)
+
+    def _ended(self, *statuses: str) -> np.ndarray:
+        codes = [code for code, text in enumerate(self.status_texts) if text in statuses]
+        return np.isin(self.status, codes)
 
     @cached_property
     def common(self) -> np.ndarray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from scale_eval.metrics import METRICS, Metric
 from scale_eval.results.calibration import calibration_tables
 from scale_eval.results.companies import companies_of
 from scale_eval.results.comparisons import comparisons_of, comparisons_table
+from scale_eval.results.heterogeneity import RAW, SCALES
 from scale_eval.results.panel import Panel, Parts, parts_of
 from scale_eval.results.periods import periods_table
 from scale_eval.results.pooled import pooled_of, pooled_table
@@ -23,6 +24,7 @@ from scale_eval.results.run_directory import RunDirectory
 from scale_eval.results.sampled import sampled_of, sampled_table
 from scale_eval.results.sampling import INFLUENCE
 from scale_eval.results.spread import spread_table
+from scale_eval.results.terms import losses_of
 from scale_eval.statistics.survey import Design
 
 THREADS = min(os.cpu_count() or 1, 4)
@@ -142,13 +144,16 @@ def reduce_parts(
 
         def companies() -> Iterator[pa.Table]:
             done: list[pa.Table] = []
-            for metric in metrics:
+            for i, metric in enumerate(metrics):
                 begun = _of_metric(threads, panel, metric, rows, margins, design)
                 yield from done  # and written while threads are at the next metric
                 done = _results(begun.companies)
                 pooled.append(_results(begun.pooled))
                 comparisons.append(_results(begun.comparisons))
                 sampled.append(_results(begun.sampled))
+                wait([spread, periods])  # which want nearly all columns
+                wanted = {name for later in metrics[i + 1 :] for name in _columns_of(later)}
+                panel.forget(panel.columns.keys() - wanted)
             yield from done
 
         yield "companies", companies()
@@ -191,6 +196,21 @@ def _of_metric(
         pooled=[begin(pooled_of, rows, influence, [m]) for m in range(len(panel.models))],
         companies=[begin(companies_of, influence)],
     )
+
+
+def _columns_of(metric: Metric) -> set[str]:
+    """The columns of `evaluations` that what is made of one metric stands on."""
+    columns = {"n_customers", "n_positive", metric.name}
+    for scale in (SCALES.get(metric.name), RAW.get(metric.name)):
+        if scale is not None:
+            columns.add(scale.standard_error)
+    if metric.pooling == "skill":
+        columns |= set(losses_of(metric))
+    if metric.pooling == "ratio":
+        columns.add("mean_prediction")
+    if metric.name == "value_captured_at_10":
+        columns.add("future_spend")
+    return columns
 
 
 def _results(begun: list[Future[list[Any]]]) -> list[Any]:

@@ -88,7 +88,13 @@ def terms(
             "value_captured_at_10": column("future_spend"),
         }.get(metric.name, n)
     if metric.pooling == "skill":
-        loss = metric.name.removesuffix("_skill")
-        loss = {"brier": "brier_score"}.get(loss, loss)
-        return of(weight * column(loss), weight * column(f"reference_{loss}"), of_one=True)
+        loss, reference = (column(name) for name in losses_of(metric))
+        return of(weight * loss, weight * reference, of_one=True)
     return of(weight * column(metric.name), weight)
+
+
+def losses_of(metric: Metric) -> tuple[str, str]:
+    """The columns of the loss that a skill is made of, and of the reference's."""
+    loss = metric.name.removesuffix("_skill")
+    loss = {"brier": "brier_score"}.get(loss, loss)
+    return loss, f"reference_{loss}"
