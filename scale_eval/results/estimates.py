@@ -28,7 +28,7 @@ import numpy as np
 
 from scale_eval.metrics import Metric
 from scale_eval.results.panel import Panel
-from scale_eval.results.terms import terms
+from scale_eval.results.terms import Terms, terms
 from scale_eval.statistics.jackknife import delete_a_group
 from scale_eval.statistics.linearised import linearised, ratio_influence
 
@@ -139,10 +139,13 @@ class Estimate:
 
 
 def equal_company(
-    panel: Panel, metric: Metric, model: int, windows: np.ndarray
+    panel: Panel, metric: Metric, model: int, windows: np.ndarray, parts: Terms | None = None
 ) -> tuple[Estimate, np.ndarray]:
-    """The mean over companies, and the figures that it is the mean of, shape (n_companies,)."""
-    parts = terms(panel, metric, model, windows, weighted=False)
+    """The mean over companies, and the figures that it is the mean of, shape (n_companies,).
+
+    `parts` are the `terms` of these windows, not weighted, if they are there already.
+    """
+    parts = parts or terms(panel, metric, model, windows, weighted=False)
     figures = parts.figures()
     if metric.pooling == "ratio":
         figures = np.where(figures > 0, figures, np.nan)  # the mean is of logarithms
@@ -167,9 +170,11 @@ def equal_company(
     return Estimate(value, log=log, influence=influence, weight=defined.astype(float)), figures
 
 
-def summed(panel: Panel, metric: Metric, model: int, windows: np.ndarray) -> Estimate:
-    """A sum over a sum over all windows: ``row`` of losses, skills and O:E, ``within_company``."""
-    parts = terms(panel, metric, model, windows, weighted=True)
+def summed(panel: Panel, metric: Metric, model: int, windows: np.ndarray, parts: Terms) -> Estimate:
+    """A sum over a sum over all windows: ``row`` of losses, skills and O:E, ``within_company``.
+
+    `parts` are the `terms` of these windows, weighted.
+    """
     numerator, denominator = parts.by_company()
     if denominator.sum() == 0:
         return Estimate(np.nan, _why(panel, metric, model, windows))

@@ -20,6 +20,8 @@ class Terms:
 
     Attributes
     ----------
+    windows : ndarray of int
+        Ascending positions in the panel.
     company : ndarray of int
         Of each window; never decreasing.
     numerator, denominator : ndarray of float64
@@ -29,6 +31,7 @@ class Terms:
         The figure is 1 - the quotient of sums, as for a skill.
     """
 
+    windows: np.ndarray
     company: np.ndarray
     numerator: np.ndarray
     denominator: np.ndarray
@@ -73,7 +76,7 @@ def terms(
 
     def of(numerator: np.ndarray, denominator: np.ndarray, *, of_one: bool = False) -> Terms:
         company = panel.company[windows]
-        return Terms(company, numerator, denominator, panel.n_companies, of_one)
+        return Terms(windows, company, numerator, denominator, panel.n_companies, of_one)
 
     if metric.pooling == "ratio":
         return of(column("n_positive"), column("n_customers") * column("mean_prediction"))
