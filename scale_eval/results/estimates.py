@@ -107,11 +107,11 @@ class Estimate:
             return Interval(reason=self.reason or self.refusal)
         if self.expected is not None:
             return self.expected
-        n_companies = 0 if self.weight is None else int(np.count_nonzero(self.weight))
+        weights = np.empty(0) if self.weight is None else self.weight[self.weight != 0]
+        n_companies = len(weights)
         if n_companies < 2:
             return Interval(reason="one_company")
         assert self.weight is not None
-        weights = self.weight[self.weight != 0]
         unequal = weights.min() != weights.max() or self.replicates is not None
         if unequal and n_companies < MIN_COMPANIES:
             return Interval(reason="fewer_than_5_companies")
