@@ -60,7 +60,7 @@ def companies_of(panel: Panel, metric: Metric, influence: np.ndarray | None) -> 
 def _facts(panel: Panel, model: int) -> dict[str, np.ndarray]:
     """Counts of each company, whatever the metric; null where no evaluation is ok."""
     ok = np.flatnonzero(panel.ok[:, model])
-    evaluated = np.flatnonzero(panel.status[:, model] != None)  # noqa: E711 - elementwise
+    evaluated = np.flatnonzero(panel.status[:, model] >= 0)
     latest = _latest(panel, ok)
     return {
         **{

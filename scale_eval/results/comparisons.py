@@ -30,7 +30,7 @@ from scale_eval.results.pooled import estimate, window_weights
 from scale_eval.results.row_scores import RowScores
 from scale_eval.results.sampling import of_few, squared, sums_by_company
 from scale_eval.results.schemas import COMPARISONS_SCHEMA
-from scale_eval.results.terms import terms
+from scale_eval.results.terms import Terms, terms
 from scale_eval.statistics.comparison import benjamini_hochberg, equivalence, wilcoxon
 from scale_eval.statistics.undefined import Undefined
 
@@ -83,16 +83,19 @@ def comparisons_of(
     strata = dict(_strata(panel))
     margin = margins.get(metric.name, metric.margin)
     common = [panel.covered("common", m, panel.at(None)) for m in range(len(panel.models))]
+    weighted = [terms(panel, metric, m, windows, weighted=True) for m, windows in enumerate(common)]
     pooled: dict[str, list[Estimate]] = {
         estimand: [
-            estimate(panel, metric, m, common[m], estimand, scores, None, "common")
+            estimate(panel, metric, m, common[m], estimand, scores, None, "common", weighted[m])
             for m in range(len(panel.models))
         ]
         for estimand in estimands(metric)
         if estimand != "equal_company"
     }
     moved: dict[str, list[np.ndarray]] = {
-        estimand: [] if influence is None else _sampling_sums(panel, metric, estimand, influence)
+        estimand: []
+        if influence is None
+        else _sampling_sums(panel, metric, estimand, influence, weighted)
         for estimand in pooled
     }
     for a, b in itertools.combinations(range(len(panel.models)), 2):
@@ -234,7 +237,7 @@ def _variance_of_difference(
 
 
 def _sampling_sums(
-    panel: Panel, metric: Metric, estimand: str, influence: np.ndarray
+    panel: Panel, metric: Metric, estimand: str, influence: np.ndarray, weighted: list[Terms]
 ) -> list[np.ndarray]:
     """What companies' groups of customers move the pooled figures of the models.
 
@@ -243,10 +246,8 @@ def _sampling_sums(
     if metric.target is not None or (estimand == "row" and metric.name == "roc_auc"):
         return []
     sums = []
-    for m in range(len(panel.models)):
-        windows, weight = window_weights(
-            panel, metric, m, panel.covered("common", m, panel.at(None)), estimand
-        )
+    for m, parts in enumerate(weighted):
+        windows, weight = window_weights(metric, estimand, parts)
         weight = weight * of_few(panel, metric.name, m, windows)
         sums.append(sums_by_company(panel, windows, influence[:, m], weight))
     return sums

@@ -28,7 +28,7 @@ import numpy as np
 
 from scale_eval.metrics import Metric
 from scale_eval.results.panel import Panel
-from scale_eval.results.terms import terms
+from scale_eval.results.terms import Terms, terms
 from scale_eval.statistics.jackknife import delete_a_group
 from scale_eval.statistics.linearised import linearised, ratio_influence
 
@@ -107,11 +107,11 @@ class Estimate:
             return Interval(reason=self.reason or self.refusal)
         if self.expected is not None:
             return self.expected
-        n_companies = 0 if self.weight is None else int(np.count_nonzero(self.weight))
+        weights = np.empty(0) if self.weight is None else self.weight[self.weight != 0]
+        n_companies = len(weights)
         if n_companies < 2:
             return Interval(reason="one_company")
         assert self.weight is not None
-        weights = self.weight[self.weight != 0]
         unequal = weights.min() != weights.max() or self.replicates is not None
         if unequal and n_companies < MIN_COMPANIES:
             return Interval(reason="fewer_than_5_companies")
@@ -139,10 +139,13 @@ class Estimate:
 
 
 def equal_company(
-    panel: Panel, metric: Metric, model: int, windows: np.ndarray
+    panel: Panel, metric: Metric, model: int, windows: np.ndarray, parts: Terms | None = None
 ) -> tuple[Estimate, np.ndarray]:
-    """The mean over companies, and the figures that it is the mean of, shape (n_companies,)."""
-    parts = terms(panel, metric, model, windows, weighted=False)
+    """The mean over companies, and the figures that it is the mean of, shape (n_companies,).
+
+    `parts` are the `terms` of these windows, not weighted, if they are there already.
+    """
+    parts = parts or terms(panel, metric, model, windows, weighted=False)
     figures = parts.figures()
     if metric.pooling == "ratio":
         figures = np.where(figures > 0, figures, np.nan)  # the mean is of logarithms
@@ -167,9 +170,11 @@ def equal_company(
     return Estimate(value, log=log, influence=influence, weight=defined.astype(float)), figures
 
 
-def summed(panel: Panel, metric: Metric, model: int, windows: np.ndarray) -> Estimate:
-    """A sum over a sum over all windows: ``row`` of losses, skills and O:E, ``within_company``."""
-    parts = terms(panel, metric, model, windows, weighted=True)
+def summed(panel: Panel, metric: Metric, model: int, windows: np.ndarray, parts: Terms) -> Estimate:
+    """A sum over a sum over all windows: ``row`` of losses, skills and O:E, ``within_company``.
+
+    `parts` are the `terms` of these windows, weighted.
+    """
     numerator, denominator = parts.by_company()
     if denominator.sum() == 0:
         return Estimate(np.nan, _why(panel, metric, model, windows))
@@ -187,21 +192,19 @@ def from_replicates(
     Companies weigh by their share in what the metric counts: buyers (gain, lift), spend, or half
     each of the buyers and of the others.
     """
-    by_company = {
-        name: np.bincount(
-            panel.company[windows],
-            weights=panel.of_model(name, model, windows),
-            minlength=panel.n_companies,
-        )
-        for name in ("n_customers", "n_positive", "future_spend")
-    }
-    positive, negative = by_company["n_positive"], by_company["n_customers"]
-    negative = negative - positive
+    company = panel.company[windows]
+
+    def by_company(name: str) -> np.ndarray:
+        weights = panel.of_model(name, model, windows)
+        return np.bincount(company, weights, panel.n_companies)
+
     if metric.name == "value_captured_at_10":
-        weight = by_company["future_spend"]
+        weight = by_company("future_spend")
     elif metric.name in ("gain_at_10", "lift_at_10"):
-        weight = positive
+        weight = by_company("n_positive")
     else:
+        positive = by_company("n_positive")
+        negative = by_company("n_customers") - positive
         weight = positive / max(positive.sum(), 1) + negative / max(negative.sum(), 1)
     smooth = metric.pooling != "gain"
     return Estimate(

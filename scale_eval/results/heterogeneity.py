@@ -138,7 +138,8 @@ def difference_effects(
     y = sign[0] * (column[:, a].take(windows) - target) - sign[1] * (
         column[:, b].take(windows) - target
     )
-    apart = sign[0] * influence[:, a] - sign[1] * influence[:, b]
+    apart = sign[0] * influence[:, a]
+    apart -= sign[1] * influence[:, b]
     lever = np.ones(len(windows), apart.dtype)
     variance = np.square(error[:, a].take(windows)) + np.square(error[:, b].take(windows))
     return _effects(panel, windows, y, apart, lever, variance)
@@ -181,28 +182,31 @@ def _by_company(
     A window without a finite effect and a variance (constant predictions, an AUC of exactly 1)
     stays out. The last four are of shape (n_companies,), and are added to.
     """
-    counted = np.zeros(len(windows), np.bool_)
-    for i in range(len(windows)):
-        counted[i] = np.isfinite(y[i]) and np.isfinite(variance[i]) and variance[i] > 0
-        for moved in influence[windows[i]]:
-            counted[i] &= np.isfinite(moved)
-        n[company[windows[i]]] += counted[i]
-    sums, last = np.zeros(influence.shape[1], lever.dtype), -1
-    for i in range(len(windows)):
-        if not counted[i]:
-            continue
-        of = company[windows[i]]
-        if of != last:
-            sums[:] = 0
-            last = of
-        share = 1.0 / n[of]
-        means[of] += share * y[i]
-        apart[of] += share * share * variance[i]
-        of_window, share_moved = influence[windows[i]], lever.dtype.type(share)
-        squares[of] = 0.0
-        for group in range(len(sums)):
-            sums[group] += share_moved * (lever[i] * of_window[group])
-            squares[of] += np.float64(sums[group]) * np.float64(sums[group])
+    sums, counted = np.zeros(influence.shape[1], lever.dtype), np.zeros(len(windows), np.bool_)
+    begin = 0
+    while begin < len(windows):
+        of, end = company[windows[begin]], begin
+        while end < len(windows) and company[windows[end]] == of:
+            known = np.isfinite(y[end]) and np.isfinite(variance[end]) and variance[end] > 0
+            if known:
+                for moved in influence[windows[end]]:
+                    known &= abs(moved) < np.inf
+            counted[end] = known
+            n[of] += known
+            end += 1
+        share = 1.0 / max(n[of], 1)
+        share_moved = lever.dtype.type(share)
+        sums[:] = 0
+        for i in range(begin, end):
+            if counted[i]:
+                means[of] += share * y[i]
+                apart[of] += share * share * variance[i]
+                of_window = influence[windows[i]]
+                for group in range(len(sums)):
+                    sums[group] += share_moved * (lever[i] * of_window[group])
+        for moved in sums:
+            squares[of] += np.float64(moved) * np.float64(moved)
+        begin = end
 
 
 def next_company(effects: Effects) -> ConfidenceDistribution:

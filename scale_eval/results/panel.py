@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from scale_eval.metrics import N_GROUPS
+from scale_eval.results.free_memory import give_back
 from scale_eval.results.schemas import FAILED
 
 FACTS = (
@@ -47,8 +48,9 @@ class Panel:
         where a company has no whole window.
     models : list of str
         Sorted: n_models.
-    status : ndarray of object, shape (n_windows, n_models)
-        None where a model was not evaluated for a window.
+    status : ndarray of int8, shape (n_windows, n_models)
+        As a position in `status_texts`; -1 where a model was not evaluated for a window.
+    status_texts : list of str
     columns : Columns
         By name, float64 of shape (n_windows, n_models); NaN for null.
     undefined : ndarray of int, shape (n_windows, n_models)
@@ -62,6 +64,7 @@ class Panel:
     cutoff: np.ndarray
     models: list[str]
     status: np.ndarray
+    status_texts: list[str]
     columns: Columns
     undefined: np.ndarray
     undefined_texts: list[str]
@@ -94,10 +97,10 @@ class Panel:
         cells = _latest_attempts(model * len(windows) + window, taken("attempts"))
         shape = (len(model_names), len(windows))
         read = _Cells(cells, shape)
-        statuses = np.array([*texts["status"].texts, None], dtype=object)
-        status, undefined = (
-            read.spread([taken(name)], np.int32, -1) for name in ("status", "undefined")
-        )
+        status = read.spread([taken("status")], np.int8, -1)
+        undefined = read.spread([taken("undefined")], np.int32, -1)
+        columns = Columns(parts, read).holding(FACTS)
+        give_back()
         no_window = int(np.any(instants == _NO_CUTOFF))
         window_cutoff = windows % max(len(instants), 1) - no_window
         return cls(
@@ -106,8 +109,9 @@ class Panel:
             company=windows // max(len(instants), 1),
             cutoff=window_cutoff,
             models=list(model_names),
-            status=statuses[status].T,
-            columns=Columns(parts, read).holding(FACTS),
+            status=status.T,
+            status_texts=texts["status"].texts,
+            columns=columns,
             undefined=undefined.T,
             undefined_texts=texts["undefined"].texts,
             _parts=parts,
@@ -139,6 +143,7 @@ class Panel:
             values = lists.drop_null().flatten().to_numpy().reshape(-1, N_GROUPS)
             self._cells.put(sums, values, at, known)
             at += len(part)
+        give_back()
         return sums.transpose(1, 0, 2)
 
     def of_model(self, name: str, model: int, windows: np.ndarray) -> np.ndarray:
@@ -164,17 +169,21 @@ class Panel:
     @cached_property
     def ok(self) -> np.ndarray:
         """Which evaluations are `ok`; shape (n_windows, n_models)."""
-        return np.asarray(self.status == "ok")
+        return self._ended("ok")
 
     @cached_property
     def skipped(self) -> np.ndarray:
         """Which evaluations were refused or skipped."""
-        return np.asarray(self.status == "skipped")
+        return self._ended("skipped")
 
     @cached_property
     def failed(self) -> np.ndarray:
         """Which evaluations failed."""
-        return np.logical_or.reduce([self.status == status for status in FAILED])
+        return self._ended(*FAILED)
+
+    def _ended(self, *statuses: str) -> np.ndarray:
+        codes = [code for code, text in enumerate(self.status_texts) if text in statuses]
+        return np.isin(self.status, codes)
 
     @cached_property
     def common(self) -> np.ndarray:

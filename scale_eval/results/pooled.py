@@ -32,7 +32,7 @@ from scale_eval.results.panel import Panel
 from scale_eval.results.row_scores import RowScores
 from scale_eval.results.sampling import of_few, variance_by_company
 from scale_eval.results.schemas import POOLED_SCHEMA
-from scale_eval.results.terms import terms
+from scale_eval.results.terms import Terms, terms
 from scale_eval.results.within_slope import within_company_slope
 from scale_eval.statistics.dispersion import dispersion
 
@@ -63,16 +63,14 @@ def pooled_table(pieces: Iterable[list[dict[str, Any]]]) -> pa.Table:
 
 def estimate(
     panel: Panel, metric: Metric, model: int, windows: np.ndarray, estimand: str,
-    scores: RowScores, cutoff: int | None, coverage: str,
+    scores: RowScores, cutoff: int | None, coverage: str, parts: Terms,
 ) -> Estimate:  # fmt: skip
     """One figure of these windows, which are those of `cutoff` in `coverage`.
 
-    The calibration slope of the average company needs random effects, and is made elsewhere.
+    That of the average company is made elsewhere. `parts` are the weighted `terms` of the windows.
     """
     if not len(windows):
         return Estimate(np.nan, "no_evaluations")
-    if estimand == "equal_company":
-        return equal_company(panel, metric, model, windows)[0]
     if estimand == "within_company" and metric.name == "calibration_slope":
         return within_company_slope(panel, model, windows, scores, cutoff, coverage)
     if estimand == "row" and metric.name in ROW_POOLED:
@@ -85,7 +83,7 @@ def estimate(
             return Estimate(np.nan, undefined.reason)
         replicates = grouped.replicates(metric.name)
         return from_replicates(panel, metric, model, windows, value, bound, replicates)
-    return summed(panel, metric, model, windows)
+    return summed(panel, metric, model, windows, parts)
 
 
 def pooled_of(
@@ -122,7 +120,8 @@ def _figures(
     """The rows of one model and selection of windows, an estimand each."""
     windows, cutoff, coverage = selection
     undefined = windows[np.isnan(panel.of_model(metric.name, model, windows))]
-    figures = terms(panel, metric, model, windows, weighted=False).figures()
+    own, weighted = (terms(panel, metric, model, windows, weighted=w) for w in (False, True))
+    figures = own.figures()
     counts = {
         "n_companies": int(np.count_nonzero(panel.count_by_company(windows))),
         "n_companies_defined": int(np.count_nonzero(~np.isnan(figures))),
@@ -133,25 +132,23 @@ def _figures(
     for estimand in estimands(metric):
         row: dict[str, Any] = {"estimand": estimand, **counts}
         if estimand == "equal_company" and len(windows):
-            told, extra = _of_companies(panel, metric, model, windows, figures, influence)
+            told, extra = _of_companies(panel, metric, model, windows, own, figures, influence)
             row |= extra
         else:
             told = estimate(
-                panel, metric, model, windows, estimand, scores, cutoff, coverage
+                panel, metric, model, windows, estimand, scores, cutoff, coverage, weighted
             )  # fmt: skip
-        yield (
-            row
-            | _told(told, metric)
-            | _sampling(panel, metric, model, windows, estimand, told, influence)
-        )
+        parts = own if estimand == "equal_company" else weighted
+        sampling = _sampling(panel, metric, model, windows, estimand, told, influence, parts)
+        yield row | _told(told, metric) | sampling
 
 
 def _of_companies(
-    panel: Panel, metric: Metric, model: int, windows: np.ndarray, figures: np.ndarray,
-    influence: np.ndarray | None,
+    panel: Panel, metric: Metric, model: int, windows: np.ndarray, parts: Terms,
+    figures: np.ndarray, influence: np.ndarray | None,
 ) -> tuple[Estimate, dict[str, Any]]:  # fmt: skip
     """The mean over companies, their dispersion and heterogeneity."""
-    told, defined = equal_company(panel, metric, model, windows)
+    told, defined = equal_company(panel, metric, model, windows, parts)
     row: dict[str, Any] = dispersion(defined[~np.isnan(defined)])
     n_zero = int(np.count_nonzero(figures == 0)) if metric.pooling == "ratio" else 0
     if n_zero:  # a company's ratio of 0 has no logarithm to average
@@ -187,7 +184,7 @@ def _told(told: Estimate, metric: Metric) -> dict[str, Any]:
 
 def _sampling(
     panel: Panel, metric: Metric, model: int, windows: np.ndarray, estimand: str,
-    told: Estimate, influence: np.ndarray | None,
+    told: Estimate, influence: np.ndarray | None, parts: Terms,
 ) -> dict[str, Any]:  # fmt: skip
     """`sampling_std_error`, and for the AUC of all rows what a constant per company reaches."""
     row: dict[str, Any] = {}
@@ -197,30 +194,27 @@ def _sampling(
         return row
     if estimand == "row" and metric.name == "roc_auc":  # pairs go across companies
         return row
-    windows, coefficient = window_weights(panel, metric, model, windows, estimand)
+    windows, coefficient = window_weights(metric, estimand, parts)
     coefficient = coefficient * of_few(panel, metric.name, model, windows)
     variance = variance_by_company(panel, windows, influence[:, model], coefficient)
     scale = told.value if told.log else 1.0
     return row | {"sampling_std_error": scale * float(np.sqrt(variance.sum()))}
 
 
-def window_weights(
-    panel: Panel, metric: Metric, model: int, windows: np.ndarray, estimand: str
-) -> tuple[np.ndarray, np.ndarray]:
+def window_weights(metric: Metric, estimand: str, parts: Terms) -> tuple[np.ndarray, np.ndarray]:
     """Windows where `metric` is defined, and how much each moves the figure, to first order.
 
     Of O:E it is the logarithms that move: a company's is that of a ratio of sums, to which a window
-    adds its share of the buyers.
+    adds its share of the buyers. `parts` are weighted, but for the average company.
     """
-    column = panel.columns["n_positive" if metric.pooling == "ratio" else metric.name]
-    values = column[:, model].take(windows)
-    windows = windows[values > 0 if metric.pooling == "ratio" else ~np.isnan(values)]
-    parts = terms(panel, metric, model, windows, weighted=estimand != "equal_company")
-    weight = parts.numerator if metric.pooling == "ratio" else parts.denominator
+    windows, company, weight = parts.windows, parts.company, parts.denominator
+    if metric.pooling == "ratio":
+        bought = parts.numerator > 0
+        windows, company, weight = windows[bought], company[bought], parts.numerator[bought]
     if estimand != "equal_company":
         return windows, weight / max(weight.sum(), 1e-300)
-    within = np.bincount(parts.company, weights=weight, minlength=panel.n_companies)
-    return windows, weight / within[parts.company] / max(np.count_nonzero(within), 1)
+    within = np.bincount(company, weights=weight, minlength=parts.n_companies)
+    return windows, weight / within[company] / max(np.count_nonzero(within), 1)
 
 
 def _constant_floor(panel: Panel, model: int, windows: np.ndarray) -> float:

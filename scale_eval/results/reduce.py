@@ -15,6 +15,7 @@ from scale_eval.metrics import METRICS, Metric
 from scale_eval.results.calibration import calibration_tables
 from scale_eval.results.companies import companies_of
 from scale_eval.results.comparisons import comparisons_of, comparisons_table
+from scale_eval.results.free_memory import give_back
 from scale_eval.results.heterogeneity import errors_of
 from scale_eval.results.panel import Panel, Parts, parts_of
 from scale_eval.results.periods import periods_table
@@ -134,6 +135,7 @@ def reduce_parts(
     """
     metrics = [*METRICS.values(), *own_metrics]
     with threadpoolctl.threadpool_limits(1), ThreadPoolExecutor(THREADS) as threads:
+        give_back()
         panel = Panel.of(evaluations)
         rows = RowScores(scores, panel, groups)
         calibration = threads.submit(calibration_tables, panel, rows, seed)
@@ -180,6 +182,7 @@ def _of_metric(
 ) -> _OfMetric:  # fmt: skip
     """Begin what is to be made of one metric; what takes longest first."""
     influence = None
+    give_back()  # what the last metric took, before as much again is read
     panel = panel.holding([metric.name, *errors_of(metric.name)])
     if metric.name in INFLUENCE:
         influence = panel.influences(INFLUENCE[metric.name])

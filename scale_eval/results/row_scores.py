@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from scale_eval.metrics import N_BINS, ROW_POOLED, ScoreHistogram, Undefined, mid_logit
 from scale_eval.metrics.ranking import auc_of_blocks, average_precision_of_blocks
+from scale_eval.results.free_memory import give_back
 from scale_eval.results.panel import Panel
 from scale_eval.statistics import logistic
 
@@ -136,6 +137,7 @@ class RowScores:
         self.by_company = self.n_groups == len(of_company)
         self._mark_common()
         self._read(parts)
+        give_back()
         self._grouped: dict[tuple[int, int | None, str], GroupedScores | None] = {}
 
     def of(self, model: int, cutoff: int | None, coverage: str) -> GroupedScores | None:

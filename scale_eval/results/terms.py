@@ -20,6 +20,8 @@ class Terms:
 
     Attributes
     ----------
+    windows : ndarray of int
+        Ascending positions in the panel.
     company : ndarray of int
         Of each window; never decreasing.
     numerator, denominator : ndarray of float64
@@ -29,6 +31,7 @@ class Terms:
         The figure is 1 - the quotient of sums, as for a skill.
     """
 
+    windows: np.ndarray
     company: np.ndarray
     numerator: np.ndarray
     denominator: np.ndarray
@@ -73,7 +76,7 @@ def terms(
 
     def of(numerator: np.ndarray, denominator: np.ndarray, *, of_one: bool = False) -> Terms:
         company = panel.company[windows]
-        return Terms(company, numerator, denominator, panel.n_companies, of_one)
+        return Terms(windows, company, numerator, denominator, panel.n_companies, of_one)
 
     if metric.pooling == "ratio":
         return of(column("n_positive"), column("n_customers") * column("mean_prediction"))
@@ -88,7 +91,13 @@ def terms(
             "value_captured_at_10": column("future_spend"),
         }.get(metric.name, n)
     if metric.pooling == "skill":
-        loss = metric.name.removesuffix("_skill")
-        loss = {"brier": "brier_score"}.get(loss, loss)
-        return of(weight * column(loss), weight * column(f"reference_{loss}"), of_one=True)
+        loss, reference = (column(name) for name in losses_of(metric))
+        return of(weight * loss, weight * reference, of_one=True)
     return of(weight * column(metric.name), weight)
+
+
+def losses_of(metric: Metric) -> tuple[str, str]:
+    """The columns of the loss that a skill is made of, and of the reference's."""
+    loss = metric.name.removesuffix("_skill")
+    loss = {"brier": "brier_score"}.get(loss, loss)
+    return loss, f"reference_{loss}"

@@ -18,13 +18,14 @@ def dispersion(values: np.ndarray) -> dict[str, float]:
     if len(values) == 0:
         names = ["mean", "std", "mad", "iqr", "min", *QUANTILES, "max"]
         return dict.fromkeys(names, np.nan)
-    quantiles = dict(zip(QUANTILES, np.quantile(values, list(QUANTILES.values())), strict=True))
+    ascending = np.sort(values)  # from which all quantiles are read at once
+    quantiles = dict(zip(QUANTILES, np.quantile(ascending, list(QUANTILES.values())), strict=True))
     return {
         "mean": float(values.mean()),
         "std": float(values.std(ddof=1)) if len(values) > 1 else np.nan,
         "mad": float(np.median(np.abs(values - quantiles["p50"]))),
         "iqr": float(quantiles["p75"] - quantiles["p25"]),
-        "min": float(values.min()),
+        "min": float(ascending[0]),
         **{name: float(value) for name, value in quantiles.items()},
-        "max": float(values.max()),
+        "max": float(ascending[-1]),
     }

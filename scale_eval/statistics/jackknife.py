@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import t
+from scipy.special import stdtrit  # Student's quantile, of which `scipy.stats` makes more
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Jackknife:
 
     def interval(self, centre: float, df: float, level: float = 0.95) -> tuple[float, float]:
         """Student's with `df` degrees of freedom, around the corrected value or the plain one."""
-        half = float(t.ppf((1 + level) / 2, df)) * self.std_error
+        half = float(stdtrit(df, (1 + level) / 2)) * self.std_error
         return centre - half, centre + half
 
 

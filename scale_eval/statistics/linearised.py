@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import t
+from scipy.special import stdtrit  # Student's quantile, of which `scipy.stats` makes more
 
 from scale_eval.statistics.undefined import Undefined
 
@@ -31,7 +31,7 @@ class Linearised:
 
     def interval(self, value: float, level: float = 0.95) -> tuple[float, float]:
         """Student's, around `value`."""
-        half = float(t.ppf((1 + level) / 2, self.df)) * self.std_error
+        half = float(stdtrit(self.df, (1 + level) / 2)) * self.std_error
         return value - half, value + half
 
 

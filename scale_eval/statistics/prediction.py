@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.interpolate import PchipInterpolator
 from scipy.optimize import brentq
-from scipy.special import ndtr
-from scipy.stats import chi2, norm, t
+from scipy.special import ndtr, ndtri, stdtrit
 
 from scale_eval.statistics.random_effects import (
     RandomEffects,
+    chi_squared_quantile,
     generalised_q,
     invert_q,
     weighted_sums,
@@ -68,7 +68,7 @@ class ConfidenceDistribution:
 
     def quantile(self, probability: float) -> float:
         """The effect below which the next company's lies with this probability."""
-        z = norm.ppf(probability)
+        z = ndtri(probability)
         ends = self.mean + z * self.std
         low, high = float(ends.min()), float(ends.max())
         if high - low <= 1e-12 * max(abs(low), abs(high), float(self.std.max())):
@@ -136,12 +136,12 @@ def prediction_interval(
     if method not in LITERATURE:
         raise ValueError(f"method is {method!r}: take one of {', '.join(LITERATURE)}")
     if method == "z":
-        quantile, error = norm.ppf((1 + level) / 2), effects.std_error
+        quantile, error = ndtri((1 + level) / 2), effects.std_error
     else:
         df = effects.k - (2 if method == "t(k-2)" else 1)
         if df < 1:
             raise Undefined("too_few_companies")
-        quantile, error = t.ppf((1 + level) / 2, df), effects.knapp_hartung_std_error
+        quantile, error = stdtrit(df, (1 + level) / 2), effects.knapp_hartung_std_error
     half = float(quantile * np.sqrt(effects.tau2 + error**2))
     return effects.mu - half, effects.mu + half
 
@@ -149,7 +149,7 @@ def prediction_interval(
 def _tau2_values(y: np.ndarray, v: np.ndarray) -> np.ndarray:
     """The tau2 of each component; exact where few are enough, else interpolated in Q."""
     levels = (np.arange(N_COMPONENTS) + 0.5) / N_COMPONENTS
-    targets = chi2.ppf(levels, len(y) - 1)[::-1]  # tau2 rises
+    targets = chi_squared_quantile(levels, len(y) - 1)[::-1]  # tau2 rises
     n_solved = N_SOLVED if len(y) <= N_COMPONENTS else N_SOLVED_OF_MANY
     knots = targets[np.linspace(0, N_COMPONENTS - 1, n_solved).round().astype(int)]
     solved = invert_q(y, v, knots)

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numba
 import numpy as np
-from scipy.stats import chi2, norm, t
+from scipy.special import gammaincinv, ndtri, stdtrit
 
 from scale_eval.statistics.undefined import Undefined
 
@@ -73,9 +73,9 @@ class RandomEffects:
     def interval(self, level: float = 0.95, *, knapp_hartung: bool = True) -> tuple[float, float]:
         """Of the mean effect; Wald's with the normal quantile where not `knapp_hartung`."""
         if knapp_hartung:
-            half = t.ppf((1 + level) / 2, self.k - 1) * self.knapp_hartung_std_error
+            half = stdtrit(self.k - 1, (1 + level) / 2) * self.knapp_hartung_std_error
         else:
-            half = norm.ppf((1 + level) / 2) * self.std_error
+            half = ndtri((1 + level) / 2) * self.std_error
         return float(self.mu - half), float(self.mu + half)
 
 
@@ -152,6 +152,11 @@ def invert_q(y: np.ndarray, v: np.ndarray, targets: np.ndarray) -> np.ndarray:
     return found
 
 
+def chi_squared_quantile(probability: np.ndarray, df: int) -> np.ndarray:
+    """As `scipy.stats.chi2.ppf`, without what that does beside; of the shape of `probability`."""
+    return np.asarray(2 * gammaincinv(df / 2, probability))
+
+
 def q_profile(y: np.ndarray, v: np.ndarray, level: float = 0.95) -> tuple[float, float]:
     """Interval of tau2, by the quantiles of chi squared that the generalised Q may have.
 
@@ -159,7 +164,7 @@ def q_profile(y: np.ndarray, v: np.ndarray, level: float = 0.95) -> tuple[float,
     """
     if len(y) < 2:
         raise Undefined("fewer_than_2_companies")
-    ends = chi2.ppf([(1 + level) / 2, (1 - level) / 2], len(y) - 1)
+    ends = chi_squared_quantile(np.array([(1 + level) / 2, (1 - level) / 2]), len(y) - 1)
     low, high = invert_q(y, v, ends).tolist()
     return low, high
 
