@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -82,22 +83,19 @@ def comparisons_of(
     """The rows of one metric, without `p_adjusted`, which wants them all."""
     strata = dict(_strata(panel))
     margin = margins.get(metric.name, metric.margin)
-    common = [panel.covered("common", m, panel.at(None)) for m in range(len(panel.models))]
-    weighted = [terms(panel, metric, m, windows, weighted=True) for m, windows in enumerate(common)]
-    pooled: dict[str, list[Estimate]] = {
-        estimand: [
-            estimate(panel, metric, m, common[m], estimand, scores, None, "common", weighted[m])
-            for m in range(len(panel.models))
-        ]
-        for estimand in estimands(metric)
-        if estimand != "equal_company"
+    pooled: dict[str, list[_Pooled]] = {
+        estimand: [] for estimand in estimands(metric) if estimand != "equal_company"
     }
-    moved: dict[str, list[np.ndarray]] = {
-        estimand: []
-        if influence is None
-        else _sampling_sums(panel, metric, estimand, influence, weighted)
-        for estimand in pooled
-    }
+    for m in range(len(panel.models)):
+        windows = panel.covered("common", m, panel.at(None))
+        parts = terms(panel, metric, m, windows, weighted=True)
+        n_companies = int(np.count_nonzero(panel.count_by_company(windows)))
+        for estimand, of_models in pooled.items():
+            told = estimate(
+                panel, metric, m, windows, estimand, scores, None, "common", parts
+            )  # fmt: skip
+            moved = _moved(panel, metric, m, estimand, influence, parts)
+            of_models.append(_Pooled(told, moved, n_companies))
     for a, b in itertools.combinations(range(len(panel.models)), 2):
         key = {
             "metric": metric.name,
@@ -107,15 +105,24 @@ def comparisons_of(
         }
         for row in _of_companies(panel, metric, (a, b), strata, influence, margin):
             yield key | row
-        for estimand, estimates in pooled.items():
-            told = difference(metric, estimates[a], estimates[b])
-            n_companies = int(np.count_nonzero(panel.count_by_company(common[a])))
-            row = {"estimand": estimand, "stratum": "all", "n_companies": n_companies}
+        for estimand, of_models in pooled.items():
+            of_a, of_b = of_models[a], of_models[b]
+            told = difference(metric, of_a.told, of_b.told)
+            row = {"estimand": estimand, "stratum": "all", "n_companies": of_a.n_companies}
             row |= _told(told, margin)
-            if moved[estimand] and not told.reason:
-                variance = squared(moved[estimand][a] - moved[estimand][b]).sum()
+            if of_a.moved is not None and of_b.moved is not None and not told.reason:
+                variance = squared(of_a.moved - of_b.moved).sum()
                 row["sampling_std_error"] = float(np.sqrt(variance))
             yield key | row
+
+
+@dataclass(frozen=True)
+class _Pooled:
+    """A model's pooled figure, what companies' groups of customers move it, and how many count."""
+
+    told: Estimate
+    moved: np.ndarray | None
+    n_companies: int
 
 
 def _of_companies(
@@ -236,21 +243,21 @@ def _variance_of_difference(
     return squared(np.asarray(difference_of_sums))
 
 
-def _sampling_sums(
-    panel: Panel, metric: Metric, estimand: str, influence: np.ndarray, weighted: list[Terms]
-) -> list[np.ndarray]:
-    """What companies' groups of customers move the pooled figures of the models.
+def _moved(
+    panel: Panel, metric: Metric, model: int, estimand: str, influence: np.ndarray | None,
+    parts: Terms,
+) -> np.ndarray | None:  # fmt: skip
+    """What companies' groups of customers move a pooled figure.
 
-    None, an empty list, for figures that are no sums over sums, and for distances from a target.
+    None for figures that are no sums over sums, and for distances from a target.
     """
-    if metric.target is not None or (estimand == "row" and metric.name == "roc_auc"):
-        return []
-    sums = []
-    for m, parts in enumerate(weighted):
-        windows, weight = window_weights(metric, estimand, parts)
-        weight = weight * of_few(panel, metric.name, m, windows)
-        sums.append(sums_by_company(panel, windows, influence[:, m], weight))
-    return sums
+    if influence is None or metric.target is not None:
+        return None
+    if estimand == "row" and metric.name == "roc_auc":
+        return None
+    windows, weight = window_weights(metric, estimand, parts)
+    weight = weight * of_few(panel, metric.name, model, windows)
+    return sums_by_company(panel, windows, influence[:, model], weight)
 
 
 def _strata(panel: Panel) -> Iterator[tuple[str, np.ndarray]]:

@@ -6,10 +6,26 @@ run was read, that is as much as what is held of it.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import sys
+from collections.abc import Iterator
 
 import pyarrow as pa
+
+
+@contextlib.contextmanager
+def little_kept() -> Iterator[None]:
+    """Arrow takes its memory from the C library meanwhile, as NumPy does.
+
+    Its own pools are by thread, and keep what threads that have ended had.
+    """
+    before = pa.default_memory_pool()
+    pa.set_memory_pool(pa.system_memory_pool())
+    try:
+        yield
+    finally:
+        pa.set_memory_pool(before)
 
 
 def give_back() -> None:

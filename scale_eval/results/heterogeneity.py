@@ -133,13 +133,13 @@ def difference_effects(
     if metric.target is not None:
         means = [mean_of_effects(company_effects(panel, metric.name, m, windows, influence)).value
                  for m in pair]  # fmt: skip
-        sign = [1.0 if np.isnan(mean) else float(np.sign(mean - metric.target)) for mean in means]
+        sign = [-1.0 if mean < metric.target else 1.0 for mean in means]
     target = metric.target or 0.0
     y = sign[0] * (column[:, a].take(windows) - target) - sign[1] * (
         column[:, b].take(windows) - target
     )
     apart = sign[0] * influence[:, a]
-    apart -= sign[1] * influence[:, b]
+    (np.subtract if sign[1] > 0 else np.add)(apart, influence[:, b], out=apart)
     lever = np.ones(len(windows), apart.dtype)
     variance = np.square(error[:, a].take(windows)) + np.square(error[:, b].take(windows))
     return _effects(panel, windows, y, apart, lever, variance)

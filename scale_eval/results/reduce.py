@@ -15,7 +15,7 @@ from scale_eval.metrics import METRICS, Metric
 from scale_eval.results.calibration import calibration_tables
 from scale_eval.results.companies import companies_of
 from scale_eval.results.comparisons import comparisons_of, comparisons_table
-from scale_eval.results.free_memory import give_back
+from scale_eval.results.free_memory import give_back, little_kept
 from scale_eval.results.heterogeneity import errors_of
 from scale_eval.results.panel import Panel, Parts, parts_of
 from scale_eval.results.periods import periods_table
@@ -134,7 +134,11 @@ def reduce_parts(
     in one order, for their last bits depend on how they are divided.
     """
     metrics = [*METRICS.values(), *own_metrics]
-    with threadpoolctl.threadpool_limits(1), ThreadPoolExecutor(THREADS) as threads:
+    with (
+        little_kept(),
+        threadpoolctl.threadpool_limits(1),
+        ThreadPoolExecutor(THREADS) as threads,
+    ):
         give_back()
         panel = Panel.of(evaluations)
         rows = RowScores(scores, panel, groups)

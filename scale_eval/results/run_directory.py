@@ -18,7 +18,6 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from scale_eval.ahead import ahead
 from scale_eval.results.schemas import (
     FAILED,
     KEY,
@@ -27,6 +26,7 @@ from scale_eval.results.schemas import (
     evaluations_schema,
 )
 from scale_eval.storage import LocalStore, open_store
+from scale_eval.storage.ahead import ahead
 
 RUN = "run.json"
 PLAN = "plan.parquet"
