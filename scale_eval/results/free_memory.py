@@ -13,13 +13,20 @@ from collections.abc import Iterator
 
 import pyarrow as pa
 
+_ARENA_MAX = -8
+"""M_ARENA_MAX of glibc's malloc.h; another C library knows no such option and does nothing."""
+
 
 @contextlib.contextmanager
 def little_kept() -> Iterator[None]:
     """Arrow takes its memory from the C library meanwhile, as NumPy does.
 
-    Its own pools are by thread, and keep what threads that have ended had.
+    Its own pools are by thread, and keep what threads that have ended had. So does the C library:
+    threads that begin from here on share one pool of memory.
     """
+    limit = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if limit is not None:
+        limit(_ARENA_MAX, 1)
     before = pa.default_memory_pool()
     pa.set_memory_pool(pa.system_memory_pool())
     try:

@@ -7,7 +7,7 @@ cutoffs, so that sums do not depend on the order in which evaluations were done 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -70,12 +70,13 @@ class Panel:
     _cells: _Cells
 
     @classmethod
-    def of(cls, parts: Parts, metrics: Sequence[Metric]) -> Panel:
+    def of(cls, parts: Parts, metrics: Sequence[Metric], later: Collection[str] = ()) -> Panel:
         """From the table `evaluations`, refused windows included, its rows in any order.
 
-        Of an evaluation that was tried again the last attempt counts.
+        Of an evaluation that was tried again the last attempt counts. Columns in `later` are there
+        only when `hold` is asked for them.
         """
-        names = list(dict.fromkeys([*FACTS, *(metric.name for metric in metrics)]))
+        names = dict.fromkeys([*FACTS, *(metric.name for metric in metrics)])
         texts = {name: _Codes() for name in ("company_id", "model", "status", "undefined")}
         keys: dict[str, list[np.ndarray]] = {name: [] for name in (*texts, "cutoff", "attempts")}
         for part in parts(list(keys)):
@@ -98,17 +99,9 @@ class Panel:
         read = _Cells(cells, shape)
         status = read.spread([taken("status")], np.int8, -1)
         undefined = read.spread([taken("undefined")], np.int32, -1)
-        # In place, part by part: what all columns hold is most of what is in memory.
-        columns = {name: np.full(shape, np.nan) for name in names}
-        at = 0
-        for part in parts(names):
-            for name in names:
-                read.put(columns[name], _numbers(part[name]), at)
-            at += len(part)
-        give_back()
         no_window = int(np.any(instants == _NO_CUTOFF))
         window_cutoff = windows % max(len(instants), 1) - no_window
-        return cls(
+        panel = cls(
             company_ids=company_ids,
             cutoffs=pd.DatetimeIndex(instants[no_window:].astype("M8[us]"), tz="UTC"),
             company=windows // max(len(instants), 1),
@@ -116,12 +109,14 @@ class Panel:
             models=list(model_names),
             status=status.T,
             status_texts=texts["status"].texts,
-            columns={name: column.T for name, column in columns.items()},
+            columns={},
             undefined=undefined.T,
             undefined_texts=texts["undefined"].texts,
             _parts=parts,
             _cells=read,
         )
+        panel.hold([name for name in names if name not in later])
+        return panel
 
     @property
     def n_companies(self) -> int:
@@ -144,6 +139,21 @@ class Panel:
             at += len(part)
         give_back()
         return sums.transpose(1, 0, 2)
+
+    def hold(self, names: Iterable[str]) -> None:
+        """Read those of these columns that are not held."""
+        names = [name for name in names if name not in self.columns]
+        if not names:
+            return
+        # In place, part by part: what all columns hold is most of what is in memory.
+        columns = {name: np.full(self.status.T.shape, np.nan) for name in names}
+        at = 0
+        for part in self._parts(names):
+            for name in names:
+                self._cells.put(columns[name], _numbers(part[name]), at)
+            at += len(part)
+        self.columns.update((name, column.T) for name, column in columns.items())
+        give_back()
 
     def forget(self, names: Iterable[str]) -> None:
         """Hold these columns no longer."""

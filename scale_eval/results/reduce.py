@@ -18,13 +18,13 @@ from scale_eval.results.comparisons import comparisons_of, comparisons_table
 from scale_eval.results.free_memory import give_back, little_kept
 from scale_eval.results.heterogeneity import RAW, SCALES
 from scale_eval.results.panel import Panel, Parts, parts_of
-from scale_eval.results.periods import periods_table
+from scale_eval.results.periods import SHOWN, periods_table
 from scale_eval.results.pooled import pooled_of, pooled_table
 from scale_eval.results.row_scores import RowScores
 from scale_eval.results.run_directory import RunDirectory
 from scale_eval.results.sampled import sampled_of, sampled_table
 from scale_eval.results.sampling import INFLUENCE
-from scale_eval.results.spread import spread_table
+from scale_eval.results.spread import PARTS, spread_table
 from scale_eval.results.terms import losses_of
 from scale_eval.statistics.survey import Design
 
@@ -141,7 +141,8 @@ def reduce_parts(
         ThreadPoolExecutor(THREADS) as threads,
     ):
         give_back()
-        panel = Panel.of(evaluations, metrics)
+        later = {metric.name for metric in metrics} - PARTS.keys() - set(SHOWN) | {"future_spend"}
+        panel = Panel.of(evaluations, metrics, later)
         rows = RowScores(scores, panel, groups)
         calibration = threads.submit(calibration_tables, panel, rows, seed)
         spread = threads.submit(spread_table, panel, rows.company_order)
@@ -191,6 +192,7 @@ def _of_metric(
     """Begin what is to be made of one metric; what takes longest first."""
     influence = None
     give_back()  # what the last metric took, before as much again is read
+    panel.hold(sorted(_columns_of(metric)))
     if metric.name in INFLUENCE:
         influence = panel.influences(INFLUENCE[metric.name])
 
