@@ -13,8 +13,8 @@ from collections.abc import Iterator
 
 import pyarrow as pa
 
-_ARENA_MAX = -8
-"""M_ARENA_MAX of glibc's malloc.h; another C library knows no such option and does nothing."""
+_OPTIONS = {-8: 1, -3: 8 << 20, -1: 32 << 20}
+"""Of glibc's `mallopt`: M_ARENA_MAX, M_MMAP_THRESHOLD and M_TRIM_THRESHOLD."""
 
 
 @contextlib.contextmanager
@@ -22,11 +22,14 @@ def little_kept() -> Iterator[None]:
     """Arrow takes its memory from the C library meanwhile, as NumPy does.
 
     Its own pools are by thread, and keep what threads that have ended had. So does the C library:
-    threads that begin from here on share one pool of memory.
+    threads that begin from here on share one pool, in which arrays that live long (8 MB and more)
+    do not lie between others; it keeps no more than 32 MB at its end. That stays so: the C library
+    does not say what it was before.
     """
-    limit = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
-    if limit is not None:
-        limit(_ARENA_MAX, 1)
+    option = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if option is not None:
+        for name, value in _OPTIONS.items():
+            option(name, value)
     before = pa.default_memory_pool()
     pa.set_memory_pool(pa.system_memory_pool())
     try:
