@@ -9,6 +9,7 @@ import statsmodels.api as sm
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import optimize, stats
+from scipy.optimize import isotonic_regression
 from scipy.special import expit, logit
 from sklearn.isotonic import IsotonicRegression
 from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
@@ -549,6 +550,26 @@ def test_a_common_slope_that_does_not_exist_has_its_reason(x, positives, negativ
     stratum = np.array([0, 0, 1, 1])
     with pytest.raises(Undefined, match=reason):
         logistic.common_slope(*(np.array(a) for a in (x, positives, negatives)), stratum)
+
+
+def test_replicates_of_an_intercept_are_as_exact_as_each_alone():
+    random = np.random.default_rng(2)
+    x = np.sort(random.normal(-2, 1, 800))
+    rows = random.poisson(30, (20, 800))
+    positives = random.binomial(rows, 1 / (1 + np.exp(-x - 0.1)))
+    negatives = rows - positives
+    without = [counts.sum(axis=0) - counts for counts in (positives, negatives)]
+    alone = [logistic.intercept(x, p, q) for p, q in zip(*without, strict=True)]
+    assert logistic.intercepts(x, *without) == pytest.approx(alone, rel=0, abs=1e-11)
+
+
+def test_recalibrated_rates_are_scipys_isotonic_regression():
+    random = np.random.default_rng(3)
+    rows = random.integers(1, 30, 500)
+    positives = random.binomial(rows, np.linspace(0.1, 0.4, 500))
+    theirs = isotonic_regression(positives / rows, weights=rows).x
+    ours = isotonic(np.arange(500.0), positives, rows - positives)
+    assert ours == pytest.approx(theirs, rel=1e-12, abs=1e-15)
 
 
 def test_recalibrated_rates_are_scikit_learns_isotonic_regression():

@@ -80,16 +80,16 @@ def terms(
 
     if metric.pooling == "ratio":
         return of(column("n_positive"), column("n_customers") * column("mean_prediction"))
-    weight = np.ones(len(windows))
-    if weighted:
-        n, positive = column("n_customers"), column("n_positive")
-        weight = {
-            "roc_auc": positive * (n - positive),
-            "average_precision": positive,
-            "gain_at_10": positive,
-            "lift_at_10": positive,
-            "value_captured_at_10": column("future_spend"),
-        }.get(metric.name, n)
+    if not weighted:
+        weight = np.ones(len(windows))
+    elif metric.name == "roc_auc":
+        positive = column("n_positive")
+        weight = positive * (column("n_customers") - positive)
+    elif metric.name == "value_captured_at_10":
+        weight = column("future_spend")
+    else:
+        of_positives = metric.name in ("average_precision", "gain_at_10", "lift_at_10")
+        weight = column("n_positive" if of_positives else "n_customers")
     if metric.pooling == "skill":
         loss, reference = (column(name) for name in losses_of(metric))
         return of(weight * loss, weight * reference, of_one=True)
