@@ -13,23 +13,13 @@ from collections.abc import Iterator
 
 import pyarrow as pa
 
-_OPTIONS = {-8: 1, -3: 8 << 20, -1: 32 << 20}
-"""Of glibc's `mallopt`: M_ARENA_MAX, M_MMAP_THRESHOLD and M_TRIM_THRESHOLD."""
-
 
 @contextlib.contextmanager
 def little_kept() -> Iterator[None]:
     """Arrow takes its memory from the C library meanwhile, as NumPy does.
 
-    Its own pools are by thread, and keep what threads that have ended had. So does the C library:
-    threads that begin from here on share one pool, in which arrays that live long (8 MB and more)
-    do not lie between others; it keeps no more than 32 MB at its end. That stays so: the C library
-    does not say what it was before.
+    Its own pools are by thread, and keep what threads that have ended had.
     """
-    option = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
-    if option is not None:
-        for name, value in _OPTIONS.items():
-            option(name, value)
     before = pa.default_memory_pool()
     pa.set_memory_pool(pa.system_memory_pool())
     try:
