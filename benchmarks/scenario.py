@@ -8,9 +8,9 @@ they are named (repeatedly), each for its number of companies. Every run has a p
 so that its memory is its own.
 
 Told are the seconds of each stage; where the workers' seconds went; the most memory that the
-coordinator and a worker held (resident, looked at every 50 ms; the coordinator's as the system
-counts it); one worker against two on `--pair` companies, whose tables must be equal; and what an
-evaluation more costs between one size and the next.
+coordinator and a worker held (resident, as the system counts it); one worker against two on
+`--pair` companies, whose tables must be equal; and what an evaluation more costs between one size
+and the next.
 
 Warming up is a run of 30 companies on the same cluster before: imports, and compiled code that is
 read or made. The other stages are marginal therefore. Clocks on the workers read: the packs as a
