@@ -39,7 +39,9 @@ class ScoreCounts:
         """Where a cell is counted; `histograms` may be another array afterwards."""
         place = self._places.setdefault(cell, len(self._places))
         if place == len(self.histograms):
-            self.histograms = np.concatenate([self.histograms, np.zeros_like(self.histograms)])
+            grown = np.zeros((2 * place, *self.histograms.shape[1:]), np.int64)  # no memory yet
+            grown[:place] = self.histograms
+            self.histograms = grown
         return place
 
     def sparse(self) -> SparseCounts:
