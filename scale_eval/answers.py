@@ -97,8 +97,8 @@ def answers_of(
         warnings.simplefilter("always")
         for m, model in enumerate(models):
             if model.answers_at_once:
-                answered[:, m] = asked & _answered_at_once(
-                    folds, model, probabilities[m], asking, places[:, m]
+                answered[:, m] = _answered_at_once(
+                    folds, asked, model, probabilities[m], asking, places[:, m]
                 )
             elif model.predicts_many:
                 answered[:, m] = _answered_by_cutoff(
@@ -119,22 +119,29 @@ def shares(n_customers: np.ndarray) -> np.ndarray:
 
 
 def _answered_at_once(
-    folds: Folds, model: NamedModel, probabilities: np.ndarray, asking: Asking, places: np.ndarray
-) -> np.ndarray:
-    """Where such a model answers, bool of shape (n_folds,); what, is in `probabilities`."""
+    folds: Folds, asked: np.ndarray, model: NamedModel, probabilities: np.ndarray, asking: Asking,
+    places: np.ndarray,
+) -> np.ndarray:  # fmt: skip
+    """Where such a model answers, bool of shape (n_folds,); what, is in `probabilities`.
+
+    Whatever is not as it should be is left for each window to be asked for alone.
+    """
     if asking.about is not None:
         asking.about(folds.companies[0].company_id, folds.windows[0], model.name)
     began = time.perf_counter()
     fresh, known, rows = model.fresh(), folds.known, asking.rows
-    answered = np.asarray(fresh.fit_folds(known))
-    between = time.perf_counter()
-    fresh.predict_folds(known, answered, probabilities)
-    answered &= are_probabilities(probabilities, known.start[known.own], folds.n_customers)
-    share = shares(folds.n_customers)
-    rows.seconds[places, 1] = (between - began) * share
-    rows.seconds[places, 2] = (time.perf_counter() - between) * share
+    try:
+        answered = np.asarray(fresh.fit_folds(known))
+        between = time.perf_counter()
+        fresh.predict_folds(known, answered, probabilities)
+    except asking.catch:
+        return np.zeros(len(folds), np.bool_)
+    answered &= asked & are_probabilities(probabilities, known.start[known.own], folds.n_customers)
+    share = shares(folds.n_customers)[answered]
+    rows.seconds[places[answered], 1] = (between - began) * share
+    rows.seconds[places[answered], 2] = (time.perf_counter() - between) * share
     if fresh.trains:
-        for f in np.flatnonzero(known.exponent != 1.0).tolist():
+        for f in np.flatnonzero(answered & (known.exponent != 1.0)).tolist():
             rows.note[int(places[f])] = folds.training_note(f)
     return answered
 

@@ -1,4 +1,4 @@
-"""One evaluation: history -> model -> metrics -> a row. Pure; it runs without Dask.
+"""Evaluations: history -> model -> metrics -> a row. Pure; they run without Dask.
 
 The row depends on the company's transactions, the window, the model and the rules alone (but for
 the columns `*_seconds`). Whatever goes wrong in a model becomes a row that says so.
@@ -30,7 +30,7 @@ from scale_eval.results.score_counts import ScoreCounts, score_table
 from scale_eval.summaries import DAY
 from scale_eval.windows import SIX_MONTHS, Duration, Window, as_utc, microseconds
 
-BUILT_IN_COMPILED = ("recency", "rfm_logistic", "bgnbd")
+BUILT_IN_COMPILED = ("base_rate", "recency", "rfm_logistic", "bgnbd")
 """Models of the package that are compiled, or whose scores need all that scoring has."""
 
 TOGETHER = 60_000
@@ -241,7 +241,8 @@ def _evaluate(
         for f, m in np.argwhere(answered).tolist():
             fold = folds[f]
             answer = probabilities[m, folds.found.population(int(folds.known.own[f]))]
-            _score_by_own_metrics(fold, answer, references[f], rules, rows, int(places[f, m]))
+            if rules.metrics:
+                _score_by_own_metrics(fold, answer, references[f], rules, rows, int(places[f, m]))
             if keep is not None:
                 keep(Answer(fold, models[m].name, answer.copy()))
 

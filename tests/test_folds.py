@@ -207,3 +207,31 @@ def test_what_goes_wrong_with_many_is_asked_again_of_each_alone(fails, monkeypat
     table = rows.table().to_pandas().set_index("company_id")
     assert table.loc["large", "status"] == "ok"
     assert set(table.loc[["tiny", "middle"], "reason"]) == {"too_small"}
+
+
+def test_why_a_window_is_not_asked_for_is_said_whatever_models_train_on():
+    frame = pd.DataFrame(
+        {
+            "customer_id": [f"{i % 40:02}" for i in range(400)],
+            "timestamp": pd.date_range("2019-01-01", periods=400, freq="D", tz="UTC"),
+            "value": 1.0,
+        }
+    )
+    frame.loc[390, "value"] = 1e300
+    company = Transactions.from_frame("shop", frame)
+    window = Window.at(as_utc("2019-09-01"))  # its past is shorter than two horizons
+    models = [resolve(model) for model in ("base_rate", "rfm_logistic", "bgnbd")]
+    rows, counts = EvaluationRows(3), ScoreCounts()
+    evaluate_companies([CompanyWindows(company, [(window, False)], models)], Rules(), rows, counts)
+    assert rows.reason == ["spend_too_large"] * 3
+    assert all(note.startswith("a customer spends 1e+300") for note in rows.note)
+
+
+def test_a_model_that_cannot_answer_at_once_is_asked_for_each_window(monkeypatch):
+    def raises(self, known):
+        raise FloatingPointError("not all at once")
+
+    expected = evaluated(asked_of())
+    monkeypatch.setattr(BGNBD, "fit_folds", raises)
+    for found, wanted in zip(evaluated(asked_of()), expected, strict=True):
+        pd.testing.assert_frame_equal(found, wanted, check_exact=True)
