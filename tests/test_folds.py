@@ -219,12 +219,14 @@ def test_why_a_window_is_not_asked_for_is_said_whatever_models_train_on():
     )
     frame.loc[390, "value"] = 1e300
     company = Transactions.from_frame("shop", frame)
-    window = Window.at(as_utc("2019-09-01"))  # its past is shorter than two horizons
+    # Two windows, with pasts shorter than two horizons; the spend is in the second alone.
+    windows = [(Window.at(as_utc(day)), False) for day in ("2019-07-01", "2019-09-01")]
     models = [resolve(model) for model in ("base_rate", "rfm_logistic", "bgnbd")]
-    rows, counts = EvaluationRows(3), ScoreCounts()
-    evaluate_companies([CompanyWindows(company, [(window, False)], models)], Rules(), rows, counts)
-    assert rows.reason == ["spend_too_large"] * 3
-    assert all(note.startswith("a customer spends 1e+300") for note in rows.note)
+    rows, counts = EvaluationRows(6), ScoreCounts()
+    evaluate_companies([CompanyWindows(company, windows, models)], Rules(), rows, counts)
+    assert rows.reason[3:] == ["spend_too_large"] * 3
+    assert rows.note[0].startswith("trained on")
+    assert all(note.startswith("a customer spends 1e+300") for note in rows.note[3:])
 
 
 def test_a_model_that_cannot_answer_at_once_is_asked_for_each_window(monkeypatch):
