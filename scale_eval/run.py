@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from scale_eval import own_process
 from scale_eval.cluster import dask_client, require_cluster, require_main_guard
 from scale_eval.datasets import Dataset, open_dataset
 from scale_eval.metrics import METRICS, Metric
@@ -40,6 +41,10 @@ if TYPE_CHECKING:
     from distributed import Client
 
 DEFAULT_MODELS = ("base_rate", "recency", "rfm_logistic", "bgnbd")
+APART_FROM = 200_000
+"""Evaluations from which they are reduced in a process of its own: after many tasks were handed out
+here, memory is in pieces, and a reduction takes half as long again."""
+
 LARGEST_SAMPLE = 20_000
 """Companies: the scores of each are kept apart, so that each can be weighed."""
 
@@ -338,7 +343,9 @@ def _reduce(
     design = None
     if directory.store.exists(SAMPLE):
         design = Sample.of_table(directory.store.read_table(SAMPLE)).design
-    reduce_run(directory, metrics, directory.company_groups(), margins, design)
+    large = directory.document["n_evaluations"] >= APART_FROM
+    asked = directory, metrics, directory.company_groups(), margins, design
+    own_process.call(reduce_run, *asked) if large else reduce_run(*asked)
     ended = time.monotonic()
     directory.record(
         status="finished" if directory.document["n_missing"] == 0 else "unfinished",
