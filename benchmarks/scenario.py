@@ -206,8 +206,8 @@ def print_curve(runs: Sequence[dict[str, Any]]) -> None:
         print(
             f"{run['companies']:10,}{run['workers']:8}{run['evaluations']:12,}{run['seconds']:9.1f}"
             + "".join(f"{run['stages'][stage]:9.2f}" for stage in STAGES)
-            + f"{rate:11,.0f}{run['coordinator_gb']:9.2f}{run['reducer_gb']:9.2f}{run['worker_gb']:10.2f}"
-            f"{run['run_mb']:8.0f}"
+            + f"{rate:11,.0f}{run['coordinator_gb']:9.2f}{run['reducer_gb']:9.2f}"
+            f"{run['worker_gb']:10.2f}{run['run_mb']:8.0f}"
         )
     print(
         "seconds: all stages but warming up; per core s: evaluations per second of evaluating, "

@@ -14,7 +14,6 @@ from typing import Any
 
 import cloudpickle
 
-
 _BEGIN = """
 import pickle, sys
 sys.path[:] = pickle.load(sys.stdin.buffer)
