@@ -229,6 +229,8 @@ class Panel:
 
     def undefined_reasons(self, metric: str, model: int, windows: np.ndarray) -> str:
         """Why `metric` is undefined in these evaluations: "reason:count;..." sorted by reason."""
+        if not len(windows):
+            return ""
         codes, counts = np.unique(self.undefined[:, model].take(windows), return_counts=True)
         reasons: dict[str, int] = {}
         for code, count in zip(codes.tolist(), counts.tolist(), strict=True):
