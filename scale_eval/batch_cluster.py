@@ -19,6 +19,7 @@ import dask
 from dask.config import get as setting
 from dask.utils import parse_timedelta
 from distributed import Client, Security
+from distributed.utils import get_ip
 
 if TYPE_CHECKING:
     from dask_jobqueue import SLURMCluster
@@ -133,6 +134,10 @@ def _options() -> dict[str, Any]:
         if left > 0:
             extra += ["--lifetime", f"{left:.0f}s", "--lifetime-stagger", f"{stagger:.0f}s"]
     scheduler = {"dashboard_address": "127.0.0.1:0", **setting("jobqueue.slurm.scheduler-options")}
+    # On the one address that the others see, rather than on all that a machine has.
+    if not setting("jobqueue.slurm.interface"):
+        scheduler.setdefault("host", get_ip())
+        extra += ["--host", "$(hostname -I | cut -d' ' -f1)"]
     encrypted = setting("distributed.comm.require-encryption")
     return {
         "processes": processes,

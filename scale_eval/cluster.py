@@ -39,7 +39,8 @@ def dask_client(cluster: str = "local", *, workers: int | None = None) -> Iterat
     cluster : str
         ``"local"`` starts a cluster of processes on this machine, one thread each, and stops it at
         the end; ``"slurm"`` does the same with jobs of Slurm; ``"tcp://host:port"`` and
-        ``"scheduler.json"`` (a file that the scheduler wrote) join one that is there and leave it running.
+        ``"scheduler.json"`` (a file that the scheduler wrote) join one that is there and leave it
+        running.
     workers : int, optional
         Processes of a local cluster, one a core by default; or of jobs.
 
