@@ -81,7 +81,7 @@ def lines(diary: Path) -> list[str]:
     return diary.read_text().splitlines() if diary.exists() else []
 
 
-def wait_for(condition, process=None, seconds=90):
+def wait_for(condition, process=None, seconds=200):
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline
