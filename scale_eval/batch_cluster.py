@@ -13,16 +13,13 @@ import subprocess
 import threading
 import warnings
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import dask
 from dask.config import get as setting
 from dask.utils import parse_timedelta
 from distributed import Client, Security
 from distributed.utils import get_ip
-
-if TYPE_CHECKING:
-    from dask_jobqueue import SLURMCluster
 
 BATCH_CONFIG = {"distributed.scheduler.allowed-failures": 10}
 """Machines are taken away and come back: that says little of what ran on them."""
@@ -58,7 +55,7 @@ def slurm_client(workers: int | None) -> Iterator[Client]:
         Jobs that end are replaced.
     """
     require_slurm()
-    from dask_jobqueue import SLURMCluster
+    from dask_jobqueue.slurm import SLURMCluster
 
     options = _options()
     n = workers or options["processes"]
@@ -100,7 +97,7 @@ def require_slurm() -> None:
         )
 
 
-def _replace(cluster: SLURMCluster, n: int, over: threading.Event) -> None:
+def _replace(cluster: Any, n: int, over: threading.Event) -> None:
     """Submit a job again that has ended, as each does before its time is over; till `over`.
 
     Dask does not notice: it waits for the workers of a job whatever became of it.
@@ -108,6 +105,8 @@ def _replace(cluster: SLURMCluster, n: int, over: threading.Event) -> None:
     n_left = REPLACED_AT_MOST
     while n_left and not over.wait(LOOK_SECONDS):
         jobs = {str(job.job_id): name for name, job in dict(cluster.workers).items() if job.job_id}
+        if not jobs:
+            continue
         told = subprocess.run(
             ["squeue", "--noheader", "--format=%A %T", f"--jobs={','.join(jobs)}"],
             capture_output=True, text=True, check=False,

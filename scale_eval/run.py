@@ -196,6 +196,7 @@ def evaluate(
             began = time.monotonic()
             with of_share.agreeing() as directory:
                 drawn = _begin_divided(directory, part, dataset, settings, sample, begun)
+            of_share.record(status="running", started_at=_now().isoformat())
             session = session_in(of_share, stack)
             there = standing(session.evaluate(drawn), of_share.evaluation_parts(COLUMNS))
             of_share.record(
