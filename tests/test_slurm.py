@@ -41,7 +41,12 @@ class Slurm:
     """The commands of Slurm, in a directory of its own."""
 
     def __init__(self, place: Path, environment: dict[str, str]) -> None:
-        self.place, self.environment, self.jobs = place, environment, []
+        self.place, self.jobs = place, []
+        self.environment = {
+            **environment,
+            "DIARY_OF_SLOW": str(place / "diary"),
+            "GATE_OF_SLOW": str(place / "gate"),
+        }
 
     def __call__(self, *words: object, **settings: str) -> str:
         done = subprocess.run(
@@ -83,9 +88,15 @@ class Slurm:
     def wait_for_restart(self, job: str) -> None:
         self.wait_for(lambda: self.told(job)["Restarts"] != "0", f"job {job} is not queued again")
 
-    def wait_for_evaluations(self, run: str, n: int = 1) -> None:
-        place = self.place / run / "evaluations"
-        self.wait_for(lambda: len(list(place.glob("*.parquet"))) >= n, f"{run} does not begin")
+    def wait_until_it_evaluates(self) -> None:
+        """Until the slow model has been here: it goes on slowly, till `open_gate`."""
+        diary = self.place / "diary"
+        self.wait_for(
+            lambda: diary.exists() and diary.read_text().count("\n") > 8, "nothing begins"
+        )
+
+    def open_gate(self) -> None:
+        (self.place / "gate").touch()
 
     def logs(self) -> str:
         """What jobs said, for a test that fails."""
@@ -159,12 +170,13 @@ def test_one_job_evaluates_over_three_nodes_encrypted_and_ends_with_the_codes_of
     words = [DEPLOY / "evaluate.sbatch", data.store.root, "run", *WORDS]
     job = slurm.submit(*SMALL, "--nodes=3", "--ntasks=4", *words, TLS="1")
     folder = slurm.place / "run.slurm" / f"tls-{job}"
-    slurm.wait_for_evaluations("run")
+    slurm.wait_until_it_evaluates()
     assert folder.stat().st_mode & 0o777 == 0o700
     scheduler = (slurm.place / "run.slurm" / f"scheduler-{job}-0.log").read_text()
     address = re.search(r"Scheduler at: +tls://([\d.]+):(\d+)", scheduler)
     assert address, scheduler
     assert not address[1].startswith("127.")
+    slurm.open_gate()
     assert slurm.wait_for_end(job) == ["0"], slurm.logs()
     assert_is(slurm, "run", plain)
     assert not folder.exists()  # the key goes with the job
@@ -194,12 +206,13 @@ def test_a_job_that_another_takes_the_place_of_stops_in_order_and_goes_on_when_i
 ):
     words = [DEPLOY / "evaluate.sbatch", data.store.root, "run", *WORDS]
     job = slurm.submit(*SMALL, "--partition=low", *words)
-    slurm.wait_for_evaluations("run")
+    slurm.wait_until_it_evaluates()
     before = {f.name for f in (slurm.place / "run" / "evaluations").glob("*.parquet")}
     slurm.submit(
         "--partition=high", "--nodes=3", "--exclusive", "--wrap=sleep 1", "--output=/dev/null"
     )
     slurm.wait_for_restart(job)
+    slurm.open_gate()
     assert slurm.wait_for_end(job) == ["0"], slurm.logs()
     log = log_of(slurm, job)
     assert "Interrupted. What is done is on disk" in log
@@ -212,9 +225,10 @@ def test_a_job_that_another_takes_the_place_of_stops_in_order_and_goes_on_when_i
 def test_a_job_whose_time_is_over_is_queued_again_by_itself_and_goes_on(slurm, data, plain):
     words = [DEPLOY / "evaluate.sbatch", data.store.root, "run", *WORDS]
     job = slurm.submit(*SMALL, *words)
-    slurm.wait_for_evaluations("run")
+    slurm.wait_until_it_evaluates()
     slurm("scontrol", "update", f"jobid={job}", "TimeLimit=1")  # no more than Slurm's last minute
     slurm.wait_for_restart(job)
+    slurm.open_gate()
     slurm("scontrol", "update", f"jobid={job}", "TimeLimit=20")
     assert slurm.wait_for_end(job) == ["0"], slurm.logs()
     assert "not finished; queued again" in log_of(slurm, job)
@@ -224,7 +238,7 @@ def test_a_job_whose_time_is_over_is_queued_again_by_itself_and_goes_on(slurm, d
 def test_a_job_is_not_queued_again_for_ever(slurm, data):
     words = [DEPLOY / "evaluate.sbatch", data.store.root, "run", *WORDS]
     job = slurm.submit(*SMALL, *words, MAX_RESTARTS="0")
-    slurm.wait_for_evaluations("run")
+    slurm.wait_until_it_evaluates()
     slurm("scancel", "--signal=TERM", "--batch", job)
     assert slurm.wait_for_end(job) == [str(cli.UNFINISHED)]
     assert "not finished after 0 restarts" in log_of(slurm, job)
@@ -242,6 +256,7 @@ def test_a_share_that_failed_is_run_again_and_the_array_is_then_reduced_to_the_p
     )
     log = slurm.place / f"scale-eval-share-{job}-2.log"
     slurm.wait_for(lambda: log.exists() and "share 2/3" in log.read_text(), "it does not begin")
+    slurm.open_gate()
     slurm("scancel", "--signal=KILL", "--full", f"{job}_2")
     one, _, three, after = slurm.wait_for_end(*(f"{job}_{i}" for i in (1, 2, 3)), reduced)
     assert (one, three, after) == ("0", "0", str(cli.UNFINISHED)), slurm.logs()
@@ -272,13 +287,14 @@ def test_workers_are_jobs_that_are_replaced_when_they_end_and_gone_with_the_comm
             cwd=slurm.place, env={**slurm.environment, **settings}, stdout=log, stderr=log,
         )  # fmt: skip
     try:
-        slurm.wait_for_evaluations("run")
+        slurm.wait_until_it_evaluates()
         (job,) = slurm("squeue", "-h", "-o", "%A", "--name=dask-worker").split()
         script = slurm("scontrol", "write", "batch_script", job, "-")
         assert "--nthreads 1" in script
         assert "--nworkers 2" in script
         assert "--lifetime 1680s --lifetime-stagger 60s" in script
         slurm("scancel", job)
+        slurm.open_gate()
         assert process.wait(timeout=SECONDS) == cli.OK, slurm.logs()
     finally:
         process.terminate()

@@ -5,7 +5,10 @@ command -v scale-eval >/dev/null || {
     echo "scale-eval is not on the path of $(hostname): 'source .venv/bin/activate' before sbatch" >&2
     exit 2
 }
-attempt=$SLURM_JOB_ID-${SLURM_RESTART_COUNT:-0}
+# The number of an array's job is that of its last task too, and means all of them to Slurm.
+job=${SLURM_ARRAY_JOB_ID:+${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID}
+job=${job:-$SLURM_JOB_ID}
+attempt=$job-${SLURM_RESTART_COUNT:-0}
 scratch=${SLURM_TMPDIR:-${TMPDIR:-/tmp}}  # of the node: on a network path workers wait for it
 export DASK_TEMPORARY_DIRECTORY=$scratch
 
@@ -17,7 +20,7 @@ trap pass_on USR1
 
 # '--time-limit' of what is left of the job's time, less what it takes to end.
 time_limit() {
-    squeue -h -j "$SLURM_JOB_ID" -o %L | awk '/^[0-9]/ {
+    squeue -h -j "$job" -o %L | awk '/^[0-9]/ {
         n = split($0, day, "-"); m = split(day[n], part, ":")
         for (i = 1; i <= m; i++) s = s * 60 + part[i]
         s += (n > 1 ? day[1] * 86400 : 0) - 60
@@ -39,6 +42,8 @@ run_to_end() {
         code=$?
     done
     pid=
+    # Told to end before it could listen, or when it no longer did: the next attempt sees what is done.
+    if [ "$code" = 143 ] && [ "$signals" -gt 0 ]; then code=3; fi
 }
 
 n_files() { find "$1/evaluations" -name '[!.]*.parquet' 2>/dev/null | wc -l; }
@@ -48,14 +53,14 @@ n_files() { find "$1/evaluations" -name '[!.]*.parquet' 2>/dev/null | wc -l; }
 leave() {
     local run=$1 before=$2
     [ "$code" = 3 ] || exit "$code"
-    if scontrol show job "$SLURM_JOB_ID" | grep -q 'PreemptTime=[0-9]'; then told=1; fi
+    if scontrol show job "$job" | grep -q 'PreemptTime=[0-9]'; then told=1; fi
     if [ "${SLURM_RESTART_COUNT:-0}" -ge "$MAX_RESTARTS" ]; then
         echo "not finished after $MAX_RESTARTS restarts (MAX_RESTARTS); sbatch goes on from here" >&2
     elif [ "$told" = 0 ] && [ "$(n_files "$run")" -le "$before" ]; then
         echo "not finished, and this attempt did nothing: it is not queued again" >&2
     else
         echo "not finished; queued again, to go on from here" >&2
-        scontrol requeue "$SLURM_JOB_ID" || echo "it cannot be: sbatch goes on from here" >&2
+        scontrol requeue "$job" || echo "it cannot be: sbatch goes on from here" >&2
     fi
     exit 3
 }
