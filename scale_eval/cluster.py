@@ -1,4 +1,4 @@
-"""A Dask client: from 'local', from a scheduler's address, or from a scheduler file."""
+"""A Dask client: from 'local' or 'slurm', from a scheduler's address, or from a scheduler file."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from pathlib import Path
 import dask
 from dask.system import CPU_COUNT
 from distributed import Client, LocalCluster
+
+from scale_eval.batch_cluster import require_slurm, slurm_client
 
 LOCAL_CONFIG = {
     "distributed.scheduler.allowed-failures": 1,
@@ -36,10 +38,11 @@ def dask_client(cluster: str = "local", *, workers: int | None = None) -> Iterat
     ----------
     cluster : str
         ``"local"`` starts a cluster of processes on this machine, one thread each, and stops it at
-        the end; ``"tcp://host:port"`` and ``"scheduler.json"`` (a file that the scheduler wrote)
-        join one that is there and leave it running.
+        the end; ``"slurm"`` does the same with jobs of Slurm; ``"tcp://host:port"`` and
+        ``"scheduler.json"`` (a file that the scheduler wrote) join one that is there and leave it
+        running.
     workers : int, optional
-        Processes of a local cluster; one a core by default.
+        Processes of a local cluster, one a core by default; or of jobs.
 
     Raises
     ------
@@ -49,6 +52,10 @@ def dask_client(cluster: str = "local", *, workers: int | None = None) -> Iterat
         Nobody answers there.
     """
     require_cluster(cluster, workers)
+    if cluster == "slurm":
+        with slurm_client(workers) as client:
+            yield client
+        return
     if cluster == "local":
         with (
             dask.config.set(LOCAL_CONFIG),
@@ -73,6 +80,9 @@ def require_cluster(cluster: str, workers: int | None) -> None:
         raise ValueError(f"workers={workers!r}: write a whole number of at least 1")
     if cluster == "local":
         return
+    if cluster == "slurm":
+        require_slurm()
+        return
     if workers is not None:
         raise ValueError("workers are counted for a local cluster only; this one has its own")
     if "://" not in cluster:
@@ -83,8 +93,8 @@ def _address_in(file: Path) -> str:
     """The scheduler's address in the file that it wrote."""
     if not file.is_file():
         raise ValueError(
-            f"{str(file)!r} is no cluster: give 'local', an address such as tcp://host:8786, "
-            "or the path of an existing scheduler file"
+            f"{str(file)!r} is no cluster: give 'local', 'slurm', an address such as "
+            "tcp://host:8786, or the path of an existing scheduler file"
         )
     try:
         return str(json.loads(file.read_text(encoding="utf-8"))["address"])
