@@ -111,14 +111,23 @@ def cli() -> None:
     """
 
 
+_cluster_option = click.option(
+    "--cluster", metavar="WHERE", envvar="SCALE_EVAL_CLUSTER",
+    help="local, slurm, a scheduler's address, or its file. Default: local, or what the environment "
+    "says as SCALE_EVAL_CLUSTER.",
+)  # fmt: skip
+
+
 @cli.command(cls=Examples, examples="scale-eval demo\nscale-eval demo --out /tmp/demo")
 @click.option("--out", "place", default="runs/demo", show_default=True, help="Where the run goes.")
 @click.option("--workers", type=click.IntRange(min=1), help="Processes; one a core by default.")
-def demo(place: str, workers: int | None) -> None:
+@_cluster_option
+def demo(place: str, workers: int | None, cluster: str | None) -> None:
     """Run the main job on data that come with it."""
     dataset = se.open_dataset(_demo_data())
     out.print("Three synthetic companies, four models, every half-year that was observed whole.\n")
-    _evaluate(dataset, DEFAULT_MODELS, place, strict=False, workers=workers)
+    _evaluate(dataset, DEFAULT_MODELS, place, strict=False, workers=workers,
+              cluster=cluster or "local")  # fmt: skip
     out.print(f"Report: {se.open_run(place).report()}", soft_wrap=True)
 
 
@@ -305,8 +314,7 @@ _margin_option = click.option(
               help="What a Dask task is. Default: auto, what costs little.")  # fmt: skip
 @_sample_options
 @click.option("--workers", type=click.IntRange(min=1), help="Processes of a local cluster.")
-@click.option("--cluster", metavar="WHERE",
-              help="local, slurm, a scheduler's address, or its file. Default: local.")  # fmt: skip
+@_cluster_option
 @click.option("--share", metavar="I/N",
               help="Only the I-th of N shares; 'reduce' when all are done.")  # fmt: skip
 @click.option("--time-limit", metavar="TIME",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from scale_eval.cluster import require_same_versions
 from scale_eval.costs import Costs
 from scale_eval.datasets import Dataset
 from scale_eval.execution import Done, Task, Work, execute
@@ -110,6 +111,7 @@ class Session:
         ):
             if not self.client().nthreads():
                 bar.say("the cluster has no workers yet; waiting for one to join")
+            require_same_versions(self.client())
 
             def execute_all(tasks: Iterable[Task]) -> list[Done]:
                 kept: list[Done] = []
