@@ -14,7 +14,6 @@ import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +24,9 @@ from rich.console import Console
 from rich.text import Text
 
 import scale_eval as se
-from scale_eval.costs import Costs
 from scale_eval.datasets.ingest import DEFAULT_COLUMNS, IngestReport, ingest
 from scale_eval.datasets.purchases import PURCHASE_RULES
 from scale_eval.datasets.synthesis import synthesize
-from scale_eval.estimate import estimate, tried
 from scale_eval.execution import ClusterLost
 from scale_eval.models import BUILT_IN
 from scale_eval.opened import Run
@@ -43,9 +40,7 @@ from scale_eval.report.tables import (
     print_table,
 )
 from scale_eval.results.schemas import FAILED
-from scale_eval.run import DEFAULT_MODELS, named_models
-from scale_eval.sampling import SamplingFrame
-from scale_eval.session import plan_run
+from scale_eval.run import DEFAULT_MODELS
 from scale_eval.storage import StoreLocked
 
 OK, FAILED_ROWS, USAGE, UNFINISHED = 0, 1, 2, 3
@@ -104,7 +99,7 @@ def cli() -> None:
 @click.option("--workers", type=click.IntRange(min=1), help="Processes; one a core by default.")
 def demo(place: str, workers: int | None) -> None:
     """Run the main job on data that come with it."""
-    dataset = se.open_dataset(_demo_data())
+    dataset = se.demo_dataset()
     out.print("Three synthetic companies, four models, every half-year that was observed whole.\n")
     _evaluate(dataset, DEFAULT_MODELS, place, strict=False, workers=workers)
     out.print(f"Report: {se.open_run(place).report()}", soft_wrap=True)
@@ -336,20 +331,15 @@ def plan(
     in a process apart.
     """
     given = _with_config(config, options)
-    models = named_models(given.pop("models", DEFAULT_MODELS))
-    settings = se.make_settings(**given)
-    opened = se.open_dataset(dataset)
-    drawn = None
-    if sample is not None:
-        drawn = SamplingFrame(opened.manifest_table, settings.seed).sample(sample)
-    planned = plan_run(opened, models, settings, drawn)
+    models = given.pop("models", DEFAULT_MODELS)
+    seen = se.preview(dataset, models, sample=sample, **given)
+    planned = seen.plan
     out.print(plan_table(planned, limit=limit))
     out.print(
-        f"\n{planned.n_planned:,} evaluations of {len(models)} models "
-        f"({', '.join(models)}); {planned.n_refused:,} refused."
+        f"\n{planned.n_planned:,} evaluations of {len(seen.models)} models "
+        f"({', '.join(seen.models)}); {planned.n_refused:,} refused."
     )
-    costs = Costs() if guess else tried(planned, opened, models, settings.rules)
-    print_estimate(out, estimate(planned, opened, costs, workers), workers, price)
+    print_estimate(out, seen.estimate(workers, guess=guess), workers, price)
 
 
 @cli.command(
@@ -441,10 +431,7 @@ def _evaluate(
     until_half_width: float | None = None, until_metric: str = "log_loss", **choices: Any,
 ) -> None:  # fmt: skip
     settings = se.make_settings(**choices)
-    drawn = None
-    if sample is not None:
-        drawn = SamplingFrame(dataset.manifest_table, settings.seed).sample(sample)
-    planned = plan_run(dataset, named_models(models), settings, drawn)
+    planned = se.preview(dataset, models, settings=settings, sample=sample).plan
     out.print(plan_table(planned, limit=COMPANIES_TOLD))
     out.print()
     finished = se.evaluate(
@@ -530,14 +517,6 @@ def _with_config(config: str | None, options: dict[str, Any]) -> dict[str, Any]:
         if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
             raise ValueError(f"{config}: {key} = {value!r}; write {wanted}")
     return {**{key: value for key, value in read.items() if key in options}, **given}
-
-
-def _demo_data() -> Path:
-    """The data that the package carries: inside a wheel, or beside the package in a checkout."""
-    carried = Path(str(files("scale_eval") / "data"))
-    if not carried.is_dir():
-        carried = Path(__file__).parent.parent / "data"
-    return carried / "demo"
 
 
 @contextmanager
