@@ -80,8 +80,6 @@ def _windows_of(axis: Axes, plan: Plan, company: int) -> None:
                       fontsize=7.5, color=_REFUSED)  # fmt: skip
 
 
-def _span(
-    axis: Axes, y: float, begin: int, end: int, height: float = _HEIGHT, **look: Any
-) -> None:
+def _span(axis: Axes, y: float, begin: int, end: int, height: float = _HEIGHT, **look: Any) -> None:
     from_day, to_day = (float(date2num(from_microseconds(i))) for i in (begin, end))
     axis.barh(y, to_day - from_day, height, left=from_day, linewidth=0.6, **look)
