@@ -15,7 +15,6 @@ import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import date
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +25,9 @@ from rich.console import Console
 from rich.text import Text
 
 import scale_eval as se
-from scale_eval.costs import Costs
 from scale_eval.datasets.ingest import DEFAULT_COLUMNS, IngestReport, ingest
 from scale_eval.datasets.purchases import PURCHASE_RULES
 from scale_eval.datasets.synthesis import synthesize
-from scale_eval.estimate import estimate, tried
 from scale_eval.execution import ClusterLost
 from scale_eval.models import BUILT_IN
 from scale_eval.opened import Run
@@ -45,9 +42,7 @@ from scale_eval.report.tables import (
 )
 from scale_eval.results.schemas import FAILED
 from scale_eval.results.share_directory import unfinished_shares
-from scale_eval.run import DEFAULT_MODELS, named_models
-from scale_eval.sampling import SamplingFrame
-from scale_eval.session import plan_run
+from scale_eval.run import DEFAULT_MODELS
 from scale_eval.shares import Share, share_of
 from scale_eval.storage import StoreLocked
 
@@ -113,8 +108,8 @@ def cli() -> None:
 
 _cluster_option = click.option(
     "--cluster", metavar="WHERE", envvar="SCALE_EVAL_CLUSTER",
-    help="local, slurm, a scheduler's address, or its file. Default: local, or what the environment "
-    "says as SCALE_EVAL_CLUSTER.",
+    help="local, slurm, a scheduler's address, or its file. Default: local, or what the "
+    "environment says as SCALE_EVAL_CLUSTER.",
 )  # fmt: skip
 
 
@@ -124,7 +119,7 @@ _cluster_option = click.option(
 @_cluster_option
 def demo(place: str, workers: int | None, cluster: str | None) -> None:
     """Run the main job on data that come with it."""
-    dataset = se.open_dataset(_demo_data())
+    dataset = se.demo_dataset()
     out.print("Three synthetic companies, four models, every half-year that was observed whole.\n")
     _evaluate(dataset, DEFAULT_MODELS, place, strict=False, workers=workers,
               cluster=cluster or "local")  # fmt: skip
@@ -361,20 +356,15 @@ def plan(
     in a process apart.
     """
     given = _with_config(config, options)
-    models = named_models(given.pop("models", DEFAULT_MODELS))
-    settings = se.make_settings(**given)
-    opened = se.open_dataset(dataset)
-    drawn = None
-    if sample is not None:
-        drawn = SamplingFrame(opened.manifest_table, settings.seed).sample(sample)
-    planned = plan_run(opened, models, settings, drawn)
+    models = given.pop("models", DEFAULT_MODELS)
+    seen = se.preview(dataset, models, sample=sample, **given)
+    planned = seen.plan
     out.print(plan_table(planned, limit=limit))
     out.print(
-        f"\n{planned.n_planned:,} evaluations of {len(models)} models "
-        f"({', '.join(models)}); {planned.n_refused:,} refused."
+        f"\n{planned.n_planned:,} evaluations of {len(seen.models)} models "
+        f"({', '.join(seen.models)}); {planned.n_refused:,} refused."
     )
-    costs = Costs() if guess else tried(planned, opened, models, settings.rules)
-    print_estimate(out, estimate(planned, opened, costs, workers), workers, price)
+    print_estimate(out, seen.estimate(workers, guess=guess), workers, price)
 
 
 @cli.command(
@@ -472,10 +462,7 @@ def _evaluate(
     share: str | None = None, time_limit: str | None = None, **choices: Any,
 ) -> None:  # fmt: skip
     settings = se.make_settings(**choices)
-    drawn = None
-    if sample is not None:
-        drawn = SamplingFrame(dataset.manifest_table, settings.seed).sample(sample)
-    planned = plan_run(dataset, named_models(models), settings, drawn)
+    planned = se.preview(dataset, models, settings=settings, sample=sample).plan
     if share is None:
         out.print(plan_table(planned, limit=COMPANIES_TOLD))
     else:
@@ -585,14 +572,6 @@ def _with_config(config: str | None, options: dict[str, Any]) -> dict[str, Any]:
         if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
             raise ValueError(f"{config}: {key} = {value!r}; write {wanted}")
     return {**{key: value for key, value in read.items() if key in options}, **given}
-
-
-def _demo_data() -> Path:
-    """The data that the package carries: inside a wheel, or beside the package in a checkout."""
-    carried = Path(str(files("scale_eval") / "data"))
-    if not carried.is_dir():
-        carried = Path(__file__).parent.parent / "data"
-    return carried / "demo"
 
 
 @contextmanager

@@ -5,17 +5,13 @@ What is evaluated in containers has the fingerprint of the same run on a local c
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import re
 import shutil
 import signal
 import subprocess
-import sys
 import time
-import urllib.error
-import urllib.request
 from pathlib import Path
 from typing import NamedTuple
 
@@ -178,9 +174,7 @@ def local_patient(shops, tmp_path_factory) -> str:
     return found.fingerprint()
 
 
-def test_two_commands_from_a_clone_give_a_finished_evaluation_by_three_workers(
-    project, local_demo
-):
+def test_two_commands_from_a_clone_give_a_finished_evaluation_by_three_workers(project, local_demo):
     told = project.run("bash", "-c", readme_commands("compose")[1])
     assert told.code == 0, told.text
     assert "Report: " in told.text
@@ -236,7 +230,7 @@ def test_a_stopped_job_keeps_its_rows_and_the_same_command_goes_on(
     assert "Interrupted. What is done is on disk" in told
     assert "Traceback" not in told
     before = open_run_directory(project.place / "runs" / "stopped").evaluations().to_pandas()
-    assert 0 < len(before)
+    assert len(before) > 0
 
     again = project.compose("up", "--scale", "worker=3", "--exit-code-from", "evaluate", **job)
     assert again.code == cli.OK, again.text
