@@ -1,4 +1,7 @@
-"""A Dask client: from 'local', from a scheduler's address, or from a scheduler file."""
+"""A Dask client: from 'local' or 'slurm', from a scheduler's address, or from a scheduler file.
+
+And whether what is joined is fit for a run: it answers, and has the same packages everywhere.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,17 @@ import contextlib
 import json
 import logging
 import multiprocessing
-from collections.abc import Iterator
+import platform
+from collections.abc import Iterator, Mapping
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 import dask
 from dask.system import CPU_COUNT
 from distributed import Client, LocalCluster
+
+from scale_eval.batch_cluster import require_slurm, slurm_client
 
 LOCAL_CONFIG = {
     "distributed.scheduler.allowed-failures": 1,
@@ -27,6 +35,22 @@ dies again while it is looked for, 15 seconds after it died, would be given up f
 some megabytes come and go with every few companies: their memory is kept, where Dask would have it
 given back to the system, which clears every page of it before it is lent again."""
 
+PACKAGES = (
+    "scale_eval", "cloudpickle", "dask", "distributed", "numba", "numpy", "pandas", "pyarrow",
+    "scikit-learn", "scipy",
+)  # fmt: skip
+"""Packages on which it depends what an evaluation comes to, or whether a task arrives at all."""
+
+ANSWER_SECONDS = 30
+
+
+class ClusterLost(RuntimeError):  # noqa: N818 - read as a sentence
+    """The cluster went away, or could not be used, before the run was finished."""
+
+
+class VersionsDiffer(ValueError):  # noqa: N818 - read as a sentence
+    """The parts of a cluster do not have the same packages."""
+
 
 @contextlib.contextmanager
 def dask_client(cluster: str = "local", *, workers: int | None = None) -> Iterator[Client]:
@@ -36,19 +60,24 @@ def dask_client(cluster: str = "local", *, workers: int | None = None) -> Iterat
     ----------
     cluster : str
         ``"local"`` starts a cluster of processes on this machine, one thread each, and stops it at
-        the end; ``"tcp://host:port"`` and ``"scheduler.json"`` (a file that the scheduler wrote)
-        join one that is there and leave it running.
+        the end; ``"slurm"`` does the same with jobs of Slurm; ``"tcp://host:port"`` and
+        ``"scheduler.json"`` (a file that the scheduler wrote) join one that is there and leave it
+        running.
     workers : int, optional
-        Processes of a local cluster; one a core by default.
+        Processes of a local cluster, one a core by default; or of jobs.
 
     Raises
     ------
     ValueError
         The address is none of these, or `workers` is given for a cluster that is already there.
-    OSError
-        Nobody answers there.
+    ConnectionError
+        Nobody answers there, or not to us.
     """
     require_cluster(cluster, workers)
+    if cluster == "slurm":
+        with slurm_client(workers) as client:
+            yield client
+        return
     if cluster == "local":
         with (
             dask.config.set(LOCAL_CONFIG),
@@ -63,8 +92,22 @@ def dask_client(cluster: str = "local", *, workers: int | None = None) -> Iterat
             yield client
         return
     address = cluster if "://" in cluster else _address_in(Path(cluster))
-    with Client(address, timeout=30) as joined:
-        yield joined
+    with _joined(address) as client:
+        yield client
+
+
+def _joined(address: str) -> Client:
+    try:
+        return Client(address, timeout=ANSWER_SECONDS)
+    except (OSError, RuntimeError, TypeError) as error:
+        told = str(error)
+        if isinstance(error, TypeError):  # what Dask says of an encrypted address without a key
+            told = "TLS is asked for, and this process has no certificate"
+        raise ConnectionError(
+            f"the cluster at {address} cannot be joined: {told}. Is a scheduler running there, and "
+            "does this machine reach it? If it speaks TLS, the address begins with tls://, and "
+            "DASK_CONFIG names the folder with the certificate"
+        ) from error
 
 
 def require_cluster(cluster: str, workers: int | None) -> None:
@@ -73,18 +116,71 @@ def require_cluster(cluster: str, workers: int | None) -> None:
         raise ValueError(f"workers={workers!r}: write a whole number of at least 1")
     if cluster == "local":
         return
+    if cluster == "slurm":
+        require_slurm()
+        return
     if workers is not None:
         raise ValueError("workers are counted for a local cluster only; this one has its own")
     if "://" not in cluster:
         _address_in(Path(cluster))
 
 
+def own_versions() -> dict[str, str]:
+    """What this process has of `PACKAGES`, and Python but for its patch level."""
+    versions = {"python": ".".join(platform.python_version_tuple()[:2])}
+    for package in PACKAGES:
+        with contextlib.suppress(PackageNotFoundError):
+            versions[package] = version(package)
+    return versions
+
+
+def require_same_versions(client: Client) -> None:
+    """Wait until a worker is there; raise `VersionsDiffer` if any part has other packages than us.
+
+    Results depend on them to the last bit, and a task may not even arrive. Raises `ClusterLost`
+    where the scheduler goes away meanwhile.
+    """
+    try:
+        client.wait_for_workers(1)
+        told: Any = client.get_versions(packages=PACKAGES)
+    except OSError as error:
+        raise ClusterLost(f"the cluster does not answer ({error}); run the same command") from error
+    parts = {"the scheduler": told["scheduler"]}
+    parts |= {f"worker {address}": said for address, said in sorted(told["workers"].items())}
+    where: dict[str, list[str]] = {}
+    for part, said in parts.items():
+        for difference in version_differences(own_versions(), said["packages"]):
+            where.setdefault(difference, []).append(part)
+    if where:
+        lines = [f"  {what} on {_some(of)}" for what, of in where.items()]
+        raise VersionsDiffer(
+            "the parts of the cluster do not have the same packages:\n" + "\n".join(lines) + "\n"
+            "Install the same versions everywhere (one of the locked requirements), start the "
+            "scheduler and the workers anew, and run the same command again"
+        )
+
+
+def version_differences(ours: Mapping[str, str], theirs: Mapping[str, Any]) -> list[str]:
+    """Packages of which others have another version than we, or none: a few words each."""
+    theirs = {**theirs, "python": ".".join(str(theirs.get("python")).split(".")[:2])}
+    return [
+        f"{package} is {mine} here, and {theirs.get(package) or 'missing'}"
+        for package, mine in ours.items()
+        if theirs.get(package) != mine
+    ]
+
+
+def _some(parts: list[str]) -> str:
+    more = f" and {len(parts) - 2} more" if len(parts) > 2 else ""
+    return ", ".join(parts[:2]) + more
+
+
 def _address_in(file: Path) -> str:
     """The scheduler's address in the file that it wrote."""
     if not file.is_file():
         raise ValueError(
-            f"{str(file)!r} is no cluster: give 'local', an address such as tcp://host:8786, "
-            "or the path of an existing scheduler file"
+            f"{str(file)!r} is no cluster: give 'local', 'slurm', an address such as "
+            "tcp://host:8786, or the path of an existing scheduler file"
         )
     try:
         return str(json.loads(file.read_text(encoding="utf-8"))["address"])

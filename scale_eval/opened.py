@@ -32,6 +32,16 @@ class Run:
     def __repr__(self) -> str:
         return f"Run({str(self.directory.store.root)!r}, {self.document['status']})"
 
+    def _repr_html_(self) -> str | None:
+        """The headline and the leaderboard, where there are tables."""
+        from scale_eval.report.cells import leaderboard_html, sentences_html
+
+        try:
+            headline = sentences_html(self.verdict.headline, [], [])
+            return headline + (leaderboard_html(self.findings) if self.findings.models else "")
+        except FileNotFoundError:
+            return None  # a notebook then shows the text
+
     @property
     def path(self) -> str:
         """Where the run lies."""

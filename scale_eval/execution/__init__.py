@@ -5,7 +5,8 @@ says which. `coordinator` hands tasks out and finds who is guilty where workers 
 them; `shipping` brings a user's own code there.
 """
 
-from scale_eval.execution.coordinator import ClusterLost, execute
+from scale_eval.cluster import ClusterLost
+from scale_eval.execution.coordinator import execute
 from scale_eval.execution.tasks import Done, Task, Work
 from scale_eval.execution.worker import EvaluationPlugin
 

@@ -17,6 +17,7 @@ from typing import Any, TypeGuard
 
 from distributed import Client, Future, KilledWorker, as_completed
 
+from scale_eval.cluster import ClusterLost
 from scale_eval.execution.tasks import Done, Single, Task, Work, first_of
 from scale_eval.execution.worker import EvaluationPlugin, do_on_worker
 from scale_eval.fitting import Fit, Fitted
@@ -39,10 +40,6 @@ blameless takes milliseconds; finding it in one more step takes two workers, and
 ENDED_AT_MOST = 8
 """Times that a task's worker is told to end before that is held against the task: a model can send
 its own process a SIGTERM."""
-
-
-class ClusterLost(RuntimeError):  # noqa: N818 - read as a sentence
-    """The cluster went away, or could not be used, before the run was finished."""
 
 
 def execute(

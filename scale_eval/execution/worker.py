@@ -26,6 +26,7 @@ from dask.config import get as setting
 from distributed import Status, WorkerPlugin, get_worker
 
 from scale_eval.answers import text
+from scale_eval.cluster import own_versions, version_differences
 from scale_eval.datasets import Dataset, Transactions
 from scale_eval.evaluation import (
     Answer,
@@ -64,12 +65,18 @@ class EvaluationPlugin(WorkerPlugin):
         self.payload = ship(work)
         self.content_hash = work.dataset.content_hash
         self.timeout = timeout
+        self.versions = own_versions()
+        self.unfit = ""
         self.coordinator = (socket.gethostname(), os.getpid())
 
     def setup(self, worker: Any) -> None:
         """Unpack the work and confine it to one thread a library."""
         if "" not in sys.path:
             sys.path.insert(0, "")
+        differ = version_differences(self.versions, own_versions())
+        if differ:  # on a worker that joins later nobody hears what is raised here: a task says it
+            self.unfit = f"{'; '.join(differ)} on worker {worker.address}"
+            raise RuntimeError(self.unfit)
         self.work: Work = cloudpickle.loads(self.payload)
         if self.work.dataset.content_hash != self.content_hash:
             raise RuntimeError(
@@ -110,6 +117,8 @@ class EvaluationPlugin(WorkerPlugin):
 
     def do(self, key: tuple[str, ...], task: Task) -> Done:
         """A task; what comes of it is not yet, or already, on the disk."""
+        if self.unfit:
+            raise RuntimeError(self.unfit)
         return self.evaluate(key, task) if isinstance(task, Pack) else self.fit(key, task)
 
     def fit(self, key: tuple[str, ...], fit: Fit) -> Done:
