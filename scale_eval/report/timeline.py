@@ -72,7 +72,7 @@ def _windows_of(axis: Axes, plan: Plan, company: int) -> None:
     for i, (w, lane) in enumerate(zip(mine.tolist(), of_window, strict=True)):
         look: dict[str, str] = {"facecolor": _ASKED[i % 2], "edgecolor": "white"}
         if windows.refusal[w]:
-            look: dict[str, str] = {"facecolor": "none", "edgecolor": _REFUSED, "hatch": "////"}
+            look = {"facecolor": "none", "edgecolor": _REFUSED, "hatch": "////"}
         begin, end = int(windows.begin[w]), int(windows.end[w])
         _span(axis, company - _HEIGHT / 2 + height * (lane + 0.5), begin, end, height, **look)
     if not len(mine):
