@@ -53,8 +53,12 @@ n_files() { find "$1/evaluations" -name '[!.]*.parquet' 2>/dev/null | wc -l; }
 leave() {
     local run=$1 before=$2
     [ "$code" = 3 ] || exit "$code"
-    if scontrol show job "$job" | grep -q 'PreemptTime=[0-9]'; then told=1; fi
-    if [ "${SLURM_RESTART_COUNT:-0}" -ge "$MAX_RESTARTS" ]; then
+    local now
+    now=$(scontrol show job "$job" | head -n 40)
+    [[ $now != *PreemptTime=[0-9]* ]] || told=1
+    if [[ $now != *JobState=RUNNING* ]]; then
+        echo "not finished; sbatch goes on from here" >&2  # whoever cancelled it wants no other
+    elif [ "${SLURM_RESTART_COUNT:-0}" -ge "$MAX_RESTARTS" ]; then
         echo "not finished after $MAX_RESTARTS restarts (MAX_RESTARTS); sbatch goes on from here" >&2
     elif [ "$told" = 0 ] && [ "$(n_files "$run")" -le "$before" ]; then
         echo "not finished, and this attempt did nothing: it is not queued again" >&2
