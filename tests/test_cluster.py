@@ -145,7 +145,7 @@ def test_a_worker_of_other_packages_that_joins_later_ends_the_run_and_adds_nothi
         thread = threading.Thread(target=join_later)
         thread.start()
         try:
-            with pytest.raises(ClusterLost, match="numpy is .* here, and 1.26.4 on worker"):
+            with pytest.raises(ClusterLost, match=r"numpy is .* here, and 1\.26\.4 on worker"):
                 se.evaluate(
                     shops, [models.Slow], out=tmp_path / "run", client=client, progress=False,
                     every="1 month", granularity="evaluation",

@@ -179,9 +179,7 @@ def local_patient(shops, tmp_path_factory) -> str:
     return found.fingerprint()
 
 
-def test_two_commands_from_a_clone_give_a_finished_evaluation_by_three_workers(
-    project, local_demo
-):
+def test_two_commands_from_a_clone_give_a_finished_evaluation_by_three_workers(project, local_demo):
     told = project.run("bash", "-c", readme_commands("compose")[1])
     assert told.code == 0, told.text
     assert "Report: " in told.text
@@ -236,7 +234,7 @@ def test_a_stopped_job_keeps_its_rows_and_the_same_command_goes_on(
     assert "Interrupted. What is done is on disk" in told
     assert "Traceback" not in told
     before = open_run_directory(project.place / "runs" / "stopped").evaluations().to_pandas()
-    assert 0 < len(before)
+    assert len(before) > 0
 
     again = project.compose("up", "--exit-code-from", "evaluate", **job)
     assert again.code == cli.OK, again.text
@@ -303,10 +301,11 @@ def test_a_container_finds_everything_compiled(project, cluster):
 
 
 def test_no_secret_is_in_the_image_and_no_compiler(project, docker):
-    told = project.run("docker", "history", "--no-trunc", "--format", "{{.CreatedBy}}", "scale-eval")
-    inspected = json.loads(project.run("docker", "image", "inspect", "scale-eval").text)[0]["Config"]
-    assert inspected["User"] == "1000:1000"
-    for text in (told.text, json.dumps(inspected)):
+    words = ["docker", "history", "--no-trunc", "--format", "{{.CreatedBy}}", "scale-eval"]
+    history = project.run(*words).text
+    (image,) = json.loads(project.run("docker", "image", "inspect", "scale-eval").text)
+    assert image["Config"]["User"] == "1000:1000"
+    for text in (history, json.dumps(image)):
         assert not re.search(r"BEGIN |TOKEN|PASSWORD|://[^/\s]*@", text)
     looks = (
         "for name in gcc cc g++ clang make; do command -v $name; done; ls /run/secrets /tls; "
@@ -337,9 +336,7 @@ def test_a_notebook_server_is_for_this_machine_and_for_who_has_the_token(project
         project.done("--profile", "notebook", "rm", "--stop", "--force", "notebook")
 
 
-def test_over_tls_the_answer_is_the_same_and_who_has_no_certificate_is_refused(
-    project, local_demo
-):
+def test_over_tls_the_answer_is_the_same_and_who_has_no_certificate_is_refused(project, local_demo):
     tls = {"COMPOSE_FILE": "docker-compose.yml:deploy/compose.tls.yml"}
     told = project.evaluate("demo", "--out", "runs/tls", **tls)
     assert told.code == cli.OK, told.text
