@@ -26,8 +26,6 @@ pytestmark = pytest.mark.slow
 TOP = Path(__file__).parents[1]
 START_DOCKER = TOP.parent / "shared" / "infra" / "docker-up.sh"
 CA_BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
-OWNER = 1000  # of results, where root runs this
-TOKEN = "a-token-of-ours"
 
 # Some seconds of work for three workers: classifiers, every month.
 PATIENT = ["run", "datasets/shops", "--model", "rfm_gradient_boosting", "--every", "1 month"]
@@ -107,6 +105,11 @@ class Project:
         return len([*(self.place / run / "evaluations").glob("*.parquet")])
 
 
+def owner() -> int:
+    """Whose the results are to be: root's containers do not run as root."""
+    return os.getuid() or 1000
+
+
 def readme_commands(name: str) -> list[str]:
     """The commands under a marker of the README, one a line."""
     told = (TOP / "README.md").read_text(encoding="utf-8")
@@ -151,10 +154,10 @@ def shops(project):
     return project.place / "datasets" / "shops"
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def cluster(project):
     """Three workers that wait for work."""
-    project.done("up", "--detach", "--wait", "--scale", "worker=3", "scheduler", "worker")
+    project.done("up", "--detach", "--wait", "scheduler", "worker")
 
 
 @pytest.fixture(scope="module")
@@ -182,8 +185,7 @@ def test_two_commands_from_a_clone_give_a_finished_evaluation_by_three_workers(p
     assert run.finished
     assert run.evaluations["worker"].nunique() == 3
     assert run.fingerprint() == local_demo
-    mine = OWNER if os.getuid() == 0 else os.getuid()
-    assert {path.stat().st_uid for path in (project.place / "runs").rglob("*")} == {mine}
+    assert {path.stat().st_uid for path in (project.place / "runs").rglob("*")} == {owner()}
 
 
 def test_a_worker_that_is_killed_comes_back_and_the_job_ends_well(
@@ -217,7 +219,7 @@ def test_a_stopped_job_keeps_its_rows_and_the_same_command_goes_on(
     project, shops, local_patient, cluster
 ):
     job = {"EVALUATE": f"{' '.join(PATIENT[:-1])} '{PATIENT[-1]}' --out runs/stopped"}
-    project.done("up", "--detach", "--scale", "worker=3", "evaluate", **job)
+    project.done("up", "--detach", "evaluate", **job)
     wait_for(lambda: project.batches("runs/stopped") >= 2)
     began = time.monotonic()
     project.done("stop", **job)
@@ -232,7 +234,7 @@ def test_a_stopped_job_keeps_its_rows_and_the_same_command_goes_on(
     before = open_run_directory(project.place / "runs" / "stopped").evaluations().to_pandas()
     assert len(before) > 0
 
-    again = project.compose("up", "--scale", "worker=3", "--exit-code-from", "evaluate", **job)
+    again = project.compose("up", "--exit-code-from", "evaluate", **job)
     assert again.code == cli.OK, again.text
     run = se.open_run(project.place / "runs" / "stopped")
     assert run.finished
@@ -247,13 +249,12 @@ def test_the_exit_code_of_a_job_is_that_of_the_command(project, cluster):
     told = project.evaluate("run", "datasets/none", "--out", "runs/none")
     assert told.code == cli.USAGE, told.text
     assert "datasets/none" in told.text
-    words = ["up", "--scale", "worker=3", "--exit-code-from", "evaluate"]
-    told = project.compose(*words, EVALUATE="run datasets/none --out runs/none")
+    job = {"EVALUATE": "run datasets/none --out runs/none"}
+    told = project.compose("up", "--exit-code-from", "evaluate", **job)
     assert told.code == cli.USAGE, told.text
 
 
-def test_nothing_listens_beyond_loopback_and_containers_run_as_a_user(project):
-    project.done("up", "--detach", "--wait", "--scale", "worker=3", "scheduler", "worker")
+def test_nothing_listens_beyond_loopback_and_containers_run_as_a_user(project, cluster):
     published = []
     for container in project.containers("scheduler", "worker"):
         ports = container["NetworkSettings"]["Ports"] or {}
@@ -261,7 +262,7 @@ def test_nothing_listens_beyond_loopback_and_containers_run_as_a_user(project):
         assert container["HostConfig"]["NetworkMode"] != "host"
         assert not container["HostConfig"]["Privileged"]
         told = project.run("docker", "exec", container["Id"], "id", "-u")
-        assert int(told.text) == (OWNER if os.getuid() == 0 else os.getuid())
+        assert int(told.text) == owner()
         for process in project.run("docker", "top", container["Id"], "-eo", "uid").text.split()[1:]:
             assert int(process) != 0
     assert len(published) == 2
@@ -295,3 +296,65 @@ def test_a_container_finds_everything_compiled(project, cluster):
     print(f"\nwarm-up in a fresh container: {float(seconds):.1f} s")
     assert int(n_compiled) > 20
     assert int(n_new) == 0
+
+
+def test_no_secret_is_in_the_image_and_no_compiler(project, docker):
+    words = ["docker", "history", "--no-trunc", "--format", "{{.CreatedBy}}", "scale-eval"]
+    history = project.run(*words).text
+    (image,) = json.loads(project.run("docker", "image", "inspect", "scale-eval").text)
+    assert image["Config"]["User"] == "1000:1000"
+    for text in (history, json.dumps(image)):
+        assert not re.search(r"BEGIN |TOKEN|PASSWORD|://[^/\s]*@", text)
+    looks = (
+        "for name in gcc cc g++ clang make; do command -v $name; done; ls /run/secrets /tls; "
+        "cd /opt/scale_eval; find . -name '*.pem' -o -name 'pip.conf'"
+    )
+    found = project.run("docker", "run", "--rm", "scale-eval", "sh", "-c", looks).text
+    assert [line for line in found.splitlines() if "cacert.pem" not in line] == [
+        "ls: cannot access '/run/secrets': No such file or directory", "/tls:",
+    ]  # fmt: skip
+
+
+def test_a_notebook_server_is_for_this_machine_and_for_who_has_the_token(project, cluster):
+    project.done("--profile", "notebook", "up", "--detach", "--wait", "--build", "notebook")
+    try:
+        address = project.done("--profile", "notebook", "port", "notebook", "8888").strip()
+        assert address.startswith("127.0.0.1:")
+        token = re.search(r"token=(\w{20,})", project.done("logs", "notebook"))[1]
+        (container,) = project.containers("notebook")
+        assert token not in json.dumps(container)
+        with pytest.raises(urllib.error.HTTPError, match="403"):
+            urllib.request.urlopen(f"http://{address}/api/contents")
+        with urllib.request.urlopen(f"http://{address}/api/contents?token={token}") as answer:
+            names = {each["name"] for each in json.load(answer)["content"]}
+        assert {"datasets", "runs", "notebooks"} <= names
+        kernel = "import jupyterlab, ipywidgets, bokeh, scale_eval"
+        project.done("exec", "-T", "notebook", "python", "-c", kernel)
+    finally:
+        project.done("--profile", "notebook", "rm", "--stop", "--force", "notebook")
+
+
+def test_over_tls_the_answer_is_the_same_and_who_has_no_certificate_is_refused(project, local_demo):
+    tls = {"COMPOSE_FILE": "docker-compose.yml:deploy/compose.tls.yml"}
+    told = project.evaluate("demo", "--out", "runs/tls", **tls)
+    assert told.code == cli.OK, told.text
+    run = se.open_run(project.place / "runs" / "tls")
+    assert run.fingerprint() == local_demo
+    assert all(worker.startswith("tls://") for worker in run.evaluations["worker"].dropna())
+    kept = project.done("exec", "-T", "worker", "stat", "-c", "%a %u", "/tls/key.pem", **tls)
+    assert kept.split() == ["600", str(owner())]
+
+    others = {
+        "no certificate": "export DASK_CONFIG=/nowhere",
+        "no TLS": "export DASK_CONFIG=/nowhere SCALE_EVAL_CLUSTER=tcp://scheduler:8786",
+        "another certificate": "tls.sh /tmp/other && export DASK_CONFIG=/tmp/other",
+    }
+    for who, has in others.items():
+        tries = f"{has} && scale-eval demo --out runs/none"
+        words = ["run", "--rm", "-T", "--no-deps", "--entrypoint", "sh", "evaluate", "-c", tries]
+        told = project.compose(*words, **tls)
+        assert told.code == cli.USAGE, f"{who}: {told.text}"
+        assert "cannot be joined" in told.text
+        assert "Traceback" not in told.text
+    logs = project.done("logs", **tls)
+    assert "PRIVATE KEY" not in logs
