@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.dates import date2num
-from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from scale_eval.plan import Plan
+from scale_eval.report.figure import Figure
 from scale_eval.report.plots import GRID, WIDTH
 from scale_eval.report.words import companies
 from scale_eval.windows import NEVER, from_microseconds
