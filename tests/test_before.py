@@ -47,6 +47,20 @@ def test_an_estimate_of_more_workers_takes_less_time_and_as_much_work(shops):
     assert not one.timed
 
 
+@pytest.mark.slow
+def test_a_damaged_company_does_not_make_an_estimate_a_guess(tmp_path):
+    damaged = se.synthesize(
+        tmp_path, companies=20, seed=2, median_customers=40, corrupt_companies=5
+    )
+    seen = se.preview(damaged, ["frequency"])
+    tried = set(seen.windows.loc[seen.windows["status"] == "planned", "company_id"])
+    unread = [
+        name for name, read in damaged.read_many(sorted(tried)) if isinstance(read, Exception)
+    ]
+    assert unread
+    assert seen.estimate(1).timed
+
+
 def test_each_window_is_drawn_from_its_cutoff_to_the_end_of_its_horizon(shops):
     seen = se.preview(shops)
     planned = seen.windows[seen.windows["status"] == "planned"]

@@ -75,7 +75,7 @@ def test_a_notebook_runs_from_the_first_cell_to_the_last(name, copy, here):
     notebook = read(copy / name)
     committed = [cell.source for cell in notebook.cells]
     client = NotebookClient(
-        notebook, timeout=240, kernel_name="python3", resources={"metadata": {"path": str(copy)}}
+        notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": str(copy)}}
     )
     client.execute()  # raises at the first cell that fails
     cells = code_cells(notebook)

@@ -19,8 +19,8 @@ from matplotlib.dates import date2num, num2date
 from matplotlib.ticker import FixedLocator, LogLocator, MaxNLocator
 
 from scale_eval.metrics import METRICS
-from scale_eval.report.findings import PRIMARY, Findings, Pair
 from scale_eval.report.figure import Figure
+from scale_eval.report.findings import PRIMARY, Findings, Pair
 from scale_eval.report.words import companies, metric_words, number
 
 MOST_MODELS = 8
