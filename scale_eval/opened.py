@@ -145,6 +145,15 @@ class Run:
 
         return verdict(self.findings)
 
+    def leaderboard(self) -> pd.DataFrame:
+        """Models at the average company, best first, with 95 % intervals: as text, to be read.
+
+        The numbers are in `pooled`.
+        """
+        from scale_eval.report.cells import leaderboard
+
+        return leaderboard(self.findings)
+
     def report(self, out: str | os.PathLike[str] | None = None) -> Path:
         """Write the report as one HTML page; ``report.html`` in the run if not said.
 

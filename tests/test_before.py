@@ -47,6 +47,20 @@ def test_an_estimate_of_more_workers_takes_less_time_and_as_much_work(shops):
     assert not one.timed
 
 
+@pytest.mark.slow
+def test_a_damaged_company_does_not_make_an_estimate_a_guess(tmp_path):
+    damaged = se.synthesize(
+        tmp_path, companies=20, seed=2, median_customers=40, corrupt_companies=5
+    )
+    seen = se.preview(damaged, ["frequency"])
+    tried = set(seen.windows.loc[seen.windows["status"] == "planned", "company_id"])
+    unread = [
+        name for name, read in damaged.read_many(sorted(tried)) if isinstance(read, Exception)
+    ]
+    assert unread
+    assert seen.estimate(1).timed
+
+
 def test_each_window_is_drawn_from_its_cutoff_to_the_end_of_its_horizon(shops):
     seen = se.preview(shops)
     planned = seen.windows[seen.windows["status"] == "planned"]
@@ -126,6 +140,15 @@ def test_a_verdict_and_a_run_show_themselves_whatever_models_are_called(shops, c
     assert "&lt;b&gt;loud&lt;/b&gt;" in run._repr_html_()
     assert all(words in run.verdict._repr_html_() for words in ("Why", "With what reservations"))
     assert "in brackets 95 % intervals" in run._repr_html_()
+
+
+def test_a_leaderboard_has_a_row_a_model_the_best_first(shops, client, tmp_path):
+    run = se.evaluate(shops, ["bgnbd"], out=tmp_path / "run", client=client, last=1)
+    board = run.leaderboard()
+    assert list(board.index) == run.findings.models
+    assert list(board.columns) == ["log loss", "skill", "AUC", "observed / expected"]
+    best = run.findings.figure("log_loss", board.index[0])
+    assert float(board["log loss"].iloc[0].split(" ")[0]) == pytest.approx(best["value"], abs=5e-4)
 
 
 def test_a_run_without_tables_shows_its_name_alone(shops, client, tmp_path):

@@ -75,7 +75,7 @@ def test_a_notebook_runs_from_the_first_cell_to_the_last(name, copy, here):
     notebook = read(copy / name)
     committed = [cell.source for cell in notebook.cells]
     client = NotebookClient(
-        notebook, timeout=240, kernel_name="python3", resources={"metadata": {"path": str(copy)}}
+        notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": str(copy)}}
     )
     client.execute()  # raises at the first cell that fails
     cells = code_cells(notebook)
@@ -124,3 +124,25 @@ def test_a_committed_notebook_says_nothing_of_the_machine_that_ran_it(path):
 def test_a_committed_notebook_is_small(path):
     assert path.stat().st_size < 2_000_000
     assert json.loads(path.read_text(encoding="utf-8"))["nbformat"] == 4
+
+
+@pytest.mark.slow
+def test_a_bar_is_one_line_that_is_written_over_and_a_plot_is_shown_without_pyplot(here, tmp_path):
+    code = [
+        "from scale_eval.bars import bar\n"
+        "with bar(total=3, doing='counting', unit='sheep') as counted:\n"
+        "    for _ in range(3):\n"
+        "        counted.update()\n",
+        "import sys, scale_eval as se\nse.preview(se.demo_dataset()).plot_windows()",
+        "'matplotlib.pyplot' in sys.modules",
+    ]
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in code])
+    NotebookClient(
+        notebook, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}}
+    ).execute()
+    counting, plot, imported = (cell.outputs for cell in notebook.cells)
+    assert [output.output_type for output in counting] == ["display_data"]
+    assert counting[0].data["text/plain"].startswith("counting: 100%|█")
+    assert "3/3" in counting[0].data["text/plain"]
+    assert "image/png" in plot[0].data
+    assert imported[0].data["text/plain"] == "False"

@@ -23,19 +23,22 @@ def sentences_html(headline: str, support: list[str], reservations: list[str]) -
     return "".join(parts)
 
 
+def leaderboard(findings: Findings) -> pd.DataFrame:
+    """Models at the average company, best first, as text: with 95 % intervals where there are."""
+    figures = {
+        metric_words(metric): [
+            _told(findings.figure(metric, model), 10.0**-decimals) for model in findings.models
+        ]
+        for metric, decimals in _SHOWN.items()
+    }
+    return pd.DataFrame(figures, index=pd.Index(findings.models, name="model"))
+
+
 def leaderboard_html(findings: Findings) -> str:
-    """Models at the average company, best first, with 95 % intervals where there are any."""
-    board = pd.DataFrame(
-        {
-            metric_words(metric): {
-                model: _told(findings.figure(metric, model), 10.0**-decimals)
-                for model in findings.models
-            }
-            for metric, decimals in _SHOWN.items()
-        }
-    )
+    """The same, and how it is to be read."""
     told = f"Each of {companies(findings.n_companies)} counts once, on the windows that every model"
-    return f"{board.to_html(border=0)}<p>{told} answered; in brackets 95 % intervals.</p>"
+    table = leaderboard(findings).to_html(border=0)
+    return f"{table}<p>{told} answered; in brackets 95 % intervals.</p>"
 
 
 def _told(row: pd.Series, step: float) -> str:

@@ -16,10 +16,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.dates import date2num, num2date
-from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, LogLocator, MaxNLocator
 
 from scale_eval.metrics import METRICS
+from scale_eval.report.figure import Figure
 from scale_eval.report.findings import PRIMARY, Findings, Pair
 from scale_eval.report.words import companies, metric_words, number
 

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.dates import date2num
-from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from scale_eval.plan import Plan
+from scale_eval.report.figure import Figure
 from scale_eval.report.plots import GRID, WIDTH
 from scale_eval.report.words import companies
 from scale_eval.windows import NEVER, from_microseconds
@@ -70,13 +70,13 @@ def _windows_of(axis: Axes, plan: Plan, company: int) -> None:
         of_window.append(lane)
     height = _HEIGHT / max(len(lanes), 1)
     for i, (w, lane) in enumerate(zip(mine.tolist(), of_window, strict=True)):
-        look: dict[str, str] = {"facecolor": _ASKED[i % 2], "edgecolor": "white"}
+        look = {"facecolor": _ASKED[i % 2], "edgecolor": "white"}
         if windows.refusal[w]:
             look = {"facecolor": "none", "edgecolor": _REFUSED, "hatch": "////"}
         begin, end = int(windows.begin[w]), int(windows.end[w])
-        _span(axis, company - _HEIGHT / 2 + height * (lane + 0.5), begin, end, height, **look)
+        _span(axis, company - _HEIGHT + height * (lane + 0.5), begin, end, height, **look)
     if not len(mine):
-        axis.annotate("no whole window", (0, company - 0.1), xycoords=axis.get_yaxis_transform(),
+        axis.annotate("no whole window", (0, company - 0.05), xycoords=axis.get_yaxis_transform(),
                       fontsize=7.5, color=_REFUSED)  # fmt: skip
 
 
