@@ -56,7 +56,7 @@ leave() {
     local now
     now=$(scontrol show job "$job" | head -n 40)
     [[ $now != *PreemptTime=[0-9]* ]] || told=1
-    if [[ $now != *JobState=RUNNING* ]]; then
+    if [[ $now != *JobState=RUNNING* && $now != *Reason=TimeLimit* ]]; then
         echo "not finished; sbatch goes on from here" >&2  # whoever cancelled it wants no other
     elif [ "${SLURM_RESTART_COUNT:-0}" -ge "$MAX_RESTARTS" ]; then
         echo "not finished after $MAX_RESTARTS restarts (MAX_RESTARTS); sbatch goes on from here" >&2
