@@ -340,16 +340,17 @@ def open_store_begun(store, fitted):
     return lambda: open_run_directory(store)
 
 
+@pytest.fixture(scope="module")
+def many(tmp_path_factory):
+    place = tmp_path_factory.mktemp("many") / "dataset"
+    return se.synthesize(
+        place, companies=120, seed=5, median_customers=40, sigma=0.7, observed_whole=True
+    )
+
+
 @pytest.mark.slow
 class TestSamples:
     SETTINGS = {"last": 1, "observed_until": "2024-07-01"}  # noqa: RUF012
-
-    @pytest.fixture(scope="class")
-    def many(self, tmp_path_factory):
-        place = tmp_path_factory.mktemp("many") / "dataset"
-        return se.synthesize(
-            place, companies=120, seed=5, median_customers=40, sigma=0.7, observed_whole=True
-        )
 
     def test_shares_of_a_sample_are_the_plain_run_of_it(self, many, client, tmp_path):
         plain = evaluate(many, tmp_path / "plain", client, sample=50, **self.SETTINGS)
@@ -374,15 +375,15 @@ class TestSamples:
 
 @pytest.mark.slow
 def test_companies_many_to_a_file_are_shared_in_packs_of_neighbours(client, tmp_path, monkeypatch):
-    many = se.synthesize(
+    packed = se.synthesize(
         tmp_path / "data", companies=1100, seed=3, median_customers=30, sigma=0.4,
         observed_whole=True,
     )  # fmt: skip
     choices = {"last": 2, "observed_until": "2024-07-01"}
     monkeypatch.setattr(packs, "PACK_EVALUATIONS", 900)
-    plain = evaluate(many, tmp_path / "plain", client, **choices)
+    plain = evaluate(packed, tmp_path / "plain", client, **choices)
     for number in (3, 1, 2):
-        evaluate(many, tmp_path / "run", client, share=(number, 3), **choices)
+        evaluate(packed, tmp_path / "run", client, share=(number, 3), **choices)
     assert se.reduce(tmp_path / "run").fingerprint() == plain.fingerprint()
     written_by_workers = [
         f for f in (tmp_path / "run" / "evaluations").glob("*.parquet")
