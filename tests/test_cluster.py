@@ -147,8 +147,8 @@ def test_a_worker_of_other_packages_that_joins_later_ends_the_run_and_adds_nothi
         try:
             with pytest.raises(ClusterLost, match=r"numpy is .* here, and 1\.26\.4 on worker"):
                 se.evaluate(
-                    shops, [models.Slow], out=tmp_path / "run", client=client, progress=False,
-                    every="1 month", granularity="evaluation",
+                    shops, [models.Unhurried(seconds=1)], out=tmp_path / "run", client=client,
+                    progress=False, every="1 month", granularity="evaluation",
                 )  # fmt: skip
         finally:
             ran = [worker["id"] for worker in client.scheduler_info()["workers"].values()]
