@@ -796,6 +796,7 @@ class TestTheCommandItself:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_the_demo_names_a_model_and_where_the_tables_are(tmp_path):
     told = scale_eval_process("demo", "--workers", "2", cwd=tmp_path)
     assert told.code == cli.OK, told

@@ -184,6 +184,7 @@ def test_one_job_evaluates_over_three_nodes_encrypted_and_ends_with_the_codes_of
     assert ranks == {f"worker-{job}-0-{rank}.log" for rank in range(3)}
 
 
+@pytest.mark.long
 def test_the_job_ends_with_the_code_of_the_command_and_says_what_is_wrong(slurm, data):
     script = DEPLOY / "evaluate.sbatch"
     nothing = slurm.submit(*SMALL, script, "nowhere", "run", *WORDS)
@@ -235,6 +236,7 @@ def test_a_job_whose_time_is_over_is_queued_again_by_itself_and_goes_on(slurm, d
     assert_is(slurm, "run", plain)
 
 
+@pytest.mark.long
 def test_a_job_is_not_queued_again_for_ever(slurm, data):
     words = [DEPLOY / "evaluate.sbatch", data.store.root, "run", *WORDS]
     job = slurm.submit(*SMALL, *words, MAX_RESTARTS="0")
