@@ -20,7 +20,6 @@ from typing import NamedTuple
 import pytest
 
 import scale_eval as se
-from scale_eval import cli
 from scale_eval.results.run_directory import open_run_directory
 
 pytestmark = pytest.mark.slow
@@ -166,7 +165,7 @@ def cluster(project):
 def local_demo(tmp_path_factory) -> str:
     """The fingerprint of the demo on a local cluster."""
     run = tmp_path_factory.mktemp("local") / "run"
-    return se.evaluate(cli._demo_data(), out=run, workers=2, progress=False).fingerprint()
+    return se.evaluate(se.demo_dataset(), out=run, workers=2, progress=False).fingerprint()
 
 
 @pytest.fixture(scope="module")
