@@ -20,6 +20,7 @@ from typing import NamedTuple
 import pytest
 
 import scale_eval as se
+from scale_eval import cli
 from scale_eval.results.run_directory import open_run_directory
 
 pytestmark = pytest.mark.slow
