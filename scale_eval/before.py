@@ -15,7 +15,7 @@ from scale_eval.datasets import Dataset, open_dataset
 from scale_eval.estimate import Estimate, estimate, tried
 from scale_eval.models import NamedModel
 from scale_eval.plan import Plan
-from scale_eval.run import DEFAULT_MODELS, make_settings, named_models
+from scale_eval.run import DEFAULT_MODELS, named_models, settings_of
 from scale_eval.sampling import SamplingFrame
 from scale_eval.session import plan_run
 from scale_eval.settings import Settings
@@ -79,9 +79,7 @@ def preview(
 
     Raises `ValueError` and `FileNotFoundError` as `evaluate` does.
     """
-    if settings is not None and choices:
-        raise ValueError(f"give settings or {', '.join(choices)}, not both")
-    settings = settings or make_settings(**choices)
+    settings = settings_of(settings, choices)
     dataset = dataset if isinstance(dataset, Dataset) else open_dataset(dataset)
     named = named_models(models)
     drawn = None

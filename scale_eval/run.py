@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from distributed import Client
 
 DEFAULT_MODELS = ("base_rate", "recency", "rfm_logistic", "bgnbd")
+
 APART_FROM = 200_000
 """Evaluations from which they are reduced in a process of its own: after many tasks were handed out
 here, memory is in pieces, and a reduction takes half as long again."""
@@ -158,9 +159,7 @@ def evaluate(
     require_main_guard()
     if granularity not in GRANULARITIES:
         raise ValueError(f"granularity {granularity!r} is none of {', '.join(GRANULARITIES)}")
-    if settings is not None and choices:
-        raise ValueError(f"give settings or {', '.join(choices)}, not both")
-    settings = settings or make_settings(**choices)
+    settings = settings_of(settings, choices)
     dataset = dataset if isinstance(dataset, Dataset) else open_dataset(dataset)
     chosen = named_models(models)
     seconds = seconds_of(timeout)
@@ -396,6 +395,13 @@ def make_settings(**choices: Any) -> Settings:
     return Settings(**choices)
 
 
+def settings_of(settings: Settings | None, choices: Mapping[str, Any]) -> Settings:
+    """The settings that were given whole, or those of `choices`; raises `ValueError` for both."""
+    if settings is not None and choices:
+        raise ValueError(f"give settings or {', '.join(choices)}, not both")
+    return settings or make_settings(**choices)
+
+
 def _require_metric(name: str, what: str, own_metrics: Sequence[Metric]) -> None:
     """Raises `ValueError` for a metric that there is not; `what` says what named it."""
     known = [*METRICS, *(metric.name for metric in own_metrics)]
@@ -439,9 +445,11 @@ def _reduce(
     design = None
     if directory.store.exists(SAMPLE):
         design = Sample.of_table(directory.store.read_table(SAMPLE)).design
-    large = directory.document["n_evaluations"] >= APART_FROM
     asked = directory, metrics, directory.company_groups(), margins, design
-    own_process.call(reduce_run, *asked) if large else reduce_run(*asked)
+    if directory.document["n_evaluations"] >= APART_FROM:
+        own_process.call(reduce_run, *asked)
+    else:
+        reduce_run(*asked)
     ended = time.monotonic()
     directory.record(
         status="finished" if directory.document["n_missing"] == 0 else "unfinished",
