@@ -67,12 +67,12 @@ class Memory:
     ----------
     own : list of (float, float)
         When (by `time.perf_counter`), and what this process held.
-    worker : float
-        The most that a process that it started held.
+    started : dict of int to float
+        By process that it started, the most that it held.
     """
 
     own: list[tuple[float, float]] = field(default_factory=list)
-    worker: float = 0.0
+    started: dict[int, float] = field(default_factory=dict)
 
     @property
     def peak(self) -> float:
@@ -91,7 +91,7 @@ class Memory:
 
 
 @contextlib.contextmanager
-def memory_watched(every: float = 0.5, children_every: int = 10) -> Iterator[Memory]:
+def memory_watched(every: float = 0.5, children_every: int = 4) -> Iterator[Memory]:
     """Looks at this process every so many seconds, in a thread of its own, and seldom at others.
 
     Finding them takes 10 ms, in which this process does nothing else; what they held at most is the
@@ -104,7 +104,7 @@ def memory_watched(every: float = 0.5, children_every: int = 10) -> Iterator[Mem
         memory.own.append((time.perf_counter(), own.memory_info().rss / 1e9))
         for child in own.children(recursive=True) if at_children else ():
             with contextlib.suppress(OSError):  # it has ended
-                memory.worker = max(memory.worker, peak_gb(str(child.pid)))
+                memory.started[child.pid] = peak_gb(str(child.pid))
 
     def watch() -> None:
         for tick in itertools.count(1):

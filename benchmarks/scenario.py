@@ -24,6 +24,7 @@ import argparse
 import contextlib
 import itertools
 import multiprocessing
+import os
 import queue
 import tempfile
 import time
@@ -99,10 +100,10 @@ def run_of(place: str, workers: int, models: tuple[str, ...], out: Path) -> dict
                 )
             evaluated = time.perf_counter()
             clocks = seconds_on(client)
+            workers_are = set(client.run(os.getpid).values())
         reporting = time.perf_counter()
         report = run.report()
         reported = time.perf_counter() - reporting
-        worker = memory.worker
     reduced = float(run.document["reduce_seconds"])
     begin, end = spans[0][0], spans[-1][1]
     stages = {
@@ -122,7 +123,10 @@ def run_of(place: str, workers: int, models: tuple[str, ...], out: Path) -> dict
         "seconds": sum(stages.values()) - stages["warm up"],
         "parts": parts_of(run, clocks, workers * stages["evaluate"]),
         "coordinator_gb": memory.peak,
-        "worker_gb": worker,
+        "worker_gb": max(gb for pid, gb in memory.started.items() if pid in workers_are),
+        "reducer_gb": max(
+            (gb for pid, gb in memory.started.items() if pid not in workers_are), default=0.0
+        ),
         "run_mb": sum(f.stat().st_size for f in (out / "run").rglob("*") if f.is_file()) / 1e6,
         "report_mb": report.stat().st_size / 1e6,
         "fingerprint": run.fingerprint(),
@@ -195,15 +199,15 @@ def print_curve(runs: Sequence[dict[str, Any]]) -> None:
     print(
         f"{'companies':>10}{'workers':>8}{'evaluations':>12}{'seconds':>9}"
         + "".join(f"{stage:>9}" for stage in STAGES)
-        + f"{'per core s':>11}{'coord GB':>9}{'worker GB':>10}{'run MB':>8}"
+        + f"{'per core s':>11}{'coord GB':>9}{'reducer':>9}{'worker GB':>10}{'run MB':>8}"
     )
     for run in runs:
         rate = run["evaluations"] / run["stages"]["evaluate"] / run["workers"]
         print(
             f"{run['companies']:10,}{run['workers']:8}{run['evaluations']:12,}{run['seconds']:9.1f}"
             + "".join(f"{run['stages'][stage]:9.2f}" for stage in STAGES)
-            + f"{rate:11,.0f}{run['coordinator_gb']:9.2f}{run['worker_gb']:10.2f}"
-            f"{run['run_mb']:8.0f}"
+            + f"{rate:11,.0f}{run['coordinator_gb']:9.2f}{run['reducer_gb']:9.2f}"
+            f"{run['worker_gb']:10.2f}{run['run_mb']:8.0f}"
         )
     print(
         "seconds: all stages but warming up; per core s: evaluations per second of evaluating, "
@@ -263,7 +267,7 @@ def main() -> None:
     print_parts([*runs, *pair])
     print_marginal(steps)
     largest = runs[-1]
-    memory = max(largest["coordinator_gb"], largest["worker_gb"])
+    memory = max(largest[f"{who}_gb"] for who in ("coordinator", "reducer", "worker"))
     print(
         f"{largest['companies']:,} companies in {largest['seconds']:.0f} s (target for 100,000: "
         f"{MOST_SECONDS}), {memory:.2f} GB at most a process (target: {MOST_GB})"

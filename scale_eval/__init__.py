@@ -8,7 +8,9 @@
 
 from importlib.metadata import version
 
+from scale_eval.before import Preview, preview
 from scale_eval.datasets import Dataset, open_dataset
+from scale_eval.datasets.carried import demo_dataset
 from scale_eval.datasets.ingest import ingest
 from scale_eval.datasets.synthesis import synthesize
 from scale_eval.evaluation import evaluate_one
@@ -27,10 +29,12 @@ __all__ = [
     "History",
     "Metric",
     "Model",
+    "Preview",
     "Run",
     "Settings",
     "Skipped",
     "Undefined",
+    "demo_dataset",
     "evaluate",
     "evaluate_one",
     "ingest",
@@ -38,6 +42,7 @@ __all__ = [
     "metric",
     "open_dataset",
     "open_run",
+    "preview",
     "reduce",
     "synthesize",
 ]

@@ -9,12 +9,12 @@ from __future__ import annotations
 import difflib
 import errno
 import os
+import signal
 import sys
 import tomllib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import date
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +25,9 @@ from rich.console import Console
 from rich.text import Text
 
 import scale_eval as se
-from scale_eval.costs import Costs
 from scale_eval.datasets.ingest import DEFAULT_COLUMNS, IngestReport, ingest
 from scale_eval.datasets.purchases import PURCHASE_RULES
 from scale_eval.datasets.synthesis import synthesize
-from scale_eval.estimate import estimate, tried
 from scale_eval.execution import ClusterLost
 from scale_eval.models import BUILT_IN
 from scale_eval.opened import Run
@@ -43,9 +41,9 @@ from scale_eval.report.tables import (
     print_table,
 )
 from scale_eval.results.schemas import FAILED
-from scale_eval.run import DEFAULT_MODELS, named_models
-from scale_eval.sampling import SamplingFrame
-from scale_eval.session import plan_run
+from scale_eval.results.share_directory import unfinished_shares
+from scale_eval.run import DEFAULT_MODELS
+from scale_eval.shares import Share, share_of
 from scale_eval.storage import StoreLocked
 
 OK, FAILED_ROWS, USAGE, UNFINISHED = 0, 1, 2, 3
@@ -58,7 +56,8 @@ CONFIG: dict[str, tuple[Any, str]] = {
     **dict.fromkeys(("shared_calendar", "retry", "save_predictions"), (bool, "true or false")),
     **dict.fromkeys(("every", "horizon", "lookback"), (str, "a time, such as '6 months'")),
     "observed_until": (str | date, "a date"),
-    "timeout": (str | int | float, "a time, such as '10 minutes'"),
+    **dict.fromkeys(("timeout", "time_limit"), (str | int | float, "a time, such as '10 minutes'")),
+    "share": (str, "which of how many, such as '2/8'"),
     **dict.fromkeys(("purchase_rule", "granularity", "cluster", "until_metric"), (str, "a text")),
     "margins": (dict, "a table, such as {log_loss = 0.005}"),
 }
@@ -86,8 +85,16 @@ class Examples(click.Command):
 def main() -> None:
     """The entry point of ``scale-eval``."""
     with _told_errors():
+        with suppress(ValueError):  # not in the main thread
+            signal.signal(signal.SIGTERM, _told_to_end)
         sys.path.insert(0, str(Path.cwd()))  # a user's own modules lie where they work
         cli.main(prog_name="scale-eval", standalone_mode=False)
+
+
+def _told_to_end(signum: int, _: object) -> None:
+    """On SIGTERM, as a batch system sends it: what Ctrl-C does, and once."""
+    signal.signal(signum, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -101,8 +108,8 @@ def cli() -> None:
 
 _cluster_option = click.option(
     "--cluster", metavar="WHERE", envvar="SCALE_EVAL_CLUSTER",
-    help="local, a scheduler's address, or its file. Default: local, or what the environment "
-    "says as SCALE_EVAL_CLUSTER.",
+    help="local, slurm, a scheduler's address, or its file. Default: local, or what the "
+    "environment says as SCALE_EVAL_CLUSTER.",
 )  # fmt: skip
 
 
@@ -112,7 +119,7 @@ _cluster_option = click.option(
 @_cluster_option
 def demo(place: str, workers: int | None, cluster: str | None) -> None:
     """Run the main job on data that come with it."""
-    dataset = se.open_dataset(_demo_data())
+    dataset = se.demo_dataset()
     out.print("Three synthetic companies, four models, every half-year that was observed whole.\n")
     _evaluate(dataset, DEFAULT_MODELS, place, strict=False, workers=workers,
               cluster=cluster or "local")  # fmt: skip
@@ -288,6 +295,7 @@ _margin_option = click.option(
     scale-eval run datasets/shops --out runs/december --cutoff 2017-12-01
     scale-eval run datasets/shops --out runs/first --model my_models:MyModel
     scale-eval run datasets/shops --out runs/first --cluster scheduler.json
+    scale-eval run datasets/shops --out runs/first --share 2/8
     """,
 )
 @click.argument("dataset")
@@ -302,6 +310,10 @@ _margin_option = click.option(
 @_sample_options
 @click.option("--workers", type=click.IntRange(min=1), help="Processes of a local cluster.")
 @_cluster_option
+@click.option("--share", metavar="I/N",
+              help="Only the I-th of N shares; 'reduce' when all are done.")  # fmt: skip
+@click.option("--time-limit", metavar="TIME",
+              help="What a batch job has left: not begun where --timeout is longer.")  # fmt: skip
 @_margin_option
 @click.option("--strict", is_flag=True, help="Exit with 1 if any evaluation failed.")
 def run(dataset: str, place: str, config: str | None, strict: bool, **options: Any) -> None:
@@ -344,20 +356,15 @@ def plan(
     in a process apart.
     """
     given = _with_config(config, options)
-    models = named_models(given.pop("models", DEFAULT_MODELS))
-    settings = se.make_settings(**given)
-    opened = se.open_dataset(dataset)
-    drawn = None
-    if sample is not None:
-        drawn = SamplingFrame(opened.manifest_table, settings.seed).sample(sample)
-    planned = plan_run(opened, models, settings, drawn)
+    models = given.pop("models", DEFAULT_MODELS)
+    seen = se.preview(dataset, models, sample=sample, **given)
+    planned = seen.plan
     out.print(plan_table(planned, limit=limit))
     out.print(
-        f"\n{planned.n_planned:,} evaluations of {len(models)} models "
-        f"({', '.join(models)}); {planned.n_refused:,} refused."
+        f"\n{planned.n_planned:,} evaluations of {len(seen.models)} models "
+        f"({', '.join(seen.models)}); {planned.n_refused:,} refused."
     )
-    costs = Costs() if guess else tried(planned, opened, models, settings.rules)
-    print_estimate(out, estimate(planned, opened, costs, workers), workers, price)
+    print_estimate(out, seen.estimate(workers, guess=guess), workers, price)
 
 
 @cli.command(
@@ -436,9 +443,14 @@ def fingerprint(run: str) -> None:
 def reduce(run: str, margins: dict[str, float]) -> None:
     """Make the tables of a run anew.
 
-    They are made from the evaluations that are there.
+    They are made from the evaluations that are there: of a run in shares, when all are done.
     """
-    _print_results(se.reduce(run, margins=margins))
+    reduced = se.reduce(run, margins=margins)
+    _print_results(reduced)
+    if not reduced.finished:
+        if left := unfinished_shares(reduced.directory.store):
+            out.print(f"Shares that did not finish: {', '.join(left)}")
+        sys.exit(UNFINISHED)
 
 
 def _evaluate(
@@ -446,26 +458,48 @@ def _evaluate(
     timeout: str = "1 hour", retry: bool = False, save_predictions: bool = False,
     workers: int | None = None, cluster: str = "local",
     margins: dict[str, float] | None = None, sample: int | None = None,
-    until_half_width: float | None = None, until_metric: str = "log_loss", **choices: Any,
+    until_half_width: float | None = None, until_metric: str = "log_loss",
+    share: str | None = None, time_limit: str | None = None, **choices: Any,
 ) -> None:  # fmt: skip
     settings = se.make_settings(**choices)
-    drawn = None
-    if sample is not None:
-        drawn = SamplingFrame(dataset.manifest_table, settings.seed).sample(sample)
-    planned = plan_run(dataset, named_models(models), settings, drawn)
-    out.print(plan_table(planned, limit=COMPANIES_TOLD))
+    planned = se.preview(dataset, models, settings=settings, sample=sample).plan
+    if share is None:
+        out.print(plan_table(planned, limit=COMPANIES_TOLD))
+    else:
+        mine = share_of(planned, dataset, Share.parse(share))
+        n = len(set(mine.windows.company.tolist()))
+        out.print(f"Share {share}: {n:,} of {len(planned.company_ids):,} companies, "
+                  f"{mine.n_planned:,} of {planned.n_planned:,} evaluations")  # fmt: skip
     out.print()
     finished = se.evaluate(
         dataset, models, out=place, settings=settings, cluster=cluster, workers=workers,
         timeout=timeout, retry=retry, save_predictions=save_predictions, granularity=granularity,
         margins=margins, sample=sample, until_half_width=until_half_width,
-        until_metric=until_metric,
+        until_metric=until_metric, share=share, time_limit=time_limit,
     )  # fmt: skip
-    _print_results(finished)
+    if share is None:
+        _print_results(finished)
+    else:
+        _print_share(finished, share)
     if not finished.finished:
         sys.exit(UNFINISHED)
-    if strict and finished.directory.statuses()["status"].isin(FAILED).any():
+    if strict and (
+        finished.directory.statuses()["status"].isin(FAILED).any()
+        if share is None
+        else finished.document["n_failed"]
+    ):
         sys.exit(FAILED_ROWS)
+
+
+def _print_share(run: Run, share: str) -> None:
+    n, missing, failed = (
+        run.document[f"n_{what}"] for what in ("evaluations", "missing", "failed")
+    )
+    out.print(f"Share {share}: {n - missing:,} of {n:,} evaluations are done, "
+              f"{failed:,} of them failed.")  # fmt: skip
+    if missing:
+        out.print(f"{missing:,} have not been done: run the same command again.")
+    out.print(f"When all shares are done: scale-eval reduce {run.path}", soft_wrap=True)
 
 
 def _print_results(run: Run) -> None:
@@ -538,14 +572,6 @@ def _with_config(config: str | None, options: dict[str, Any]) -> dict[str, Any]:
         if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
             raise ValueError(f"{config}: {key} = {value!r}; write {wanted}")
     return {**{key: value for key, value in read.items() if key in options}, **given}
-
-
-def _demo_data() -> Path:
-    """The data that the package carries: inside a wheel, or beside the package in a checkout."""
-    carried = Path(str(files("scale_eval") / "data"))
-    if not carried.is_dir():
-        carried = Path(__file__).parent.parent / "data"
-    return carried / "demo"
 
 
 @contextmanager

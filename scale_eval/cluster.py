@@ -1,4 +1,4 @@
-"""A Dask client: from 'local', from a scheduler's address, or from a scheduler file.
+"""A Dask client: from 'local' or 'slurm', from a scheduler's address, or from a scheduler file.
 
 And whether what is joined is fit for a run: it answers, and has the same packages everywhere.
 """
@@ -18,6 +18,8 @@ from typing import Any
 import dask
 from dask.system import CPU_COUNT
 from distributed import Client, LocalCluster
+
+from scale_eval.batch_cluster import require_slurm, slurm_client
 
 LOCAL_CONFIG = {
     "distributed.scheduler.allowed-failures": 1,
@@ -72,10 +74,11 @@ def dask_client(cluster: str = "local", *, workers: int | None = None) -> Iterat
     ----------
     cluster : str
         ``"local"`` starts a cluster of processes on this machine, one thread each, and stops it at
-        the end; ``"tcp://host:port"`` and ``"scheduler.json"`` (a file that the scheduler wrote)
-        join one that is there and leave it running.
+        the end; ``"slurm"`` does the same with jobs of Slurm; ``"tcp://host:port"`` and
+        ``"scheduler.json"`` (a file that the scheduler wrote) join one that is there and leave it
+        running.
     workers : int, optional
-        Processes of a local cluster; one a core by default.
+        Processes of a local cluster, one a core by default; or of jobs.
 
     Raises
     ------
@@ -85,6 +88,10 @@ def dask_client(cluster: str = "local", *, workers: int | None = None) -> Iterat
         Nobody answers there, or not to us.
     """
     require_cluster(cluster, workers)
+    if cluster == "slurm":
+        with slurm_client(workers) as client:
+            yield client
+        return
     if cluster == "local":
         with (
             dask.config.set(LOCAL_CONFIG),
@@ -122,6 +129,9 @@ def require_cluster(cluster: str, workers: int | None) -> None:
     if workers is not None and (not isinstance(workers, int) or workers < 1):
         raise ValueError(f"workers={workers!r}: write a whole number of at least 1")
     if cluster == "local":
+        return
+    if cluster == "slurm":
+        require_slurm()
         return
     if workers is not None:
         raise ValueError("workers are counted for a local cluster only; this one has its own")
@@ -177,8 +187,8 @@ def _address_in(file: Path) -> str:
     """The scheduler's address in the file that it wrote."""
     if not file.is_file():
         raise ValueError(
-            f"{str(file)!r} is no cluster: give 'local', an address such as tcp://host:8786, "
-            "or the path of an existing scheduler file"
+            f"{str(file)!r} is no cluster: give 'local', 'slurm', an address such as "
+            "tcp://host:8786, or the path of an existing scheduler file"
         )
     try:
         return str(json.loads(file.read_text(encoding="utf-8"))["address"])

@@ -121,11 +121,13 @@ def _try(plan: Plan, dataset: Dataset, models: dict[str, NamedModel], rules: Rul
     ranks = np.unique(np.linspace(0, 0.99 * (len(by_size) - 1), TRIED_COMPANIES).astype(int))
     rows = EvaluationRows(0)
     for company in by_size[ranks].tolist():
+        _, read = next(dataset.read_many([plan.company_ids[company]]))
+        if isinstance(read, Exception):  # damaged: the others tell what it would cost
+            continue
         mine = np.flatnonzero((windows.company == company) & plan.is_planned)
         spans = zip(windows.begin[mine].tolist(), windows.end[mine].tolist(), strict=True)
         asked = [(Window(from_microseconds(b), from_microseconds(e)), False) for b, e in spans]
         some = EvaluationRows(len(asked) * len(models), rules.metric_names)
-        read = dataset.read(plan.company_ids[company])
         evaluate_companies(
             [CompanyWindows(read, asked, list(models.values()))], rules, some, ScoreCounts()
         )

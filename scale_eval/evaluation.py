@@ -22,11 +22,11 @@ from scale_eval.answers import Asking, answers_of, failure, shares
 from scale_eval.datasets.transactions import Transactions
 from scale_eval.folds import Fold, Folds, folds_of, training_history
 from scale_eval.metrics.compiled import VALUES
-from scale_eval.metrics.compiled_folds import score_folds_into, spend_of_folds
+from scale_eval.metrics.compiled_folds import APART, score_folds_into, spend_of_folds
 from scale_eval.metrics.scores import LARGEST_SPEND
 from scale_eval.models import NamedModel, base_rates, resolve
 from scale_eval.results.evaluation_rows import NULL, EvaluationRows
-from scale_eval.results.score_counts import ScoreCounts, score_table
+from scale_eval.results.score_counts import Cell, ScoreCounts, score_table
 from scale_eval.summaries import DAY
 from scale_eval.windows import SIX_MONTHS, Duration, Window, as_utc, microseconds
 
@@ -292,19 +292,22 @@ def _score(
         return
     began = time.perf_counter()
     found = folds.found
-    cells = np.zeros(answered.shape, np.int64)
+    cells: list[Cell] = []
     for f, (window, group) in enumerate(zip(folds.windows, groups.tolist(), strict=True)):
-        who = [m for m, is_answered in enumerate(answered[f].tolist()) if is_answered]
-        answered_by = ";".join(sorted(models[m].name for m in who))
-        for m in who:
-            cells[f, m] = counts.place((models[m].name, window.begin, group, answered_by))
+        who = [models[m].name for m, is_answered in enumerate(answered[f].tolist()) if is_answered]
+        answered_by = ";".join(sorted(who))
+        cells += [(model, window.begin, group, answered_by) for model in who]
+    of_cell = counts.places(cells)
+    at = np.zeros(answered.shape, np.int64)
+    at[answered] = of_cell
     mine = slice(int(places[0, 0]), int(places[-1, -1]) + 1)
-    score_folds_into(
+    apart = score_folds_into(
         answered, probabilities, found.start[folds.known.own], folds.n_customers,
         folds.customer_groups(), found.all_bought, found.all_spend, references,
-        cells, counts.histograms,
+        at, counts.histograms,
         rows.values[mine], rows.reasons[mine], rows.counts[mine], rows.influence[mine],
     )  # fmt: skip
+    counts.add([cells[i] for i in np.flatnonzero(of_cell == APART).tolist()], *apart)
     of_answers = places[answered]
     for place in of_answers.tolist():
         rows.status[place] = "ok"

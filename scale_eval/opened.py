@@ -32,6 +32,16 @@ class Run:
     def __repr__(self) -> str:
         return f"Run({str(self.directory.store.root)!r}, {self.document['status']})"
 
+    def _repr_html_(self) -> str | None:
+        """The headline and the leaderboard, where there are tables."""
+        from scale_eval.report.cells import leaderboard_html, sentences_html
+
+        try:
+            headline = sentences_html(self.verdict.headline, [], [])
+            return headline + (leaderboard_html(self.findings) if self.findings.models else "")
+        except FileNotFoundError:
+            return None  # a notebook then shows the text
+
     @property
     def path(self) -> str:
         """Where the run lies."""
@@ -134,6 +144,15 @@ class Run:
         from scale_eval.report.verdict import verdict
 
         return verdict(self.findings)
+
+    def leaderboard(self) -> pd.DataFrame:
+        """Models at the average company, best first, with 95 % intervals: as text, to be read.
+
+        The numbers are in `pooled`.
+        """
+        from scale_eval.report.cells import leaderboard
+
+        return leaderboard(self.findings)
 
     def report(self, out: str | os.PathLike[str] | None = None) -> Path:
         """Write the report as one HTML page; ``report.html`` in the run if not said.

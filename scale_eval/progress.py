@@ -6,8 +6,7 @@ import sys
 from collections import Counter
 from types import TracebackType
 
-from tqdm.auto import tqdm
-
+from scale_eval.bars import bar, in_notebook
 from scale_eval.results.schemas import FAILED
 
 
@@ -26,15 +25,8 @@ class Progress:
 
     def __init__(self, total: int, *, already: int = 0, shown: bool = True) -> None:
         self.counts: Counter[str] = Counter()
-        self._bar = tqdm(
-            total=total,
-            initial=already,
-            disable=not shown,
-            unit=" evaluations",
-            desc="evaluating",
-            mininterval=0.2 if sys.stderr.isatty() else 10.0,
-            bar_format="{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} "
-            "[{elapsed}, {remaining} left]{postfix}",
+        self._bar = bar(
+            total=total, initial=already, shown=shown, doing="evaluating", unit="evaluations"
         )
 
     def __enter__(self) -> Progress:
@@ -51,7 +43,7 @@ class Progress:
     def say(self, sentence: str) -> None:
         """Print a sentence without breaking the bar."""
         if not self._bar.disable:
-            self._bar.write(sentence, file=sys.stderr)
+            self._bar.write(sentence, file=sys.stdout if in_notebook() else sys.stderr)
 
     def update(self, statuses: Counter[str]) -> None:
         """Some more evaluations are done: how many came to which status."""

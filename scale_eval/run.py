@@ -17,22 +17,31 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from scale_eval import own_process
 from scale_eval.cluster import dask_client, require_cluster, require_main_guard
+from scale_eval.costs import Costs
 from scale_eval.datasets import Dataset, open_dataset
 from scale_eval.metrics import METRICS, Metric
 from scale_eval.models import BASELINES, NamedModel, resolve
 from scale_eval.opened import Run
-from scale_eval.packs import GRANULARITIES
+from scale_eval.packs import GRANULARITIES, PACK_SECONDS
 from scale_eval.results.reduce import CONVENTIONS, reduce_run
 from scale_eval.results.run_directory import (
+    PLAN,
     SAMPLE,
     RunDiffers,
     RunDirectory,
     open_run_directory,
 )
+from scale_eval.results.share_directory import (
+    ShareDirectory,
+    require_no_share_at_work,
+    shares_at_work,
+)
 from scale_eval.sampling import Sample, SamplingFrame, companies_more
-from scale_eval.session import Session
+from scale_eval.session import Session, plan_run
 from scale_eval.settings import Settings, recorded_metrics
+from scale_eval.shares import Share
 from scale_eval.standing import COLUMNS, standing
 from scale_eval.storage import open_store
 
@@ -40,6 +49,13 @@ if TYPE_CHECKING:
     from distributed import Client
 
 DEFAULT_MODELS = ("base_rate", "recency", "rfm_logistic", "bgnbd")
+APART_FROM = 200_000
+"""Evaluations from which they are reduced in a process of its own: after many tasks were handed out
+here, memory is in pieces, and a reduction takes half as long again."""
+
+BEGINNING_SECONDS = 30.0
+"""What a run takes until its first evaluation: the plan, workers, compiled code."""
+
 LARGEST_SAMPLE = 20_000
 """Companies: the scores of each are kept apart, so that each can be weighed."""
 
@@ -62,6 +78,8 @@ def evaluate(
     sample: int | None = None,
     until_half_width: float | None = None,
     until_metric: str = "log_loss",
+    share: str | tuple[int, int] | None = None,
+    time_limit: str | float | None = None,
     **choices: Any,
 ) -> Run:
     """Evaluate models on the companies of a dataset, and write the run to `out`.
@@ -108,6 +126,13 @@ def evaluate(
         company (`equal_company`, of each model) is no wider than twice this, or the sample is as
         large as samples can be.
     until_metric : str
+    share : tuple of two int, optional
+        ``(2, 8)``: only the second of eight shares of the companies. The others are evaluated by
+        other calls of the same, before, after or at the same time, into the same directory; when
+        all are done, `reduce` makes the tables. `finished` of what comes back is that of the share.
+    time_limit : str or float, optional
+        The time that is left here, as in a batch job. Where an evaluation (`timeout`) may take
+        longer the run is not begun, for it would be interrupted in it again and again.
 
     Returns
     -------
@@ -121,7 +146,7 @@ def evaluate(
     FileNotFoundError
         There is no such dataset.
     StoreLocked
-        Another process is writing this run.
+        Another process is writing this run, or this share of it.
     OSError
         `out` cannot be written: no room, no permission.
     RuntimeError
@@ -139,35 +164,63 @@ def evaluate(
     dataset = dataset if isinstance(dataset, Dataset) else open_dataset(dataset)
     chosen = named_models(models)
     seconds = seconds_of(timeout)
+    if time_limit is not None:
+        _require_time(seconds_of(time_limit), seconds)
     margins = checked_margins(margins or {}, settings.rules.metrics)
     _check_sample(sample, until_half_width, until_metric, settings.rules.metrics)
+    part = None if share is None else Share.parse(share)
+    if part and until_half_width is not None:
+        raise ValueError("a share does not know how sure the others are: no until_half_width")
     if client is None:
         require_cluster(cluster, workers)
     directory = RunDirectory(open_store(out))
+    begun = {
+        "asked": {"data": dataset.content_hash, **settings.document()},
+        "models": {name: model.identity for name, model in chosen.items()},
+        "facts": {
+            "status": "running",
+            "dataset": str(dataset.store.root),
+            "versions": _versions(),
+            "started_at": _now().isoformat(),
+        },
+    }
 
+    def session_in(directory: RunDirectory, stack: contextlib.ExitStack) -> Session:
+        return Session(
+            directory, dataset, settings, chosen,
+            client=functools.cache(
+                lambda: client or stack.enter_context(dask_client(cluster, workers=workers))
+            ),
+            timeout=seconds, granularity=granularity, retry=retry,
+            save_predictions=save_predictions, progress=progress, share=part,
+        )  # fmt: skip
+
+    if part is not None:
+        of_share = ShareDirectory(directory.store, part.name)
+        with of_share.held(), contextlib.ExitStack() as stack:
+            began = time.monotonic()
+            with of_share.agreeing() as directory:
+                drawn = _begin_divided(directory, part, dataset, settings, sample, begun)
+            of_share.record(status="running", started_at=_now().isoformat())
+            session = session_in(of_share, stack)
+            there = standing(session.evaluate(drawn), of_share.evaluation_parts(COLUMNS))
+            of_share.record(
+                status="finished" if there.n_missing == 0 else "unfinished",
+                n_missing=there.n_missing,
+                n_failed=int(there.failed.sum()),
+                finished_at=_now().isoformat(),
+                session_seconds=time.monotonic() - began,
+            )
+        return Run(of_share)
+
+    require_no_share_at_work(directory.store)
     with directory.store.lock():
         began = time.monotonic()
-        directory.begin(
-            asked={"data": dataset.content_hash, **settings.document()},
-            models={name: model.identity for name, model in chosen.items()},
-            facts={
-                "status": "running",
-                "dataset": str(dataset.store.root),
-                "versions": _versions(),
-                "started_at": _now().isoformat(),
-            },
-        )
+        directory.begin(**begun)
         directory.clean()
         drawn = _drawn(directory, dataset, sample, settings.seed)
         with contextlib.ExitStack() as stack:
-            session = Session(
-                directory, dataset, settings, chosen,
-                client=functools.cache(
-                    lambda: client or stack.enter_context(dask_client(cluster, workers=workers))
-                ),
-                timeout=seconds, granularity=granularity, retry=retry,
-                save_predictions=save_predictions, progress=progress,
-            )  # fmt: skip
+            session = session_in(directory, stack)
             while True:
                 plan = session.evaluate(drawn)
                 there = standing(plan, directory.evaluation_parts(COLUMNS))
@@ -184,6 +237,51 @@ def evaluate(
                     break
                 drawn = _drawn(directory, dataset, larger, settings.seed)
     return Run(directory)
+
+
+def _begin_divided(
+    directory: RunDirectory, part: Share, dataset: Dataset, settings: Settings,
+    sample: int | None, begun: dict[str, dict[str, Any]],
+) -> Sample | None:  # fmt: skip
+    """Begin a run that is divided into shares, or join those that are at work on it.
+
+    Returns the sample that all of them evaluate. Whoever comes first writes the plan. Raises
+    `RunDiffers` where others are at work on another division of the run, or another sample.
+    """
+    held = directory.document.get("divided")
+    at_work = [name for name in shares_at_work(directory.store) if name != part.name]
+    n = None if sample is None else max(sample, directory.document.get("sample") or 0)
+    if at_work and held is not None and (held["of"], held["sample"]) != (part.of, n):
+        raise RunDiffers(
+            f"{directory.store.root} is being evaluated in {held['of']} shares of "
+            f"{_told_sample(held['sample'])} ({', '.join(at_work)}); {part} of {_told_sample(n)} "
+            "would be another division: wait for them"
+        )
+    directory.begin(**begun)
+    drawn = _drawn(directory, dataset, sample, settings.seed)
+    models = sorted(directory.document["models"])
+    now = {"of": part.of, "sample": n, "models": models}
+    if held != now or not directory.store.exists(PLAN):
+        plan = plan_run(dataset, models, settings, drawn)
+        directory.store.write_tables(PLAN, plan.parts(Costs()))
+        directory.record(divided=now, n_evaluations=plan.n_evaluations, plan_hash=plan.digest())
+    return drawn
+
+
+def _told_sample(n: int | None) -> str:
+    return "all companies" if n is None else f"a sample of {n:,} companies"
+
+
+def _require_time(limit: float, timeout: float) -> None:
+    """Raise `ValueError` where so much time is not enough for an evaluation and its pack."""
+    needed = timeout + PACK_SECONDS + BEGINNING_SECONDS
+    if limit < needed:
+        raise ValueError(
+            f"{limit:,.0f} s are left here, and one evaluation may take {timeout:,.0f} s (timeout) "
+            f"beside its pack and the start ({PACK_SECONDS + BEGINNING_SECONDS:,.0f} s): it could "
+            f"be interrupted again and again. Give the job more time, or a timeout below "
+            f"{max(limit - PACK_SECONDS - BEGINNING_SECONDS, 1):,.0f} s"
+        )
 
 
 def _check_sample(
@@ -250,12 +348,15 @@ def reduce(place: str | os.PathLike[str], *, margins: Mapping[str, float] | None
     """Make the tables of a run anew from the evaluations that are there.
 
     `margins` are as for `evaluate`. Raises `FileNotFoundError` where there is no run, `ValueError`
-    where nothing is done yet or a margin is none.
+    where nothing is done yet or a margin is none, `StoreLocked` where it, or a share of it, is
+    being evaluated.
     """
     directory = open_run_directory(place)
+    require_no_share_at_work(directory.store)
     with directory.store.lock():
         directory.clean()
         directory.remove_repeats()
+        directory.record(n_missing=directory.n_missing())
         own = recorded_metrics(directory.document["asked"])
         reduced_from = directory.store.names("evaluations/*.parquet")
         if not reduced_from:
@@ -338,7 +439,9 @@ def _reduce(
     design = None
     if directory.store.exists(SAMPLE):
         design = Sample.of_table(directory.store.read_table(SAMPLE)).design
-    reduce_run(directory, metrics, directory.company_groups(), margins, design)
+    large = directory.document["n_evaluations"] >= APART_FROM
+    asked = directory, metrics, directory.company_groups(), margins, design
+    own_process.call(reduce_run, *asked) if large else reduce_run(*asked)
     ended = time.monotonic()
     directory.record(
         status="finished" if directory.document["n_missing"] == 0 else "unfinished",

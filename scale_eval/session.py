@@ -14,7 +14,7 @@ from scale_eval.cluster import require_same_versions
 from scale_eval.costs import Costs
 from scale_eval.datasets import Dataset
 from scale_eval.execution import Done, Task, Work, execute
-from scale_eval.fitting import fits_of, standing_fits
+from scale_eval.fitting import Fitted, fits_of, standing_fits
 from scale_eval.models import NamedModel
 from scale_eval.packs import choose_granularity, packs_of
 from scale_eval.plan import Plan, disk_order, make_plan
@@ -24,6 +24,7 @@ from scale_eval.results.run_directory import PLAN, RunDirectory
 from scale_eval.results.score_counts import score_table
 from scale_eval.sampling import Sample
 from scale_eval.settings import Settings
+from scale_eval.shares import Share, share_of
 from scale_eval.standing import COLUMNS, Standing, standing
 from scale_eval.windows import REFUSALS, as_utc
 
@@ -56,6 +57,8 @@ class Session:
         Gives the cluster, which is started when it is first asked for.
     timeout : float
         Seconds.
+    share : Share, optional
+        What of the plan is done here, where others do the rest.
     """
 
     directory: RunDirectory
@@ -68,14 +71,21 @@ class Session:
     retry: bool = False
     save_predictions: bool = False
     progress: bool = True
+    share: Share | None = None
 
     def evaluate(self, sample: Sample | None) -> Plan:
-        """Do what is missing of all companies, or of a sample of them; returns the plan."""
+        """Do what is missing of all companies, or of a sample of them; returns the plan.
+
+        Of a share, the part of the plan that it is.
+        """
         directory = self.directory
         names = list(directory.document["models"])
         plan = plan_run(self.dataset, names, self.settings, sample)
         costs = Costs.of_document(directory.document.get("costs", {}))
-        directory.store.write_tables(PLAN, plan.parts(costs))
+        if self.share is None:
+            directory.store.write_tables(PLAN, plan.parts(costs))
+        else:
+            plan = share_of(plan, self.dataset, self.share)
         there = standing(plan, directory.evaluation_parts(COLUMNS))
         if there.n_repeated and directory.remove_repeats():
             there = standing(plan, directory.evaluation_parts(COLUMNS))
@@ -112,8 +122,8 @@ class Session:
                             batches.add(done)
                             bar.update(done.statuses)
                             if done.fitted:
-                                fitted.update(done.fitted)
-                                directory.record(fitted=fitted)
+                                what_counts = directory.record_fits(done.fitted)
+                                fitted.update({k: Fitted(*of) for k, of in what_counts.items()})
                             if len(kept) < PILOT_COMPANIES:
                                 kept.append(done)
                         batches.flush_if_due()
@@ -134,6 +144,8 @@ class Session:
                 directory.record(costs=costs.document())
                 todo = todo & ~pilot
             n_companies = len(np.unique(plan.windows.company[todo.any(axis=1)]))
+            if self.share is not None:  # they lie among those of the others
+                n_companies = len(plan.company_ids)
             seconds = float(plan.costs(costs)[todo.any(axis=1)].sum())
             granularity = choose_granularity(self.granularity, n_todo, n_companies, seconds)
             execute_all(packs_of(plan, todo, there.attempts, costs, granularity, disk))

@@ -51,6 +51,8 @@ def standing(plan: Plan, parts: Iterable[pa.Table]) -> Standing:
     """From the rows that are there, part by part in any order; those of no plan are left out."""
     shape = (len(plan.is_planned), len(plan.models))
     attempts, failed, n_repeated = np.zeros(shape, np.int32), np.zeros(shape, bool), 0
+    if not shape[0]:  # a share without a company
+        return Standing(attempts, failed)
     names = pa.array(plan.company_ids, pa.string())
     models = pa.array(plan.models, pa.string())
     # Cutoffs by rank, so that one integer names a window; they are sorted by it.

@@ -177,7 +177,7 @@ class Kills(Constant):
 
 
 class Slow(Constant):
-    """Takes a while, and says in a file that it was here."""
+    """Takes a while, longer until a gate is opened, and says in a file that it was here."""
 
     name = "slow"
 
@@ -187,7 +187,8 @@ class Slow(Constant):
         if diary:
             with open(diary, "a") as file:  # noqa: PTH123
                 file.write(f"{history.company_id} {history.cutoff:%Y-%m-%d}\n")
-        time.sleep(0.15)
+        gate = os.environ.get("GATE_OF_SLOW")
+        time.sleep(2 if gate and not os.path.exists(gate) else 0.15)  # noqa: PTH110
 
 
 class At(Constant):

@@ -610,7 +610,7 @@ class TestShow:
 
     def test_a_pipe_that_closes_early_ends_it_quietly(self, first):
         words = f"{COMMAND} show {first} companies --limit 10000 | head -1"
-        done = subprocess.run(["sh", "-c", words], capture_output=True, text=True, timeout=60)
+        done = subprocess.run(["sh", "-c", words], capture_output=True, text=True, timeout=300)
         assert len(done.stdout.splitlines()) == 1
         assert done.stderr == ""
 
@@ -796,6 +796,7 @@ class TestTheCommandItself:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_the_demo_names_a_model_and_where_the_tables_are(tmp_path):
     told = scale_eval_process("demo", "--workers", "2", cwd=tmp_path)
     assert told.code == cli.OK, told

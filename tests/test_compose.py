@@ -166,7 +166,7 @@ def cluster(project):
 def local_demo(tmp_path_factory) -> str:
     """The fingerprint of the demo on a local cluster."""
     run = tmp_path_factory.mktemp("local") / "run"
-    return se.evaluate(cli._demo_data(), out=run, workers=2, progress=False).fingerprint()
+    return se.evaluate(se.demo_dataset(), out=run, workers=2, progress=False).fingerprint()
 
 
 @pytest.fixture(scope="module")

@@ -280,6 +280,7 @@ class TestWorkersThatEnd:
         assert not [name for name in tasks if "alone" in name]
         assert run.fingerprint() == quiet.fingerprint()
 
+    @pytest.mark.long
     def test_a_pack_that_is_told_to_end_four_times_is_done_all_the_same(
         self, many, quiet, tmp_path
     ):
@@ -319,6 +320,7 @@ class TestWorkersThatEnd:
         assert_equal_but_for(run, harmless, guilty, "killed")
         assert n_deaths <= 10
 
+    @pytest.mark.long
     def test_a_model_that_ends_its_own_process_politely_does_not_go_on_for_ever(
         self, many, harmless, places, tmp_path, monkeypatch
     ):
@@ -328,6 +330,7 @@ class TestWorkersThatEnd:
             run = evaluate(many, tmp_path / "run", client, [models.EndsItself(*guilty)])
         assert_equal_but_for(run, harmless, guilty, "killed")
 
+    @pytest.mark.long
     def test_by_two_segmentation_faults_in_one_pack_each_is_a_row(
         self, many, harmless, places, tmp_path
     ):
@@ -338,6 +341,7 @@ class TestWorkersThatEnd:
 
 
 class TestModelsThatHang:
+    @pytest.mark.long
     def test_several_of_one_pack_time_out_and_the_rest_is_done(
         self, many, harmless, places, tmp_path
     ):
@@ -545,6 +549,7 @@ class TestTheRestIsLost:
         assert batches(tmp_path / "run").items() >= before.items()
         assert run.fingerprint() == quiet.fingerprint()
 
+    @pytest.mark.long
     def test_the_command_line_says_what_to_do_when_the_scheduler_is_gone(self, many, tmp_path):
         with Outside(tmp_path) as outside:
             address = outside.address
@@ -562,6 +567,7 @@ class TestTheRestIsLost:
         assert "Traceback" not in told
         assert "run the same command again" in " ".join(told.split())
 
+    @pytest.mark.long
     def test_workers_of_another_machine_that_are_told_to_end_are_not_blamed(
         self, many, quiet, tmp_path
     ):

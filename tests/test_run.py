@@ -299,6 +299,7 @@ def test_a_model_that_hangs_is_a_timeout_and_the_rest_is_done(shops, client, tmp
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_model_that_takes_its_worker_down_is_killed_and_its_neighbours_are_ok(
     shops, client, tmp_path
 ):

@@ -153,6 +153,7 @@ def test_a_sample_that_cannot_be_is_refused_before_anything_is_written(
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.long
 def test_a_sample_stops_growing_where_samples_may_be_no_larger(many, client, tmp_path, monkeypatch):
     monkeypatch.setattr("scale_eval.run.LARGEST_SAMPLE", 90)
     run = evaluate(many, tmp_path / "run", client, sample=70, until_half_width=1e-9)

@@ -140,7 +140,8 @@ def test_moments_agree_with_statsmodels(k):
     if theirs.tau2 > 0:
         assert ours.mu == pytest.approx(theirs.mean_effect_re, rel=1e-9)
     assert ours.q == pytest.approx(theirs.q, rel=1e-9)
-    iterated = combine_effects(y, v, method_re="iterated", atol=1e-10, maxiter=1_000)
+    # Asked for more, it may step over its root by a rounding error, and then says 0.
+    iterated = combine_effects(y, v, method_re="iterated", atol=1e-7, maxiter=1_000)
     paule_mandel = random_effects(y, v, "paule_mandel")
     assert paule_mandel.tau2 == pytest.approx(iterated.tau2, rel=1e-5)
     assert paule_mandel.knapp_hartung_std_error == pytest.approx(

@@ -6,6 +6,7 @@ import contextlib
 import os
 import pickle
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -256,7 +257,7 @@ class TestLock:
             process.send_signal(blow)
             process.wait(timeout=30)
         with store.lock():
-            assert store.path(".lock").read_text() == f"{os.getpid()}\n"
+            assert store.path(".lock").read_text() == f"{os.getpid()} on {socket.gethostname()}\n"
 
     def test_it_is_free_again_after_the_block_and_after_an_error(self, store):
         with pytest.raises(ZeroDivisionError), store.lock():

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ProcessPoolExecutor, wait
 from dataclasses import dataclass
@@ -19,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
-from tqdm.auto import tqdm
 
+from scale_eval.bars import bar
 from scale_eval.datasets.dataset import Dataset, commit_manifest, remove_unnamed
 from scale_eval.datasets.manifest import MANIFEST_SCHEMA
 from scale_eval.datasets.packing import (
@@ -253,13 +252,5 @@ def _tell_apart(n: int) -> None:
 
 @contextlib.contextmanager
 def _bar(companies: int, *, shown: bool) -> Iterator[Callable[[int], object]]:
-    with tqdm(
-        total=companies,
-        disable=not shown,
-        unit=" companies",
-        desc="making",
-        mininterval=0.2 if sys.stderr.isatty() else 10.0,
-        bar_format="{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} "
-        "[{elapsed}, {remaining} left]",
-    ) as bar:
-        yield bar.update
+    with bar(total=companies, shown=shown, doing="making", unit="companies") as made:
+        yield made.update

@@ -94,6 +94,16 @@ class Transactions:
         table = table.set_column(0, "customer_id", table["customer_id"].cast(pa.string()))
         return cls.from_arrow(company_id, table.sort_by(order))
 
+    def to_frame(self) -> pd.DataFrame:
+        """A DataFrame of `customer_id`, `timestamp` (UTC), `value`; `from_frame` reads it back."""
+        return pd.DataFrame(
+            {
+                "customer_id": self.customers.to_numpy(zero_copy_only=False)[self.codes],
+                "timestamp": pd.to_datetime(self.timestamps, unit="us", utc=True),
+                "value": self.values,
+            }
+        )
+
     def copy(self) -> Transactions:
         """The same in memory of its own."""
         return Transactions(

@@ -62,7 +62,7 @@ class Done:
     """
 
     rows: EvaluationRows
-    counts: SparseCounts = field(default_factory=dict)
+    counts: SparseCounts = field(default_factory=list)
     statuses: Counter[str] = field(default_factory=Counter)
     fitted: dict[str, Fitted] = field(default_factory=dict)
 

@@ -46,6 +46,9 @@ from scale_eval.windows import Window, from_microseconds
 SAY_SECONDS = 2.0
 """How long a worker that must end takes for saying so, at most."""
 
+COMPILING_SECONDS = 120.0
+"""How long a worker waits at most for another to have compiled."""
+
 CACHE_BYTES = 256 * 2**20
 """Companies that a worker keeps in memory, those last read first."""
 
@@ -314,10 +317,16 @@ def _compile_in_turn() -> None:
     """Have the compiled code at hand: the first worker of a machine compiles, the others wait.
 
     So that no evaluation is timed with it, and it is not compiled as often as there are workers.
+    Whoever waited long compiles too: another process of this user may be stopped, or hang.
     """
     place = Path(tempfile.gettempdir()) / f"scale-eval-compiling-{os.getuid()}"
+    patience = time.monotonic() + COMPILING_SECONDS
     with place.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        while time.monotonic() < patience:
+            with contextlib.suppress(BlockingIOError):
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            time.sleep(0.05)
         warm_up()
 
 

@@ -56,3 +56,20 @@ def add_to_histogram(
         counts[found, NEGATIVE - np.int64(outcomes[i])] += 1
         if future_spend[i] > 0:
             counts[found, SPEND_MINOR] += np.int64(np.rint(100 * future_spend[i]))
+
+
+@numba.njit(nogil=True, cache=True, error_model="numpy")
+def take_out(histogram: np.ndarray, bins: np.ndarray, counts: np.ndarray) -> int:
+    """Empty a histogram, shape (N_BINS, 3), into the bins that hold somebody and their counts.
+
+    `bins`, shape (n,), and `counts`, shape (n, 3), are filled from their beginning; returns how
+    far.
+    """
+    n = 0
+    for found in range(len(histogram)):
+        if histogram[found, POSITIVE] + histogram[found, NEGATIVE]:
+            bins[n] = found
+            counts[n] = histogram[found]
+            histogram[found] = 0
+            n += 1
+    return n

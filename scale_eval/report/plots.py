@@ -16,10 +16,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.dates import date2num, num2date
-from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, LogLocator, MaxNLocator
 
 from scale_eval.metrics import METRICS
+from scale_eval.report.figure import Figure
 from scale_eval.report.findings import PRIMARY, Findings, Pair
 from scale_eval.report.words import companies, metric_words, number
 
@@ -200,7 +200,8 @@ def over_time(findings: Findings) -> Figure:
         axis.xaxis.set_major_formatter(_month)
         axis.tick_params(axis="x", labelrotation=30)
         _bare(axis, both=True)
-    axes[0].legend(fontsize=7, frameon=False)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower left", ncols=4,
+                  fontsize=8, frameon=False)  # fmt: skip
     axes[2].legend(fontsize=7, frameon=False)
     n = int(rows["n_companies"].max()) if len(rows) else 0
     left_out = findings.n_companies - n
@@ -217,8 +218,8 @@ def reliability(findings: Findings) -> Figure:
     """What came of the probabilities that models gave."""
     curves = findings.reliability
     models = [m for m in findings.models if (curves["model"] == m).any()][:MOST_MODELS]
-    columns = min(len(models), 4) or 1
-    n_rows = -(-len(models) // columns) or 1
+    n_rows = -(-len(models) // 4) or 1
+    columns = -(-len(models) // n_rows) or 1
     figure = Figure(figsize=(WIDTH, 0.7 + 2.4 * n_rows), layout="constrained")
     axes = figure.subplots(n_rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
     look = styles(findings)
@@ -328,7 +329,7 @@ def spread(findings: Findings, metric: str = "roc_auc") -> Figure:
     if models:
         widest = float(np.nanmax(rows.loc[models, list(parts)].to_numpy(float)))
         axis.set_xlim(0, 1.8 * widest or 1)
-        axis.legend(fontsize=7, frameon=False, loc="lower right")
+        figure.legend(loc="outside lower left", ncols=4, fontsize=8, frameon=False)
     _bare(axis)
     n = int(rows["n_evaluations"].max()) if len(rows) else 0
     _headed(

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from scale_eval.models import BASELINES
+from scale_eval.report.cells import sentences_html
 from scale_eval.report.findings import FEW, PRIMARY, Findings, Pair
 from scale_eval.report.words import (
     chance,
@@ -64,6 +65,9 @@ class Verdict:
     def sentences(self) -> list[str]:
         """All of it in reading order."""
         return [self.headline, *self.support, *self.reservations]
+
+    def _repr_html_(self) -> str:
+        return sentences_html(self.headline, self.support, self.reservations)
 
 
 def verdict(findings: Findings) -> Verdict:

@@ -162,6 +162,28 @@ class Panel:
         starts = np.searchsorted(self.cutoff[order], np.arange(len(self.cutoffs) + 1))
         return [order[low:high] for low, high in itertools.pairwise(starts.tolist())]
 
+    def of_cutoff(self, cutoff: int | None) -> Panel:
+        """The same, its companies numbered among those with a window at one cutoff, or all.
+
+        Figures of a cutoff that few companies have are then made of few numbers. Windows of other
+        cutoffs must not be asked for.
+        """
+        if cutoff is None:
+            return self
+        panel = copy.copy(self)
+        of_some = self.company_ids[self.company[self.at(cutoff)]]
+        object.__setattr__(panel, "company", self._rank_at_cutoff)
+        object.__setattr__(panel, "company_ids", of_some)
+        return panel
+
+    @cached_property
+    def _rank_at_cutoff(self) -> np.ndarray:
+        """Of each window's company among those of its cutoff; a company is there at most once."""
+        rank = np.zeros(len(self.company), dtype=np.int64)
+        for windows in self._by_cutoff:
+            rank[windows] = np.arange(len(windows))
+        return rank
+
     def count_by_company(self, windows: np.ndarray) -> np.ndarray:
         """How many of these windows each company has; shape (n_companies,)."""
         return np.bincount(self.company[windows], minlength=self.n_companies)
@@ -207,6 +229,8 @@ class Panel:
 
     def undefined_reasons(self, metric: str, model: int, windows: np.ndarray) -> str:
         """Why `metric` is undefined in these evaluations: "reason:count;..." sorted by reason."""
+        if not len(windows):
+            return ""
         codes, counts = np.unique(self.undefined[:, model].take(windows), return_counts=True)
         reasons: dict[str, int] = {}
         for code, count in zip(codes.tolist(), counts.tolist(), strict=True):

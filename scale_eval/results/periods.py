@@ -47,7 +47,7 @@ def periods_table(panel: Panel) -> pa.Table:
             "cutoff": None if cutoff is None else panel.cutoffs[cutoff],
             "companies": companies_named,
             "model": name,
-            **_figures(panel, model, panel.covered("common", model, at)),
+            **_figures(panel.of_cutoff(cutoff), model, panel.covered("common", model, at)),
         }
         for cutoff, companies_named, at in selections
         for model, name in enumerate(panel.models)

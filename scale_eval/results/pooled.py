@@ -94,13 +94,15 @@ def pooled_of(
     for model in range(len(panel.models)) if models is None else models:
         done: dict[bytes, list[dict[str, Any]]] = {}
         for cutoff in (None, *range(len(panel.cutoffs))):
-            at = panel.at(cutoff)
+            at, of_cutoff = panel.at(cutoff), panel.of_cutoff(cutoff)
             for coverage in COVERAGES:
                 windows = panel.covered(coverage, model, at)
                 key = windows.tobytes()
                 if key not in done:  # the same windows by another name have the same figures
                     selection = (windows, cutoff, coverage)
-                    done[key] = list(_figures(panel, metric, model, selection, scores, influence))
+                    done[key] = list(
+                        _figures(of_cutoff, metric, model, selection, scores, influence)
+                    )
                 counts = {
                     "model": panel.models[model],
                     "metric": metric.name,

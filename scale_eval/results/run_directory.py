@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -125,6 +125,11 @@ class RunDirectory:
         self.store.write_json(RUN, document)
         self.document = document
 
+    def record_fits(self, fitted: Mapping[str, Any]) -> dict[str, Any]:
+        """Record what fits of models of all companies came to; returns what counts."""
+        self.record(fitted={**self.document.get("fitted", {}), **fitted})
+        return dict(fitted)
+
     @property
     def user_metrics(self) -> list[str]:
         """Names of the metrics that the user added."""
@@ -152,7 +157,8 @@ class RunDirectory:
         other held is then to be done again.
         """
         names = self._files("evaluations")
-        held = [_hashes(self.store.read_table(name, columns=[*KEY, "attempts"])) for name in names]
+        columns = [*KEY, "attempts"]
+        held = [_hashes(self.store.read_table(n, columns=columns), columns) for n in names]
         by_size = sorted(range(len(names)), key=lambda i: (-len(held[i]), names[i]))
         hashes, counts = np.unique(
             np.concatenate([np.empty(0, np.uint64), *held]), return_counts=True
@@ -168,6 +174,13 @@ class RunDirectory:
             else:
                 taken |= mine
         return n_removed
+
+    def n_missing(self) -> int:
+        """Evaluations of the plan, refused ones included, that have no row."""
+        planned = _hashes(self.store.read_table(PLAN, columns=KEY), KEY)
+        parts = self.evaluation_parts(KEY)
+        there = np.concatenate([np.empty(0, np.uint64), *(_hashes(part, KEY) for part in parts)])
+        return int((~np.isin(planned, there)).sum())
 
     def write_batch(self, table: pa.Table, scores: pa.Table) -> None:
         """Write evaluations, and the merged scores of those that are ok, so that both count.
@@ -274,10 +287,10 @@ class RunDirectory:
         return ahead(read, self._files(kind), READERS)
 
 
-def _hashes(table: pa.Table) -> np.ndarray:
-    """Of what each row is an attempt of, and which it is; uint64."""
+def _hashes(table: pa.Table, columns: Sequence[str]) -> np.ndarray:
+    """Of what stands in these columns of each row; uint64."""
     hashes = np.zeros(len(table), np.uint64)
-    for name in [*KEY, "attempts"]:
+    for name in columns:
         column = table[name].combine_chunks()
         if pa.types.is_string(column.type):
             coded = column.dictionary_encode()

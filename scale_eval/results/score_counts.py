@@ -6,12 +6,15 @@ all of them answered can be told from the others, where a group holds both.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from itertools import chain, pairwise
 
 import numpy as np
 import pyarrow as pa
 
 from scale_eval.metrics import N_BINS
+from scale_eval.metrics.compiled_folds import APART
 from scale_eval.metrics.compiled_histogram import NEGATIVE, POSITIVE
 from scale_eval.results.schemas import SCORES_SCHEMA
 
@@ -20,6 +23,10 @@ _FIRST_CELLS = 32
 
 Cell = tuple[str, int, int, str]
 """Model, cutoff in microseconds, group of companies, and the models that answered there."""
+
+
+SparseCounts = list[tuple[Cell, np.ndarray, np.ndarray]]
+"""Cells, each with the bins that hold somebody, ascending, and their counts, shape (n_bins, 3)."""
 
 
 class ScoreCounts:
@@ -34,9 +41,25 @@ class ScoreCounts:
     def __init__(self) -> None:
         self.histograms = np.zeros((_FIRST_CELLS, N_BINS, _N_COUNTS), np.int64)
         self._places: dict[Cell, int] = {}
+        self._apart: SparseCounts = []
 
-    def place(self, cell: Cell) -> int:
-        """Where a cell is counted; `histograms` may be another array afterwards."""
+    def places(self, cells: Sequence[Cell]) -> np.ndarray:
+        """In which of the `histograms` each of some evaluations is counted; int64.
+
+        `APART` for one that is alone in its cell: where companies are few, each has cells of its
+        own, and to fill 100 kB for some customers would take longer than all else. `histograms` may
+        be another array afterwards.
+        """
+        often = Counter(cells)
+        return np.array(
+            [
+                self._place(cell) if often[cell] > 1 or cell in self._places else APART
+                for cell in cells
+            ],
+            np.int64,
+        )
+
+    def _place(self, cell: Cell) -> int:
         place = self._places.setdefault(cell, len(self._places))
         if place == len(self.histograms):
             grown = np.zeros((2 * place, *self.histograms.shape[1:]), np.int64)  # no memory yet
@@ -44,26 +67,28 @@ class ScoreCounts:
             self.histograms = grown
         return place
 
+    def add(
+        self, cells: Sequence[Cell], ends: np.ndarray, bins: np.ndarray, counts: np.ndarray
+    ) -> None:
+        """What `score_folds_into` returns of the evaluations that stand apart, in their order."""
+        for cell, (low, high) in zip(cells, pairwise(ends.tolist()), strict=True):
+            self._apart.append((cell, bins[low:high], counts[low:high]))
+
     def sparse(self) -> SparseCounts:
         """What is not zero: little to send where few were counted."""
-        found: SparseCounts = {}
+        found = list(self._apart)
         for cell, place in self._places.items():
             counts = self.histograms[place]
             held = np.flatnonzero(counts[:, POSITIVE] + counts[:, NEGATIVE])
-            found[cell] = held, counts[held].T
+            found.append((cell, held, counts[held]))
         return found
-
-
-SparseCounts = dict[Cell, tuple[np.ndarray, np.ndarray]]
-"""By cell the bins that hold somebody, ascending, and their counts, shape (3, n_bins)."""
 
 
 def score_table(parts: Iterable[SparseCounts]) -> pa.Table:
     """The counts of several parts added up, by SCORES_SCHEMA, sorted."""
     cells: dict[Cell, list[tuple[np.ndarray, np.ndarray]]] = {}
-    for part in parts:
-        for cell, held in part.items():
-            cells.setdefault(cell, []).append(held)
+    for cell, bins, counts in chain.from_iterable(parts):
+        cells.setdefault(cell, []).append((bins, counts))
     keys = sorted(cells)
     found = [_added(cells[key]) for key in keys]
     lengths = np.array([len(bins) for bins, _ in found], dtype=np.int64)
@@ -72,16 +97,16 @@ def score_table(parts: Iterable[SparseCounts]) -> pa.Table:
     columns = [pa.array(list(values)).cast(field.type).take(at) for values, field in kinds]
     if not keys:
         return SCORES_SCHEMA.empty_table()
-    bins = np.concatenate([bins for bins, _ in found]).astype(np.int32)
-    counts = np.concatenate([counts for _, counts in found], axis=1)
-    return pa.table([*columns, bins, *counts], schema=SCORES_SCHEMA)
+    all_bins = np.concatenate([bins for bins, _ in found]).astype(np.int32)
+    all_counts = np.concatenate([counts for _, counts in found])
+    return pa.table([*columns, all_bins, *all_counts.T], schema=SCORES_SCHEMA)
 
 
 def _added(several: list[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
     if len(several) == 1:
         return several[0]
-    whole = np.zeros((_N_COUNTS, N_BINS), np.int64)
+    whole = np.zeros((N_BINS, _N_COUNTS), np.int64)
     for bins, counts in several:
-        whole[:, bins] += counts
-    held = np.flatnonzero(whole[0] + whole[1])
-    return held, whole[:, held]
+        whole[bins] += counts
+    held = np.flatnonzero(whole[:, POSITIVE] + whole[:, NEGATIVE])
+    return held, whole[held]

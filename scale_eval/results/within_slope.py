@@ -31,7 +31,7 @@ def within_company_slope(
         return Estimate(np.nan, undefined.reason)
     strata, information = fit.strata, fit.information
     company = scores.company_of_group[strata // len(panel.cutoffs)]
-    n = panel.n_companies
+    n = len(scores.company_of_group)
     return Estimate(
         fit.slope,
         error_bound=np.nan,

@@ -8,13 +8,16 @@ power cut.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
+import socket
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -229,8 +232,19 @@ class LocalStore:
             path.unlink(missing_ok=True)
 
     @contextlib.contextmanager
-    def lock(self) -> Iterator[None]:
+    def lock(
+        self, name: str = ".lock", *, shared: bool = False, patience: float = 0.0
+    ) -> Iterator[None]:
         """Hold the store for writing; the lock goes with the process, however it ends.
+
+        Parameters
+        ----------
+        name : str
+            Of the file that is locked: there can be locks for parts of the store.
+        shared : bool
+            Hold it beside others who share it, against those who do not.
+        patience : float
+            Seconds to wait for it.
 
         Raises
         ------
@@ -238,21 +252,30 @@ class LocalStore:
             Another process holds it; the message names the process.
         """
         self.root.mkdir(parents=True, exist_ok=True)
-        path = self.path(".lock")
-        with path.open("a+") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                file.seek(0)
-                holder = file.read().strip() or "unknown"
-                raise StoreLocked(
-                    f"{self.root} is being written by another process (pid {holder}); "
-                    "wait for it or stop it, then run the same command again"
-                ) from None
-            file.truncate(0)
-            file.write(f"{os.getpid()}\n")
-            file.flush()
+        with self.path(name).open("a+") as file:
+            deadline = time.monotonic() + patience
+            while not _seized(file, fcntl.LOCK_SH if shared else fcntl.LOCK_EX):
+                if time.monotonic() >= deadline:
+                    file.seek(0)
+                    holder = file.read().strip() or "unknown"
+                    raise StoreLocked(
+                        f"{self.root} is being written by another process (pid {holder}); "
+                        "wait for it or stop it, then run the same command again"
+                    )
+                time.sleep(0.05)
+            if not shared:
+                file.truncate(0)
+                file.write(f"{os.getpid()} on {socket.gethostname()}\n")
+                file.flush()
             yield
+
+    def is_locked(self, name: str) -> bool:
+        """Whether another process holds the lock `name`.
+
+        Not to be asked of a lock of one's own: on some network paths that would let it go.
+        """
+        with self.path(name).open("a+") as file:
+            return not _seized(file, fcntl.LOCK_SH)
 
     @contextlib.contextmanager
     def _opened(self, name: str, dictionaries: Sequence[str] = ()) -> Iterator[pq.ParquetFile]:
@@ -276,7 +299,8 @@ class LocalStore:
     ) -> int:
         """Have `write` make a file, which then takes its `name`; `label` is for the time before."""
         parent.mkdir(parents=True, exist_ok=True)
-        unfinished = parent / f".{label}.{os.getpid()}.unfinished"
+        # Processes of several machines write here at once, and each counts from 1.
+        unfinished = parent / f".{label}.{socket.gethostname()}.{os.getpid()}.unfinished"
         try:
             write(unfinished)
             with unfinished.open("rb") as file:
@@ -295,6 +319,20 @@ class LocalStore:
         finally:
             os.close(directory)
         return size
+
+
+def _seized(file: IO[str], kind: int) -> bool:
+    """Lock an open file, unless another process holds it."""
+    try:
+        fcntl.flock(file, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        if error.errno not in (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP):
+            raise
+        what = "files cannot be locked here (Lustre must be mounted with 'flock'); take another"
+        raise OSError(error.errno, f"{what} place", file.name) from error
+    return True
 
 
 def open_store(place: str | os.PathLike[str] | LocalStore) -> LocalStore:

@@ -1,0 +1,131 @@
+"""A run's directory as one share of the run sees it, while others write beside it.
+
+A share holds the run together with the other shares, and itself alone. What it records goes into a
+file of its own, and it removes nothing: whoever reduces the run does, when all shares are over.
+What all must agree on is settled by who comes first, under a lock that is held for a moment.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from typing import Any
+
+import pandas as pd
+
+from scale_eval.results.run_directory import RunDirectory
+from scale_eval.storage import LocalStore, StoreLocked
+
+AGREEING = ".agreeing.lock"
+PATIENCE = 600.0
+"""Seconds to wait for others to settle something: the first of all writes the plan."""
+
+
+class ShareDirectory(RunDirectory):
+    """The files of a run, for one of its shares.
+
+    Parameters
+    ----------
+    store : LocalStore
+        The run's place.
+    name : str
+        Of the share.
+    """
+
+    def __init__(self, store: LocalStore, name: str) -> None:
+        super().__init__(store)
+        self.name = name
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold the share, beside others of the run.
+
+        Raises `StoreLocked` where another process does, or has the whole run.
+        """
+        with self.store.lock(shared=True), contextlib.ExitStack() as stack:
+            try:
+                # A moment of patience: somebody may be looking whether it is held.
+                stack.enter_context(self.store.lock(_lock_of(self.name), patience=1.0))
+            except StoreLocked as error:
+                raise StoreLocked(f"share {self.name}: {error}") from None
+            yield
+
+    @contextlib.contextmanager
+    def agreeing(self) -> Iterator[RunDirectory]:
+        """The directory of the whole run, while no other share writes to its record."""
+        with self.store.lock(AGREEING, patience=PATIENCE):
+            yield RunDirectory(self.store)
+        self.__dict__.pop("document", None)
+
+    @cached_property
+    def document(self) -> dict[str, Any]:
+        """What the run's record says, and over it what this share has recorded."""
+        return {**RunDirectory(self.store).document, **self._own}
+
+    @cached_property
+    def _own(self) -> dict[str, Any]:
+        name = f"shares/{self.name}.json"
+        return self.store.read_json(name) if self.store.exists(name) else {}
+
+    def record(self, **entries: Any) -> None:
+        """Set entries of this share's record."""
+        self._own = {**self._own, **entries}
+        self.store.write_json(f"shares/{self.name}.json", self._own)
+        self.document = {**self.document, **entries}
+
+    def record_fits(self, fitted: Mapping[str, Any]) -> dict[str, Any]:
+        """Record fits of models of all companies, but for those that another share had first.
+
+        Returns what all shares are to use. They fit the same; but that is for the models to keep,
+        and within a run there is one.
+        """
+        seen = self.document.get("fitted", {})  # when this share began, and found them wanting
+        with self.store.lock(AGREEING, patience=PATIENCE):
+            run = RunDirectory(self.store)
+            there = run.document.get("fitted", {})
+            others = {k: there[k] for k in fitted if k in there and there[k] != seen.get(k)}
+            return run.record_fits({**fitted, **others})
+
+    def clean(self) -> None:
+        """Nothing: what looks unfinished is what others are writing."""
+
+    def remove_repeats(self) -> int:
+        """Nothing; returns 0."""
+        return 0
+
+    def table(self, name: str) -> pd.DataFrame:
+        """None yet: raises `FileNotFoundError`."""
+        raise FileNotFoundError(
+            f"share {self.name} of {self.store.root} has no table '{name}': when all shares are "
+            f"done, 'scale-eval reduce {self.store.root}' makes the tables of the run"
+        )
+
+
+def shares_at_work(store: LocalStore) -> list[str]:
+    """The names of the shares of a run that other processes hold."""
+    locks = store.path().glob(_lock_of("*"))
+    names = sorted(path.name.removeprefix(".share-").removesuffix(".lock") for path in locks)
+    return [name for name in names if store.is_locked(_lock_of(name))]
+
+
+def require_no_share_at_work(store: LocalStore) -> None:
+    """Raise `StoreLocked` where a share of the run is at work."""
+    if at_work := shares_at_work(store):
+        raise StoreLocked(
+            f"{store.root}: shares of this run are still evaluated ({', '.join(at_work)}); "
+            "wait for them or stop them, then run the same command again"
+        )
+
+
+def unfinished_shares(store: LocalStore) -> list[str]:
+    """The names of the shares that did not finish, of those into which the run was last divided."""
+    of = RunDirectory(store).document.get("divided", {}).get("of", 0)
+    names = [f"{number}-of-{of}" for number in range(1, of + 1)]
+    records = {n: store.read_json(f"shares/{n}.json") for n in names
+               if store.exists(f"shares/{n}.json")}  # fmt: skip
+    return [name for name in names if records.get(name, {}).get("status") != "finished"]
+
+
+def _lock_of(name: str) -> str:
+    return f".share-{name}.lock"

@@ -1,0 +1,96 @@
+"""A call in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pandas as pd
+import psutil
+import pytest
+
+import scale_eval as se
+from scale_eval import own_process, run
+
+
+def test_it_is_another_process_and_what_is_defined_here_travels_there():
+    captured = np.arange(1e5)
+
+    def add(more):
+        print("this is no answer")
+        return os.getpid(), float(captured.sum()) + more
+
+    pid, total = own_process.call(add, 1)
+    assert pid != os.getpid()
+    assert total == captured.sum() + 1
+
+
+def test_what_it_raises_is_raised_here_and_says_where_it_was_raised():
+    def divide(by):
+        return 1 / by
+
+    with pytest.raises(ZeroDivisionError) as caught:
+        own_process.call(divide, 0)
+    assert "in divide" in caught.value.__notes__[0]
+
+
+def test_a_process_that_is_killed_says_by_what():
+    def fill_the_memory():
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    with pytest.raises(ChildProcessError, match=r"fill the memory ended by SIGKILL.*no memory"):
+        own_process.call(fill_the_memory)
+
+
+def test_it_ends_with_its_caller_whatever_ends_that(tmp_path):
+    told = tmp_path / "pid"
+    script = f"""
+import os, time
+from scale_eval import own_process
+
+def linger():
+    open({str(told)!r}, "w").write(str(os.getpid()))
+    time.sleep(600)
+
+own_process.call(linger)
+"""
+    caller = subprocess.Popen([sys.executable, "-c", script])
+    _until(lambda: told.exists() and told.read_text())
+    pid = int(told.read_text())
+    caller.kill()
+    caller.wait()
+    _until(lambda: not _is_running(pid))
+
+
+def test_a_run_reduced_there_has_the_tables_of_one_reduced_here(
+    shops, client, tmp_path, monkeypatch
+):
+    def twice(outcomes, probabilities, future_spend):  # a metric that cannot be imported there
+        return 2 * np.mean(outcomes)
+
+    here = se.evaluate(shops, out=tmp_path / "here", client=client, metrics=[twice], progress=False)
+    monkeypatch.setattr(run, "APART_FROM", 0)
+    pids = []
+    call = own_process.call
+    monkeypatch.setattr(own_process, "call", lambda *a: pids.append(a[0].__name__) or call(*a))
+    there = se.evaluate(
+        shops, out=tmp_path / "there", client=client, metrics=[twice], progress=False
+    )
+    assert pids == ["reduce_run"]
+    assert there.fingerprint() == here.fingerprint()
+    pd.testing.assert_frame_equal(there.pooled, here.pooled)
+
+
+def _is_running(pid):
+    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+
+
+def _until(what, seconds=60):
+    end = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < end
+        time.sleep(0.05)
