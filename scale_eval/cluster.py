@@ -49,7 +49,21 @@ class ClusterLost(RuntimeError):  # noqa: N818 - read as a sentence
 
 
 class VersionsDiffer(ValueError):  # noqa: N818 - read as a sentence
-    """The parts of a cluster do not have the same packages."""
+    """The parts of a cluster do not have the same packages; made from what differs, and where."""
+
+    def __init__(self, differences: list[str]) -> None:
+        super().__init__(differences)
+        self.differences = differences
+
+    def __str__(self) -> str:
+        return "\n".join(
+            [
+                "the parts of the cluster do not have the same packages:",
+                *(f"  {difference}" for difference in self.differences),
+                "Install the same versions everywhere (one of the locked requirements), start the "
+                "scheduler and the workers anew, and run the same command again",
+            ]
+        )
 
 
 @contextlib.contextmanager
@@ -135,13 +149,12 @@ def own_versions() -> dict[str, str]:
 
 
 def require_same_versions(client: Client) -> None:
-    """Wait until a worker is there; raise `VersionsDiffer` if any part has other packages than us.
+    """Raise `VersionsDiffer` if the scheduler or a worker that is there has other packages.
 
-    Results depend on them to the last bit, and a task may not even arrive. Raises `ClusterLost`
-    where the scheduler goes away meanwhile.
+    Results depend on them to the last bit, and a task may not even arrive. (Workers that join later
+    look for themselves.) Raises `ClusterLost` where the scheduler goes away meanwhile.
     """
     try:
-        client.wait_for_workers(1)
         told: Any = client.get_versions(packages=PACKAGES)
     except OSError as error:
         raise ClusterLost(f"the cluster does not answer ({error}); run the same command") from error
@@ -152,12 +165,7 @@ def require_same_versions(client: Client) -> None:
         for difference in version_differences(own_versions(), said["packages"]):
             where.setdefault(difference, []).append(part)
     if where:
-        lines = [f"  {what} on {_some(of)}" for what, of in where.items()]
-        raise VersionsDiffer(
-            "the parts of the cluster do not have the same packages:\n" + "\n".join(lines) + "\n"
-            "Install the same versions everywhere (one of the locked requirements), start the "
-            "scheduler and the workers anew, and run the same command again"
-        )
+        raise VersionsDiffer([f"{what} on {_some(of)}" for what, of in where.items()])
 
 
 def version_differences(ours: Mapping[str, str], theirs: Mapping[str, Any]) -> list[str]:

@@ -142,8 +142,8 @@ def evaluate(
     Raises
     ------
     ValueError
-        A setting, a model or a metric is not what it should be, or `out` holds something else
-        (`RunDiffers`).
+        A setting, a model or a metric is not what it should be, `out` holds something else
+        (`RunDiffers`), or parts of the cluster have other packages (`VersionsDiffer`).
     FileNotFoundError
         There is no such dataset.
     StoreLocked

@@ -17,7 +17,7 @@ from typing import Any, TypeGuard
 
 from distributed import Client, Future, KilledWorker, as_completed
 
-from scale_eval.cluster import ClusterLost
+from scale_eval.cluster import ClusterLost, VersionsDiffer
 from scale_eval.execution.tasks import Done, Single, Task, Work, first_of
 from scale_eval.execution.worker import EvaluationPlugin, do_on_worker
 from scale_eval.fitting import Fit, Fitted
@@ -63,6 +63,8 @@ def execute(
     ------
     ClusterLost
         The cluster went away. What was yielded is done; the rest is not.
+    VersionsDiffer
+        A worker has other packages than this process.
     """
     run = uuid.uuid4().hex[:8]
     plugin = EvaluationPlugin(run, work, timeout)
@@ -118,7 +120,7 @@ def execute(
                     again.extend(part for half in rest for part in half.split(SPLIT_INTO))
             elif isinstance(result, KilledWorker) or ended.pop(future.key, 0) > ENDED_AT_MOST:
                 yield task, None
-            elif _is_of_the_place(result):
+            elif _is_of_the_place(result) or isinstance(result, VersionsDiffer):
                 raise result
             elif isinstance(result, BaseException):
                 raise ClusterLost(
@@ -137,6 +139,8 @@ def execute(
 
     try:
         client.register_plugin(plugin)
+    except VersionsDiffer:
+        raise
     except Exception as error:
         raise ClusterLost(
             f"a worker cannot take the work up: {error}. Workers need this package, the modules "

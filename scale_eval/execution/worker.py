@@ -26,7 +26,7 @@ from dask.config import get as setting
 from distributed import Status, WorkerPlugin, get_worker
 
 from scale_eval.answers import text
-from scale_eval.cluster import own_versions, version_differences
+from scale_eval.cluster import VersionsDiffer, own_versions, version_differences
 from scale_eval.datasets import Dataset, Transactions
 from scale_eval.evaluation import (
     Answer,
@@ -66,7 +66,7 @@ class EvaluationPlugin(WorkerPlugin):
         self.content_hash = work.dataset.content_hash
         self.timeout = timeout
         self.versions = own_versions()
-        self.unfit = ""
+        self.unfit: VersionsDiffer | None = None
         self.coordinator = (socket.gethostname(), os.getpid())
 
     def setup(self, worker: Any) -> None:
@@ -75,8 +75,8 @@ class EvaluationPlugin(WorkerPlugin):
             sys.path.insert(0, "")
         differ = version_differences(self.versions, own_versions())
         if differ:  # on a worker that joins later nobody hears what is raised here: a task says it
-            self.unfit = f"{'; '.join(differ)} on worker {worker.address}"
-            raise RuntimeError(self.unfit)
+            self.unfit = VersionsDiffer([f"{what} on worker {worker.address}" for what in differ])
+            raise self.unfit
         self.work: Work = cloudpickle.loads(self.payload)
         if self.work.dataset.content_hash != self.content_hash:
             raise RuntimeError(
@@ -118,7 +118,7 @@ class EvaluationPlugin(WorkerPlugin):
     def do(self, key: tuple[str, ...], task: Task) -> Done:
         """A task; what comes of it is not yet, or already, on the disk."""
         if self.unfit:
-            raise RuntimeError(self.unfit)
+            raise self.unfit
         return self.evaluate(key, task) if isinstance(task, Pack) else self.fit(key, task)
 
     def fit(self, key: tuple[str, ...], fit: Fit) -> Done:
