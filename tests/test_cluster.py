@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import re
 import subprocess
@@ -14,7 +15,7 @@ from pathlib import Path
 
 import models_for_tests as models
 import pytest
-from distributed import Client
+from distributed import Client, LocalCluster
 
 import scale_eval as se
 from scale_eval import cli, cluster
@@ -98,6 +99,23 @@ def test_a_difference_is_told_with_both_versions_and_a_missing_package_is_one():
 
 def test_the_parts_of_a_local_cluster_have_the_same_packages(client):
     require_same_versions(client)
+
+
+@pytest.mark.slow
+def test_a_cluster_that_has_workers_only_while_there_are_tasks_begins(shops, tmp_path):
+    with (
+        LocalCluster(
+            n_workers=0, threads_per_worker=1, dashboard_address="127.0.0.1:0",
+            silence_logs=logging.CRITICAL,
+        ) as growing,
+        Client(growing) as client,
+    ):  # fmt: skip
+        growing.adapt(minimum=0, maximum=1, interval="200ms")
+        run = se.evaluate(
+            shops, ["recency"], out=tmp_path / "run", client=client, last=1, progress=False
+        )
+    assert run.finished
+    assert (run.evaluations["status"] == "ok").any()
 
 
 def test_another_version_of_this_package_is_refused_before_anything_is_evaluated(
