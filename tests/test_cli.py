@@ -781,6 +781,17 @@ class TestTheCommandItself:
         )  # fmt: skip
         assert se.__version__ in done.stdout
 
+    def test_it_and_every_worker_start_without_what_few_of_them_need(self, tmp_path):
+        lists = (
+            "import sys, scale_eval.cli, scale_eval.execution.worker;"
+            "print(*{'sklearn', 'scipy.stats', 'matplotlib', 'pyarrow.dataset'} & {*sys.modules})"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", lists], cwd=tmp_path, capture_output=True, text=True,
+            timeout=60, check=True,
+        )  # fmt: skip
+        assert done.stdout.split() == []
+
     def test_a_directory_that_is_gone_is_no_traceback(self, tmp_path):
         gone = tmp_path / "gone"
         gone.mkdir()

@@ -12,7 +12,6 @@ from collections.abc import Iterable
 from typing import Any, Protocol
 
 import numpy as np
-from sklearn.ensemble import HistGradientBoostingClassifier
 
 from scale_eval.history import History, Skipped
 from scale_eval.models.rfm import FEATURES, rfm_features
@@ -145,6 +144,8 @@ class BoostingLearner:
     random_state = 0
 
     def __init__(self) -> None:
+        from sklearn.ensemble import HistGradientBoostingClassifier  # most processes need none
+
         self.estimator = HistGradientBoostingClassifier(
             max_iter=200, learning_rate=0.05, max_leaf_nodes=31, min_samples_leaf=100,
             l2_regularization=1.0, early_stopping=False,

@@ -6,12 +6,11 @@ import copy
 import difflib
 import importlib
 import inspect
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
-
-from sklearn.base import BaseEstimator, is_classifier
 
 from scale_eval.models.base import FitsMany, Model
 from scale_eval.models.baselines import BaseRate, Frequency, Recency
@@ -127,9 +126,17 @@ def resolve(model: Any) -> NamedModel:
     own_name = getattr(thing, "name", None)
     name = own_name if isinstance(own_name, str) and own_name else typed or type(thing).__name__
     _check(thing, name)
-    if isinstance(thing, BaseEstimator) and is_classifier(thing):
+    if _is_scikit_learn_classifier(thing):
         thing = ClassifierModel(thing, name)
     return NamedModel(name, thing, identity_of_model(thing))
+
+
+def _is_scikit_learn_classifier(thing: Any) -> bool:
+    if "sklearn.base" not in sys.modules:
+        return False  # nothing can be of a class that nobody has imported
+    from sklearn.base import BaseEstimator, is_classifier
+
+    return isinstance(thing, BaseEstimator) and bool(is_classifier(thing))
 
 
 def load_object(text: str, kind: str) -> Any:

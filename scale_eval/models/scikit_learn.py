@@ -7,8 +7,6 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from sklearn.base import clone
-from sklearn.ensemble import HistGradientBoostingClassifier
 
 from scale_eval.history import History
 from scale_eval.models.rfm import rfm_features
@@ -51,6 +49,8 @@ class ClassifierModel:
 
     def fit(self, history: History) -> ClassifierModel:
         """Train on the labelled window; `Skipped` where it is too short or has one class."""
+        from sklearn.base import clone  # who has no classifier does not wait for scikit-learn
+
         self.labelled_ = history.labelled().require_both_classes()
         self.note_ = self.labelled_.note
         self.estimator_ = clone(self.estimator)
@@ -74,6 +74,8 @@ class ClassifierModel:
 
 def rfm_gradient_boosting() -> ClassifierModel:
     """Fifty shallow boosted trees on RFM features; below 40 customers they give the base rate."""
+    from sklearn.ensemble import HistGradientBoostingClassifier
+
     trees = HistGradientBoostingClassifier(
         max_iter=50, learning_rate=0.05, max_leaf_nodes=8, min_samples_leaf=20,
         l2_regularization=1.0, early_stopping=False,

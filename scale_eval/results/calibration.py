@@ -10,8 +10,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from scipy.special import expit, logit
-from scipy.stats import t
+from scipy.special import expit, logit, stdtrit
 
 from scale_eval.metrics import mid_logit
 from scale_eval.results.panel import Panel
@@ -109,7 +108,7 @@ def _band(
                 points[:] = np.interp(probability[at], probability[there], rates)
     n_effective = n.sum() ** 2 / np.square(n).sum()
     kept = np.clip(curves[np.isfinite(curves).all(axis=1)], _LEAST, 1 - _LEAST)
-    error = logit(kept).std(axis=0, ddof=1) * t.ppf(0.975, max(n_effective - 1, 1))
+    error = logit(kept).std(axis=0, ddof=1) * stdtrit(max(n_effective - 1, 1), 0.975)
     centre = logit(np.clip(recalibrated[at], _LEAST, 1 - _LEAST))
     return expit(centre - error).tolist(), expit(centre + error).tolist()
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from scipy.stats import t
+from scipy.special import stdtrit
 
 from scale_eval.metrics import METRICS
 from scale_eval.results.heterogeneity import MIN_PER_CLASS, RAW, SCALES, Scale
@@ -106,7 +106,7 @@ def _parts(
     if panel.of_model("overlaps", model, windows).any():
         return row | {"reason": "overlapping_windows"}
     of_average = parts.cutoff + parts.residual / companies.mean()
-    half = t.ppf(0.975, c - 1) * np.sqrt(of_average * (1 + 1 / c))
+    half = stdtrit(c - 1, 0.975) * np.sqrt(of_average * (1 + 1 / c))
     means = np.bincount(company, weights=values)[np.unique(company)] / np.unique(
         company, return_counts=True
     )[1]  # fmt: skip

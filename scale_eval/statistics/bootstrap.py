@@ -12,9 +12,9 @@ import hashlib
 from collections.abc import Iterable
 
 import numpy as np
-from scipy.stats import poisson
+from scipy.special import pdtr
 
-_CUMULATIVE = poisson.cdf(np.arange(20), 1.0)
+_CUMULATIVE = pdtr(np.arange(20), 1.0)
 
 
 def company_keys(company_ids: Iterable[str]) -> np.ndarray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from scipy.special import stdtr
 
 from scale_eval.statistics.undefined import Undefined
 
@@ -19,6 +19,8 @@ def wilcoxon(differences: np.ndarray) -> tuple[float, float]:
     Differences of 0 are dropped (Wilcoxon 1945). SciPy's `wilcoxon`, exact for up to 50 without
     ties. Undefined: ``fewer_than_6_companies`` with a difference.
     """
+    from scipy import stats  # here: importing it is half a second of a process's start
+
     differences = differences[differences != 0]
     if len(differences) < MIN_DIFFERENCES:
         raise Undefined("fewer_than_6_companies")
@@ -31,6 +33,8 @@ def benjamini_hochberg(p: np.ndarray) -> np.ndarray:
 
     Source: Benjamini & Hochberg 1995, by SciPy.
     """
+    from scipy import stats
+
     adjusted = np.full(len(p), np.nan)
     known = ~np.isnan(p)
     if known.any():
@@ -56,5 +60,5 @@ def equivalence(
     """
     room = margin - abs(difference)
     certain = 0.0 if room > 0 else 1.0
-    p = float(stats.t.sf(room / std_error, df)) if std_error > 0 else certain
+    p = float(stdtr(df, -room / std_error)) if std_error > 0 else certain
     return Equivalence(p, p < 1 - level)

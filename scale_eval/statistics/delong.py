@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import norm, rankdata
+from scipy.special import ndtr
 
 from scale_eval.statistics.undefined import Undefined
 
@@ -29,6 +29,8 @@ def delong(outcomes: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.nda
 
     Undefined: ``fewer_than_2_positives``, ``fewer_than_2_negatives``.
     """
+    from scipy.stats import rankdata  # here: importing it is half a second of a process's start
+
     outcomes = np.asarray(outcomes, dtype=bool)
     scores = np.atleast_2d(np.asarray(scores, dtype=float))
     m, k = int(outcomes.sum()), int((~outcomes).sum())
@@ -65,4 +67,4 @@ def auc_difference(outcomes: np.ndarray, a: np.ndarray, b: np.ndarray) -> AucDif
     error = float(np.sqrt(max(variance, 0.0)))
     difference = float(auc[0] - auc[1])
     z = difference / error if error > 0 else 0.0
-    return AucDifference(difference, error, z, float(2 * norm.sf(abs(z))))
+    return AucDifference(difference, error, z, float(2 * ndtr(-abs(z))))

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.special import expit, logit
-from scipy.stats import norm
+from scipy.special import expit, logit, ndtri
 
 from scale_eval.statistics.undefined import Undefined
 
@@ -13,7 +12,7 @@ def wilson_interval(
     successes: np.ndarray | float, n: np.ndarray | float, level: float = 0.95
 ) -> tuple[np.ndarray, np.ndarray]:
     """Ends of Wilson's interval (1927) of a share; arrays broadcast; NaN where n is 0."""
-    z = norm.ppf((1 + level) / 2)
+    z = ndtri((1 + level) / 2)
     n = np.where(np.asarray(n) > 0, n, np.nan)
     share = successes / n
     centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
@@ -29,6 +28,6 @@ def logit_interval(value: float, std_error: float, level: float = 0.95) -> tuple
     """
     if not 0 < value < 1:
         raise Undefined("at_the_edge")
-    half = norm.ppf((1 + level) / 2) * std_error / (value * (1 - value))
+    half = ndtri((1 + level) / 2) * std_error / (value * (1 - value))
     low, high = expit(logit(value) - half), expit(logit(value) + half)
     return float(low), float(high)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from scipy.special import chdtrc, fdtrc
 
 from scale_eval.statistics.undefined import Undefined
 
@@ -41,6 +41,8 @@ def friedman(losses: np.ndarray) -> Friedman:
 
     Undefined: ``fewer_than_2_companies``, ``fewer_than_2_models``.
     """
+    from scipy import stats  # here: importing it is half a second of a process's start
+
     ranks = stats.rankdata(losses, axis=1)
     _, n_models = ranks.shape
     squares = np.square(ranks).sum() - ranks.size * (n_models + 1) ** 2 / 4
@@ -56,6 +58,8 @@ def friedman_of_mean_ranks(mean_ranks: np.ndarray, n_companies: int) -> Friedman
 
 def nemenyi_critical_difference(n_models: int, n_companies: int, level: float = 0.95) -> float:
     """Mean ranks that differ by no more were not told apart: q sqrt(m (m + 1) / (6 n))."""
+    from scipy import stats
+
     q = stats.studentized_range.ppf(level, n_models, np.inf) / np.sqrt(2)
     return float(q * np.sqrt(n_models * (n_models + 1) / (6 * n_companies)))
 
@@ -74,7 +78,7 @@ def _friedman(mean_ranks: np.ndarray, n: int, correction: float) -> Friedman:
         mean_ranks,
         n,
         chi_squared,
-        float(stats.chi2.sf(chi_squared, m - 1)),
+        float(chdtrc(m - 1, chi_squared)),
         float(f),
-        float(stats.f.sf(f, m - 1, (m - 1) * (n - 1))),
+        float(fdtrc(m - 1, (m - 1) * (n - 1), f)),
     )

@@ -20,8 +20,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
-from scipy.special import expit, logit
-from scipy.stats import t
+from scipy.special import expit, logit, stdtrit
 
 from scale_eval.statistics.undefined import Undefined
 
@@ -37,7 +36,7 @@ class SurveyError:
         """Of Student's interval; 0 where nothing is left to chance."""
         if self.std_error == 0:
             return 0.0
-        return float(t.ppf((1 + level) / 2, self.df)) * self.std_error
+        return float(stdtrit(self.df, (1 + level) / 2)) * self.std_error
 
 
 @dataclass(frozen=True, eq=False)
