@@ -79,7 +79,7 @@ def _figures(
     column = panel.columns[metric.name][:, model]
     defined = ok[~np.isnan(column[ok])]
     n_defined = panel.count_by_company(defined)
-    mean = terms(panel, metric, model, ok, weighted=False).figures()
+    mean = terms(panel, metric, model, ok, weighted=False).figures
     figures = {
         "n_defined": n_defined,
         "mean": mean,

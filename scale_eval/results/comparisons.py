@@ -131,7 +131,7 @@ def _of_companies(
 ) -> Iterator[dict[str, Any]]:  # fmt: skip
     windows = _defined_for_both(panel, metric, pair)
     of_a, of_b = (
-        metric.distance(terms(panel, metric, m, windows, weighted=False).figures()) for m in pair
+        metric.distance(terms(panel, metric, m, windows, weighted=False).figures) for m in pair
     )
     differences = of_a - of_b
     effects = variance = None
@@ -236,7 +236,7 @@ def _variance_of_difference(
         total = np.bincount(part.company, weights=weight, minlength=panel.n_companies)
         share = np.divide(weight, total[part.company], out=np.zeros(len(weight)), where=weight > 0)
         if metric.target is not None:
-            share = share * np.sign(part.figures() - metric.target)[part.company]
+            share = share * np.sign(part.figures - metric.target)[part.company]
         share = sign * share * of_few(panel, metric.name, m, known)
         sums = sums_by_company(panel, known, influence[:, m], share)
         difference_of_sums = difference_of_sums + sums

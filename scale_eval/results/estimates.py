@@ -23,6 +23,7 @@ little at 30 companies.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -88,12 +89,12 @@ class Estimate:
     expected: Interval | None = None
     refusal: str = ""
 
-    @property
+    @cached_property
     def n_effective(self) -> float:
         """(sum of weights)^2 / sum of squared weights; NaN without weights."""
         if self.weight is None or not self.weight.any():
             return np.nan
-        return float(self.weight.sum() ** 2 / np.square(self.weight).sum())
+        return float(self.weight.sum() ** 2 / (self.weight @ self.weight))
 
     def interval(self, low: float = -np.inf, high: float = np.inf) -> Interval:
         """Of 95 %, cut off at `low` and `high`.
@@ -107,20 +108,20 @@ class Estimate:
             return Interval(reason=self.reason or self.refusal)
         if self.expected is not None:
             return self.expected
-        weights = np.empty(0) if self.weight is None else self.weight[self.weight != 0]
-        n_companies = len(weights)
+        n_companies = 0 if self.weight is None else np.count_nonzero(self.weight)
         if n_companies < 2:
             return Interval(reason="one_company")
         assert self.weight is not None
-        unequal = weights.min() != weights.max() or self.replicates is not None
-        if unequal and n_companies < MIN_COMPANIES:
-            return Interval(reason="fewer_than_5_companies")
+        if n_companies < MIN_COMPANIES:
+            weights = self.weight[self.weight != 0]
+            if weights.min() != weights.max() or self.replicates is not None:
+                return Interval(reason="fewer_than_5_companies")
         if self.n_effective <= 1 + 1e-9:
             return Interval(reason="no_spread")
         if self.replicates is not None:
             return self._jackknifed(low, high)
         assert self.influence is not None
-        error = linearised(self.influence[self.weight != 0], weights)
+        error = linearised(self.influence, self.weight)
         if self.log:
             with np.errstate(over="ignore"):  # two companies: up to any number
                 below, above = np.exp(error.interval(float(np.log(self.value)))).tolist()
@@ -146,7 +147,7 @@ def equal_company(
     `parts` are the `terms` of these windows, not weighted, if they are there already.
     """
     parts = parts or terms(panel, metric, model, windows, weighted=False)
-    figures = parts.figures()
+    figures = parts.figures
     if metric.pooling == "ratio":
         figures = np.where(figures > 0, figures, np.nan)  # the mean is of logarithms
     defined = ~np.isnan(figures)
@@ -154,7 +155,7 @@ def equal_company(
     if not k:
         return Estimate(np.nan, _why(panel, metric, model, windows)), figures
     if metric.pooling == "skill":
-        losses, references = parts.by_company()
+        losses, references = parts.by_company
         n = np.bincount(parts.company, minlength=panel.n_companies)
         losses, references = (
             np.divide(sums, n, out=np.zeros(panel.n_companies), where=n > 0)
@@ -175,7 +176,7 @@ def summed(panel: Panel, metric: Metric, model: int, windows: np.ndarray, parts:
 
     `parts` are the `terms` of these windows, weighted.
     """
-    numerator, denominator = parts.by_company()
+    numerator, denominator = parts.by_company
     if denominator.sum() == 0:
         return Estimate(np.nan, _why(panel, metric, model, windows))
     if metric.pooling == "ratio":

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import copy
 import itertools
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+import numba
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -31,6 +33,12 @@ Parts = Callable[[Sequence[str]], Iterable[pa.Table]]
 """Reads these columns of the table `evaluations`, part by part, the same parts at every call."""
 
 _NO_CUTOFF = np.iinfo(np.int64).min
+
+_OF_KEYS = (
+    "ok", "skipped", "failed", "common", "latest_common_size", "_by_cutoff", "_rank_at_cutoff",
+    "_ids_by_cutoff", "_reasons",
+)  # fmt: skip
+"""What is worked out of a panel whatever columns it holds."""
 
 
 @dataclass(frozen=True)
@@ -125,7 +133,9 @@ class Panel:
 
     def holding(self, names: Iterable[str]) -> Panel:
         """The same, with these columns in memory besides."""
-        panel = copy.copy(self)  # with what has been worked out of it
+        for name in _OF_KEYS:
+            getattr(self, name)  # here, and not again in every copy
+        panel = copy.copy(self)
         object.__setattr__(panel, "columns", self.columns.holding(names))
         return panel
 
@@ -138,11 +148,13 @@ class Panel:
         sums = np.full(shape, np.nan, dtype=np.float32)
         column, at = f"{name}_influence", 0
         for part in self._parts([column]):
-            lists = part[column].combine_chunks()
-            known = pc.is_valid(lists).to_numpy(zero_copy_only=False)
-            values = lists.drop_null().flatten().to_numpy().reshape(-1, N_GROUPS)
-            self._cells.put(sums, values, at, known)
-            at += len(part)
+            for lists in part[column].chunks:
+                first = lists.offset * N_GROUPS
+                listed = lists.values[first : first + len(lists) * N_GROUPS]
+                values = listed.to_numpy(zero_copy_only=False).reshape(-1, N_GROUPS)
+                known = lists.is_valid().to_numpy(zero_copy_only=False)
+                self._cells.put(sums, values, at, known)
+                at += len(lists)
         give_back()
         return sums.transpose(1, 0, 2)
 
@@ -171,10 +183,13 @@ class Panel:
         if cutoff is None:
             return self
         panel = copy.copy(self)
-        of_some = self.company_ids[self.company[self.at(cutoff)]]
         object.__setattr__(panel, "company", self._rank_at_cutoff)
-        object.__setattr__(panel, "company_ids", of_some)
+        object.__setattr__(panel, "company_ids", self._ids_by_cutoff[cutoff])
         return panel
+
+    @cached_property
+    def _ids_by_cutoff(self) -> list[np.ndarray]:
+        return [self.company_ids[self.company[windows]] for windows in self._by_cutoff]
 
     @cached_property
     def _rank_at_cutoff(self) -> np.ndarray:
@@ -205,7 +220,7 @@ class Panel:
 
     def _ended(self, *statuses: str) -> np.ndarray:
         codes = [code for code, text in enumerate(self.status_texts) if text in statuses]
-        return np.isin(self.status, codes)
+        return np.isin(self.status.T, codes).T  # what is wanted of one model lies together
 
     @cached_property
     def common(self) -> np.ndarray:
@@ -295,23 +310,30 @@ class _Cells:
         spread_out = self.nothing(dtype, empty)
         at = 0
         for values in parts:
-            self.put(spread_out, values, at)
+            self.put(spread_out, values.astype(dtype, copy=False), at)
             at += len(values)
         return spread_out
 
     def put(
         self, into: np.ndarray, values: np.ndarray, at: int, known: np.ndarray | None = None
     ) -> None:
-        """Put the values of the rows from `at` on where they belong.
+        """Put the values of the rows from `at` on where they belong; of the dtype of `into`.
 
         `known` says which of the rows have one, bool; all if not said. Rows that a later attempt
         supersedes are left out.
         """
-        n = len(values) if known is None else len(known)
-        cells = self._cells[at : at + n]
-        cells = cells if known is None else cells[known]
-        counted = cells >= 0
-        into.reshape(-1, *into.shape[2:])[cells[counted]] = values[counted]
+        known = np.ones(len(values), dtype=bool) if known is None else known
+        cells = self._cells[at : at + len(values)]
+        width = math.prod(into.shape[2:])
+        _put(into.reshape(-1, width), cells, known, values.reshape(-1, width))
+
+
+@numba.njit(nogil=True, cache=True)
+def _put(into: np.ndarray, cells: np.ndarray, known: np.ndarray, values: np.ndarray) -> None:
+    for row in range(len(cells)):
+        if known[row] and cells[row] >= 0:
+            for i in range(into.shape[1]):
+                into[cells[row], i] = values[row, i]
 
 
 class _Codes:

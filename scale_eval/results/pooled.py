@@ -92,17 +92,24 @@ def pooled_of(
 ) -> Iterator[dict[str, Any]]:  # fmt: skip
     """The rows of one metric, of all models or of these positions in the panel."""
     for model in range(len(panel.models)) if models is None else models:
-        done: dict[bytes, list[dict[str, Any]]] = {}
+        done: dict[tuple[int | None, str], tuple[int, list[dict[str, Any]]]] = {}
         for cutoff in (None, *range(len(panel.cutoffs))):
             at, of_cutoff = panel.at(cutoff), panel.of_cutoff(cutoff)
             for coverage in COVERAGES:
                 windows = panel.covered(coverage, model, at)
-                key = windows.tobytes()
-                if key not in done:  # the same windows by another name have the same figures
+                rows = next(
+                    (
+                        same
+                        for wider in ((None, coverage), (cutoff, "own"))
+                        for n, same in [done.get(wider, (-1, []))]
+                        if n == len(windows)  # which hold these: they are the same
+                    ),
+                    None,
+                )
+                if rows is None:
                     selection = (windows, cutoff, coverage)
-                    done[key] = list(
-                        _figures(of_cutoff, metric, model, selection, scores, influence)
-                    )
+                    rows = list(_figures(of_cutoff, metric, model, selection, scores, influence))
+                done[cutoff, coverage] = len(windows), rows
                 counts = {
                     "model": panel.models[model],
                     "metric": metric.name,
@@ -112,7 +119,7 @@ def pooled_of(
                     "n_failed": int(panel.failed[at, model].sum()),
                     "n_not_common": int(panel.ok[at, model].sum()) - len(windows),
                 }
-                yield from (row | counts for row in done[key])
+                yield from (row | counts for row in rows)
 
 
 def _figures(
@@ -123,7 +130,7 @@ def _figures(
     windows, cutoff, coverage = selection
     undefined = windows[np.isnan(panel.of_model(metric.name, model, windows))]
     own, weighted = (terms(panel, metric, model, windows, weighted=w) for w in (False, True))
-    figures = own.figures()
+    figures = own.figures
     counts = {
         "n_companies": int(np.count_nonzero(panel.count_by_company(windows))),
         "n_companies_defined": int(np.count_nonzero(~np.isnan(figures))),

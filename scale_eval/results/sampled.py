@@ -145,7 +145,7 @@ class _Source:
             assert effects is not None
             yield from self._of_companies(self._slopes(model, windows), effects, None)
         else:
-            values = terms(self.panel, self.metric, model, windows, weighted=False).figures()
+            values = terms(self.panel, self.metric, model, windows, weighted=False).figures
             if self.metric.pooling == "ratio":
                 values = np.where(values > 0, values, np.nan)
             yield from self._of_companies(
@@ -163,7 +163,7 @@ class _Source:
                 yield {"estimand": estimand} | self._difference(*figures)
         both = self._defined_for_both(a, b)
         of_a, of_b = (
-            self.metric.distance(terms(self.panel, self.metric, m, both, weighted=False).figures())
+            self.metric.distance(terms(self.panel, self.metric, m, both, weighted=False).figures)
             for m in (a, b)
         )
         effects = None
@@ -213,7 +213,7 @@ class _Source:
 
     def _summed(self, model: int, windows: np.ndarray) -> Figure:
         parts = terms(self.panel, self.metric, model, windows, weighted=True)
-        return self._quotient(*parts.by_company(), of_one=parts.of_one)
+        return self._quotient(*parts.by_company, of_one=parts.of_one)
 
     def _quotient(
         self, numerator: np.ndarray, denominator: np.ndarray, *, of_one: bool = False
@@ -231,7 +231,7 @@ class _Source:
         if self.metric.pooling == "skill":
             parts = terms(self.panel, self.metric, model, windows, weighted=False)
             n = np.bincount(parts.company, minlength=self.panel.n_companies)
-            losses, references = (sums / np.maximum(n, 1) for sums in parts.by_company())
+            losses, references = (sums / np.maximum(n, 1) for sums in parts.by_company)
             return self._quotient(losses, references, of_one=True)
         if self.metric.pooling == "ratio":
             logs = self._mean(np.log(values))
@@ -242,7 +242,7 @@ class _Source:
         return survey.mean(self.design, values)
 
     def _slopes(self, model: int, windows: np.ndarray) -> np.ndarray:
-        return terms(self.panel, self.metric, model, windows, weighted=False).figures()
+        return terms(self.panel, self.metric, model, windows, weighted=False).figures
 
     def _of_effects(self, effects: Effects | None, which: str) -> Figure:
         """The mean of the random effects, or tau on its logarithm."""

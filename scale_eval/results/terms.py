@@ -7,6 +7,7 @@ the estimands.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -38,6 +39,7 @@ class Terms:
     n_companies: int
     of_one: bool = False
 
+    @cached_property
     def by_company(self) -> tuple[np.ndarray, np.ndarray]:
         """Numerator and denominator summed within companies; each of shape (n_companies,)."""
         return (
@@ -45,9 +47,10 @@ class Terms:
             np.bincount(self.company, weights=self.denominator, minlength=self.n_companies),
         )
 
+    @cached_property
     def figures(self) -> np.ndarray:
         """Each company's own figure; NaN where it has none; shape (n_companies,)."""
-        numerator, denominator = self.by_company()
+        numerator, denominator = self.by_company
         quotient = np.full(self.n_companies, np.nan)
         np.divide(numerator, denominator, out=quotient, where=denominator != 0)
         return 1.0 - quotient if self.of_one else quotient

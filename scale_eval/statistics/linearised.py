@@ -49,10 +49,10 @@ def linearised(influence: np.ndarray, weights: np.ndarray) -> Linearised:
     Undefined: ``fewer_than_2_companies``, by effective number.
     """
     total = float(weights.sum())
-    n_effective = total**2 / float(np.square(weights).sum()) if total else 0.0
+    n_effective = total**2 / float(weights @ weights) if total else 0.0
     if n_effective <= 1 + 1e-9:
         raise Undefined("fewer_than_2_companies")
-    variance = float(np.square(influence).sum()) * n_effective / (n_effective - 1)
+    variance = float(influence @ influence) * n_effective / (n_effective - 1)
     return Linearised(float(np.sqrt(variance)), n_effective)
 
 

@@ -35,6 +35,8 @@ BLOCK = 256
 """Companies are summed by so many, and then the sums: rounding errors of 100,000 added one after
 another would be seen where a step is judged by whether it gains likelihood."""
 
+N_SUMS = 7
+
 
 @dataclass(frozen=True)
 class RandomEffects:
@@ -234,26 +236,35 @@ def weighted_sums(
 def _weighted_sums(
     y: np.ndarray, v: np.ndarray, tau2: float, likelihood: bool
 ) -> tuple[float, float, float, float, float, float, float]:
-    n = len(y)
-    total, squares, cubes, weighted = 0.0, 0.0, 0.0, 0.0
+    # Each company's terms, and then their sums by halves, are loops of which a processor does
+    # several steps at a time, in one order everywhere. Distances are from any one effect: of
+    # effects that lie together, far from 0, q would lose digits.
+    n, centre = len(y), y[0]
+    terms, sums = np.empty((N_SUMS, BLOCK)), np.zeros(N_SUMS)
     for begin in range(0, n, BLOCK):
-        w1, w2, w3, wy = 0.0, 0.0, 0.0, 0.0
-        for i in range(begin, min(begin + BLOCK, n)):
-            w = 1 / (tau2 + v[i])
-            w1 += w
-            w2 += w * w
-            w3 += w * w * w
-            wy += w * y[i]
-        total, squares, cubes, weighted = total + w1, squares + w2, cubes + w3, weighted + wy
-    mu, q, fall = weighted / total, 0.0, 0.0
-    for begin in range(0, n, BLOCK):
-        of_q, of_fall = 0.0, 0.0
-        for i in range(begin, min(begin + BLOCK, n)):
-            w = 1 / (tau2 + v[i])
-            square = w * (y[i] - mu) * (y[i] - mu)
-            of_q += square
-            of_fall += w * square
-        q, fall = q + of_q, fall + of_fall
+        size = min(BLOCK, n - begin)
+        terms[:, size:] = 0.0
+        for i in range(size):
+            w, distance = 1 / (tau2 + v[begin + i]), y[begin + i] - centre
+            terms[0, i] = w
+            terms[1, i] = w * w
+            terms[2, i] = w * w * w
+            terms[3, i] = w * distance
+            terms[4, i] = w * distance * distance
+            terms[5, i] = w * w * distance
+            terms[6, i] = w * w * distance * distance
+        half = BLOCK // 2
+        while half:
+            for k in range(N_SUMS):
+                for i in range(half):
+                    terms[k, i] += terms[k, i + half]
+            half //= 2
+        for k in range(N_SUMS):
+            sums[k] += terms[k, 0]
+    total, squares, cubes = sums[0], sums[1], sums[2]
+    shift = sums[3] / total
+    mu, q = centre + shift, max(sums[4] - shift * sums[3], 0.0)
+    fall = max(sums[6] - 2 * shift * sums[5] + shift * shift * squares, 0.0)
     if not likelihood:
         return total, squares, cubes, mu, q, fall, np.nan
     # Of products, for a logarithm takes longer than all else; none may leave float64.
