@@ -9,7 +9,9 @@ import contextlib
 import json
 import logging
 import multiprocessing
+import os
 import platform
+import sys
 from collections.abc import Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -18,6 +20,7 @@ from typing import Any
 import dask
 from dask.system import CPU_COUNT
 from distributed import Client, LocalCluster
+from distributed.utils import get_mp_context
 
 from scale_eval.batch_cluster import require_slurm, slurm_client
 
@@ -28,12 +31,17 @@ LOCAL_CONFIG = {
     "distributed.worker.memory.spill": False,
     "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": 256 * 2**20,
     "distributed.nanny.pre-spawn-environ.MALLOC_MMAP_THRESHOLD_": 32 * 2**20,
+    "distributed.worker.multiprocessing-method": (
+        "forkserver" if sys.platform == "linux" else "spawn"
+    ),
 }
 """Tasks hold next to nothing in memory, so nothing is worth spilling; and on one machine a worker
 that dies was killed by what it ran, so two deaths are evidence enough to look closer. A worker that
 dies again while it is looked for, 15 seconds after it died, would be given up for good. Arrays of
 some megabytes come and go with every few companies: their memory is kept, where Dask would have it
-given back to the system, which clears every page of it before it is lent again."""
+given back to the system, which clears every page of it before it is lent again. Workers are forked
+from one process that has imported what they need: they begin, also after a death, in a tenth of the
+time, and have one copy of it in memory. (Only on Linux: libraries of macOS do not bear it.)"""
 
 PACKAGES = (
     "scale_eval", "cloudpickle", "dask", "distributed", "numba", "numpy", "pandas", "pyarrow",
@@ -93,21 +101,33 @@ def dask_client(cluster: str = "local", *, workers: int | None = None) -> Iterat
             yield client
         return
     if cluster == "local":
-        with (
-            dask.config.set(LOCAL_CONFIG),
-            LocalCluster(
-                n_workers=workers or CPU_COUNT,
-                threads_per_worker=1,
-                dashboard_address="127.0.0.1:0",
-                silence_logs=logging.CRITICAL,
-            ) as local,
-            Client(local) as client,
-        ):
+        with local_cluster(workers or CPU_COUNT) as local, Client(local) as client:
             yield client
         return
     address = cluster if "://" in cluster else _address_in(Path(cluster))
     with _joined(address) as client:
         yield client
+
+
+@contextlib.contextmanager
+def local_cluster(workers: int, **choices: Any) -> Iterator[LocalCluster]:
+    """So many processes of this machine, one thread each, for the length of a ``with`` block.
+
+    `choices` are passed to Dask's `LocalCluster`.
+    """
+    with dask.config.set(LOCAL_CONFIG):
+        context = get_mp_context()
+        if context.get_start_method() == "forkserver":
+            context.set_forkserver_preload(["distributed.nanny", "scale_eval.execution.worker"])
+        with LocalCluster(
+            n_workers=workers,
+            threads_per_worker=1,
+            dashboard_address="127.0.0.1:0",
+            silence_logs=logging.CRITICAL,
+            env=dict(os.environ),  # as it is now: the process they are forked from may be older
+            **choices,
+        ) as cluster:
+            yield cluster
 
 
 def _joined(address: str) -> Client:

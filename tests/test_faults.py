@@ -10,7 +10,6 @@ import contextlib
 import ctypes
 import gc
 import json
-import logging
 import os
 import random
 import shutil
@@ -22,7 +21,6 @@ import time
 from collections import Counter
 from pathlib import Path
 
-import dask
 import models_for_tests as models
 import numpy as np
 import pandas as pd
@@ -30,11 +28,11 @@ import psutil
 import pyarrow.parquet as pq
 import pytest
 from dask.utils import key_split
-from distributed import Client, LocalCluster, SchedulerPlugin
+from distributed import Client, SchedulerPlugin
 
 import scale_eval as se
 from scale_eval import cli, packs
-from scale_eval.cluster import LOCAL_CONFIG, dask_client
+from scale_eval.cluster import LOCAL_CONFIG, dask_client, local_cluster
 from scale_eval.datasets.trouble import corrupt
 from scale_eval.evaluation import CompanyWindows, evaluate_companies
 from scale_eval.execution import ClusterLost
@@ -79,16 +77,10 @@ def evaluate(dataset, out, client, chosen=(), **choices):
 
 @contextlib.contextmanager
 def cluster_of_its_own(workers=2, *, allowed_failures=1, **choices):
-    settings = {**LOCAL_CONFIG, "distributed.scheduler.allowed-failures": allowed_failures}
-    with (
-        dask.config.set(settings),
-        LocalCluster(
-            n_workers=workers, threads_per_worker=1, dashboard_address="127.0.0.1:0",
-            silence_logs=logging.CRITICAL, **choices,
-        ) as cluster,
-        Client(cluster) as client,
-    ):  # fmt: skip
-        yield client
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(LOCAL_CONFIG, "distributed.scheduler.allowed-failures", allowed_failures)
+        with local_cluster(workers, **choices) as cluster, Client(cluster) as client:
+            yield client
 
 
 @pytest.fixture(scope="module")
