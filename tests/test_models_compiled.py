@@ -90,8 +90,8 @@ def test_the_bgnbd_fit_equals_scipys():
 
 
 @pytest.mark.slow
-def test_the_bgnbd_fit_equals_scipys_at_a_thousand_companies():
-    for history in histories(2, range(1000)):
+def test_the_bgnbd_fit_equals_scipys_at_three_hundred_companies():
+    for history in histories(2, range(300)):
         assert_equal_to_scipys(days_of(history))
 
 
