@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import multiprocessing
 import os
 import re
 import signal
@@ -86,7 +87,8 @@ class EvaluationPlugin(WorkerPlugin):
         self.companies = CompanyCache(self.work.dataset, CACHE_BYTES)
         self.fitted = FittedModels(self.work.run, self.work.fitted)
         self._windows: dict[tuple[int, int], Window] = {}
-        if os.getppid() == self.coordinator[1] and not self._in_coordinator():
+        parent = multiprocessing.parent_process()  # which asked for this one, whoever forked it
+        if parent and parent.pid == self.coordinator[1] and not self._in_coordinator():
             # Ctrl-C in a terminal reaches local workers too; the coordinator is who ends them.
             with contextlib.suppress(ValueError):  # not in the main thread: nothing to ignore it in
                 signal.signal(signal.SIGINT, signal.SIG_IGN)
