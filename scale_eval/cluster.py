@@ -12,6 +12,7 @@ import multiprocessing
 import os
 import platform
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -24,6 +25,10 @@ from distributed.utils import get_mp_context
 
 from scale_eval.batch_cluster import require_slurm, slurm_client
 
+LONGEST_TEMPORARY = 70
+"""Of the path of the folder for temporary files, where processes are forked: the system allows 107
+characters for the socket there by which one is asked for."""
+
 LOCAL_CONFIG = {
     "distributed.scheduler.allowed-failures": 1,
     "distributed.deploy.lost-worker-timeout": "1 hour",
@@ -32,7 +37,9 @@ LOCAL_CONFIG = {
     "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": 256 * 2**20,
     "distributed.nanny.pre-spawn-environ.MALLOC_MMAP_THRESHOLD_": 32 * 2**20,
     "distributed.worker.multiprocessing-method": (
-        "forkserver" if sys.platform == "linux" else "spawn"
+        "forkserver"
+        if sys.platform == "linux" and len(tempfile.gettempdir()) <= LONGEST_TEMPORARY
+        else "spawn"
     ),
 }
 """Tasks hold next to nothing in memory, so nothing is worth spilling; and on one machine a worker
