@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -33,6 +34,7 @@ from scale_eval.statistics.random_effects import (
     invert_q,
     q_profile,
     random_effects,
+    weighted_sums,
 )
 from scale_eval.statistics.ranks import friedman, friedman_of_mean_ranks
 from scale_eval.statistics.shrinkage import shrink
@@ -601,3 +603,21 @@ def test_no_customers_have_no_decomposition():
         corp(nobody, nobody, nobody)
     with pytest.raises(Undefined, match="no_customers"):
         murphy(nobody, nobody, nobody, np.array([0.5]))
+
+
+@pytest.mark.parametrize("tau2", [0.0, 0.04])
+@pytest.mark.parametrize("outlier", [0, 7])
+def test_a_company_far_away_of_which_little_is_known_costs_no_digits(outlier, tau2):
+    rng = np.random.default_rng(5)
+    y, v = rng.normal(1e3, 1e-3, 600), rng.uniform(1e-6, 1e-5, 600)
+    y[outlier], v[outlier] = -1e7, 1e30
+    w = [1 / (Fraction(tau2) + Fraction(variance)) for variance in v.tolist()]
+    effects = [Fraction(effect) for effect in y.tolist()]
+    mu = sum(a * b for a, b in zip(w, effects, strict=True)) / sum(w)
+    squares = [(effect - mu) ** 2 for effect in effects]
+    q = sum(a * b for a, b in zip(w, squares, strict=True))
+    fall = sum(a * a * b for a, b in zip(w, squares, strict=True))
+    found = weighted_sums(y, v, tau2)
+    assert found.mu == pytest.approx(float(mu), rel=1e-14)
+    assert found.q == pytest.approx(float(q), rel=1e-12)
+    assert found.fall_of_q == pytest.approx(float(fall), rel=1e-12)

@@ -146,7 +146,7 @@ def invert_q(y: np.ndarray, v: np.ndarray, targets: np.ndarray) -> np.ndarray:
     for i in np.argsort(-targets):  # tau2 rises, and each search begins where the last one ended
         while True:
             sums = weighted_sums(y, v, tau2)
-            step = (sums.q - float(targets[i])) / sums.fall_of_q if sums.q > 0 else 0.0
+            step = (sums.q - float(targets[i])) / sums.fall_of_q if sums.fall_of_q > 0 else 0.0
             if step <= 1e-11 * (tau2 + step):
                 break
             tau2 += step
@@ -237,9 +237,9 @@ def _weighted_sums(
     y: np.ndarray, v: np.ndarray, tau2: float, likelihood: bool
 ) -> tuple[float, float, float, float, float, float, float]:
     # Each company's terms, and then their sums by halves, are loops of which a processor does
-    # several steps at a time, in one order everywhere. Distances are from any one effect: of
-    # effects that lie together, far from 0, q would lose digits.
-    n, centre = len(y), y[0]
+    # several steps at a time, in one order everywhere. Distances are from the effect that
+    # weighs most, which cannot be far from mu unless q is large: so q keeps its digits.
+    n, centre = len(y), y[np.argmin(v)]
     terms, sums = np.empty((N_SUMS, BLOCK)), np.zeros(N_SUMS)
     for begin in range(0, n, BLOCK):
         size = min(BLOCK, n - begin)
