@@ -25,10 +25,6 @@ from distributed.utils import get_mp_context
 
 from scale_eval.batch_cluster import require_slurm, slurm_client
 
-LONGEST_TEMPORARY = 70
-"""Of the path of the folder for temporary files, where processes are forked: the system allows 107
-characters for the socket there by which one is asked for."""
-
 LOCAL_CONFIG = {
     "distributed.scheduler.allowed-failures": 1,
     "distributed.deploy.lost-worker-timeout": "1 hour",
@@ -36,19 +32,16 @@ LOCAL_CONFIG = {
     "distributed.worker.memory.spill": False,
     "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": 256 * 2**20,
     "distributed.nanny.pre-spawn-environ.MALLOC_MMAP_THRESHOLD_": 32 * 2**20,
-    "distributed.worker.multiprocessing-method": (
-        "forkserver"
-        if sys.platform == "linux" and len(tempfile.gettempdir()) <= LONGEST_TEMPORARY
-        else "spawn"
-    ),
 }
 """Tasks hold next to nothing in memory, so nothing is worth spilling; and on one machine a worker
 that dies was killed by what it ran, so two deaths are evidence enough to look closer. A worker that
 dies again while it is looked for, 15 seconds after it died, would be given up for good. Arrays of
 some megabytes come and go with every few companies: their memory is kept, where Dask would have it
-given back to the system, which clears every page of it before it is lent again. Workers are forked
-from one process that has imported what they need: they begin, also after a death, in a tenth of the
-time, and have one copy of it in memory. (Only on Linux: libraries of macOS do not bear it.)"""
+given back to the system, which clears every page of it before it is lent again."""
+
+LONGEST_TEMPORARY = 70
+"""Characters in the path of the folder for temporary files. Python puts a socket there by which it
+asks for forked processes, under a name of up to 32 more, and the system allows 107."""
 
 PACKAGES = (
     "scale_eval", "cloudpickle", "dask", "distributed", "numba", "numpy", "pandas", "pyarrow",
@@ -120,12 +113,16 @@ def dask_client(cluster: str = "local", *, workers: int | None = None) -> Iterat
 def local_cluster(workers: int, **choices: Any) -> Iterator[LocalCluster]:
     """So many processes of this machine, one thread each, for the length of a ``with`` block.
 
-    `choices` are passed to Dask's `LocalCluster`.
+    Where the system bears it they are forked from one process that has imported what they need:
+    they begin, also after a death, in a tenth of the time. `choices` are passed to Dask's
+    `LocalCluster`.
     """
-    with dask.config.set(LOCAL_CONFIG):
-        context = get_mp_context()
-        if context.get_start_method() == "forkserver":
-            context.set_forkserver_preload(["distributed.nanny", "scale_eval.execution.worker"])
+    forked = sys.platform == "linux" and len(tempfile.gettempdir()) <= LONGEST_TEMPORARY
+    method = "forkserver" if forked else "spawn"
+    with dask.config.set({**LOCAL_CONFIG, "distributed.worker.multiprocessing-method": method}):
+        if forked:
+            preload = ["distributed.nanny", "scale_eval.execution.worker"]
+            get_mp_context().set_forkserver_preload(preload)
         with LocalCluster(
             n_workers=workers,
             threads_per_worker=1,

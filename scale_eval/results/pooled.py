@@ -97,16 +97,12 @@ def pooled_of(
             at, of_cutoff = panel.at(cutoff), panel.of_cutoff(cutoff)
             for coverage in COVERAGES:
                 windows = panel.covered(coverage, model, at)
-                rows = next(
-                    (
-                        same
-                        for wider in ((None, coverage), (cutoff, "own"))
-                        for n, same in [done.get(wider, (-1, []))]
-                        if n == len(windows)  # which hold these: they are the same
-                    ),
-                    None,
-                )
-                if rows is None:
+                wider = (done.get(key) for key in ((None, coverage), (cutoff, "own")))
+                # As many windows as in a selection that holds them all are the same windows.
+                same = [rows for n, rows in filter(None, wider) if n == len(windows)]
+                if same:
+                    rows = same[0]
+                else:
                     selection = (windows, cutoff, coverage)
                     rows = list(_figures(of_cutoff, metric, model, selection, scores, influence))
                 done[cutoff, coverage] = len(windows), rows
