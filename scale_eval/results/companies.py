@@ -10,9 +10,9 @@ import pyarrow as pa
 from scale_eval.metrics import Metric
 from scale_eval.results.heterogeneity import SCALES, company_effects, fitted
 from scale_eval.results.panel import Panel
-from scale_eval.results.sampling import of_few, variance_by_company
+from scale_eval.results.sampling import of_few, squared, sums_by_company
 from scale_eval.results.schemas import COMPANIES_SCHEMA
-from scale_eval.results.terms import terms
+from scale_eval.results.terms import terms, weight_of
 from scale_eval.statistics.shrinkage import shrink
 from scale_eval.statistics.undefined import Undefined
 
@@ -79,7 +79,8 @@ def _figures(
     column = panel.columns[metric.name][:, model]
     defined = ok[~np.isnan(column[ok])]
     n_defined = panel.count_by_company(defined)
-    mean = terms(panel, metric, model, ok, weighted=False).figures
+    of_model = terms(panel, metric, model, weighted=False)
+    mean = of_model.over(panel, ok).figures
     figures = {
         "n_defined": n_defined,
         "mean": mean,
@@ -87,9 +88,9 @@ def _figures(
         "latest": _at(column, _latest(panel, ok)),
     }
     if influence is not None:
-        figures["std_error"] = _std_error(panel, metric, model, defined, influence) * (
-            mean if metric.pooling == "ratio" else 1.0
-        )
+        weight = weight_of(metric, of_model)
+        error = _std_error(panel, metric, model, defined, influence, weight)
+        figures["std_error"] = error * (mean if metric.pooling == "ratio" else 1.0)
     if influence is not None and metric.name in SCALES:
         figures |= _shrunk(panel, metric.name, model, ok, influence)
     return figures
@@ -113,16 +114,17 @@ def _spread(values: np.ndarray, company: np.ndarray, n_companies: int) -> dict[s
 
 
 def _std_error(
-    panel: Panel, metric: Metric, model: int, windows: np.ndarray, influence: np.ndarray
-) -> np.ndarray:
-    """Of the company's figure, or of its logarithm for O:E; NaN where it is not known."""
-    windows = windows[~np.isnan(influence[windows, model, 0])]
-    parts = terms(panel, metric, model, windows, weighted=False)
-    weight = parts.numerator if metric.pooling == "ratio" else parts.denominator
-    total = np.bincount(parts.company, weights=weight, minlength=panel.n_companies)
-    share = weight / total[parts.company] * of_few(panel, metric.name, model, windows)
-    variance = variance_by_company(panel, windows, influence[:, model], share)
-    return np.where(total > 0, np.sqrt(variance), np.nan)
+    panel: Panel, metric: Metric, model: int, windows: np.ndarray, influence: np.ndarray,
+    weight: np.ndarray,
+) -> np.ndarray:  # fmt: skip
+    """Of the company's figure, or of its logarithm for O:E; NaN where it is not known.
+
+    `weight` is how much each window moves it.
+    """
+    windows = windows[~np.isnan(influence[windows, model, 0]) & (weight.take(windows) > 0)]
+    few = of_few(panel, metric.name, model)
+    moved = sums_by_company(panel, windows, influence[:, model], weight, few, own=True)
+    return np.where(panel.count_by_company(windows) > 0, np.sqrt(squared(moved)), np.nan)
 
 
 def _shrunk(

@@ -27,11 +27,11 @@ from scale_eval.results.heterogeneity import (
     next_company,
 )
 from scale_eval.results.panel import Panel
-from scale_eval.results.pooled import estimate, window_weights
+from scale_eval.results.pooled import estimate
 from scale_eval.results.row_scores import RowScores
 from scale_eval.results.sampling import of_few, squared, sums_by_company
 from scale_eval.results.schemas import COMPARISONS_SCHEMA
-from scale_eval.results.terms import Terms, terms
+from scale_eval.results.terms import Terms, terms, weight_of
 from scale_eval.statistics.comparison import benjamini_hochberg, equivalence, wilcoxon
 from scale_eval.statistics.undefined import Undefined
 
@@ -88,13 +88,14 @@ def comparisons_of(
     }
     for m in range(len(panel.models)):
         windows = panel.covered("common", m, panel.at(None))
-        parts = terms(panel, metric, m, windows, weighted=True)
-        n_companies = int(np.count_nonzero(panel.count_by_company(windows)))
+        of_model = terms(panel, metric, m, weighted=True)
+        sums = of_model.over(panel, windows)
+        n_companies = panel.n_with(windows)
         for estimand, of_models in pooled.items():
             told = estimate(
-                panel, metric, m, windows, estimand, scores, None, "common", parts
+                panel, metric, m, windows, estimand, scores, None, "common", sums
             )  # fmt: skip
-            moved = _moved(panel, metric, m, estimand, influence, parts)
+            moved = _moved(panel, metric, m, estimand, influence, windows, of_model)
             of_models.append(_Pooled(told, moved, n_companies))
     for a, b in itertools.combinations(range(len(panel.models)), 2):
         key = {
@@ -131,7 +132,8 @@ def _of_companies(
 ) -> Iterator[dict[str, Any]]:  # fmt: skip
     windows = _defined_for_both(panel, metric, pair)
     of_a, of_b = (
-        metric.distance(terms(panel, metric, m, windows, weighted=False).figures) for m in pair
+        metric.distance(terms(panel, metric, m, weighted=False).over(panel, windows).figures)
+        for m in pair
     )
     differences = of_a - of_b
     effects = variance = None
@@ -231,21 +233,21 @@ def _variance_of_difference(
     difference_of_sums: np.ndarray | float = 0.0
     for m, sign in zip(pair, (1.0, -1.0), strict=True):
         known = windows[~np.isnan(influence[windows, m, 0])]
-        part = terms(panel, metric, m, known, weighted=False)
-        weight = part.numerator if metric.pooling == "ratio" else part.denominator
-        total = np.bincount(part.company, weights=weight, minlength=panel.n_companies)
-        share = np.divide(weight, total[part.company], out=np.zeros(len(weight)), where=weight > 0)
+        own = terms(panel, metric, m, weighted=False)
+        few = of_few(panel, metric.name, m)
+        sums = sums_by_company(
+            panel, known, influence[:, m], weight_of(metric, own), few, own=True
+        )  # fmt: skip
         if metric.target is not None:
-            share = share * np.sign(part.figures - metric.target)[part.company]
-        share = sign * share * of_few(panel, metric.name, m, known)
-        sums = sums_by_company(panel, known, influence[:, m], share)
-        difference_of_sums = difference_of_sums + sums
+            side = np.nan_to_num(np.sign(own.over(panel, known).figures - metric.target))
+            sums *= side[:, np.newaxis].astype(sums.dtype)
+        difference_of_sums = difference_of_sums + sign * sums
     return squared(np.asarray(difference_of_sums))
 
 
 def _moved(
     panel: Panel, metric: Metric, model: int, estimand: str, influence: np.ndarray | None,
-    parts: Terms,
+    windows: np.ndarray, weighted: Terms,
 ) -> np.ndarray | None:  # fmt: skip
     """What companies' groups of customers move a pooled figure.
 
@@ -255,9 +257,10 @@ def _moved(
         return None
     if estimand == "row" and metric.name == "roc_auc":
         return None
-    windows, weight = window_weights(metric, estimand, parts)
-    weight = weight * of_few(panel, metric.name, model, windows)
-    return sums_by_company(panel, windows, influence[:, model], weight)
+    weight = weight_of(metric, weighted)
+    total = max(float(np.nansum(weight.take(windows))), 1e-300)
+    few = of_few(panel, metric.name, model) / total
+    return sums_by_company(panel, windows, influence[:, model], weight, few, own=False)
 
 
 def _strata(panel: Panel) -> Iterator[tuple[str, np.ndarray]]:

@@ -29,7 +29,7 @@ import numpy as np
 
 from scale_eval.metrics import Metric
 from scale_eval.results.panel import Panel
-from scale_eval.results.terms import Terms, terms
+from scale_eval.results.terms import Sums, Terms, terms
 from scale_eval.statistics.jackknife import delete_a_group
 from scale_eval.statistics.linearised import linearised, ratio_influence
 
@@ -140,14 +140,15 @@ class Estimate:
 
 
 def equal_company(
-    panel: Panel, metric: Metric, model: int, windows: np.ndarray, parts: Terms | None = None
+    panel: Panel, metric: Metric, model: int, windows: np.ndarray, sums: Sums | None = None
 ) -> tuple[Estimate, np.ndarray]:
     """The mean over companies, and the figures that it is the mean of, shape (n_companies,).
 
-    `parts` are the `terms` of these windows, not weighted, if they are there already.
+    `sums` are those of the `terms`, not weighted, over these windows, if they are there already.
     """
-    parts = parts or terms(panel, metric, model, windows, weighted=False)
-    figures = parts.figures
+    if sums is None:
+        sums = terms(panel, metric, model, weighted=False).over(panel, windows)
+    figures = sums.figures
     if metric.pooling == "ratio":
         figures = np.where(figures > 0, figures, np.nan)  # the mean is of logarithms
     defined = ~np.isnan(figures)
@@ -155,11 +156,9 @@ def equal_company(
     if not k:
         return Estimate(np.nan, _why(panel, metric, model, windows)), figures
     if metric.pooling == "skill":
-        losses, references = parts.by_company
-        n = np.bincount(parts.company, minlength=panel.n_companies)
         losses, references = (
-            np.divide(sums, n, out=np.zeros(panel.n_companies), where=n > 0)
-            for sums in (losses, references)
+            np.divide(summed, sums.n, out=np.zeros(panel.n_companies), where=sums.n > 0)
+            for summed in (sums.numerator, sums.denominator)
         )
         return _quotient(losses, references, of_one=True), figures
     log = metric.pooling == "ratio"
@@ -171,17 +170,16 @@ def equal_company(
     return Estimate(value, log=log, influence=influence, weight=defined.astype(float)), figures
 
 
-def summed(panel: Panel, metric: Metric, model: int, windows: np.ndarray, parts: Terms) -> Estimate:
+def summed(panel: Panel, metric: Metric, model: int, windows: np.ndarray, sums: Sums) -> Estimate:
     """A sum over a sum over all windows: ``row`` of losses, skills and O:E, ``within_company``.
 
-    `parts` are the `terms` of these windows, weighted.
+    `sums` are those of the `terms`, weighted, over these windows.
     """
-    numerator, denominator = parts.by_company
-    if denominator.sum() == 0:
+    if sums.denominator.sum() == 0:
         return Estimate(np.nan, _why(panel, metric, model, windows))
     if metric.pooling == "ratio":
-        return _log_quotient(numerator, denominator)
-    return _quotient(numerator, denominator, of_one=parts.of_one)
+        return _log_quotient(sums.numerator, sums.denominator)
+    return _quotient(sums.numerator, sums.denominator, of_one=sums.of_one)
 
 
 def from_replicates(
@@ -193,19 +191,12 @@ def from_replicates(
     Companies weigh by their share in what the metric counts: buyers (gain, lift), spend, or half
     each of the buyers and of the others.
     """
-    company = panel.company[windows]
-
-    def by_company(name: str) -> np.ndarray:
-        weights = panel.of_model(name, model, windows)
-        return np.bincount(company, weights, panel.n_companies)
-
-    if metric.name == "value_captured_at_10":
-        weight = by_company("future_spend")
-    elif metric.name in ("gain_at_10", "lift_at_10"):
-        weight = by_company("n_positive")
-    else:
-        positive = by_company("n_positive")
-        negative = by_company("n_customers") - positive
+    counted = "future_spend" if metric.name == "value_captured_at_10" else "n_positive"
+    of = Terms(panel.columns[counted][:, model], panel.columns["n_customers"][:, model])
+    sums = of.over(panel, windows)
+    weight = sums.numerator
+    if metric.pooling != "gain":
+        positive, negative = weight, sums.denominator - weight
         weight = positive / max(positive.sum(), 1) + negative / max(negative.sum(), 1)
     smooth = metric.pooling != "gain"
     return Estimate(

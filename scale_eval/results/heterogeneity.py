@@ -93,6 +93,54 @@ class Effects:
         return Effects(self.company[chosen], self.y[chosen], self.v[chosen])
 
 
+@dataclass(frozen=True)
+class Scaled:
+    """Evaluations on the scale where effects are nearly normal; arrays of shape (n_windows,).
+
+    Attributes
+    ----------
+    y : ndarray of float64
+        NaN for an evaluation that does not enter.
+    variance : ndarray of float64
+        Of y, by the evaluation's own standard error.
+    lever : ndarray
+        How far y moves when what the influence sums are of moves by 1.
+    """
+
+    y: np.ndarray
+    variance: np.ndarray
+    lever: np.ndarray
+
+    def effects(self, panel: Panel, windows: np.ndarray, influence: np.ndarray) -> Effects:
+        """Of the companies of `panel`: means over `windows`, ascending positions.
+
+        `influence` is that of every window, float32 of shape (n_windows, n_groups).
+        """
+        n, sums = np.zeros(panel.n_companies, np.int64), np.zeros((3, panel.n_companies))
+        _by_company(
+            panel.company, windows, self.y, influence, self.lever, self.variance, n, *sums
+        )  # fmt: skip
+        entered = np.flatnonzero(n)
+        means, apart, squares = sums[:, entered]
+        clustered = squares * (N_GROUPS / DEGREES_OF_FREEDOM)
+        v = moderate(clustered, apart, DEGREES_OF_FREEDOM)
+        known = v > 0
+        return Effects(entered[known], means[known], v[known])
+
+
+def scaled(panel: Panel, metric: str, model: int) -> Scaled:
+    """The evaluations of one model on the scale of `SCALES[metric]`."""
+    scale = SCALES[metric]
+    value = np.where(_rich(panel, model), panel.columns[metric][:, model], np.nan)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        y, slope = scale.to(value), scale.slope(value)
+    error = panel.columns[scale.standard_error][:, model]
+    slope_of_error = np.ones_like(slope) if scale.scaled_error else slope
+    lever = slope if metric == "roc_auc" else np.ones_like(slope)
+    with np.errstate(invalid="ignore"):
+        return Scaled(y, np.square(slope_of_error * error), lever)
+
+
 def company_effects(
     panel: Panel, metric: str, model: int, windows: np.ndarray, influence: np.ndarray
 ) -> Effects:
@@ -105,17 +153,7 @@ def company_effects(
     influence : ndarray, shape (n_windows, n_models, n_groups)
         Of the whole panel, see `Panel.influences`.
     """
-    scale = SCALES[metric]
-    windows = _rich(panel, model, windows)
-    value = panel.of_model(metric, model, windows)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        y, slope = scale.to(value), scale.slope(value)
-    error = panel.of_model(scale.standard_error, model, windows)
-    slope_of_error = np.ones_like(slope) if scale.scaled_error else slope
-    lever = slope if metric == "roc_auc" else np.ones_like(slope)
-    with np.errstate(invalid="ignore"):
-        variance = np.square(slope_of_error * error)
-    return _effects(panel, windows, y, influence[:, model], lever, variance)
+    return scaled(panel, metric, model).effects(panel, windows, influence[:, model])
 
 
 def difference_effects(
@@ -127,7 +165,6 @@ def difference_effects(
     mean effect lies. See `company_effects`.
     """
     a, b = pair
-    windows = _rich(panel, a, windows)
     column, error = panel.columns[metric.name], panel.columns[RAW[metric.name].standard_error]
     sign = [1.0, 1.0]
     if metric.target is not None:
@@ -135,39 +172,19 @@ def difference_effects(
                  for m in pair]  # fmt: skip
         sign = [-1.0 if mean < metric.target else 1.0 for mean in means]
     target = metric.target or 0.0
-    y = sign[0] * (column[:, a].take(windows) - target) - sign[1] * (
-        column[:, b].take(windows) - target
-    )
+    y = sign[0] * (column[:, a] - target) - sign[1] * (column[:, b] - target)
+    y[~_rich(panel, a)] = np.nan
+    variance = np.square(error[:, a]) + np.square(error[:, b])
     apart = sign[0] * influence[:, a]
     (np.subtract if sign[1] > 0 else np.add)(apart, influence[:, b], out=apart)
-    lever = np.ones(len(windows), apart.dtype)
-    variance = np.square(error[:, a].take(windows)) + np.square(error[:, b].take(windows))
-    return _effects(panel, windows, y, apart, lever, variance)
+    return Scaled(y, variance, np.ones(len(y), apart.dtype)).effects(panel, windows, apart)
 
 
-def _rich(panel: Panel, model: int, windows: np.ndarray) -> np.ndarray:
-    positive = panel.of_model("n_positive", model, windows)
-    negative = panel.of_model("n_customers", model, windows) - positive
-    return windows[(positive >= MIN_PER_CLASS) & (negative >= MIN_PER_CLASS)]
-
-
-def _effects(
-    panel: Panel, windows: np.ndarray, y: np.ndarray, influence: np.ndarray, lever: np.ndarray,
-    variance: np.ndarray,
-) -> Effects:  # fmt: skip
-    """Means over cutoffs, of arrays of shape (n,), one of `windows` each; see `_by_company`.
-
-    `influence`, of every window of the panel, times `lever` is what the customers move y;
-    `variance` is that of y by the evaluation's own standard error.
-    """
-    n, sums = np.zeros(panel.n_companies, np.int64), np.zeros((3, panel.n_companies))
-    _by_company(panel.company, windows, y, influence, lever, variance, n, *sums)
-    entered = np.flatnonzero(n)
-    means, apart, squares = sums[:, entered]
-    clustered = squares * (N_GROUPS / DEGREES_OF_FREEDOM)
-    v = moderate(clustered, apart, DEGREES_OF_FREEDOM)
-    known = v > 0
-    return Effects(entered[known], means[known], v[known])
+def _rich(panel: Panel, model: int) -> np.ndarray:
+    """Evaluations with enough of both classes to enter; bool of shape (n_windows,)."""
+    positive = panel.columns["n_positive"][:, model]
+    negative = panel.columns["n_customers"][:, model] - positive
+    return np.asarray((positive >= MIN_PER_CLASS) & (negative >= MIN_PER_CLASS))
 
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
@@ -187,9 +204,12 @@ def _by_company(
     while begin < len(windows):
         of, end = company[windows[begin]], begin
         while end < len(windows) and company[windows[end]] == of:
-            known = np.isfinite(y[end]) and np.isfinite(variance[end]) and variance[end] > 0
+            window = windows[end]
+            known = (
+                np.isfinite(y[window]) and np.isfinite(variance[window]) and variance[window] > 0
+            )
             if known:
-                for moved in influence[windows[end]]:
+                for moved in influence[window]:
                     known &= abs(moved) < np.inf
             counted[end] = known
             n[of] += known
@@ -199,11 +219,11 @@ def _by_company(
         sums[:] = 0
         for i in range(begin, end):
             if counted[i]:
-                means[of] += share * y[i]
-                apart[of] += share * share * variance[i]
-                of_window = influence[windows[i]]
+                window = windows[i]
+                means[of] += share * y[window]
+                apart[of] += share * share * variance[window]
                 for group in range(len(sums)):
-                    sums[group] += share_moved * (lever[i] * of_window[group])
+                    sums[group] += share_moved * (lever[window] * influence[window, group])
         for moved in sums:
             squares[of] += np.float64(moved) * np.float64(moved)
         begin = end

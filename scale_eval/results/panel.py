@@ -35,8 +35,8 @@ Parts = Callable[[Sequence[str]], Iterable[pa.Table]]
 _NO_CUTOFF = np.iinfo(np.int64).min
 
 _OF_KEYS = (
-    "ok", "skipped", "failed", "common", "latest_common_size", "_by_cutoff", "_rank_at_cutoff",
-    "_ids_by_cutoff", "_reasons",
+    "ok", "skipped", "failed", "n_ended", "common", "latest_common_size", "_by_cutoff",
+    "_rank_at_cutoff", "_ids_by_cutoff", "_reasons",
 )  # fmt: skip
 """What is worked out of a panel whatever columns it holds."""
 
@@ -199,6 +199,10 @@ class Panel:
             rank[windows] = np.arange(len(windows))
         return rank
 
+    def n_with(self, windows: np.ndarray) -> int:
+        """How many companies have one of these windows, ascending positions."""
+        return int(np.count_nonzero(np.diff(self.company.take(windows), prepend=-1)))
+
     def count_by_company(self, windows: np.ndarray) -> np.ndarray:
         """How many of these windows each company has; shape (n_companies,)."""
         return np.bincount(self.company[windows], minlength=self.n_companies)
@@ -217,6 +221,23 @@ class Panel:
     def failed(self) -> np.ndarray:
         """Which evaluations failed."""
         return self._ended(*FAILED)
+
+    @cached_property
+    def n_ended(self) -> dict[str, np.ndarray]:
+        """How many evaluations are `ok`, skipped and failed.
+
+        Of shape (n_cutoffs + 1, n_models); in the last place those of all cutoffs, and of companies
+        without one.
+        """
+        by_status = {"ok": self.ok, "skipped": self.skipped, "failed": self.failed}
+        n = {}
+        for status, ended in by_status.items():
+            at = [
+                [ended[windows, m].sum() for m in range(len(self.models))]
+                for windows in self._by_cutoff
+            ]
+            n[status] = np.array([*at, ended.sum(axis=0)], dtype=np.int64)
+        return n
 
     def _ended(self, *statuses: str) -> np.ndarray:
         codes = [code for code, text in enumerate(self.status_texts) if text in statuses]
@@ -246,12 +267,12 @@ class Panel:
         """Why `metric` is undefined in these evaluations: "reason:count;..." sorted by reason."""
         if not len(windows):
             return ""
-        codes, counts = np.unique(self.undefined[:, model].take(windows), return_counts=True)
+        counts = np.bincount(self.undefined[:, model].take(windows) + 1)[1:]  # -1 has none
         reasons: dict[str, int] = {}
-        for code, count in zip(codes.tolist(), counts.tolist(), strict=True):
-            reason = self._reasons[code].get(metric) if code >= 0 else None
+        for code in np.flatnonzero(counts).tolist():
+            reason = self._reasons[code].get(metric)
             if reason is not None:
-                reasons[reason] = reasons.get(reason, 0) + count
+                reasons[reason] = reasons.get(reason, 0) + int(counts[code])
         return ";".join(f"{reason}:{count}" for reason, count in sorted(reasons.items()))
 
     @cached_property

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -24,15 +25,16 @@ from scale_eval.results.estimates import (
 )
 from scale_eval.results.heterogeneity import (
     SCALES,
-    company_effects,
+    Scaled,
     heterogeneity,
     mean_of_effects,
+    scaled,
 )
 from scale_eval.results.panel import Panel
 from scale_eval.results.row_scores import RowScores
-from scale_eval.results.sampling import of_few, variance_by_company
+from scale_eval.results.sampling import Variances, of_few, variances
 from scale_eval.results.schemas import POOLED_SCHEMA
-from scale_eval.results.terms import Terms, terms
+from scale_eval.results.terms import Sums, Terms, terms, weight_of
 from scale_eval.results.within_slope import within_company_slope
 from scale_eval.statistics.dispersion import dispersion
 
@@ -63,11 +65,12 @@ def pooled_table(pieces: Iterable[list[dict[str, Any]]]) -> pa.Table:
 
 def estimate(
     panel: Panel, metric: Metric, model: int, windows: np.ndarray, estimand: str,
-    scores: RowScores, cutoff: int | None, coverage: str, parts: Terms,
+    scores: RowScores, cutoff: int | None, coverage: str, sums: Sums,
 ) -> Estimate:  # fmt: skip
     """One figure of these windows, which are those of `cutoff` in `coverage`.
 
-    That of the average company is made elsewhere. `parts` are the weighted `terms` of the windows.
+    That of the average company is made elsewhere. `sums` are those of the weighted `terms` over
+    the windows.
     """
     if not len(windows):
         return Estimate(np.nan, "no_evaluations")
@@ -83,7 +86,7 @@ def estimate(
             return Estimate(np.nan, undefined.reason)
         replicates = grouped.replicates(metric.name)
         return from_replicates(panel, metric, model, windows, value, bound, replicates)
-    return summed(panel, metric, model, windows, parts)
+    return summed(panel, metric, model, windows, sums)
 
 
 def pooled_of(
@@ -92,85 +95,134 @@ def pooled_of(
 ) -> Iterator[dict[str, Any]]:  # fmt: skip
     """The rows of one metric, of all models or of these positions in the panel."""
     for model in range(len(panel.models)) if models is None else models:
+        of_model = _OfModel.of(panel, metric, model, scores, influence)
         done: dict[tuple[int | None, str], tuple[int, list[dict[str, Any]]]] = {}
         for cutoff in (None, *range(len(panel.cutoffs))):
-            at, of_cutoff = panel.at(cutoff), panel.of_cutoff(cutoff)
+            at = -1 if cutoff is None else cutoff
+            n_ended = {status: int(n[at, model]) for status, n in panel.n_ended.items()}
             for coverage in COVERAGES:
-                windows = panel.covered(coverage, model, at)
+                windows = panel.covered(coverage, model, panel.at(cutoff))
                 wider = (done.get(key) for key in ((None, coverage), (cutoff, "own")))
                 # As many windows as in a selection that holds them all are the same windows.
                 same = [rows for n, rows in filter(None, wider) if n == len(windows)]
-                if same:
-                    rows = same[0]
-                else:
-                    selection = (windows, cutoff, coverage)
-                    rows = list(_figures(of_cutoff, metric, model, selection, scores, influence))
+                rows = same[0] if same else list(of_model.figures(windows, cutoff, coverage))
                 done[cutoff, coverage] = len(windows), rows
                 counts = {
                     "model": panel.models[model],
                     "metric": metric.name,
                     "cutoff": None if cutoff is None else panel.cutoffs[cutoff],
                     "coverage": coverage,
-                    "n_skipped": int(panel.skipped[at, model].sum()),
-                    "n_failed": int(panel.failed[at, model].sum()),
-                    "n_not_common": int(panel.ok[at, model].sum()) - len(windows),
+                    "n_skipped": n_ended["skipped"],
+                    "n_failed": n_ended["failed"],
+                    "n_not_common": n_ended["ok"] - len(windows),
                 }
                 yield from (row | counts for row in rows)
 
 
-def _figures(
-    panel: Panel, metric: Metric, model: int, selection: tuple[np.ndarray, int | None, str],
-    scores: RowScores, influence: np.ndarray | None,
-) -> Iterator[dict[str, Any]]:  # fmt: skip
-    """The rows of one model and selection of windows, an estimand each."""
-    windows, cutoff, coverage = selection
-    undefined = windows[np.isnan(panel.of_model(metric.name, model, windows))]
-    own, weighted = (terms(panel, metric, model, windows, weighted=w) for w in (False, True))
-    figures = own.figures
-    counts = {
-        "n_companies": int(np.count_nonzero(panel.count_by_company(windows))),
-        "n_companies_defined": int(np.count_nonzero(~np.isnan(figures))),
-        "n_defined": len(windows) - len(undefined),
-        "n_undefined": len(undefined),
-        "undefined_reasons": panel.undefined_reasons(metric.name, model, undefined),
-    }
-    for estimand in estimands(metric):
-        row: dict[str, Any] = {"estimand": estimand, **counts}
-        if estimand == "equal_company" and len(windows):
-            told, extra = _of_companies(panel, metric, model, windows, own, figures, influence)
-            row |= extra
-        else:
-            told = estimate(
-                panel, metric, model, windows, estimand, scores, cutoff, coverage, weighted
-            )  # fmt: skip
-        parts = own if estimand == "equal_company" else weighted
-        sampling = _sampling(panel, metric, model, windows, estimand, told, influence, parts)
-        yield row | _told(told, metric) | sampling
+@dataclass(frozen=True)
+class _OfModel:
+    """What the figures of one metric and model are made of, of every window of the panel.
 
+    Attributes
+    ----------
+    own, weighted : Terms
+    undefined : ndarray of bool, shape (n_windows,)
+    influence : ndarray of float32, shape (n_windows, n_groups), or None
+    few : ndarray, shape (n_windows,), or None
+        With the influence: `of_few`.
+    scaled : Scaled or None
+        Of a metric with random effects.
+    """
 
-def _of_companies(
-    panel: Panel, metric: Metric, model: int, windows: np.ndarray, parts: Terms,
-    figures: np.ndarray, influence: np.ndarray | None,
-) -> tuple[Estimate, dict[str, Any]]:  # fmt: skip
-    """The mean over companies, their dispersion and heterogeneity."""
-    told, defined = equal_company(panel, metric, model, windows, parts)
-    row: dict[str, Any] = dispersion(defined[~np.isnan(defined)])
-    n_zero = int(np.count_nonzero(figures == 0)) if metric.pooling == "ratio" else 0
-    if n_zero:  # a company's ratio of 0 has no logarithm to average
-        reasons = panel.undefined_reasons(
-            metric.name, model, windows[np.isnan(panel.of_model(metric.name, model, windows))]
-        )
-        row["undefined_reasons"] = f"{reasons};no_positives (companies):{n_zero}".removeprefix(";")
-        row["n_companies_defined"] = int(np.count_nonzero(~np.isnan(defined)))
-    if metric.name not in SCALES:
-        reason = "losses_go_with_the_rate" if metric.pooling == "mean" else "no_influence_kept"
-        return told, row | {"heterogeneity_reason": reason}
-    assert influence is not None
-    effects = company_effects(panel, metric.name, model, windows, influence)
-    row |= heterogeneity(effects, SCALES[metric.name])
-    if metric.name == "calibration_slope":
-        told = mean_of_effects(effects)
-    return told, row
+    panel: Panel
+    metric: Metric
+    model: int
+    scores: RowScores
+    own: Terms
+    weighted: Terms
+    undefined: np.ndarray
+    influence: np.ndarray | None
+    few: np.ndarray | None
+    scaled: Scaled | None
+
+    @classmethod
+    def of(
+        cls, panel: Panel, metric: Metric, model: int, scores: RowScores,
+        influence: np.ndarray | None,
+    ) -> _OfModel:  # fmt: skip
+        own, weighted = (terms(panel, metric, model, weighted=w) for w in (False, True))
+        undefined = np.isnan(panel.columns[metric.name][:, model])
+        few = None if influence is None else of_few(panel, metric.name, model)
+        effects = scaled(panel, metric.name, model) if metric.name in SCALES else None
+        of_model = None if influence is None else influence[:, model]
+        return cls(
+            panel, metric, model, scores, own, weighted, undefined, of_model, few, effects
+        )  # fmt: skip
+
+    def figures(
+        self, windows: np.ndarray, cutoff: int | None, coverage: str
+    ) -> Iterator[dict[str, Any]]:
+        """The rows of one selection of windows, an estimand each."""
+        metric, model, panel = self.metric, self.model, self.panel.of_cutoff(cutoff)
+        own, weighted = (of.over(panel, windows) for of in (self.own, self.weighted))
+        undefined = windows[self.undefined.take(windows)]
+        counts = {
+            "n_companies": panel.n_with(windows),
+            "n_companies_defined": int(np.count_nonzero(~np.isnan(own.figures))),
+            "n_defined": len(windows) - len(undefined),
+            "n_undefined": len(undefined),
+            "undefined_reasons": panel.undefined_reasons(metric.name, model, undefined),
+        }
+        chance = self._chance(panel, windows)
+        for estimand in estimands(metric):
+            row: dict[str, Any] = {"estimand": estimand, **counts}
+            if estimand == "equal_company" and len(windows):
+                told, extra = self._of_companies(panel, windows, own, undefined)
+                row |= extra
+            else:
+                told = estimate(
+                    panel, metric, model, windows, estimand, self.scores, cutoff, coverage, weighted
+                )
+            row |= _told(told, metric)
+            of_rows_auc = estimand == "row" and metric.name == "roc_auc"
+            if of_rows_auc and not told.reason:
+                row["constant_floor"] = _constant_floor(panel, model, windows)
+            if chance is not None and not told.reason and not of_rows_auc:  # its pairs go across
+                variance = chance.equal_company if estimand == "equal_company" else chance.pooled
+                scale = told.value if told.log else 1.0
+                row["sampling_std_error"] = scale * float(np.sqrt(variance))
+            yield row
+
+    def _chance(self, panel: Panel, windows: np.ndarray) -> Variances | None:
+        """What customers' chance makes uncertain; None where it is not told."""
+        if self.influence is None or self.metric.name == "calibration_slope":
+            return None
+        assert self.few is not None
+        weight, own = (weight_of(self.metric, of) for of in (self.weighted, self.own))
+        return variances(panel, windows, self.influence, weight, own, self.few)
+
+    def _of_companies(
+        self, panel: Panel, windows: np.ndarray, own: Sums, undefined: np.ndarray
+    ) -> tuple[Estimate, dict[str, Any]]:
+        """The mean over companies, their dispersion and heterogeneity."""
+        metric, model = self.metric, self.model
+        told, defined = equal_company(panel, metric, model, windows, own)
+        row: dict[str, Any] = dispersion(defined[~np.isnan(defined)])
+        n_zero = int(np.count_nonzero(own.figures == 0)) if metric.pooling == "ratio" else 0
+        if n_zero:  # a company's ratio of 0 has no logarithm to average
+            reasons = panel.undefined_reasons(metric.name, model, undefined)
+            named = f"{reasons};no_positives (companies):{n_zero}".removeprefix(";")
+            row["undefined_reasons"] = named
+            row["n_companies_defined"] = int(np.count_nonzero(~np.isnan(defined)))
+        if self.scaled is None:
+            reason = "losses_go_with_the_rate" if metric.pooling == "mean" else "no_influence_kept"
+            return told, row | {"heterogeneity_reason": reason}
+        assert self.influence is not None
+        effects = self.scaled.effects(panel, windows, self.influence)
+        row |= heterogeneity(effects, SCALES[metric.name])
+        if metric.name == "calibration_slope":
+            told = mean_of_effects(effects)
+        return told, row
 
 
 def _told(told: Estimate, metric: Metric) -> dict[str, Any]:
@@ -185,41 +237,6 @@ def _told(told: Estimate, metric: Metric) -> dict[str, Any]:
         "ci_reason": interval.reason,
         "n_effective": told.n_effective,
     }
-
-
-def _sampling(
-    panel: Panel, metric: Metric, model: int, windows: np.ndarray, estimand: str,
-    told: Estimate, influence: np.ndarray | None, parts: Terms,
-) -> dict[str, Any]:  # fmt: skip
-    """`sampling_std_error`, and for the AUC of all rows what a constant per company reaches."""
-    row: dict[str, Any] = {}
-    if estimand == "row" and metric.name == "roc_auc" and not told.reason:
-        row["constant_floor"] = _constant_floor(panel, model, windows)
-    if influence is None or told.reason or metric.name == "calibration_slope":
-        return row
-    if estimand == "row" and metric.name == "roc_auc":  # pairs go across companies
-        return row
-    windows, coefficient = window_weights(metric, estimand, parts)
-    coefficient = coefficient * of_few(panel, metric.name, model, windows)
-    variance = variance_by_company(panel, windows, influence[:, model], coefficient)
-    scale = told.value if told.log else 1.0
-    return row | {"sampling_std_error": scale * float(np.sqrt(variance.sum()))}
-
-
-def window_weights(metric: Metric, estimand: str, parts: Terms) -> tuple[np.ndarray, np.ndarray]:
-    """Windows where `metric` is defined, and how much each moves the figure, to first order.
-
-    Of O:E it is the logarithms that move: a company's is that of a ratio of sums, to which a window
-    adds its share of the buyers. `parts` are weighted, but for the average company.
-    """
-    windows, company, weight = parts.windows, parts.company, parts.denominator
-    if metric.pooling == "ratio":
-        bought = parts.numerator > 0
-        windows, company, weight = windows[bought], company[bought], parts.numerator[bought]
-    if estimand != "equal_company":
-        return windows, weight / max(weight.sum(), 1e-300)
-    within = np.bincount(company, weights=weight, minlength=parts.n_companies)
-    return windows, weight / within[company] / max(np.count_nonzero(within), 1)
 
 
 def _constant_floor(panel: Panel, model: int, windows: np.ndarray) -> float:

@@ -27,7 +27,7 @@ from scale_eval.results.heterogeneity import (
 )
 from scale_eval.results.panel import Panel
 from scale_eval.results.row_scores import RowScores
-from scale_eval.results.terms import terms
+from scale_eval.results.terms import Sums, terms
 from scale_eval.statistics import survey, weighted_blocks
 from scale_eval.statistics.dispersion import QUANTILES
 from scale_eval.statistics.logistic import common_slope
@@ -143,9 +143,9 @@ class _Source:
                 yield {"estimand": estimand} | self._told("value", figure)
         if self.metric.name == "calibration_slope":
             assert effects is not None
-            yield from self._of_companies(self._slopes(model, windows), effects, None)
+            yield from self._of_companies(self._sums(model, windows).figures, effects, None)
         else:
-            values = terms(self.panel, self.metric, model, windows, weighted=False).figures
+            values = self._sums(model, windows).figures
             if self.metric.pooling == "ratio":
                 values = np.where(values > 0, values, np.nan)
             yield from self._of_companies(
@@ -162,10 +162,7 @@ class _Source:
                 ]
                 yield {"estimand": estimand} | self._difference(*figures)
         both = self._defined_for_both(a, b)
-        of_a, of_b = (
-            self.metric.distance(terms(self.panel, self.metric, m, both, weighted=False).figures)
-            for m in (a, b)
-        )
+        of_a, of_b = (self.metric.distance(self._sums(m, both).figures) for m in (a, b))
         effects = None
         if self.influence is not None and self.metric.name in RAW:
             effects = difference_effects(self.panel, self.metric, (a, b), both, self.influence)
@@ -212,8 +209,12 @@ class _Source:
         return lambda: self._summed(model, windows)
 
     def _summed(self, model: int, windows: np.ndarray) -> Figure:
-        parts = terms(self.panel, self.metric, model, windows, weighted=True)
-        return self._quotient(*parts.by_company, of_one=parts.of_one)
+        sums = terms(self.panel, self.metric, model, weighted=True).over(self.panel, windows)
+        return self._quotient(sums.numerator, sums.denominator, of_one=sums.of_one)
+
+    def _sums(self, model: int, windows: np.ndarray) -> Sums:
+        """Of each company, whose windows weigh the same."""
+        return terms(self.panel, self.metric, model, weighted=False).over(self.panel, windows)
 
     def _quotient(
         self, numerator: np.ndarray, denominator: np.ndarray, *, of_one: bool = False
@@ -229,10 +230,9 @@ class _Source:
 
     def _equal_company(self, model: int, windows: np.ndarray, values: np.ndarray) -> Figure:
         if self.metric.pooling == "skill":
-            parts = terms(self.panel, self.metric, model, windows, weighted=False)
-            n = np.bincount(parts.company, minlength=self.panel.n_companies)
-            losses, references = (sums / np.maximum(n, 1) for sums in parts.by_company)
-            return self._quotient(losses, references, of_one=True)
+            of = self._sums(model, windows)
+            n = np.maximum(of.n, 1)
+            return self._quotient(of.numerator / n, of.denominator / n, of_one=True)
         if self.metric.pooling == "ratio":
             logs = self._mean(np.log(values))
             return Figure(float(np.exp(logs.value)), logs.influence, logs.amounts, log=True)
@@ -240,9 +240,6 @@ class _Source:
 
     def _mean(self, values: np.ndarray) -> Figure:
         return survey.mean(self.design, values)
-
-    def _slopes(self, model: int, windows: np.ndarray) -> np.ndarray:
-        return terms(self.panel, self.metric, model, windows, weighted=False).figures
 
     def _of_effects(self, effects: Effects | None, which: str) -> Figure:
         """The mean of the random effects, or tau on its logarithm."""

@@ -10,6 +10,8 @@ variance of a company's AUC is 6 % too small).
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numba
 import numpy as np
 
@@ -30,9 +32,10 @@ DEGREES_OF_FREEDOM = N_GROUPS - 1
 
 
 def sums_by_company(
-    panel: Panel, windows: np.ndarray, influence: np.ndarray, coefficient: np.ndarray
-) -> np.ndarray:
-    """What each company's groups of customers move sum_t c_t theta_t.
+    panel: Panel, windows: np.ndarray, influence: np.ndarray, weight: np.ndarray, few: np.ndarray,
+    *, own: bool,
+) -> np.ndarray:  # fmt: skip
+    """What each company's groups of customers move a figure that is a weighted sum over windows.
 
     Parameters
     ----------
@@ -40,8 +43,12 @@ def sums_by_company(
         Ascending positions in the panel.
     influence : ndarray of float32, shape (n_windows, n_groups)
         Influence sums of every window of the panel, of one model.
-    coefficient : ndarray, shape (n,)
-        Taken in the precision of what it multiplies.
+    weight : ndarray, shape (n_windows,)
+        How much each window moves the figure; those of 0 or NaN stay out.
+    few : ndarray, shape (n_windows,)
+        From `of_few`.
+    own : bool
+        The figure is the company's own: its weights are divided by their sum.
 
     Returns
     -------
@@ -49,42 +56,96 @@ def sums_by_company(
         0 for companies without such a window.
     """
     sums = np.zeros((panel.n_companies, influence.shape[1]), influence.dtype)
-    _add(panel.company, windows, influence, coefficient.astype(influence.dtype), sums)
+    _add(panel.company, windows, influence, weight, few, own, sums)
     return sums
-
-
-def variance_by_company(
-    panel: Panel, windows: np.ndarray, influence: np.ndarray, coefficient: np.ndarray
-) -> np.ndarray:
-    """Variance of sum_t c_t theta_t within each company, clustered by customer; as above.
-
-    Returns
-    -------
-    ndarray of shape (n_companies,)
-    """
-    return squared(sums_by_company(panel, windows, influence, coefficient))
 
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
 def _add(
-    company: np.ndarray, windows: np.ndarray, influence: np.ndarray, coefficient: np.ndarray,
-    sums: np.ndarray,
+    company: np.ndarray, windows: np.ndarray, influence: np.ndarray, weight: np.ndarray,
+    few: np.ndarray, own: bool, sums: np.ndarray,
 ) -> None:  # fmt: skip
-    for i in range(len(windows)):
-        of_company, of_window = sums[company[windows[i]]], influence[windows[i]]
-        for group in range(len(of_window)):
-            of_company[group] += coefficient[i] * of_window[group]
+    begin = 0
+    while begin < len(windows):
+        of, end, total = company[windows[begin]], begin, 0.0
+        while end < len(windows) and company[windows[end]] == of:
+            if weight[windows[end]] > 0:
+                total += weight[windows[end]]
+            end += 1
+        of_company = sums[of]
+        for i in range(begin, end):
+            window = windows[i]
+            if weight[window] > 0:
+                moves = weight[window] * few[window]
+                if own:
+                    moves /= total
+                for group in range(len(of_company)):
+                    of_company[group] += moves * influence[window, group]
+        begin = end
 
 
-def of_few(panel: Panel, metric: str, model: int, windows: np.ndarray) -> np.ndarray:
-    """By how much influence understates the chance of few customers; shape (n,).
+class Variances(NamedTuple):
+    """Of customers' chance, of a figure over all windows, and of the average company's."""
+
+    pooled: float
+    equal_company: float
+
+
+def variances(
+    panel: Panel, windows: np.ndarray, influence: np.ndarray, weight: np.ndarray, own: np.ndarray,
+    few: np.ndarray,
+) -> Variances:  # fmt: skip
+    """Both in one pass; windows weigh by `weight` in the pooled figure, by `own` in a company's.
+
+    The other parameters are as for `sums_by_company`. NaN where nothing weighs.
+    """
+    return Variances(*_variances(panel.company, windows, influence, weight, own, few))
+
+
+@numba.njit(nogil=True, cache=True, error_model="numpy")
+def _variances(
+    company: np.ndarray, windows: np.ndarray, influence: np.ndarray, weight: np.ndarray,
+    own: np.ndarray, few: np.ndarray,
+) -> tuple[float, float]:  # fmt: skip
+    moved, moved_own = np.zeros(influence.shape[1]), np.zeros(influence.shape[1])
+    squares, squares_own, total, n_companies = 0.0, 0.0, 0.0, 0
+    begin = 0
+    while begin < len(windows):
+        of, end, within = company[windows[begin]], begin, 0.0
+        while end < len(windows) and company[windows[end]] == of:
+            if own[windows[end]] > 0:
+                within += own[windows[end]]
+                total += weight[windows[end]]
+            end += 1
+        if within > 0:
+            n_companies += 1
+            moved[:] = 0.0
+            moved_own[:] = 0.0
+            for i in range(begin, end):
+                window = windows[i]
+                if own[window] > 0:
+                    pooled = weight[window] * few[window]
+                    of_company = own[window] / within * few[window]
+                    for group in range(len(moved)):
+                        moved[group] += pooled * influence[window, group]
+                        moved_own[group] += of_company * influence[window, group]
+            for group in range(len(moved)):
+                squares += moved[group] * moved[group]
+                squares_own += moved_own[group] * moved_own[group]
+        begin = end
+    scale = len(moved) / (len(moved) - 1)
+    return squares * scale / (total * total), squares_own * scale / (n_companies * n_companies)
+
+
+def of_few(panel: Panel, metric: str, model: int) -> np.ndarray:
+    """By how much influence understates the chance of few customers; shape (n_windows,).
 
     sqrt(n / (n - 1)), as ddof 1 has it, for what the metric stands on: customers (losses), buyers
     (O:E), or the rarer of buyers and others (AUC). Of one nothing is known; it counts as two.
     """
-    n = panel.of_model("n_customers", model, windows)
+    n = panel.columns["n_customers"][:, model]
     if metric not in ("log_loss", "brier_score"):
-        positive = panel.of_model("n_positive", model, windows)
+        positive = panel.columns["n_positive"][:, model]
         ratio = metric == "observed_expected_ratio"
         n = positive if ratio else np.minimum(positive, n - positive)
     n = np.maximum(n, 2.0)

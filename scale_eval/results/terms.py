@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
+import numba
 import numpy as np
 
 from scale_eval.metrics import Metric
@@ -17,74 +18,90 @@ from scale_eval.results.panel import Panel
 
 @dataclass(frozen=True)
 class Terms:
-    """Numerators and denominators of some windows; arrays of shape (n,).
+    """Numerators and denominators of every window of a panel; float64 of shape (n_windows,).
+
+    NaN where there is nothing to sum.
 
     Attributes
     ----------
-    windows : ndarray of int
-        Ascending positions in the panel.
-    company : ndarray of int
-        Of each window; never decreasing.
-    numerator, denominator : ndarray of float64
-    n_companies : int
-        Of the panel.
+    numerator, denominator : ndarray
     of_one : bool
         The figure is 1 - the quotient of sums, as for a skill.
     """
 
-    windows: np.ndarray
-    company: np.ndarray
     numerator: np.ndarray
     denominator: np.ndarray
-    n_companies: int
+    of_one: bool = False
+
+    def over(self, panel: Panel, windows: np.ndarray) -> Sums:
+        """Summed within the companies of `panel` over those of `windows` where it is defined."""
+        numerator, denominator = np.zeros((2, panel.n_companies))
+        n = np.zeros(panel.n_companies, np.int64)
+        _sum(
+            panel.company, windows, self.numerator, self.denominator, numerator, denominator, n
+        )  # fmt: skip
+        return Sums(numerator, denominator, n, self.of_one)
+
+
+@dataclass(frozen=True)
+class Sums:
+    """Numerators and denominators summed within companies; arrays of shape (n_companies,).
+
+    Attributes
+    ----------
+    numerator, denominator : ndarray of float64
+    n : ndarray of int
+        Windows that were summed.
+    of_one : bool
+        As in `Terms`.
+    """
+
+    numerator: np.ndarray
+    denominator: np.ndarray
+    n: np.ndarray
     of_one: bool = False
 
     @cached_property
-    def by_company(self) -> tuple[np.ndarray, np.ndarray]:
-        """Numerator and denominator summed within companies; each of shape (n_companies,)."""
-        return (
-            np.bincount(self.company, weights=self.numerator, minlength=self.n_companies),
-            np.bincount(self.company, weights=self.denominator, minlength=self.n_companies),
-        )
-
-    @cached_property
     def figures(self) -> np.ndarray:
-        """Each company's own figure; NaN where it has none; shape (n_companies,)."""
-        numerator, denominator = self.by_company
-        quotient = np.full(self.n_companies, np.nan)
-        np.divide(numerator, denominator, out=quotient, where=denominator != 0)
+        """Each company's own figure; NaN where it has none."""
+        quotient = np.full(len(self.n), np.nan)
+        np.divide(self.numerator, self.denominator, out=quotient, where=self.denominator != 0)
         return 1.0 - quotient if self.of_one else quotient
 
 
-def terms(
-    panel: Panel, metric: Metric, model: int, windows: np.ndarray, *, weighted: bool
-) -> Terms:
-    """What to sum for `metric` of one model over those of `windows` where it is defined.
+@numba.njit(nogil=True, cache=True, error_model="numpy")
+def _sum(
+    company: np.ndarray, windows: np.ndarray, numerator: np.ndarray, denominator: np.ndarray,
+    of_numerator: np.ndarray, of_denominator: np.ndarray, n: np.ndarray,
+) -> None:  # fmt: skip
+    for window in windows:
+        if not np.isnan(numerator[window]):
+            of = company[window]
+            of_numerator[of] += numerator[window]
+            of_denominator[of] += denominator[window]
+            n[of] += 1
+
+
+def terms(panel: Panel, metric: Metric, model: int, *, weighted: bool) -> Terms:
+    """What to sum for `metric` of one model, wherever it is defined.
 
     Parameters
     ----------
-    windows : ndarray of int
-        Ascending positions.
     weighted : bool
         Windows weigh by what the metric counts: customers (losses, skills), pairs of a positive and
         a negative (`roc_auc`), positives (`average_precision`, gain, lift), spend
         (`value_captured_at_10`). Otherwise each window weighs the same, as it does in a company's
         own figure. The ratio of observed to expected is a quotient of counts either way.
     """
-    if metric.pooling != "ratio":
-        windows = windows[~np.isnan(panel.of_model(metric.name, model, windows))]
 
     def column(name: str) -> np.ndarray:
-        return panel.of_model(name, model, windows)
-
-    def of(numerator: np.ndarray, denominator: np.ndarray, *, of_one: bool = False) -> Terms:
-        company = panel.company[windows]
-        return Terms(windows, company, numerator, denominator, panel.n_companies, of_one)
+        return panel.columns[name][:, model]
 
     if metric.pooling == "ratio":
-        return of(column("n_positive"), column("n_customers") * column("mean_prediction"))
+        return Terms(column("n_positive"), column("n_customers") * column("mean_prediction"))
+    value = column(metric.name)
     if not weighted:
-        weight = np.ones(len(windows))
+        weight = np.ones(len(value))
     elif metric.name == "roc_auc":
         positive = column("n_positive")
         weight = positive * (column("n_customers") - positive)
@@ -93,10 +110,20 @@ def terms(
     else:
         of_positives = metric.name in ("average_precision", "gain_at_10", "lift_at_10")
         weight = column("n_positive" if of_positives else "n_customers")
+    weight = np.where(np.isnan(value), np.nan, weight)
     if metric.pooling == "skill":
         loss, reference = (column(name) for name in losses_of(metric))
-        return of(weight * loss, weight * reference, of_one=True)
-    return of(weight * column(metric.name), weight)
+        return Terms(weight * loss, weight * reference, of_one=True)
+    return Terms(weight * value, weight)
+
+
+def weight_of(metric: Metric, of: Terms) -> np.ndarray:
+    """How much each window moves the figure of these terms, to first order; shape (n_windows,).
+
+    Of O:E it is the logarithms that move: a company's is that of a ratio of sums, to which a window
+    adds its share of the buyers.
+    """
+    return of.numerator if metric.pooling == "ratio" else of.denominator
 
 
 def losses_of(metric: Metric) -> tuple[str, str]:
