@@ -389,6 +389,20 @@ def test_differences_of_0_are_dropped_before_ranking():
         wilcoxon(np.array([1.0, 2, 3, 4, 5, 0, 0, 0]))
 
 
+@pytest.mark.parametrize("n", [6, 13, 14, 49, 50, 51, 52, 400, 30_000])
+@pytest.mark.parametrize("decimals", [0, 1, 15])  # from many ties to none
+def test_signed_ranks_are_scipys_for_few_and_many_with_ties_and_without(n, decimals):
+    d = np.random.default_rng(n).normal(0.01, 2, n).round(decimals)
+    for some in (d, np.abs(d), -np.abs(d)):
+        some = some[some != 0]
+        if len(some) < 6:
+            continue
+        statistic, p = wilcoxon(some)
+        expected = stats.wilcoxon(some)
+        assert statistic == expected.statistic
+        assert p == pytest.approx(expected.pvalue, rel=1e-12)
+
+
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=30))
 @settings(max_examples=50, deadline=None)
 def test_adjusted_p_values_are_statsmodels_and_unknown_ones_do_not_count(p):
