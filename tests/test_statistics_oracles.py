@@ -24,6 +24,7 @@ from scale_eval.statistics.bootstrap import company_keys, percentile_interval, p
 from scale_eval.statistics.comparison import benjamini_hochberg, equivalence, wilcoxon
 from scale_eval.statistics.decomposition import corp, isotonic, murphy
 from scale_eval.statistics.delong import auc_difference, delong
+from scale_eval.statistics.dispersion import QUANTILES, dispersion
 from scale_eval.statistics.jackknife import delete_a_group
 from scale_eval.statistics.linearised import linearised, ratio_influence
 from scale_eval.statistics.moderation import moderate
@@ -376,6 +377,32 @@ def test_companies_seen_once_cannot_be_told_from_noise():
         variance_components(np.arange(4.0), np.zeros(4), np.arange(4))
     constant = variance_components(np.ones(4), np.array([0, 0, 1, 1]), np.array([0, 1, 0, 1]))
     assert (constant.company, constant.cutoff, constant.residual) == (0, 0, 0)
+
+
+# ── Dispersion ────────────────────
+
+
+@settings(deadline=None)  # the first compiles
+@given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=30), st.sampled_from([0, 1, 15]))
+def test_dispersion_is_that_of_numpy(values, decimals):
+    values = np.array(values).round(decimals)
+    found = dispersion(values)
+    assert found["mean"] == values.mean()
+    if len(values) > 1:
+        assert found["std"] == pytest.approx(values.std(ddof=1), rel=1e-12)
+    assert [found[name] for name in QUANTILES] == np.quantile(
+        values, list(QUANTILES.values())
+    ).tolist()
+    assert found["iqr"] == found["p75"] - found["p25"]
+    assert (found["min"], found["max"]) == (values.min(), values.max())
+    assert found["mad"] == np.median(np.abs(values - np.quantile(values, 0.5)))
+
+
+def test_of_one_value_there_is_no_spread_and_of_none_nothing():
+    one = dispersion(np.array([2.5]))
+    assert math.isnan(one.pop("std"))
+    assert one == {name: 0.0 if name in ("mad", "iqr") else 2.5 for name in one}
+    assert all(math.isnan(value) for value in dispersion(np.array([])).values())
 
 
 # ── Comparisons ────────────────────
