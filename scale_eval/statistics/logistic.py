@@ -233,13 +233,12 @@ def slopes(logit: np.ndarray, positives: np.ndarray, negatives: np.ndarray) -> n
 def intercepts(logit: np.ndarray, positives: np.ndarray, negatives: np.ndarray) -> np.ndarray:
     """The intercept of many regressions with the same logits as offset; as `slopes`."""
     positives, negatives = _as_floats(positives), _as_floats(negatives)
-    exists = (positives.sum(axis=1) > 0) & (negatives.sum(axis=1) > 0)
-    if not exists.any():
-        return np.full(len(positives), np.nan)
     together = positives.sum(axis=0), negatives.sum(axis=0)
-    level = math.log(together[0].sum() / together[1].sum())
-    a = _offset(logit, *together, level - float(np.median(logit)))
-    return np.asarray(_offsets(logit, positives, negatives, exists, a))
+    if not (together[0].any() and together[1].any()):
+        return np.full(len(positives), np.nan)
+    start = math.log(together[0].sum() / together[1].sum()) - float(np.median(logit))
+    of_all = _offsets(logit, together[0][np.newaxis], together[1][np.newaxis], start)[0]
+    return np.asarray(_offsets(logit, positives, negatives, of_all))
 
 
 def _as_floats(counts: np.ndarray) -> np.ndarray:
@@ -261,20 +260,6 @@ def _slopes(
         if math.isnan(slope[g]):  # it was a step too far
             slope[g] = _line(x, positives[g], negatives[g], a, b)[1]
     return slope
-
-
-@numba.njit(nogil=True, cache=True, error_model="numpy")
-def _offsets(
-    logit: np.ndarray, positives: np.ndarray, negatives: np.ndarray, exists: np.ndarray, a: float
-) -> np.ndarray:
-    """Each regression's intercept, from that of all, `a`."""
-    intercept = np.full(len(positives), np.nan)
-    p, q = np.empty_like(logit), np.empty_like(logit)
-    _chances(a + logit, p, q)
-    for g in np.flatnonzero(exists):
-        step = _offset_step(p, q, positives[g], negatives[g])[0]
-        intercept[g] = _offset(logit, positives[g], negatives[g], a + step)
-    return intercept
 
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
@@ -304,20 +289,48 @@ def _line(
 
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
-def _offset(logit: np.ndarray, positives: np.ndarray, negatives: np.ndarray, a: float) -> float:
-    """`intercept` by Newton's steps from `a`; halves where one would leave where it can be."""
-    level = math.log(positives.sum() / negatives.sum())
-    low, high = level - logit.max() - 1, level - logit.min() + 1
-    a = min(max(a, low), high)
+def _offsets(
+    logit: np.ndarray, positives: np.ndarray, negatives: np.ndarray, start: float
+) -> np.ndarray:
+    """Each regression's intercept, by steps from `start`; NaN where a class is missing."""
     p, q = np.empty_like(logit), np.empty_like(logit)
+    _chances(start + logit, p, q)
+    lowest, highest = -logit.max() - 1 - start, -logit.min() + 1 - start
+    intercept = np.full(len(positives), np.nan)
+    for g in range(len(positives)):
+        level = math.log(positives[g].sum() / negatives[g].sum())
+        if math.isfinite(level):
+            ends = level + lowest, level + highest
+            intercept[g] = start + _move(p, q, positives[g], negatives[g], ends)
+    return intercept
+
+
+@numba.njit(nogil=True, cache=True, error_model="numpy")
+def _move(
+    p: np.ndarray, q: np.ndarray, positives: np.ndarray, negatives: np.ndarray,
+    ends: tuple[float, float],
+) -> float:  # fmt: skip
+    """How far the intercept lies from where the chances are these.
+
+    All odds against move by one factor, so that no exponential is taken block by block. By
+    Newton's steps; halves where one would leave where it can be.
+    """
+    low, high = ends
+    move = min(max(0.0, low), high)
     for _ in range(MAX_STEPS):
-        _chances(a + logit, p, q)
-        step, unexplained = _offset_step(p, q, positives, negatives)
-        if abs(step) <= LAST_STEP_OF_MANY * (1 + abs(a)):
-            return a + step
-        low, high = (a, high) if unexplained > 0 else (low, a)
-        a = a + step if low < a + step < high else (low + high) / 2
-    return a
+        factor = math.exp(-move)
+        unexplained, weight = 0.0, 0.0
+        for i in range(len(p)):
+            against = q[i] * factor
+            bought, did_not = p[i] / (p[i] + against), against / (p[i] + against)
+            unexplained += positives[i] * did_not - negatives[i] * bought
+            weight += (positives[i] + negatives[i]) * bought * did_not
+        step = unexplained / max(weight, LEAST_WEIGHT)
+        if abs(step) <= LAST_STEP_OF_MANY * (1 + abs(move)):
+            return move + step
+        low, high = (move, high) if unexplained > 0 else (low, move)
+        move = move + step if low < move + step < high else (low + high) / 2
+    return move
 
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
@@ -347,18 +360,6 @@ def _step(
     centre = weighted / weight
     b_step = (pulled - centre * pull) / (squares - weighted * centre)
     return pull / weight - b_step * centre, b_step
-
-
-@numba.njit(nogil=True, cache=True, error_model="numpy")
-def _offset_step(
-    p: np.ndarray, q: np.ndarray, positives: np.ndarray, negatives: np.ndarray
-) -> tuple[float, float]:
-    """Newton's, of the intercept; and the buyers that the chances do not explain."""
-    unexplained, weight = 0.0, 0.0
-    for i in range(len(p)):
-        unexplained += positives[i] * q[i] - negatives[i] * p[i]
-        weight += (positives[i] + negatives[i]) * p[i] * q[i]
-    return unexplained / max(weight, LEAST_WEIGHT), unexplained
 
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
