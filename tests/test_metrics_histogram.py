@@ -13,9 +13,11 @@ from scale_eval.metrics import (
     bin_of,
     histogram,
     merge,
+    ranking,
     score,
 )
 from scale_eval.metrics.histogram import EDGES, ScoreHistogram
+from scale_eval.metrics.leaving_out import auc_without_each, average_precision_without_each
 
 BOUNDED = ("roc_auc", "average_precision", "lift_at_10", "gain_at_10", "value_captured_at_10")
 
@@ -194,6 +196,32 @@ def test_rows_of_the_table_make_the_same_histogram_in_any_order():
         assert made.n_negative.tolist() == [2, 2]
         assert made.spend_minor.tolist() == [1, 14]
         assert made.n_rows.tolist() == [3, 5]
+
+
+@pytest.mark.parametrize("dtype", [np.int32, np.int64])
+def test_without_a_group_the_others_are_ranked_as_if_it_had_never_been(dtype):
+    positives, negatives = np.random.default_rng(3).poisson([[[0.6]], [[2.0]]], (2, 5, 40))
+    positives[1:] *= 1_000_000  # pairs beyond what float64 counts
+    positives[1:, :3], negatives[1:, :3] = 0, 0  # empty blocks where group 0 is left out
+    found = [
+        without(positives.astype(dtype), negatives.astype(dtype))
+        for without in (auc_without_each, average_precision_without_each)
+    ]
+    for g in range(5):
+        p, n = (np.delete(counts, g, axis=0).sum(axis=0)[::-1] for counts in (positives, negatives))
+        held = p + n > 0
+        assert found[0][g] == ranking.auc_of_blocks(p[held], n[held])
+        assert found[1][g] == pytest.approx(
+            ranking.average_precision_of_blocks(p[held], n[held]), rel=1e-13
+        )
+
+
+def test_without_the_only_group_of_a_class_nothing_is_ranked():
+    positives, negatives = np.array([[0, 3], [0, 0]]), np.array([[1, 0], [2, 1]])
+    assert auc_without_each(positives, negatives) == pytest.approx([np.nan, 1.0], nan_ok=True)
+    assert average_precision_without_each(positives, negatives) == pytest.approx(
+        [np.nan, 1.0], nan_ok=True
+    )
 
 
 def test_every_rank_and_calibration_metric_has_a_pooled_form():

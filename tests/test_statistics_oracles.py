@@ -24,6 +24,7 @@ from scale_eval.statistics.bootstrap import company_keys, percentile_interval, p
 from scale_eval.statistics.comparison import benjamini_hochberg, equivalence, wilcoxon
 from scale_eval.statistics.decomposition import corp, isotonic, murphy
 from scale_eval.statistics.delong import auc_difference, delong
+from scale_eval.statistics.dispersion import QUANTILES, dispersion
 from scale_eval.statistics.jackknife import delete_a_group
 from scale_eval.statistics.linearised import linearised, ratio_influence
 from scale_eval.statistics.moderation import moderate
@@ -378,6 +379,32 @@ def test_companies_seen_once_cannot_be_told_from_noise():
     assert (constant.company, constant.cutoff, constant.residual) == (0, 0, 0)
 
 
+# ── Dispersion ────────────────────
+
+
+@settings(deadline=None)  # the first compiles
+@given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=30), st.sampled_from([0, 1, 15]))
+def test_dispersion_is_that_of_numpy(values, decimals):
+    values = np.array(values).round(decimals)
+    found = dispersion(values)
+    assert found["mean"] == values.mean()
+    if len(values) > 1:
+        assert found["std"] == pytest.approx(values.std(ddof=1), rel=1e-12)
+    assert [found[name] for name in QUANTILES] == np.quantile(
+        values, list(QUANTILES.values())
+    ).tolist()
+    assert found["iqr"] == found["p75"] - found["p25"]
+    assert (found["min"], found["max"]) == (values.min(), values.max())
+    assert found["mad"] == np.median(np.abs(values - np.quantile(values, 0.5)))
+
+
+def test_of_one_value_there_is_no_spread_and_of_none_nothing():
+    one = dispersion(np.array([2.5]))
+    assert math.isnan(one.pop("std"))
+    assert one == {name: 0.0 if name in ("mad", "iqr") else 2.5 for name in one}
+    assert all(math.isnan(value) for value in dispersion(np.array([])).values())
+
+
 # ── Comparisons ────────────────────
 
 
@@ -387,6 +414,20 @@ def test_differences_of_0_are_dropped_before_ranking():
     assert wilcoxon(d)[1] == pytest.approx(stats.wilcoxon(d).pvalue)
     with pytest.raises(Undefined, match="fewer_than_6_companies"):
         wilcoxon(np.array([1.0, 2, 3, 4, 5, 0, 0, 0]))
+
+
+@pytest.mark.parametrize("n", [6, 13, 14, 49, 50, 51, 52, 400, 30_000])
+@pytest.mark.parametrize("decimals", [0, 1, 15])  # from many ties to none
+def test_signed_ranks_are_scipys_for_few_and_many_with_ties_and_without(n, decimals):
+    d = np.random.default_rng(n).normal(0.01, 2, n).round(decimals)
+    for some in (d, np.abs(d), -np.abs(d)):
+        some = some[some != 0]
+        if len(some) < 6:
+            continue
+        statistic, p = wilcoxon(some)
+        expected = stats.wilcoxon(some)
+        assert statistic == expected.statistic
+        assert p == pytest.approx(expected.pvalue, rel=1e-12)
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=30))

@@ -7,7 +7,6 @@ every model answered are left out of the common coverage.
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -16,8 +15,8 @@ from functools import cached_property
 import numpy as np
 import pyarrow as pa
 
-from scale_eval.metrics import N_BINS, ROW_POOLED, ScoreHistogram, Undefined, mid_logit
-from scale_eval.metrics.ranking import auc_of_blocks, average_precision_of_blocks
+from scale_eval.metrics import N_BINS, ROW_POOLED, ScoreHistogram, mid_logit
+from scale_eval.metrics.leaving_out import auc_without_each, average_precision_without_each
 from scale_eval.results.free_memory import give_back
 from scale_eval.results.panel import Panel
 from scale_eval.statistics import logistic
@@ -80,41 +79,52 @@ class GroupedScores:
         """
         if metric in _CAPTURED:
             return self._without_to_first_order(metric)
-        positive, negative = (n.sum(axis=0) - n for n in (self.n_positive, self.n_negative))
-        if metric in ("calibration_slope", "calibration_intercept"):
-            fit = logistic.slopes if metric == "calibration_slope" else logistic.intercepts
-            return np.asarray(fit(mid_logit(self.bin), positive, negative))
-        of_blocks = auc_of_blocks if metric == "roc_auc" else average_precision_of_blocks
-        without = np.full(len(self.group), np.nan)
-        for i, (buyers, others) in enumerate(zip(positive, negative, strict=True)):
-            held = buyers + others > 0
-            with contextlib.suppress(Undefined):
-                without[i] = of_blocks(buyers[held][::-1], others[held][::-1])
-        return without
+        if metric == "roc_auc":
+            return auc_without_each(self.n_positive, self.n_negative)
+        if metric == "average_precision":
+            return average_precision_without_each(self.n_positive, self.n_negative)
+        fit = logistic.slopes if metric == "calibration_slope" else logistic.intercepts
+        positive, negative = self.total.n_positive, self.total.n_negative
+        return fit(mid_logit(self.bin), positive - self.n_positive, negative - self.n_negative)
 
     def _without_to_first_order(self, metric: str) -> np.ndarray:
         """A group takes away what it adds to the top tenth, and moves the line that ends it.
 
         The line moves along the slope of the gain curve, taken between 8 and 12 % of customers.
         """
-        captured = getattr(self, _CAPTURED[metric])[:, ::-1]  # highest scores first
-        rows = (self.n_positive + self.n_negative)[:, ::-1]
+        count = _CAPTURED[metric]
+        rows, captured = self.total.n_rows[::-1], getattr(self.total, count)[::-1]
         total, n = captured.sum(), rows.sum()
         if not total:
             return np.full(len(self.group), np.nan)
-        ends = np.cumsum(rows.sum(axis=0)) / n
-        shares = np.cumsum(captured.sum(axis=0)) / total
-        at, low, high = np.interp([TOP, 0.8 * TOP, 1.2 * TOP], [0, *ends], [0, *shares])
+        ends = np.append(0, np.cumsum(rows) / n)  # highest scores first
+        shares = np.append(0, np.cumsum(captured) / total)
+        at, low, high = np.interp([TOP, 0.8 * TOP, 1.2 * TOP], ends, shares)
         slope = (high - low) / (0.4 * TOP)
-        inside = np.clip((TOP - np.concatenate([[0], ends[:-1]])) / np.diff(ends, prepend=0), 0, 1)
-        adds = (captured @ inside - at * captured.sum(axis=1)) / total
-        moves = (rows @ inside - TOP * rows.sum(axis=1)) / n
-        share = captured.sum(axis=1) / total
+        line = int(np.searchsorted(ends, TOP))  # the block in which the top tenth ends
+        inside = (TOP - ends[line - 1]) / (ends[line] - ends[line - 1])
+
+        def of_groups(count: str) -> tuple[np.ndarray, np.ndarray]:
+            """What each holds of it, in the top tenth and in all."""
+            counts, first = getattr(self, count), len(rows) - line
+            top = counts[:, first + 1 :].sum(axis=1) + inside * counts[:, first]
+            return top, self._of_group[count]
+
+        top, of_all = of_groups(count)
+        top_rows, of_all_rows = np.add(of_groups("n_positive"), of_groups("n_negative"))
+        adds = (top - at * of_all) / total
+        moves = (top_rows - TOP * of_all_rows) / n
+        share = of_all / total
         without = np.full(len(share), np.nan)
         np.divide(adds - slope * moves, 1 - share, out=without, where=share < 1)
         without = at - without
         scale = 1 / TOP if metric == "lift_at_10" else 1.0
         return np.asarray(scale * without)
+
+    @cached_property
+    def _of_group(self) -> dict[str, np.ndarray]:
+        """Sums over blocks, shape (n_groups,) each."""
+        return {count: getattr(self, count).sum(axis=1) for count in _COUNTS}
 
 
 class RowScores:

@@ -24,6 +24,10 @@ ROUNDING = 1e-9
 
 MAX_STEPS = 100
 LAST_STEP = 1e-9  # relative; the one after it would be about its square
+LAST_STEP_OF_MANY = 1e-6  # where nothing is wanted but where the maximum lies
+SURE_STEP = math.log(2)
+"""A Newton step that moves no logit by more gains: no curvature p q grows to its double."""
+
 LIKELIHOOD_ROUNDING = 1e-12  # relative; a loss below it is none
 LEAST_WEIGHT = 1e-300
 
@@ -200,7 +204,8 @@ def slopes(logit: np.ndarray, positives: np.ndarray, negatives: np.ndarray) -> n
     """The slope of many regressions on the same logits; NaN where there is none.
 
     As `fit`, but each from the line that fits all their counts in one: where the regressions are of
-    nearly the same customers, as replicates of a jackknife are, it is a step or two away.
+    nearly the same customers, as replicates of a jackknife are, it is a step or two away, and the
+    first needs no new probabilities.
 
     Parameters
     ----------
@@ -211,100 +216,161 @@ def slopes(logit: np.ndarray, positives: np.ndarray, negatives: np.ndarray) -> n
     -------
     ndarray of shape (n_regressions,)
     """
-    slope = np.full(len(positives), np.nan)
+    positives, negatives = _as_floats(positives), _as_floats(negatives)
     exists = _slope_exists(logit, positives, negatives)
     if not exists.any():
-        return slope
+        return np.full(len(positives), np.nan)
     low, half_range = logit.min(), max((logit.max() - logit.min()) / 2, ROUNDING)
     x = (logit - low) / half_range - 1
-    positives, negatives = positives[exists].astype(float), negatives[exists].astype(float)
     together = positives.sum(axis=0), negatives.sum(axis=0)
     level = math.log(together[0].sum() / together[1].sum())
     a, b = _line(x, *together, level, 0.0)
     if math.isnan(b):
         a, b = level, 0.0
-    lines = [_line(x, *counts, a, b) for counts in zip(positives, negatives, strict=True)]
-    slope[exists] = np.array([b for _, b in lines]) / half_range
-    return slope
+    return np.asarray(_slopes(x, positives, negatives, exists, a, b)) / half_range
 
 
 def intercepts(logit: np.ndarray, positives: np.ndarray, negatives: np.ndarray) -> np.ndarray:
     """The intercept of many regressions with the same logits as offset; as `slopes`."""
-    intercept = np.full(len(positives), np.nan)
-    exists = (positives.sum(axis=1) > 0) & (negatives.sum(axis=1) > 0)
-    if not exists.any():
-        return intercept
-    positives, negatives = positives[exists].astype(float), negatives[exists].astype(float)
+    positives, negatives = _as_floats(positives), _as_floats(negatives)
     together = positives.sum(axis=0), negatives.sum(axis=0)
-    level = math.log(together[0].sum() / together[1].sum())
-    a = _offset(logit, *together, level - float(np.median(logit)))
-    intercept[exists] = [
-        _offset(logit, *counts, a) for counts in zip(positives, negatives, strict=True)
-    ]
-    return intercept
+    if not (together[0].any() and together[1].any()):
+        return np.full(len(positives), np.nan)
+    start = math.log(together[0].sum() / together[1].sum()) - float(np.median(logit))
+    of_all = _offsets(logit, together[0][np.newaxis], together[1][np.newaxis], start)[0]
+    return np.asarray(_offsets(logit, positives, negatives, of_all))
+
+
+def _as_floats(counts: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(counts, dtype=np.float64)
+
+
+@numba.njit(nogil=True, cache=True, error_model="numpy")
+def _slopes(
+    x: np.ndarray, positives: np.ndarray, negatives: np.ndarray, exists: np.ndarray, a: float,
+    b: float,
+) -> np.ndarray:  # fmt: skip
+    """Each regression's slope on `x`, from the line (a, b) of all."""
+    slope = np.full(len(positives), np.nan)
+    p, q = np.empty_like(x), np.empty_like(x)
+    _chances(a + b * x, p, q)
+    for g in np.flatnonzero(exists):
+        a_step, b_step = _step(x, p, q, positives[g], negatives[g])
+        slope[g] = _line(x, positives[g], negatives[g], a + a_step, b + b_step)[1]
+        if math.isnan(slope[g]):  # it was a step too far
+            slope[g] = _line(x, positives[g], negatives[g], a, b)[1]
+    return slope
 
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
 def _line(
     x: np.ndarray, positives: np.ndarray, negatives: np.ndarray, a: float, b: float
 ) -> tuple[float, float]:
-    """Intercept and slope on `x`, by `fit`'s method from (a, b); NaN where it finds none."""
-    now = _of_blocks(a, b, x, positives, negatives)
+    """Intercept and slope on `x`, which is from -1 to 1, by `fit`'s method from (a, b).
+
+    NaN where it finds none.
+    """
+    p, q = np.empty_like(x), np.empty_like(x)
     for _ in range(MAX_STEPS):
-        log_likelihood, weight, weighted, squares, pull, pulled = now
-        centre = weighted / weight
-        b_step = (pulled - centre * pull) / (squares - weighted * centre)
-        a_step = pull / weight - b_step * centre
-        if abs(a_step) + abs(b_step) <= LAST_STEP * (1 + abs(a) + abs(b)):
+        _chances(a + b * x, p, q)
+        a_step, b_step = _step(x, p, q, positives, negatives)
+        if abs(a_step) + abs(b_step) <= LAST_STEP_OF_MANY * (1 + abs(a) + abs(b)):
             return a + a_step, b + b_step
-        to_keep = log_likelihood - LIKELIHOOD_ROUNDING * abs(log_likelihood)
-        for _ in range(MAX_STEPS):
-            now = _of_blocks(a + a_step, b + b_step, x, positives, negatives)
-            if not now[0] < to_keep:
-                break
-            a_step, b_step = a_step / 2, b_step / 2
+        if not abs(a_step) + abs(b_step) < SURE_STEP:
+            log_likelihood = _log_likelihood(a + b * x, positives, negatives)
+            to_keep = log_likelihood - LIKELIHOOD_ROUNDING * abs(log_likelihood)
+            for _ in range(MAX_STEPS):
+                eta = a + a_step + (b + b_step) * x
+                if not _log_likelihood(eta, positives, negatives) < to_keep:
+                    break
+                a_step, b_step = a_step / 2, b_step / 2
         a, b = a + a_step, b + b_step
     return np.nan, np.nan
 
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
-def _offset(logit: np.ndarray, positives: np.ndarray, negatives: np.ndarray, a: float) -> float:
-    """`intercept` by Newton's steps from `a`; halves where one would leave where it can be."""
-    level = math.log(positives.sum() / negatives.sum())
-    low, high = level - logit.max() - 1, level - logit.min() + 1
-    a = min(max(a, low), high)
-    for _ in range(MAX_STEPS):
-        unexplained, weight = 0.0, 0.0
-        for i in range(len(logit)):
-            pull, curvature, _ = _of_block(a + logit[i], positives[i], negatives[i])
-            unexplained += pull
-            weight += curvature
-        step = unexplained / max(weight, LEAST_WEIGHT)
-        if abs(step) <= LAST_STEP * (1 + abs(a)):
-            return a + step
-        low, high = (a, high) if unexplained > 0 else (low, a)
-        a = a + step if low < a + step < high else (low + high) / 2
-    return a
+def _offsets(
+    logit: np.ndarray, positives: np.ndarray, negatives: np.ndarray, start: float
+) -> np.ndarray:
+    """Each regression's intercept, by steps from `start`; NaN where a class is missing."""
+    p, q = np.empty_like(logit), np.empty_like(logit)
+    _chances(start + logit, p, q)
+    lowest, highest = -logit.max() - 1 - start, -logit.min() + 1 - start
+    intercept = np.full(len(positives), np.nan)
+    for g in range(len(positives)):
+        level = math.log(positives[g].sum() / negatives[g].sum())
+        if math.isfinite(level):
+            ends = level + lowest, level + highest
+            intercept[g] = start + _move(p, q, positives[g], negatives[g], ends)
+    return intercept
 
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
-def _of_blocks(
-    a: float, b: float, x: np.ndarray, positives: np.ndarray, negatives: np.ndarray
-) -> tuple[float, float, float, float, float, float]:
-    """Log likelihood at a + b x; sums of w, w x, w x^2, r, r x, by pulls r and curvatures w."""
-    log_likelihood = weight = weighted = squares = pull = pulled = 0.0
+def _move(
+    p: np.ndarray, q: np.ndarray, positives: np.ndarray, negatives: np.ndarray,
+    ends: tuple[float, float],
+) -> float:  # fmt: skip
+    """How far the intercept lies from where the chances are these.
+
+    All odds against move by one factor, so that no exponential is taken block by block. By
+    Newton's steps; halves where one would leave where it can be.
+    """
+    low, high = ends
+    move = min(max(0.0, low), high)
+    for _ in range(MAX_STEPS):
+        factor = math.exp(-move)
+        unexplained, weight = 0.0, 0.0
+        for i in range(len(p)):
+            against = q[i] * factor
+            bought, did_not = p[i] / (p[i] + against), against / (p[i] + against)
+            unexplained += positives[i] * did_not - negatives[i] * bought
+            weight += (positives[i] + negatives[i]) * bought * did_not
+        step = unexplained / max(weight, LEAST_WEIGHT)
+        if abs(step) <= LAST_STEP_OF_MANY * (1 + abs(move)):
+            return move + step
+        low, high = (move, high) if unexplained > 0 else (low, move)
+        move = move + step if low < move + step < high else (low + high) / 2
+    return move
+
+
+@numba.njit(nogil=True, cache=True, error_model="numpy")
+def _chances(eta: np.ndarray, p: np.ndarray, q: np.ndarray) -> None:
+    """Of buying, into `p`, and of not, into `q`."""
+    for i in range(len(eta)):
+        odds_against = math.exp(-abs(eta[i]))
+        likely = 1 / (1 + odds_against)
+        unlikely = odds_against * likely
+        p[i], q[i] = (likely, unlikely) if eta[i] > 0 else (unlikely, likely)
+
+
+@numba.njit(nogil=True, cache=True, error_model="numpy")
+def _step(
+    x: np.ndarray, p: np.ndarray, q: np.ndarray, positives: np.ndarray, negatives: np.ndarray
+) -> tuple[float, float]:
+    """Newton's, of intercept and slope, where these are the chances."""
+    weight = weighted = squares = pull = pulled = 0.0
     for i in range(len(x)):
-        eta = a + b * x[i]
-        r, w, odds_against = _of_block(eta, positives[i], negatives[i])
-        surprised = negatives[i] if eta > 0 else positives[i]
-        rows = positives[i] + negatives[i]
-        log_likelihood -= rows * math.log1p(odds_against) + surprised * abs(eta)
+        r = positives[i] * q[i] - negatives[i] * p[i]
+        w = (positives[i] + negatives[i]) * p[i] * q[i]
         weight += w
         weighted += w * x[i]
         squares += w * x[i] * x[i]
         pull += r
         pulled += r * x[i]
-    return log_likelihood, weight, weighted, squares, pull, pulled
+    centre = weighted / weight
+    b_step = (pulled - centre * pull) / (squares - weighted * centre)
+    return pull / weight - b_step * centre, b_step
+
+
+@numba.njit(nogil=True, cache=True, error_model="numpy")
+def _log_likelihood(eta: np.ndarray, positives: np.ndarray, negatives: np.ndarray) -> float:
+    log_likelihood = 0.0
+    for i in range(len(eta)):
+        size = abs(eta[i])
+        surprised = negatives[i] if eta[i] > 0 else positives[i]
+        rows = positives[i] + negatives[i]
+        log_likelihood -= rows * math.log1p(math.exp(-size)) + surprised * size
+    return log_likelihood
 
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
@@ -312,7 +378,10 @@ def _of_strata(
     a: np.ndarray, b: float, x: np.ndarray, positives: np.ndarray, negatives: np.ndarray,
     stratum: np.ndarray,
 ) -> tuple[float, np.ndarray]:  # fmt: skip
-    """As `_of_blocks`, with an intercept a stratum; its sums by stratum, shape (5, n_strata)."""
+    """Log likelihood, an intercept a stratum; and by stratum, shape (5, n_strata), sums.
+
+    Of w, w x, w x^2, r and r x, by curvatures w and pulls r.
+    """
     log_likelihood, sums = 0.0, np.zeros((5, len(a)))
     for i in range(len(x)):
         s = stratum[i]
@@ -342,16 +411,21 @@ def _of_block(eta: float, positives: float, negatives: float) -> tuple[float, fl
     return pull, (positives + negatives) * likely * unlikely, odds_against
 
 
+@numba.njit(nogil=True, cache=True, error_model="numpy")
 def _slope_exists(logit: np.ndarray, positives: np.ndarray, negatives: np.ndarray) -> np.ndarray:
-    def extremes(held: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        lowest = np.where(held, logit, np.inf).min(axis=1)
-        return lowest, np.where(held, logit, -np.inf).max(axis=1)
-
-    bought, others = extremes(positives > 0), extremes(negatives > 0)
-    both = np.isfinite(bought[0]) & np.isfinite(others[0])
-    apart = (bought[1] <= others[0]) | (others[1] <= bought[0])
-    low, high = np.minimum(bought[0], others[0]), np.maximum(bought[1], others[1])
-    return np.asarray(both & ~apart & (high - low > ROUNDING))
+    """Whether there are both classes, of logits that are not one and overlap; by regression."""
+    exists = np.empty(len(positives), dtype=np.bool_)
+    for g in range(len(positives)):
+        low_bought, high_bought, low_other, high_other = np.inf, -np.inf, np.inf, -np.inf
+        for i in range(len(logit)):
+            if positives[g, i] > 0:
+                low_bought, high_bought = min(low_bought, logit[i]), max(high_bought, logit[i])
+            if negatives[g, i] > 0:
+                low_other, high_other = min(low_other, logit[i]), max(high_other, logit[i])
+        overlap = low_bought < high_other and low_other < high_bought
+        spread = max(high_bought, high_other) - min(low_bought, low_other)
+        exists[g] = overlap and spread > ROUNDING
+    return exists
 
 
 def _extremes(x: np.ndarray, of_block: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:

@@ -171,17 +171,18 @@ def _tau2_values(y: np.ndarray, v: np.ndarray) -> np.ndarray:
 
 def _shape(y: np.ndarray, v: np.ndarray, mu: float, tau2: float) -> np.ndarray:
     """Quantiles, in tau from mu, of the mean over companies of what is known of each."""
-    centre, spread = np.empty(len(y)), np.empty(len(y))
+    by_v, centres, variances = np.argsort(v), [], []
     n_classes = min(len(y) // PER_CLASS, MOST_CLASSES)
-    for alike in np.array_split(np.argsort(v), n_classes):
-        of_class = float(invert_q(y[alike], v[alike], np.array([len(alike) - 1.0]))[0])
-        at = weighted_sums(y[alike], v[alike], of_class).mu
-        known = of_class / (of_class + v[alike])
-        centre[alike] = (at + known * (y[alike] - at) - mu) / np.sqrt(tau2)
-        spread[alike] = np.sqrt(of_class * (1 - known) / tau2)
+    for of_y, of_v in zip(*(np.array_split(of[by_v], n_classes) for of in (y, v)), strict=True):
+        of_class = float(invert_q(of_y, of_v, np.array([len(of_y) - 1.0]))[0])
+        at = weighted_sums(of_y, of_v, of_class).mu
+        known = of_class / (of_class + of_v)
+        centres.append((at + known * (of_y - at) - mu) / np.sqrt(tau2))
+        variances.append(of_class * (1 - known) / tau2)
+    centre, variance = np.concatenate(centres), np.concatenate(variances)
     order = np.argsort(centre)
     some = order[np.linspace(0, len(y) - 1, min(len(y), MOST_LOOKED_AT)).round().astype(int)]
-    centre, spread = centre[some], np.maximum(spread[some], 1e-3)
+    centre, spread = centre[some], np.maximum(np.sqrt(variance[some]), 1e-3)
     low, high = (centre - 5 * spread).min(), (centre + 5 * spread).max()
     grid = np.linspace(low, high, 101)
     below = ndtr((grid[:, np.newaxis] - centre) / spread).mean(axis=1)
@@ -190,14 +191,13 @@ def _shape(y: np.ndarray, v: np.ndarray, mu: float, tau2: float) -> np.ndarray:
 
 def _sums(y: np.ndarray, v: np.ndarray, tau2: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """sum w and sum w y at each tau2, by interpolation where companies are many."""
-    knots = np.linspace(tau2.min(), tau2.max(), N_SOLVED_OF_MANY) if len(y) > N_COMPONENTS else tau2
-    knots = np.unique(knots)
+    if len(y) <= N_COMPONENTS:
+        weights = 1 / (tau2[:, np.newaxis] + v)
+        return weights.sum(axis=1), (weights * y).sum(axis=1)
+    knots = np.unique(np.linspace(tau2.min(), tau2.max(), N_SOLVED_OF_MANY))
     sums = [weighted_sums(y, v, at) for at in knots.tolist()]
     total = np.array([at_knot.weight for at_knot in sums])
     weighted = np.array([at_knot.weight * at_knot.mu for at_knot in sums])
     if len(knots) == 1:
         return np.full(len(tau2), total[0]), np.full(len(tau2), weighted[0])
-    if len(knots) < len(tau2) and len(y) > N_COMPONENTS:
-        return PchipInterpolator(knots, total)(tau2), PchipInterpolator(knots, weighted)(tau2)
-    at = np.searchsorted(knots, tau2)
-    return total[at], weighted[at]
+    return PchipInterpolator(knots, total)(tau2), PchipInterpolator(knots, weighted)(tau2)

@@ -31,6 +31,9 @@ MAX_STEPS = 100
 LAST_STEP = 1e-11
 """Relative to the variance of y."""
 
+LAST_STEP_OF_Q = 1e-7
+"""Relative to tau2; the one after it would be below its square."""
+
 BLOCK = 256
 """Companies are summed by so many, and then the sums: rounding errors of 100,000 added one after
 another would be seen where a step is judged by whether it gains likelihood."""
@@ -129,8 +132,8 @@ def generalised_q(y: np.ndarray, v: np.ndarray, tau2: float) -> float:
 def invert_q(y: np.ndarray, v: np.ndarray, targets: np.ndarray) -> np.ndarray:
     """The tau2 at which the generalised Q is each target; 0 if it is below at 0.
 
-    Q falls with tau2 and is convex (Q = y'Py, P' = -P^2), so that Newton's steps from the left
-    never go too far.
+    Q is sum z^2 / (tau2 + l) for some l > 0 and z, so that 1 / Q is concave, and a line where all
+    v are the same: Newton's steps on it from the left never go too far, and far more than on Q.
 
     Parameters
     ----------
@@ -142,15 +145,16 @@ def invert_q(y: np.ndarray, v: np.ndarray, targets: np.ndarray) -> np.ndarray:
     ndarray of shape (n,)
     """
     found = np.zeros(len(targets))
-    tau2 = 0.0
+    sums = weighted_sums(y, v, 0.0)
     for i in np.argsort(-targets):  # tau2 rises, and each search begins where the last one ended
         while True:
-            sums = weighted_sums(y, v, tau2)
-            step = (sums.q - float(targets[i])) / sums.fall_of_q if sums.fall_of_q > 0 else 0.0
-            if step <= 1e-11 * (tau2 + step):
+            step, target = 0.0, float(targets[i])
+            if sums.q > target and sums.fall_of_q > 0:
+                step = sums.q / target * (sums.q - target) / sums.fall_of_q
+            found[i] = sums.tau2 + step
+            if step <= LAST_STEP_OF_Q * found[i]:
                 break
-            tau2 += step
-        found[i] = tau2
+            sums = weighted_sums(y, v, float(found[i]))
     return found
 
 
