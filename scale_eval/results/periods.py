@@ -20,6 +20,7 @@ from scale_eval.metrics import METRICS
 from scale_eval.results.estimates import equal_company
 from scale_eval.results.panel import Panel
 from scale_eval.results.schemas import PERIODS_SCHEMA
+from scale_eval.results.terms import Terms, terms
 
 SHOWN = ("log_loss", "log_loss_skill", "brier_score", "roc_auc", "observed_expected_ratio")
 
@@ -42,12 +43,18 @@ def periods_table(panel: Panel) -> pa.Table:
         for at in [panel.at(cutoff)]
     ]
     selections.append((None, "all", panel.at(None)))
+    of_models = [
+        {name: terms(panel, METRICS[name], model, weighted=False) for name in SHOWN}
+        for model in range(len(panel.models))
+    ]
     rows = [
         {
             "cutoff": None if cutoff is None else panel.cutoffs[cutoff],
             "companies": companies_named,
             "model": name,
-            **_figures(panel.of_cutoff(cutoff), model, panel.covered("common", model, at)),
+            **_figures(
+                panel.of_cutoff(cutoff), model, panel.covered("common", model, at), of_models[model]
+            ),
         }
         for cutoff, companies_named, at in selections
         for model, name in enumerate(panel.models)
@@ -82,7 +89,9 @@ def same_companies(panel: Panel, windows: np.ndarray) -> tuple[list[int], np.nda
     return sorted(used[:chosen]), companies
 
 
-def _figures(panel: Panel, model: int, windows: np.ndarray) -> dict[str, Any]:
+def _figures(
+    panel: Panel, model: int, windows: np.ndarray, shown: dict[str, Terms]
+) -> dict[str, Any]:
     n, positive, lapsed = (
         panel.of_model(name, model, windows) for name in ("n_customers", "n_positive", "n_lapsed")
     )
@@ -94,12 +103,17 @@ def _figures(panel: Panel, model: int, windows: np.ndarray) -> dict[str, Any]:
     reference_loss = _company_mean(panel, windows[known], reference[known])
     loss = _company_mean(panel, windows[known], panel.columns["log_loss"][windows[known], model])
     return {
-        "n_companies": int(np.count_nonzero(panel.count_by_company(windows))),
+        "n_companies": panel.n_with(windows),
         "n_customers": int(n.sum()),
         "n_positive": int(positive.sum()),
         "observed_rate": positive.sum() / n.sum(),
         "share_lapsed": lapsed.sum() / n.sum(),
-        **{name: equal_company(panel, METRICS[name], model, windows)[0].value for name in SHOWN},
+        **{
+            name: equal_company(panel, METRICS[name], model, windows, of.over(panel, windows))[
+                0
+            ].value
+            for name, of in shown.items()
+        },
         "reference_log_loss": reference_loss,
         "uncertainty": uncertainty,
         "drift": reference_loss - uncertainty,
