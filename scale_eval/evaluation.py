@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import compress
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -292,14 +293,12 @@ def _score(
         return
     began = time.perf_counter()
     found = folds.found
-    cells: list[Cell] = []
+    kinds: dict[tuple[int, int, bytes], int] = {}  # at one cutoff, in one group, the same answered
+    kind = np.empty(len(folds), np.int64)
     for f, (window, group) in enumerate(zip(folds.windows, groups.tolist(), strict=True)):
-        who = [models[m].name for m, is_answered in enumerate(answered[f].tolist()) if is_answered]
-        answered_by = ";".join(sorted(who))
-        cells += [(model, window.begin, group, answered_by) for model in who]
-    of_cell = counts.places(cells)
-    at = np.zeros(answered.shape, np.int64)
-    at[answered] = of_cell
+        kind[f] = kinds.setdefault((window.begin, group, answered[f].tobytes()), len(kinds))
+    cells = [_cells(models, *key) for key in kinds]
+    at = counts.places(cells, np.bincount(kind))[kind]
     mine = slice(int(places[0, 0]), int(places[-1, -1]) + 1)
     apart = score_folds_into(
         answered, probabilities, found.start[folds.known.own], folds.n_customers,
@@ -307,12 +306,23 @@ def _score(
         at, counts.histograms,
         rows.values[mine], rows.reasons[mine], rows.counts[mine], rows.influence[mine],
     )  # fmt: skip
-    counts.add([cells[i] for i in np.flatnonzero(of_cell == APART).tolist()], *apart)
+    alone = [cells[kind[f]][m] for f, m in np.argwhere(answered & (at == APART)).tolist()]
+    counts.add(filter(None, alone), *apart)
     of_answers = places[answered]
     for place in of_answers.tolist():
         rows.status[place] = "ok"
     n_customers = np.broadcast_to(folds.n_customers[:, np.newaxis], places.shape)[answered]
     rows.seconds[of_answers, 3] = (time.perf_counter() - began) * shares(n_customers)
+
+
+def _cells(
+    models: Sequence[NamedModel], begin: int, group: int, answered: bytes
+) -> list[Cell | None]:
+    """Where the scores of each model that answered are counted, at a window with such answers."""
+    names = [model.name for model in models]
+    answered_by = ";".join(sorted(compress(names, answered)))
+    cells = [(name, begin, group, answered_by) for name in names]
+    return [cell if is_one else None for cell, is_one in zip(cells, answered, strict=True)]
 
 
 def _score_by_own_metrics(

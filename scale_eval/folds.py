@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numba
 import numpy as np
 
 from scale_eval.datasets.transactions import Transactions
@@ -109,12 +110,31 @@ class Folds:
 
         Set for the folds' own windows.
         """
-        start, n = self.found.start, self.found.n_customers
-        groups = np.empty(int(start[-1]), np.uint8)
-        for company, window in zip(self.companies, self.known.own.tolist(), strict=True):
-            here = slice(start[window], start[window] + n[window])
-            np.take(company.customer_groups, self.found.customer[here], out=groups[here])
+        before = [None, *self.companies]
+        is_new = [one is not other for one, other in zip(self.companies, before, strict=False)]
+        of_company = [
+            company.customer_groups
+            for company, begins in zip(self.companies, is_new, strict=True) if begins
+        ]  # fmt: skip
+        first = np.cumsum([0, *map(len, of_company)])[np.cumsum(is_new) - 1]
+        found, own = self.found, self.known.own
+        groups = np.empty(int(found.start[-1]), np.uint8)
+        _take(
+            np.concatenate(of_company), first, found.customer, found.start[own], self.n_customers,
+            groups,
+        )  # fmt: skip
         return groups
+
+
+@numba.njit(nogil=True, cache=True, error_model="numpy")
+def _take(
+    of_customers: np.ndarray, first: np.ndarray, customer: np.ndarray,
+    start: np.ndarray, n_customers: np.ndarray, taken: np.ndarray,
+) -> None:  # fmt: skip
+    """What each fold's customers have, of its company's that stand from `first` on."""
+    for f in range(len(start)):
+        for i in range(start[f], start[f] + n_customers[f]):
+            taken[i] = of_customers[first[f] + customer[i]]
 
 
 class Fold:

@@ -33,6 +33,7 @@ from scale_eval.metrics.compiled import (
 )
 from scale_eval.metrics.compiled_elementary import exp_of, log_of
 from scale_eval.metrics.compiled_histogram import add_to_histogram
+from scale_eval.metrics.compiled_lanes import LANES, lanes_of, load, store, total, where
 from scale_eval.metrics.histogram import EDGES, bin_of
 
 
@@ -287,3 +288,29 @@ def test_logits_near_ties_are_scipys_to_the_last_bit():
     random = np.random.default_rng(11)
     p = np.concatenate([random.random(5000), 10 ** -random.uniform(0, 15, 5000)])
     assert [room._logit(value) for value in p] == logit(p).tolist()
+
+
+@numba.njit(error_model="numpy")
+def in_lanes(one, other, out):
+    added = lanes_of(0.0)
+    for i in range(0, len(one), LANES):
+        x, y = load(one, i), load(other, i)
+        larger = where(x > y, x, y)
+        store(out, i, 1.0 - larger / (x + y))
+        added += x * y
+        added -= larger
+    return total(added)
+
+
+def test_lanes_compute_what_numpy_computes_and_add_in_an_order_of_their_own():
+    one, other = np.random.default_rng(5).uniform(0.1, 9.0, (2, 5 * LANES))
+    out = np.empty(len(one))
+    added = in_lanes(one, other, out)
+    np.testing.assert_array_equal(out, 1.0 - np.maximum(one, other) / (one + other))
+    lanes = np.zeros(LANES)
+    for x, y in zip(one.reshape(-1, LANES), other.reshape(-1, LANES), strict=True):
+        lanes += x * y
+        lanes -= np.maximum(x, y)
+    while len(lanes) > 1:
+        lanes = lanes[: len(lanes) // 2] + lanes[len(lanes) // 2 :]
+    assert added == lanes[0]

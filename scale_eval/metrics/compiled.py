@@ -18,6 +18,7 @@ from scale_eval.metrics.calibration import NOTHING_EXPECTED
 from scale_eval.metrics.compiled_blocks import blocks_into
 from scale_eval.metrics.compiled_calibration import intercept_of, slope_of
 from scale_eval.metrics.compiled_elementary import log_of
+from scale_eval.metrics.compiled_lanes import LANES, lanes_of, load, total, where
 from scale_eval.metrics.influence import INFLUENCED, N_GROUPS
 from scale_eval.metrics.scores import CLIP, Scores
 from scale_eval.statistics.logistic import ROUNDING
@@ -58,10 +59,6 @@ REASONS = (
 
 NARROW_OVERLAP = 1e-3
 """Of the logits of those who bought with those of the others; see `_why_no_slope`."""
-
-LANES = 16
-"""Compiled loops over floats take so many at once, and what is left over one by one: blocks of
-nobody make up the number."""
 
 COUNTS = ("n_positive", "n_clipped")
 
@@ -153,8 +150,8 @@ def _score_nobody(
 
 @_compiled
 def _padded(n: int) -> int:
-    """Arrays of floats are as long as a multiple of `LANES`."""
-    return (n + LANES - 1) // LANES * LANES
+    """Arrays of floats are so long, by blocks of nobody: no loop has to end with single ones."""
+    return (n + 2 * LANES - 1) // (2 * LANES) * (2 * LANES)
 
 
 @_compiled
@@ -212,25 +209,26 @@ def _losses(
     values: np.ndarray, reasons: np.ndarray,
 ) -> float:  # fmt: skip
     """Losses, skills, O / E, and their standard errors; returns E."""
-    log_loss, brier, expected = 0.0, 0.0, 0.0
-    for i in range(len(shared)):
-        p, y, others = shared[i], positives[i], negatives[i]
-        log_loss -= y * log_p[i] + others * log_q[i]
-        brier += y * ((p - 1) * (p - 1)) + others * (p * p)
-        expected += (y + others) * p
+    surprise = squares = expectation = lanes_of(0.0)
+    for i in range(0, len(shared), LANES):
+        p, y, others = load(shared, i), load(positives, i), load(negatives, i)
+        surprise += y * load(log_p, i) + others * load(log_q, i)
+        squares += y * ((1.0 - p) * (1.0 - p)) + others * (p * p)
+        expectation += (y + others) * p
     n_negative = n - n_positive
-    log_loss /= n
-    brier /= n
+    log_loss, brier, expected = -total(surprise) / n, total(squares) / n, total(expectation)
     ratio = n_positive / expected if expected >= NOTHING_EXPECTED else 0.0
-    of_log_loss, of_brier, of_ratio = 0.0, 0.0, 0.0
-    for i in range(len(shared)):
-        p, y, others = shared[i], positives[i], negatives[i]
-        if_bought, if_not = log_p[i] + log_loss, log_q[i] + log_loss
-        of_log_loss += y * (if_bought * if_bought) + others * (if_not * if_not)
-        if_bought, if_not = (p - 1) * (p - 1) - brier, p * p - brier
-        of_brier += y * (if_bought * if_bought) + others * (if_not * if_not)
+    of_log_losses = of_briers = of_ratios = lanes_of(0.0)
+    for i in range(0, len(shared), LANES):
+        p, y, others = load(shared, i), load(positives, i), load(negatives, i)
+        if_bought, if_not = load(log_p, i) + log_loss, load(log_q, i) + log_loss
+        of_log_losses += y * (if_bought * if_bought) + others * (if_not * if_not)
+        if_bought, if_not = (1.0 - p) * (1.0 - p) - brier, p * p - brier
+        of_briers += y * (if_bought * if_bought) + others * (if_not * if_not)
         in_expected = ratio * p
-        of_ratio += y * (1 - in_expected) * (1 - in_expected) + others * in_expected * in_expected
+        short = 1.0 - in_expected
+        of_ratios += y * short * short + others * in_expected * in_expected
+    of_log_loss, of_brier, of_ratio = total(of_log_losses), total(of_briers), total(of_ratios)
     values[_LOG_LOSS] = log_loss
     values[_BRIER] = brier
     values[_RATIO] = ratio
@@ -338,19 +336,27 @@ def _spend(
     """Future spend, and the share of it that the first tenth captures."""
     block, start = _end_of_top_tenth(ends)
     limit = shared[block]
-    above, tied, below = 0.0, 0.0, 0.0
-    for i in range(len(probabilities)):
+    nothing = aboves = ties = belows = lanes_of(0.0)
+    whole = len(probabilities) // LANES * LANES
+    for i in range(0, whole, LANES):
+        p, of_each = load(probabilities, i), load(future_spend, i)
+        is_above, is_below = p > limit, limit > p
+        aboves += where(is_above, of_each, nothing)
+        belows += where(is_below, of_each, nothing)
+        ties += where(is_above, nothing, where(is_below, nothing, of_each))
+    above, tied, below = total(aboves), total(ties), total(belows)
+    for i in range(whole, len(probabilities)):
         p, spend = probabilities[i], future_spend[i]
         above += spend if p > limit else 0.0
         tied += spend if p == limit else 0.0
         below += spend if p < limit else 0.0
-    total = above + tied + below
-    values[_FUTURE_SPEND] = total
-    if total == 0:
+    all_spend = above + tied + below
+    values[_FUTURE_SPEND] = all_spend
+    if all_spend == 0:
         reasons[_VALUE_CAPTURED] = _NO_SPEND
         return
     share = (len(probabilities) / 10 - start) / (ends[block] - start)
-    values[_VALUE_CAPTURED] = (above + share * tied) / total
+    values[_VALUE_CAPTURED] = (above + share * tied) / all_spend
 
 
 @_compiled
@@ -362,12 +368,15 @@ def _calibration(
 
     `likely` and `unlikely` are then the recalibrated probabilities, and 1 less these.
     """
-    n_positive, n_negative, expected, others_expected = 0.0, 0.0, 0.0, 0.0
-    for i in range(len(p)):
-        n_positive += positives[i]
-        n_negative += negatives[i]
-        expected += (positives[i] + negatives[i]) * p[i]
-        others_expected += (positives[i] + negatives[i]) * q[i]
+    all_positives = all_negatives = all_expected = all_others = lanes_of(0.0)
+    for i in range(0, len(p), LANES):
+        y, others = load(positives, i), load(negatives, i)
+        all_positives += y
+        all_negatives += others
+        all_expected += (y + others) * load(p, i)
+        all_others += (y + others) * load(q, i)
+    n_positive, n_negative = total(all_positives), total(all_negatives)
+    expected, others_expected = total(all_expected), total(all_others)
     if n_positive == 0 or n_negative == 0:
         reason = _NO_POSITIVES if n_positive == 0 else _NO_NEGATIVES
         reasons[_INTERCEPT] = reasons[_SLOPE] = reasons[_SLOPE_SE] = reason

@@ -8,7 +8,7 @@ costs an exponential.
 That a step gains likelihood is mostly known without taking logarithms, see `_surely_rises`; what
 is not known to is compared, and halved until the likelihood does not fall.
 
-Arrays are of shape (n_blocks,); blocks are in any order.
+Arrays are of shape (n_blocks,), a multiple of `LANES`; blocks are in any order.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import numba
 import numpy as np
 
 from scale_eval.metrics.compiled_elementary import exp_of
+from scale_eval.metrics.compiled_lanes import LANES, lanes_of, load, total, where
 from scale_eval.statistics.logistic import LIKELIHOOD_ROUNDING, MAX_STEPS
 
 LAST_MOVE = 2e-5
@@ -55,20 +56,7 @@ def intercept_of(
         Where to begin, between them.
     """
     for _ in range(MAX_STEPS):
-        odds = math.exp(a)
-        # Whole customers are counted apart from fractions, which alone decide where p is 0 or 1.
-        whole, fractions, weight, skew = 0.0, 0.0, 0.0, 0.0
-        for i in range(len(p)):
-            raised = odds * p[i]
-            up = raised > q[i]
-            unlikely = (q[i] if up else raised) / (raised + q[i])
-            expected = (positives[i] + negatives[i]) * unlikely
-            whole += -negatives[i] if up else positives[i]
-            fractions += expected if up else -expected
-            w = expected * (1 - unlikely)
-            weight += w
-            skew += w * (2 * unlikely - 1 if up else 1 - 2 * unlikely)
-        unexplained = whole + fractions
+        unexplained, weight, skew = _sums_of_intercept(p, q, positives, negatives, math.exp(a))
         if unexplained > 0:
             low = a
         else:
@@ -87,6 +75,28 @@ def intercept_of(
             return moved
         a = moved
     return a
+
+
+@numba.njit(nogil=True, cache=True, error_model="numpy")
+def _sums_of_intercept(
+    p: np.ndarray, q: np.ndarray, positives: np.ndarray, negatives: np.ndarray, odds: float
+) -> tuple[float, float, float]:
+    """The log likelihood's derivative by the intercept, less the second, and the third."""
+    # Whole customers are counted apart from fractions, which alone decide where p is 0 or 1.
+    whole = fractions = weight = skew = lanes_of(0.0)
+    for i in range(0, len(p), LANES):
+        raised, others = odds * load(p, i), load(q, i)
+        y, n = load(positives, i), load(negatives, i)
+        up = raised > others
+        unlikely = where(up, others, raised) / (raised + others)
+        expected = (y + n) * unlikely
+        whole += where(up, 0.0 - n, y)
+        fractions += where(up, expected, 0.0 - expected)
+        w = expected * (1.0 - unlikely)
+        weight += w
+        bent = 2.0 * unlikely - 1.0
+        skew += w * where(up, bent, 0.0 - bent)
+    return total(whole) + total(fractions), total(weight), total(skew)
 
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
@@ -184,17 +194,17 @@ def _sums(
     likely: np.ndarray, unlikely: np.ndarray,
 ) -> tuple[float, float, float, float, float]:  # fmt: skip
     """Weights, times distance from `origin`, times its square; residuals, times distance."""
-    weight, along, square, pull, lever = 0.0, 0.0, 0.0, 0.0, 0.0
-    for i in range(len(logit)):
-        x = logit[i] - origin
-        w = (positives[i] + negatives[i]) * likely[i] * unlikely[i]
-        r = positives[i] * unlikely[i] - negatives[i] * likely[i]
+    weight = along = square = pull = lever = lanes_of(0.0)
+    for i in range(0, len(logit), LANES):
+        x, y, n = load(logit, i) - origin, load(positives, i), load(negatives, i)
+        up, down = load(likely, i), load(unlikely, i)
+        w, r = (y + n) * up * down, y * down - n * up
         weight += w
         along += w * x
         square += w * x * x
         pull += r
         lever += r * x
-    return weight, along, square, pull, lever
+    return total(weight), total(along), total(square), total(pull), total(lever)
 
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
@@ -229,10 +239,10 @@ def _log_likelihood(
     logit: np.ndarray, positives: np.ndarray, negatives: np.ndarray,
     a: float, b: float, origin: float,
 ) -> float:  # fmt: skip
-    total = 0.0
+    found = 0.0
     for i in range(len(logit)):
         eta = a + b * (logit[i] - origin)
         surprised = negatives[i] if eta > 0 else positives[i]
         rows = positives[i] + negatives[i]
-        total -= rows * math.log1p(math.exp(-abs(eta))) + surprised * abs(eta)
-    return total
+        found -= rows * math.log1p(math.exp(-abs(eta))) + surprised * abs(eta)
+    return found

@@ -25,6 +25,7 @@ import numpy as np
 
 from scale_eval.folds import Known
 from scale_eval.metrics.compiled_elementary import exp_of, log_of
+from scale_eval.metrics.compiled_lanes import LANES, lanes_of, load, total, where
 from scale_eval.summaries import DAY, FIRST_PURCHASE, LAST_PURCHASE, N_PURCHASE_DAYS
 
 FURTHEST = 10.0
@@ -139,18 +140,16 @@ def fit(
     tuple of 5
         The number of steps is `MAX_STEPS` where the posterior was still rising.
     """
-    more_than, x_again, t_x_again, T_again, T_once = _split(x, t_x, T)
+    customers = _split(x, t_x, T)
     precision = 1.0 / prior_sd**2
     shift, trial, step = np.array(START), np.empty(4), np.empty(4)
     slope, trial_slope = np.empty(4), np.empty(4)
     bend, trial_bend = np.empty((4, 4)), np.empty((4, 4))
-    n = len(x_again)
+    n = len(customers[2])
     work = (
         np.empty(n), np.empty(n), np.empty(n), np.empty(n), np.empty(n), np.empty(n), np.empty(n)
     )  # fmt: skip
-    height = _posterior(
-        shift, centre, precision, more_than, x_again, t_x_again, T_again, T_once, work, slope, bend
-    )
+    height = _posterior(shift, centre, precision, customers, work, slope, bend)
     for n_steps in range(MAX_STEPS):
         is_newton = _newton_step(shift, slope, bend, step)
         rise, longest, room = 0.0, 0.0, 1.0
@@ -167,9 +166,8 @@ def fit(
             if last:
                 return (*_parameters(trial, centre), n_steps + 1)
             trial_height = _posterior(
-                trial, centre, precision, more_than, x_again, t_x_again, T_again, T_once, work,
-                trial_slope, trial_bend,
-            )  # fmt: skip
+                trial, centre, precision, customers, work, trial_slope, trial_bend
+            )
             if trial_height >= height - ROUNDING * abs(height):
                 break
             size *= 0.5
@@ -224,14 +222,18 @@ def _parameters(shift, centre):  # type: ignore[no-untyped-def]
 def _split(x, t_x, T):  # type: ignore[no-untyped-def]
     """How many customers have x > i, for each i; those who bought again, and the T of the others.
 
-    Only counts are told of the first sums, and of who bought once the T alone matters.
+    Only counts are told of the first sums, and of who bought once the T alone matters. With the
+    counts come the i, and room for as many numbers. All but the last are padded to whole `LANES`,
+    by counts of 0 and by customers from `n_again` on who are nobody.
     """
     n, largest, n_again = len(x), 0, 0
     for i in range(n):
         largest = max(largest, x[i])
         n_again += x[i] > 0
-    more_than = np.zeros(largest + 1)
-    x_again, t_x_again, T_again = np.empty(n_again), np.empty(n_again), np.empty(n_again)
+    steps = (largest + LANES) // LANES * LANES
+    more_than = np.zeros(steps)
+    room = (n_again + LANES - 1) // LANES * LANES
+    x_again, t_x_again, T_again = np.ones(room), np.ones(room), np.ones(room)
     T_once = np.empty(n - n_again)
     again, once = 0, 0
     for i in range(n):
@@ -244,34 +246,43 @@ def _split(x, t_x, T):  # type: ignore[no-untyped-def]
             once += 1
     for i in range(largest - 1, -1, -1):
         more_than[i] += more_than[i + 1]
-    return more_than[:largest], x_again, t_x_again, T_again, T_once
+    steps_up = more_than, np.arange(float(steps)), np.empty(steps)
+    return steps_up, n_again, x_again, t_x_again, T_again, T_once
 
 
 @_compiled
-def _posterior(  # type: ignore[no-untyped-def]
-    shift, centre, precision, more_than, x_again, t_x_again, T_again, T_once, work, slope, bend
-):
+def _posterior(shift, centre, precision, customers, work, slope, bend):  # type: ignore[no-untyped-def]
     """Log posterior at log(parameter / centre) = `shift`; fills its `slope` and negative Hessian.
 
     Of the Hessian, `bend`, the lower triangle is filled; the order is r, alpha, a, b.
     """
     r, alpha, a, b = _parameters(shift, centre)
+    more_than, n_again, x_again, t_x_again, T_again, T_once = customers
     height = 0.0
 
     # Γ(r + x) Γ(b + x) Γ(a + b) / (Γ(r) Γ(b) Γ(a + b + x)), over all customers.
-    r_slope = r_bend = a_slope = a_bend = b_slope = b_bend = ab_bend = 0.0
-    for i in range(len(more_than)):
-        of_r, of_b, of_both = r + i, b + i, 1.0 / (a + b + i)
-        height += more_than[i] * log_of(of_r * of_b * of_both)
-        of_r, of_b = r / of_r, b / of_b
+    counts, up, logs = more_than
+    for i in range(len(up)):
+        logs[i] = log_of((r + up[i]) * (b + up[i]) / (a + b + up[i]))
+    heights = r_slopes = r_bends = a_slopes = a_bends = lanes_of(0.0)
+    b_slopes = b_bends = ab_bends = lanes_of(0.0)
+    for i in range(0, len(up), LANES):
+        more, at = load(counts, i), load(up, i)
+        of_r, of_b, of_both = r / (r + at), b / (b + at), 1.0 / (a + b + at)
         a_share, b_share = a * of_both, b * of_both
-        r_slope += more_than[i] * of_r
-        r_bend += more_than[i] * of_r * (1.0 - of_r)
-        a_slope -= more_than[i] * a_share
-        a_bend -= more_than[i] * a_share * (1.0 - a_share)
-        b_slope += more_than[i] * (of_b - b_share)
-        b_bend += more_than[i] * (of_b * (1.0 - of_b) - b_share * (1.0 - b_share))
-        ab_bend += more_than[i] * a_share * b_share
+        heights += more * load(logs, i)
+        r_slopes += more * of_r
+        r_bends += more * of_r * (1.0 - of_r)
+        a_slopes -= more * a_share
+        a_bends -= more * a_share * (1.0 - a_share)
+        b_slopes += more * (of_b - b_share)
+        b_bends += more * (of_b * (1.0 - of_b) - b_share * (1.0 - b_share))
+        ab_bends += more * a_share * b_share
+    height += total(heights)
+    r_slope, r_bend, a_slope, a_bend = (
+        total(r_slopes), total(r_bends), total(a_slopes), total(a_bends)
+    )  # fmt: skip
+    b_slope, b_bend, ab_bend = total(b_slopes), total(b_bends), total(ab_bends)
 
     # (alpha / (alpha + T))^r of those who bought once.
     log_waited = 0.0  # Σ log((alpha + T) / alpha)
@@ -291,59 +302,78 @@ def _posterior(  # type: ignore[no-untyped-def]
     # The same of those who bought again, (alpha + T)^-x, and 1 + e^z; e^z / (1 + e^z) is `dead`.
     # First what is one number a customer, in loops so short that a compiler works on several
     # numbers at once (with many arrays it gives up proving that none overlaps another); then sums.
-    n_again = len(x_again)
     log_end, log_idle, from_end, from_last, v, odds, alive = work
-    for i in range(n_again):
+    for i in range(len(x_again)):
         log_end[i] = log_of(alpha + T_again[i])
-    for i in range(n_again):
+    for i in range(len(x_again)):
         from_end[i] = 1.0 / (alpha + T_again[i])
-    for i in range(n_again):
+    for i in range(len(x_again)):
         from_last[i] = 1.0 / (alpha + t_x_again[i])
-    for i in range(n_again):
+    for i in range(len(x_again)):
         v[i] = 1.0 / (b + x_again[i] - 1.0)
-    for i in range(n_again):
+    for i in range(len(x_again)):
         log_idle[i] = log_of((alpha + T_again[i]) * from_last[i])
-    for i in range(n_again):
+    for i in range(len(x_again)):
         odds[i] = a * v[i] * exp_of(min((r + x_again[i]) * log_idle[i], CERTAIN))
-    for i in range(n_again):
+    for i in range(len(x_again)):
         alive[i] = 1.0 / (1.0 + odds[i])
-    d = d_l = d_y = d_v = d_u = d_yw = d_vv = 0.0
-    ll = ly = l1 = lv = yy = y1 = yv = one = v1 = vv = 0.0
     product = 1.0
     for i in range(n_again):
-        n = r + x_again[i]
-        log_waited += log_end[i]
-        share = alpha * from_end[i]
-        young += share
-        alpha_slope -= n * share
-        alpha_bend -= n * share * (1.0 - share)
-        height += max(n * log_idle[i] - CERTAIN, 0.0) - x_again[i] * log_end[i]
         product *= 1.0 + odds[i]
         if product > OVERFLOW:
             height += math.log(product)
             product = 1.0
-        l, u = log_idle[i], from_last[i] - from_end[i]  # noqa: E741
-        y = n * u
-        dead = odds[i] * alive[i]
-        d += dead
-        d_l += dead * l
-        d_y += dead * y
-        d_v += dead * v[i]
-        d_u += dead * u
-        d_yw += dead * y * (from_last[i] + from_end[i])
-        d_vv += dead * v[i] * v[i]
-        either = dead * alive[i]
-        one += either
-        of_l, of_y, of_v = either * l, either * y, either * v[i]
-        l1 += of_l
-        y1 += of_y
-        v1 += of_v
-        ll += of_l * l
-        ly += of_l * y
-        lv += of_l * v[i]
-        yy += of_y * y
-        yv += of_y * v[i]
-        vv += of_v * v[i]
+    for i in range(n_again, len(odds)):  # behind the customers stands nobody
+        log_end[i] = log_idle[i] = from_end[i] = from_last[i] = odds[i] = 0.0
+    nothing = waits = shares = n_shares = n_bends = heights = lanes_of(0.0)
+    for i in range(0, len(odds), LANES):
+        x, ended, share = load(x_again, i), load(log_end, i), alpha * load(from_end, i)
+        n = r + x
+        waits += ended
+        shares += share
+        n_shares += n * share
+        n_bends += n * share * (1.0 - share)
+        beyond = n * load(log_idle, i) - CERTAIN
+        heights += where(beyond > nothing, beyond, nothing) - x * ended
+    log_waited += total(waits)
+    young += total(shares)
+    alpha_slope -= total(n_shares)
+    alpha_bend -= total(n_bends)
+    height += total(heights)
+    ds = d_ls = d_ys = d_vs = d_us = d_yws = d_vvs = lanes_of(0.0)
+    for i in range(0, len(odds), LANES):
+        dead, of_b = load(odds, i) * load(alive, i), load(v, i)
+        since, until = load(from_last, i), load(from_end, i)
+        u = since - until
+        y = (r + load(x_again, i)) * u
+        ds += dead
+        d_ls += dead * load(log_idle, i)
+        d_ys += dead * y
+        d_vs += dead * of_b
+        d_us += dead * u
+        d_yws += dead * y * (since + until)
+        d_vvs += dead * of_b * of_b
+    d, d_l, d_y, d_v = total(ds), total(d_ls), total(d_ys), total(d_vs)
+    d_u, d_yw, d_vv = total(d_us), total(d_yws), total(d_vvs)
+    lls = lys = l1s = lvs = yys = y1s = yvs = ones = v1s = vvs = lanes_of(0.0)
+    for i in range(0, len(odds), LANES):
+        lives = load(alive, i)
+        either = load(odds, i) * lives * lives
+        l, of_b = load(log_idle, i), load(v, i)  # noqa: E741
+        y = (r + load(x_again, i)) * (load(from_last, i) - load(from_end, i))
+        of_l, of_y, of_v = either * l, either * y, either * of_b
+        ones += either
+        l1s += of_l
+        y1s += of_y
+        v1s += of_v
+        lls += of_l * l
+        lys += of_l * y
+        lvs += of_l * of_b
+        yys += of_y * y
+        yvs += of_y * of_b
+        vvs += of_v * of_b
+    ll, ly, l1, lv, yy = total(lls), total(lys), total(l1s), total(lvs), total(yys)
+    y1, yv, one, v1, vv = total(y1s), total(yvs), total(ones), total(v1s), total(vvs)
     log_waited -= n_again * math.log(alpha)
     height += math.log(product) - r * log_waited
     n_customers = len(T_once) + n_again

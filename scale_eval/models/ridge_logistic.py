@@ -20,6 +20,7 @@ import numpy as np
 from scale_eval.folds import Known
 from scale_eval.history import History, carry_to_horizon
 from scale_eval.metrics.compiled_elementary import exp_of
+from scale_eval.metrics.compiled_lanes import LANES, lanes_of, load, store, total
 from scale_eval.models.rfm import FEATURES, features_of_window, rfm_features
 from scale_eval.windows import MIN_CUSTOMERS
 
@@ -126,12 +127,14 @@ def fit(features: np.ndarray, bought: np.ndarray, C: float) -> np.ndarray:
     n, n_weights = len(features), features.shape[1] + 1
     fitted = np.zeros((3, n_weights))
     means, scales, weights = fitted
-    z = np.ones((n_weights, n))
+    room = (n + LANES - 1) // LANES * LANES  # behind the customers, zeros and nobody's signs
+    z = np.zeros((n_weights, room))
+    z[0, :n] = 1.0
     scales[0] = 1.0
     for j in range(1, n_weights):
-        z[j] = features[:, j - 1]
-        means[j], scales[j] = _standardise(z[j])
-    sign = np.ones(n)  # of η, where it speaks for what did not come
+        z[j, :n] = features[:, j - 1]
+        means[j], scales[j] = _standardise(z[j, :n])
+    sign = np.ones(room)  # of η, where it speaks for what did not come
     n_bought = 0
     for i in range(n):
         if bought[i]:
@@ -142,8 +145,8 @@ def fit(features: np.ndarray, bought: np.ndarray, C: float) -> np.ndarray:
     trial, slope, step = np.empty(n_weights), np.empty(n_weights), np.empty(n_weights)
     trial_slope = np.empty(n_weights)
     bend, trial_bend = np.empty((n_weights, n_weights)), np.empty((n_weights, n_weights))
-    work = np.empty(n), np.empty(n), np.empty(n), np.empty(n), np.empty(n)
-    loss = _loss(weights, z, sign, C, work, slope, bend)
+    work = np.empty(room), np.empty(room), np.empty(room), np.empty(room)
+    loss = _loss(weights, z, n, sign, C, work, slope, bend)
     for _ in range(MAX_STEPS):
         _solve(bend, slope, step)
         longest = 0.0
@@ -156,7 +159,7 @@ def fit(features: np.ndarray, bought: np.ndarray, C: float) -> np.ndarray:
             if longest * size <= LAST_STEP:
                 weights[:] = trial
                 return fitted
-            trial_loss = _loss(trial, z, sign, C, work, trial_slope, trial_bend)
+            trial_loss = _loss(trial, z, n, sign, C, work, trial_slope, trial_bend)
             if trial_loss <= loss * (1.0 + ROUNDING):
                 break
             size *= 0.5
@@ -208,21 +211,22 @@ def _standardise(feature):  # type: ignore[no-untyped-def]
 
 
 @_compiled
-def _loss(weights, z, sign, C, work, slope, bend):  # type: ignore[no-untyped-def]
+def _loss(weights, z, n, sign, C, work, slope, bend):  # type: ignore[no-untyped-def]
     """The penalised loss at `weights`; fills its gradient and, lower triangle, its Hessian.
 
-    Loops are short, so that a compiler works on several numbers at once.
+    Of the n customers stands in each row of `z` what is followed by zeros. Loops are short, so
+    that a compiler works on several numbers at once.
     """
-    n_weights, n = z.shape
-    against, unlikely, residual, curvature, weighted = work
-    against[:] = weights[0]
-    for j in range(1, n_weights):
-        _add_multiple(against, weights[j], z[j])
-    for i in range(n):
-        against[i] *= sign[i]  # the log odds of what did not come
-    for i in range(n):
+    n_weights, room = z.shape
+    against, unlikely, residual, curvature = work
+    for i in range(0, room, LANES):
+        eta = lanes_of(0.0)
+        for j in range(n_weights):
+            eta += weights[j] * load(z[j], i)
+        store(against, i, eta * load(sign, i))  # the log odds of what did not come
+    for i in range(room):
         unlikely[i] = exp_of(-abs(against[i]))
-    for i in range(n):
+    for i in range(room):
         likely = 1.0 / (1.0 + unlikely[i])
         curvature[i] = unlikely[i] * likely * likely
         residual[i] = sign[i] * (likely if against[i] > 0.0 else unlikely[i] * likely)
@@ -236,43 +240,20 @@ def _loss(weights, z, sign, C, work, slope, bend):  # type: ignore[no-untyped-de
     loss += math.log(product)
 
     for j in range(n_weights):
-        slope[j] = _dot(residual, z[j])
-        _multiply(curvature, z[j], weighted)
+        of_slope = lanes_of(0.0)
+        for i in range(0, room, LANES):
+            of_slope += load(residual, i) * load(z[j], i)
+        slope[j] = total(of_slope)
         for k in range(j + 1):
-            bend[j, k] = _dot(weighted, z[k])
+            of_bend = lanes_of(0.0)
+            for i in range(0, room, LANES):
+                of_bend += load(curvature, i) * load(z[j], i) * load(z[k], i)
+            bend[j, k] = total(of_bend)
     for j in range(1, n_weights):
         loss += weights[j] ** 2 / (2.0 * C)
         slope[j] += weights[j] / C
         bend[j, j] += 1.0 / C
     return loss
-
-
-@_compiled
-def _add_multiple(total, factor, row):  # type: ignore[no-untyped-def]
-    for i in range(len(total)):
-        total[i] += factor * row[i]
-
-
-@_compiled
-def _multiply(one, other, product):  # type: ignore[no-untyped-def]
-    for i in range(len(product)):
-        product[i] = one[i] * other[i]
-
-
-@_compiled
-def _dot(one, other):  # type: ignore[no-untyped-def]
-    """Σ one · other in four sums side by side: a compiler may not reorder a single one."""
-    n = len(one)
-    whole = n - n % 4
-    a = b = c = d = 0.0
-    for i in range(0, whole, 4):
-        a += one[i] * other[i]
-        b += one[i + 1] * other[i + 1]
-        c += one[i + 2] * other[i + 2]
-        d += one[i + 3] * other[i + 3]
-    for i in range(whole, n):
-        a += one[i] * other[i]
-    return (a + b) + (c + d)
 
 
 @_compiled

@@ -6,7 +6,6 @@ all of them answered can be told from the others, where a group holds both.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import chain, pairwise
 
@@ -43,23 +42,34 @@ class ScoreCounts:
         self._places: dict[Cell, int] = {}
         self._apart: SparseCounts = []
 
-    def places(self, cells: Sequence[Cell]) -> np.ndarray:
-        """In which of the `histograms` each of some evaluations is counted; int64.
+    def places(
+        self, cells: Sequence[Sequence[Cell | None]], n_evaluations: np.ndarray
+    ) -> np.ndarray:
+        """In which of the `histograms` evaluations are counted that have their cells in common.
 
-        `APART` for one that is alone in its cell: where companies are few, each has cells of its
-        own, and to fill 100 kB for some customers would take longer than all else. `histograms` may
-        be another array afterwards.
+        Parameters
+        ----------
+        cells : sequence of sequences of Cell or None
+            For each kind of windows the cell of each model that answered.
+        n_evaluations : ndarray of int, shape (n_kinds,)
+            Of each model at the windows of a kind.
+
+        Returns
+        -------
+        ndarray of int64, shape (n_kinds, n_models)
+            `APART` for one that is alone in its cell: where companies are few, each has cells of
+            its own, and to fill 100 kB for some customers would take longer than all else.
+            `histograms` may be another array afterwards.
         """
-        often = Counter(cells)
+        kinds = zip(cells, n_evaluations.tolist(), strict=True)
         return np.array(
-            [
-                self._place(cell) if often[cell] > 1 or cell in self._places else APART
-                for cell in cells
-            ],
+            [[self._place(cell, n) if cell else APART for cell in kind] for kind, n in kinds],
             np.int64,
         )
 
-    def _place(self, cell: Cell) -> int:
+    def _place(self, cell: Cell, n_evaluations: int) -> int:
+        if n_evaluations == 1 and cell not in self._places:
+            return APART
         place = self._places.setdefault(cell, len(self._places))
         if place == len(self.histograms):
             grown = np.zeros((2 * place, *self.histograms.shape[1:]), np.int64)  # no memory yet
@@ -68,7 +78,7 @@ class ScoreCounts:
         return place
 
     def add(
-        self, cells: Sequence[Cell], ends: np.ndarray, bins: np.ndarray, counts: np.ndarray
+        self, cells: Iterable[Cell], ends: np.ndarray, bins: np.ndarray, counts: np.ndarray
     ) -> None:
         """What `score_folds_into` returns of the evaluations that stand apart, in their order."""
         for cell, (low, high) in zip(cells, pairwise(ends.tolist()), strict=True):
