@@ -23,7 +23,7 @@ from scipy.special import expit, logit
 from scale_eval.metrics import N_GROUPS, Metric
 from scale_eval.results.estimates import Estimate, Interval
 from scale_eval.results.panel import Panel
-from scale_eval.results.sampling import DEGREES_OF_FREEDOM
+from scale_eval.results.sampling import DEGREES_OF_FREEDOM, Influence
 from scale_eval.statistics.moderation import moderate
 from scale_eval.statistics.prediction import ConfidenceDistribution, confidence_distribution
 from scale_eval.statistics.random_effects import RandomEffects, q_profile, random_effects
@@ -111,14 +111,12 @@ class Scaled:
     variance: np.ndarray
     lever: np.ndarray
 
-    def effects(self, panel: Panel, windows: np.ndarray, influence: np.ndarray) -> Effects:
-        """Of the companies of `panel`: means over `windows`, ascending positions.
-
-        `influence` is that of every window, float32 of shape (n_windows, n_groups).
-        """
+    def effects(self, panel: Panel, windows: np.ndarray, influence: Influence) -> Effects:
+        """Of the companies of `panel`: means over `windows`, ascending positions."""
         n, sums = np.zeros(panel.n_companies, np.int64), np.zeros((3, panel.n_companies))
         _by_company(
-            panel.company, windows, self.y, influence, self.lever, self.variance, n, *sums
+            panel.company, windows, self.y, influence.sums, influence.squares, self.lever,
+            self.variance, n, *sums,
         )  # fmt: skip
         entered = np.flatnonzero(n)
         means, apart, squares = sums[:, entered]
@@ -153,7 +151,8 @@ def company_effects(
     influence : ndarray, shape (n_windows, n_models, n_groups)
         Of the whole panel, see `Panel.influences`.
     """
-    return scaled(panel, metric, model).effects(panel, windows, influence[:, model])
+    of_model = Influence.of(influence[:, model])
+    return scaled(panel, metric, model).effects(panel, windows, of_model)
 
 
 def difference_effects(
@@ -177,7 +176,8 @@ def difference_effects(
     variance = np.square(error[:, a]) + np.square(error[:, b])
     apart = sign[0] * influence[:, a]
     (np.subtract if sign[1] > 0 else np.add)(apart, influence[:, b], out=apart)
-    return Scaled(y, variance, np.ones(len(y), apart.dtype)).effects(panel, windows, apart)
+    lever = np.ones(len(y), apart.dtype)
+    return Scaled(y, variance, lever).effects(panel, windows, Influence.of(apart))
 
 
 def _rich(panel: Panel, model: int) -> np.ndarray:
@@ -190,8 +190,8 @@ def _rich(panel: Panel, model: int) -> np.ndarray:
 @numba.njit(nogil=True, cache=True, error_model="numpy")
 def _by_company(
     company: np.ndarray, windows: np.ndarray, y: np.ndarray, influence: np.ndarray,
-    lever: np.ndarray, variance: np.ndarray, n: np.ndarray, means: np.ndarray, apart: np.ndarray,
-    squares: np.ndarray,
+    squared: np.ndarray, lever: np.ndarray, variance: np.ndarray, n: np.ndarray, means: np.ndarray,
+    apart: np.ndarray, squares: np.ndarray,
 ) -> None:  # fmt: skip
     """How many windows of each company count; means of y, and their variances: that of windows
     taken apart, and the squares of what groups of customers move them.
@@ -205,16 +205,18 @@ def _by_company(
         of, end = company[windows[begin]], begin
         while end < len(windows) and company[windows[end]] == of:
             window = windows[end]
-            known = (
-                np.isfinite(y[window]) and np.isfinite(variance[window]) and variance[window] > 0
-            )
-            if known:
-                for moved in influence[window]:
-                    known &= abs(moved) < np.inf
+            known = np.isfinite(y[window]) and np.isfinite(variance[window])
+            known &= variance[window] > 0 and squared[window] < np.inf
             counted[end] = known
             n[of] += known
             end += 1
         share = 1.0 / max(n[of], 1)
+        if end == begin + 1 and counted[begin]:
+            window = windows[begin]
+            means[of], apart[of] = y[window], variance[window]
+            squares[of] = lever[window] * lever[window] * squared[window]
+            begin = end
+            continue
         share_moved = lever.dtype.type(share)
         sums[:] = 0
         for i in range(begin, end):

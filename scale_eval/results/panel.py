@@ -23,10 +23,7 @@ from scale_eval.metrics import N_GROUPS
 from scale_eval.results.free_memory import give_back
 from scale_eval.results.schemas import FAILED
 
-FACTS = (
-    "n_customers", "n_positive", "n_lapsed", "overlaps", "mean_prediction", "future_spend",
-    "log_loss", "brier_score", "reference_log_loss", "reference_brier_score",
-)  # fmt: skip
+FACTS = ("n_customers", "n_positive", "mean_prediction", "future_spend")
 """Columns that figures of many metrics need."""
 
 Parts = Callable[[Sequence[str]], Iterable[pa.Table]]

@@ -31,7 +31,7 @@ def periods_table(panel: Panel) -> pa.Table:
     `companies` is ``all``, or ``same``: those that have every one of m cutoffs, m such that m times
     their number is largest; rows of these cutoffs only.
     """
-    panel = panel.holding(SHOWN)
+    panel = panel.holding([*SHOWN, "n_lapsed", "reference_log_loss"])
     common = np.flatnonzero(panel.common)
     selections: list[tuple[int | None, str, np.ndarray]] = [
         (cutoff, "all", panel.at(cutoff)) for cutoff in range(len(panel.cutoffs))

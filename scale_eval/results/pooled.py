@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -32,7 +33,7 @@ from scale_eval.results.heterogeneity import (
 )
 from scale_eval.results.panel import Panel
 from scale_eval.results.row_scores import RowScores
-from scale_eval.results.sampling import Variances, of_few, variances
+from scale_eval.results.sampling import Influence, Variances, of_few, variances
 from scale_eval.results.schemas import POOLED_SCHEMA
 from scale_eval.results.terms import Sums, Terms, terms, weight_of
 from scale_eval.results.within_slope import within_company_slope
@@ -127,7 +128,7 @@ class _OfModel:
     ----------
     own, weighted : Terms
     undefined : ndarray of bool, shape (n_windows,)
-    influence : ndarray of float32, shape (n_windows, n_groups), or None
+    influence : Influence or None
     few : ndarray, shape (n_windows,), or None
         With the influence: `of_few`.
     scaled : Scaled or None
@@ -141,7 +142,7 @@ class _OfModel:
     own: Terms
     weighted: Terms
     undefined: np.ndarray
-    influence: np.ndarray | None
+    influence: Influence | None
     few: np.ndarray | None
     scaled: Scaled | None
 
@@ -154,7 +155,7 @@ class _OfModel:
         undefined = np.isnan(panel.columns[metric.name][:, model])
         few = None if influence is None else of_few(panel, metric.name, model)
         effects = scaled(panel, metric.name, model) if metric.name in SCALES else None
-        of_model = None if influence is None else influence[:, model]
+        of_model = None if influence is None else Influence.of(influence[:, model])
         return cls(
             panel, metric, model, scores, own, weighted, undefined, of_model, few, effects
         )  # fmt: skip
@@ -186,12 +187,16 @@ class _OfModel:
             row |= _told(told, metric)
             of_rows_auc = estimand == "row" and metric.name == "roc_auc"
             if of_rows_auc and not told.reason:
-                row["constant_floor"] = _constant_floor(panel, model, windows)
+                row["constant_floor"] = self._floor.of(windows)
             if chance is not None and not told.reason and not of_rows_auc:  # its pairs go across
                 variance = chance.equal_company if estimand == "equal_company" else chance.pooled
                 scale = told.value if told.log else 1.0
                 row["sampling_std_error"] = scale * float(np.sqrt(variance))
             yield row
+
+    @cached_property
+    def _floor(self) -> _Floor:
+        return _Floor(self.panel, self.model)
 
     def _chance(self, panel: Panel, windows: np.ndarray) -> Variances | None:
         """What customers' chance makes uncertain; None where it is not told."""
@@ -239,15 +244,22 @@ def _told(told: Estimate, metric: Metric) -> dict[str, Any]:
     }
 
 
-def _constant_floor(panel: Panel, model: int, windows: np.ndarray) -> float:
+class _Floor:
     """AUC over all rows of a constant per company and cutoff: the rate that came, for everybody."""
-    positive = panel.of_model("n_positive", model, windows).astype(np.int64)
-    negative = panel.of_model("n_customers", model, windows).astype(np.int64) - positive
-    rate = positive / (positive + negative)
-    rates, block = np.unique(-rate, return_inverse=True)
-    return auc_of_blocks(
-        *(
-            np.bincount(block, weights=count, minlength=len(rates)).astype(np.int64)
-            for count in (positive, negative)
+
+    def __init__(self, panel: Panel, model: int) -> None:
+        customers = panel.columns["n_customers"][:, model]
+        self._positive = panel.columns["n_positive"][:, model]
+        self._negative = customers - self._positive
+        rates, self._rank = np.unique(-self._positive / customers, return_inverse=True)
+        self._n_rates = len(rates)
+
+    def of(self, windows: np.ndarray) -> float:
+        """At these windows, one at least; raises `Undefined`."""
+        rank = self._rank.take(windows)  # one order does for all selections
+        return auc_of_blocks(
+            *(
+                np.bincount(rank, count.take(windows), self._n_rates).astype(np.int64)
+                for count in (self._positive, self._negative)
+            )
         )
-    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -20,11 +21,12 @@ from scale_eval.results.heterogeneity import errors_of
 from scale_eval.results.panel import Panel, Parts, parts_of
 from scale_eval.results.periods import periods_table
 from scale_eval.results.pooled import pooled_of, pooled_table
-from scale_eval.results.row_scores import RowScores
+from scale_eval.results.row_scores import RowScores, groups_of
 from scale_eval.results.run_directory import RunDirectory
 from scale_eval.results.sampled import sampled_of, sampled_table
 from scale_eval.results.sampling import INFLUENCE
 from scale_eval.results.spread import spread_table
+from scale_eval.results.terms import columns_of
 from scale_eval.statistics.survey import Design
 
 THREADS = min(os.cpu_count() or 1, 4)
@@ -130,8 +132,9 @@ def reduce_parts(
     """The tables of a run one after another, to be taken in this order, each in parts.
 
     So that never all are in memory. Metrics are reduced one after another, for each holds what its
-    evaluations keep by group of customers; a model's figures are one thread's, and sums are taken
-    in one order, for their last bits depend on how they are divided.
+    evaluations keep by group of customers: the next one is read, and begun, while threads end the
+    one before. A model's figures are one thread's, and sums are taken in one order, for their last
+    bits depend on how they are divided.
     """
     metrics = [*METRICS.values(), *own_metrics]
     with (
@@ -140,23 +143,29 @@ def reduce_parts(
         ThreadPoolExecutor(THREADS) as threads,
     ):
         give_back()
-        panel = Panel.of(evaluations)
+        panel = Panel.of(evaluations).holding([])  # what threads share is worked out before
+        periods = threads.submit(periods_table, panel)
+        spread = threads.submit(spread_table, panel, groups_of(panel, groups))
         rows = RowScores(scores, panel, groups)
         calibration = threads.submit(calibration_tables, panel, rows, seed)
-        spread = threads.submit(spread_table, panel, rows.company_order)
-        periods = threads.submit(periods_table, panel)
         pooled, comparisons, sampled = [], [], []
 
         def companies() -> Iterator[pa.Table]:
-            done: list[pa.Table] = []
+            begun: deque[_OfMetric] = deque()
+
+            def results() -> Iterator[pa.Table]:
+                oldest = begun.popleft()
+                pooled.append(_results(oldest.pooled))
+                comparisons.append(_results(oldest.comparisons))
+                sampled.append(_results(oldest.sampled))
+                yield from _results(oldest.companies)
+
             for metric in metrics:
-                begun = _of_metric(threads, panel, metric, rows, margins, design)
-                yield from done  # and written while threads are at the next metric
-                done = _results(begun.companies)
-                pooled.append(_results(begun.pooled))
-                comparisons.append(_results(begun.comparisons))
-                sampled.append(_results(begun.sampled))
-            yield from done
+                while len(begun) > 1 or (metric.name in INFLUENCE and _hold_influence(begun)):
+                    yield from results()
+                begun.append(_of_metric(threads, panel, metric, rows, margins, design))
+            while begun:
+                yield from results()
 
         yield "companies", companies()
         yield "pooled", [pooled_table(pooled)]
@@ -174,6 +183,7 @@ def reduce_parts(
 class _OfMetric:
     """What the tables hold of one metric, as threads make it: in the order of the tables."""
 
+    metric: Metric
     companies: list[Future[list[pa.Table]]]
     pooled: list[Future[list[dict[str, Any]]]]
     comparisons: list[Future[list[dict[str, Any]]]]
@@ -187,7 +197,7 @@ def _of_metric(
     """Begin what is to be made of one metric; what takes longest first."""
     influence = None
     give_back()  # what the last metric took, before as much again is read
-    panel = panel.holding([metric.name, *errors_of(metric.name)])
+    panel = panel.holding([*columns_of(metric), *errors_of(metric.name)])
     if metric.name in INFLUENCE:
         influence = panel.influences(INFLUENCE[metric.name])
 
@@ -195,11 +205,17 @@ def _of_metric(
         return threads.submit(lambda: list(of(panel, metric, *arguments)))
 
     return _OfMetric(
+        metric,
         comparisons=[begin(comparisons_of, rows, influence, margins)],
         sampled=[] if design is None else [begin(sampled_of, rows, influence, design)],
         pooled=[begin(pooled_of, rows, influence, [m]) for m in range(len(panel.models))],
         companies=[begin(companies_of, influence)],
     )
+
+
+def _hold_influence(begun: Iterable[_OfMetric]) -> bool:
+    """Sums of influence are most of what is in memory: never those of two metrics."""
+    return any(of.metric.name in INFLUENCE for of in begun)
 
 
 def _results(begun: list[Future[list[Any]]]) -> list[Any]:

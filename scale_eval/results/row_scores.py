@@ -127,6 +127,11 @@ class GroupedScores:
         return {count: getattr(self, count).sum(axis=1) for count in _COUNTS}
 
 
+def groups_of(panel: Panel, groups: Mapping[str, int]) -> np.ndarray:
+    """The group in which each company's scores were kept; int64 of shape (n_companies,)."""
+    return np.array([groups[company] for company in panel.company_ids], dtype=np.int64)
+
+
 class RowScores:
     """The scores of a run, merged by model, cutoff, coverage and group of companies.
 
@@ -141,7 +146,7 @@ class RowScores:
 
     def __init__(self, parts: Iterable[pa.Table], panel: Panel, groups: Mapping[str, int]) -> None:
         self._panel = panel
-        of_company = np.array([groups[c] for c in panel.company_ids], dtype=np.int64)
+        of_company = groups_of(panel, groups)
         self._number, self._group = np.unique(of_company, return_inverse=True)
         self.n_groups = len(self._number)
         self.by_company = self.n_groups == len(of_company)
@@ -169,11 +174,6 @@ class RowScores:
         """`bin`, counts and `group` (of companies) and `cutoff` of every row of a selection."""
         chosen = self._chosen(model, cutoff, coverage)
         return {name: values[chosen] for name, values in self._rows.items()}
-
-    @property
-    def company_order(self) -> np.ndarray:
-        """About the rank of each company in the stable random order of its group."""
-        return self._group * self._panel.n_companies // max(self.n_groups, 1)
 
     @cached_property
     def company_of_group(self) -> np.ndarray:

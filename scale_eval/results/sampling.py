@@ -10,6 +10,7 @@ variance of a company's AUC is 6 % too small).
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numba
@@ -91,21 +92,45 @@ class Variances(NamedTuple):
     equal_company: float
 
 
+@dataclass(frozen=True)
+class Influence:
+    """Influence sums of one model.
+
+    Attributes
+    ----------
+    sums : ndarray of float32, shape (n_windows, n_groups)
+    squares : ndarray of float64, shape (n_windows,)
+        Their squares added up: all there is to know of a company with one window, which a selection
+        of one cutoff has of each; the sums themselves would have to be fetched one by one.
+    """
+
+    sums: np.ndarray
+    squares: np.ndarray
+
+    @classmethod
+    def of(cls, sums: np.ndarray) -> Influence:
+        """With the squares of these sums."""
+        squares = np.empty(len(sums))
+        _add_squares(sums, squares)
+        return cls(sums, squares)
+
+
 def variances(
-    panel: Panel, windows: np.ndarray, influence: np.ndarray, weight: np.ndarray, own: np.ndarray,
+    panel: Panel, windows: np.ndarray, influence: Influence, weight: np.ndarray, own: np.ndarray,
     few: np.ndarray,
 ) -> Variances:  # fmt: skip
     """Both in one pass; windows weigh by `weight` in the pooled figure, by `own` in a company's.
 
     The other parameters are as for `sums_by_company`. NaN where nothing weighs.
     """
-    return Variances(*_variances(panel.company, windows, influence, weight, own, few))
+    moved = influence.sums, influence.squares
+    return Variances(*_variances(panel.company, windows, *moved, weight, own, few))
 
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
 def _variances(
-    company: np.ndarray, windows: np.ndarray, influence: np.ndarray, weight: np.ndarray,
-    own: np.ndarray, few: np.ndarray,
+    company: np.ndarray, windows: np.ndarray, influence: np.ndarray, squared: np.ndarray,
+    weight: np.ndarray, own: np.ndarray, few: np.ndarray,
 ) -> tuple[float, float]:  # fmt: skip
     moved, moved_own = np.zeros(influence.shape[1]), np.zeros(influence.shape[1])
     squares, squares_own, total, n_companies = 0.0, 0.0, 0.0, 0
@@ -119,6 +144,12 @@ def _variances(
             end += 1
         if within > 0:
             n_companies += 1
+        if within > 0 and end == begin + 1:
+            window = windows[begin]
+            of_window = few[window] * few[window] * squared[window]
+            squares += weight[window] * weight[window] * of_window
+            squares_own += of_window
+        elif within > 0:
             moved[:] = 0.0
             moved_own[:] = 0.0
             for i in range(begin, end):

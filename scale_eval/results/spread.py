@@ -29,7 +29,7 @@ PARTS = {**{name: RAW[name] for name in ("log_loss", "brier_score")}, **SCALES}
 """Metrics whose spread is taken apart, and the scale on which that is done."""
 
 
-def spread_table(panel: Panel, order: np.ndarray) -> pa.Table:
+def spread_table(panel: Panel, groups: np.ndarray) -> pa.Table:
     """One row a (model, metric).
 
     Standard deviations are on `scale`. `next_cutoff_low` to `next_cutoff_high` holds the figure of
@@ -40,15 +40,17 @@ def spread_table(panel: Panel, order: np.ndarray) -> pa.Table:
 
     Parameters
     ----------
-    order : ndarray of int, shape (n_companies,)
-        Rank of each company in a stable random order.
+    groups : ndarray of int, shape (n_companies,)
+        Of each company, in a stable random order.
 
     Notes
     -----
     Reasons: ``fewer_than_2_companies``, ``no_repeated_cutoffs``, and for the next cutoff alone
     ``fewer_than_3_cutoffs`` and ``overlapping_windows``, whose half-years are not separate draws.
     """
-    taken = order < MAX_COMPANIES
+    distinct, group = np.unique(groups, return_inverse=True)
+    taken = group * panel.n_companies // max(len(distinct), 1) < MAX_COMPANIES
+    panel = panel.holding(["overlaps"])
     parts = {}
     for metric, scale in PARTS.items():
         held = panel.holding([metric, scale.standard_error])

@@ -112,7 +112,7 @@ def terms(panel: Panel, metric: Metric, model: int, *, weighted: bool) -> Terms:
         weight = column("n_positive" if of_positives else "n_customers")
     weight = np.where(np.isnan(value), np.nan, weight)
     if metric.pooling == "skill":
-        loss, reference = (column(name) for name in losses_of(metric))
+        loss, reference = map(column, columns_of(metric)[1:])
         return Terms(weight * loss, weight * reference, of_one=True)
     return Terms(weight * value, weight)
 
@@ -126,8 +126,13 @@ def weight_of(metric: Metric, of: Terms) -> np.ndarray:
     return of.numerator if metric.pooling == "ratio" else of.denominator
 
 
-def losses_of(metric: Metric) -> tuple[str, str]:
-    """The columns of the loss that a skill is made of, and of the reference's."""
+def columns_of(metric: Metric) -> list[str]:
+    """Columns that only this metric's terms need: its own, and of a skill its losses'.
+
+    Those are that of the model, then that of the reference.
+    """
+    if metric.pooling != "skill":
+        return [metric.name]
     loss = metric.name.removesuffix("_skill")
     loss = {"brier": "brier_score"}.get(loss, loss)
-    return loss, f"reference_{loss}"
+    return [metric.name, loss, f"reference_{loss}"]
