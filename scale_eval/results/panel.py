@@ -23,7 +23,7 @@ from scale_eval.metrics import N_GROUPS
 from scale_eval.results.free_memory import give_back
 from scale_eval.results.schemas import FAILED
 
-FACTS = ("n_customers", "n_positive", "mean_prediction", "future_spend")
+FACTS = ("n_customers", "n_positive")
 """Columns that figures of many metrics need."""
 
 Parts = Callable[[Sequence[str]], Iterable[pa.Table]]
@@ -100,6 +100,8 @@ class Panel:
         windows, window = np.unique(company * len(instants) + cutoff, return_inverse=True)
         del company, cutoff
         cells = _latest_attempts(model * len(windows) + window, taken("attempts"))
+        if len(cells) < np.iinfo(np.int32).max:
+            cells = cells.astype(np.int32)
         shape = (len(model_names), len(windows))
         read = _Cells(cells, shape)
         status = read.spread([taken("status")], np.int8, -1)

@@ -20,7 +20,7 @@ from scale_eval.metrics import METRICS
 from scale_eval.results.estimates import equal_company
 from scale_eval.results.panel import Panel
 from scale_eval.results.schemas import PERIODS_SCHEMA
-from scale_eval.results.terms import Terms, terms
+from scale_eval.results.terms import Terms, columns_of, terms
 
 SHOWN = ("log_loss", "log_loss_skill", "brier_score", "roc_auc", "observed_expected_ratio")
 
@@ -31,7 +31,8 @@ def periods_table(panel: Panel) -> pa.Table:
     `companies` is ``all``, or ``same``: those that have every one of m cutoffs, m such that m times
     their number is largest; rows of these cutoffs only.
     """
-    panel = panel.holding([*SHOWN, "n_lapsed", "reference_log_loss"])
+    needed = {column for name in SHOWN for column in columns_of(METRICS[name])}
+    panel = panel.holding([*sorted(needed), "n_lapsed"])
     common = np.flatnonzero(panel.common)
     selections: list[tuple[int | None, str, np.ndarray]] = [
         (cutoff, "all", panel.at(cutoff)) for cutoff in range(len(panel.cutoffs))

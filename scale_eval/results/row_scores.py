@@ -152,8 +152,14 @@ class RowScores:
         self.by_company = self.n_groups == len(of_company)
         self._mark_common()
         self._read(parts)
-        give_back()
         self._grouped: dict[tuple[int, int | None, str], GroupedScores | None] = {}
+        if not self.by_company:
+            for model in range(len(panel.models)):
+                for cutoff in (None, *range(len(panel.cutoffs))):
+                    for coverage in ("own", "common"):
+                        self.of(model, cutoff, coverage)
+            self._rows.clear()  # all that is asked for is made
+        give_back()
 
     def of(self, model: int, cutoff: int | None, coverage: str) -> GroupedScores | None:
         """Histograms by jackknife group; None where common windows cannot be told from others.
@@ -171,7 +177,10 @@ class RowScores:
         return self._grouped[key]
 
     def by_window(self, model: int, cutoff: int | None, coverage: str) -> dict[str, np.ndarray]:
-        """`bin`, counts and `group` (of companies) and `cutoff` of every row of a selection."""
+        """`bin`, counts and `group` (of companies) and `cutoff` of every row of a selection.
+
+        Where scores are kept `by_company`.
+        """
         chosen = self._chosen(model, cutoff, coverage)
         return {name: values[chosen] for name, values in self._rows.items()}
 

@@ -127,10 +127,14 @@ def weight_of(metric: Metric, of: Terms) -> np.ndarray:
 
 
 def columns_of(metric: Metric) -> list[str]:
-    """Columns that only this metric's terms need: its own, and of a skill its losses'.
+    """Columns that only this metric's terms need: its own, and what it is made of.
 
-    Those are that of the model, then that of the reference.
+    Of a skill these are the loss of the model and that of the reference.
     """
+    if metric.pooling == "ratio":
+        return [metric.name, "mean_prediction"]
+    if metric.name == "value_captured_at_10":
+        return [metric.name, "future_spend"]
     if metric.pooling != "skill":
         return [metric.name]
     loss = metric.name.removesuffix("_skill")
