@@ -21,12 +21,17 @@ TASK_SECONDS = 1.2e-3
 LITTLE = 0.1
 """The share of a run's time that tasks may take before more is put into each of them."""
 
-FEW_TASKS = 2_000
-"""So many take a second or two, and are worth seeing on the dashboard."""
+FEW_TASKS = 500
+"""So many take half a second, and are worth seeing on the dashboard."""
 
 PACK_SECONDS = 5.0
 PACK_EVALUATIONS = 48_000
 """Of a pack: what a worker that dies loses at most, and what it holds in memory (1 kB each)."""
+
+FEW_PACKS = 32
+SHORTEST_PACK = 0.1
+"""A short run is dealt into so many packs, for all workers to have some, of so many seconds or
+more: many times what a task takes."""
 
 GIANT_SECONDS = 2 * PACK_SECONDS
 """A company that takes longer is dealt out by cutoff."""
@@ -153,8 +158,12 @@ def packs_of(
         Positions of the companies in the order in which their rows lie on disk.
     """
     if granularity == "pack":
+        busy = todo.any(axis=1)
+        n_companies = len(np.unique(plan.windows.company[busy]))
+        total = float(plan.costs(costs)[busy].sum()) + n_companies * PER_COMPANY
+        longest = min(max(total / FEW_PACKS, SHORTEST_PACK), PACK_SECONDS)
         entries = _dealt(_entries(plan, todo, attempts, costs, order))
-        packs = _filled(entries, _lie_by_group(plan.group[order]))
+        packs = _filled(entries, longest, _lie_by_group(plan.group[order]))
         yield from sorted(packs, key=lambda pack: -pack.cost)  # stable: as they lie on disk
         return
     n_todo = todo.sum(axis=1)
@@ -235,15 +244,17 @@ def _lie_by_group(group: np.ndarray) -> bool:
     return n_runs <= 2 * len(np.unique(group)) and 2 * n_runs < len(group)
 
 
-def _filled(entries: Iterator[tuple[Entry, float]], by_group: bool) -> Iterator[Pack]:
-    """Packs of neighbours of about the same cost; of one group of companies, so that its scores
-    are counted together, where groups hold many.
+def _filled(
+    entries: Iterator[tuple[Entry, float]], longest: float, by_group: bool
+) -> Iterator[Pack]:
+    """Packs of neighbours of about the same cost, `longest` seconds; of one group of companies, so
+    that its scores are counted together, where groups hold many.
     """
     for _, members in groupby(entries, key=lambda item: by_group and item[0].group):
         held: list[Entry] = []
         cost, n = 0.0, 0
         for entry, seconds in members:
-            full = cost + seconds > PACK_SECONDS or n + entry.n_evaluations > PACK_EVALUATIONS
+            full = cost + seconds > longest or n + entry.n_evaluations > PACK_EVALUATIONS
             if held and full:
                 yield Pack(tuple(held), True, cost)
                 held, cost, n = [], 0.0, 0

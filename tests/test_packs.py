@@ -122,6 +122,15 @@ class TestPacks:
         assert max(task.cost for task in several) <= 0.01
         assert max(task.n_evaluations for task in several) <= 40
 
+    def test_of_a_short_run_are_short_so_that_every_worker_has_some(self):
+        plan = plan_of([6] * 2_000, [100] * 2_000)
+        todo = np.repeat(plan.is_planned[:, None], len(MODELS), axis=1)
+        tasks = [*packs_of(plan, todo, np.zeros(todo.shape, int), COSTS, "pack", np.arange(2_000))]
+        total = sum(task.cost for task in tasks)
+        assert total < packs.FEW_PACKS * packs.PACK_SECONDS
+        assert len(tasks) >= packs.FEW_PACKS
+        assert max(task.cost for task in tasks) <= total / packs.FEW_PACKS
+
     def test_of_a_giant_hold_one_cutoff_each(self):
         plan = plan_of([6, 6], [100, 10**8])
         todo = np.repeat(plan.is_planned[:, None], len(MODELS), axis=1)
@@ -191,13 +200,15 @@ class TestPacks:
 
 class TestGranularity:
     def test_is_an_evaluation_wherever_tasks_cost_little(self):
-        assert choose_granularity("auto", 2_000, 50, 0.1) == "evaluation"
+        assert choose_granularity("auto", 500, 20, 0.1) == "evaluation"
         assert choose_granularity("auto", 50_000, 500, 3_600.0) == "evaluation"
 
     def test_is_a_company_where_evaluations_are_too_many(self):
-        assert choose_granularity("auto", 50_000, 900, 10.0) == "company"
+        assert choose_granularity("auto", 50_000, 400, 0.1) == "company"
+        assert choose_granularity("auto", 50_000, 900, 15.0) == "company"
 
     def test_is_a_pack_where_companies_share_files_whatever_they_cost(self):
+        assert choose_granularity("auto", 22_000, 1_000, 2.0) == "pack"
         assert choose_granularity("auto", 2_400_000, 100_000, 120.0) == "pack"
         assert choose_granularity("auto", 50_000, 50_000, 1e9) == "pack"
 
