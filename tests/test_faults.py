@@ -65,9 +65,15 @@ def many(tmp_path_factory):
     )
 
 
+def bound_packs(patch, n_evaluations):
+    """Packs hold so many evaluations, however short the run is."""
+    patch.setattr(packs, "PACK_EVALUATIONS", n_evaluations)
+    patch.setattr(packs, "FEW_PACKS", 1)
+
+
 @pytest.fixture(autouse=True)
 def small_packs(monkeypatch):
-    monkeypatch.setattr(packs, "PACK_EVALUATIONS", PACK_COMPANIES * 2 * (len(CHOSEN) + 1))
+    bound_packs(monkeypatch, PACK_COMPANIES * 2 * (len(CHOSEN) + 1))
 
 
 def evaluate(dataset, out, client, chosen=(), **choices):
@@ -87,7 +93,7 @@ def cluster_of_its_own(workers=2, *, allowed_failures=1, **choices):
 def quiet(many, client, tmp_path_factory):
     """An undisturbed run in packs, beside a model that takes a while."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(packs, "PACK_EVALUATIONS", PACK_COMPANIES * 2 * (len(CHOSEN) + 1))
+        bound_packs(patch, PACK_COMPANIES * 2 * (len(CHOSEN) + 1))
         place = tmp_path_factory.mktemp("quiet") / "run"
         return evaluate(many, place, client, [models.Unhurried(seconds=0)])
 
@@ -103,7 +109,7 @@ def harmless(many, client, tmp_path_factory):
 def twin(many, client, tmp_path_factory):
     """An undisturbed run beside one model for all companies."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(packs, "PACK_EVALUATIONS", PACK_COMPANIES * 2 * (len(CHOSEN) + 1))
+        bound_packs(patch, PACK_COMPANIES * 2 * (len(CHOSEN) + 1))
         place = tmp_path_factory.mktemp("twin") / "run"
         return evaluate(many, place, client, [models.OneForAll()])
 
@@ -298,7 +304,7 @@ class TestWorkersThatEnd:
     def test_by_a_segmentation_fault_one_row_is_killed(
         self, many, harmless, places, tmp_path, monkeypatch, capsys
     ):
-        monkeypatch.setattr(packs, "PACK_EVALUATIONS", 10**6)
+        bound_packs(monkeypatch, 10**6)
         guilty = places(123)
         with cluster_of_its_own() as client:
             client.register_plugin(Names())
@@ -465,7 +471,7 @@ import scale_eval as se
 from scale_eval import cli, packs
 import models_for_tests as models
 
-packs.PACK_EVALUATIONS = {pack_evaluations}
+packs.PACK_EVALUATIONS, packs.FEW_PACKS = {pack_evaluations}, 1
 
 def evaluate(dataset, out, diary, cluster):
     return se.evaluate(
@@ -736,7 +742,7 @@ class TestRepeatedBatches:
     def test_are_counted_once_when_the_run_is_reduced(self, many, client, quiet, place, tmp_path):
         names = many.reading_order(many.company_ids)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(packs, "PACK_EVALUATIONS", 17 * 8)
+            bound_packs(patch, 17 * 8)
             directory, made = self.late(many, place, names[20:60], client, tmp_path)
         assert len(directory.evaluations()) == len(quiet.evaluations)  # at reading, too
         assert se.reduce(place).fingerprint() == quiet.fingerprint()
@@ -748,7 +754,7 @@ class TestRepeatedBatches:
         # A batch that is larger than those that it overlaps takes their place.
         names = many.reading_order(many.company_ids)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(packs, "PACK_EVALUATIONS", 60 * 8)
+            bound_packs(patch, 60 * 8)
             self.late(many, place, names[20:60], client, tmp_path)
         last = sorted((place / "evaluations").glob("*.parquet"), key=lambda f: f.stat().st_size)
         last[0].unlink()
