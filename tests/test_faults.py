@@ -29,6 +29,7 @@ import pyarrow.parquet as pq
 import pytest
 from dask.utils import key_split
 from distributed import Client, SchedulerPlugin
+from distributed.comm import CommClosedError
 
 import scale_eval as se
 from scale_eval import cli, packs
@@ -36,6 +37,7 @@ from scale_eval.cluster import LOCAL_CONFIG, dask_client, local_cluster
 from scale_eval.datasets.trouble import corrupt
 from scale_eval.evaluation import CompanyWindows, evaluate_companies
 from scale_eval.execution import ClusterLost
+from scale_eval.execution.coordinator import _register
 from scale_eval.progress import Progress
 from scale_eval.results.evaluation_rows import EvaluationRows
 from scale_eval.results.fingerprint import UNREPEATABLE_COLUMNS
@@ -788,3 +790,17 @@ def test_the_coordinators_memory_does_not_grow_with_the_evaluations(
     # Held in memory, an evaluation takes some kilobytes: its task 1, its row 1, its key on the
     # scheduler 3.
     assert (memory[last] - memory[first]) / (last - first) < 1_500
+
+
+def test_a_worker_that_is_going_away_does_not_keep_the_others_from_what_comes_next(monkeypatch):
+    asked = []
+
+    class Leaving:
+        def register_plugin(self, plugin):
+            asked.append(plugin)
+            if len(asked) == 1:
+                raise CommClosedError("Stream is closed")
+
+    monkeypatch.setattr("scale_eval.execution.coordinator.time.sleep", lambda seconds: None)
+    _register(Leaving(), "what it takes")
+    assert asked == ["what it takes"] * 2

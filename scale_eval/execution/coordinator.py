@@ -138,7 +138,7 @@ def execute(
         return outcomes(batch)
 
     try:
-        client.register_plugin(plugin)
+        _register(client, plugin)
     except VersionsDiffer:
         raise
     except Exception as error:
@@ -197,6 +197,17 @@ def execute(
         ):
             with contextlib.suppress(Exception):  # the cluster may be gone
                 leave()
+
+
+def _register(client: Client, plugin: EvaluationPlugin) -> None:
+    """On every worker; again where one, that the last tasks killed, is only now going away."""
+    for patience in (0.5, 2.0):
+        try:
+            client.register_plugin(plugin)
+            return
+        except OSError:
+            time.sleep(patience)
+    client.register_plugin(plugin)
 
 
 def _live_tasks(client: Client, per_thread: int) -> int:
