@@ -29,7 +29,7 @@ import pyarrow.parquet as pq
 import pytest
 from dask.utils import key_split
 from distributed import Client, SchedulerPlugin
-from distributed.comm import CommClosedError
+from distributed.comm.core import CommClosedError
 
 import scale_eval as se
 from scale_eval import cli, packs

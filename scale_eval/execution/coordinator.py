@@ -16,6 +16,7 @@ from collections.abc import Generator, Iterable, Iterator
 from typing import Any, TypeGuard
 
 from distributed import Client, Future, KilledWorker, as_completed
+from distributed.comm.core import CommClosedError
 
 from scale_eval.cluster import ClusterLost, VersionsDiffer
 from scale_eval.execution.tasks import Done, Single, Task, Work, first_of
@@ -200,12 +201,12 @@ def execute(
 
 
 def _register(client: Client, plugin: EvaluationPlugin) -> None:
-    """On every worker; again where one, that the last tasks killed, is only now going away."""
+    """Announce the work to every worker; again where one that the last tasks killed is closing."""
     for patience in (0.5, 2.0):
         try:
             client.register_plugin(plugin)
             return
-        except OSError:
+        except CommClosedError:
             time.sleep(patience)
     client.register_plugin(plugin)
 
