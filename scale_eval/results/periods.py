@@ -102,6 +102,10 @@ def _figures(
     known = ~np.isnan(reference)
     uncertainty = _company_mean(panel, windows[known], (entr(rate) + entr(1 - rate))[known])
     reference_loss = _company_mean(panel, windows[known], reference[known])
+    figures = {}
+    for name, of in shown.items():
+        told, _ = equal_company(panel, METRICS[name], model, windows, of.over(panel, windows))
+        figures[name] = told.value
     loss = _company_mean(panel, windows[known], panel.columns["log_loss"][windows[known], model])
     return {
         "n_companies": panel.n_with(windows),
@@ -109,12 +113,7 @@ def _figures(
         "n_positive": int(positive.sum()),
         "observed_rate": positive.sum() / n.sum(),
         "share_lapsed": lapsed.sum() / n.sum(),
-        **{
-            name: equal_company(panel, METRICS[name], model, windows, of.over(panel, windows))[
-                0
-            ].value
-            for name, of in shown.items()
-        },
+        **figures,
         "reference_log_loss": reference_loss,
         "uncertainty": uncertainty,
         "drift": reference_loss - uncertainty,
