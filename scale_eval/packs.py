@@ -21,8 +21,9 @@ TASK_SECONDS = 1.2e-3
 LITTLE = 0.1
 """The share of a run's time that tasks may take before more is put into each of them."""
 
-FEW_TASKS = 500
-"""So many take half a second, and are worth seeing on the dashboard."""
+FEW_EVALUATIONS, FEW_COMPANIES = 2_000, 500
+"""So many tasks take some seconds at most, and are worth seeing on the dashboard. A company a task
+is only worth it where that is nearly nothing: packs do the same, one read and one call for many."""
 
 PACK_SECONDS = 5.0
 PACK_EVALUATIONS = 48_000
@@ -134,8 +135,11 @@ def choose_granularity(
         return granularity
     if n_companies >= PACKED_FROM:
         return "pack"
-    for name, n_tasks in (("evaluation", n_evaluations), ("company", n_companies)):
-        if n_tasks <= FEW_TASKS or n_tasks * TASK_SECONDS <= LITTLE * seconds:
+    for name, n_tasks, few in (
+        ("evaluation", n_evaluations, FEW_EVALUATIONS),
+        ("company", n_companies, FEW_COMPANIES),
+    ):
+        if n_tasks <= few or n_tasks * TASK_SECONDS <= LITTLE * seconds:
             return name
     return "pack"
 

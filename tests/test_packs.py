@@ -200,7 +200,7 @@ class TestPacks:
 
 class TestGranularity:
     def test_is_an_evaluation_wherever_tasks_cost_little(self):
-        assert choose_granularity("auto", 500, 20, 0.1) == "evaluation"
+        assert choose_granularity("auto", 2_000, 50, 0.1) == "evaluation"
         assert choose_granularity("auto", 50_000, 500, 3_600.0) == "evaluation"
 
     def test_is_a_company_where_evaluations_are_too_many(self):
