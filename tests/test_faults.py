@@ -355,19 +355,19 @@ class TestModelsThatHang:
 
 class TestOneModelForAll:
     @pytest.mark.parametrize(
-        ("how", "status", "reason"),
+        ("how", "status", "reason", "timeout"),
         [
-            ("raises", "error", "exception:ZeroDivisionError"),
-            ("hangs", "timeout", "too_long"),
-            ("segfaults", "killed", "worker_died"),
+            ("raises", "error", "exception:ZeroDivisionError", 600),
+            ("hangs", "timeout", "too_long", 8),
+            ("segfaults", "killed", "worker_died", 600),
         ],
     )
     def test_whose_fit_fails_says_so_in_its_rows_and_touches_no_other(
-        self, many, twin, tmp_path, how, status, reason
+        self, many, twin, tmp_path, how, status, reason, timeout
     ):
         model = models.OneForAll(how, CUTOFFS[1])
         with cluster_of_its_own() as client:
-            run = evaluate(many, tmp_path / "run", client, [model], timeout=3)
+            run = evaluate(many, tmp_path / "run", client, [model], timeout=timeout)
         rows = run.evaluations.query("model == 'one_for_all' and worker.notna()")
         lost = rows[rows["cutoff"] == pd.Timestamp(CUTOFFS[1], tz="UTC")]
         assert len(lost) > 250
