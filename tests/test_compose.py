@@ -31,7 +31,7 @@ CA_BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
 
 # Some seconds of work for three workers: classifiers, every month.
 PATIENT = ["run", "datasets/shops", "--model", "rfm_gradient_boosting", "--every", "1 month"]
-N_PATIENT = 6
+N_PATIENT = 4
 
 
 class Told(NamedTuple):
