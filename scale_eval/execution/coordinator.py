@@ -26,12 +26,15 @@ from scale_eval.packs import Pack
 from scale_eval.results.evaluation_rows import EvaluationRows
 from scale_eval.windows import from_microseconds
 
-LIVE_TASKS_PER_THREAD = 32
+LIVE_TASKS_PER_THREAD = 64
 LIVE_PACKS_PER_THREAD = 4
 """Tasks that the scheduler knows of at a time: enough to keep workers busy between two refills.
 Those that write what comes of them are long."""
 
-POLL_SECONDS = 0.01
+POLL_SECONDS = 0.05
+"""What was done meanwhile is fetched, and replaced, together: a message each costs as much as a
+small evaluation."""
+
 REFRESH_SECONDS = 5.0
 
 SPLIT_INTO = 64
@@ -132,11 +135,9 @@ def execute(
                 yield task, result
 
     def over() -> Iterator[tuple[Task, Done | None]]:
-        """The `outcomes` of what is over by now; after a moment where nothing is."""
-        batch = completed.next_batch(block=False)
-        if not batch:
-            time.sleep(POLL_SECONDS)
-        return outcomes(batch)
+        """The `outcomes` of what is over in a moment."""
+        time.sleep(POLL_SECONDS)
+        return outcomes(completed.next_batch(block=False))
 
     try:
         _register(client, plugin)
@@ -164,7 +165,7 @@ def execute(
             yield None
             if time.monotonic() - asked > REFRESH_SECONDS:  # workers come and go
                 live, asked = _live_tasks(client, per_thread), time.monotonic()
-            if len(alive) < live:
+            if len(alive) <= live - max(1, live // 4):
                 submit(live - len(alive), "evaluate", itertools.chain(_emptied(again), waiting))
 
         # A worker that dies takes blameless tasks with it: those of which too many workers died are

@@ -38,7 +38,7 @@ class ScoreCounts:
     """
 
     def __init__(self) -> None:
-        self.histograms = np.zeros((_FIRST_CELLS, N_BINS, _N_COUNTS), np.int64)
+        self.histograms = np.zeros((0, N_BINS, _N_COUNTS), np.int64)
         self._places: dict[Cell, int] = {}
         self._apart: SparseCounts = []
 
@@ -72,7 +72,8 @@ class ScoreCounts:
             return APART
         place = self._places.setdefault(cell, len(self._places))
         if place == len(self.histograms):
-            grown = np.zeros((2 * place, *self.histograms.shape[1:]), np.int64)  # no memory yet
+            more = max(2 * place, _FIRST_CELLS)
+            grown = np.zeros((more, *self.histograms.shape[1:]), np.int64)  # no memory yet
             grown[:place] = self.histograms
             self.histograms = grown
         return place
