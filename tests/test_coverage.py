@@ -58,7 +58,7 @@ def test_the_next_half_year_falls_inside_as_often_as_it_should():
     assert of(table, estimand="cutoff")["coverage"].iloc[0] == pytest.approx(0.95, abs=0.06)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_with_unequal_companies_intervals_cover_where_enough_of_them_count():
     """120 samples: coverage is known to .02, and 4 standard errors are allowed."""
     table = measure([(Population(), [3, 100])], n_companies=1_500, replicates=120, curves=100)
