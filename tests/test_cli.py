@@ -949,7 +949,7 @@ def leave(free_bytes: int, disk: Path) -> Path:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("free_bytes", [8_000, 300_000])
+@pytest.mark.parametrize("free_bytes", [pytest.param(8_000, marks=pytest.mark.long), 300_000])
 def test_a_full_disk_is_exit_code_3_and_the_same_command_goes_on(data, small_disk, free_bytes):
     ballast = leave(free_bytes, small_disk)
     words = ["run", data, "--out", small_disk / "run", "--every", "1 month", "--save-predictions"]
