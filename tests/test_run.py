@@ -363,7 +363,9 @@ def undisturbed(shops, tmp_path_factory):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("blow", [signal.SIGKILL, pytest.param(signal.SIGINT, marks=pytest.mark.long)])
+@pytest.mark.parametrize(
+    "blow", [signal.SIGKILL, pytest.param(signal.SIGINT, marks=pytest.mark.long)]
+)
 def test_a_run_that_was_killed_goes_on_without_doing_anything_twice(
     shops, undisturbed, tmp_path, blow
 ):
