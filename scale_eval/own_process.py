@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import pickle
 import signal
@@ -10,9 +9,7 @@ import subprocess
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Iterator
-from functools import partial
-from io import BufferedWriter
+from collections.abc import Callable
 from typing import Any
 
 import cloudpickle
@@ -25,44 +22,24 @@ answer()
 """
 
 
-@contextlib.contextmanager
-def begun() -> Iterator[Callable[..., Any]]:
-    """A new process of this Python, for one call: it imports this package while it is not asked.
+def call(function: Callable[..., Any], *arguments: Any) -> Any:
+    """What a function returns that is called in a new process of this Python.
 
-    What is yielded takes a function and its arguments and returns what the function returns there.
-    They travel by cloudpickle, so that what a notebook defines may be among them, and the caller's
-    script is not imported. The process ends with the ``with`` block, or with the caller, whatever
-    ends that.
+    Function and arguments travel by cloudpickle, so that what a notebook defines may be among them,
+    and the caller's script is not imported. The process ends with the caller, whatever ends that.
 
-    The call raises what the function raises, with the traceback of the other process as a note, and
+    Raises what the function raises, with the traceback of the other process as a note, and
     `ChildProcessError` where the process ended without an answer: killed, or out of memory.
     """
     command = [sys.executable, "-c", _BEGIN]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        assert process.stdin is not None
+        assert process.stdin is not None and process.stdout is not None
         pickle.dump(sys.path, process.stdin)
-        process.stdin.flush()
-        yield partial(_asked_of, process)
-
-
-def call(function: Callable[..., Any], *arguments: Any) -> Any:
-    """What a function returns that is called in a process of its own, as `begun` says."""
-    with begun() as ask:
-        return ask(function, *arguments)
-
-
-def _asked_of(
-    process: subprocess.Popen[bytes], function: Callable[..., Any], *arguments: Any
-) -> Any:
-    assert isinstance(process.stdin, BufferedWriter) and process.stdout is not None
-    try:
         cloudpickle.dump((function, arguments), process.stdin)
         process.stdin.flush()
-    except BrokenPipeError:  # it has ended, and what is left for it is not written again
-        process.stdin.raw.close()
-    answer = process.stdout.read()
+        answer = process.stdout.read()
     if not answer:
-        code = process.wait()
+        code = process.returncode
         how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
         raise ChildProcessError(
             f"the process that was to {function.__name__.replace('_', ' ')} ended by {how}; where "
@@ -79,10 +56,7 @@ def answer() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the caller, who then ends this
     with os.fdopen(os.dup(1), "wb") as told:
         os.dup2(2, 1)  # what is printed meanwhile is no answer
-        try:
-            function, arguments = pickle.load(sys.stdin.buffer)
-        except EOFError:  # nobody asked
-            return
+        function, arguments = pickle.load(sys.stdin.buffer)
         threading.Thread(target=_end_with_caller, daemon=True).start()
         try:
             told.write(cloudpickle.dumps((function(*arguments), None)))

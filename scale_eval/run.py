@@ -8,11 +8,9 @@ import difflib
 import functools
 import os
 import platform
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from importlib import import_module
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -224,12 +222,11 @@ def evaluate(
             session = session_in(directory, stack)
             while True:
                 plan = session.evaluate(drawn)
-                with _reducer(directory) as reducer:
-                    there = standing(plan, directory.evaluation_parts(COLUMNS))
-                    if there.n_repeated and directory.remove_repeats():
-                        continue  # what only they held is to be done again
-                    directory.record(n_missing=there.n_missing, plan_hash=plan.digest())
-                    _reduce(directory, settings.rules.metrics, margins, began, reducer)
+                there = standing(plan, directory.evaluation_parts(COLUMNS))
+                if there.n_repeated and directory.remove_repeats():
+                    continue  # what only they held is to be done again
+                directory.record(n_missing=there.n_missing, plan_hash=plan.digest())
+                _reduce(directory, settings.rules.metrics, margins, began)
                 if drawn is None or until_half_width is None:
                     break
                 n = len(drawn.company_ids)
@@ -365,8 +362,7 @@ def reduce(place: str | os.PathLike[str], *, margins: Mapping[str, float] | None
             raise ValueError(
                 f"{directory.store.root}: no evaluation is done yet, nothing to reduce"
             )
-        with _reducer(directory) as reducer:
-            _reduce(directory, own, checked_margins(margins or {}, own), time.monotonic(), reducer)
+        _reduce(directory, own, checked_margins(margins or {}, own), time.monotonic())
     return Run(directory)
 
 
@@ -439,25 +435,9 @@ def seconds_of(timeout: str | float) -> float:
     raise ValueError(f"timeout {timeout!r}: write seconds, or a time such as '10 minutes'")
 
 
-@contextlib.contextmanager
-def _reducer(directory: RunDirectory) -> Iterator[Callable[..., None]]:
-    """Where a run is reduced, as a function that takes what to call there: here, or apart.
-
-    While another process reduces, this one gets ready for the report.
-    """
-    if directory.document["n_evaluations"] < APART_FROM:
-        yield lambda function, *arguments: function(*arguments)
-        return
-    with own_process.begun() as ask:
-        report = ("scale_eval.report.page", "scipy.stats")  # seconds, for matplotlib above all
-        threading.Thread(target=lambda: [*map(import_module, report)], daemon=True).start()
-        yield ask
-
-
 def _reduce(
-    directory: RunDirectory, metrics: Sequence[Metric], margins: Mapping[str, float], began: float,
-    reducer: Callable[..., None],
-) -> None:  # fmt: skip
+    directory: RunDirectory, metrics: Sequence[Metric], margins: Mapping[str, float], began: float
+) -> None:
     """Make the tables, and record what was done."""
     reducing = time.monotonic()
     default = {metric.name: metric.margin for metric in (*METRICS.values(), *metrics)}
@@ -465,7 +445,11 @@ def _reduce(
     design = None
     if directory.store.exists(SAMPLE):
         design = Sample.of_table(directory.store.read_table(SAMPLE)).design
-    reducer(reduce_run, directory, metrics, directory.company_groups(), margins, design)
+    asked = directory, metrics, directory.company_groups(), margins, design
+    if directory.document["n_evaluations"] >= APART_FROM:
+        own_process.call(reduce_run, *asked)
+    else:
+        reduce_run(*asked)
     ended = time.monotonic()
     directory.record(
         status="finished" if directory.document["n_missing"] == 0 else "unfinished",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import subprocess
@@ -47,22 +46,6 @@ def test_a_process_that_is_killed_says_by_what():
         own_process.call(fill_the_memory)
 
 
-def test_a_process_that_nobody_asks_ends_in_silence(capfd):
-    with own_process.begun():
-        (child,) = psutil.Process().children()
-    assert not psutil.pid_exists(child.pid)
-    assert capfd.readouterr() == ("", "")
-
-
-def test_a_process_that_is_killed_before_it_is_asked_says_by_what():
-    with own_process.begun() as ask:
-        (child,) = psutil.Process().children()
-        child.kill()
-        _until(lambda: not _is_running(child.pid))
-        with pytest.raises(ChildProcessError, match="ended by SIGKILL"):
-            ask(len, "")
-
-
 def test_it_ends_with_its_caller_whatever_ends_that(tmp_path):
     told = tmp_path / "pid"
     script = f"""
@@ -91,18 +74,13 @@ def test_a_run_reduced_there_has_the_tables_of_one_reduced_here(
 
     here = se.evaluate(shops, out=tmp_path / "here", client=client, metrics=[twice], progress=False)
     monkeypatch.setattr(run, "APART_FROM", 0)
-    asked, begun = [], own_process.begun
-
-    @contextlib.contextmanager
-    def watched():
-        with begun() as ask:
-            yield lambda *a: asked.append(a[0].__name__) or ask(*a)
-
-    monkeypatch.setattr(own_process, "begun", watched)
+    pids = []
+    call = own_process.call
+    monkeypatch.setattr(own_process, "call", lambda *a: pids.append(a[0].__name__) or call(*a))
     there = se.evaluate(
         shops, out=tmp_path / "there", client=client, metrics=[twice], progress=False
     )
-    assert asked == ["reduce_run"]
+    assert pids == ["reduce_run"]
     assert there.fingerprint() == here.fingerprint()
     pd.testing.assert_frame_equal(there.pooled, here.pooled)
 

@@ -124,10 +124,9 @@ class LocalStore:
                 f.name for f in first.schema
                 if pa.types.is_string(f.type) or pa.types.is_timestamp(f.type)
             ]  # fmt: skip
-            single = [f.name for f in first.schema if not pa.types.is_nested(f.type)]
             with pq.ParquetWriter(
                 path, first.schema, compression="zstd", write_page_checksum=True,
-                use_dictionary=repeating, write_statistics=single,
+                use_dictionary=repeating,
             ) as writer:  # fmt: skip
                 waiting = [first]
                 for part in parts:
