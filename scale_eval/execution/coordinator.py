@@ -135,7 +135,7 @@ def execute(
                 yield task, result
 
     def over() -> Iterator[tuple[Task, Done | None]]:
-        """The `outcomes` of what is over in a moment."""
+        """The `outcomes` of what has come to an end when `POLL_SECONDS` have passed."""
         time.sleep(POLL_SECONDS)
         return outcomes(completed.next_batch(block=False))
 
@@ -165,7 +165,7 @@ def execute(
             yield None
             if time.monotonic() - asked > REFRESH_SECONDS:  # workers come and go
                 live, asked = _live_tasks(client, per_thread), time.monotonic()
-            if len(alive) <= live - max(1, live // 4):
+            if len(alive) <= live - max(1, live // 4):  # a quarter at a time: a graph each
                 submit(live - len(alive), "evaluate", itertools.chain(_emptied(again), waiting))
 
         # A worker that dies takes blameless tasks with it: those of which too many workers died are
