@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -116,6 +117,42 @@ class TestTablesAndDocuments:
     def test_a_table_without_rows_comes_back_with_its_types(self, store):
         store.write_table("none.parquet", NUMBERS.slice(0, 0))
         assert store.read_table("none.parquet").schema == NUMBERS.schema
+
+    @pytest.mark.parametrize("kind", ["float", "double", "int32", "int64"])
+    def test_lists_of_one_length_come_back_from_any_part_of_a_table(self, store, kind):
+        numbers = pa.array(range(64)).cast(kind)
+        missing = pa.array([i % 5 == 2 for i in range(16)])
+        lists = pa.FixedSizeListArray.from_arrays(numbers, 4, mask=missing)
+        field = pa.field("lists", lists.type, metadata={"of": "somebody"})
+        whole = pa.table([pa.array(range(16)), lists], schema=pa.schema([("i", pa.int64()), field]))
+        for table in (whole, whole.slice(3, 7), whole.slice(0, 0),
+                      pa.concat_tables([whole.slice(5), whole])):  # fmt: skip
+            store.write_table("lists.parquet", table)
+            read = store.read_table("lists.parquet")
+            read.validate(full=True)
+            assert read.equals(table)
+            assert read.schema.equals(table.schema, check_metadata=True)
+            assert store.read_rows("lists.parquet", column="i", value=6).num_rows == (
+                table["i"].to_pylist().count(6)
+            )
+
+    def test_whoever_reads_the_file_finds_the_numbers_of_a_list_one_after_another(self, store):
+        lists = pa.array([[1.5, -2.0], None, [np.nan, 4.0]], pa.list_(pa.float32(), 2))
+        store.write_table("lists.parquet", pa.table({"lists": lists}))
+        found = pq.read_table(store.path("lists.parquet"))["lists"].to_pylist()
+        assert np.frombuffer(found[0], "<f4").tolist() == [1.5, -2.0]
+        assert found[1] is None
+        np.testing.assert_array_equal(np.frombuffer(found[2], "<f4"), [np.nan, 4.0])
+
+    def test_lists_that_hold_nulls_and_lists_of_texts_come_back_too(self, store):
+        table = pa.table(
+            {
+                "gaps": pa.array([[1, None], [3, 4]], pa.list_(pa.int64(), 2)),
+                "texts": pa.array([["a", "b"], ["c", ""]], pa.list_(pa.string(), 2)),
+            }
+        )
+        store.write_table("lists.parquet", table)
+        assert store.read_table("lists.parquet", schema=table.schema).equals(table)
 
     def test_a_document_comes_back_as_it_was_and_a_person_can_read_it(self, store):
         document = {"company": "Ünï 東京", "none": None, "numbers": [1, 2.5, True]}

