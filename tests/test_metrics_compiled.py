@@ -262,6 +262,32 @@ def logs(x, out):
         out[i] = log_of(x[i])
 
 
+@numba.njit
+def by_eights(x, y, out):
+    """exp and log of `x` and of `y`, and the smaller and larger of the two, in `out`."""
+    for i in range(0, len(x), LANES):
+        one, other = load(x, i), load(y, i)
+        store(out[0], i, exp_of(one))
+        store(out[1], i, log_of(other))
+        store(out[2], i, min(one, other))
+        store(out[3], i, max(other, one))
+        store(out[4], i, min(max(one, -1.0), 1.0))
+
+
+def test_eight_numbers_side_by_side_are_each_the_same_to_the_last_bit():
+    random = np.random.default_rng(14)
+    x = np.concatenate([random.normal(size=4000), -(10 ** random.uniform(-18, 4, 4000)), [0.0] * 8])
+    y = 10 ** random.uniform(-300, 300, len(x))
+    found, one = np.empty((5, len(x))), np.empty((2, len(x)))
+    by_eights(x, y, found)
+    exps(x, one[0])
+    logs(y, one[1])
+    assert (found[:2] == one).all()
+    assert (found[2] == np.minimum(x, y)).all()
+    assert (found[3] == np.maximum(x, y)).all()
+    assert (found[4] == np.clip(x, -1, 1)).all()
+
+
 def units_off(found, exact):
     """The largest error, in units in the last place."""
     return float(np.max(np.abs(found - exact) / np.spacing(np.abs(exact.astype(float)))))

@@ -18,7 +18,7 @@ from scale_eval.metrics.calibration import NOTHING_EXPECTED
 from scale_eval.metrics.compiled_blocks import blocks_into
 from scale_eval.metrics.compiled_calibration import intercept_of, slope_of
 from scale_eval.metrics.compiled_elementary import log_of
-from scale_eval.metrics.compiled_lanes import LANES, lanes_of, load, total, where
+from scale_eval.metrics.compiled_lanes import LANES, lanes_of, load, store, total, where
 from scale_eval.metrics.influence import INFLUENCED, N_GROUPS
 from scale_eval.metrics.scores import CLIP, Scores
 from scale_eval.statistics.logistic import ROUNDING
@@ -177,16 +177,15 @@ def _logs_into(
     logit: np.ndarray,
 ) -> None:  # fmt: skip
     """Of the probability that each block shares: p clipped, 1 - p, their logarithms, the logit."""
-    for i in range(len(shared)):
-        clipped = min(max(shared[i], CLIP), 1 - CLIP)
-        p[i] = clipped
-        q[i] = 1 - clipped
-    for i in range(len(p)):
-        log_p[i] = log_of(p[i])
-    for i in range(len(q)):
-        log_q[i] = log_of(q[i])
-    for i in range(len(logit)):
-        logit[i] = log_p[i] - log_q[i]
+    for i in range(0, len(shared), LANES):
+        clipped = min(max(load(shared, i), CLIP), 1 - CLIP)
+        others = 1.0 - clipped
+        store(p, i, clipped)
+        store(q, i, others)
+        log_clipped, log_others = log_of(clipped), log_of(others)
+        store(log_p, i, log_clipped)
+        store(log_q, i, log_others)
+        store(logit, i, log_clipped - log_others)
 
 
 @_compiled

@@ -16,7 +16,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from scale_eval.metrics.compiled_elementary import bits_of, float_of
+from scale_eval.metrics.compiled_lanes import bits_of, float_of
 
 LEAST = 2.0**-127
 BITS_BELOW = (1023 - 127 << 52) - 1

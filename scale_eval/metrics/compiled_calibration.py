@@ -18,8 +18,8 @@ import math
 import numba
 import numpy as np
 
-from scale_eval.metrics.compiled_elementary import exp_of
-from scale_eval.metrics.compiled_lanes import LANES, lanes_of, load, total, where
+from scale_eval.metrics.compiled_elementary import exp_of, log_of
+from scale_eval.metrics.compiled_lanes import LANES, lanes_of, load, store, total, where
 from scale_eval.statistics.logistic import LIKELIHOOD_ROUNDING, MAX_STEPS
 
 LAST_MOVE = 2e-5
@@ -212,13 +212,15 @@ def _line_into(
     logit: np.ndarray, a: float, b: float, origin: float, likely: np.ndarray, unlikely: np.ndarray
 ) -> None:
     """P(y) = expit(a + b (logit - origin)), and 1 - P(y), each to its own last digit."""
-    for i in range(len(logit)):
-        eta = a + b * (logit[i] - origin)
-        odds_against = exp_of(-abs(eta))
-        larger = 1 / (1 + odds_against)
+    nothing = lanes_of(0.0)
+    for i in range(0, len(logit), LANES):
+        eta = a + b * (load(logit, i) - origin)
+        odds_against = exp_of(min(eta, nothing - eta))
+        larger = 1.0 / (1.0 + odds_against)
         smaller = odds_against * larger
-        likely[i] = larger if eta > 0 else smaller
-        unlikely[i] = smaller if eta > 0 else larger
+        up = eta > nothing
+        store(likely, i, where(up, larger, smaller))
+        store(unlikely, i, where(up, smaller, larger))
 
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
@@ -239,10 +241,11 @@ def _log_likelihood(
     logit: np.ndarray, positives: np.ndarray, negatives: np.ndarray,
     a: float, b: float, origin: float,
 ) -> float:  # fmt: skip
-    found = 0.0
-    for i in range(len(logit)):
-        eta = a + b * (logit[i] - origin)
-        surprised = negatives[i] if eta > 0 else positives[i]
-        rows = positives[i] + negatives[i]
-        found -= rows * math.log1p(math.exp(-abs(eta))) + surprised * abs(eta)
-    return found
+    nothing = found = lanes_of(0.0)
+    for i in range(0, len(logit), LANES):
+        eta = a + b * (load(logit, i) - origin)
+        y, n = load(positives, i), load(negatives, i)
+        against = min(eta, nothing - eta)  # - |eta|
+        surprised = where(eta > nothing, n, y)
+        found += surprised * against - (y + n) * log_of(1.0 + exp_of(against))
+    return total(found)

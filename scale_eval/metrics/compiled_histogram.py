@@ -5,7 +5,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from scale_eval.metrics.compiled_elementary import bits_of
+from scale_eval.metrics.compiled_lanes import bits_of
 from scale_eval.metrics.histogram import EDGES
 
 CELL_SHIFT = 52 - 8

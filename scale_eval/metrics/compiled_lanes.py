@@ -10,6 +10,7 @@ Arrays are padded to multiples of `LANES`; numbers that stand there must not cou
 from __future__ import annotations
 
 import operator
+from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir
@@ -28,15 +29,24 @@ class Lanes(types.Type):
         super().__init__(name="Lanes")
 
 
+class Words(types.Type):
+    """The type of eight int64, such as the bits of eight float64."""
+
+    def __init__(self) -> None:
+        super().__init__(name="Words")
+
+
 class Flags(types.Type):
-    """The type of eight comparisons of these."""
+    """The type of eight comparisons of numbers."""
 
     def __init__(self) -> None:
         super().__init__(name="Flags")
 
 
-_lanes, _flags = Lanes(), Flags()
-_vector, _bits = ir.VectorType(ir.DoubleType(), LANES), ir.VectorType(ir.IntType(1), LANES)
+_lanes, _words, _flags = Lanes(), Words(), Flags()
+_vector = ir.VectorType(ir.DoubleType(), LANES)
+_integers = ir.VectorType(ir.IntType(64), LANES)
+_bits = ir.VectorType(ir.IntType(1), LANES)
 
 
 @register_model(Lanes)
@@ -45,10 +55,41 @@ class _LanesModel(models.PrimitiveModel):
         super().__init__(manager, kind, _vector)
 
 
+@register_model(Words)
+class _WordsModel(models.PrimitiveModel):
+    def __init__(self, manager: Any, kind: Any) -> None:
+        super().__init__(manager, kind, _integers)
+
+
 @register_model(Flags)
 class _FlagsModel(models.PrimitiveModel):
     def __init__(self, manager: Any, kind: Any) -> None:
         super().__init__(manager, kind, _bits)
+
+
+@intrinsic
+def bits_of(typing_context: Any, number: Any) -> Any:
+    """The 64 bits of a float64, as an int64; of eight, as eight.
+
+    They rise with the number where that is >= 0.
+    """
+    result, bits = (_words, _integers) if number == _lanes else (types.int64, ir.IntType(64))
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.bitcast(arguments[0], bits)
+
+    return result(_lanes if number == _lanes else types.float64), generate
+
+
+@intrinsic
+def float_of(typing_context: Any, bits: Any) -> Any:
+    """The float64 of 64 bits, or eight of eight times 64: what `bits_of` undoes."""
+    result, floats = (_lanes, _vector) if bits == _words else (types.float64, ir.DoubleType())
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.bitcast(arguments[0], floats)
+
+    return result(_words if bits == _words else types.int64), generate
 
 
 @intrinsic
@@ -63,7 +104,8 @@ def lanes_of(typing_context: Any, number: Any) -> Any:
 
 def _every_lane(builder: Any, number: Any) -> Any:
     lane, every = ir.IntType(32), ir.VectorType(ir.IntType(32), LANES)
-    one = builder.insert_element(ir.Constant(_vector, ir.Undefined), number, lane(0))
+    vector = ir.VectorType(number.type, LANES)
+    one = builder.insert_element(ir.Constant(vector, ir.Undefined), number, lane(0))
     return builder.shuffle_vector(one, one, ir.Constant(every, [0] * LANES))
 
 
@@ -122,9 +164,10 @@ def total(typing_context: Any, lanes: Any) -> Any:
     return types.float64(_lanes), generate
 
 
-def _define(operation: Any, build: str, result: Any = _lanes, *comparison: str) -> None:
+def _define(operation: Any, of: Any, build: Callable[[Any, Any, Any], Any], result: Any) -> None:
     """What an operation means between eight numbers and eight, or one."""
-    takes = [(_lanes, _lanes), (_lanes, types.float64), (types.float64, _lanes)]
+    one = types.float64 if of == _lanes else types.int64
+    takes = [(of, of), (of, one), (one, of)]
 
     @infer_global(operation)
     class Typed(ConcreteTemplate):
@@ -133,19 +176,43 @@ def _define(operation: Any, build: str, result: Any = _lanes, *comparison: str) 
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         both = [
-            number if kind == _lanes else _every_lane(builder, number)
+            number if kind == of else _every_lane(builder, number)
             for kind, number in zip(signature.args, arguments, strict=True)
         ]
-        return getattr(builder, build)(*comparison, *both)
+        return build(builder, *both)
 
     for kinds in takes:
         lower_builtin(operation, *kinds)(generate)
 
 
-_define(operator.add, "fadd")
-_define(operator.iadd, "fadd")
-_define(operator.sub, "fsub")
-_define(operator.isub, "fsub")
-_define(operator.mul, "fmul")
-_define(operator.truediv, "fdiv")
-_define(operator.gt, "fcmp_ordered", _flags, ">")
+def _above(builder: Any, a: Any, b: Any) -> Any:
+    return builder.fcmp_ordered(">", a, b)
+
+
+def _larger(builder: Any, a: Any, b: Any) -> Any:
+    return builder.select(_above(builder, a, b), a, b)
+
+
+def _smaller(builder: Any, a: Any, b: Any) -> Any:
+    return builder.select(_above(builder, b, a), a, b)
+
+
+for _operation, _build in {
+    operator.add: ir.IRBuilder.fadd,
+    operator.iadd: ir.IRBuilder.fadd,
+    operator.sub: ir.IRBuilder.fsub,
+    operator.isub: ir.IRBuilder.fsub,
+    operator.mul: ir.IRBuilder.fmul,
+    operator.truediv: ir.IRBuilder.fdiv,
+    max: _larger,
+    min: _smaller,
+}.items():
+    _define(_operation, _lanes, _build, _lanes)
+_define(operator.gt, _lanes, _above, _flags)
+for _operation, _build in {
+    operator.add: ir.IRBuilder.add,
+    operator.sub: ir.IRBuilder.sub,
+    operator.lshift: ir.IRBuilder.shl,
+    operator.rshift: ir.IRBuilder.ashr,
+}.items():
+    _define(_operation, _words, _build, _words)

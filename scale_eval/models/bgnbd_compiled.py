@@ -25,7 +25,7 @@ import numpy as np
 
 from scale_eval.folds import Known
 from scale_eval.metrics.compiled_elementary import exp_of, log_of
-from scale_eval.metrics.compiled_lanes import LANES, lanes_of, load, total, where
+from scale_eval.metrics.compiled_lanes import LANES, lanes_of, load, store, total, where
 from scale_eval.summaries import DAY, FIRST_PURCHASE, LAST_PURCHASE, N_PURCHASE_DAYS
 
 FURTHEST = 10.0
@@ -223,8 +223,8 @@ def _split(x, t_x, T):  # type: ignore[no-untyped-def]
     """How many customers have x > i, for each i; those who bought again, and the T of the others.
 
     Only counts are told of the first sums, and of who bought once the T alone matters. With the
-    counts come the i, and room for as many numbers. All but the last are padded to whole `LANES`,
-    by counts of 0 and by customers from `n_again` on who are nobody.
+    counts come the i. All but the last are padded to whole `LANES`, by counts of 0 and by customers
+    from `n_again` on who are nobody.
     """
     n, largest, n_again = len(x), 0, 0
     for i in range(n):
@@ -246,7 +246,7 @@ def _split(x, t_x, T):  # type: ignore[no-untyped-def]
             once += 1
     for i in range(largest - 1, -1, -1):
         more_than[i] += more_than[i + 1]
-    steps_up = more_than, np.arange(float(steps)), np.empty(steps)
+    steps_up = more_than, np.arange(float(steps))
     return steps_up, n_again, x_again, t_x_again, T_again, T_once
 
 
@@ -261,16 +261,14 @@ def _posterior(shift, centre, precision, customers, work, slope, bend):  # type:
     height = 0.0
 
     # Γ(r + x) Γ(b + x) Γ(a + b) / (Γ(r) Γ(b) Γ(a + b + x)), over all customers.
-    counts, up, logs = more_than
-    for i in range(len(up)):
-        logs[i] = log_of((r + up[i]) * (b + up[i]) / (a + b + up[i]))
+    counts, up = more_than
     heights = r_slopes = r_bends = a_slopes = a_bends = lanes_of(0.0)
     b_slopes = b_bends = ab_bends = lanes_of(0.0)
     for i in range(0, len(up), LANES):
         more, at = load(counts, i), load(up, i)
         of_r, of_b, of_both = r / (r + at), b / (b + at), 1.0 / (a + b + at)
         a_share, b_share = a * of_both, b * of_both
-        heights += more * load(logs, i)
+        heights += more * log_of((r + at) * (b + at) / (a + b + at))
         r_slopes += more * of_r
         r_bends += more * of_r * (1.0 - of_r)
         a_slopes -= more * a_share
@@ -300,23 +298,20 @@ def _posterior(shift, centre, precision, customers, work, slope, bend):  # type:
     alpha_slope, alpha_bend = -r * young, r * alpha_bend
 
     # The same of those who bought again, (alpha + T)^-x, and 1 + e^z; e^z / (1 + e^z) is `dead`.
-    # First what is one number a customer, in loops so short that a compiler works on several
-    # numbers at once (with many arrays it gives up proving that none overlaps another); then sums.
+    # First what is one number a customer, then sums.
     log_end, log_idle, from_end, from_last, v, odds, alive = work
-    for i in range(len(x_again)):
-        log_end[i] = log_of(alpha + T_again[i])
-    for i in range(len(x_again)):
-        from_end[i] = 1.0 / (alpha + T_again[i])
-    for i in range(len(x_again)):
-        from_last[i] = 1.0 / (alpha + t_x_again[i])
-    for i in range(len(x_again)):
-        v[i] = 1.0 / (b + x_again[i] - 1.0)
-    for i in range(len(x_again)):
-        log_idle[i] = log_of((alpha + T_again[i]) * from_last[i])
-    for i in range(len(x_again)):
-        odds[i] = a * v[i] * exp_of(min((r + x_again[i]) * log_idle[i], CERTAIN))
-    for i in range(len(x_again)):
-        alive[i] = 1.0 / (1.0 + odds[i])
+    for i in range(0, len(x_again), LANES):
+        x, end = load(x_again, i), alpha + load(T_again, i)
+        since_last, of_b = 1.0 / (alpha + load(t_x_again, i)), 1.0 / (b + x - 1.0)
+        idle = log_of(end * since_last)
+        odds_of_dead = a * of_b * exp_of(min((r + x) * idle, CERTAIN))
+        store(log_end, i, log_of(end))
+        store(from_end, i, 1.0 / end)
+        store(from_last, i, since_last)
+        store(v, i, of_b)
+        store(log_idle, i, idle)
+        store(odds, i, odds_of_dead)
+        store(alive, i, 1.0 / (1.0 + odds_of_dead))
     product = 1.0
     for i in range(n_again):
         product *= 1.0 + odds[i]

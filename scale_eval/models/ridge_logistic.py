@@ -20,7 +20,7 @@ import numpy as np
 from scale_eval.folds import Known
 from scale_eval.history import History, carry_to_horizon
 from scale_eval.metrics.compiled_elementary import exp_of
-from scale_eval.metrics.compiled_lanes import LANES, lanes_of, load, store, total
+from scale_eval.metrics.compiled_lanes import LANES, lanes_of, load, store, total, where
 from scale_eval.models.rfm import FEATURES, features_of_window, rfm_features
 from scale_eval.windows import MIN_CUSTOMERS
 
@@ -214,22 +214,22 @@ def _standardise(feature):  # type: ignore[no-untyped-def]
 def _loss(weights, z, n, sign, C, work, slope, bend):  # type: ignore[no-untyped-def]
     """The penalised loss at `weights`; fills its gradient and, lower triangle, its Hessian.
 
-    Of the n customers stands in each row of `z` what is followed by zeros. Loops are short, so
-    that a compiler works on several numbers at once.
+    Of the n customers stands in each row of `z` what is followed by zeros.
     """
     n_weights, room = z.shape
     against, unlikely, residual, curvature = work
+    nothing = lanes_of(0.0)
     for i in range(0, room, LANES):
         eta = lanes_of(0.0)
         for j in range(n_weights):
             eta += weights[j] * load(z[j], i)
-        store(against, i, eta * load(sign, i))  # the log odds of what did not come
-    for i in range(room):
-        unlikely[i] = exp_of(-abs(against[i]))
-    for i in range(room):
-        likely = 1.0 / (1.0 + unlikely[i])
-        curvature[i] = unlikely[i] * likely * likely
-        residual[i] = sign[i] * (likely if against[i] > 0.0 else unlikely[i] * likely)
+        eta = eta * load(sign, i)  # the log odds of what did not come
+        odds = exp_of(min(eta, nothing - eta))
+        likely = 1.0 / (1.0 + odds)
+        store(against, i, eta)
+        store(unlikely, i, odds)
+        store(curvature, i, odds * likely * likely)
+        store(residual, i, load(sign, i) * where(eta > nothing, likely, odds * likely))
     loss, product = 0.0, 1.0
     for i in range(n):
         loss += max(against[i], 0.0)
