@@ -70,7 +70,7 @@ def standing(plan: Plan, parts: Iterable[pa.Table]) -> Standing:
         known &= (cutoffs[rank] == begin) & (windows[window] == named)
         at = window[known], model[known]
         tried = part["attempts"].to_numpy()[known]
-        has_failed = pc.is_in(part["status"], pa.array(FAILED)).to_numpy()[known]
+        has_failed = (_positions(part["status"], pa.array(FAILED)) >= 0)[known]
         n_repeated += int((tried == attempts[at]).sum())
         later = tried >= attempts[at]
         at = at[0][later], at[1][later]
@@ -79,5 +79,8 @@ def standing(plan: Plan, parts: Iterable[pa.Table]) -> Standing:
 
 
 def _positions(column: pa.ChunkedArray, among: pa.Array) -> np.ndarray:
-    found = pc.fill_null(pc.index_in(column, value_set=among), -1)
-    return found.to_numpy().astype(np.int64)
+    """Where each text stands in `among`; -1 for none. Looked up once of each distinct one."""
+    codes = column.combine_chunks().dictionary_encode()
+    found = pc.fill_null(pc.index_in(codes.dictionary, value_set=among), -1).to_numpy()
+    of_code = np.append(found, -1).astype(np.int64)  # the last for null
+    return of_code[codes.indices.fill_null(len(found)).to_numpy()]

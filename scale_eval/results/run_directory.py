@@ -23,6 +23,7 @@ from scale_eval.results.schemas import (
     KEY,
     SCORE_KEYS,
     SCORES_SCHEMA,
+    coded,
     evaluations_schema,
 )
 from scale_eval.storage import LocalStore, open_store
@@ -158,7 +159,7 @@ class RunDirectory:
         """
         names = self._files("evaluations")
         columns = [*KEY, "attempts"]
-        held = [_hashes(self.store.read_table(n, columns=columns), columns) for n in names]
+        held = [_hashes(part, columns) for part in self.evaluation_parts(columns)]
         by_size = sorted(range(len(names)), key=lambda i: (-len(held[i]), names[i]))
         hashes, counts = np.unique(
             np.concatenate([np.empty(0, np.uint64), *held]), return_counts=True
@@ -177,7 +178,8 @@ class RunDirectory:
 
     def n_missing(self) -> int:
         """Evaluations of the plan, refused ones included, that have no row."""
-        planned = _hashes(self.store.read_table(PLAN, columns=KEY), KEY)
+        plan = self.store.read_table(PLAN, columns=KEY, dictionaries=["company_id", "model"])
+        planned = _hashes(plan, KEY)
         parts = self.evaluation_parts(KEY)
         there = np.concatenate([np.empty(0, np.uint64), *(_hashes(part, KEY) for part in parts)])
         planned.sort()
@@ -215,12 +217,15 @@ class RunDirectory:
         return table.filter(pa.array(~keys.duplicated(keep="last").to_numpy()))
 
     def evaluation_parts(self, columns: Sequence[str]) -> Iterator[pa.Table]:
-        """Columns of the table `evaluations`, file by file; every attempt has its row."""
-        return self._parts("evaluations", self.schema, columns)
+        """Columns of the table `evaluations`, file by file; every attempt has its row.
+
+        Texts come as dictionary codes: files hold them so, and few of them differ.
+        """
+        return self._parts("evaluations", coded(self.schema), columns)
 
     def score_parts(self) -> Iterator[pa.Table]:
-        """The table `scores`, file by file, not merged."""
-        return self._parts("scores", SCORES_SCHEMA, SCORES_SCHEMA.names)
+        """The table `scores`, file by file, not merged; texts come as dictionary codes."""
+        return self._parts("scores", coded(SCORES_SCHEMA), SCORES_SCHEMA.names)
 
     def scores(self) -> pa.Table:
         """The table `scores`, merged over batches and sorted, whoever answered beside.
@@ -283,9 +288,12 @@ class RunDirectory:
 
     def _parts(self, kind: str, schema: pa.Schema, columns: Sequence[str]) -> Iterator[pa.Table]:
         wanted = pa.schema([schema.field(name) for name in columns])
+        codes = [field.name for field in wanted if pa.types.is_dictionary(field.type)]
 
         def read(name: str) -> pa.Table:
-            return self.store.read_table(name, columns=wanted.names, schema=wanted)
+            return self.store.read_table(
+                name, columns=wanted.names, schema=wanted, dictionaries=codes
+            )
 
         return ahead(read, self._files(kind), READERS)
 
@@ -295,10 +303,10 @@ def _hashes(table: pa.Table, columns: Sequence[str]) -> np.ndarray:
     hashes = np.zeros(len(table), np.uint64)
     for name in columns:
         column = table[name].combine_chunks()
-        if pa.types.is_string(column.type):
-            coded = column.dictionary_encode()
-            texts = coded.dictionary.to_numpy(zero_copy_only=False)
-            values = pd.util.hash_array(texts, categorize=False)[coded.indices.to_numpy()]
+        if pa.types.is_string(column.type) or pa.types.is_dictionary(column.type):
+            codes = column.dictionary_encode()
+            texts = codes.dictionary.to_numpy(zero_copy_only=False)
+            values = pd.util.hash_array(texts, categorize=False)[codes.indices.to_numpy()]
         else:
             numbers = pc.fill_null(column.cast(pa.int64()), -1).to_numpy()
             values = pd.util.hash_array(numbers)

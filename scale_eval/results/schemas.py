@@ -59,6 +59,12 @@ def evaluations_schema(user_metrics: Sequence[str] = ()) -> pa.Schema:
     )
 
 
+def coded(schema: pa.Schema) -> pa.Schema:
+    """The same, texts as dictionary codes."""
+    codes = pa.dictionary(pa.int32(), pa.string())
+    return pa.schema([f.with_type(codes) if pa.types.is_string(f.type) else f for f in schema])
+
+
 SCORES_SCHEMA = pa.schema(
     [
         ("model", pa.string()),
