@@ -61,9 +61,8 @@ def write_run(place: Path, n_companies: int, n_cutoffs: int, n_models: int, seed
         table = pa.Table.from_pydict(frame, schema=evaluations_schema())
         run.store.write_table(f"evaluations/{start:09}.parquet", table)
     n_groups = max(company_groups(list(ids)).values()) + 1
-    for cutoff in cutoffs:
-        table = _scores(rng, cutoff, models, n_groups)
-        run.store.write_table(f"scores/{cutoff:%Y%m%d}.parquet", table)
+    scores = (_scores(rng, cutoff, models, n_groups) for cutoff in cutoffs)
+    run.store.write_tables(f"scores/{0:09}.parquet", scores)  # of the first batch, for all
 
 
 def _evaluations(

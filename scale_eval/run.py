@@ -222,6 +222,8 @@ def evaluate(
             session = session_in(directory, stack)
             while True:
                 plan = session.evaluate(drawn)
+                if directory.remove_without_scores():
+                    continue  # they are to be done again
                 there = standing(plan, directory.evaluation_parts(COLUMNS))
                 if there.n_repeated and directory.remove_repeats():
                     continue  # what only they held is to be done again
@@ -354,6 +356,7 @@ def reduce(place: str | os.PathLike[str], *, margins: Mapping[str, float] | None
     require_no_share_at_work(directory.store)
     with directory.store.lock():
         directory.clean()
+        directory.remove_without_scores()
         directory.remove_repeats()
         directory.record(n_missing=directory.n_missing())
         own = recorded_metrics(directory.document["asked"])

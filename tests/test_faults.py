@@ -666,6 +666,7 @@ def test_a_disk_that_fills_while_workers_write_packs_names_the_place_and_is_resu
     ballast.unlink()
     run = evaluate(many, small_disk / "run", client, [models.Unhurried(seconds=0)])
     assert not list(small_disk.rglob("*.unfinished"))
+    pd.testing.assert_frame_equal(facts(run), facts(quiet), check_exact=True)
     assert run.fingerprint() == quiet.fingerprint()
 
 

@@ -259,6 +259,29 @@ def test_scores_of_a_batch_whose_evaluations_never_came_do_not_count(shops, clie
     assert not list((tmp_path / "run").rglob(".*.unfinished"))
 
 
+def test_scores_do_not_count_while_the_evaluations_of_their_batch_are_still_to_come(
+    shops, client, tmp_path
+):
+    run = evaluate(shops, tmp_path / "run", client)
+    before = run.directory.scores()
+    scores = sorted((tmp_path / "run" / "scores").glob("*.parquet"))
+    shutil.copy(scores[0], scores[0].with_name("0123456789abcdef.parquet"))
+    assert run.directory.scores().equals(before)
+
+
+def test_a_batch_whose_scores_were_cleaned_away_before_its_evaluations_came_is_done_again(
+    shops, client, tmp_path
+):
+    run = evaluate(shops, tmp_path / "run", client)
+    before = run.fingerprint()
+    store = run.directory.store
+    store.remove(store.names("scores/*.parquet")[0])
+    assert evaluate(shops, tmp_path / "run", client).fingerprint() == before
+    assert store.names("scores/*.parquet")
+    store.remove(store.names("scores/*.parquet")[0])
+    assert se.reduce(tmp_path / "run").document["n_missing"] > 0
+
+
 def test_run_json_names_what_was_run_on_what(shops, client, tmp_path):
     evaluate(shops, tmp_path / "run", client, seed=3)
     document = json.loads((tmp_path / "run" / "run.json").read_text())

@@ -176,6 +176,21 @@ class RunDirectory:
                 taken |= mine
         return n_removed
 
+    def remove_without_scores(self) -> int:
+        """Remove batches of which the scores are gone; returns how many.
+
+        A worker whose run was cut short, and taken up again meanwhile, can still be between the two
+        files of a batch: then `clean` removed the first as a rest.
+        """
+        there, n_removed = set(self._files("scores")), 0
+        for name in self._files("evaluations"):
+            if name.replace("evaluations/", "scores/", 1) not in there:
+                status = self.store.read_table(name, columns=["status"])["status"]
+                if pc.any(pc.equal(status, "ok")).as_py():
+                    self.store.remove(name)
+                    n_removed += 1
+        return n_removed
+
     def n_missing(self) -> int:
         """Evaluations of the plan, refused ones included, that have no row."""
         plan = self.store.read_table(PLAN, columns=KEY, dictionaries=["company_id", "model"])
@@ -295,7 +310,11 @@ class RunDirectory:
                 name, columns=wanted.names, schema=wanted, dictionaries=codes
             )
 
-        return ahead(read, self._files(kind), READERS)
+        files = self._files(kind)
+        if kind == "scores":  # those of a batch of which only this half is there do not count
+            whole = set(self._files("evaluations"))
+            files = [n for n in files if n.replace("scores/", "evaluations/", 1) in whole]
+        return ahead(read, files, READERS)
 
 
 def _hashes(table: pa.Table, columns: Sequence[str]) -> np.ndarray:

@@ -94,6 +94,10 @@ class ShareDirectory(RunDirectory):
         """Nothing; returns 0."""
         return 0
 
+    def remove_without_scores(self) -> int:
+        """Nothing; returns 0."""
+        return 0
+
     def table(self, name: str) -> pd.DataFrame:
         """None yet: raises `FileNotFoundError`."""
         raise FileNotFoundError(
