@@ -63,6 +63,16 @@ class Patient(Half):
         time.sleep(0.4)
 
 
+class MorePatient(Half):
+    """So slow that a busy machine, too, can end it after its first batch and before its last."""
+
+    name = "more_patient"
+
+    def fit(self, history):
+        super().fit(history)
+        time.sleep(2)
+
+
 class Bracketed(Half):
     """Fails with words that a terminal library may take for its own markup."""
 
@@ -827,17 +837,19 @@ def test_the_demo_names_a_model_and_where_the_tables_are(tmp_path):
     assert se.open_run(run).fingerprint() == before
 
 
-def begin(workshop: Path, data: Path, run: Path, log: Path) -> subprocess.Popen:
+def begin(
+    workshop: Path, data: Path, run: Path, log: Path, model: str = "Patient"
+) -> subprocess.Popen:
     """A run that takes a while, in a session of its own."""
     with log.open("w") as file:
         return subprocess.Popen(
-            [COMMAND, *patient(data, run)], cwd=workshop, env=environment(),
+            [COMMAND, *patient(data, run, model)], cwd=workshop, env=environment(),
             stdout=file, stderr=file, start_new_session=True,
         )  # fmt: skip
 
 
-def patient(data: Path, run: Path) -> list[str]:
-    return ["run", str(data), "--out", str(run), "--model", "shop_models:Patient",
+def patient(data: Path, run: Path, model: str = "Patient") -> list[str]:
+    return ["run", str(data), "--out", str(run), "--model", f"shop_models:{model}",
             "--every", "1 month", "--workers", "2"]  # fmt: skip
 
 
@@ -918,7 +930,7 @@ def test_a_finished_run_to_which_a_model_is_being_added_is_not_shown_as_finished
     words = ["run", data, "--out", run, "--model", "recency", "--every", "1 month"]
     assert scale_eval_process(*words, cwd=workshop).code == cli.OK
     already = batches(run)
-    process = begin(workshop, data, run, log)
+    process = begin(workshop, data, run, log, "MorePatient")
     wait_for(lambda: batches(run) > already, process)
     os.killpg(process.pid, signal.SIGINT)
     assert process.wait(timeout=60) == cli.UNFINISHED
