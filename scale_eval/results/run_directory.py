@@ -37,6 +37,9 @@ SAMPLE = "sample.parquet"
 READERS = 2
 """Threads that read files of a run, for most of that is to decompress them."""
 
+CODED = ("company_id", "model")
+"""The texts of a key, which files hold as dictionary codes."""
+
 _ODD = np.uint64(0x9E3779B97F4A7C15)  # a multiplier that hashes are mixed by
 
 TABLES = (
@@ -159,7 +162,10 @@ class RunDirectory:
         """
         names = self._files("evaluations")
         columns = [*KEY, "attempts"]
-        held = [_hashes(part, columns) for part in self.evaluation_parts(columns)]
+        held = [
+            _hashes(self.store.read_table(n, columns=columns, dictionaries=CODED), columns)
+            for n in names
+        ]
         by_size = sorted(range(len(names)), key=lambda i: (-len(held[i]), names[i]))
         hashes, counts = np.unique(
             np.concatenate([np.empty(0, np.uint64), *held]), return_counts=True
@@ -182,8 +188,9 @@ class RunDirectory:
         A worker whose run was cut short, and taken up again meanwhile, can still be between the two
         files of a batch: then `clean` removed the first as a rest.
         """
-        there, n_removed = set(self._files("scores")), 0
-        for name in self._files("evaluations"):
+        names, n_removed = self._files("evaluations"), 0
+        there = set(self._files("scores"))  # listed after: those of a batch come before
+        for name in names:
             if name.replace("evaluations/", "scores/", 1) not in there:
                 status = self.store.read_table(name, columns=["status"])["status"]
                 if pc.any(pc.equal(status, "ok")).as_py():
@@ -193,8 +200,7 @@ class RunDirectory:
 
     def n_missing(self) -> int:
         """Evaluations of the plan, refused ones included, that have no row."""
-        plan = self.store.read_table(PLAN, columns=KEY, dictionaries=["company_id", "model"])
-        planned = _hashes(plan, KEY)
+        planned = _hashes(self.store.read_table(PLAN, columns=KEY, dictionaries=CODED), KEY)
         parts = self.evaluation_parts(KEY)
         there = np.concatenate([np.empty(0, np.uint64), *(_hashes(part, KEY) for part in parts)])
         planned.sort()
