@@ -12,6 +12,7 @@ import hashlib
 import pickle
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -36,8 +37,9 @@ SIZE_CLASSES = 10
 """Strata of the sample: companies by number of customers, as many of each."""
 
 
-class Fit(NamedTuple):
-    """A model of all companies at one cutoff, to be fitted.
+@dataclass(frozen=True)
+class Fit:
+    """A model of all companies at one cutoff, to be fitted; like a `Pack` a task of its own.
 
     Attributes
     ----------

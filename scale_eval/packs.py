@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import groupby, pairwise
 from typing import NamedTuple
 
@@ -73,8 +74,11 @@ class Entry(NamedTuple):
         ]
 
 
-class Pack(NamedTuple):
+@dataclass(frozen=True)
+class Pack:
     """What one task does.
+
+    Not a tuple: Dask looks through tuples that are arguments of a task, for other tasks in them.
 
     Attributes
     ----------
