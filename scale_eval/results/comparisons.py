@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -83,10 +84,11 @@ def comparisons_of(
     """The rows of one metric, without `p_adjusted`, which wants them all."""
     strata = dict(_strata(panel))
     margin = margins.get(metric.name, metric.margin)
+    compared = [_Compared(panel, metric, m, influence) for m in range(len(panel.models))]
     pooled: dict[str, list[_Pooled]] = {
         estimand: [] for estimand in estimands(metric) if estimand != "equal_company"
     }
-    for m in range(len(panel.models)):
+    for m, of in enumerate(compared):
         windows = panel.covered("common", m, panel.at(None))
         of_model = terms(panel, metric, m, weighted=True)
         sums = of_model.over(panel, windows)
@@ -95,7 +97,7 @@ def comparisons_of(
             told = estimate(
                 panel, metric, m, windows, estimand, scores, None, "common", sums
             )  # fmt: skip
-            moved = _moved(panel, metric, m, estimand, influence, windows, of_model)
+            moved = of.moved_pooled(estimand, windows, of_model)
             of_models.append(_Pooled(told, moved, n_companies))
     for a, b in itertools.combinations(range(len(panel.models)), 2):
         key = {
@@ -104,7 +106,7 @@ def comparisons_of(
             "model_b": panel.models[b],
             "margin": margin,
         }
-        for row in _of_companies(panel, metric, (a, b), strata, influence, margin):
+        for row in _of_companies(compared[a], compared[b], strata, margin):
             yield key | row
         for estimand, of_models in pooled.items():
             of_a, of_b = of_models[a], of_models[b]
@@ -126,22 +128,102 @@ class _Pooled:
     n_companies: int
 
 
+@dataclass(frozen=True)
+class _Compared:
+    """A model, and what its comparisons with all others have in common.
+
+    Where a metric is defined for both of a pair whenever it is for this model, the windows of the
+    pair are all of its own, and what is made of them is made once.
+    """
+
+    panel: Panel
+    metric: Metric
+    model: int
+    influence: np.ndarray | None
+
+    @cached_property
+    def defined(self) -> np.ndarray:
+        """Common windows where the metric is defined; bool of shape (n_windows,)."""
+        defined = self.panel.common & self.panel.ok[:, self.model]
+        if self.metric.pooling != "ratio":
+            defined &= ~np.isnan(self.panel.columns[self.metric.name][:, self.model])
+        return np.asarray(defined)
+
+    def figures(self, windows: np.ndarray) -> np.ndarray:
+        """Of each company over `windows`, defined ones; shape (n_companies,)."""
+        if len(windows) == self._n_defined:
+            return self._figures_of_all
+        return self._own.over(self.panel, windows).figures
+
+    def moved(self, windows: np.ndarray) -> np.ndarray:
+        """What groups of customers move them; shape (n_companies, n_groups)."""
+        return self._moved_of_all if len(windows) == self._n_defined else self._moved(windows)
+
+    def moved_pooled(
+        self, estimand: str, windows: np.ndarray, weighted: Terms
+    ) -> np.ndarray | None:
+        """What companies' groups of customers move a pooled figure.
+
+        None for figures that are no sums over sums, and for distances from a target.
+        """
+        if self.influence is None or self.metric.target is not None:
+            return None
+        if estimand == "row" and self.metric.name == "roc_auc":
+            return None
+        weight = weight_of(self.metric, weighted)
+        total = max(float(np.nansum(weight.take(windows))), 1e-300)
+        influence = self.influence[:, self.model]
+        return sums_by_company(
+            self.panel, windows, influence, weight, self._few / total, own=False
+        )  # fmt: skip
+
+    @cached_property
+    def _own(self) -> Terms:
+        return terms(self.panel, self.metric, self.model, weighted=False)
+
+    @cached_property
+    def _few(self) -> np.ndarray:
+        return of_few(self.panel, self.metric.name, self.model)
+
+    @cached_property
+    def _n_defined(self) -> int:
+        return int(np.count_nonzero(self.defined))
+
+    @cached_property
+    def _figures_of_all(self) -> np.ndarray:
+        return self._own.over(self.panel, np.flatnonzero(self.defined)).figures
+
+    @cached_property
+    def _moved_of_all(self) -> np.ndarray:
+        return self._moved(np.flatnonzero(self.defined))
+
+    def _moved(self, windows: np.ndarray) -> np.ndarray:
+        """A distance from a target moves up or down with the figure: each company has its sign."""
+        assert self.influence is not None
+        influence = self.influence[:, self.model]
+        known = windows[~np.isnan(influence[windows, 0])]
+        weight = weight_of(self.metric, self._own)
+        sums = sums_by_company(self.panel, known, influence, weight, self._few, own=True)
+        if self.metric.target is not None:
+            figures = self._own.over(self.panel, known).figures
+            side = np.nan_to_num(np.sign(figures - self.metric.target))
+            sums *= side[:, np.newaxis].astype(sums.dtype)
+        return sums
+
+
 def _of_companies(
-    panel: Panel, metric: Metric, pair: tuple[int, int], strata: dict[str, np.ndarray],
-    influence: np.ndarray | None, margin: float,
-) -> Iterator[dict[str, Any]]:  # fmt: skip
-    windows = _defined_for_both(panel, metric, pair)
-    of_a, of_b = (
-        metric.distance(terms(panel, metric, m, weighted=False).over(panel, windows).figures)
-        for m in pair
-    )
-    differences = of_a - of_b
+    a: _Compared, b: _Compared, strata: dict[str, np.ndarray], margin: float
+) -> Iterator[dict[str, Any]]:
+    panel, metric, influence = a.panel, a.metric, a.influence
+    windows = np.flatnonzero(a.defined & b.defined)
+    differences = metric.distance(a.figures(windows)) - metric.distance(b.figures(windows))
     effects = variance = None
     if influence is not None:
         if metric.name in RAW:
+            pair = a.model, b.model
             effects = difference_effects(panel, metric, pair, windows, influence)
         if metric.name != "calibration_slope":
-            variance = _variance_of_difference(panel, metric, pair, windows, influence)
+            variance = squared(a.moved(windows) - b.moved(windows))
     for stratum, companies in strata.items():
         compared = companies & ~np.isnan(differences)
         values = differences[compared]
@@ -213,54 +295,6 @@ def _next_company(effects: Effects, metric: Metric, margin: float) -> dict[str, 
         "probability_a_better_by_margin": above if a_is_higher else below,
         "probability_b_better_by_margin": below if a_is_higher else above,
     }
-
-
-def _defined_for_both(panel: Panel, metric: Metric, pair: tuple[int, int]) -> np.ndarray:
-    """Common windows where the metric is defined for both models, ascending."""
-    defined = panel.common & panel.ok[:, pair[0]] & panel.ok[:, pair[1]]
-    if metric.pooling != "ratio":
-        defined &= ~np.isnan(panel.columns[metric.name][:, pair]).any(axis=1)
-    return np.flatnonzero(defined)
-
-
-def _variance_of_difference(
-    panel: Panel, metric: Metric, pair: tuple[int, int], windows: np.ndarray, influence: np.ndarray
-) -> np.ndarray:
-    """Variance of the difference of a company's own figures; shape (n_companies,).
-
-    A distance from a target moves up or down with the figure: each company has its own sign.
-    """
-    difference_of_sums: np.ndarray | float = 0.0
-    for m, sign in zip(pair, (1.0, -1.0), strict=True):
-        known = windows[~np.isnan(influence[windows, m, 0])]
-        own = terms(panel, metric, m, weighted=False)
-        few = of_few(panel, metric.name, m)
-        sums = sums_by_company(
-            panel, known, influence[:, m], weight_of(metric, own), few, own=True
-        )  # fmt: skip
-        if metric.target is not None:
-            side = np.nan_to_num(np.sign(own.over(panel, known).figures - metric.target))
-            sums *= side[:, np.newaxis].astype(sums.dtype)
-        difference_of_sums = difference_of_sums + sign * sums
-    return squared(np.asarray(difference_of_sums))
-
-
-def _moved(
-    panel: Panel, metric: Metric, model: int, estimand: str, influence: np.ndarray | None,
-    windows: np.ndarray, weighted: Terms,
-) -> np.ndarray | None:  # fmt: skip
-    """What companies' groups of customers move a pooled figure.
-
-    None for figures that are no sums over sums, and for distances from a target.
-    """
-    if influence is None or metric.target is not None:
-        return None
-    if estimand == "row" and metric.name == "roc_auc":
-        return None
-    weight = weight_of(metric, weighted)
-    total = max(float(np.nansum(weight.take(windows))), 1e-300)
-    few = of_few(panel, metric.name, model) / total
-    return sums_by_company(panel, windows, influence[:, model], weight, few, own=False)
 
 
 def _strata(panel: Panel) -> Iterator[tuple[str, np.ndarray]]:

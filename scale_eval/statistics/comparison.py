@@ -21,25 +21,36 @@ MOST_EXACT = 50
 def wilcoxon(differences: np.ndarray) -> tuple[float, float]:
     """Wilcoxon's signed rank test, two-sided: the smaller sum of ranks, and p.
 
-    Differences of 0 are dropped (Wilcoxon 1945). Of up to 50 it is SciPy's `wilcoxon`, exact
-    without ties; of more the same normal approximation, corrected for ties and not for continuity,
-    from ranks that are counted while two sorted halves are merged. Undefined:
-    ``fewer_than_6_companies`` with a difference.
+    Differences of 0 are dropped (Wilcoxon 1945). Exact for up to 50, given which of them share a
+    rank; as SciPy's `wilcoxon`, which above 13 is so without ties only. For more by its normal
+    approximation, corrected for ties and not for continuity. Ranks are counted while two sorted
+    halves are merged. Undefined: ``fewer_than_6_companies`` with a difference.
     """
     positive, negative = differences[differences > 0], -differences[differences < 0]
     n = len(positive) + len(negative)
     if n < MIN_DIFFERENCES:
         raise Undefined("fewer_than_6_companies")
-    if n <= MOST_EXACT:
-        from scipy import stats  # here: importing it is half a second of a process's start
-
-        result = stats.wilcoxon(differences[differences != 0])
-        return float(result.statistic), float(result.pvalue)
     of_positive, ties = _signed_ranks(np.sort(positive), np.sort(negative))
-    std_error = math.sqrt((n * (n + 1.0) * (2 * n + 1) - ties / 2) / 24)
     of_all = n * (n + 1) / 2
-    z = (of_positive - of_all / 2) / std_error
-    return min(of_positive, of_all - of_positive), float(2 * ndtr(-abs(z)))
+    smaller = min(of_positive, of_all - of_positive)
+    if n <= MOST_EXACT:
+        return smaller, min(2 * _share_of_signs(np.concatenate([positive, negative]), smaller), 1.0)
+    std_error = math.sqrt((n * (n + 1.0) * (2 * n + 1) - ties / 2) / 24)
+    return smaller, float(2 * ndtr(-abs(of_positive - of_all / 2) / std_error))
+
+
+def _share_of_signs(sizes: np.ndarray, most: float) -> float:
+    """Of all ways to give each of these a sign: where the positive ones' ranks add to no more.
+
+    Ways are counted by twice the sum, a whole number; below 2^50 they are exact.
+    """
+    _, tied = np.unique(sizes, return_counts=True)
+    twice_ranks = np.repeat(2 * (np.cumsum(tied) - tied) + tied + 1, tied)
+    ways = np.zeros(int(2 * most) + 1)
+    ways[0] = 1.0
+    for rank in twice_ranks[twice_ranks < len(ways)].tolist():
+        ways[rank:] += ways[:-rank].copy()
+    return float(ways.sum()) / 2.0 ** len(sizes)
 
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")

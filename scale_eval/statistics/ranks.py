@@ -5,10 +5,13 @@ Source: Demšar 2006, "Statistical comparisons of classifiers over multiple data
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import chdtrc, fdtrc
+import pandas as pd
+from scipy.optimize import brentq
+from scipy.special import chdtrc, fdtrc, ndtr
 
 from scale_eval.statistics.undefined import Undefined
 
@@ -41,9 +44,7 @@ def friedman(losses: np.ndarray) -> Friedman:
 
     Undefined: ``fewer_than_2_companies``, ``fewer_than_2_models``.
     """
-    from scipy import stats  # here: importing it is half a second of a process's start
-
-    ranks = stats.rankdata(losses, axis=1)
+    ranks = pd.DataFrame(losses).rank(axis=1).to_numpy()
     _, n_models = ranks.shape
     squares = np.square(ranks).sum() - ranks.size * (n_models + 1) ** 2 / 4
     without_ties = ranks.size * (n_models**2 - 1) / 12
@@ -58,10 +59,23 @@ def friedman_of_mean_ranks(mean_ranks: np.ndarray, n_companies: int) -> Friedman
 
 def nemenyi_critical_difference(n_models: int, n_companies: int, level: float = 0.95) -> float:
     """Mean ranks that differ by no more were not told apart: q sqrt(m (m + 1) / (6 n))."""
-    from scipy import stats
+    q = studentized_range(level, n_models) / math.sqrt(2)
+    return q * math.sqrt(n_models * (n_models + 1) / (6 * n_companies))
 
-    q = stats.studentized_range.ppf(level, n_models, np.inf) / np.sqrt(2)
-    return float(q * np.sqrt(n_models * (n_models + 1) / (6 * n_companies)))
+
+def studentized_range(level: float, n: int) -> float:
+    """The quantile of the range of n standard normal draws (infinitely many degrees of freedom).
+
+    The lowest draw is anywhere, and all others within q above it. The integrand is smooth and ends
+    at 0, where equal steps lose nothing. SciPy's is as good, and half a second's import.
+    """
+    lowest = np.linspace(-9, 9, 721)
+    weight = n * np.exp(-np.square(lowest) / 2) / math.sqrt(2 * math.pi) * (lowest[1] - lowest[0])
+
+    def beyond(q: float) -> float:
+        return float(weight @ (ndtr(lowest + q) - ndtr(lowest)) ** (n - 1)) - level
+
+    return float(brentq(beyond, 0.0, 20.0, xtol=1e-12))
 
 
 def _friedman(mean_ranks: np.ndarray, n: int, correction: float) -> Friedman:
