@@ -22,7 +22,7 @@ little at 30 companies.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -126,7 +126,7 @@ class Estimate:
             with np.errstate(over="ignore"):  # two companies: up to any number
                 below, above = np.exp(error.interval(float(np.log(self.value)))).tolist()
             return Interval(self.value * error.std_error, below, above, error.df)
-        return _cut(Interval(error.std_error, *error.interval(self.value), error.df), low, high)
+        return _cut(error.std_error, error.interval(self.value), error.df, low, high)
 
     def _jackknifed(self, low: float, high: float) -> Interval:
         assert self.replicates is not None
@@ -136,7 +136,7 @@ class Estimate:
         df = min(self.n_effective, len(self.replicates)) - 1
         centre = jackknife.value_corrected if self.smooth else self.value
         ends = jackknife.interval(centre, df)
-        return _cut(Interval(jackknife.std_error, *ends, df), low, high)
+        return _cut(jackknife.std_error, ends, df, low, high)
 
 
 def equal_company(
@@ -263,9 +263,11 @@ def _why(panel: Panel, metric: Metric, model: int, windows: np.ndarray) -> str:
     return "no_positives" if metric.pooling == "ratio" else "no_expected"
 
 
-def _cut(interval: Interval, low: float, high: float) -> Interval:
-    ends = np.clip([interval.low, interval.high], low, high).tolist()
-    return replace(interval, low=ends[0], high=ends[1])
+def _cut(
+    std_error: float, ends: tuple[float, float], df: float, low: float, high: float
+) -> Interval:
+    below, above = (min(max(end, low), high) for end in ends)  # NaN stays
+    return Interval(std_error, below, above, df)
 
 
 def estimands(metric: Metric) -> tuple[str, ...]:

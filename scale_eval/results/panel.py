@@ -200,7 +200,7 @@ class Panel:
 
     def n_with(self, windows: np.ndarray) -> int:
         """How many companies have one of these windows, ascending positions."""
-        return int(np.count_nonzero(np.diff(self.company.take(windows), prepend=-1)))
+        return _n_distinct(self.company, windows)
 
     def count_by_company(self, windows: np.ndarray) -> np.ndarray:
         """How many of these windows each company has; shape (n_companies,)."""
@@ -354,6 +354,14 @@ def _put(into: np.ndarray, cells: np.ndarray, known: np.ndarray, values: np.ndar
         if known[row] and cells[row] >= 0:
             for i in range(into.shape[1]):
                 into[cells[row], i] = values[row, i]
+
+
+@numba.njit(nogil=True, cache=True)
+def _n_distinct(ascending: np.ndarray, at: np.ndarray) -> int:
+    n = 0
+    for i in range(len(at)):
+        n += i == 0 or ascending[at[i]] != ascending[at[i - 1]]
+    return n
 
 
 class _Codes:

@@ -95,6 +95,7 @@ def pooled_of(
     models: Sequence[int] | None = None,
 ) -> Iterator[dict[str, Any]]:  # fmt: skip
     """The rows of one metric, of all models or of these positions in the panel."""
+    cutoffs = list(panel.cutoffs)
     for model in range(len(panel.models)) if models is None else models:
         of_model = _OfModel.of(panel, metric, model, scores, influence)
         done: dict[tuple[int | None, str], tuple[int, list[dict[str, Any]]]] = {}
@@ -111,7 +112,7 @@ def pooled_of(
                 counts = {
                     "model": panel.models[model],
                     "metric": metric.name,
-                    "cutoff": None if cutoff is None else panel.cutoffs[cutoff],
+                    "cutoff": None if cutoff is None else cutoffs[cutoff],
                     "coverage": coverage,
                     "n_skipped": n_ended["skipped"],
                     "n_failed": n_ended["failed"],
