@@ -144,8 +144,7 @@ def reduce_parts(
     ):
         give_back()
         panel = Panel.of(evaluations).holding([])  # what threads share is worked out before
-        periods = threads.submit(periods_table, panel)
-        spread = threads.submit(spread_table, panel, groups_of(panel, groups))
+        over_time = threads.submit(_over_time, panel, groups)
         rows = RowScores(scores, panel, groups)
         calibration = threads.submit(calibration_tables, panel, rows, seed)
         pooled, comparisons, sampled = [], [], []
@@ -173,10 +172,17 @@ def reduce_parts(
         reliability, decompositions = calibration.result()
         yield "reliability", [reliability]
         yield "decompositions", [decompositions]
-        yield "spread", [spread.result()]
-        yield "periods", [periods.result()]
+        spread, periods = over_time.result()
+        yield "spread", [spread]
+        yield "periods", [periods]
         if design is not None:
             yield "sampled", [sampled_table(sampled)]
+
+
+def _over_time(panel: Panel, groups: Mapping[str, int]) -> tuple[pa.Table, pa.Table]:
+    """The tables `spread` and `periods`, one after the other: each holds columns of its own."""
+    periods = periods_table(panel)
+    return spread_table(panel, groups_of(panel, groups)), periods
 
 
 @dataclass(frozen=True)
