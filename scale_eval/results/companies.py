@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numba
 import numpy as np
 import pyarrow as pa
 
@@ -77,18 +78,12 @@ def _figures(
 ) -> dict[str, np.ndarray]:
     ok = panel.covered("own", model, panel.at(None))
     column = panel.columns[metric.name][:, model]
-    defined = ok[~np.isnan(column[ok])]
-    n_defined = panel.count_by_company(defined)
     of_model = terms(panel, metric, model, weighted=False)
     mean = of_model.over(panel, ok).figures
-    figures = {
-        "n_defined": n_defined,
-        "mean": mean,
-        **_spread(column[defined], panel.company[defined], panel.n_companies),
-        "latest": _at(column, _latest(panel, ok)),
-    }
+    figures = _spread(panel, column, ok) | {"mean": mean, "latest": _at(column, _latest(panel, ok))}
     if influence is not None:
         weight = weight_of(metric, of_model)
+        defined = ok[~np.isnan(column[ok])]
         error = _std_error(panel, metric, model, defined, influence, weight)
         figures["std_error"] = error * (mean if metric.pooling == "ratio" else 1.0)
     if influence is not None and metric.name in SCALES:
@@ -96,21 +91,37 @@ def _figures(
     return figures
 
 
-def _spread(values: np.ndarray, company: np.ndarray, n_companies: int) -> dict[str, np.ndarray]:
-    """Standard deviation (ddof 1) and range of the cutoffs' values of each company."""
-    spread = {name: np.full(n_companies, np.nan) for name in ("std", "min", "max")}
-    if len(values):
-        starts = np.flatnonzero(np.diff(company, prepend=-1))
-        at = company[starts]
-        n = np.diff(starts, append=len(values))
-        spread["min"][at] = np.minimum.reduceat(values, starts)
-        spread["max"][at] = np.maximum.reduceat(values, starts)
-        mean = np.add.reduceat(values, starts) / n
-        squares = np.add.reduceat(np.square(values - np.repeat(mean, n)), starts)
-        spread["std"][at] = np.sqrt(
-            np.divide(squares, n - 1, out=np.full(len(n), np.nan), where=n > 1)
-        )
-    return spread
+def _spread(panel: Panel, values: np.ndarray, windows: np.ndarray) -> dict[str, np.ndarray]:
+    """Number, standard deviation (ddof 1) and range of the cutoffs' values of each company."""
+    n = np.zeros(panel.n_companies, np.int64)
+    std, low, high = np.full((3, panel.n_companies), np.nan)
+    _spread_into(panel.company, values, windows, n, std, low, high)
+    return {"n_defined": n, "std": std, "min": low, "max": high}
+
+
+@numba.njit(nogil=True, cache=True, error_model="numpy")
+def _spread_into(
+    company: np.ndarray, values: np.ndarray, windows: np.ndarray,
+    n: np.ndarray, std: np.ndarray, low: np.ndarray, high: np.ndarray,
+) -> None:  # fmt: skip
+    begin = 0
+    while begin < len(windows):
+        of, end, total = company[windows[begin]], begin, 0.0
+        while end < len(windows) and company[windows[end]] == of:
+            value = values[windows[end]]
+            if not np.isnan(value):
+                n[of] += 1
+                total += value
+                low[of] = value if n[of] == 1 else min(low[of], value)
+                high[of] = value if n[of] == 1 else max(high[of], value)
+            end += 1
+        if n[of] > 1:
+            mean, squares = total / n[of], 0.0
+            for window in windows[begin:end]:
+                if not np.isnan(values[window]):
+                    squares += (values[window] - mean) ** 2
+            std[of] = np.sqrt(squares / (n[of] - 1))
+        begin = end
 
 
 def _std_error(
