@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import os
 import pickle
 import signal
@@ -9,37 +11,54 @@ import subprocess
 import sys
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import cloudpickle
 
 _BEGIN = """
-import pickle, sys
+import pickle, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the caller, who then ends this
 sys.path[:] = pickle.load(sys.stdin.buffer)
 from scale_eval.own_process import answer
 answer()
 """
 
 
-def call(function: Callable[..., Any], *arguments: Any) -> Any:
-    """What a function returns that is called in a new process of this Python.
+Call = Callable[..., Any]
+"""Takes a function and its arguments, and gives what the function returns."""
 
-    Function and arguments travel by cloudpickle, so that what a notebook defines may be among them,
-    and the caller's script is not imported. The process ends with the caller, whatever ends that.
 
-    Raises what the function raises, with the traceback of the other process as a note, and
+@contextlib.contextmanager
+def begun() -> Iterator[Call]:
+    """Begin a process of this Python, to call one function in it within the ``with`` block.
+
+    It imports this package while the caller does something else, and ends with the block, or with
+    the caller, whatever ends that. Function and arguments travel by cloudpickle, so that what a
+    notebook defines may be among them, and the caller's script is not imported.
+
+    The call raises what the function raises, with the traceback of the other process as a note, and
     `ChildProcessError` where the process ended without an answer: killed, or out of memory.
     """
     command = [sys.executable, "-c", _BEGIN]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        assert process.stdin is not None and process.stdout is not None
-        pickle.dump(sys.path, process.stdin)
+        try:
+            assert process.stdin is not None
+            pickle.dump(sys.path, process.stdin)
+            process.stdin.flush()
+            yield functools.partial(_call, process)
+        finally:
+            process.kill()
+
+
+def _call(process: subprocess.Popen[bytes], function: Callable[..., Any], *arguments: Any) -> Any:
+    assert process.stdin is not None and process.stdout is not None
+    with contextlib.suppress(BrokenPipeError):  # it has ended already
         cloudpickle.dump((function, arguments), process.stdin)
         process.stdin.flush()
-        answer = process.stdout.read()
+    answer = process.stdout.read()
     if not answer:
-        code = process.returncode
+        code = process.wait()
         how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
         raise ChildProcessError(
             f"the process that was to {function.__name__.replace('_', ' ')} ended by {how}; where "
@@ -53,7 +72,6 @@ def call(function: Callable[..., Any], *arguments: Any) -> Any:
 
 def answer() -> None:
     """In the new process: do what is asked on the standard input."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the caller, who then ends this
     with os.fdopen(os.dup(1), "wb") as told:
         os.dup2(2, 1)  # what is printed meanwhile is no answer
         function, arguments = pickle.load(sys.stdin.buffer)

@@ -222,13 +222,14 @@ def evaluate(
             session = session_in(directory, stack)
             while True:
                 plan = session.evaluate(drawn)
-                if directory.remove_without_scores():
-                    continue  # they are to be done again
-                there = standing(plan, directory.evaluation_parts(COLUMNS))
-                if there.n_repeated and directory.remove_repeats():
-                    continue  # what only they held is to be done again
-                directory.record(n_missing=there.n_missing, plan_hash=plan.digest())
-                _reduce(directory, settings.rules.metrics, margins, began)
+                with _place_to_reduce(directory) as call:
+                    if directory.remove_without_scores():
+                        continue  # they are to be done again
+                    there = standing(plan, directory.evaluation_parts(COLUMNS))
+                    if there.n_repeated and directory.remove_repeats():
+                        continue  # what only they held is to be done again
+                    directory.record(n_missing=there.n_missing, plan_hash=plan.digest())
+                    _reduce(directory, settings.rules.metrics, margins, began, call)
                 if drawn is None or until_half_width is None:
                     break
                 n = len(drawn.company_ids)
@@ -354,7 +355,7 @@ def reduce(place: str | os.PathLike[str], *, margins: Mapping[str, float] | None
     """
     directory = open_run_directory(place)
     require_no_share_at_work(directory.store)
-    with directory.store.lock():
+    with directory.store.lock(), _place_to_reduce(directory) as call:
         directory.clean()
         directory.remove_without_scores()
         directory.remove_repeats()
@@ -365,7 +366,7 @@ def reduce(place: str | os.PathLike[str], *, margins: Mapping[str, float] | None
             raise ValueError(
                 f"{directory.store.root}: no evaluation is done yet, nothing to reduce"
             )
-        _reduce(directory, own, checked_margins(margins or {}, own), time.monotonic())
+        _reduce(directory, own, checked_margins(margins or {}, own), time.monotonic(), call)
     return Run(directory)
 
 
@@ -438,9 +439,19 @@ def seconds_of(timeout: str | float) -> float:
     raise ValueError(f"timeout {timeout!r}: write seconds, or a time such as '10 minutes'")
 
 
+def _place_to_reduce(
+    directory: RunDirectory,
+) -> contextlib.AbstractContextManager[own_process.Call]:
+    """What calls a function: in a process of its own, where a run is large, which begins now."""
+    if directory.document["n_evaluations"] >= APART_FROM:
+        return own_process.begun()
+    return contextlib.nullcontext(lambda function, *arguments: function(*arguments))
+
+
 def _reduce(
-    directory: RunDirectory, metrics: Sequence[Metric], margins: Mapping[str, float], began: float
-) -> None:
+    directory: RunDirectory, metrics: Sequence[Metric], margins: Mapping[str, float],
+    began: float, call: own_process.Call,
+) -> None:  # fmt: skip
     """Make the tables, and record what was done."""
     reducing = time.monotonic()
     default = {metric.name: metric.margin for metric in (*METRICS.values(), *metrics)}
@@ -448,11 +459,7 @@ def _reduce(
     design = None
     if directory.store.exists(SAMPLE):
         design = Sample.of_table(directory.store.read_table(SAMPLE)).design
-    asked = directory, metrics, directory.company_groups(), margins, design
-    if directory.document["n_evaluations"] >= APART_FROM:
-        own_process.call(reduce_run, *asked)
-    else:
-        reduce_run(*asked)
+    call(reduce_run, directory, metrics, directory.company_groups(), margins, design)
     ended = time.monotonic()
     directory.record(
         status="finished" if directory.document["n_missing"] == 0 else "unfinished",

@@ -24,7 +24,8 @@ def test_it_is_another_process_and_what_is_defined_here_travels_there():
         print("this is no answer")
         return os.getpid(), float(captured.sum()) + more
 
-    pid, total = own_process.call(add, 1)
+    with own_process.begun() as call:
+        pid, total = call(add, 1)
     assert pid != os.getpid()
     assert total == captured.sum() + 1
 
@@ -33,8 +34,8 @@ def test_what_it_raises_is_raised_here_and_says_where_it_was_raised():
     def divide(by):
         return 1 / by
 
-    with pytest.raises(ZeroDivisionError) as caught:
-        own_process.call(divide, 0)
+    with pytest.raises(ZeroDivisionError) as caught, own_process.begun() as call:
+        call(divide, 0)
     assert "in divide" in caught.value.__notes__[0]
 
 
@@ -42,8 +43,23 @@ def test_a_process_that_is_killed_says_by_what():
     def fill_the_memory():
         os.kill(os.getpid(), signal.SIGKILL)
 
-    with pytest.raises(ChildProcessError, match=r"fill the memory ended by SIGKILL.*no memory"):
-        own_process.call(fill_the_memory)
+    killed = r"fill the memory ended by SIGKILL.*no memory"
+    with pytest.raises(ChildProcessError, match=killed), own_process.begun() as call:
+        call(fill_the_memory)
+
+
+def test_a_process_that_was_killed_before_it_was_asked_says_so_too():
+    killed = pytest.raises(ChildProcessError, match="getpid ended by SIGKILL")
+    with killed, own_process.begun() as call:
+        os.kill(_newest_child(), signal.SIGKILL)
+        call(os.getpid)
+
+
+def test_a_process_that_is_never_asked_ends_with_its_block_in_silence(capfd):
+    with own_process.begun():
+        pid = _newest_child()
+    assert not _is_running(pid)
+    assert capfd.readouterr() == ("", "")
 
 
 def test_it_ends_with_its_caller_whatever_ends_that(tmp_path):
@@ -56,7 +72,8 @@ def linger():
     open({str(told)!r}, "w").write(str(os.getpid()))
     time.sleep(600)
 
-own_process.call(linger)
+with own_process.begun() as call:
+    call(linger)
 """
     caller = subprocess.Popen([sys.executable, "-c", script])
     _until(lambda: told.exists() and told.read_text())
@@ -74,15 +91,19 @@ def test_a_run_reduced_there_has_the_tables_of_one_reduced_here(
 
     here = se.evaluate(shops, out=tmp_path / "here", client=client, metrics=[twice], progress=False)
     monkeypatch.setattr(run, "APART_FROM", 0)
-    pids = []
-    call = own_process.call
-    monkeypatch.setattr(own_process, "call", lambda *a: pids.append(a[0].__name__) or call(*a))
+    began = []
+    begun = own_process.begun
+    monkeypatch.setattr(own_process, "begun", lambda: began.append("apart") or begun())
     there = se.evaluate(
         shops, out=tmp_path / "there", client=client, metrics=[twice], progress=False
     )
-    assert pids == ["reduce_run"]
+    assert began == ["apart"]
     assert there.fingerprint() == here.fingerprint()
     pd.testing.assert_frame_equal(there.pooled, here.pooled)
+
+
+def _newest_child():
+    return max(psutil.Process().children(), key=lambda child: child.create_time()).pid
 
 
 def _is_running(pid):
