@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
+import numba
 import numpy as np
 import pyarrow as pa
 
@@ -281,41 +282,73 @@ class RowScores:
         return (key[known], *(count[known] for count in counts))
 
     def _chosen(self, model: int, cutoff: int | None, coverage: str) -> np.ndarray:
-        n_cutoffs = len(self._panel.cutoffs)
+        n_cutoffs, rows = len(self._panel.cutoffs), self._rows
         first, last = (0, n_cutoffs) if cutoff is None else (cutoff, cutoff + 1)
-        rows = np.arange(
-            self._starts[model * n_cutoffs + first], self._starts[model * n_cutoffs + last]
+        begin, end = (int(self._starts[model * n_cutoffs + c]) for c in (first, last))
+        if coverage == "own" or self._all_common[model]:
+            return np.arange(begin, end)
+        of_model = self._told[model], self._holds_common[model]
+        return np.asarray(
+            _common(begin, end, rows["cutoff"], rows["group"], rows["common"], *of_model)
         )
-        if coverage == "common" and not self._all_common[model]:
-            at = self._rows["cutoff"][rows], self._rows["group"][rows]
-            kept = self._holds_common[model][at]
-            told = self._told[model, at[0]]
-            rows = rows[np.where(told, self._rows["common"][rows], kept)]
-        return rows
 
     def _select(self, model: int, cutoff: int | None, coverage: str) -> GroupedScores | None:
         mixed = self._mixed[model] & ~self._told[model]
         if coverage == "common" and (mixed.any() if cutoff is None else mixed[cutoff]):
             return None
         chosen = self._chosen(model, cutoff, coverage)
-        bins, column = _ranked(self._rows["bin"][chosen], N_BINS)
-        dealt = (self._number % N_JACKKNIFE_GROUPS)[self._rows["group"][chosen]]
-        groups, group = _ranked(dealt, N_JACKKNIFE_GROUPS)
-        cell = group * len(bins) + column
-        grouped = []
-        for count in _COUNTS:
-            counts = self._rows[count][chosen]
-            cells = np.zeros((len(groups), len(bins)), dtype=counts.dtype)
-            np.add.at(cells.reshape(-1), cell, counts)
-            grouped.append(_narrow(cells))
-        return GroupedScores(groups, bins, *grouped)
+        dealt = self._number % N_JACKKNIFE_GROUPS
+        groups, bins, cell = _cells(chosen, self._rows["group"], self._rows["bin"], dealt)
+        shape = len(groups), len(bins)
+        counts = (_added(chosen, cell, self._rows[name], shape) for name in _COUNTS)
+        return GroupedScores(groups, bins, *map(_narrow, counts))
 
 
-def _ranked(values: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
-    """The distinct of integers from 0 to n - 1, ascending, and each value's place among them."""
-    held = np.zeros(n, dtype=bool)
-    held[values] = True
-    return np.flatnonzero(held), (np.cumsum(held) - 1)[values]
+_compiled = numba.njit(nogil=True, cache=True)
+
+
+@_compiled
+def _common(
+    begin: int, end: int, cutoff: np.ndarray, group: np.ndarray, common: np.ndarray,
+    told: np.ndarray, holds_common: np.ndarray,
+) -> np.ndarray:  # fmt: skip
+    """Rows of the common coverage: those marked where marks can be told, else whole groups."""
+    chosen, n = np.empty(end - begin, np.int64), 0
+    for row in range(begin, end):
+        at = cutoff[row]
+        if common[row] if told[at] else holds_common[at, group[row]]:
+            chosen[n] = row
+            n += 1
+    return chosen[:n]
+
+
+@_compiled
+def _cells(
+    chosen: np.ndarray, group: np.ndarray, bins: np.ndarray, dealt: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Jackknife groups and bins that hold somebody, ascending; and each row's place in the table
+    of these groups by these bins.
+    """
+    holds_group, holds_bin = np.zeros(N_JACKKNIFE_GROUPS, np.bool_), np.zeros(N_BINS, np.bool_)
+    for row in chosen:
+        holds_group[dealt[group[row]]] = True
+        holds_bin[bins[row]] = True
+    line, column = np.cumsum(holds_group) - 1, np.cumsum(holds_bin) - 1
+    cell, n_bins = np.empty(len(chosen), np.int64), np.count_nonzero(holds_bin)
+    for i, row in enumerate(chosen):
+        cell[i] = line[dealt[group[row]]] * n_bins + column[bins[row]]
+    return np.flatnonzero(holds_group), np.flatnonzero(holds_bin), cell
+
+
+@_compiled
+def _added(
+    chosen: np.ndarray, cell: np.ndarray, counts: np.ndarray, shape: tuple[int, int]
+) -> np.ndarray:
+    """The counts of the chosen rows, added up by cell."""
+    added = np.zeros(shape[0] * shape[1], counts.dtype)
+    for i, row in enumerate(chosen):
+        added[cell[i]] += counts[row]
+    return added.reshape(shape)
 
 
 def _numbered(column: pa.ChunkedArray, number: Callable[[str | None], int]) -> np.ndarray:
