@@ -68,7 +68,8 @@ CONVENTIONS = {
     "from the generalised Q statistic, integrated, not drawn; normal effects below 60 companies, "
     "their own shape beside them from there on, by k / (k + 100)",
     "shrunk": "mu + w (y - mu), w = tau^2 / (tau^2 + v)",
-    "p_value": "Wilcoxon signed rank over companies, zeros dropped, from 6 companies on",
+    "p_value": "Wilcoxon signed rank over companies, zeros dropped, from 6 companies on; exact up "
+    "to 50, with ties too; above by the normal approximation, corrected for ties",
     "p_adjusted": "Benjamini & Hochberg 1995 over pairs of models, by metric, estimand, stratum",
     "equivalent": "two one-sided t tests at 5 % (TOST, Schuirmann 1987) within the margin",
     "probability_a_better": "of the true difference at the next company, by the same distribution "
