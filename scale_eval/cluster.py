@@ -39,9 +39,9 @@ LOCAL_CONFIG = {
 that dies was killed by what it ran, so two deaths are evidence enough to look closer. A worker that
 dies again while it is looked for, 15 seconds after it died, would be given up for good. Arrays of
 some megabytes come and go with every few companies: their memory is kept, where Dask would have it
-given back to the system, which clears every page of it before it is lent again. And who waits
-should leave the machine to who works: untold, each part of a cluster looks at the clock 50 times a
-second, and each worker at its stack 100 times."""
+given back to the system, which clears every page of it before it is lent again. While it waits it
+should leave the machine to the work: by Dask's defaults each part of a cluster looks at the clock
+50 times a second, and each worker at its stack 100 times."""
 
 LONGEST_TEMPORARY = 70
 """Characters in the path of the folder for temporary files. Python puts a socket there by which it

@@ -443,7 +443,7 @@ def _place_to_reduce(
     directory: RunDirectory,
 ) -> contextlib.AbstractContextManager[own_process.Call]:
     """What calls a function: in a process of its own, where a run is large, which begins now."""
-    if directory.document["n_evaluations"] >= APART_FROM:
+    if directory.document.get("n_evaluations", 0) >= APART_FROM:  # of a run without a plan: none
         return own_process.begun()
     return contextlib.nullcontext(lambda function, *arguments: function(*arguments))
 
