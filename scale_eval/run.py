@@ -359,13 +359,12 @@ def reduce(place: str | os.PathLike[str], *, margins: Mapping[str, float] | None
         directory.clean()
         directory.remove_without_scores()
         directory.remove_repeats()
-        directory.record(n_missing=directory.n_missing())
-        own = recorded_metrics(directory.document["asked"])
-        reduced_from = directory.store.names("evaluations/*.parquet")
-        if not reduced_from:
+        if not directory.store.names("evaluations/*.parquet"):
             raise ValueError(
                 f"{directory.store.root}: no evaluation is done yet, nothing to reduce"
             )
+        directory.record(n_missing=directory.n_missing())
+        own = recorded_metrics(directory.document["asked"])
         _reduce(directory, own, checked_margins(margins or {}, own), time.monotonic(), call)
     return Run(directory)
 

@@ -20,8 +20,8 @@ from distributed import SchedulerPlugin
 import scale_eval as se
 from scale_eval.cluster import dask_client
 from scale_eval.datasets import Transactions
-from scale_eval.results.run_directory import RunDiffers
-from scale_eval.storage import StoreLocked
+from scale_eval.results.run_directory import RunDiffers, RunDirectory
+from scale_eval.storage import StoreLocked, open_store
 
 QUICK = ["base_rate", "recency", "frequency", models.Constant]
 
@@ -280,6 +280,12 @@ def test_a_batch_whose_scores_were_cleaned_away_before_its_evaluations_came_is_d
     assert store.names("scores/*.parquet")
     store.remove(store.names("scores/*.parquet")[0])
     assert se.reduce(tmp_path / "run").document["n_missing"] > 0
+
+
+def test_a_run_that_was_killed_before_its_plan_has_nothing_to_reduce(tmp_path):
+    RunDirectory(open_store(tmp_path)).begin({"seed": 0, "metrics": {}}, {}, {})
+    with pytest.raises(ValueError, match="no evaluation is done yet, nothing to reduce"):
+        se.reduce(tmp_path)
 
 
 def test_run_json_names_what_was_run_on_what(shops, client, tmp_path):
