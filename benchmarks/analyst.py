@@ -48,9 +48,11 @@ class Company:
         if cutoff not in self._known:
             before = self.purchases[self.purchases["timestamp"] < cutoff]
             table = before.groupby("customer_id").agg(
-                first=("day", "min"), last=("timestamp", "max"), days=("day", "nunique"),
+                first=("day", "min"),
+                last=("timestamp", "max"),
+                days=("day", "nunique"),
                 mean_log_value=("log_value", "mean"),
-            )  # fmt: skip
+            )
             refunds = self.refunds[self.refunds["timestamp"] < cutoff].groupby("customer_id").size()
             table["recency_days"] = (cutoff - table["last"]) / pd.Timedelta(days=1)
             table["log_purchase_days"] = np.log(table["days"])
@@ -74,9 +76,11 @@ class Company:
 
 
 def evaluate_company(
-    company_id: str, rows: pd.DataFrame, windows: Sequence[tuple[pd.Timestamp, pd.Timestamp]],
+    company_id: str,
+    rows: pd.DataFrame,
+    windows: Sequence[tuple[pd.Timestamp, pd.Timestamp]],
     models: Sequence[str],
-) -> list[dict[str, Any]]:  # fmt: skip
+) -> list[dict[str, Any]]:
     """One row a (window, model)."""
     company = Company(rows)
     return [
@@ -189,9 +193,10 @@ def calibration_intercept(bought: np.ndarray, predicted: np.ndarray) -> float:
     return float(
         brentq(
             lambda a: expit(a + offset).sum() - bought.sum(),
-            level - offset.max() - 1, level - offset.min() + 1,
+            level - offset.max() - 1,
+            level - offset.min() + 1,
         )
-    )  # fmt: skip
+    )
 
 
 def calibration_slope(bought: np.ndarray, predicted: np.ndarray) -> tuple[float, float]:
@@ -226,29 +231,43 @@ def fit_bgnbd(x: np.ndarray, t_x: np.ndarray, T: np.ndarray) -> np.ndarray:
             -np.inf,
         )
         likelihood = (
-            gammaln(r + x) - gammaln(r) + r * np.log(alpha)
-            + gammaln(a + b) - gammaln(a + b + x) + gammaln(b + x) - gammaln(b)
+            gammaln(r + x)
+            - gammaln(r)
+            + r * np.log(alpha)
+            + gammaln(a + b)
+            - gammaln(a + b + x)
+            + gammaln(b + x)
+            - gammaln(b)
             + np.logaddexp(alive, dead)
-        )  # fmt: skip
+        )
         p_dead = expit(dead - alive)
         by_a = digamma(a + b) - digamma(a + b + x)
         slope = np.array(
             [
-                digamma(r + x) - digamma(r) + np.log(alpha)
-                - (1 - p_dead) * np.log(alpha + T) - p_dead * np.log(alpha + t_x),
+                digamma(r + x)
+                - digamma(r)
+                + np.log(alpha)
+                - (1 - p_dead) * np.log(alpha + T)
+                - p_dead * np.log(alpha + t_x),
                 r / alpha - (r + x) * ((1 - p_dead) / (alpha + T) + p_dead / (alpha + t_x)),
                 by_a + p_dead / a,
-                by_a + digamma(b + x) - digamma(b)
+                by_a
+                + digamma(b + x)
+                - digamma(b)
                 - np.where(x > 0, p_dead / np.where(x > 0, b + x - 1, 1.0), 0.0),
             ]
-        ).sum(axis=1) * np.array([r, alpha, a, b])  # fmt: skip
+        ).sum(axis=1) * np.array([r, alpha, a, b])
         penalty = shift / PRIOR_SD**2
         return (shift @ penalty / 2 - likelihood.sum()) / len(x), (penalty - slope) / len(x)
 
     best = minimize(
-        loss, np.zeros(4), jac=True, method="L-BFGS-B", bounds=[(-10, 10)] * 4,
+        loss,
+        np.zeros(4),
+        jac=True,
+        method="L-BFGS-B",
+        bounds=[(-10, 10)] * 4,
         options={"ftol": 1e-14, "gtol": 1e-8},
-    )  # fmt: skip
+    )
     return np.asarray(START * np.exp(best.x))
 
 
@@ -260,9 +279,10 @@ def bgnbd_probability(
     odds_dead = np.where(
         x > 0,
         np.exp(
-            np.log(a) - np.log(np.maximum(b + x - 1, 1e-300))
+            np.log(a)
+            - np.log(np.maximum(b + x - 1, 1e-300))
             + (r + x) * np.log((alpha + T) / (alpha + t_x))
         ),
         0.0,
-    )  # fmt: skip
+    )
     return (1 - ((alpha + T) / (alpha + T + horizon)) ** (r + x)) / (1 + odds_dead)

@@ -1,4 +1,4 @@
-"""The companies that a benchmark evaluates, and the plan and packs of evaluating them."""
+"""The companies that a benchmark evaluates, and the plan and batches of evaluating them."""
 
 from __future__ import annotations
 
@@ -12,20 +12,19 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.machine import cores
-from scale_eval.costs import Costs
 from scale_eval.datasets import Dataset, open_dataset
 from scale_eval.datasets.dataset import commit
-from scale_eval.datasets.packing import Delivery, write_pack
-from scale_eval.datasets.synthesis import synthesize
-from scale_eval.execution import Work
+from scale_eval.datasets.file_layout import CompanyToWrite, write_pack
+from scale_eval.datasets.instants import DAY
+from scale_eval.datasets.synthetic.synthesize import synthesize
+from scale_eval.execution import RunContext
 from scale_eval.models import NamedModel
-from scale_eval.packs import Pack, packs_of
-from scale_eval.plan import Plan
-from scale_eval.run import DEFAULT_MODELS, make_settings, named_models
-from scale_eval.session import plan_run
-from scale_eval.settings import Settings
+from scale_eval.models.registry import DEFAULT_MODELS, named_models
+from scale_eval.planning.batches import Batch, make_batches
+from scale_eval.planning.cost_model import Costs
+from scale_eval.planning.plan import Plan, plan_run
+from scale_eval.planning.settings import Settings, make_settings
 from scale_eval.storage import open_store
-from scale_eval.summaries import DAY
 
 SEED = 1
 LAST = 6
@@ -40,9 +39,13 @@ def dataset_of(place: str | None, companies: int) -> Iterator[Dataset]:
         return
     with tempfile.TemporaryDirectory() as directory:
         yield synthesize(
-            Path(directory) / "dataset", companies=companies, seed=SEED, observed_whole=True,
-            workers=cores(), progress=True,
-        )  # fmt: skip
+            Path(directory) / "dataset",
+            companies=companies,
+            seed=SEED,
+            observed_whole=True,
+            workers=cores(),
+            progress=True,
+        )
 
 
 def with_all_windows(dataset: Dataset) -> list[str]:
@@ -52,7 +55,7 @@ def with_all_windows(dataset: Dataset) -> list[str]:
     know what scale_eval does where they cannot.
     """
     plan = Job(dataset).plan
-    company, begin = (a[plan.is_planned] for a in (plan.windows.company, plan.windows.begin))
+    company, begin = (a[plan.is_planned] for a in (plan.windows.company, plan.windows.cutoff))
     earliest = np.full(len(plan.company_ids), np.iinfo(np.int64).max)
     np.minimum.at(earliest, company, begin)
     n_windows = np.bincount(company, minlength=len(earliest))
@@ -78,7 +81,7 @@ def copy_of(dataset: Dataset, company_ids: Sequence[str], into: Path) -> Dataset
     """These companies as a dataset of their own, packed, so that nobody reads past the others."""
     store = open_store(into)
     deliveries = (
-        Delivery(dataset.read(company_id), dates_only=False, sources=["copied"])
+        CompanyToWrite(dataset.read(company_id), dates_only=False, sources=["copied"])
         for company_id in sorted(company_ids, key=str.encode)
     )
     commit(store, write_pack(store, deliveries))
@@ -122,15 +125,15 @@ class Job:
     def mean_customers(self) -> float:
         return float(self.dataset.manifest_table["n_customers"].to_numpy().mean())
 
-    def work(self, run: Path) -> Work:
+    def work(self, run: Path) -> RunContext:
         """What workers need to do it, and to write it to `run`."""
-        return Work(self.dataset, self.named, self.settings.rules, open_store(run))
+        return RunContext(self.dataset, self.named, self.settings.rules, open_store(run))
 
-    def packs(self, granularity: str, costs: Costs) -> list[Pack]:
+    def batches(self, granularity: str, costs: Costs) -> list[Batch]:
         """The tasks, longest first."""
         plan, dataset = self.plan, self.dataset
         todo = np.repeat(plan.is_planned[:, None], len(plan.models), axis=1)
         place = {company_id: i for i, company_id in enumerate(plan.company_ids)}
         order = np.array([place[name] for name in dataset.reading_order(plan.company_ids)])
         attempts = np.zeros(todo.shape, np.int64)
-        return list(packs_of(plan, todo, attempts, costs, granularity, order))
+        return list(make_batches(plan, todo, attempts, costs, granularity, order))

@@ -27,26 +27,33 @@ from scipy.stats import norm, t
 
 from benchmarks.machine import keep
 from benchmarks.population import CUTOFFS, MODELS, Bank, Company, Population, make_bank
+from scale_eval.evaluation.schema import evaluations_schema
 from scale_eval.metrics import METRICS, STANDARD_ERRORS
-from scale_eval.plan import company_groups
-from scale_eval.results.calibration import calibration_tables
-from scale_eval.results.comparisons import comparisons_of
+from scale_eval.planning.plan import company_groups
+from scale_eval.results.customer_influence import INFLUENCE
 from scale_eval.results.heterogeneity import MIN_PER_CLASS, RAW, SCALES, company_effects
 from scale_eval.results.panel import Panel, parts_of
-from scale_eval.results.pooled import pooled_of
-from scale_eval.results.row_scores import RowScores
-from scale_eval.results.sampling import INFLUENCE
-from scale_eval.results.schemas import evaluations_schema
-from scale_eval.results.spread import spread_table
+from scale_eval.results.pooled_histograms import RowScores
+from scale_eval.results.tables.comparisons import comparisons_of
+from scale_eval.results.tables.pooled import pooled_of
+from scale_eval.results.tables.reliability import calibration_tables
+from scale_eval.results.tables.spread import spread_table
 from scale_eval.statistics.bootstrap import company_keys, percentile_interval, poisson_weights
 from scale_eval.statistics.prediction import confidence_distribution, prediction_interval
 from scale_eval.statistics.random_effects import random_effects
 from scale_eval.statistics.undefined import Undefined
 
 JUDGED = {  # metrics whose intervals are judged, by default
-    "log_loss", "brier_score", "log_loss_skill", "roc_auc", "average_precision", "gain_at_10",
-    "observed_expected_ratio", "calibration_slope", "calibration_intercept",
-}  # fmt: skip
+    "log_loss",
+    "brier_score",
+    "log_loss_skill",
+    "roc_auc",
+    "average_precision",
+    "gain_at_10",
+    "observed_expected_ratio",
+    "calibration_slope",
+    "calibration_intercept",
+}
 
 Z = float(norm.ppf(0.975))
 
@@ -126,17 +133,28 @@ def _influence(panel: Panel, metric: str) -> np.ndarray | None:
 
 
 def _judge(
-    what: str, metric: str, estimand: str, method: str, row: dict[str, Any], truth: float,
-    low: str = "ci_low", high: str = "ci_high",
-) -> Judged:  # fmt: skip
+    what: str,
+    metric: str,
+    estimand: str,
+    method: str,
+    row: dict[str, Any],
+    truth: float,
+    low: str = "ci_low",
+    high: str = "ci_high",
+) -> Judged:
     ends = row.get(low, np.nan), row.get(high, np.nan)
     return _held(what, metric, estimand, method, ends, truth, row.get("n_effective", np.nan))
 
 
 def _held(
-    what: str, metric: str, estimand: str, method: str, ends: tuple[float, float],
-    truth: float | np.ndarray, n_effective: float,
-) -> Judged:  # fmt: skip
+    what: str,
+    metric: str,
+    estimand: str,
+    method: str,
+    ends: tuple[float, float],
+    truth: float | np.ndarray,
+    n_effective: float,
+) -> Judged:
     low, high = ends
     if np.isnan(low):
         return Judged(what, metric, estimand, method, np.nan, n_effective, np.nan)
@@ -318,14 +336,21 @@ def spread_of_cutoffs(k: int, c: int, seed: int) -> list[Judged]:
     cutoffs = pd.date_range(CUTOFFS[0], periods=c, freq="6MS")
     rows = [
         {
-            "company_id": f"company-{i:06}", "cutoff": cutoff, "model": "model_a", "status": "ok",
-            "undefined": "", "overlaps": False, "attempts": 1, "n_customers": 100,
-            "n_positive": 20, "log_loss_se": 0.01,
+            "company_id": f"company-{i:06}",
+            "cutoff": cutoff,
+            "model": "model_a",
+            "status": "ok",
+            "undefined": "",
+            "overlaps": False,
+            "attempts": 1,
+            "n_customers": 100,
+            "n_positive": 20,
+            "log_loss_se": 0.01,
             "log_loss": 0.5 + of_company[i] + of_cutoff[j] + rng.normal(0, sd["residual"]),
         }
         for i in range(k)
         for j, cutoff in enumerate(cutoffs)
-    ]  # fmt: skip
+    ]
     table = pa.Table.from_pylist(rows, schema=evaluations_schema())
     panel = Panel.of(parts_of(table)).holding([*METRICS, *STANDARD_ERRORS])
     row = spread_table(panel, np.arange(k)).to_pylist()[0]
@@ -351,9 +376,14 @@ def _replicate(asked: tuple[float, int, int, bool]) -> list[Judged]:
 
 
 def measure(
-    populations: list[tuple[Population, list[int]]], n_companies: int, replicates: int,
-    *, n_processes: int = 2, curves: int = 5, seed: int = 1,
-) -> pd.DataFrame:  # fmt: skip
+    populations: list[tuple[Population, list[int]]],
+    n_companies: int,
+    replicates: int,
+    *,
+    n_processes: int = 2,
+    curves: int = 5,
+    seed: int = 1,
+) -> pd.DataFrame:
     """All intervals by (sigma, k, what, metric, estimand, method).
 
     Returns

@@ -1,4 +1,4 @@
-"""What Dask costs: evaluations, companies and packs as tasks, and the same without Dask.
+"""What Dask costs: evaluations, companies and batches as tasks, and the same without Dask.
 
     python -m benchmarks.granularity [--dataset PLACE | --companies 5000] [--few 300] [--rounds 3]
 
@@ -8,9 +8,9 @@ task to the last row on the disk; starting and compiling is done before.
 1. The same 300 companies, six half-years, four models, at each granularity, with as many workers as
    there are cores; the tables must be equal bit for bit.
 2. One evaluation a task against a bare ``client.map`` of as many tasks that do nothing.
-3. All companies in packs on one worker, against the same packs one after another in this process,
-   written likewise: what Dask adds, by the clock, and by the processors' seconds of whoever
-   evaluates (the worker; this process), which bear a machine that others use.
+3. All companies in batches on one worker, against the same batches one after another in this
+   process, written likewise: what Dask adds, by the clock, and by the processors' seconds of
+   whoever evaluates (the worker; this process), which bear a machine that others use.
 """
 
 from __future__ import annotations
@@ -31,17 +31,16 @@ import scale_eval as se
 from benchmarks.clocks import Spent, interleaved, lasting, memory_watched, spent
 from benchmarks.companies import LAST, Job, copy_of, dataset_of, of_all_sizes
 from benchmarks.machine import confine_to_one_thread, cores, keep, told
-from scale_eval import session
-from scale_eval.cluster import dask_client
-from scale_eval.costs import Costs
-from scale_eval.execution import EvaluationPlugin, execute
-from scale_eval.packs import Pack
-from scale_eval.results.evaluation_rows import EvaluationRows
+from scale_eval.evaluation.rows import EvaluationRows
+from scale_eval.execution import EvaluationPlugin, execute, session
+from scale_eval.execution.clusters.local import dask_client
+from scale_eval.planning.batches import Batch
+from scale_eval.planning.cost_model import Costs
 
 WARM = 40
 """Companies evaluated before: every worker has then compiled, or read, what it needs."""
 
-TASKS = ("evaluation", "company", "pack")
+TASKS = ("evaluation", "company", "batch")
 TARGET_OF_BARE, TARGET_OVERHEAD = 0.8, 0.1
 
 
@@ -55,9 +54,14 @@ def as_run(
     spans: list[tuple[float, float]] = []
     with lasting(session, "execute", spans), spent() as seconds:
         run = se.evaluate(
-            job.dataset, job.models, out=out, settings=job.settings, client=client,
-            granularity=granularity, progress=False,
-        )  # fmt: skip
+            job.dataset,
+            job.models,
+            out=out,
+            settings=job.settings,
+            client=client,
+            granularity=granularity,
+            progress=False,
+        )
     begin, end = spans[0][0], spans[-1][1]
     return run, Spent(end - begin, seconds.cpu, seconds.started), (begin, end)
 
@@ -84,17 +88,17 @@ def a_worker_of(job: Job, out: Path) -> Iterator[EvaluationPlugin]:
         asyncio.run(plugin.teardown(worker))
 
 
-def without_dask(packs: list[Pack], job: Job, out: Path) -> Spent:
-    """The packs one after another, by what does them on a worker."""
+def without_dask(batches: list[Batch], job: Job, out: Path) -> Spent:
+    """The batches one after another, by what does them on a worker."""
     with a_worker_of(job, out) as worker, spent() as seconds:
-        for pack in packs:
-            worker.do(("serial",), pack)
+        for batch in batches:
+            worker.do(("serial",), batch)
     return seconds
 
 
-def on_one_worker(client: Client, packs: list[Pack], job: Job, out: Path) -> Spent:
+def on_one_worker(client: Client, batches: list[Batch], job: Job, out: Path) -> Spent:
     with spent() as seconds:
-        for _ in execute(client, packs, job.work(out), timeout=3_600.0):
+        for _ in execute(client, batches, job.work(out), timeout=3_600.0):
             pass
     return seconds
 
@@ -102,7 +106,7 @@ def on_one_worker(client: Client, packs: list[Pack], job: Job, out: Path) -> Spe
 def costs_of(job: Job, out: Path) -> Costs:
     """As a pilot would tell them."""
     with a_worker_of(job, out) as worker:
-        done = [worker.do(("pilot",), pack).rows for pack in job.packs("company", Costs())]
+        done = [worker.do(("pilot",), batch).rows for batch in job.batches("company", Costs())]
     return Costs().updated(EvaluationRows.concatenated(done))
 
 
@@ -133,7 +137,7 @@ def granularities(few: Job, warm: Job, place: Path, rounds: int) -> dict[str, An
     counted["bare"] = n
     figures = {
         name: {
-            "tasks": counted.get(name),  # packs are as many as a pilot says
+            "tasks": counted.get(name),  # batches are as many as a pilot says
             "wall": seconds.wall,
             "cpu": seconds.cpu,
             "evaluations_per_second": n / seconds.wall if name in TASKS else None,
@@ -154,14 +158,14 @@ def granularities(few: Job, warm: Job, place: Path, rounds: int) -> dict[str, An
 
 def overhead(many: Job, warm: Job, costs: Costs, place: Path, rounds: int) -> dict[str, Any]:
     """Question three."""
-    packs, turn = many.packs("pack", costs), iter(range(10_000))
+    batches, turn = many.batches("batch", costs), iter(range(10_000))
     with dask_client(workers=1) as client:
-        on_one_worker(client, warm.packs("pack", costs), warm, place / "warm-one")
-        without_dask(warm.packs("pack", costs), warm, place / "warm-serial")
+        on_one_worker(client, warm.batches("batch", costs), warm, place / "warm-one")
+        without_dask(warm.batches("batch", costs), warm, place / "warm-serial")
         taken = interleaved(
             {
-                "without": lambda: without_dask(packs, many, place / f"serial-{next(turn)}"),
-                "with": lambda: on_one_worker(client, packs, many, place / f"one-{next(turn)}"),
+                "without": lambda: without_dask(batches, many, place / f"serial-{next(turn)}"),
+                "with": lambda: on_one_worker(client, batches, many, place / f"one-{next(turn)}"),
             },
             rounds,
         )
@@ -169,7 +173,7 @@ def overhead(many: Job, warm: Job, costs: Costs, place: Path, rounds: int) -> di
     return {
         "companies": many.n_companies,
         "evaluations": many.n_evaluations,
-        "packs": len(packs),
+        "batches": len(batches),
         "without": {"wall": alone.wall, "cpu": alone.cpu},
         "with": {"wall": dask.wall, "cpu": dask.cpu, "worker_cpu": dask.started},
         "overhead": dask.wall / alone.wall - 1,
@@ -198,7 +202,7 @@ def print_tables(first: dict[str, Any], third: dict[str, Any]) -> None:
     )
     print(
         f"{third['companies']:,} companies, {third['evaluations']:,} evaluations in "
-        f"{third['packs']} packs, written:"
+        f"{third['batches']} batches, written:"
     )
     print(f"{'':28}{'seconds':>9}{'cpu s':>8}{'evaluations/s':>15}")
     for name, title in (("without", "one process, no Dask"), ("with", "Dask, one worker")):

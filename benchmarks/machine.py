@@ -16,17 +16,30 @@ RESULTS = Path(__file__).parent / "results"
 
 ONE_THREAD = dict.fromkeys(
     (
-        "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS",
-        "POLARS_MAX_THREADS", "ARROW_IO_THREADS",
+        "OMP_NUM_THREADS",
+        "OPENBLAS_NUM_THREADS",
+        "MKL_NUM_THREADS",
+        "NUMBA_NUM_THREADS",
+        "POLARS_MAX_THREADS",
+        "ARROW_IO_THREADS",
     ),
     "1",
-)  # fmt: skip
+)
 """What keeps libraries to one thread each; most read it once, when they are loaded."""
 
 _PACKAGES = (
-    "scale_eval", "numpy", "pandas", "pyarrow", "scipy", "scikit-learn", "numba", "dask",
-    "distributed", "joblib", "polars",
-)  # fmt: skip
+    "scale_eval",
+    "numpy",
+    "pandas",
+    "pyarrow",
+    "scipy",
+    "scikit-learn",
+    "numba",
+    "dask",
+    "distributed",
+    "joblib",
+    "polars",
+)
 
 
 def facts() -> dict[str, Any]:

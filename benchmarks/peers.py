@@ -11,7 +11,7 @@ last two fitted per company and cutoff), and all metrics and standard errors of 
 - queries of Polars by hand (`benchmarks.polars_query`), which leave out intercept and slope of the
   calibration, and take scale_eval's compiled fits for rfm_logistic and bgnbd;
 - scale_eval in one process: `evaluate_companies` over `Dataset.read_many`;
-- scale_eval on Dask, in packs, with one worker, which also writes what comes of them.
+- scale_eval on Dask, in batches, with one worker, which also writes what comes of them.
 
 Slow peers do few companies, Polars some, both chosen so that their mean size is that of all;
 scale_eval does the same few, the same some, and all. Every process is confined to one thread. Times
@@ -54,15 +54,16 @@ from benchmarks.companies import (
     with_all_windows,
 )
 from benchmarks.machine import confine_to_one_thread, cores, keep, told
-from scale_eval.cluster import dask_client
-from scale_eval.costs import Costs
-from scale_eval.evaluation import CompanyWindows, evaluate_companies
+from scale_eval.datasets.instants import from_microseconds
+from scale_eval.evaluation.evaluate import LoadedCompany, evaluate_companies
+from scale_eval.evaluation.histograms import ScoreCounts
+from scale_eval.evaluation.rows import EvaluationRows
+from scale_eval.evaluation.windows import Window
 from scale_eval.execution import execute
+from scale_eval.execution.clusters.local import dask_client
 from scale_eval.metrics import METRICS, STANDARD_ERRORS
-from scale_eval.results.evaluation_rows import EvaluationRows
-from scale_eval.results.score_counts import ScoreCounts
-from scale_eval.run import DEFAULT_MODELS
-from scale_eval.windows import Window, from_microseconds
+from scale_eval.models.registry import DEFAULT_MODELS
+from scale_eval.planning.cost_model import Costs
 
 FORMULAS = ("base_rate", "recency")
 N_GROUPS = 64
@@ -87,7 +88,7 @@ NAMES = {
     "polars, formulas": ("Polars by hand, base_rate and recency only", "ours, formulas"),
     "ours, formulas": ("scale_eval, one process, these two", "ours, formulas"),
     "ours": ("scale_eval, one process", "ours"),
-    "packs": ("scale_eval on Dask in packs, 1 worker, written", "ours"),
+    "batches": ("scale_eval on Dask in batches, 1 worker, written", "ours"),
 }
 """What each is called, and which of ours did the same."""
 
@@ -111,12 +112,12 @@ class Task:
     @cached_property
     def begins(self) -> np.ndarray:
         """Microseconds since 1970 UTC, of shape (n_companies, LAST)."""
-        return self.job.plan.windows.begin.reshape(-1, LAST)
+        return self.job.plan.windows.cutoff.reshape(-1, LAST)
 
     @cached_property
     def ends(self) -> np.ndarray:
         """As `begins`."""
-        return self.job.plan.windows.end.reshape(-1, LAST)
+        return self.job.plan.windows.horizon_end.reshape(-1, LAST)
 
     @cached_property
     def stamps(self) -> dict[str, list[tuple[pd.Timestamp, pd.Timestamp]]]:
@@ -193,7 +194,7 @@ def by_scale_eval(task: Task) -> pd.DataFrame:
 
 
 def in_one_process(task: Task) -> EvaluationRows:
-    """What a worker does of a pack, but for writing it.
+    """What a worker does of a batch, but for writing it.
 
     Scores are counted by groups of companies, as in a run of many.
     """
@@ -203,12 +204,12 @@ def in_one_process(task: Task) -> EvaluationRows:
     ids = job.dataset.reading_order(job.plan.company_ids)
     group = dict(zip(job.plan.company_ids, job.plan.group.tolist(), strict=True))
 
-    def asked() -> Iterator[CompanyWindows]:
+    def asked() -> Iterator[LoadedCompany]:
         for company_id, company in job.dataset.read_many(ids):
             if isinstance(company, Exception):
                 raise company
             windows = task.windows[company_id]
-            yield CompanyWindows(company, windows, models, group[company_id] % N_GROUPS)
+            yield LoadedCompany(company, windows, models, group[company_id] % N_GROUPS)
 
     evaluate_companies(asked(), job.settings.rules, rows, counts)
     rows.table()
@@ -230,17 +231,18 @@ def with_delayed(task: Task, warm: Task, kept: dict[str, pd.DataFrame]) -> Spent
     return seconds
 
 
-def with_packs(task: Task, warm: Task, costs: Costs, kept: dict[str, pd.DataFrame]) -> Spent:
+def with_batches(task: Task, warm: Task, costs: Costs, kept: dict[str, pd.DataFrame]) -> Spent:
     with one_worker() as client, tempfile.TemporaryDirectory() as directory:
         places = Path(directory) / "warm", Path(directory) / "run"
-        for _ in execute(client, warm.job.packs("pack", costs), warm.job.work(places[0]),
-                         timeout=3600):  # fmt: skip
+        for _ in execute(
+            client, warm.job.batches("batch", costs), warm.job.work(places[0]), timeout=3600
+        ):
             pass
-        packs, work = task.job.packs("pack", costs), task.job.work(places[1])
+        batches, work = task.job.batches("batch", costs), task.job.work(places[1])
         with spent() as seconds:
-            for _ in execute(client, packs, work, timeout=3600):
+            for _ in execute(client, batches, work, timeout=3600):
                 pass
-        kept["packs"] = pd.read_parquet(places[1] / "evaluations")
+        kept["batches"] = pd.read_parquet(places[1] / "evaluations")
     return seconds
 
 
@@ -320,7 +322,7 @@ def measure(few: Task, some: Task, all_: Task, warm: Task, rounds: int) -> dict[
         for name, (task, n_cores, work) in by_turns.items()
     }
     works["delayed"] = few, 1, lambda: with_delayed(few, warm, kept)
-    works["packs"] = all_, 1, lambda: with_packs(all_, some, costs, kept)
+    works["batches"] = all_, 1, lambda: with_batches(all_, some, costs, kept)
     for work in (by_analyst, by_joblib, by_polars, by_scale_eval):
         work(warm)
     seconds = interleaved({name: work for name, (_, _, work) in works.items()}, rounds)

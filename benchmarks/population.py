@@ -22,12 +22,12 @@ import pyarrow as pa
 from scipy.optimize import brentq
 from scipy.special import expit, logit, ndtr, ndtri
 
+from scale_eval.evaluation.schema import SCORES_SCHEMA, evaluations_schema
 from scale_eval.metrics import METRICS, STANDARD_ERRORS, Scores, histogram
-from scale_eval.metrics.compiled import score_compiled
-from scale_eval.plan import company_groups
+from scale_eval.metrics.compiled.scoring import score_compiled
+from scale_eval.planning.plan import company_groups
 from scale_eval.results.panel import Panel, parts_of
-from scale_eval.results.row_scores import RowScores
-from scale_eval.results.schemas import SCORES_SCHEMA, evaluations_schema
+from scale_eval.results.pooled_histograms import RowScores
 
 CUTOFFS = pd.DatetimeIndex(["2020-01-01", "2020-07-01"], tz="UTC").as_unit("us")
 MODELS = ("model_a", "model_b")

@@ -26,11 +26,11 @@ import pandas as pd
 import pyarrow as pa
 
 from benchmarks.machine import keep, peak_gb
+from scale_eval.evaluation.schema import INFLUENCED, SCORES_SCHEMA, evaluations_schema
 from scale_eval.metrics import METRICS, N_GROUPS
-from scale_eval.plan import company_groups
+from scale_eval.planning.plan import company_groups
+from scale_eval.results.directory import RunDirectory
 from scale_eval.results.reduce import reduce_run
-from scale_eval.results.run_directory import RunDirectory
-from scale_eval.results.schemas import INFLUENCED, SCORES_SCHEMA, evaluations_schema
 from scale_eval.storage import open_store
 
 ROWS_PER_FILE = 20_000
@@ -66,9 +66,14 @@ def write_run(place: Path, n_companies: int, n_cutoffs: int, n_models: int, seed
 
 
 def _evaluations(
-    rng: np.random.Generator, ids: np.ndarray, cutoffs: pd.DatetimeIndex, models: list[str],
-    size: np.ndarray, rate: np.ndarray, ability: np.ndarray,
-) -> dict[str, Any]:  # fmt: skip
+    rng: np.random.Generator,
+    ids: np.ndarray,
+    cutoffs: pd.DatetimeIndex,
+    models: list[str],
+    size: np.ndarray,
+    rate: np.ndarray,
+    ability: np.ndarray,
+) -> dict[str, Any]:
     shape = (len(ids), len(cutoffs), len(models))
     rows = int(np.prod(shape))
 
@@ -95,8 +100,10 @@ def _evaluations(
     ranked = (positive > 1) & (negative > 1)
     auc_se = np.where(ranked, auc_se, np.nan)
     auc = np.clip(auc + np.nan_to_num(auc_se) * rng.normal(size=rows), 0.02, 0.98)
-    entropy = -(np.log(np.clip(observed, 1e-3, 1)) * observed
-                + np.log(np.clip(1 - observed, 1e-3, 1)) * (1 - observed))  # fmt: skip
+    entropy = -(
+        np.log(np.clip(observed, 1e-3, 1)) * observed
+        + np.log(np.clip(1 - observed, 1e-3, 1)) * (1 - observed)
+    )
     loss = entropy * (1.05 - 0.3 * (auc - 0.5)) + 0.01
     values: dict[str, np.ndarray] = {
         "log_loss": loss,
@@ -207,11 +214,18 @@ def reduce_in_pandas(place: Path, n_companies: int) -> None:
         columns_of = [wide[a] for a in wide] + [wide[a] - wide[b] for a, b in pairs]
         values = np.column_stack([column.to_numpy() for column in columns_of])
         boots = np.array(
-            [values[rng.integers(0, len(values), len(values))].mean(axis=0)
-             for _ in range(BOOTSTRAP_REPLICATES)]
-        )  # fmt: skip
-        rows.append((values.mean(axis=0), np.quantile(values, quantiles, axis=0),
-                     np.quantile(boots, [0.025, 0.975], axis=0)))  # fmt: skip
+            [
+                values[rng.integers(0, len(values), len(values))].mean(axis=0)
+                for _ in range(BOOTSTRAP_REPLICATES)
+            ]
+        )
+        rows.append(
+            (
+                values.mean(axis=0),
+                np.quantile(values, quantiles, axis=0),
+                np.quantile(boots, [0.025, 0.975], axis=0),
+            )
+        )
 
 
 def _measured(work: Callable[[Path, int], None], place: Path, n: int, queue: Any) -> None:

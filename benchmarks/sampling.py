@@ -24,16 +24,16 @@ import pyarrow as pa
 from scipy.special import expit, logit, ndtr, ndtri
 
 from benchmarks.machine import keep
+from scale_eval.evaluation.schema import SCORES_SCHEMA, evaluations_schema
 from scale_eval.metrics import METRICS, N_GROUPS, STANDARD_ERRORS, bin_of, mid_logit
-from scale_eval.plan import company_groups
-from scale_eval.results.comparisons import comparisons_of
+from scale_eval.planning.company_sample import Sample, SamplingFrame
+from scale_eval.planning.plan import company_groups
+from scale_eval.results.customer_influence import INFLUENCE
 from scale_eval.results.panel import Panel, parts_of
-from scale_eval.results.pooled import pooled_of
-from scale_eval.results.row_scores import RowScores
-from scale_eval.results.sampled import sampled_of
-from scale_eval.results.sampling import INFLUENCE
-from scale_eval.results.schemas import SCORES_SCHEMA, evaluations_schema
-from scale_eval.sampling import Sample, SamplingFrame
+from scale_eval.results.pooled_histograms import RowScores
+from scale_eval.results.tables.comparisons import comparisons_of
+from scale_eval.results.tables.finite_population import sampled_of
+from scale_eval.results.tables.pooled import pooled_of
 from scale_eval.statistics import logistic
 
 MODELS = ("model_a", "model_b")
@@ -112,9 +112,13 @@ def make_population(n_companies: int, seed: int = 1) -> Population:
 
 
 def _evaluated(
-    rng: np.random.Generator, start: int, ids: list[str], size: np.ndarray, rate: np.ndarray,
+    rng: np.random.Generator,
+    start: int,
+    ids: list[str],
+    size: np.ndarray,
+    rate: np.ndarray,
     z: np.ndarray,
-) -> tuple[pa.Table, pa.Table]:  # fmt: skip
+) -> tuple[pa.Table, pa.Table]:
     """Rows of the tables `evaluations` and `scores`, by company and then model."""
     k, m = len(ids), len(MODELS)
     positive = rng.binomial(size, rate)
@@ -219,9 +223,7 @@ def _figures(
             told[name] = first
             told[f"{name}_se"] = np.sqrt(np.maximum(second - first**2, 1e-12) / (n - 1))
         q = np.clip(rate, 0.01, 0.99)[:, None]
-        told["reference_log_loss"] = -(
-            n_positive * np.log(q) + n_negative * np.log1p(-q)
-        ) / n  # fmt: skip
+        told["reference_log_loss"] = -(n_positive * np.log(q) + n_negative * np.log1p(-q)) / n
         told["reference_brier_score"] = (n_positive * (1 - q) ** 2 + n_negative * q**2) / n
         told["log_loss_skill"] = 1 - told["log_loss"] / told["reference_log_loss"]
         told["brier_skill"] = 1 - told["brier_score"] / told["reference_brier_score"]

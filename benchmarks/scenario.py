@@ -13,7 +13,7 @@ coordinator and a worker held (resident, as the system counts it); one worker ag
 and the next.
 
 Warming up is a run of 30 companies on the same cluster before: imports, and compiled code that is
-read or made. The other stages are marginal therefore. Clocks on the workers read: the packs as a
+read or made. The other stages are marginal therefore. Clocks on the workers read: the batches as a
 whole (busy), reading and decoding, writing; the columns `*_seconds` of the evaluations tell the
 rest. What is left of the workers' time is Dask's, or waiting.
 """
@@ -40,17 +40,24 @@ from benchmarks.clocks import lasting, memory_watched
 from benchmarks.companies import LAST, copy_of, dataset_of, of_all_sizes
 from benchmarks.machine import cores, keep, told
 from benchmarks.worker_clocks import put_clocks_on, seconds_on
-from scale_eval import session
-from scale_eval.cluster import dask_client
 from scale_eval.datasets import open_dataset
-from scale_eval.run import DEFAULT_MODELS
+from scale_eval.execution import session
+from scale_eval.execution.clusters.local import dask_client
+from scale_eval.models.registry import DEFAULT_MODELS
 
 WARM = 30
 STAGES = ("start", "warm up", "plan", "evaluate", "check", "reduce", "report")
 PARTS = (
-    "reading", "history", "fit", "predict", "score", "writing", "between", "waiting",
-)  # fmt: skip
-"""Of the workers' seconds: `between` is what a pack takes besides, `waiting` what is not busy."""
+    "reading",
+    "history",
+    "fit",
+    "predict",
+    "score",
+    "writing",
+    "between",
+    "waiting",
+)
+"""Of the workers' seconds: `between` is what a batch takes besides, `waiting` what is not busy."""
 
 MOST_SECONDS, MOST_GB, SAME_WITHIN = 120, 1.5, 0.15
 """What is to be reached: 100,000 companies, memory of a process, marginal costs of one another."""
@@ -89,9 +96,14 @@ def run_of(place: str, workers: int, models: tuple[str, ...], out: Path) -> dict
             put_clocks_on(client)
             few = copy_of(dataset, of_all_sizes(dataset, WARM), out / "few")
             se.evaluate(
-                few, models, out=out / "warm", last=LAST, client=client, progress=False,
+                few,
+                models,
+                out=out / "warm",
+                last=LAST,
+                client=client,
+                progress=False,
                 granularity="company",
-            )  # fmt: skip
+            )
             seconds_on(client)
             marks.append(time.perf_counter())
             with lasting(session, "execute", spans):
@@ -217,8 +229,11 @@ def print_curve(runs: Sequence[dict[str, Any]]) -> None:
 
 def print_parts(runs: Sequence[dict[str, Any]]) -> None:
     print("\nthe workers' seconds while evaluating, in microseconds an evaluation")
-    print(f"{'companies':>10}{'workers':>8}" + "".join(f"{part:>11}" for part in PARTS)
-          + f"{'all':>9}{'waiting':>9}{'scores':>8}")  # fmt: skip
+    print(
+        f"{'companies':>10}{'workers':>8}"
+        + "".join(f"{part:>11}" for part in PARTS)
+        + f"{'all':>9}{'waiting':>9}{'scores':>8}"
+    )
     for run in runs:
         n, parts = run["evaluations"], run["parts"]
         total = sum(parts.values())
@@ -243,17 +258,25 @@ def print_marginal(steps: Sequence[dict[str, Any]]) -> None:
         )
     if len(steps) > 1:
         first, last = steps[0]["us_an_evaluation"], steps[-1]["us_an_evaluation"]
-        print(f"the last step costs {last / first - 1:+.0%} of the first an evaluation "
-              f"(target: within {SAME_WITHIN:.0%})")  # fmt: skip
+        print(
+            f"the last step costs {last / first - 1:+.0%} of the first an evaluation "
+            f"(target: within {SAME_WITHIN:.0%})"
+        )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--companies", type=int, nargs="+", default=[1_000, 10_000, 100_000])
-    parser.add_argument("--pair", type=int, default=10_000,
-                        help="Companies of one worker against two; 0 for none.")  # fmt: skip
-    parser.add_argument("--dataset", action="append", default=[], metavar="PLACE",
-                        help="Repeated: taken for its number of companies.")  # fmt: skip
+    parser.add_argument(
+        "--pair", type=int, default=10_000, help="Companies of one worker against two; 0 for none."
+    )
+    parser.add_argument(
+        "--dataset",
+        action="append",
+        default=[],
+        metavar="PLACE",
+        help="Repeated: taken for its number of companies.",
+    )
     asked = parser.parse_args()
     sizes = sorted(asked.companies)
     with datasets_of(asked.dataset, sorted({*sizes, *filter(None, [asked.pair])})) as places:
@@ -277,8 +300,9 @@ def main() -> None:
         faster = one["stages"]["evaluate"] / two["stages"]["evaluate"]
         equal = "equal" if one["fingerprint"] == two["fingerprint"] else "DIFFERENT"
         print(f"two workers evaluate {faster:.2f} times as fast as one; tables {equal}")
-    print(keep("scenario", {"asked": vars(asked), "runs": runs, "pair": pair,
-                            "marginal": steps}).name)  # fmt: skip
+    print(
+        keep("scenario", {"asked": vars(asked), "runs": runs, "pair": pair, "marginal": steps}).name
+    )
 
 
 if __name__ == "__main__":

@@ -8,9 +8,9 @@ from distributed import Client
 
 from benchmarks.clocks import clocked
 from scale_eval.datasets import Dataset
+from scale_eval.evaluation.rows import EvaluationRows
 from scale_eval.execution import EvaluationPlugin, worker
-from scale_eval.results.evaluation_rows import EvaluationRows
-from scale_eval.results.run_directory import RunDirectory
+from scale_eval.results.directory import RunDirectory
 
 _CLOCKED: tuple[tuple[Any, str, str], ...] = (
     (EvaluationPlugin, "do", "busy"),

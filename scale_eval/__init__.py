@@ -8,18 +8,18 @@
 
 from importlib.metadata import version
 
-from scale_eval.before import Preview, preview
 from scale_eval.datasets import Dataset, open_dataset
-from scale_eval.datasets.carried import demo_dataset
-from scale_eval.datasets.ingest import ingest
-from scale_eval.datasets.synthesis import synthesize
-from scale_eval.evaluation import evaluate_one
-from scale_eval.history import History, Skipped
+from scale_eval.datasets.demo import demo_dataset
+from scale_eval.datasets.ingest.ingest import ingest
+from scale_eval.datasets.synthetic.synthesize import synthesize
+from scale_eval.evaluate import evaluate, reduce
+from scale_eval.evaluation.evaluate import evaluate_one
+from scale_eval.evaluation.history import History, Skipped
 from scale_eval.metrics import Metric, Undefined, metric
 from scale_eval.models import ClassifierModel, Model
-from scale_eval.opened import Run, open_run
-from scale_eval.run import evaluate, make_settings, reduce
-from scale_eval.settings import Settings
+from scale_eval.planning.settings import Settings, make_settings
+from scale_eval.preview import Preview, preview
+from scale_eval.run import Run, open_run
 
 __version__ = version("scale_eval")
 

@@ -1,484 +1,224 @@
-"""A run, from a dataset and models to tables: begin or go on, evaluate, reduce."""
+"""A run, opened: its tables, what they say in words, and its plots."""
 
 from __future__ import annotations
 
-import contextlib
-import dataclasses
-import difflib
-import functools
 import os
-import platform
-import time
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
-from importlib.metadata import version
+from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 
-from scale_eval import own_process
-from scale_eval.cluster import dask_client, require_cluster, require_main_guard
-from scale_eval.costs import Costs
-from scale_eval.datasets import Dataset, open_dataset
-from scale_eval.metrics import METRICS, Metric
-from scale_eval.models import BASELINES, NamedModel, resolve
-from scale_eval.opened import Run
-from scale_eval.packs import GRANULARITIES, PACK_SECONDS
-from scale_eval.results.reduce import CONVENTIONS, reduce_run
-from scale_eval.results.run_directory import (
-    PLAN,
-    SAMPLE,
-    RunDiffers,
-    RunDirectory,
-    open_run_directory,
-)
-from scale_eval.results.share_directory import (
-    ShareDirectory,
-    require_no_share_at_work,
-    shares_at_work,
-)
-from scale_eval.sampling import Sample, SamplingFrame, companies_more
-from scale_eval.session import Session, plan_run
-from scale_eval.settings import Settings, recorded_metrics
-from scale_eval.shares import Share
-from scale_eval.standing import COLUMNS, standing
+from scale_eval.results.directory import PLAN, RunDirectory, open_run_directory
+from scale_eval.results.fingerprint import fingerprint
 from scale_eval.storage import open_store
 
 if TYPE_CHECKING:
-    from distributed import Client
+    from matplotlib.figure import Figure
 
-DEFAULT_MODELS = ("base_rate", "recency", "rfm_logistic", "bgnbd")
-
-APART_FROM = 200_000
-"""Evaluations from which they are reduced in a process of its own: after many tasks were handed out
-here, memory is in pieces, and a reduction takes half as long again."""
-
-BEGINNING_SECONDS = 30.0
-"""What a run takes until its first evaluation: the plan, workers, compiled code."""
-
-LARGEST_SAMPLE = 20_000
-"""Companies: the scores of each are kept apart, so that each can be weighed."""
+    from scale_eval.report.findings import Findings
+    from scale_eval.report.verdict import Verdict
 
 
-def evaluate(
-    dataset: Dataset | str | os.PathLike[str],
-    models: Sequence[Any] = DEFAULT_MODELS,
-    *,
-    out: str | os.PathLike[str],
-    settings: Settings | None = None,
-    client: Client | None = None,
-    cluster: str = "local",
-    workers: int | None = None,
-    timeout: str | float = "1 hour",
-    retry: bool = False,
-    save_predictions: bool = False,
-    progress: bool = True,
-    granularity: str = "auto",
-    margins: Mapping[str, float] | None = None,
-    sample: int | None = None,
-    until_half_width: float | None = None,
-    until_metric: str = "log_loss",
-    share: str | tuple[int, int] | None = None,
-    time_limit: str | float | None = None,
-    **choices: Any,
-) -> Run:
-    """Evaluate models on the companies of a dataset, and write the run to `out`.
+class Run:
+    """The results of a run; open one with `open_run`, or get it from `evaluate`.
 
-    On a directory that holds the same run it goes on where that was left: rows stand as they are,
-    models that are not there yet are added, and the tables are reduced anew.
-
-    Parameters
-    ----------
-    dataset : Dataset or path
-    models : sequence
-        Names (``"bgnbd"``, ``"package.module:Class"``, ``"predictions:FILE.parquet"``), classes or
-        objects with `fit` and `predict_proba(history)`, or scikit-learn classifiers. `base_rate`
-        and `recency` are always run besides.
-    out : path
-        The run's directory, seen by all workers if predictions are saved or packs are written.
-    settings : Settings, optional
-        Windows, rules, metrics and seed; or give its parameters here, such as
-        ``horizon="3 months", seed=1``.
-    client : distributed.Client, optional
-        A cluster that is there; it is left running.
-    cluster, workers
-        Otherwise: see `scale_eval.cluster.dask_client`.
-    timeout : str or float
-        Time (seconds, or ``"10 minutes"``) after which one evaluation is given up.
-    retry : bool
-        Try evaluations again that failed (error, timeout, killed).
-    save_predictions : bool
-        Keep each customer's probability under ``predictions/``.
-    progress : bool
-        Show a progress bar.
-    granularity : str
-        What a Dask task is: ``"evaluation"``, ``"company"``, or ``"pack"`` (many companies; what
-        comes of them is written by the workers). ``"auto"`` takes the first that costs little.
-    margins : dict, optional
-        By metric, the difference that is worth changing models for; smaller ones are ties. Without
-        an entry that of the run before, or `Metric.margin`. Evaluations do not depend on it.
-    sample : int, optional
-        Evaluate so many companies instead of all: a stratified random sample, of which the table
-        `sampled` says what all of them would give. A larger sample holds every smaller one: the
-        same call with more goes on.
-    until_half_width : float, optional
-        Add companies to the sample until the 95 % interval of `until_metric` at the average
-        company (`equal_company`, of each model) is no wider than twice this, or the sample is as
-        large as samples can be.
-    until_metric : str
-    share : tuple of two int, optional
-        ``(2, 8)``: only the second of eight shares of the companies. The others are evaluated by
-        other calls of the same, before, after or at the same time, into the same directory; when
-        all are done, `reduce` makes the tables. `finished` of what comes back is that of the share.
-    time_limit : str or float, optional
-        The time that is left here, as in a batch job. Where an evaluation (`timeout`) may take
-        longer the run is not begun, for it would be interrupted in it again and again.
-
-    Returns
-    -------
-    Run
-
-    Raises
-    ------
-    ValueError
-        A setting, a model or a metric is not what it should be, `out` holds something else
-        (`RunDiffers`), or parts of the cluster have other packages (`VersionsDiffer`).
-    FileNotFoundError
-        There is no such dataset.
-    StoreLocked
-        Another process is writing this run, or this share of it.
-    OSError
-        `out` cannot be written: no room, no permission.
-    RuntimeError
-        A script calls this at its top level without the ``__main__`` guard that worker processes
-        need.
-    ClusterLost
-        The cluster went away; what is done is on disk, and the same call goes on from there.
+    The tables are those of its directory, as DataFrames.
     """
-    require_main_guard()
-    if granularity not in GRANULARITIES:
-        raise ValueError(f"granularity {granularity!r} is none of {', '.join(GRANULARITIES)}")
-    settings = settings_of(settings, choices)
-    dataset = dataset if isinstance(dataset, Dataset) else open_dataset(dataset)
-    chosen = named_models(models)
-    seconds = seconds_of(timeout)
-    if time_limit is not None:
-        _require_time(seconds_of(time_limit), seconds)
-    margins = checked_margins(margins or {}, settings.rules.metrics)
-    _check_sample(sample, until_half_width, until_metric, settings.rules.metrics)
-    part = None if share is None else Share.parse(share)
-    if part and until_half_width is not None:
-        raise ValueError("a share does not know how sure the others are: no until_half_width")
-    if client is None:
-        require_cluster(cluster, workers)
-    directory = RunDirectory(open_store(out))
-    begun = {
-        "asked": {"data": dataset.content_hash, **settings.document()},
-        "models": {name: model.identity for name, model in chosen.items()},
-        "facts": {
-            "status": "running",
-            "dataset": str(dataset.store.root),
-            "versions": _versions(),
-            "started_at": _now().isoformat(),
-        },
-    }
 
-    def session_in(directory: RunDirectory, stack: contextlib.ExitStack) -> Session:
-        return Session(
-            directory, dataset, settings, chosen,
-            client=functools.cache(
-                lambda: client or stack.enter_context(dask_client(cluster, workers=workers))
-            ),
-            timeout=seconds, granularity=granularity, retry=retry,
-            save_predictions=save_predictions, progress=progress, share=part,
-        )  # fmt: skip
+    def __init__(self, directory: RunDirectory) -> None:
+        self.directory = directory
 
-    if part is not None:
-        of_share = ShareDirectory(directory.store, part.name)
-        with of_share.held(), contextlib.ExitStack() as stack:
-            began = time.monotonic()
-            with of_share.agreeing() as directory:
-                drawn = _begin_divided(directory, part, dataset, settings, sample, begun)
-            of_share.record(status="running", started_at=_now().isoformat())
-            session = session_in(of_share, stack)
-            there = standing(session.evaluate(drawn), of_share.evaluation_parts(COLUMNS))
-            of_share.record(
-                status="finished" if there.n_missing == 0 else "unfinished",
-                n_missing=there.n_missing,
-                n_failed=int(there.failed.sum()),
-                finished_at=_now().isoformat(),
-                session_seconds=time.monotonic() - began,
+    def __repr__(self) -> str:
+        return f"Run({str(self.directory.store.root)!r}, {self.document['status']})"
+
+    def _repr_html_(self) -> str | None:
+        """The headline and the leaderboard, where there are tables."""
+        from scale_eval.report.notebook import leaderboard_html, sentences_html
+
+        try:
+            headline = sentences_html(self.verdict.headline, [], [])
+            return headline + (leaderboard_html(self.findings) if self.findings.models else "")
+        except FileNotFoundError:
+            return None  # a notebook then shows the text
+
+    @property
+    def path(self) -> str:
+        """Where the run lies."""
+        return str(self.directory.store.root)
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """What `run.json` says: what was asked, models, versions, conventions, timings."""
+        return self.directory.document
+
+    @property
+    def finished(self) -> bool:
+        """Whether every planned evaluation has a row."""
+        return bool(self.document["status"] == "finished")
+
+    @cached_property
+    def plan(self) -> pd.DataFrame:
+        """One row an evaluation that was planned or refused."""
+        return self.directory.store.read_table(PLAN).to_pandas()
+
+    @cached_property
+    def evaluations(self) -> pd.DataFrame:
+        """One row a (company, cutoff, model)."""
+        return self.directory.evaluations().to_pandas()
+
+    @cached_property
+    def companies(self) -> pd.DataFrame:
+        """One row a (company, model, metric)."""
+        return self.directory.table("companies")
+
+    @cached_property
+    def pooled(self) -> pd.DataFrame:
+        """One row a (model, metric, cutoff, estimand, coverage)."""
+        return self.directory.table("pooled")
+
+    @cached_property
+    def comparisons(self) -> pd.DataFrame:
+        """One row a (metric, model_a, model_b, estimand, stratum)."""
+        return self.directory.table("comparisons")
+
+    @cached_property
+    def sampled(self) -> pd.DataFrame:
+        """What all companies of the dataset would give, from a run of a sample of them.
+
+        One row a (metric, model, model_b, estimand, coverage, figure). Raises `FileNotFoundError`
+        for a run that is of no sample.
+        """
+        if "sample" not in self.directory.document:
+            raise FileNotFoundError(f"{self.path} is a run of all companies, not of a sample")
+        return self.directory.table("sampled")
+
+    @cached_property
+    def reliability(self) -> pd.DataFrame:
+        """One row a (model, point of its reliability curve)."""
+        return self.directory.table("reliability")
+
+    @cached_property
+    def decompositions(self) -> pd.DataFrame:
+        """One row a (model, loss): miscalibration, discrimination, uncertainty."""
+        return self.directory.table("decompositions")
+
+    @cached_property
+    def spread(self) -> pd.DataFrame:
+        """One row a (model, metric): standard deviations of company, cutoff and residual."""
+        return self.directory.table("spread")
+
+    @cached_property
+    def periods(self) -> pd.DataFrame:
+        """One row a (cutoff, all or the same companies, model)."""
+        return self.directory.table("periods")
+
+    @cached_property
+    def failures(self) -> pd.DataFrame:
+        """Evaluations that failed, with their reason and note."""
+        return self.directory.failures()
+
+    def fingerprint(self) -> str:
+        """A hash that two runs share where they found the same, bit for bit.
+
+        Raises `FileNotFoundError` for a run that is not finished.
+        """
+        _ = self.pooled  # or say what to do first
+        if self.document["status"] == "running":
+            raise FileNotFoundError(
+                f"{self.path} is not finished, and its tables are of an earlier state; run the "
+                "command that began it again, or 'scale-eval reduce'"
             )
-        return Run(of_share)
+        return fingerprint(self.directory)
 
-    require_no_share_at_work(directory.store)
-    with directory.store.lock():
-        began = time.monotonic()
-        directory.begin(**begun)
-        directory.clean()
-        drawn = _drawn(directory, dataset, sample, settings.seed)
-        with contextlib.ExitStack() as stack:
-            session = session_in(directory, stack)
-            while True:
-                plan = session.evaluate(drawn)
-                with _place_to_reduce(directory) as call:
-                    if directory.remove_without_scores():
-                        continue  # they are to be done again
-                    there = standing(plan, directory.evaluation_parts(COLUMNS))
-                    if there.n_repeated and directory.remove_repeats():
-                        continue  # what only they held is to be done again
-                    directory.record(n_missing=there.n_missing, plan_hash=plan.digest())
-                    _reduce(directory, settings.rules.metrics, margins, began, call)
-                if drawn is None or until_half_width is None:
-                    break
-                n = len(drawn.company_ids)
-                more = _more(directory, until_metric, until_half_width)
-                larger = min(n + more, max(n, LARGEST_SAMPLE))
-                if larger == n:
-                    break
-                drawn = _drawn(directory, dataset, larger, settings.seed)
-    return Run(directory)
+    @cached_property
+    def findings(self) -> Findings:
+        """What the verdict and the plots read; raises `FileNotFoundError` before the tables are."""
+        from scale_eval.report.findings import Findings
 
+        return Findings.of(self.directory)
 
-def _begin_divided(
-    directory: RunDirectory, part: Share, dataset: Dataset, settings: Settings,
-    sample: int | None, begun: dict[str, dict[str, Any]],
-) -> Sample | None:  # fmt: skip
-    """Begin a run that is divided into shares, or join those that are at work on it.
+    @cached_property
+    def verdict(self) -> Verdict:
+        """Which model to choose, for whom, what to expect of it; `verdict.sentences` says it."""
+        from scale_eval.report.verdict import verdict
 
-    Returns the sample that all of them evaluate. Whoever comes first writes the plan. Raises
-    `RunDiffers` where others are at work on another division of the run, or another sample.
-    """
-    held = directory.document.get("divided")
-    at_work = [name for name in shares_at_work(directory.store) if name != part.name]
-    n = None if sample is None else max(sample, directory.document.get("sample") or 0)
-    if at_work and held is not None and (held["of"], held["sample"]) != (part.of, n):
-        raise RunDiffers(
-            f"{directory.store.root} is being evaluated in {held['of']} shares of "
-            f"{_told_sample(held['sample'])} ({', '.join(at_work)}); {part} of {_told_sample(n)} "
-            "would be another division: wait for them"
-        )
-    directory.begin(**begun)
-    drawn = _drawn(directory, dataset, sample, settings.seed)
-    models = sorted(directory.document["models"])
-    now = {"of": part.of, "sample": n, "models": models}
-    if held != now or not directory.store.exists(PLAN):
-        plan = plan_run(dataset, models, settings, drawn)
-        directory.store.write_tables(PLAN, plan.parts(Costs()))
-        directory.record(divided=now, n_evaluations=plan.n_evaluations, plan_hash=plan.digest())
-    return drawn
+        return verdict(self.findings)
 
+    def leaderboard(self) -> pd.DataFrame:
+        """Models at the average company, best first, with 95 % intervals: as text, to be read.
 
-def _told_sample(n: int | None) -> str:
-    return "all companies" if n is None else f"a sample of {n:,} companies"
+        The numbers are in `pooled`.
+        """
+        from scale_eval.report.notebook import leaderboard
 
+        return leaderboard(self.findings)
 
-def _require_time(limit: float, timeout: float) -> None:
-    """Raise `ValueError` where so much time is not enough for an evaluation and its pack."""
-    needed = timeout + PACK_SECONDS + BEGINNING_SECONDS
-    if limit < needed:
-        raise ValueError(
-            f"{limit:,.0f} s are left here, and one evaluation may take {timeout:,.0f} s (timeout) "
-            f"beside its pack and the start ({PACK_SECONDS + BEGINNING_SECONDS:,.0f} s): it could "
-            f"be interrupted again and again. Give the job more time, or a timeout below "
-            f"{max(limit - PACK_SECONDS - BEGINNING_SECONDS, 1):,.0f} s"
-        )
+    def report(self, out: str | os.PathLike[str] | None = None) -> Path:
+        """Write the report as one HTML page; ``report.html`` in the run if not said.
 
+        Returns
+        -------
+        Path
+            Where it is. It stands alone, below 2 MB, for three companies or 100,000.
+        """
+        from scale_eval.report.page import page
 
-def _check_sample(
-    sample: int | None, half_width: float | None, metric: str, own_metrics: Sequence[Metric]
-) -> None:
-    """Raises `ValueError` where a sample, or how far it is to grow, is not what it should be."""
-    if sample is not None and (isinstance(sample, bool) or not isinstance(sample, int)):
-        raise ValueError(f"sample={sample!r}: write a whole number of companies")
-    if half_width is None:
-        return
-    if sample is None:
-        raise ValueError("until_half_width adds companies to a sample: say with how many to begin")
-    if not half_width > 0:
-        raise ValueError(f"until_half_width={half_width!r}: write a number above 0")
-    _require_metric(metric, "until_metric is", own_metrics)
+        text = page(self.findings)
+        path = Path(self.path) / "report.html" if out is None else Path(out)
+        open_store(path.parent).write_text(path.name, text)
+        return path
 
+    def plot_leaderboard(self) -> Figure:
+        """Figures of the average company, their intervals, and the next company's; as a Figure.
 
-def _drawn(directory: RunDirectory, dataset: Dataset, n: int | None, seed: int) -> Sample | None:
-    """The sample of a run, kept in it; none where all companies are asked for.
+        Every plot of a run is a `matplotlib.figure.Figure`: a notebook shows it.
+        """
+        return self._plot("leaderboard")
 
-    Raises `RunDiffers` where the run is of all companies and a sample is asked for, or the other
-    way round; `ValueError` where it is too small or too large. It only grows.
-    """
-    was = directory.document.get("sample")
-    begun = bool(directory.store.names("evaluations/*.parquet"))
-    if begun and (was is None) != (n is None):
-        held = "all companies" if was is None else f"a sample of {was} companies"
-        remedy = "ask for it again, or choose another place"
-        raise RunDiffers(f"{directory.store.root} holds a run of {held}; {remedy}")
-    if n is None:
-        return None
-    n = max(n, was or 0)
-    if n > LARGEST_SAMPLE:
-        raise ValueError(f"a sample of {n:,}: take at most {LARGEST_SAMPLE:,}, or all companies")
-    drawn = SamplingFrame(dataset.manifest_table, seed).sample(n)
-    directory.store.write_table(SAMPLE, drawn.table())
-    directory.record(sample=len(drawn.company_ids), population=len(dataset.company_ids))
-    return drawn
+    def plot_distribution(self) -> Figure:
+        """How companies' own figures are spread, by model."""
+        return self._plot("distribution")
 
+    def plot_funnel(self, model: str | None = None) -> Figure:
+        """AUC of each company against its number of buyers; of the best model if not said."""
+        return self._plot("funnel", model=self._known(model))
 
-def _more(directory: RunDirectory, metric: str, half_width: float) -> int:
-    """How many companies more the sample needs; 0 where every model's interval is narrow enough."""
-    figures = directory.table("sampled")
-    figures = figures[
-        (figures["metric"] == metric)
-        & figures["model_b"].isna()
-        & (figures["estimand"] == "equal_company")
-        & (figures["coverage"] == "common")
-        & (figures["figure"] == "value")
-    ]
-    return max(
-        (
-            companies_more(
-                (row.ci_high - row.ci_low) / 2, half_width, row.n_sampled, row.n_certain,
-                row.n_population,
-            )
-            for row in figures.itertuples()
-        ),
-        default=0,
-    )  # fmt: skip
+    def plot_over_time(self) -> Figure:
+        """Cutoff by cutoff, the same companies at each."""
+        return self._plot("over_time")
 
+    def plot_reliability(self) -> Figure:
+        """What came of the probabilities that models gave."""
+        return self._plot("reliability")
 
-def reduce(place: str | os.PathLike[str], *, margins: Mapping[str, float] | None = None) -> Run:
-    """Make the tables of a run anew from the evaluations that are there.
+    def plot_comparison(self, metric: str = "log_loss", model: str | None = None) -> Figure:
+        """One model, the best if not said, against each other."""
+        return self._plot("comparison", metric=metric, model=self._known(model))
 
-    `margins` are as for `evaluate`. Raises `FileNotFoundError` where there is no run, `ValueError`
-    where nothing is done yet or a margin is none, `StoreLocked` where it, or a share of it, is
-    being evaluated.
-    """
-    directory = open_run_directory(place)
-    require_no_share_at_work(directory.store)
-    with directory.store.lock(), _place_to_reduce(directory) as call:
-        directory.clean()
-        directory.remove_without_scores()
-        directory.remove_repeats()
-        if not directory.store.names("evaluations/*.parquet"):
+    def plot_sizes(self, metric: str = "log_loss", model: str | None = None) -> Figure:
+        """The same by class of company size: which model for whom."""
+        return self._plot("sizes", metric=metric, model=self._known(model))
+
+    def plot_spread(self, metric: str = "roc_auc") -> Figure:
+        """What makes evaluations differ: companies, half-years, the rest, and chance."""
+        return self._plot("spread", metric=metric)
+
+    def _plot(self, name: str, **choices: Any) -> Figure:
+        from scale_eval.report.plots import draw
+
+        if not self.findings.models:
+            raise ValueError("there is nothing to plot: no window was answered by every model")
+        return draw(name, self.findings, **choices)
+
+    def _known(self, model: str | None) -> str | None:
+        if model is not None and model not in self.findings.models:
             raise ValueError(
-                f"{directory.store.root}: no evaluation is done yet, nothing to reduce"
+                f"no model {model!r} is compared; there are {', '.join(self.findings.models)}"
             )
-        directory.record(n_missing=directory.n_missing())
-        own = recorded_metrics(directory.document["asked"])
-        _reduce(directory, own, checked_margins(margins or {}, own), time.monotonic(), call)
-    return Run(directory)
+        return model
 
 
-def named_models(models: Sequence[Any]) -> dict[str, NamedModel]:
-    """The models that a run of `models` evaluates, by name: these and the baselines.
-
-    Raises `ValueError` for a model that there is not, and for two of one name.
-    """
-    asked = [models] if isinstance(models, str) else list(models)
-    chosen: dict[str, NamedModel] = {}
-    for given in [*BASELINES, *asked]:
-        model = resolve(given)
-        other = chosen.get(model.name)
-        if other and (other.identity != model.identity or not isinstance(given, str | type)):
-            raise ValueError(
-                f"there are two models named {model.name!r}; give one of them another `name`"
-            )
-        chosen.setdefault(model.name, model)
-    return chosen
-
-
-def make_settings(**choices: Any) -> Settings:
-    """`Settings` from keyword arguments; raises `ValueError` for one that there is not."""
-    known = [field.name for field in dataclasses.fields(Settings)]
-    for name in choices:
-        if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            meant = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known)}"
-            raise ValueError(f"unknown setting {name!r}; {meant}")
-    return Settings(**choices)
-
-
-def settings_of(settings: Settings | None, choices: Mapping[str, Any]) -> Settings:
-    """The settings that were given whole, or those of `choices`; raises `ValueError` for both."""
-    if settings is not None and choices:
-        raise ValueError(f"give settings or {', '.join(choices)}, not both")
-    return settings or make_settings(**choices)
-
-
-def _require_metric(name: str, what: str, own_metrics: Sequence[Metric]) -> None:
-    """Raises `ValueError` for a metric that there is not; `what` says what named it."""
-    known = [*METRICS, *(metric.name for metric in own_metrics)]
-    if name not in known:
-        near = difflib.get_close_matches(name, known, n=1)
-        meant = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known)}"
-        raise ValueError(f"{what} an unknown metric {name!r}; {meant}")
-
-
-def checked_margins(
-    margins: Mapping[str, float], own_metrics: Sequence[Metric]
-) -> dict[str, float]:
-    """Margins as numbers; raises `ValueError` for an unknown metric or what is no margin."""
-    checked = {}
-    for name, margin in margins.items():
-        _require_metric(name, "a margin for", own_metrics)
-        if isinstance(margin, bool) or not isinstance(margin, int | float) or not margin >= 0:
-            raise ValueError(f"the margin of {name} is {margin!r}; write a number from 0 on")
-        checked[name] = float(margin)
-    return checked
-
-
-def seconds_of(timeout: str | float) -> float:
-    """A timeout in seconds; raises `ValueError` where it is not a positive time."""
-    with contextlib.suppress(ValueError):
-        text = str(timeout).strip()
-        number = text.replace(".", "", 1).isdigit()
-        seconds = pd.Timedelta(float(text), unit="s") if number else pd.Timedelta(text)
-        if seconds > pd.Timedelta(0):
-            return seconds.total_seconds()
-    raise ValueError(f"timeout {timeout!r}: write seconds, or a time such as '10 minutes'")
-
-
-def _place_to_reduce(
-    directory: RunDirectory,
-) -> contextlib.AbstractContextManager[own_process.Call]:
-    """What calls a function: in a process of its own, where a run is large, which begins now."""
-    if directory.document.get("n_evaluations", 0) >= APART_FROM:  # of a run without a plan: none
-        return own_process.begun()
-    return contextlib.nullcontext(lambda function, *arguments: function(*arguments))
-
-
-def _reduce(
-    directory: RunDirectory, metrics: Sequence[Metric], margins: Mapping[str, float],
-    began: float, call: own_process.Call,
-) -> None:  # fmt: skip
-    """Make the tables, and record what was done."""
-    reducing = time.monotonic()
-    default = {metric.name: metric.margin for metric in (*METRICS.values(), *metrics)}
-    margins = {**default, **directory.document.get("margins", {}), **margins}
-    design = None
-    if directory.store.exists(SAMPLE):
-        design = Sample.of_table(directory.store.read_table(SAMPLE)).design
-    call(reduce_run, directory, metrics, directory.company_groups(), margins, design)
-    ended = time.monotonic()
-    directory.record(
-        status="finished" if directory.document["n_missing"] == 0 else "unfinished",
-        conventions=CONVENTIONS,
-        margins=margins,
-        finished_at=_now().isoformat(),
-        reduce_seconds=ended - reducing,
-        session_seconds=ended - began,
-    )
-
-
-def _versions() -> dict[str, str]:
-    packages = ["scale_eval", "numpy", "pandas", "pyarrow", "scipy", "scikit-learn", "distributed"]
-    return {
-        **{package: version(package) for package in packages},
-        "python": platform.python_version(),
-        "machine": platform.machine(),
-        "instructions": " ".join(np.show_config(mode="dicts")["SIMD Extensions"]["found"]),
-    }
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
+def open_run(place: str | os.PathLike[str]) -> Run:
+    """The run at `place`; raises `FileNotFoundError` where there is none."""
+    return Run(open_run_directory(place))

@@ -6,20 +6,19 @@ import signal
 from pathlib import Path
 
 import pytest
-from companies import dataset_of, shop
 
-from scale_eval.cluster import dask_client
+from scale_eval.execution.clusters.local import dask_client
+from tests.support.companies import dataset_of, shop
+from tests.support.paths import SHARED
 
 # Begun in the background of a shell, tests and what they start would be deaf to Ctrl-C.
 signal.signal(signal.SIGINT, signal.default_int_handler)
-
-SHARED = Path(__file__).parents[2] / "shared" / "data"
 
 
 @pytest.fixture(scope="session")
 def klaviyo() -> list[Path]:
     """The three real files; where they are not, what needs them is skipped."""
-    files = [SHARED / "klaviyo" / f"TransactionsCompany{i}.csv" for i in (1, 2, 3)]
+    files = [SHARED / "data" / "klaviyo" / f"TransactionsCompany{i}.csv" for i in (1, 2, 3)]
     if not all(file.exists() for file in files):
         pytest.skip("the three real CSV files are not on this machine")
     return files

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 
 import scale_eval as se
-from scale_eval.results.run_directory import RunDiffers
-from scale_eval.sampling import SamplingFrame
+from scale_eval.planning.company_sample import SamplingFrame
+from scale_eval.results.directory import RunDiffers
 
 MODELS = ["base_rate", "recency", "rfm_logistic"]
 VALUE = "estimand == 'equal_company' and coverage == 'common' and figure == 'value'"
@@ -120,9 +122,15 @@ def test_a_run_of_all_companies_takes_no_sample_and_a_sample_not_all(many, clien
 
 def test_one_model_for_all_companies_is_evaluated_like_any_other(many, client, tmp_path):
     run = se.evaluate(
-        many, ["rfm_logistic", "global_rfm_logistic"], out=tmp_path / "run", client=client,
-        progress=False, last=2, observed_until="2024-07-01", granularity="pack",
-    )  # fmt: skip
+        many,
+        ["rfm_logistic", "global_rfm_logistic"],
+        out=tmp_path / "run",
+        client=client,
+        progress=False,
+        last=2,
+        observed_until="2024-07-01",
+        granularity="batch",
+    )
     rows = run.evaluations.query("model == 'global_rfm_logistic'")
     refused = set(rows.query("status == 'skipped'")["reason"])
     assert refused <= {"no_whole_window", "too_few_customers"}
@@ -155,7 +163,7 @@ def test_a_sample_that_cannot_be_is_refused_before_anything_is_written(
 
 @pytest.mark.long
 def test_a_sample_stops_growing_where_samples_may_be_no_larger(many, client, tmp_path, monkeypatch):
-    monkeypatch.setattr("scale_eval.run.LARGEST_SAMPLE", 90)
+    monkeypatch.setattr(sys.modules["scale_eval.evaluate"], "LARGEST_SAMPLE", 90)
     run = evaluate(many, tmp_path / "run", client, sample=70, until_half_width=1e-9)
     assert run.directory.document["sample"] == 90
     assert run.finished

@@ -2,7 +2,7 @@
 
 The manifest is the truth: a file is named after its content, and becomes part of the dataset when
 the manifest that names it takes the place of the one before. A file that many companies share (see
-`scale_eval.datasets.packing`) stays for as long as one of them is read from it; a company that is
+`datasets.file_layout`) stays for as long as one of them is read from it; a company that is
 replaced or appended to is written anew elsewhere, and its old rows are nobody's.
 """
 
@@ -23,7 +23,7 @@ import pyarrow.compute as pc
 
 from scale_eval.datasets.decoding import DecodedRows, decode
 from scale_eval.datasets.manifest import MANIFEST_SCHEMA, TIMESTAMP, TRANSACTIONS_SCHEMA, describe
-from scale_eval.datasets.places import Places
+from scale_eval.datasets.row_locations import Places
 from scale_eval.datasets.transactions import Transactions
 from scale_eval.storage import ROWS_PER_ROW_GROUP, LocalStore, open_store
 
@@ -163,9 +163,14 @@ class Dataset:
         customers = rows.first_customer
         sound = np.diff(customers) == places.n_customers
         for name, start, stop, first, last, is_sound in zip(
-            names, starts.tolist(), stops.tolist(), customers[:-1].tolist(), customers[1:].tolist(),
-            sound.tolist(), strict=True,
-        ):  # fmt: skip
+            names,
+            starts.tolist(),
+            stops.tolist(),
+            customers[:-1].tolist(),
+            customers[1:].tolist(),
+            sound.tolist(),
+            strict=True,
+        ):
             if not is_sound:
                 yield (
                     name,
@@ -236,9 +241,13 @@ def open_dataset(place: str | os.PathLike[str] | LocalStore) -> Dataset:
 
 
 def write_company(
-    store: LocalStore, company: Transactions, *, dates_only: bool, sources: Sequence[str],
+    store: LocalStore,
+    company: Transactions,
+    *,
+    dates_only: bool,
+    sources: Sequence[str],
     beneath: str = "transactions",
-) -> dict[str, Any]:  # fmt: skip
+) -> dict[str, Any]:
     """Write one company's rows to a file of their own; returns its row for `commit`.
 
     The file goes into a directory of the company's `beneath` the one named. It is named after its
@@ -278,9 +287,13 @@ def write_rows(
 ) -> str | None:
     """Write a file of transactions; see `LocalStore.write_row_groups`."""
     return store.write_row_groups(
-        directory, TRANSACTIONS_SCHEMA, row_groups, name=name,
-        repeating=["company_id", "customer_id", "value"], ascending=["timestamp"],
-    )  # fmt: skip
+        directory,
+        TRANSACTIONS_SCHEMA,
+        row_groups,
+        name=name,
+        repeating=["company_id", "customer_id", "value"],
+        ascending=["timestamp"],
+    )
 
 
 def commit(store: LocalStore, rows: Iterable[dict[str, Any]]) -> None:

@@ -8,7 +8,7 @@ import numba
 import numpy as np
 import pyarrow as pa
 
-from scale_eval.datasets.customers import CustomerIds, customer_groups
+from scale_eval.datasets.customer_ids import CustomerIds, customer_groups
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from scale_eval.datasets.customers import string_buffers
-from scale_eval.datasets.purchases import PURCHASE_RULES, is_purchase
+from scale_eval.datasets.customer_ids import string_buffers
+from scale_eval.datasets.purchases import MIN_CUSTOMERS, PURCHASE_RULES, is_purchase
 from scale_eval.datasets.transactions import Transactions
-from scale_eval.windows import MIN_CUSTOMERS
 
 TIMESTAMP = pa.timestamp("us", "UTC")
 

@@ -18,3 +18,7 @@ def is_purchase(values: np.ndarray, rule: str) -> np.ndarray:
     if rule == "positive":
         return values > 0
     return np.ones(len(values), dtype=bool)
+
+
+MIN_CUSTOMERS = 10
+"""Customers from which a default cutoff, and a labelled window to train on, is worth having."""

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from scale_eval.datasets.customers import CustomerIds
+from scale_eval.datasets.customer_ids import CustomerIds
 from scale_eval.datasets.decoding import decode
 
 

@@ -1,13 +1,25 @@
 """Evaluations on Dask: the only room that knows it.
 
-A task is a pack of evaluations, one at least, or the fit of a model of all companies, and its key
+A task is a batch of evaluations, one at least, or the fit of a model of all companies, and its key
 says which. `coordinator` hands tasks out and finds who is guilty where workers die; `worker` does
 them; `shipping` brings a user's own code there.
 """
 
-from scale_eval.cluster import ClusterLost
+from dask.system import CPU_COUNT
+from distributed import Client
+
+from scale_eval.execution.clusters.base import ClusterLost
 from scale_eval.execution.coordinator import execute
-from scale_eval.execution.tasks import Done, Task, Work
+from scale_eval.execution.tasks import RunContext, Task, TaskResult
 from scale_eval.execution.worker import EvaluationPlugin
 
-__all__ = ["ClusterLost", "Done", "EvaluationPlugin", "Task", "Work", "execute"]
+__all__ = [
+    "CPU_COUNT",
+    "Client",
+    "ClusterLost",
+    "EvaluationPlugin",
+    "RunContext",
+    "Task",
+    "TaskResult",
+    "execute",
+]

@@ -18,16 +18,17 @@ from typing import Any, TypeGuard
 from distributed import Client, Future, KilledWorker, as_completed
 from distributed.comm.core import CommClosedError
 
-from scale_eval.cluster import ClusterLost, VersionsDiffer
-from scale_eval.execution.tasks import Done, Single, Task, Work, first_of
+from scale_eval.datasets.instants import from_microseconds
+from scale_eval.evaluation.rows import EvaluationRows
+from scale_eval.execution.clusters.base import ClusterLost
+from scale_eval.execution.global_fits import GlobalFit, GlobalFitResult
+from scale_eval.execution.tasks import EvaluationKey, RunContext, Task, TaskResult, first_of
+from scale_eval.execution.versions import VersionsDiffer
 from scale_eval.execution.worker import EvaluationPlugin, do_on_worker
-from scale_eval.fitting import Fit, Fitted
-from scale_eval.packs import Pack
-from scale_eval.results.evaluation_rows import EvaluationRows
-from scale_eval.windows import from_microseconds
+from scale_eval.planning.batches import Batch
 
 LIVE_TASKS_PER_THREAD = 64
-LIVE_PACKS_PER_THREAD = 4
+LIVE_BATCHES_PER_THREAD = 4
 """Tasks that the scheduler knows of at a time: enough to keep workers busy between two refills.
 Those that write what comes of them are long."""
 
@@ -38,7 +39,7 @@ small evaluation."""
 REFRESH_SECONDS = 5.0
 
 SPLIT_INTO = 64
-"""Parts of a pack in which something went wrong, until what it was stands alone. A part that is
+"""Parts of a batch in which something went wrong, until what it was stands alone. A part that is
 blameless takes milliseconds; finding it in one more step takes two workers, and seconds."""
 
 ENDED_AT_MOST = 8
@@ -47,8 +48,8 @@ its own process a SIGTERM."""
 
 
 def execute(
-    client: Client, tasks: Iterable[Task], work: Work, *, timeout: float
-) -> Generator[Done | None]:
+    client: Client, tasks: Iterable[Task], work: RunContext, *, timeout: float
+) -> Generator[TaskResult | None]:
     """Do `tasks` on the client's cluster and yield what comes of each, in no certain order.
 
     In between, where nothing has come for a moment, None is yielded: time to write what has.
@@ -56,12 +57,12 @@ def execute(
     Parameters
     ----------
     client : distributed.Client
-    tasks : iterable of Pack or Fit
+    tasks : iterable of Batch or GlobalFit
         Longest first.
-    work : Work
+    work : RunContext
     timeout : float
         Seconds after which an evaluation or a fit is given up: its row is ``timeout``, the worker
-        that it holds is replaced, and the rest of its pack is done again.
+        that it holds is replaced, and the rest of its batch is done again.
 
     Raises
     ------
@@ -72,7 +73,7 @@ def execute(
     """
     run = uuid.uuid4().hex[:8]
     plugin = EvaluationPlugin(run, work, timeout)
-    timed_out: dict[Any, Single] = {}
+    timed_out: dict[Any, EvaluationKey] = {}
     stuck = False
     ended: Counter[Any] = Counter()
 
@@ -107,7 +108,7 @@ def execute(
         alive.update(zip(keys, zip(futures, batch, strict=True), strict=True))
         completed.update(futures)
 
-    def outcomes(futures: list[Future]) -> Iterator[tuple[Task, Done | None]]:
+    def outcomes(futures: list[Future]) -> Iterator[tuple[Task, TaskResult | None]]:
         """The tasks that are over and what came of them: None where workers died of one."""
         for future, result in zip(futures, _results(client, futures), strict=True):
             _, task = alive.pop(future.key)
@@ -119,7 +120,7 @@ def execute(
                         f"{_told(guilty)} does not end, and its worker lives in this process, "
                         "which cannot be ended: use a cluster of processes (processes=True)"
                     )
-                if isinstance(task, Pack):
+                if isinstance(task, Batch):
                     rest = task.without(*guilty)
                     again.extend(part for half in rest for part in half.split(SPLIT_INTO))
             elif isinstance(result, KilledWorker) or ended.pop(future.key, 0) > ENDED_AT_MOST:
@@ -134,7 +135,7 @@ def execute(
             else:
                 yield task, result
 
-    def over() -> Iterator[tuple[Task, Done | None]]:
+    def over() -> Iterator[tuple[Task, TaskResult | None]]:
         """The `outcomes` of what has come to an end when `POLL_SECONDS` have passed."""
         time.sleep(POLL_SECONDS)
         return outcomes(completed.next_batch(block=False))
@@ -152,8 +153,8 @@ def execute(
         client.subscribe_topic(plugin.name, hear)
         first = next(waiting, None)
         waiting = itertools.chain([first] if first is not None else [], waiting)
-        long = isinstance(first, Fit) or (first is not None and first.writes)
-        per_thread = LIVE_PACKS_PER_THREAD if long else LIVE_TASKS_PER_THREAD
+        long = isinstance(first, GlobalFit) or (first is not None and first.writes)
+        per_thread = LIVE_BATCHES_PER_THREAD if long else LIVE_TASKS_PER_THREAD
         live, asked = _live_tasks(client, per_thread), time.monotonic()
         submit(live, "evaluate", waiting)
         while completed.count():
@@ -177,7 +178,7 @@ def execute(
                 for task, done in over():
                     if done is not None:
                         yield done
-                    elif isinstance(task, Pack) and task.n_evaluations > 1:
+                    elif isinstance(task, Batch) and task.n_evaluations > 1:
                         suspects[:0] = _parts(task)
                     else:
                         note = "every worker that tried it died, with nothing else beside it"
@@ -222,22 +223,22 @@ def _emptied(tasks: deque[Task]) -> Iterator[Task]:
         yield tasks.popleft()
 
 
-def _key(name: str, pack: Task, number: int) -> tuple[str, ...]:
+def _key(name: str, batch: Task, number: int) -> tuple[str, ...]:
     """Of a task: what it evaluates, to be read on the dashboard; never the same twice."""
-    if isinstance(pack, Fit):
-        cutoff = from_microseconds(pack.begin).isoformat()
-        return (name.replace("evaluate", "fit", 1), "all companies", cutoff, pack.model)
-    first = pack.entries[0]
-    if pack.n_evaluations == 1 and not pack.writes:
+    if isinstance(batch, GlobalFit):
+        cutoff = from_microseconds(batch.cutoff).isoformat()
+        return (name.replace("evaluate", "fit", 1), "all companies", cutoff, batch.model)
+    first = batch.entries[0]
+    if batch.n_evaluations == 1 and not batch.writes:
         cutoff = from_microseconds(first.windows[0][0]).isoformat()
         return (name, first.company_id, cutoff, first.models[0])
-    if len(pack.entries) == 1 and not pack.writes:
+    if len(batch.entries) == 1 and not batch.writes:
         return (name, first.company_id)
-    return (name, first.company_id, f"and {len(pack.entries) - 1} more", str(number))
+    return (name, first.company_id, f"and {len(batch.entries) - 1} more", str(number))
 
 
 def _parts(task: Task) -> list[Task]:
-    return [*task.split(SPLIT_INTO)] if isinstance(task, Pack) else [task]
+    return [*task.split(SPLIT_INTO)] if isinstance(task, Batch) else [task]
 
 
 def _is_of_the_place(error: object) -> TypeGuard[OSError]:
@@ -248,17 +249,17 @@ def _is_of_the_place(error: object) -> TypeGuard[OSError]:
     return isinstance(error, OSError) and bool(error.errno) and error.filename is not None
 
 
-def _told(single: Single) -> str:
-    company_id, begin, model = single
-    return f"{company_id} {from_microseconds(begin):%Y-%m-%d} {model}"
+def _told(single: EvaluationKey) -> str:
+    company_id, cutoff, model = single
+    return f"{company_id} {from_microseconds(cutoff):%Y-%m-%d} {model}"
 
 
-def _results(client: Client, futures: list[Future]) -> list[Done | BaseException]:
+def _results(client: Client, futures: list[Future]) -> list[TaskResult | BaseException]:
     """What the futures, all of them over, came to: fetched at once, or one by one if one failed."""
     if all(future.status == "finished" for future in futures):
         with contextlib.suppress(Exception, CancelledError):  # a worker died meanwhile
             return client.gather(futures)
-    results: list[Done | BaseException] = []
+    results: list[TaskResult | BaseException] = []
     for future in futures:
         try:
             results.append(future.result())
@@ -267,16 +268,18 @@ def _results(client: Client, futures: list[Future]) -> list[Done | BaseException
     return results
 
 
-def _unanswered(work: Work, task: Task, guilty: Single, status: str, note: str) -> Done:
+def _unanswered(
+    work: RunContext, task: Task, guilty: EvaluationKey, status: str, note: str
+) -> TaskResult:
     """What stands for an evaluation, or a fit, that never came to an answer."""
     reason = {"timeout": "too_long", "killed": "worker_died"}[status]
-    if isinstance(task, Fit):
-        fitted = Fitted("", status, reason, f"fitting: {note}")
-        return Done(EvaluationRows(0), fitted={task.key: fitted})
-    company_id, begin, model = guilty
+    if isinstance(task, GlobalFit):
+        fitted = GlobalFitResult("", status, reason, f"fitting: {note}")
+        return TaskResult(EvaluationRows(0), fitted={task.key: fitted})
+    company_id, cutoff, model = guilty
     rows = EvaluationRows(1, work.rules.metric_names)
     for entry in task.entries:
         for window in entry.windows:
-            if (entry.company_id, window[0]) == (company_id, begin) and model in entry.models:
+            if (entry.company_id, window[0]) == (company_id, cutoff) and model in entry.models:
                 rows.add(company_id, window, model, entry.attempt, status, reason, note)
-    return Done(rows, statuses=Counter({status: 1}))
+    return TaskResult(rows, statuses=Counter({status: 1}))

@@ -10,10 +10,10 @@ from typing import Any
 
 import cloudpickle
 
-from scale_eval.execution.tasks import Work
+from scale_eval.execution.tasks import RunContext
 
 
-def ship(work: Work) -> bytes:
+def ship(work: RunContext) -> bytes:
     """`work` as bytes that load on any worker: a user's own modules travel inside."""
     things: list[Any] = [m.user_function or m.function for m in work.rules.metrics]
     for model in work.models.values():

@@ -9,20 +9,20 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from scale_eval.datasets import Dataset
-from scale_eval.evaluation import Rules
-from scale_eval.fitting import Fit, Fitted
+from scale_eval.evaluation.histograms import SparseCounts
+from scale_eval.evaluation.rows import EvaluationRows
+from scale_eval.evaluation.rules import Rules
+from scale_eval.execution.global_fits import GlobalFit, GlobalFitResult
 from scale_eval.models import NamedModel
-from scale_eval.packs import Pack
-from scale_eval.results.evaluation_rows import EvaluationRows
-from scale_eval.results.score_counts import SparseCounts
+from scale_eval.planning.batches import Batch
 from scale_eval.storage import LocalStore
 
-Single = tuple[str, int, str]
+EvaluationKey = tuple[str, int, str]
 """An evaluation: company, cutoff in microseconds, model."""
 
 
 @dataclass(frozen=True)
-class Work:
+class RunContext:
     """What a worker needs to know once to do any evaluation of a run.
 
     Attributes
@@ -32,11 +32,11 @@ class Work:
     models : dict of NamedModel by name
     rules : Rules
     run : LocalStore
-        The run's directory, for packs that write what comes of them.
+        The run's directory, for batches that write what comes of them.
     save_predictions : bool
         Whether each customer's probability is kept there.
-    fitted : dict of Fitted
-        What the fits of models of all companies came to, by `Fit.key`.
+    fitted : dict of GlobalFitResult
+        What the fits of models of all companies came to, by `GlobalFit.key`.
     """
 
     dataset: Dataset
@@ -44,11 +44,11 @@ class Work:
     rules: Rules
     run: LocalStore
     save_predictions: bool = False
-    fitted: Mapping[str, Fitted] = field(default_factory=dict)
+    fitted: Mapping[str, GlobalFitResult] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
-class Done:
+class TaskResult:
     """What came of a task.
 
     Attributes
@@ -59,14 +59,14 @@ class Done:
         The scores of those that are `ok`; likewise.
     statuses : Counter
         Evaluations by status, whoever writes them.
-    fitted : dict of Fitted
-        By `Fit.key`, of a fit.
+    fitted : dict of GlobalFitResult
+        By `GlobalFit.key`, of a fit.
     """
 
     rows: EvaluationRows
     counts: SparseCounts = field(default_factory=list)
     statuses: Counter[str] = field(default_factory=Counter)
-    fitted: dict[str, Fitted] = field(default_factory=dict)
+    fitted: dict[str, GlobalFitResult] = field(default_factory=dict)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """As one buffer: Dask would send each of a dozen small arrays apart."""
@@ -74,17 +74,17 @@ class Done:
         return _unpacked, (pickle.dumps(held, protocol=5),)
 
 
-def _unpacked(held: bytes) -> Done:
-    return Done(*pickle.loads(held))
+def _unpacked(held: bytes) -> TaskResult:
+    return TaskResult(*pickle.loads(held))
 
 
-Task = Pack | Fit
+Task = Batch | GlobalFit
 """What a worker is given to do."""
 
 
-def first_of(task: Task) -> Single:
+def first_of(task: Task) -> EvaluationKey:
     """The evaluation that a task begins with."""
-    if isinstance(task, Fit):
-        return "all companies", task.begin, task.model
+    if isinstance(task, GlobalFit):
+        return "all companies", task.cutoff, task.model
     entry = task.entries[0]
     return entry.company_id, entry.windows[0][0], entry.models[0]

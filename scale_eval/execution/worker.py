@@ -26,23 +26,20 @@ import threadpoolctl
 from dask.config import get as setting
 from distributed import Status, WorkerPlugin, get_worker
 
-from scale_eval.answers import text
-from scale_eval.cluster import VersionsDiffer, own_versions, version_differences
 from scale_eval.datasets import Dataset, Transactions
-from scale_eval.evaluation import (
-    Answer,
-    CompanyWindows,
-    evaluate_companies,
-    warm_up,
-)
+from scale_eval.datasets.instants import from_microseconds
+from scale_eval.evaluation.evaluate import LoadedCompany, WindowPredictions, evaluate_companies
+from scale_eval.evaluation.histograms import ScoreCounts, score_table
+from scale_eval.evaluation.predict import text
+from scale_eval.evaluation.rows import EvaluationRows
+from scale_eval.evaluation.windows import Window
+from scale_eval.execution.global_fits import FittedModels, GlobalFit, fit_one
 from scale_eval.execution.shipping import ship
-from scale_eval.execution.tasks import Done, Single, Task, Work, first_of
-from scale_eval.fitting import Fit, FittedModels, fit_one
-from scale_eval.packs import Entry, Pack
-from scale_eval.results.evaluation_rows import EvaluationRows
-from scale_eval.results.run_directory import RunDirectory
-from scale_eval.results.score_counts import ScoreCounts, score_table
-from scale_eval.windows import Window, from_microseconds
+from scale_eval.execution.tasks import EvaluationKey, RunContext, Task, TaskResult, first_of
+from scale_eval.execution.versions import VersionsDiffer, own_versions, version_differences
+from scale_eval.models.warm_up import warm_up
+from scale_eval.planning.batches import Batch, CompanyBatch
+from scale_eval.results.directory import RunDirectory
 
 SAY_SECONDS = 2.0
 """How long a worker that must end takes for saying so, at most."""
@@ -59,9 +56,9 @@ whole process, so that on a worker with several threads results would depend on 
 
 
 class EvaluationPlugin(WorkerPlugin):
-    """What a run leaves on each worker while it lasts: its `Work`, a cache, and a watchdog."""
+    """What a run leaves on each worker while it lasts: its context, a cache, and a watchdog."""
 
-    def __init__(self, run: str, work: Work, timeout: float) -> None:
+    def __init__(self, run: str, work: RunContext, timeout: float) -> None:
         self.name = _plugin_name(run)
         self.payload = ship(work)
         self.content_hash = work.dataset.content_hash
@@ -78,7 +75,7 @@ class EvaluationPlugin(WorkerPlugin):
         if differ:  # on a worker that joins later nobody hears what is raised here: a task says it
             self.unfit = VersionsDiffer([f"{what} on worker {worker.address}" for what in differ])
             raise self.unfit
-        self.work: Work = cloudpickle.loads(self.payload)
+        self.work: RunContext = cloudpickle.loads(self.payload)
         if self.work.dataset.content_hash != self.content_hash:
             raise RuntimeError(
                 f"{self.work.dataset.store.root} holds other data on worker {worker.address} than "
@@ -97,7 +94,7 @@ class EvaluationPlugin(WorkerPlugin):
         pa.set_cpu_count(1)
         _compile_in_turn()
         self._worker = worker
-        self._running: tuple[float, tuple[str, ...], Single] | None = None
+        self._running: tuple[float, tuple[str, ...], EvaluationKey] | None = None
         self._deciding = threading.Lock()
         self._given_up = False
         self._stopped = threading.Event()
@@ -117,13 +114,13 @@ class EvaluationPlugin(WorkerPlugin):
         self._limits.restore_original_limits()
         pa.set_cpu_count(self._cpu_count)
 
-    def do(self, key: tuple[str, ...], task: Task) -> Done:
+    def do(self, key: tuple[str, ...], task: Task) -> TaskResult:
         """A task; what comes of it is not yet, or already, on the disk."""
         if self.unfit:
             raise self.unfit
-        return self.evaluate(key, task) if isinstance(task, Pack) else self.fit(key, task)
+        return self.evaluate(key, task) if isinstance(task, Batch) else self.fit(key, task)
 
-    def fit(self, key: tuple[str, ...], fit: Fit) -> Done:
+    def fit(self, key: tuple[str, ...], fit: GlobalFit) -> TaskResult:
         """Fit a model of all companies."""
         work = self.work
         with _ONE_AT_A_TIME:
@@ -132,84 +129,97 @@ class EvaluationPlugin(WorkerPlugin):
                 fitted = fit_one(fit, work.models[fit.model], work.dataset, work.rules, work.run)
             finally:
                 self._over()
-        return Done(EvaluationRows(0), fitted={fit.key: fitted})
+        return TaskResult(EvaluationRows(0), fitted={fit.key: fitted})
 
-    def evaluate(self, key: tuple[str, ...], pack: Pack) -> Done:
-        """A pack's evaluations; a company that cannot be read gives `error` rows."""
-        rows = EvaluationRows(pack.n_evaluations, self.work.rules.metric_names)
+    def evaluate(self, key: tuple[str, ...], batch: Batch) -> TaskResult:
+        """A batch's evaluations; a company that cannot be read gives `error` rows."""
+        rows = EvaluationRows(batch.n_evaluations, self.work.rules.metric_names)
         counts = ScoreCounts()
         with _ONE_AT_A_TIME:
             try:
-                self._evaluate(pack, rows, counts, key)
+                self._evaluate(batch, rows, counts, key)
             finally:
                 self._over()
         rows.worker = [self._worker.address] * len(rows)
         statuses = Counter(rows.status)
-        if not pack.writes:
-            return Done(rows, counts.sparse(), statuses)
+        if not batch.writes:
+            return TaskResult(rows, counts.sparse(), statuses)
         directory = RunDirectory(self.work.run)
         directory.write_batch(rows.table(), score_table([counts.sparse()]))
-        return Done(EvaluationRows(0), statuses=statuses)
+        return TaskResult(EvaluationRows(0), statuses=statuses)
 
     def _companies(
-        self, pack: Pack, key: tuple[str, ...]
-    ) -> Iterator[tuple[Entry, Transactions | Exception]]:
-        """The companies of a pack, each read when its turn comes."""
-        if len(pack.entries) == 1:
-            (entry,) = pack.entries
+        self, batch: Batch, key: tuple[str, ...]
+    ) -> Iterator[tuple[CompanyBatch, Transactions | Exception]]:
+        """The companies of a batch, each read when its turn comes."""
+        if len(batch.entries) == 1:
+            (entry,) = batch.entries
             self._about(key, entry)
             yield entry, self.companies.read(entry.company_id)
             return
-        names = [entry.company_id for entry in pack.entries]
-        self._about(key, pack.entries[0])
+        names = [entry.company_id for entry in batch.entries]
+        self._about(key, batch.entries[0])
         found = self.work.dataset.read_many(names)
-        for entry, (_, company) in zip(pack.entries, found, strict=True):
+        for entry, (_, company) in zip(batch.entries, found, strict=True):
             yield entry, company
             self._about(key, entry)
 
-    def _about(self, key: tuple[str, ...], entry: Entry) -> None:
+    def _about(self, key: tuple[str, ...], entry: CompanyBatch) -> None:
         single = (entry.company_id, entry.windows[0][0], entry.models[0])
         self._running = (time.monotonic(), key, single)
 
     def _evaluate(
-        self, pack: Pack, rows: EvaluationRows, counts: ScoreCounts, key: tuple[str, ...]
+        self, batch: Batch, rows: EvaluationRows, counts: ScoreCounts, key: tuple[str, ...]
     ) -> None:
         def about(company_id: str, window: Window, model: str) -> None:
-            self._running = (time.monotonic(), key, (company_id, window.begin, model))
+            self._running = (time.monotonic(), key, (company_id, window.cutoff_us, model))
 
         evaluate_companies(
-            self._asked(pack, rows, key), self.work.rules, rows, counts, about=about,
-            catch=BaseException, fitted=self.fitted,
+            self._asked(batch, rows, key),
+            self.work.rules,
+            rows,
+            counts,
+            about=about,
+            catch=BaseException,
+            fitted=self.fitted,
             keep=self._keep if self.work.save_predictions else None,
-        )  # fmt: skip
+        )
 
     def _asked(
-        self, pack: Pack, rows: EvaluationRows, key: tuple[str, ...]
-    ) -> Iterator[CompanyWindows]:
+        self, batch: Batch, rows: EvaluationRows, key: tuple[str, ...]
+    ) -> Iterator[LoadedCompany]:
         """What is to be done of each company that can be read; the others become rows."""
-        for entry, company in self._companies(pack, key):
+        for entry, company in self._companies(batch, key):
             if isinstance(company, Exception):
                 message = str(company).replace(str(self.work.dataset.store.root), "DATASET")
                 note = text(re.sub(r"\s+", " ", message))
                 for window in entry.windows:
                     for model in entry.models:
                         rows.add(
-                            entry.company_id, window, model, entry.attempt,
-                            "error", "data_unreadable", note,
-                        )  # fmt: skip
+                            entry.company_id,
+                            window,
+                            model,
+                            entry.attempt,
+                            "error",
+                            "data_unreadable",
+                            note,
+                        )
                 continue
-            windows = [(self.window(begin, end), laps) for begin, end, laps in entry.windows]
+            windows = [
+                (self.window(cutoff, horizon_end), laps)
+                for cutoff, horizon_end, laps in entry.windows
+            ]
             models = [self.work.models[name] for name in entry.models]
-            yield CompanyWindows(company, windows, models, entry.group, entry.attempt)
+            yield LoadedCompany(company, windows, models, entry.group, entry.attempt)
 
-    def window(self, begin: int, end: int) -> Window:
+    def window(self, cutoff: int, horizon_end: int) -> Window:
         """The window, made once."""
-        if (begin, end) not in self._windows:
-            window = Window(from_microseconds(begin), from_microseconds(end))
-            self._windows[begin, end] = window
-        return self._windows[begin, end]
+        if (cutoff, horizon_end) not in self._windows:
+            window = Window(from_microseconds(cutoff), from_microseconds(horizon_end))
+            self._windows[cutoff, horizon_end] = window
+        return self._windows[cutoff, horizon_end]
 
-    def _keep(self, answer: Answer) -> None:
+    def _keep(self, answer: WindowPredictions) -> None:
         """Write the probabilities of one evaluation."""
         company_id, cutoff = answer.fold.company.company_id, answer.fold.window.cutoff
         frame = answer.frame().assign(company_id=company_id, cutoff=cutoff, model=answer.model)
@@ -245,7 +255,7 @@ class EvaluationPlugin(WorkerPlugin):
             time.sleep(1.0)  # for the report to arrive before the worker's death does
             os._exit(1)
 
-    def _say(self, key: tuple[str, ...], guilty: Single | None, stuck: bool = False) -> None:
+    def _say(self, key: tuple[str, ...], guilty: EvaluationKey | None, stuck: bool = False) -> None:
         told = {"key": list(key), "guilty": guilty and list(guilty), "stuck": stuck}
         self._worker.log_event(self.name, told)
 
@@ -270,9 +280,11 @@ class EvaluationPlugin(WorkerPlugin):
             self._say(running[1], None)
         with contextlib.suppress(Exception):  # the scheduler may be gone
             leaving = worker.scheduler.unregister(
-                address=worker.address, expected=True, close=False,
+                address=worker.address,
+                expected=True,
+                close=False,
                 stimulus_id=f"told-to-end-{time.time()}",
-            )  # fmt: skip
+            )
             await wait_for(leaving, SAY_SECONDS)
 
 
@@ -332,7 +344,7 @@ def _compile_in_turn() -> None:
         warm_up()
 
 
-def do_on_worker(run: str, key: tuple[str, ...], task: Task) -> Done:
+def do_on_worker(run: str, key: tuple[str, ...], task: Task) -> TaskResult:
     """A task of a run, by what the run has left on this worker."""
     plugin = get_worker().plugins[_plugin_name(run)]
     assert isinstance(plugin, EvaluationPlugin)

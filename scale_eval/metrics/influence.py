@@ -23,8 +23,12 @@ from scale_eval.statistics.undefined import Undefined
 N_GROUPS = 16
 
 INFLUENCED = (
-    "log_loss", "brier_score", "roc_auc", "log_observed_expected", "calibration_slope",
-)  # fmt: skip
+    "log_loss",
+    "brier_score",
+    "roc_auc",
+    "log_observed_expected",
+    "calibration_slope",
+)
 """What each evaluation keeps the sums of, in the order of its columns."""
 
 

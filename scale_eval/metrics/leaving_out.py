@@ -29,9 +29,11 @@ def average_precision_without_each(positives: np.ndarray, negatives: np.ndarray)
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
 def _pairs(
-    positives: np.ndarray, negatives: np.ndarray, all_positives: np.ndarray,
+    positives: np.ndarray,
+    negatives: np.ndarray,
+    all_positives: np.ndarray,
     all_negatives: np.ndarray,
-) -> np.ndarray:  # fmt: skip
+) -> np.ndarray:
     """Twice the pairs ranked right, ties once; buyers; others; shape (n_groups, 3)."""
     counted = np.empty((len(positives), 3), dtype=np.int64)
     for g in range(len(positives)):
@@ -47,9 +49,11 @@ def _pairs(
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
 def _precisions(
-    positives: np.ndarray, negatives: np.ndarray, all_positives: np.ndarray,
+    positives: np.ndarray,
+    negatives: np.ndarray,
+    all_positives: np.ndarray,
     all_negatives: np.ndarray,
-) -> np.ndarray:  # fmt: skip
+) -> np.ndarray:
     without = np.empty(len(positives))
     for g in range(len(positives)):
         of_buyers, bought, rows = 0.0, 0, 0

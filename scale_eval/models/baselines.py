@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import math
-
 import numba
 import numpy as np
 
-from scale_eval.folds import Known
-from scale_eval.history import History, carry_to_horizon
-from scale_eval.metrics.compiled_elementary import exp_of
-from scale_eval.summaries import LAST_PURCHASE
-from scale_eval.windows import MIN_CUSTOMERS
+from scale_eval.evaluation.company_windows import WindowArrays
+from scale_eval.evaluation.customer_summaries import LAST_PURCHASE
+from scale_eval.evaluation.history import History
+from scale_eval.evaluation.reference import base_rates
+from scale_eval.metrics.compiled.elementary import exp_of
 
 _compiled = numba.njit(nogil=True, cache=True, error_model="numpy")
 
@@ -40,35 +38,23 @@ class BaseRate:
         """The same probability for every customer; shape (n_customers,)."""
         return np.full(history.n_customers, self.rate_)
 
-    def fit_folds(self, known: Known) -> np.ndarray:
+    def fit_windows(self, known: WindowArrays) -> np.ndarray:
         """`fit` at each window."""
         self.rates_ = base_rates(known)
         return ~np.isnan(self.rates_)
 
-    def predict_folds(self, known: Known, answered: np.ndarray, probabilities: np.ndarray) -> None:
+    def predict_windows(
+        self, known: WindowArrays, answered: np.ndarray, probabilities: np.ndarray
+    ) -> None:
         """`predict_proba` at each window."""
         _fill_folds(known, self.rates_, probabilities)
 
 
 @_compiled
-def _fill_folds(known: Known, rates: np.ndarray, probabilities: np.ndarray) -> None:
+def _fill_folds(known: WindowArrays, rates: np.ndarray, probabilities: np.ndarray) -> None:
     for f in range(len(rates)):
         start = known.start[known.own[f]]
         probabilities[start : start + known.n_customers[known.own[f]]] = rates[f]
-
-
-@_compiled
-def base_rates(known: Known) -> np.ndarray:
-    """What `BaseRate` gives at each window, the reference of every skill; NaN where it skips."""
-    rates = np.empty(len(known.own))
-    for f in range(len(rates)):
-        past = known.past[f]
-        if known.n_customers[past] < MIN_CUSTOMERS:
-            rates[f] = math.nan
-            continue
-        rates[f] = (known.n_bought[past] + 0.5) / (known.n_customers[past] + 1.0)
-        carry_to_horizon(rates[f : f + 1], known.exponent[f])
-    return rates
 
 
 class Recency:
@@ -93,11 +79,13 @@ class Recency:
         _recency_into(last, cutoff, history.horizon_end_us - cutoff, probabilities)
         return probabilities
 
-    def fit_folds(self, known: Known) -> np.ndarray:
+    def fit_windows(self, known: WindowArrays) -> np.ndarray:
         """`fit` at each window."""
         return np.ones(len(known.own), np.bool_)
 
-    def predict_folds(self, known: Known, answered: np.ndarray, probabilities: np.ndarray) -> None:
+    def predict_windows(
+        self, known: WindowArrays, answered: np.ndarray, probabilities: np.ndarray
+    ) -> None:
         """`predict_proba` at each window."""
         _recency_of_folds(known, probabilities)
 
@@ -111,14 +99,16 @@ def _recency_into(
 
 
 @_compiled
-def _recency_of_folds(known: Known, probabilities: np.ndarray) -> None:
+def _recency_of_folds(known: WindowArrays, probabilities: np.ndarray) -> None:
     for f in range(len(known.own)):
         w = known.own[f]
-        first, last, cutoff = known.start[w], known.start[w] + known.n_customers[w], known.begin[w]
+        first, last, cutoff = known.start[w], known.start[w] + known.n_customers[w], known.cutoff[w]
         _recency_into(
-            known.fields[LAST_PURCHASE, first:last], cutoff, known.end[w] - cutoff,
+            known.fields[LAST_PURCHASE, first:last],
+            cutoff,
+            known.horizon_end[w] - cutoff,
             probabilities[first:last],
-        )  # fmt: skip
+        )
 
 
 class Frequency:

@@ -26,8 +26,8 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import digamma, expit, gammaln
 
-from scale_eval.folds import Known
-from scale_eval.history import History
+from scale_eval.evaluation.company_windows import WindowArrays
+from scale_eval.evaluation.history import History
 from scale_eval.models import bgnbd_compiled
 from scale_eval.models.bgnbd_compiled import FURTHEST
 
@@ -58,10 +58,16 @@ def log_likelihood(params: Parameters, x: np.ndarray, t_x: np.ndarray, T: np.nda
     """Log likelihood of each customer (equation 6); arrays of shape (n_customers,)."""
     r, alpha, a, b = params
     return (
-        gammaln(r + x) - gammaln(r) - r * np.log1p(T / alpha) - x * np.log(alpha + T)
-        + gammaln(b + x) - gammaln(b) + gammaln(a + b) - gammaln(a + b + x)
+        gammaln(r + x)
+        - gammaln(r)
+        - r * np.log1p(T / alpha)
+        - x * np.log(alpha + T)
+        + gammaln(b + x)
+        - gammaln(b)
+        + gammaln(a + b)
+        - gammaln(a + b + x)
         + np.logaddexp(0.0, _log_odds_dead(params, x, t_x, T))
-    )  # fmt: skip
+    )
 
 
 def gradient(params: Parameters, x: np.ndarray, t_x: np.ndarray, T: np.ndarray) -> np.ndarray:
@@ -112,9 +118,13 @@ def fit_parameters(
         return (shift @ penalty / 2 - likelihood) / total, (penalty - slope) / total
 
     best = minimize(
-        loss, np.zeros(4), jac=True, method="L-BFGS-B", bounds=[(-FURTHEST, FURTHEST)] * 4,
+        loss,
+        np.zeros(4),
+        jac=True,
+        method="L-BFGS-B",
+        bounds=[(-FURTHEST, FURTHEST)] * 4,
         options={"ftol": 1e-14, "gtol": 1e-9, "maxiter": 1000},
-    )  # fmt: skip
+    )
     return Parameters(*(centre * np.exp(best.x)).tolist())
 
 
@@ -185,14 +195,16 @@ class BGNBD:
             *self.params_, *_customers(history), history.horizon_days
         )
 
-    def fit_folds(self, known: Known) -> np.ndarray:
+    def fit_windows(self, known: WindowArrays) -> np.ndarray:
         """`fit` at each window."""
-        self.params_of_folds_ = bgnbd_compiled.fit_folds(known, float(self.prior_sd), _CENTRE)
+        self.params_of_folds_ = bgnbd_compiled.fit_windows(known, float(self.prior_sd), _CENTRE)
         return np.ones(len(known.own), np.bool_)
 
-    def predict_folds(self, known: Known, answered: np.ndarray, probabilities: np.ndarray) -> None:
+    def predict_windows(
+        self, known: WindowArrays, answered: np.ndarray, probabilities: np.ndarray
+    ) -> None:
         """`predict_proba` at each window."""
-        bgnbd_compiled.predict_folds(known, self.params_of_folds_, probabilities)
+        bgnbd_compiled.predict_windows(known, self.params_of_folds_, probabilities)
 
 
 def _customers(history: History) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

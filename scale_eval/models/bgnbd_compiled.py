@@ -23,10 +23,11 @@ import math
 import numba
 import numpy as np
 
-from scale_eval.folds import Known
-from scale_eval.metrics.compiled_elementary import exp_of, log_of
-from scale_eval.metrics.compiled_lanes import LANES, lanes_of, load, store, total, where
-from scale_eval.summaries import DAY, FIRST_PURCHASE, LAST_PURCHASE, N_PURCHASE_DAYS
+from scale_eval.datasets.instants import DAY
+from scale_eval.evaluation.company_windows import WindowArrays
+from scale_eval.evaluation.customer_summaries import FIRST_PURCHASE, LAST_PURCHASE, N_PURCHASE_DAYS
+from scale_eval.metrics.compiled.elementary import exp_of, log_of
+from scale_eval.metrics.compiled.simd import LANES, lanes_of, load, store, total, where
 
 FURTHEST = 10.0
 """Bound on |log(parameter / centre)|: degenerate data have their maximum at infinity."""
@@ -50,8 +51,8 @@ _compiled = numba.njit(nogil=True, cache=True, error_model="numpy")
 
 
 @_compiled
-def fit_folds(
-    known: Known, prior_sd: float, centre: tuple[float, float, float, float]
+def fit_windows(
+    known: WindowArrays, prior_sd: float, centre: tuple[float, float, float, float]
 ) -> np.ndarray:
     """`r`, `alpha`, `a`, `b` at each window, from `fit`; shape (n_folds, 4)."""
     params = np.ones((len(known.own), 4))
@@ -65,24 +66,26 @@ def fit_folds(
 
 
 @_compiled
-def predict_folds(known: Known, params: np.ndarray, probabilities: np.ndarray) -> None:
+def predict_windows(known: WindowArrays, params: np.ndarray, probabilities: np.ndarray) -> None:
     """`probability_of_purchase` at each window, into `probabilities`, shape (n_folds, n)."""
     for f in range(len(known.own)):
         w = known.own[f]
         x, t_x, T = _customers_of_window(known, w)
         r, alpha, a, b = params[f, 0], params[f, 1], params[f, 2], params[f, 3]
-        t = (known.end[w] - known.begin[w]) / DAY
+        t = (known.horizon_end[w] - known.cutoff[w]) / DAY
         mine = probabilities[known.start[w] : known.start[w] + len(x)]
         mine[:] = probability_of_purchase(r, alpha, a, b, x, t_x, T, t)
 
 
 @_compiled
-def _customers_of_window(known: Known, w: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _customers_of_window(known: WindowArrays, w: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     first, last = known.start[w], known.start[w] + known.n_customers[w]
     return customers_in_days(
-        known.fields[N_PURCHASE_DAYS, first:last], known.fields[FIRST_PURCHASE, first:last],
-        known.fields[LAST_PURCHASE, first:last], known.begin[w],
-    )  # fmt: skip
+        known.fields[N_PURCHASE_DAYS, first:last],
+        known.fields[FIRST_PURCHASE, first:last],
+        known.fields[LAST_PURCHASE, first:last],
+        known.cutoff[w],
+    )
 
 
 @_compiled
@@ -147,8 +150,14 @@ def fit(
     bend, trial_bend = np.empty((4, 4)), np.empty((4, 4))
     n = len(customers[2])
     work = (
-        np.empty(n), np.empty(n), np.empty(n), np.empty(n), np.empty(n), np.empty(n), np.empty(n)
-    )  # fmt: skip
+        np.empty(n),
+        np.empty(n),
+        np.empty(n),
+        np.empty(n),
+        np.empty(n),
+        np.empty(n),
+        np.empty(n),
+    )
     height = _posterior(shift, centre, precision, customers, work, slope, bend)
     for n_steps in range(MAX_STEPS):
         is_newton = _newton_step(shift, slope, bend, step)
@@ -278,8 +287,11 @@ def _posterior(shift, centre, precision, customers, work, slope, bend):  # type:
         ab_bends += more * a_share * b_share
     height += total(heights)
     r_slope, r_bend, a_slope, a_bend = (
-        total(r_slopes), total(r_bends), total(a_slopes), total(a_bends)
-    )  # fmt: skip
+        total(r_slopes),
+        total(r_bends),
+        total(a_slopes),
+        total(a_bends),
+    )
     b_slope, b_bend, ab_bend = total(b_slopes), total(b_bends), total(ab_bends)
 
     # (alpha / (alpha + T))^r of those who bought once.

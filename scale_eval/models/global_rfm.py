@@ -13,10 +13,10 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from scale_eval.history import History, Skipped
+from scale_eval.datasets.instants import DAY
+from scale_eval.evaluation.history import History, Skipped
 from scale_eval.models.rfm import FEATURES, rfm_features
 from scale_eval.models.ridge_logistic import fit, probabilities_of
-from scale_eval.summaries import DAY
 
 COMPANY_FEATURES = ("logit_base_rate", "log_age_days", "log_customers")
 
@@ -147,9 +147,13 @@ class BoostingLearner:
         from sklearn.ensemble import HistGradientBoostingClassifier  # most processes need none
 
         self.estimator = HistGradientBoostingClassifier(
-            max_iter=200, learning_rate=0.05, max_leaf_nodes=31, min_samples_leaf=100,
-            l2_regularization=1.0, early_stopping=False,
-        )  # fmt: skip
+            max_iter=200,
+            learning_rate=0.05,
+            max_leaf_nodes=31,
+            min_samples_leaf=100,
+            l2_regularization=1.0,
+            early_stopping=False,
+        )
 
     def fit(self, features: np.ndarray, bought: np.ndarray) -> None:
         """Of float64, shape (n, n_features), and bool, shape (n,)."""

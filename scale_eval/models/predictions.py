@@ -13,9 +13,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from scale_eval.history import History, Skipped
+from scale_eval.datasets.instants import as_utc, microseconds
+from scale_eval.evaluation.history import History, Skipped
 from scale_eval.storage import LocalStore
-from scale_eval.windows import as_utc, microseconds
 
 _IDS = ("company_id", "customer_id")
 _COLUMNS = (*_IDS, "cutoff", "probability")

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-import copy
 import difflib
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from scale_eval.models import NamedModel
+
+if TYPE_CHECKING:
+    pass
+
+
+if TYPE_CHECKING:
+    pass
+
 import importlib
 import inspect
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cached_property
-from typing import Any
 
-from scale_eval.models.base import FitsMany, Model
+from scale_eval.evaluation.model import FitsMany, Model
 from scale_eval.models.baselines import BaseRate, Frequency, Recency
 from scale_eval.models.bgnbd import BGNBD
 from scale_eval.models.global_rfm import global_rfm_gradient_boosting, global_rfm_logistic
@@ -37,71 +45,8 @@ BASELINES = ("base_rate", "recency")
 """Models that are always run: whatever cannot beat them is not worth deploying."""
 
 _PREDICTIONS = "predictions:"
-_PLAIN = (type(None), bool, int, float, str)
 _SCOPES = ("company", "all")
 _READS = ("transactions", "summary")
-
-
-@dataclass(frozen=True)
-class NamedModel:
-    """A model as a run knows it.
-
-    Attributes
-    ----------
-    name : str
-        How the tables call it.
-    prototype : Model
-        Never fitted: each evaluation fits a copy.
-    identity : dict
-        What its results depend on, as JSON; see `scale_eval.models.identity`.
-    """
-
-    name: str
-    prototype: Model | FitsMany
-    identity: dict[str, Any]
-
-    @cached_property
-    def reads(self) -> str:
-        """``"summary"`` or ``"transactions"``: what its histories must hold."""
-        return str(getattr(self.prototype, "reads", "transactions"))
-
-    @cached_property
-    def draws(self) -> bool:
-        """Whether it may draw random numbers, so that generators are seeded for it."""
-        return bool(getattr(self.prototype, "draws", True))
-
-    @cached_property
-    def scope(self) -> str:
-        """``"company"``, or ``"all"`` for one model of many companies."""
-        return str(getattr(self.prototype, "scope", "company"))
-
-    @cached_property
-    def answers_at_once(self) -> bool:
-        """Whether it is an `AnswersAtOnce`: of this package, for it sees more than a history."""
-        kind = type(self.prototype)
-        return hasattr(kind, "fit_folds") and kind.__module__.startswith(f"{__package__}.")
-
-    @cached_property
-    def predicts_many(self) -> bool:
-        """Whether it is one model of all companies that has `predict_many`."""
-        return self.scope == "all" and callable(getattr(self.prototype, "predict_many", None))
-
-    def fresh(self) -> Any:
-        """A copy that has nothing in common with any other."""
-        if not self._is_plain:
-            return copy.deepcopy(self.prototype)
-        fresh = object.__new__(type(self.prototype))
-        fresh.__dict__ = dict(self.prototype.__dict__)
-        return fresh
-
-    @cached_property
-    def _is_plain(self) -> bool:
-        """Whether copying its attributes copies it: they are numbers and texts."""
-        kind = type(self.prototype)
-        hooks = ("__deepcopy__", "__copy__", "__reduce__", "__getstate__", "__new__", "__slots__")
-        own = any(hook in vars(base) for base in kind.__mro__[:-1] for hook in hooks)
-        values = vars(self.prototype).values() if hasattr(self.prototype, "__dict__") else [None]
-        return not own and all(type(value) in _PLAIN for value in values)
 
 
 def resolve(model: Any) -> NamedModel:
@@ -203,3 +148,24 @@ def _check(thing: Any, name: str) -> None:
         value = getattr(thing, attribute, known[0])
         if value not in known:
             raise ValueError(f"{name!r} has {attribute} {value!r}; it is one of {', '.join(known)}")
+
+
+def named_models(models: Sequence[Any]) -> dict[str, NamedModel]:
+    """The models that a run of `models` evaluates, by name: these and the baselines.
+
+    Raises `ValueError` for a model that there is not, and for two of one name.
+    """
+    asked = [models] if isinstance(models, str) else list(models)
+    chosen: dict[str, NamedModel] = {}
+    for given in [*BASELINES, *asked]:
+        model = resolve(given)
+        other = chosen.get(model.name)
+        if other and (other.identity != model.identity or not isinstance(given, str | type)):
+            raise ValueError(
+                f"there are two models named {model.name!r}; give one of them another `name`"
+            )
+        chosen.setdefault(model.name, model)
+    return chosen
+
+
+DEFAULT_MODELS = ("base_rate", "recency", "rfm_logistic", "bgnbd")

@@ -5,17 +5,17 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from scale_eval.folds import Known
-from scale_eval.history import History
-from scale_eval.metrics.compiled_elementary import log_of
-from scale_eval.summaries import (
-    DAY,
+from scale_eval.datasets.instants import DAY
+from scale_eval.evaluation.company_windows import WindowArrays
+from scale_eval.evaluation.customer_summaries import (
     LAST_PURCHASE,
     LOG_SPEND,
     N_PURCHASE_DAYS,
     N_PURCHASES,
     N_REFUNDS,
 )
+from scale_eval.evaluation.history import History
+from scale_eval.metrics.compiled.elementary import log_of
 
 _compiled = numba.njit(nogil=True, cache=True, error_model="numpy")
 
@@ -37,21 +37,28 @@ def rfm_features(history: History) -> np.ndarray:
     """
     summary = history.summary
     return _features(
-        summary.last_purchase, summary.n_purchase_days, summary.log_spend, summary.n_purchases,
-        summary.n_refunds, history.cutoff_us,
-    )  # fmt: skip
+        summary.last_purchase,
+        summary.n_purchase_days,
+        summary.log_spend,
+        summary.n_purchases,
+        summary.n_refunds,
+        history.cutoff_us,
+    )
 
 
 @_compiled
-def features_of_window(known: Known, w: int) -> np.ndarray:
+def features_of_window(known: WindowArrays, w: int) -> np.ndarray:
     """`rfm_features` of the history at the beginning of a window."""
     first, last = known.start[w], known.start[w] + known.n_customers[w]
     fields = known.fields
     return _features(
-        fields[LAST_PURCHASE, first:last], fields[N_PURCHASE_DAYS, first:last],
-        known.reals[LOG_SPEND, first:last], fields[N_PURCHASES, first:last],
-        fields[N_REFUNDS, first:last], known.begin[w],
-    )  # fmt: skip
+        fields[LAST_PURCHASE, first:last],
+        fields[N_PURCHASE_DAYS, first:last],
+        known.reals[LOG_SPEND, first:last],
+        fields[N_PURCHASES, first:last],
+        fields[N_REFUNDS, first:last],
+        known.cutoff[w],
+    )
 
 
 @_compiled

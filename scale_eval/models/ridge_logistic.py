@@ -17,12 +17,12 @@ import math
 import numba
 import numpy as np
 
-from scale_eval.folds import Known
-from scale_eval.history import History, carry_to_horizon
-from scale_eval.metrics.compiled_elementary import exp_of
-from scale_eval.metrics.compiled_lanes import LANES, lanes_of, load, store, total, where
+from scale_eval.datasets.purchases import MIN_CUSTOMERS
+from scale_eval.evaluation.company_windows import WindowArrays
+from scale_eval.evaluation.history import History, carry_to_horizon
+from scale_eval.metrics.compiled.elementary import exp_of
+from scale_eval.metrics.compiled.simd import LANES, lanes_of, load, store, total, where
 from scale_eval.models.rfm import FEATURES, features_of_window, rfm_features
-from scale_eval.windows import MIN_CUSTOMERS
 
 MAX_STEPS = 100
 LAST_STEP = 1e-4  # in the weights; the one after it would be about its square
@@ -65,12 +65,14 @@ class RidgeLogistic:
         probabilities = probabilities_of(self.fitted_, rfm_features(history))
         return self.labelled_.to_horizon(probabilities)
 
-    def fit_folds(self, known: Known) -> np.ndarray:
+    def fit_windows(self, known: WindowArrays) -> np.ndarray:
         """`fit` at each window."""
         self.fits_ = np.empty((len(known.own), 3, 1 + len(FEATURES)))
         return _fit_folds(known, float(self.C), self.fits_)
 
-    def predict_folds(self, known: Known, answered: np.ndarray, probabilities: np.ndarray) -> None:
+    def predict_windows(
+        self, known: WindowArrays, answered: np.ndarray, probabilities: np.ndarray
+    ) -> None:
         """`predict_proba` at each window."""
         _predict_folds(known, self.fits_, answered, probabilities)
 
@@ -81,7 +83,7 @@ def rfm_logistic() -> RidgeLogistic:
 
 
 @_compiled
-def _fit_folds(known: Known, C: float, fits: np.ndarray) -> np.ndarray:
+def _fit_folds(known: WindowArrays, C: float, fits: np.ndarray) -> np.ndarray:
     """Fills `fits`, shape (n_folds, 3, 1 + n_features), as `fit` gives them."""
     answered = np.zeros(len(known.past), np.bool_)
     for f in range(len(known.past)):
@@ -96,7 +98,7 @@ def _fit_folds(known: Known, C: float, fits: np.ndarray) -> np.ndarray:
 
 @_compiled
 def _predict_folds(
-    known: Known, fits: np.ndarray, answered: np.ndarray, probabilities: np.ndarray
+    known: WindowArrays, fits: np.ndarray, answered: np.ndarray, probabilities: np.ndarray
 ) -> None:
     for f in range(len(known.own)):
         if answered[f]:

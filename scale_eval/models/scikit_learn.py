@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from scale_eval.history import History
+from scale_eval.evaluation.history import History
 from scale_eval.models.rfm import rfm_features
 
 
@@ -77,7 +77,11 @@ def rfm_gradient_boosting() -> ClassifierModel:
     from sklearn.ensemble import HistGradientBoostingClassifier
 
     trees = HistGradientBoostingClassifier(
-        max_iter=50, learning_rate=0.05, max_leaf_nodes=8, min_samples_leaf=20,
-        l2_regularization=1.0, early_stopping=False,
-    )  # fmt: skip
+        max_iter=50,
+        learning_rate=0.05,
+        max_leaf_nodes=8,
+        min_samples_leaf=20,
+        l2_regularization=1.0,
+        early_stopping=False,
+    )
     return ClassifierModel(trees, "rfm_gradient_boosting")

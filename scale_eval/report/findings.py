@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from scale_eval.metrics import METRICS
-from scale_eval.results.run_directory import RunDirectory
+from scale_eval.results.directory import RunDirectory
 
 PRIMARY = "log_loss"
 """The metric that decides: it rewards ranking and honest probabilities alike."""
@@ -39,8 +39,13 @@ class Findings:
     def of(cls, directory: RunDirectory) -> Findings:
         """Those of a run; raises `FileNotFoundError` before it was reduced."""
         names = (
-            "pooled", "comparisons", "reliability", "decompositions", "spread", "periods",
-        )  # fmt: skip
+            "pooled",
+            "comparisons",
+            "reliability",
+            "decompositions",
+            "spread",
+            "periods",
+        )
         tables = {name: directory.table(name) for name in names}
         if "sample" in directory.document:
             sampled = directory.table("sampled")

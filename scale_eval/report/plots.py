@@ -21,7 +21,7 @@ from matplotlib.ticker import FixedLocator, LogLocator, MaxNLocator
 from scale_eval.metrics import METRICS
 from scale_eval.report.figure import Figure
 from scale_eval.report.findings import PRIMARY, Findings, Pair
-from scale_eval.report.words import companies, metric_words, number
+from scale_eval.report.wording import companies, metric_words, number
 
 MOST_MODELS = 8
 """More would not be told apart; the best are shown, and the plot says so."""
@@ -56,8 +56,11 @@ def styles(findings: Findings) -> dict[str, Style]:
 
 def leaderboard(findings: Findings) -> Figure:
     """Figures of the average company with their intervals, and what the next one may be like."""
-    shown = {"log_loss": "lower is better", "roc_auc": "higher is better",
-             "observed_expected_ratio": "1 is right"}  # fmt: skip
+    shown = {
+        "log_loss": "lower is better",
+        "roc_auc": "higher is better",
+        "observed_expected_ratio": "1 is right",
+    }
     models = findings.models[:MOST_MODELS]
     figure = Figure(figsize=(WIDTH, 1.5 + 0.42 * len(models)), layout="constrained")
     axes = figure.subplots(1, len(shown), sharey=True)
@@ -136,9 +139,15 @@ def funnel(findings: Findings, model: str | None = None) -> Figure:
     x, y = rows["n_positive"].to_numpy(float), rows["mean"].to_numpy(float)
     if len(rows) > MOST_POINTS:
         drawn = axis.hexbin(
-            x, y, gridsize=(60, 30), xscale="log", cmap="Greys", mincnt=1, bins="log",
+            x,
+            y,
+            gridsize=(60, 30),
+            xscale="log",
+            cmap="Greys",
+            mincnt=1,
+            bins="log",
             linewidths=0.1,
-        )  # fmt: skip
+        )
         figure.colorbar(drawn, ax=axis, label="companies", shrink=0.8)
     else:
         axis.plot(x, y, styles(findings)[model].marker, color="#5a5a5a", markersize=4, alpha=0.7)
@@ -184,15 +193,33 @@ def over_time(findings: Findings) -> Figure:
         for model, of_model in rows.groupby("model"):
             style = look[str(model)]
             axis.plot(
-                of_model["cutoff"], of_model[metric], color=style.color,
-                linestyle=style.linestyle, marker=style.marker, markersize=4, label=model,
-            )  # fmt: skip
+                of_model["cutoff"],
+                of_model[metric],
+                color=style.color,
+                linestyle=style.linestyle,
+                marker=style.marker,
+                markersize=4,
+                label=model,
+            )
         axis.set_title(metric_words(metric), fontsize=9)
     first = rows[rows["model"] == rows["model"].min()]
-    axes[2].plot(first["cutoff"], first["observed_rate"], color=INK, marker="o", markersize=4,
-                 label=f"bought in the {findings.window}")  # fmt: skip
-    axes[2].plot(first["cutoff"], first["share_lapsed"], color="#777777", linestyle="--",
-                 marker="s", markersize=4, label="lapsed before the cutoff")  # fmt: skip
+    axes[2].plot(
+        first["cutoff"],
+        first["observed_rate"],
+        color=INK,
+        marker="o",
+        markersize=4,
+        label=f"bought in the {findings.window}",
+    )
+    axes[2].plot(
+        first["cutoff"],
+        first["share_lapsed"],
+        color="#777777",
+        linestyle="--",
+        marker="s",
+        markersize=4,
+        label="lapsed before the cutoff",
+    )
     axes[2].set_title("share of their customers", fontsize=9)
     axes[2].set_ylim(0, 1)
     for axis in axes:
@@ -200,8 +227,13 @@ def over_time(findings: Findings) -> Figure:
         axis.xaxis.set_major_formatter(_month)
         axis.tick_params(axis="x", labelrotation=30)
         _bare(axis, both=True)
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower left", ncols=4,
-                  fontsize=8, frameon=False)  # fmt: skip
+    figure.legend(
+        *axes[0].get_legend_handles_labels(),
+        loc="outside lower left",
+        ncols=4,
+        fontsize=8,
+        frameon=False,
+    )
     axes[2].legend(fontsize=7, frameon=False)
     n = int(rows["n_companies"].max()) if len(rows) else 0
     left_out = findings.n_companies - n
@@ -229,13 +261,32 @@ def reliability(findings: Findings) -> Figure:
         color = look[model].color
         axis.plot([0, 1], [0, 1], color=INK, linewidth=0.8, linestyle=":")
         if curve["ci_low"].notna().any():
-            axis.fill_between(curve["probability"], curve["ci_low"], curve["ci_high"],
-                              color=color, alpha=0.2, linewidth=0)  # fmt: skip
-        axis.plot(curve["probability"], curve["recalibrated"], color=color, linewidth=1.6,
-                  marker=look[model].marker, markersize=3, markevery=8)  # fmt: skip
+            axis.fill_between(
+                curve["probability"],
+                curve["ci_low"],
+                curve["ci_high"],
+                color=color,
+                alpha=0.2,
+                linewidth=0,
+            )
+        axis.plot(
+            curve["probability"],
+            curve["recalibrated"],
+            color=color,
+            linewidth=1.6,
+            marker=look[model].marker,
+            markersize=3,
+            markevery=8,
+        )
         heights = np.full(len(curve), 0.0)
-        axis.vlines(curve["probability"], heights, heights + 0.03, color="#777777",
-                    transform=axis.get_xaxis_transform(), linewidth=0.6)  # fmt: skip
+        axis.vlines(
+            curve["probability"],
+            heights,
+            heights + 0.03,
+            color="#777777",
+            transform=axis.get_xaxis_transform(),
+            linewidth=0.6,
+        )
         top = max(top, curve["probability"].max(), curve["recalibrated"].max())
         axis.set_title(model, fontsize=9)
         _bare(axis, both=True)
@@ -316,8 +367,16 @@ def spread(findings: Findings, metric: str = "roc_auc") -> Figure:
     for y, model in enumerate(models):
         for i, (part, (label, color, hatch)) in enumerate(parts.items()):
             at = y + 0.2 * (i - 1.5)
-            axis.barh(at, rows.loc[model, part], 0.19, color=color, hatch=hatch, edgecolor=INK,
-                      linewidth=0.5, label=label if y == 0 else None)  # fmt: skip
+            axis.barh(
+                at,
+                rows.loc[model, part],
+                0.19,
+                color=color,
+                hatch=hatch,
+                edgecolor=INK,
+                linewidth=0.5,
+                label=label if y == 0 else None,
+            )
             low = rows.loc[model].get(f"{part}_low", np.nan)
             if not pd.isna(low):
                 ends = [low, rows.loc[model, f"{part}_high"]]
@@ -367,8 +426,13 @@ def _forest(rows: list[tuple[str, Pair]], label: str) -> Figure:
         _interval(axis, y, pair.low, pair.high, 2.2, INK)
         axis.plot(pair.better_by, y, "o", color=INK, markersize=5)
         counts = f"{pair.wins}:{pair.ties}:{pair.losses}"
-        axis.annotate(counts, (1.01, y), xycoords=axis.get_yaxis_transform(), fontsize=8,
-                      verticalalignment="center")  # fmt: skip
+        axis.annotate(
+            counts,
+            (1.01, y),
+            xycoords=axis.get_yaxis_transform(),
+            fontsize=8,
+            verticalalignment="center",
+        )
     axis.axvline(0, color=INK, linewidth=0.8)
     if rows:
         margin = rows[0][1].margin
@@ -411,8 +475,14 @@ def _bare(axis: Axes, *, both: bool = False) -> None:
 
 def _headed(figure: Figure, title: str, note: str) -> None:
     figure.suptitle(f"{title}\n", fontsize=10.5, x=0.01, horizontalalignment="left")
-    figure.text(0.01, 0.995 - 0.26 / figure.get_figheight(), note, fontsize=7.5, color="#555555",
-                verticalalignment="top")  # fmt: skip
+    figure.text(
+        0.01,
+        0.995 - 0.26 / figure.get_figheight(),
+        note,
+        fontsize=7.5,
+        color="#555555",
+        verticalalignment="top",
+    )
 
 
 def _best_only(findings: Findings) -> str:

@@ -9,10 +9,11 @@ import numpy as np
 import pandas as pd
 
 from scale_eval.metrics import METRICS
+from scale_eval.report.extremes import worst_and_best
 from scale_eval.report.findings import FEW, PRIMARY, Findings, Pair
 from scale_eval.report.plots import draw
 from scale_eval.report.section import Section, table
-from scale_eval.report.words import (
+from scale_eval.report.wording import (
     companies,
     listed,
     metric_words,
@@ -22,7 +23,6 @@ from scale_eval.report.words import (
     reason,
     span,
 )
-from scale_eval.report.worst_and_best import worst_and_best
 from scale_eval.statistics.proportions import wilson_interval
 from scale_eval.statistics.ranks import friedman, nemenyi_critical_difference
 from scale_eval.statistics.undefined import Undefined
@@ -369,9 +369,11 @@ def _spread(findings: Findings) -> Section | None:
             if model not in rows.index or pd.isna(rows.loc[model, "company_sd"]):
                 continue
             row = rows.loc[model]
-            next_one = "" if pd.isna(row["next_cutoff_low"]) else span(
-                row["next_cutoff_low"], row["next_cutoff_high"]
-            )  # fmt: skip
+            next_one = (
+                ""
+                if pd.isna(row["next_cutoff_low"])
+                else span(row["next_cutoff_low"], row["next_cutoff_high"])
+            )
             told.append(
                 {
                     "metric": metric_words(metric),
@@ -379,14 +381,17 @@ def _spread(findings: Findings) -> Section | None:
                     "scale": row["scale"],
                     "companies": number(row["company_sd"]),
                     f"{findings.window}s": number(row["cutoff_sd"])
-                    + ("" if pd.isna(row["cutoff_sd_low"]) else
-                       f" ({span(row['cutoff_sd_low'], row['cutoff_sd_high'])})"),
+                    + (
+                        ""
+                        if pd.isna(row["cutoff_sd_low"])
+                        else f" ({span(row['cutoff_sd_low'], row['cutoff_sd_high'])})"
+                    ),
                     "the rest": number(row["residual_sd"]),
                     "of which chance": number(row["noise_sd"]),
                     f"average at the next {findings.window}": next_one
                     or reason(str(row["reason"] or "")),
                 }
-            )  # fmt: skip
+            )
     if not told:
         return None
     return Section(

@@ -9,11 +9,11 @@ from matplotlib.axes import Axes
 from matplotlib.dates import date2num
 from matplotlib.patches import Patch
 
-from scale_eval.plan import Plan
+from scale_eval.datasets.instants import NEVER, from_microseconds
+from scale_eval.planning.plan import Plan
 from scale_eval.report.figure import Figure
 from scale_eval.report.plots import GRID, WIDTH
-from scale_eval.report.words import companies
-from scale_eval.windows import NEVER, from_microseconds
+from scale_eval.report.wording import companies
 
 MOST_ROWS = 24
 """Companies that are drawn: the first."""
@@ -46,8 +46,9 @@ def timeline(plan: Plan) -> Figure:
         Patch(facecolor=_DATA, label="data"),
     ]
     if refused:
-        patches.insert(1, Patch(facecolor="none", edgecolor=_REFUSED, hatch="////",
-                                label="refused"))  # fmt: skip
+        patches.insert(
+            1, Patch(facecolor="none", edgecolor=_REFUSED, hatch="////", label="refused")
+        )
     figure.legend(handles=patches, loc="outside lower left", ncols=3, fontsize=8, frameon=False)
     some = f"; the first {n} are drawn" if n < len(plan.company_ids) else ""
     told = f"{companies(len(plan.company_ids)).capitalize()}, {asked:,} windows asked"
@@ -59,25 +60,30 @@ def timeline(plan: Plan) -> Figure:
 def _windows_of(axis: Axes, plan: Plan, company: int) -> None:
     """A company's windows, those that overlap in lanes of their own."""
     windows = plan.windows
-    mine = np.flatnonzero((windows.company == company) & (windows.begin != NEVER))
+    mine = np.flatnonzero((windows.company == company) & (windows.cutoff != NEVER))
     lanes: list[int] = []  # the end of the last window in each
     of_window = []
     for w in mine.tolist():
-        begin = int(windows.begin[w])
+        begin = int(windows.cutoff[w])
         free = (lane for lane, end in enumerate(lanes) if end <= begin)
         lane = next(free, len(lanes))
-        lanes[lane : lane + 1] = [int(windows.end[w])]
+        lanes[lane : lane + 1] = [int(windows.horizon_end[w])]
         of_window.append(lane)
     height = _HEIGHT / max(len(lanes), 1)
     for i, (w, lane) in enumerate(zip(mine.tolist(), of_window, strict=True)):
         look = {"facecolor": _ASKED[i % 2], "edgecolor": "white"}
         if windows.refusal[w]:
             look = {"facecolor": "none", "edgecolor": _REFUSED, "hatch": "////"}
-        begin, end = int(windows.begin[w]), int(windows.end[w])
+        begin, end = int(windows.cutoff[w]), int(windows.horizon_end[w])
         _span(axis, company - _HEIGHT + height * (lane + 0.5), begin, end, height, **look)
     if not len(mine):
-        axis.annotate("no whole window", (0, company - 0.05), xycoords=axis.get_yaxis_transform(),
-                      fontsize=7.5, color=_REFUSED)  # fmt: skip
+        axis.annotate(
+            "no whole window",
+            (0, company - 0.05),
+            xycoords=axis.get_yaxis_transform(),
+            fontsize=7.5,
+            color=_REFUSED,
+        )
 
 
 def _span(axis: Axes, y: float, begin: int, end: int, height: float = _HEIGHT, **look: Any) -> None:

@@ -15,9 +15,9 @@ import numpy as np
 import pandas as pd
 
 from scale_eval.models import BASELINES
-from scale_eval.report.cells import sentences_html
 from scale_eval.report.findings import FEW, PRIMARY, Findings, Pair
-from scale_eval.report.words import (
+from scale_eval.report.notebook import sentences_html
+from scale_eval.report.wording import (
     chance,
     companies,
     count,
@@ -107,9 +107,10 @@ def _headline(findings: Findings) -> tuple[str, str | None, str]:
         return _few_companies(findings, pair)
     if best in BASELINES and all(_surely(findings, best, other) for other in others):
         return (
-            "baseline", best,
+            "baseline",
+            best,
             f"No model beats {_baseline(best)}: {_difference(pair)}. Deploy {best}, or nothing.",
-        )  # fmt: skip
+        )
     near = [other for other in others if not _surely(findings, best, other)]
     if not near:
         return "winner", best, f"Choose {best} over {others[0]}: {_difference(pair)}."
@@ -119,25 +120,28 @@ def _headline(findings: Findings) -> tuple[str, str | None, str]:
         rival = open_ones[0]
         names = listed([best, *(one.b for one in open_ones)], "or")
         return (
-            "unknown", None,
+            "unknown",
+            None,
             f"It is not known whether {names} is better: against {rival.b}, {_difference(rival)}. "
             f"{_to_settle(rival)}",
-        )  # fmt: skip
+        )
     equal = [rival for rival in rivals if rival.equivalent]
     if equal:
         rival = equal[-1]
         return (
-            "equal", None,
+            "equal",
+            None,
             f"{listed([best, *(one.b for one in equal)])} are equal for any practical purpose: "
             f"their log losses at {_average(n)} differ by less than the margin of {_margin(rival)} "
             f"({_interval(rival)}). Take the one that is cheaper to run.",
-        )  # fmt: skip
+        )
     rival = rivals[0]
     return (
-        "small", best,
+        "small",
+        best,
         f"{best} is better than {rival.b}, but hardly by what matters: {_difference(rival)}; "
         f"the margin is {_margin(rival)}.",
-    )  # fmt: skip
+    )
 
 
 def _few_companies(findings: Findings, pair: Pair) -> tuple[str, str | None, str]:
@@ -151,13 +155,15 @@ def _few_companies(findings: Findings, pair: Pair) -> tuple[str, str | None, str
     others = f"; better at {pair.wins} of {pair.n}" if n > 1 else ""
     if low > 0 and pair.better_by > pair.margin:
         return (
-            "winner_here", pair.a,
+            "winner_here",
+            pair.a,
             f"{here} {pair.a} was better than {pair.b}: {told} ({chance}){others}.",
-        )  # fmt: skip
+        )
     return (
-        "unknown", None,
+        "unknown",
+        None,
         f"{here} {pair.a} and {pair.b} cannot be told apart: {told} ({chance}){others}.",
-    )  # fmt: skip
+    )
 
 
 def _surely(findings: Findings, best: str, other: str) -> bool:

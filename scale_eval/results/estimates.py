@@ -29,9 +29,9 @@ import numpy as np
 
 from scale_eval.metrics import Metric
 from scale_eval.results.panel import Panel
-from scale_eval.results.terms import Sums, Terms, terms
+from scale_eval.results.ratio_terms import Sums, Terms, terms
 from scale_eval.statistics.jackknife import delete_a_group
-from scale_eval.statistics.linearised import linearised, ratio_influence
+from scale_eval.statistics.linearization import linearised, ratio_influence
 
 MIN_COMPANIES = 5
 """Below it no interval for figures in which companies weigh unequally."""
@@ -183,9 +183,14 @@ def summed(panel: Panel, metric: Metric, model: int, windows: np.ndarray, sums: 
 
 
 def from_replicates(
-    panel: Panel, metric: Metric, model: int, windows: np.ndarray,
-    value: float, error_bound: float, replicates: np.ndarray,
-) -> Estimate:  # fmt: skip
+    panel: Panel,
+    metric: Metric,
+    model: int,
+    windows: np.ndarray,
+    value: float,
+    error_bound: float,
+    replicates: np.ndarray,
+) -> Estimate:
     """A figure of merged scores, its error from leaving out groups of companies.
 
     Companies weigh by their share in what the metric counts: buyers (gain, lift), spend, or half

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from scale_eval.results.run_directory import TABLES, RunDirectory
+from scale_eval.results.directory import TABLES, RunDirectory
 
 UNREPEATABLE_COLUMNS = re.compile(r".*_seconds|.*_at|worker|attempts")
 UNREPEATABLE_STATUSES = ("timeout", "killed")

@@ -21,13 +21,13 @@ import numpy as np
 from scipy.special import expit, logit
 
 from scale_eval.metrics import N_GROUPS, Metric
+from scale_eval.results.customer_influence import DEGREES_OF_FREEDOM, Influence
 from scale_eval.results.estimates import Estimate, Interval
 from scale_eval.results.panel import Panel
-from scale_eval.results.sampling import DEGREES_OF_FREEDOM, Influence
-from scale_eval.statistics.moderation import moderate
 from scale_eval.statistics.prediction import ConfidenceDistribution, confidence_distribution
 from scale_eval.statistics.random_effects import RandomEffects, q_profile, random_effects
 from scale_eval.statistics.undefined import Undefined
+from scale_eval.statistics.variance_moderation import moderate
 
 MIN_PER_CLASS = 10
 """Positives, and negatives, that an evaluation must have to enter."""
@@ -115,9 +115,16 @@ class Scaled:
         """Of the companies of `panel`: means over `windows`, ascending positions."""
         n, sums = np.zeros(panel.n_companies, np.int64), np.zeros((3, panel.n_companies))
         _by_company(
-            panel.company, windows, self.y, influence.sums, influence.squares, self.lever,
-            self.variance, n, *sums,
-        )  # fmt: skip
+            panel.company,
+            windows,
+            self.y,
+            influence.sums,
+            influence.squares,
+            self.lever,
+            self.variance,
+            n,
+            *sums,
+        )
         entered = np.flatnonzero(n)
         means, apart, squares = sums[:, entered]
         clustered = squares * (N_GROUPS / DEGREES_OF_FREEDOM)
@@ -167,8 +174,10 @@ def difference_effects(
     column, error = panel.columns[metric.name], panel.columns[RAW[metric.name].standard_error]
     sign = [1.0, 1.0]
     if metric.target is not None:
-        means = [mean_of_effects(company_effects(panel, metric.name, m, windows, influence)).value
-                 for m in pair]  # fmt: skip
+        means = [
+            mean_of_effects(company_effects(panel, metric.name, m, windows, influence)).value
+            for m in pair
+        ]
         sign = [-1.0 if mean < metric.target else 1.0 for mean in means]
     target = metric.target or 0.0
     y = sign[0] * (column[:, a] - target) - sign[1] * (column[:, b] - target)
@@ -189,10 +198,18 @@ def _rich(panel: Panel, model: int) -> np.ndarray:
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
 def _by_company(
-    company: np.ndarray, windows: np.ndarray, y: np.ndarray, influence: np.ndarray,
-    squared: np.ndarray, lever: np.ndarray, variance: np.ndarray, n: np.ndarray, means: np.ndarray,
-    apart: np.ndarray, squares: np.ndarray,
-) -> None:  # fmt: skip
+    company: np.ndarray,
+    windows: np.ndarray,
+    y: np.ndarray,
+    influence: np.ndarray,
+    squared: np.ndarray,
+    lever: np.ndarray,
+    variance: np.ndarray,
+    n: np.ndarray,
+    means: np.ndarray,
+    apart: np.ndarray,
+    squares: np.ndarray,
+) -> None:
     """How many windows of each company count; means of y, and their variances: that of windows
     taken apart, and the squares of what groups of customers move them.
 

@@ -19,9 +19,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from scale_eval.evaluation.schema import FAILED
 from scale_eval.metrics import N_GROUPS
-from scale_eval.results.free_memory import give_back
-from scale_eval.results.schemas import FAILED
+from scale_eval.results.memory import give_back
 
 FACTS = ("n_customers", "n_positive")
 """Columns that figures of many metrics need."""
@@ -32,9 +32,17 @@ Parts = Callable[[Sequence[str]], Iterable[pa.Table]]
 _NO_CUTOFF = np.iinfo(np.int64).min
 
 _OF_KEYS = (
-    "ok", "skipped", "failed", "n_ended", "common", "latest_common_size", "_by_cutoff",
-    "_rank_at_cutoff", "_ids_by_cutoff", "_reasons",
-)  # fmt: skip
+    "ok",
+    "skipped",
+    "failed",
+    "n_ended",
+    "common",
+    "latest_common_size",
+    "_by_cutoff",
+    "_rank_at_cutoff",
+    "_ids_by_cutoff",
+    "_reasons",
+)
 """What is worked out of a panel whatever columns it holds."""
 
 

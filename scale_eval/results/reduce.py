@@ -13,20 +13,20 @@ import pyarrow as pa
 import threadpoolctl
 
 from scale_eval.metrics import METRICS, Metric
-from scale_eval.results.calibration import calibration_tables
-from scale_eval.results.companies import companies_of
-from scale_eval.results.comparisons import comparisons_of, comparisons_table
-from scale_eval.results.free_memory import give_back, little_kept
+from scale_eval.results.customer_influence import INFLUENCE
+from scale_eval.results.directory import RunDirectory
 from scale_eval.results.heterogeneity import errors_of
+from scale_eval.results.memory import give_back, little_kept
 from scale_eval.results.panel import Panel, Parts, parts_of
-from scale_eval.results.periods import periods_table
-from scale_eval.results.pooled import pooled_of, pooled_table
-from scale_eval.results.row_scores import RowScores, groups_of
-from scale_eval.results.run_directory import RunDirectory
-from scale_eval.results.sampled import sampled_of, sampled_table
-from scale_eval.results.sampling import INFLUENCE
-from scale_eval.results.spread import spread_table
-from scale_eval.results.terms import columns_of
+from scale_eval.results.pooled_histograms import RowScores, groups_of
+from scale_eval.results.ratio_terms import columns_of
+from scale_eval.results.tables.companies import companies_of
+from scale_eval.results.tables.comparisons import comparisons_of, comparisons_table
+from scale_eval.results.tables.finite_population import sampled_of, sampled_table
+from scale_eval.results.tables.periods import periods_table
+from scale_eval.results.tables.pooled import pooled_of, pooled_table
+from scale_eval.results.tables.reliability import calibration_tables
+from scale_eval.results.tables.spread import spread_table
 from scale_eval.statistics.survey import Design
 
 THREADS = min(os.cpu_count() or 1, 4)
@@ -85,9 +85,12 @@ CONVENTIONS = {
 
 
 def reduce_run(
-    run: RunDirectory, metrics: Sequence[Metric], groups: Mapping[str, int],
-    margins: Mapping[str, float], design: Design | None = None,
-) -> None:  # fmt: skip
+    run: RunDirectory,
+    metrics: Sequence[Metric],
+    groups: Mapping[str, int],
+    margins: Mapping[str, float],
+    design: Design | None = None,
+) -> None:
     """Make the tables of a run, and write them into it.
 
     Of a run of a sample of companies, drawn by `design`, also what all of them would give.
@@ -101,15 +104,20 @@ def reduce_run(
 
 
 def reduce_tables(
-    evaluations: pa.Table, scores: pa.Table, own_metrics: Sequence[Metric],
-    groups: Mapping[str, int], margins: Mapping[str, float] | None = None, *, seed: int = 0,
-) -> dict[str, pa.Table]:  # fmt: skip
+    evaluations: pa.Table,
+    scores: pa.Table,
+    own_metrics: Sequence[Metric],
+    groups: Mapping[str, int],
+    margins: Mapping[str, float] | None = None,
+    *,
+    seed: int = 0,
+) -> dict[str, pa.Table]:
     """The tables of a run, by name, of these evaluations and scores in memory alone.
 
     Parameters
     ----------
     evaluations, scores : Table
-        By the schemas of `scale_eval.results.schemas`; in any order.
+        By the schemas of `scale_eval.evaluation.schema`; in any order.
     own_metrics : list of Metric
         Beyond those always computed.
     groups : dict
@@ -126,10 +134,15 @@ def reduce_tables(
 
 
 def reduce_parts(
-    evaluations: Parts, scores: Iterable[pa.Table], own_metrics: Sequence[Metric],
-    groups: Mapping[str, int], margins: Mapping[str, float], *, seed: int,
+    evaluations: Parts,
+    scores: Iterable[pa.Table],
+    own_metrics: Sequence[Metric],
+    groups: Mapping[str, int],
+    margins: Mapping[str, float],
+    *,
+    seed: int,
     design: Design | None = None,
-) -> Iterator[tuple[str, Iterable[pa.Table]]]:  # fmt: skip
+) -> Iterator[tuple[str, Iterable[pa.Table]]]:
     """The tables of a run one after another, to be taken in this order, each in parts.
 
     So that never all are in memory. Metrics are reduced one after another, for each holds what its
@@ -198,9 +211,13 @@ class _OfMetric:
 
 
 def _of_metric(
-    threads: ThreadPoolExecutor, panel: Panel, metric: Metric, rows: RowScores,
-    margins: Mapping[str, float], design: Design | None,
-) -> _OfMetric:  # fmt: skip
+    threads: ThreadPoolExecutor,
+    panel: Panel,
+    metric: Metric,
+    rows: RowScores,
+    margins: Mapping[str, float],
+    design: Design | None,
+) -> _OfMetric:
     """Begin what is to be made of one metric; what takes longest first."""
     influence = None
     give_back()  # what the last metric took, before as much again is read

@@ -14,7 +14,7 @@ from typing import Any
 
 import pandas as pd
 
-from scale_eval.results.run_directory import RunDirectory
+from scale_eval.results.directory import RunDirectory
 from scale_eval.storage import LocalStore, StoreLocked
 
 AGREEING = ".agreeing.lock"
@@ -126,8 +126,9 @@ def unfinished_shares(store: LocalStore) -> list[str]:
     """The names of the shares that did not finish, of those into which the run was last divided."""
     of = RunDirectory(store).document.get("divided", {}).get("of", 0)
     names = [f"{number}-of-{of}" for number in range(1, of + 1)]
-    records = {n: store.read_json(f"shares/{n}.json") for n in names
-               if store.exists(f"shares/{n}.json")}  # fmt: skip
+    records = {
+        n: store.read_json(f"shares/{n}.json") for n in names if store.exists(f"shares/{n}.json")
+    }
     return [name for name in names if records.get(name, {}).get("status") != "finished"]
 
 

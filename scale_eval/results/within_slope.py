@@ -7,15 +7,19 @@ import numpy as np
 from scale_eval.metrics import mid_logit
 from scale_eval.results.estimates import Estimate
 from scale_eval.results.panel import Panel
-from scale_eval.results.row_scores import RowScores
+from scale_eval.results.pooled_histograms import RowScores
 from scale_eval.statistics.logistic import common_slope
 from scale_eval.statistics.undefined import Undefined
 
 
 def within_company_slope(
-    panel: Panel, model: int, windows: np.ndarray, scores: RowScores,
-    cutoff: int | None, coverage: str,
-) -> Estimate:  # fmt: skip
+    panel: Panel,
+    model: int,
+    windows: np.ndarray,
+    scores: RowScores,
+    cutoff: int | None,
+    coverage: str,
+) -> Estimate:
     """In one stage, from the histograms of the windows; logits grouped to 1/128.
 
     Reasons: ``scores_not_kept_by_company``, with more companies than groups that scores are kept

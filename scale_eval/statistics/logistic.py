@@ -247,9 +247,13 @@ def _as_floats(counts: np.ndarray) -> np.ndarray:
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
 def _slopes(
-    x: np.ndarray, positives: np.ndarray, negatives: np.ndarray, exists: np.ndarray, a: float,
+    x: np.ndarray,
+    positives: np.ndarray,
+    negatives: np.ndarray,
+    exists: np.ndarray,
+    a: float,
     b: float,
-) -> np.ndarray:  # fmt: skip
+) -> np.ndarray:
     """Each regression's slope on `x`, from the line (a, b) of all."""
     slope = np.full(len(positives), np.nan)
     p, q = np.empty_like(x), np.empty_like(x)
@@ -307,9 +311,12 @@ def _offsets(
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
 def _move(
-    p: np.ndarray, q: np.ndarray, positives: np.ndarray, negatives: np.ndarray,
+    p: np.ndarray,
+    q: np.ndarray,
+    positives: np.ndarray,
+    negatives: np.ndarray,
     ends: tuple[float, float],
-) -> float:  # fmt: skip
+) -> float:
     """How far the intercept lies from where the chances are these.
 
     All odds against move by one factor, so that no exponential is taken block by block. By
@@ -375,9 +382,13 @@ def _log_likelihood(eta: np.ndarray, positives: np.ndarray, negatives: np.ndarra
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
 def _of_strata(
-    a: np.ndarray, b: float, x: np.ndarray, positives: np.ndarray, negatives: np.ndarray,
+    a: np.ndarray,
+    b: float,
+    x: np.ndarray,
+    positives: np.ndarray,
+    negatives: np.ndarray,
     stratum: np.ndarray,
-) -> tuple[float, np.ndarray]:  # fmt: skip
+) -> tuple[float, np.ndarray]:
     """Log likelihood, an intercept a stratum; and by stratum, shape (5, n_strata), sums.
 
     Of w, w x, w x^2, r and r x, by curvatures w and pulls r.

@@ -71,8 +71,9 @@ def variance_components(
         raise Undefined("no_repeated_cutoffs")
     scale = float(np.std(values))
     if scale == 0:
-        return VarianceComponents(float(values[0]), 0.0, 0.0, 0.0, len(companies), len(cutoffs),
-                                  None, None)  # fmt: skip
+        return VarianceComponents(
+            float(values[0]), 0.0, 0.0, 0.0, len(companies), len(cutoffs), None, None
+        )
     layout = _Layout(values / scale, company, cutoff)
     of_company, of_cutoff = np.square(_best(layout, several=len(cutoffs) > 1)).tolist()
     mean, residual = layout.fit(of_company, of_cutoff)
@@ -108,10 +109,17 @@ def _best(layout: _Layout, *, several: bool) -> np.ndarray:
     start = min(starts, key=layout.deviance)
     bounds = [(0.0, 1e3), (0.0, 1e3) if several else (0.0, 0.0)]
     found = minimize(
-        layout.deviance, start, method="Nelder-Mead", bounds=bounds,
-        options={"xatol": 1e-7, "fatol": 1e-10, "maxiter": 2_000,
-                 "initial_simplex": start + 0.2 * np.array([[0, 0], [1, 0], [0, float(several)]])},
-    )  # fmt: skip
+        layout.deviance,
+        start,
+        method="Nelder-Mead",
+        bounds=bounds,
+        options={
+            "xatol": 1e-7,
+            "fatol": 1e-10,
+            "maxiter": 2_000,
+            "initial_simplex": start + 0.2 * np.array([[0, 0], [1, 0], [0, float(several)]]),
+        },
+    )
     return np.asarray(found.x if found.fun <= layout.deviance(start) else start)
 
 

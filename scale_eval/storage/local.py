@@ -22,7 +22,7 @@ from typing import IO, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from scale_eval.storage.packed_lists import packed, unpacked
+from scale_eval.storage.fixed_size_lists import packed, unpacked
 
 ROWS_PER_ROW_GROUP = 131_072
 
@@ -68,9 +68,13 @@ class LocalStore:
         )
 
     def read_table(
-        self, name: str, *, columns: Sequence[str] | None = None, schema: pa.Schema | None = None,
+        self,
+        name: str,
+        *,
+        columns: Sequence[str] | None = None,
+        schema: pa.Schema | None = None,
         dictionaries: Sequence[str] = (),
-    ) -> pa.Table:  # fmt: skip
+    ) -> pa.Table:
         """The whole Parquet file `name`, read on the calling thread.
 
         Columns in `dictionaries` come as dictionary codes. The file is opened once: one that is
@@ -87,9 +91,13 @@ class LocalStore:
         return unpacked(rows)
 
     def read_row_groups(
-        self, name: str, row_groups: Sequence[int], *, columns: Sequence[str],
+        self,
+        name: str,
+        row_groups: Sequence[int],
+        *,
+        columns: Sequence[str],
         dictionaries: Sequence[str] = (),
-    ) -> pa.Table:  # fmt: skip
+    ) -> pa.Table:
         """Some row groups of `name`; columns in `dictionaries` come as dictionary codes.
 
         Raises `OSError` or `pyarrow.ArrowInvalid` with the path where the file is missing or
@@ -126,14 +134,19 @@ class LocalStore:
             parts = map(packed, tables)
             first = next(parts)
             repeating = [
-                f.name for f in first.schema
+                f.name
+                for f in first.schema
                 if pa.types.is_string(f.type) or pa.types.is_timestamp(f.type)
-            ]  # fmt: skip
+            ]
             ordered = [f.name for f in first.schema if not pa.types.is_fixed_size_binary(f.type)]
             with pq.ParquetWriter(
-                path, first.schema, compression="lz4", write_page_checksum=True,
-                use_dictionary=repeating, write_statistics=ordered,
-            ) as writer:  # fmt: skip
+                path,
+                first.schema,
+                compression="lz4",
+                write_page_checksum=True,
+                use_dictionary=repeating,
+                write_statistics=ordered,
+            ) as writer:
                 waiting = [first]
                 for part in parts:
                     waiting.append(part)
@@ -146,9 +159,15 @@ class LocalStore:
         return self._write(name, write)
 
     def write_row_groups(
-        self, directory: str, schema: pa.Schema, row_groups: Iterable[pa.Table], *,
-        name: Callable[[], str], repeating: Sequence[str] = (), ascending: Sequence[str] = (),
-    ) -> str | None:  # fmt: skip
+        self,
+        directory: str,
+        schema: pa.Schema,
+        row_groups: Iterable[pa.Table],
+        *,
+        name: Callable[[], str],
+        repeating: Sequence[str] = (),
+        ascending: Sequence[str] = (),
+    ) -> str | None:
         """Write one Parquet file of which each table is a row group, as they come.
 
         At once or not at all, like `write_table`; nothing is written where no table comes.
@@ -160,7 +179,7 @@ class LocalStore:
         row_groups : iterable of pyarrow.Table
             By `schema`; of `ROWS_PER_ROW_GROUP` rows at most.
         name : callable
-            Asked for the file's name when all tables have come: it may depend on them.
+            PopulationRules for the file's name when all tables have come: it may depend on them.
         repeating, ascending : sequences of str
             Columns that are written as a dictionary, and those of integers or times that are
             written as differences. Both only make the file small and quick to read.
@@ -177,10 +196,13 @@ class LocalStore:
 
         def write(path: Path) -> None:
             with pq.ParquetWriter(
-                path, schema, compression="zstd", write_page_checksum=True,
+                path,
+                schema,
+                compression="zstd",
+                write_page_checksum=True,
                 use_dictionary=list(repeating),
                 column_encoding=dict.fromkeys(ascending, "DELTA_BINARY_PACKED"),
-            ) as writer:  # fmt: skip
+            ) as writer:
                 for part in chain([first], parts):
                     writer.write_table(part, ROWS_PER_ROW_GROUP)
 

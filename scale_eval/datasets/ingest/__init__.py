@@ -1,0 +1,1 @@
+"""Read transactions from files into a dataset."""

@@ -1,0 +1,294 @@
+"""What becomes of the companies that files bring: new, unchanged, replaced or appended."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from scale_eval.datasets.file_layout import CompanyToWrite
+from scale_eval.datasets.ingest.records import IngestError
+from scale_eval.datasets.ingest.shuffle import (
+    ARRIVING_SCHEMA,
+    SORTED_SCHEMA,
+    Shelved,
+    SortedPartitions,
+)
+from scale_eval.datasets.ingest.timestamps import DAY
+from scale_eval.datasets.instants import from_microseconds, microseconds
+from scale_eval.datasets.manifest import TRANSACTIONS_SCHEMA, content_hash
+from scale_eval.datasets.transactions import Transactions
+from scale_eval.storage import LocalStore
+
+_WRITTEN_SCHEMA = pa.schema(list(TRANSACTIONS_SCHEMA)[1:])
+"""A company's rows in the dataset, but for its id."""
+
+
+@dataclass(frozen=True, slots=True)
+class CompanyUpdate:
+    """A company as the files of one ingest bring it, and what becomes of it.
+
+    Attributes
+    ----------
+    company_id : str
+    status : str
+        ``new``, ``replaced``, ``appended`` or ``unchanged``.
+    files : tuple of int
+        Positions of the files that bring what is to be written; none where it is unchanged.
+    dates_only : bool
+        All timestamps of what is to be written are dates.
+    place : Shelved
+        Where it is, until it is written.
+    """
+
+    company_id: str
+    status: str
+    files: tuple[int, ...]
+    dates_only: bool
+    place: Shelved
+
+    @property
+    def n_rows(self) -> int:
+        """Rows that are to be written, beside those that are known of a company appended to."""
+        return self.place.stop - self.place.start
+
+
+class Merging:
+    """What becomes of the companies that files bring.
+
+    Parameters
+    ----------
+    store : LocalStore
+        The dataset.
+    shelf : SortedPartitions
+        Where companies are kept until they are written.
+    sources : sequence of str
+        Of each file, by position.
+    known : mapping
+        The dataset's rows of the manifest, by company.
+    late_lines : mapping of int to sequence of int
+        By position of the file: lines that an earlier ingest of it refused as overlapping.
+    append, replace : bool
+    timezone : str
+    """
+
+    def __init__(
+        self,
+        store: LocalStore,
+        shelf: SortedPartitions,
+        sources: Sequence[str],
+        known: Mapping[str, dict[str, Any]],
+        late_lines: Mapping[int, Sequence[int]],
+        *,
+        append: bool,
+        replace: bool,
+        timezone: str,
+    ) -> None:
+        self._shelf, self._sources, self._known = shelf, sources, known
+        self._store, self._before = store, _KnownRows(store)
+        self._append, self._replace, self._timezone = append, replace, timezone
+        lines = [(i << 40) | line for i, lines in late_lines.items() for line in lines]
+        self._late_places = np.array(lines, dtype=np.int64)
+
+    def arrivals(
+        self, rows: pa.Table, company_ids: Sequence[str]
+    ) -> tuple[list[CompanyUpdate], pa.Table]:
+        """What becomes of each company in `rows`, which are all of these companies' rows.
+
+        A company whose files are already among its sources is unchanged, and so is one that comes
+        with the rows that it has; if its file in the dataset was lost, these take its place.
+
+        Parameters
+        ----------
+        rows : pyarrow.Table
+            By ARRIVING_SCHEMA.
+        company_ids : sequence of str
+            By code.
+
+        Returns
+        -------
+        arrivals : list of CompanyUpdate
+            Sorted by company.
+        late : pyarrow.Table
+            Rows that are refused because they are not later than what is known; by
+            ARRIVING_SCHEMA.
+
+        Raises
+        ------
+        IngestError
+            A company is known with other rows, and it is said neither to append nor to replace.
+        """
+        late = []
+        if len(self._late_places):
+            places = (rows["file"].to_numpy().astype(np.int64) << 40) | rows["line"].to_numpy()
+            was_late = np.isin(places, self._late_places)
+            late.append(rows.filter(pa.array(was_late)))
+            rows = rows.filter(pa.array(~was_late))
+        rows = _sorted(rows, company_ids)
+        codes = rows["company"].to_numpy()
+        bounds = np.flatnonzero(np.diff(codes, prepend=-1, append=-1))
+        names = [company_ids[code] for code in codes[bounds[:-1]].tolist()]
+        files = _files_of(rows["file"].to_numpy(), bounds)
+        statuses = []
+        kept = np.ones(len(rows), dtype=bool)
+        for i, (start, stop) in enumerate(pairwise(bounds.tolist())):
+            row = self._known.get(names[i])
+            if row is None:
+                statuses.append("new")
+                continue
+            status, keeps, is_late = self._meets(row, rows.slice(start, stop - start), files[i])
+            statuses.append(status)
+            kept[start:stop] = keeps
+            if is_late is not None and is_late.any():
+                late.append(rows.slice(start, stop - start).filter(pa.array(is_late)))
+        if not kept.all():
+            before = np.concatenate([[0], np.cumsum(kept)])
+            rows, bounds = rows.filter(pa.array(kept)), before[bounds]
+            files = _files_of(rows["file"].to_numpy(), bounds)
+        part = self._shelf.put(rows.select(SORTED_SCHEMA.names))
+        arrivals = [
+            CompanyUpdate(name, status, of_files, dates, Shelved(part, start, stop))
+            for name, status, of_files, dates, (start, stop) in zip(
+                names,
+                statuses,
+                files,
+                _dates_only(rows, bounds),
+                pairwise(bounds.tolist()),
+                strict=True,
+            )
+        ]
+        return arrivals, pa.concat_tables([ARRIVING_SCHEMA.empty_table(), *late])
+
+    def _meets(
+        self, row: Mapping[str, Any], rows: pa.Table, files: tuple[int, ...]
+    ) -> tuple[str, np.ndarray | bool, np.ndarray | None]:
+        """Of a company that is known: its status, which `rows` to write, and which are late."""
+        before, now = set(row["sources"]), {self._sources[i] for i in files}
+        if now == before or _is_what_it_has(row, rows):
+            is_there = self._store.exists(row["path"])
+            return ("unchanged", False, None) if is_there else ("replaced", True, None)
+        if now < before and not self._replace:
+            return "unchanged", False, None
+        if self._replace:
+            return "replaced", True, None
+        if not self._append:
+            raise IngestError(
+                f"company {row['company_id']!r} is known from {_names(before)} and comes with "
+                f"other rows from {_names(now - before)}; append later rows (--append), put these "
+                "in the place of the old ones (--replace), or give the company another name"
+            )
+        fresh = [i for i in files if self._sources[i] not in before]
+        is_fresh = np.isin(rows["file"].to_numpy(), fresh)
+        is_late = is_fresh & (_instants(rows) < _end(row, self._timezone))
+        keeps = is_fresh & ~is_late
+        return ("appended" if keeps.any() else "unchanged"), keeps, is_late
+
+    def delivery(self, arrival: CompanyUpdate) -> CompanyToWrite:
+        """The company, to be written."""
+        dates_only = arrival.dates_only
+        fed_by = {self._sources[i] for i in arrival.files}
+        rows = self._shelf.get(arrival.place).cast(_WRITTEN_SCHEMA)
+        if arrival.status == "appended":
+            known = self._known[arrival.company_id]
+            dates_only = dates_only and known["dates_only"]
+            fed_by.update(known["sources"])
+            rows = pa.concat_tables([self._before.read(known), rows])
+            rows = rows.take(pa.array(_order([], rows)))
+        return CompanyToWrite(
+            Transactions.from_arrow(arrival.company_id, rows),
+            dates_only=dates_only,
+            sources=sorted(fed_by),
+        )
+
+
+class _KnownRows:
+    """Rows that the dataset has; the row group that was read last is kept for its neighbours."""
+
+    def __init__(self, store: LocalStore) -> None:
+        self._store = store
+        self._place: tuple[Any, ...] = ()
+        self._rows = _WRITTEN_SCHEMA.empty_table()
+
+    def read(self, row: Mapping[str, Any]) -> pa.Table:
+        """Those of a company, by its row of the manifest; raises `IngestError` for damage."""
+        place = row["path"], row["first_row_group"], row["n_row_groups"]
+        if place != self._place:
+            groups = range(row["first_row_group"], row["first_row_group"] + row["n_row_groups"])
+            try:
+                self._rows = self._store.read_row_groups(
+                    row["path"], groups, columns=_WRITTEN_SCHEMA.names
+                )
+            except (OSError, pa.ArrowInvalid) as error:
+                raise IngestError(
+                    f"company {row['company_id']!r}: {row['path']} is damaged ({error}); remove it "
+                    "and ingest the company's files again"
+                ) from error
+            self._place = place
+        return self._rows.slice(row["row_offset"], row["n_rows"])
+
+
+def _sorted(rows: pa.Table, company_ids: Sequence[str]) -> pa.Table:
+    """`rows` (ARRIVING_SCHEMA) by company, and within one as in a Dataset."""
+    codes = rows["company"].to_numpy()
+    present = np.unique(codes)
+    rank = np.zeros(len(company_ids), dtype=np.int32)
+    by_name = sorted(present.tolist(), key=lambda code: company_ids[code].encode())
+    rank[by_name] = np.arange(len(by_name))
+    return rows.take(pa.array(_order([rank[codes]], rows)))
+
+
+def _order(first: list[np.ndarray], rows: pa.Table) -> np.ndarray:
+    """The permutation that sorts `rows` by what comes `first`, then as in a Dataset."""
+    ids = rows["customer_id"].combine_chunks().dictionary_encode()
+    # Integers of the same order sort several times as fast as strings.
+    rank = pc.rank(ids.dictionary).take(ids.indices).to_numpy()
+    return np.lexsort([rows["value"].to_numpy(), _instants(rows), rank, *first])
+
+
+def _files_of(file: np.ndarray, bounds: np.ndarray) -> list[tuple[int, ...]]:
+    """The files of each company; `file` of shape (n_rows,), `bounds` (n_companies + 1,)."""
+    n_files = int(file.max(initial=0)) + 1
+    company = np.repeat(np.arange(len(bounds) - 1), np.diff(bounds))
+    pairs = np.unique(company * n_files + file)
+    starts = np.searchsorted(pairs // n_files, np.arange(len(bounds))).tolist()
+    files = (pairs % n_files).tolist()
+    return [tuple(files[start:stop]) for start, stop in pairwise(starts)]
+
+
+def _dates_only(rows: pa.Table, bounds: np.ndarray) -> list[bool]:
+    """Whether all of a company's timestamps are midnight: as written, or in UTC."""
+    as_written = rows["midnight"].to_numpy()
+    in_utc = _instants(rows) % DAY == 0
+    # How many are not, before each row.
+    others = [np.concatenate([[0], np.cumsum(~each)])[bounds] for each in (as_written, in_utc)]
+    return ((np.diff(others[0]) == 0) | (np.diff(others[1]) == 0)).tolist()
+
+
+def _instants(rows: pa.Table) -> np.ndarray:
+    return rows["timestamp"].cast(pa.int64()).to_numpy()
+
+
+def _is_what_it_has(row: Mapping[str, Any], rows: pa.Table) -> bool:
+    if row["n_rows"] != len(rows):
+        return False
+    return row["content_hash"] == content_hash(Transactions.from_arrow(row["company_id"], rows))
+
+
+def _end(row: Mapping[str, Any], timezone: str) -> int:
+    """The first instant, in microseconds, that is later than a known company's last row."""
+    if not row["dates_only"]:
+        return row["last_timestamp"] + 1
+    last = from_microseconds(row["last_timestamp"]).tz_convert(timezone)
+    return microseconds(last + pd.DateOffset(days=1))
+
+
+def _names(sources: Iterable[str]) -> str:
+    """The files of some sources, for a message."""
+    names = sorted(source.rpartition("#")[0] for source in sources)
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

@@ -1,0 +1,279 @@
+"""A file becomes rows and refused rows, and every record is one of the two."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from scale_eval.datasets.ingest.csv import read_csv
+from scale_eval.datasets.ingest.parquet import read_parquet
+from scale_eval.datasets.ingest.records import Batch, IngestError, Refusal
+from scale_eval.datasets.ingest.timestamps import EARLIEST, LATEST, Clock
+from scale_eval.datasets.manifest import TIMESTAMP
+
+DEFAULT_COLUMNS = {
+    "customer_id": "CustomerID",
+    "timestamp": "Timestamp",
+    "value": "PurchaseValue",
+}
+"""The column of each role, where nothing else is said."""
+
+ROWS_SCHEMA = pa.schema(
+    [
+        ("company_id", pa.large_string()),
+        ("customer_id", pa.large_string()),
+        ("timestamp", TIMESTAMP),
+        ("value", pa.float64()),
+        ("midnight", pa.bool_()),  # in the time in which it was written
+        ("line", pa.int64()),
+        ("text", pa.large_string()),  # null where it was not asked to be kept
+    ]
+)
+
+REFUSED_SCHEMA = pa.schema(
+    [
+        ("file", pa.string()),  # without its directory
+        ("source", pa.string()),  # as in the manifest's `sources`
+        ("line", pa.int64()),
+        ("company_id", pa.string()),
+        ("reason", pa.string()),
+        ("text", pa.string()),  # the record as it stands, cut at TEXT_LENGTH
+    ]
+)
+
+_NO_ROWS = ROWS_SCHEMA.empty_table()
+_SUFFIXES = {".csv", ".tsv", ".txt", ".parquet", ".gz", ".zip"}
+_NUMBER = r"(?i)^[+-]?(?:\d+[.]?\d*|[.]\d+)(?:e[+-]?\d+)?$|^[+-]?(?:nan|inf|infinity)$"
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How files are to be read; see `scale_eval.datasets.ingest.ingest.ingest` for the fields.
+
+    Raises
+    ------
+    IngestError
+        A key of `columns` is unknown, `decimal` is neither ``.`` nor ``,``, there is no such
+        `timezone`, or `timestamp_format` is none.
+    """
+
+    columns: Mapping[str, str] = field(default_factory=dict)
+    company_column: str | None = None
+    timezone: str = "UTC"
+    timestamp_format: str | None = None
+    decimal: str = "."
+
+    def __post_init__(self) -> None:
+        unknown = set(self.columns) - set(DEFAULT_COLUMNS)
+        if unknown:
+            raise IngestError(
+                f"columns: {min(unknown)!r} is not a key; the keys are "
+                f"{', '.join(DEFAULT_COLUMNS)} (a column of companies is the option "
+                "--company-column)"
+            )
+        if self.decimal not in (".", ","):
+            raise IngestError(f"decimal: {self.decimal!r} is neither '.' nor ','")
+        _ = self.clock
+
+    @cached_property
+    def clock(self) -> Clock:
+        """Reads the timestamps."""
+        return Clock(self.timezone, self.timestamp_format)
+
+    @cached_property
+    def wanted(self) -> dict[str, str]:
+        """Every column that is read, its name by role."""
+        company = {} if self.company_column is None else {"company_id": self.company_column}
+        return {**company, **DEFAULT_COLUMNS, **self.columns}
+
+    def source_of(self, path: Path) -> str:
+        """What a file says when read like this: its name, and a hash of its bytes and of `self`."""
+        with path.open("rb") as file:
+            content = hashlib.file_digest(file, "sha256").hexdigest()
+        options = (self.wanted, self.timezone, self.timestamp_format, self.decimal)
+        return f"{path.name}#{hashlib.sha256(repr((content, options)).encode()).hexdigest()[:16]}"
+
+
+@dataclass(frozen=True)
+class ParsedFile:
+    """What a file holds: every record of it is one of `rows` or of `refused`.
+
+    Attributes
+    ----------
+    path : Path
+    source : str
+        The file's name and a hash of what it says, as in the manifest's `sources`.
+    company_id : str or None
+        The company that the file is; None where a column says it.
+    rows : pyarrow.Table
+        As in ROWS_SCHEMA, in the file's order; none where they were handed over.
+    span : tuple of (int, int)
+        The first and the last timestamp of its rows, in microseconds since 1970-01-01 UTC.
+    n_rows : int
+        How many rows it has, wherever they are.
+    refused : list of Refusal
+        By line.
+    n_naive_timestamps : int
+        How many of its rows were written without a time zone.
+    """
+
+    path: Path
+    source: str
+    company_id: str | None
+    rows: pa.Table
+    span: tuple[int, int]
+    n_rows: int
+    refused: list[Refusal]
+    n_naive_timestamps: int
+
+
+def parse_file(
+    path: Path,
+    reading: Reading,
+    *,
+    keep_text: bool = False,
+    hand_over: Callable[[pa.Table], object] | None = None,
+) -> ParsedFile:
+    """Read `path`, delimited text or Parquet as its first bytes say, into rows and refused rows.
+
+    Parameters
+    ----------
+    path : Path
+    reading : Reading
+    keep_text : bool
+        Keep each row's text with it, for a caller who may refuse some of them.
+    hand_over : callable, optional
+        Takes the rows, by ROWS_SCHEMA, some hundred thousand at a time as they are read; they are
+        not held here then.
+
+    Raises
+    ------
+    IngestError
+        There is no such file, it cannot be read as a whole (see `read_csv`, `read_parquet`), it
+        has no rows, or all of its rows are refused.
+    """
+    try:
+        return _parse_file(path, reading, keep_text, hand_over)
+    except OSError as error:
+        raise IngestError(
+            f"{path} cannot be read: {error.strerror or error}; check the path and its permissions"
+        ) from error
+
+
+def _parse_file(
+    path: Path, reading: Reading, keep_text: bool, hand_over: Callable[[pa.Table], object] | None
+) -> ParsedFile:
+    if path.is_dir():
+        raise IngestError(f"{path} is a directory; name the files in it, such as {path}/*.csv")
+    if path.exists() and not path.is_file():
+        raise IngestError(f"{path} is not a regular file; write it to one first")
+    if path.name.encode(errors="ignore").decode() != path.name:
+        raise IngestError(f"{path!r}: the name is not UTF-8; rename the file")
+    source = reading.source_of(path)
+    with path.open("rb") as file:
+        read = read_parquet if file.read(4) == b"PAR1" else read_csv
+    company_id = _company_of(path) if reading.company_column is None else None
+    tables = [_NO_ROWS]
+    refused: list[Refusal] = []
+    n_rows = n_naive = 0
+    first, last = LATEST, EARLIEST
+    for batch in read(path, reading.wanted):
+        rows, naive = _parse_batch(batch, reading, company_id, keep_text, refused)
+        n_naive += naive
+        if len(rows):
+            times = rows["timestamp"].cast(pa.int64()).to_numpy()
+            first, last = min(first, int(times.min())), max(last, int(times.max()))
+            n_rows += len(rows)
+            (hand_over or tables.append)(rows)
+    if not n_rows:
+        raise IngestError(_why_nothing(path, refused))
+    rows = pa.concat_tables(tables)
+    return ParsedFile(
+        path, source, company_id, rows, (first, last), n_rows, sorted(refused), n_naive
+    )
+
+
+def _parse_batch(
+    batch: Batch, reading: Reading, company_id: str | None, keep_text: bool, refused: list[Refusal]
+) -> tuple[pa.Table, int]:
+    """The rows of `batch`, and how many have naive timestamps; appends to `refused`."""
+    n_records, columns = len(batch.lines), batch.columns
+    companies = columns.get("company_id")
+    if companies is None:
+        companies = pa.repeat(pa.scalar(company_id, pa.large_string()), n_records)
+    times = reading.clock.read(columns["timestamp"])
+    values, is_number = _read_values(columns["value"], reading.decimal)
+    faults = {
+        "customer_id_empty": _is_blank(columns["customer_id"]),
+        "company_id_empty": _is_blank(companies),
+        "timestamp_empty": _is_blank(columns["timestamp"]),
+        "timestamp_unparsable": times.unparsable,
+        "timestamp_ambiguous": times.ambiguous,
+        "value_empty": _is_blank(columns["value"]),
+        "value_unparsable": ~is_number,
+        "value_not_finite": ~np.isfinite(values),
+    }
+    reasons = list(faults)
+    fault = np.select(list(faults.values()), range(len(faults)), default=-1)
+    refused += batch.refused
+    for i in np.flatnonzero(fault >= 0).tolist():
+        company = None if faults["company_id_empty"][i] else companies[i].as_py()
+        refused.append(Refusal(int(batch.lines[i]), reasons[fault[i]], batch.text(i), company))
+    kept = fault < 0
+    rows = [
+        companies,
+        columns["customer_id"],
+        pa.array(times.microseconds).cast(TIMESTAMP),
+        pa.array(values),
+        pa.array(times.midnight),
+        pa.array(batch.lines),
+        [batch.text(i) for i in range(n_records)] if keep_text else pa.nulls(n_records),
+    ]
+    n_naive = int(np.count_nonzero(times.naive & kept))
+    return pa.table(rows, schema=ROWS_SCHEMA).filter(pa.array(kept)), n_naive
+
+
+def _read_values(column: pa.Array, decimal: str) -> tuple[np.ndarray, np.ndarray]:
+    """Values as float64, and which of them are numbers; NaN and infinities are, here."""
+    is_number = np.ones(len(column), dtype=bool)
+    if not pa.types.is_floating(column.type):
+        text = pc.utf8_trim_whitespace(column)
+        matches = pc.match_substring_regex(text, _NUMBER.replace(".", decimal))
+        is_number = matches.fill_null(False).to_numpy(zero_copy_only=False)
+        column = pc.if_else(matches, pc.replace_substring(text, decimal, "."), None)
+    values = column.cast(pa.float64()).fill_null(0.0).to_numpy()
+    return values + 0.0, is_number  # -0.0 becomes 0.0
+
+
+def _is_blank(column: pa.Array) -> np.ndarray:
+    if pa.types.is_large_string(column.type):
+        column = pc.if_else(pc.equal(pc.utf8_trim_whitespace(column), ""), None, column)
+    return column.is_null().to_numpy(zero_copy_only=False)
+
+
+def _company_of(path: Path) -> str:
+    """The company that a file is: its name without what says how it is written."""
+    while path.suffix.lower() in _SUFFIXES:
+        path = path.with_suffix("")
+    return path.name
+
+
+def _why_nothing(path: Path, refused: list[Refusal]) -> str:
+    if not refused:
+        return f"{path} has a header but no rows; give a file with rows"
+    counts = Counter(refusal.reason for refusal in refused).most_common()
+    first = min(refused)
+    return (
+        f"{path}: all {len(refused)} rows are refused ("
+        + ", ".join(f"{reason} {count}" for reason, count in counts)
+        + f"); the first is line {first.line}: {first.text!r}. Correct the file, or say how it is "
+        "written (--timestamp-format, --timezone, --decimal)"
+    )

@@ -1,0 +1,186 @@
+"""From text to instants: ISO 8601 or a given format, in a given time zone where none is written."""
+
+from __future__ import annotations
+
+import difflib
+import zoneinfo
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from scale_eval.datasets.ingest.records import IngestError
+
+ISO_8601 = (
+    r"^(?P<date>\d{4}(?:-\d\d-\d\d|\d{4}))"
+    r"(?:(?P<time>[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?)"
+    r"(?P<zone> ?(?:Z|UTC|[+-][01]\d(?::?[0-5]\d)?))?)?$"
+)
+"""``2017-03-26`` or ``20170326``, then ``T`` or a blank and ``02:30``, ``02:30:15`` or
+``02:30:15.123456``, then ``Z``, ``UTC``, ``+01``, ``+0100`` or ``+01:00``."""
+
+DAY = 86_400_000_000
+"""Microseconds of a day."""
+
+EARLIEST, LATEST = (
+    int(np.datetime64(text, "us").astype("int64")) for text in ("1678-01-01", "2262-01-01")
+)
+"""Instants from the first to before the second are timestamps: what pandas holds in any unit."""
+
+_NONE = np.iinfo("int64").min  # NaT
+
+
+_Wall: TypeAlias = tuple[np.ndarray, np.ndarray, np.ndarray]
+"""Time as written and its offset from UTC, in microseconds; whether it was written without one."""
+
+
+@dataclass(frozen=True)
+class Instants:
+    """Timestamps as read; arrays of equal length.
+
+    Attributes
+    ----------
+    microseconds : ndarray of int64
+        Since 1970-01-01 UTC; undefined where `unparsable` or `ambiguous`.
+    unparsable : ndarray of bool
+        No such time, not written as asked for, or not of the years 1678 to 2261.
+    ambiguous : ndarray of bool
+        Written without a zone, in an hour that the zone has twice or not at all.
+    naive : ndarray of bool
+        Written without a zone.
+    midnight : ndarray of bool
+        Midnight in the time in which it was written.
+    """
+
+    microseconds: np.ndarray
+    unparsable: np.ndarray
+    ambiguous: np.ndarray
+    naive: np.ndarray
+    midnight: np.ndarray
+
+
+class Clock:
+    """Reads timestamps.
+
+    Parameters
+    ----------
+    timezone : str
+        Where timestamps without a zone were written, as ``Europe/Berlin``.
+    timestamp_format : str, optional
+        As for `strptime`. Without it, ISO 8601 (see `ISO_8601`). Of a format with a zone
+        (``%z``, ``%Z``) only midnight UTC is known as midnight.
+
+    Raises
+    ------
+    IngestError
+        There is no such zone, or the format is none.
+    """
+
+    def __init__(self, timezone: str = "UTC", timestamp_format: str | None = None) -> None:
+        try:
+            zoneinfo.ZoneInfo(timezone)
+        except (KeyError, ValueError, OSError):
+            near = difflib.get_close_matches(timezone, zoneinfo.available_timezones(), n=3)
+            raise IngestError(
+                f"time zone {timezone!r} is not known; give a name of the IANA database, such as "
+                f"{' or '.join(near) or 'Europe/Berlin'}"
+            ) from None
+        self.timezone = timezone
+        self.format = timestamp_format
+        if timestamp_format is not None:
+            try:
+                if "%" not in timestamp_format:
+                    raise ValueError("it has no directive")
+                self._formatted(pa.array(["2017-03-26"]))
+            except ValueError as error:
+                raise IngestError(
+                    f"timestamp format {timestamp_format!r}: {error}; write it as for strptime, "
+                    "such as '%d.%m.%Y %H:%M'"
+                ) from None
+
+    def read(self, column: pa.Array) -> Instants:
+        """The instants of `column`, an array of strings or of timestamps."""
+        if pa.types.is_timestamp(column.type):
+            wall, offset, naive = _typed(column)
+        else:
+            text = pc.utf8_trim_whitespace(column)
+            wall, offset, naive = self._formatted(text) if self.format else _iso_8601(text)
+        readable = _in_range(wall)
+        instants = wall - offset
+        local = readable & naive
+        instants[local] = (
+            pd.DatetimeIndex(wall[local].view("M8[us]"))
+            .tz_localize(self.timezone, ambiguous="NaT", nonexistent="NaT")
+            .asi8
+        )
+        ambiguous = local & (instants == _NONE)
+        return Instants(
+            microseconds=instants,
+            unparsable=~_in_range(instants) & ~ambiguous,
+            ambiguous=ambiguous,
+            naive=naive,
+            midnight=wall % DAY == 0,
+        )
+
+    def _formatted(self, text: pa.Array) -> _Wall:
+        assert self.format is not None
+        zoned = "%z" in self.format or "%Z" in self.format
+        times = pd.to_datetime(
+            text.to_numpy(zero_copy_only=False), format=self.format, errors="coerce", utc=zoned
+        )
+        none = np.zeros(len(text), dtype="int64")
+        return times.as_unit("us").asi8, none, np.full(len(text), not zoned)
+
+
+def _iso_8601(text: pa.Array) -> _Wall:
+    parts = pc.extract_regex(text, ISO_8601)
+    date, time, zone = (pc.struct_field(parts, name) for name in ("date", "time", "zone"))
+    wall = pc.binary_join_element_wise(date, time, pa.scalar("", text.type))
+    try:
+        times = wall.cast(pa.timestamp("us"))
+    except pa.ArrowInvalid:
+        # Dates without dashes, nanoseconds (cut off, not rounded), or a date that does not exist:
+        # pandas says which.
+        index = pd.to_datetime(
+            wall.to_numpy(zero_copy_only=False), format="ISO8601", errors="coerce"
+        )
+        times = pa.array(index.as_unit("us"))
+    zones = pc.fill_null(zone, "").dictionary_encode()
+    offsets = np.array([_offset(name) for name in zones.dictionary.to_pylist()], dtype="int64")
+    naive = pc.equal(zones, "").to_numpy(zero_copy_only=False)
+    return _integers(times), offsets[zones.indices.to_numpy()], naive
+
+
+def _offset(zone: str) -> int:
+    """Microseconds that `zone`, as ``ISO_8601`` has it, is ahead of UTC."""
+    digits = zone.strip().replace(":", "")
+    if digits in ("", "Z", "UTC"):
+        return 0
+    minutes = int(digits[1:3]) * 60 + int(digits[3:] or 0)
+    return minutes * 60_000_000 * (-1 if digits[0] == "-" else 1)
+
+
+def _typed(column: pa.Array) -> _Wall:
+    unit, zone = column.type.unit, column.type.tz
+    times = _integers(column)
+    if unit == "ns":
+        times = times // 1000
+    else:
+        factor = {"s": 1_000_000, "ms": 1000, "us": 1}[unit]
+        times = np.clip(times, EARLIEST // factor - 1, LATEST // factor) * factor
+    if zone is None:
+        return times, np.zeros_like(times), np.ones(len(times), dtype=bool)
+    instants = pd.DatetimeIndex(np.where(_in_range(times), times, _NONE).view("M8[us]"), tz="UTC")
+    wall = instants.tz_convert(zone).tz_localize(None).asi8
+    return wall, wall - times, np.zeros(len(times), dtype=bool)
+
+
+def _integers(times: pa.Array) -> np.ndarray:
+    return pc.fill_null(times.cast(pa.int64()), _NONE).to_numpy()
+
+
+def _in_range(microseconds: np.ndarray) -> np.ndarray:
+    return (microseconds >= EARLIEST) & (microseconds < LATEST)

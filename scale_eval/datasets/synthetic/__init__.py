@@ -1,0 +1,1 @@
+"""Make synthetic companies, with and without faults."""

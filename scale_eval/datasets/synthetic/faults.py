@@ -1,0 +1,110 @@
+"""Synthetic companies in trouble: damaged on disk, nearly empty, or of one class.
+
+They show what a run makes of data as they come. Which companies are in trouble depends on the seed
+and on how many are asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from scale_eval.datasets.dataset import Dataset
+from scale_eval.datasets.synthetic.generator import (
+    OBSERVED_UNTIL,
+    company_id,
+    draw_traits,
+    generate_company,
+    stream,
+)
+from scale_eval.datasets.transactions import Transactions
+
+_TRANSACTIONS, _WHO = 1, 2  # streams of random numbers; 0 and 1 are a company's
+
+
+def troubled(seed: int, companies: int, counts: Sequence[int]) -> list[list[int]]:
+    """For each kind of trouble the places of its companies, sorted; no company has two.
+
+    Raises `ValueError` for a negative count, and where there are not enough companies.
+    """
+    if min(counts) < 0 or sum(counts) > companies:
+        raise ValueError(
+            f"{sum(counts)} companies in trouble of {companies}: give counts of at least 0 that "
+            "add to no more than all"
+        )
+    order = stream(seed, 0, _WHO).permutation(companies)
+    bounds = np.cumsum([0, *counts]).tolist()
+    return [sorted(order[start:stop].tolist()) for start, stop in pairwise(bounds)]
+
+
+def empty_company(seed: int, index: int, **options: Any) -> Transactions:
+    """One to four customers in the last five months: no window is observed whole."""
+    traits = draw_traits(seed, index, **options)
+    opened = OBSERVED_UNTIL - pd.Timedelta(days=150)
+    traits = replace(
+        traits, n_customers=1 + index % 4, opened=opened, closed=OBSERVED_UNTIL, growth=0.0
+    )
+    return generate_company(company_id(index), traits, stream(seed, index, _TRANSACTIONS))
+
+
+def one_class_company(seed: int, index: int, **options: Any) -> Transactions:
+    """In every label window nobody buys, everybody does, or there are refunds only.
+
+    By the place `index`, modulo 3:
+
+    0. Every customer buys once and never again: of those who had bought, nobody buys.
+    1. Everybody buys about every six days; 200 customers at most, all of the first month.
+    2. As 0, and in the second half of its life the company has refunds only.
+    """
+    traits = draw_traits(seed, index, **options)
+    rng = stream(seed, index, _TRANSACTIONS)
+    if index % 3 == 1:
+        faithful = replace(
+            traits,
+            n_customers=min(traits.n_customers, 200),
+            growth=-100.0,
+            one_time_share=0.0,
+            purchases_per_year=60.0,
+            rate_shape=1e6,
+            dropout=1e-9,
+            dropout_concentration=1e9,
+            season_amplitude=0.0,
+            holiday_peak=0.0,
+            weekend=1.0,
+        )
+        return generate_company(company_id(index), faithful, rng)
+    company = generate_company(company_id(index), replace(traits, one_time_share=1.0), rng)
+    return company if index % 3 == 0 else _refunds_from(company, _middle(company))
+
+
+def _middle(company: Transactions) -> int:
+    return int(company.timestamps.min() // 2 + company.timestamps.max() // 2)
+
+
+def _refunds_from(company: Transactions, instant: int) -> Transactions:
+    """`company` with every later value turned into a refund."""
+    late = company.timestamps >= instant
+    values = np.where(late, -np.maximum(np.abs(company.values), 0.01), company.values)
+    order = np.lexsort((values, company.timestamps, company.codes))
+    return replace(
+        company,
+        codes=company.codes[order],
+        timestamps=company.timestamps[order],
+        values=values[order],
+    )
+
+
+def corrupt(dataset: Dataset, company_ids: Sequence[str]) -> None:
+    """Damage the data of these companies on disk: a byte of their values is turned over.
+
+    In a packed file the whole row group cannot be read any more: what shares it with the company is
+    lost as well, one or two hundred others. Files keep their names.
+    """
+    for path, row_group in {dataset.place(company) for company in company_ids}:  # each once
+        begin, n_bytes = dataset.store.column_place(path, row_group, "value")
+        dataset.store.flip_byte(path, begin + n_bytes - 1)  # of a page, not of its header

@@ -1,0 +1,201 @@
+"""Rows of the table `evaluations` on their way there: columns, filled one evaluation at a time.
+
+Millions of them are made, so that nothing is an object that need not be one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from scale_eval.datasets.instants import NEVER
+from scale_eval.datasets.manifest import TIMESTAMP
+from scale_eval.evaluation.schema import evaluations_schema
+from scale_eval.metrics import INFLUENCED, N_GROUPS
+from scale_eval.metrics.compiled.scoring import COUNTS, N_SCORED, VALUES, undefined_text
+
+SECONDS = ("history_seconds", "fit_seconds", "predict_seconds", "score_seconds")
+_POPULATION = ("n_customers", "n_lapsed")
+_TEXTS = ("company_id", "model", "status", "reason", "note", "worker")
+_LISTS = (*_TEXTS, "own_undefined")
+_ARRAYS = (
+    "values",
+    "reasons",
+    "counts",
+    "population",
+    "influence",
+    "seconds",
+    "own",
+    "cutoff",
+    "horizon_end",
+    "overlaps",
+    "attempt",
+)
+NULL = -1  # of a count that nobody made
+
+
+class EvaluationRows:
+    """Evaluations by column; arrays of shape (n, ...), of which the first `len` hold a row.
+
+    Attributes
+    ----------
+    values : ndarray of float64, shape (n, len(VALUES))
+        What `score_into` gives; NaN is null.
+    reasons : ndarray of uint8, shape (n, len(VALUES))
+    counts : ndarray of int64, shape (n, len(COUNTS))
+    population : ndarray of int64, shape (n, 2)
+        Customers, and the lapsed among them.
+    influence : ndarray of float32, shape (n, len(INFLUENCED), N_GROUPS)
+    seconds : ndarray of float64, shape (n, len(SECONDS))
+    own : ndarray of float64, shape (n, number of the user's metrics)
+    """
+
+    def __init__(self, n: int, user_metrics: Sequence[str] = ()) -> None:
+        self.user_metrics = tuple(user_metrics)
+        self.values = np.full((n, len(VALUES)), np.nan)
+        self.reasons = np.zeros((n, len(VALUES)), np.uint8)
+        self.counts = np.full((n, len(COUNTS)), NULL, np.int64)
+        self.population = np.full((n, len(_POPULATION)), NULL, np.int64)
+        self.influence = np.full((n, len(INFLUENCED), N_GROUPS), np.nan, np.float32)
+        self.seconds = np.full((n, len(SECONDS)), np.nan)
+        self.own = np.full((n, len(self.user_metrics)), np.nan)
+        self.cutoff = np.zeros(n, np.int64)
+        self.horizon_end = np.zeros(n, np.int64)
+        self.overlaps = np.zeros(n, np.bool_)
+        self.attempt = np.ones(n, np.int32)
+        self.company_id: list[str] = []
+        self.model: list[str] = []
+        self.status: list[str] = []
+        self.reason: list[str] = []
+        self.note: list[str] = []
+        self.own_undefined: list[str] = []  # of the user's metrics
+        self.worker: list[str | None] = []
+
+    def __len__(self) -> int:
+        return len(self.status)
+
+    def add(
+        self,
+        company_id: str,
+        window: tuple[int, int, bool],
+        model: str,
+        attempt: int,
+        status: str = "",
+        reason: str = "",
+        note: str = "",
+    ) -> int:
+        """Begin a row; returns its place. `window`: cutoff, horizon_end (microseconds), overlaps.
+
+        Its status, reason and note can be set later.
+        """
+        place = self.add_all(company_id, [window], [model], attempt)
+        self.tell(place, status, reason, note)
+        return place
+
+    def tell(self, place: int, status: str, reason: str = "", note: str = "") -> None:
+        """Say what came of a row."""
+        self.status[place], self.reason[place], self.note[place] = status, reason, note
+
+    def add_all(
+        self,
+        company_id: str,
+        windows: Sequence[tuple[int, int, bool]],
+        models: Sequence[str],
+        attempt: int,
+    ) -> int:
+        """Begin the rows of a company, each window by each model; returns the place of the first.
+
+        Their statuses are to be set later.
+        """
+        first, n_models = len(self.status), len(models)
+        n = len(windows) * n_models
+        last = first + n
+        cutoff, horizon_end, overlaps = zip(*windows, strict=True)
+        self.cutoff[first:last] = np.repeat(np.array(cutoff, np.int64), n_models)
+        self.horizon_end[first:last] = np.repeat(np.array(horizon_end, np.int64), n_models)
+        self.overlaps[first:last] = np.repeat(np.array(overlaps, np.bool_), n_models)
+        self.attempt[first:last] = attempt
+        self.company_id += [company_id] * n
+        self.model += list(models) * len(windows)
+        for texts in (self.status, self.reason, self.note, self.own_undefined):
+            texts += [""] * n
+        self.worker += [None] * n  # nobody, until somebody says so
+        return first
+
+    def table(self) -> pa.Table:
+        """The rows by `evaluations_schema`; what is not `ok` holds no figures."""
+        n = len(self)
+        columns: dict[str, Any] = {
+            name: pa.array(getattr(self, name), pa.string()) for name in _TEXTS
+        }
+        ok = pc.equal(columns["status"], "ok").to_numpy(zero_copy_only=False)
+        columns["undefined"] = self._undefined()
+        for name, instants in (("cutoff", self.cutoff[:n]), ("horizon_end", self.horizon_end[:n])):
+            columns[name] = pa.array(instants, mask=instants == NEVER).cast(TIMESTAMP)
+        columns["overlaps"] = self.overlaps[:n]
+        columns["attempts"] = self.attempt[:n]
+        now = pa.scalar(datetime.now(UTC), TIMESTAMP)
+        columns["evaluated_at"] = pa.repeat(now, n)
+        integers: list[tuple[tuple[str, ...], np.ndarray]] = [
+            (_POPULATION, self.population),
+            (COUNTS, self.counts),
+        ]
+        for names, counts in integers:
+            for name, column in zip(names, counts[:n].T, strict=True):
+                columns[name] = pa.array(column, mask=column == NULL)
+        for names, floats in (
+            (VALUES, self.values),
+            (SECONDS, self.seconds),
+            (self.user_metrics, self.own),
+        ):
+            for name, column in zip(names, floats[:n].T, strict=True):
+                columns[name] = pa.array(column, from_pandas=True)
+        with np.errstate(invalid="ignore"):
+            observed = self.counts[:n, 0] / self.population[:n, 0]
+        columns["observed_rate"] = pa.array(observed, mask=self.counts[:n, 0] == NULL)
+        for k, name in enumerate(INFLUENCED):
+            sums = self.influence[:n, k]
+            columns[f"{name}_influence"] = pa.FixedSizeListArray.from_arrays(
+                pa.array(sums.reshape(-1)), N_GROUPS, mask=pa.array(np.isnan(sums[:, 0]) | ~ok)
+            )
+        return pa.table(columns).select(self.schema.names).cast(self.schema)
+
+    def _undefined(self) -> pa.Array:
+        """Which figures are null for a reason, and the reason, of each row."""
+        n = len(self)
+        words = pa.Array.from_buffers(
+            pa.binary(N_SCORED),
+            n,
+            [None, pa.py_buffer(np.ascontiguousarray(self.reasons[:n, :N_SCORED]))],
+        )
+        kinds = words.dictionary_encode()
+        told = [
+            undefined_text(np.frombuffer(kind, np.uint8)) for kind in kinds.dictionary.to_pylist()
+        ]
+        texts = pa.array(told, pa.string()).take(kinds.indices)
+        if not any(self.own_undefined):
+            return texts
+        both = zip(texts.to_pylist(), self.own_undefined, strict=True)
+        merged = (filter(None, [*one.split(";"), *other.split(";")]) for one, other in both)
+        return pa.array([";".join(sorted(reasons)) for reasons in merged], pa.string())
+
+    @property
+    def schema(self) -> pa.Schema:
+        """Of the `table`."""
+        return evaluations_schema(self.user_metrics)
+
+    @classmethod
+    def concatenated(cls, parts: Sequence[EvaluationRows]) -> EvaluationRows:
+        """The rows of several in one."""
+        whole = cls(0, parts[0].user_metrics if parts else ())
+        for name in _ARRAYS:
+            kept = [getattr(whole, name), *(getattr(part, name)[: len(part)] for part in parts)]
+            setattr(whole, name, np.concatenate(kept))
+        for name in _LISTS:
+            setattr(whole, name, [text for part in parts for text in getattr(part, name)])
+        return whole

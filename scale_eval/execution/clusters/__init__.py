@@ -1,0 +1,1 @@
+"""Start or join a Dask cluster; one module a kind."""

@@ -1,0 +1,1 @@
+"""Compute the metrics in compiled code, for many windows at once."""

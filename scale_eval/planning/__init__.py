@@ -1,0 +1,1 @@
+"""Decide what to evaluate, at what cost and in which batches; pure."""

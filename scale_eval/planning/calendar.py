@@ -1,0 +1,192 @@
+"""Windows: cutoffs, the ends of their horizons, and which of them a company's data can bear.
+
+A label window is ``[cutoff, cutoff + horizon)``. It is evaluated only if it was observed whole.
+All times are UTC; months are calendar months.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from scale_eval.datasets.instants import (
+    NEVER,
+    SIX_MONTHS,
+    Duration,
+    from_microseconds,
+    microseconds,
+)
+from scale_eval.evaluation.windows import Window
+
+
+@dataclass(frozen=True)
+class Observed:
+    """What companies' data can bear, as their manifest tells it; int64 of shape (n_companies,).
+
+    All in microseconds since 1970-01-01 UTC.
+
+    Attributes
+    ----------
+    first : ndarray
+        Of a company's first row.
+    until : ndarray
+        The instant up to which its data are complete.
+    first_customer_at, tenth_customer_at : ndarray
+        When the first and the tenth customer made a first purchase; NEVER if that did not happen.
+    """
+
+    first: np.ndarray
+    until: np.ndarray
+    first_customer_at: np.ndarray
+    tenth_customer_at: np.ndarray
+
+
+@dataclass(frozen=True)
+class PlannedWindows:
+    """The windows that companies are asked for; arrays of shape (n_windows,).
+
+    Sorted by company and cutoff.
+
+    Attributes
+    ----------
+    company : ndarray of int64
+        Position of the company.
+    cutoff, horizon_end : ndarray of int64
+        Cutoff and end of the horizon, microseconds since 1970 UTC; NEVER where a company has no
+        window at all.
+    refusal : ndarray of int8
+        Position in REFUSALS of why it is refused; 0 where it is not.
+    overlaps : ndarray of bool
+        The label window shares time with another evaluated one of the same company.
+    """
+
+    company: np.ndarray
+    cutoff: np.ndarray
+    horizon_end: np.ndarray
+    refusal: np.ndarray
+    overlaps: np.ndarray
+
+
+REFUSALS = ("", "no_whole_window", "too_few_customers", "not_observed_whole", "no_customers")
+
+
+@dataclass(frozen=True)
+class Calendar:
+    """Which cutoffs to evaluate.
+
+    Parameters
+    ----------
+    horizon : Duration
+    cutoffs : sequence of Timestamp, optional
+        Explicit cutoffs, for every company. Without them each company has its own: month starts
+        (UTC), the latest whose window is observed whole, then back by `every` to the first with
+        at least 10 customers.
+    every : Duration
+        The step between cutoffs that are not explicit.
+    last : int, optional
+        Only the latest so many.
+    shared : bool
+        One calendar for all companies, from the latest month start that any of them has observed
+        whole; a company refuses those of them that it cannot bear.
+    """
+
+    horizon: Duration = SIX_MONTHS
+    cutoffs: tuple[pd.Timestamp, ...] = ()
+    every: Duration = SIX_MONTHS
+    last: int | None = None
+    shared: bool = False
+
+    def windows(self, companies: Observed) -> PlannedWindows:
+        """The windows of all companies, the refused ones with their reason.
+
+        Refusals: ``not_observed_whole``, ``no_customers`` and (cutoffs that are not explicit)
+        ``too_few_customers``; ``no_whole_window`` where not even one window can be named.
+        """
+        if self.shared and len(companies.first):
+            return self._explicit(companies, self._shared_by(companies))
+        if self.cutoffs:
+            return self._explicit(companies, list(map(microseconds, self.cutoffs)))
+        return self._own(companies)
+
+    def _own(self, companies: Observed) -> PlannedWindows:
+        """Each company's own month starts."""
+        latest = self._latest_whole(companies.until)
+        none = latest <= companies.first
+        few = ~none & (companies.tenth_customer_at >= latest)
+        too_few = REFUSALS.index("too_few_customers")
+        parts = [
+            (np.flatnonzero(none), NEVER, REFUSALS.index("no_whole_window")),
+            *(
+                (np.flatnonzero(few & (latest == start)), int(start), too_few)
+                for start in np.unique(latest[few])
+            ),
+        ]
+        rest = ~none & ~few
+        for start in np.unique(latest[rest]):
+            group = np.flatnonzero(rest & (latest == start))
+            tenth = companies.tenth_customer_at[group]
+            for cutoff in self._back_from(int(start), int(tenth.min())):
+                parts.append((group[tenth < cutoff], cutoff, 0))
+        return self._planned(parts)
+
+    def _explicit(self, companies: Observed, cutoffs: Sequence[int]) -> PlannedWindows:
+        """The same cutoffs for all companies, each refused by those that cannot bear it."""
+        parts = []
+        for cutoff in cutoffs:
+            refusal = np.zeros(len(companies.first), np.int8)
+            if self.shared:
+                refusal[companies.tenth_customer_at >= cutoff] = REFUSALS.index("too_few_customers")
+            refusal[companies.first_customer_at >= cutoff] = REFUSALS.index("no_customers")
+            refusal[companies.until < self._end_of(cutoff)] = REFUSALS.index("not_observed_whole")
+            parts += [(np.flatnonzero(refusal == r), cutoff, r) for r in range(len(REFUSALS))]
+        return self._planned(parts)
+
+    def _planned(self, parts: Sequence[tuple[np.ndarray, int, int]]) -> PlannedWindows:
+        """From (companies, cutoff, refusal) in any order."""
+        counts = [len(companies) for companies, _, _ in parts]
+        company = np.concatenate([companies for companies, _, _ in parts])
+        cutoff = np.repeat(np.array([b for _, b, _ in parts], np.int64), counts)
+        horizon_end = np.repeat(np.array([self._end_of(b) for _, b, _ in parts], np.int64), counts)
+        refusal = np.repeat(np.array([r for _, _, r in parts], np.int8), counts)
+        order = np.lexsort((cutoff, company))
+        company, cutoff = company[order], cutoff[order]
+        horizon_end, refusal = horizon_end[order], refusal[order]
+        overlaps = np.zeros(len(company), bool)
+        kept = np.flatnonzero(refusal == 0)  # of one company ascending, so that neighbours tell
+        shared = (company[kept[1:]] == company[kept[:-1]]) & (
+            cutoff[kept[1:]] < horizon_end[kept[:-1]]
+        )
+        overlaps[kept[1:][shared]] = overlaps[kept[:-1][shared]] = True
+        return PlannedWindows(company, cutoff, horizon_end, refusal, overlaps)
+
+    def _shared_by(self, companies: Observed) -> list[int]:
+        """The cutoffs that all companies share."""
+        latest = int(self._latest_whole(companies.until).max())
+        return self._back_from(latest, int(companies.tenth_customer_at.min())) or [latest]
+
+    def _latest_whole(self, until: np.ndarray) -> np.ndarray:
+        """The latest month start whose window ends by `until`; microseconds, as it is."""
+        instants = until.astype("datetime64[us]") - np.timedelta64(self.horizon.days, "D")
+        months = instants.astype("datetime64[M]") - np.timedelta64(self.horizon.months, "M")
+        return months.astype("datetime64[us]").astype(np.int64)
+
+    def _back_from(self, latest: int, after: int) -> list[int]:
+        """Cutoffs later than `after`, from `latest` back by `every`, at most `last` of them."""
+        cutoffs: list[int] = []
+        start = from_microseconds(latest)
+        while self.last is None or len(cutoffs) < self.last:
+            cutoff = microseconds(self.every.before(start, len(cutoffs)))
+            if cutoff <= after:
+                break
+            cutoffs.append(cutoff)
+        return cutoffs
+
+    def _end_of(self, cutoff: int) -> int:
+        return (
+            NEVER
+            if cutoff == NEVER
+            else Window.at(from_microseconds(cutoff), self.horizon).horizon_end_us
+        )

@@ -1,0 +1,86 @@
+"""What of a plan is done: which of its evaluations have a row that stands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from scale_eval.datasets.instants import NEVER
+from scale_eval.evaluation.schema import FAILED, KEY
+from scale_eval.planning.plan import Plan
+
+COLUMNS = (*KEY, "status", "attempts")
+"""Of the table `evaluations`: what `completed` reads."""
+
+
+@dataclass(frozen=True)
+class Completion:
+    """Arrays of shape (n_windows, n_models), by the windows and models of a plan.
+
+    Attributes
+    ----------
+    attempts : ndarray of int32
+        How often each evaluation was tried; 0 where it has no row.
+    failed : ndarray of bool
+        Whether the last attempt failed.
+    n_repeated : int
+        Rows beyond the first of the same attempt: see `RunDirectory.remove_repeats`.
+    """
+
+    attempts: np.ndarray
+    failed: np.ndarray
+    n_repeated: int = 0
+
+    @property
+    def n_missing(self) -> int:
+        """Evaluations of the plan, refused ones included, that have no row yet."""
+        return int((self.attempts == 0).sum())
+
+    def todo(self, plan: Plan, models: Iterable[str], *, retry: bool) -> np.ndarray:
+        """The planned evaluations of `models` without a row that stands; bool."""
+        chosen = np.isin(plan.models, list(models))
+        missing = (self.attempts == 0) | (self.failed & retry)
+        return np.asarray(missing & plan.is_planned[:, None] & chosen)
+
+
+def completed(plan: Plan, parts: Iterable[pa.Table]) -> Completion:
+    """From the rows that are there, part by part in any order; those of no plan are left out."""
+    shape = (len(plan.is_planned), len(plan.models))
+    attempts, failed, n_repeated = np.zeros(shape, np.int32), np.zeros(shape, bool), 0
+    if not shape[0]:  # a share without a company
+        return Completion(attempts, failed)
+    names = pa.array(plan.company_ids, pa.string())
+    models = pa.array(plan.models, pa.string())
+    # Cutoffs by rank, so that one integer names a window; they are sorted by it.
+    cutoffs = np.unique(plan.windows.cutoff)
+    ranks = np.searchsorted(cutoffs, plan.windows.cutoff)
+    windows = plan.windows.company * len(cutoffs) + ranks
+    for part in parts:
+        company = _positions(part["company_id"], names)
+        model = _positions(part["model"], models)
+        cutoff = pc.fill_null(part["cutoff"].cast(pa.int64()), NEVER).to_numpy()
+        rank = np.minimum(np.searchsorted(cutoffs, cutoff), len(cutoffs) - 1)
+        named = company * len(cutoffs) + rank
+        window = np.minimum(np.searchsorted(windows, named), max(len(windows) - 1, 0))
+        known = (company >= 0) & (model >= 0)
+        known &= (cutoffs[rank] == cutoff) & (windows[window] == named)
+        at = window[known], model[known]
+        tried = part["attempts"].to_numpy()[known]
+        has_failed = (_positions(part["status"], pa.array(FAILED)) >= 0)[known]
+        n_repeated += int((tried == attempts[at]).sum())
+        later = tried >= attempts[at]
+        at = at[0][later], at[1][later]
+        attempts[at], failed[at] = tried[later], has_failed[later]
+    return Completion(attempts, failed, n_repeated)
+
+
+def _positions(column: pa.ChunkedArray, among: pa.Array) -> np.ndarray:
+    """Where each text stands in `among`; -1 for none. Looked up once of each distinct one."""
+    codes = column.combine_chunks().dictionary_encode()
+    found = pc.fill_null(pc.index_in(codes.dictionary, value_set=among), -1).to_numpy()
+    of_code = np.append(found, -1).astype(np.int64)  # the last for null
+    return of_code[codes.indices.fill_null(len(found)).to_numpy()]

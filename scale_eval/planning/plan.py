@@ -1,0 +1,282 @@
+"""The plan: every evaluation that a run will do or refuse, with its cost estimate.
+
+It is made from the dataset's manifest alone; no transaction is read. It is held by company and
+window, as arrays: crossed with the models only where it is written or shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from scale_eval.datasets import Dataset
+from scale_eval.datasets.instants import as_utc
+from scale_eval.planning.calendar import REFUSALS
+from scale_eval.planning.company_sample import Sample
+from scale_eval.planning.cost_model import Costs
+from scale_eval.planning.settings import Settings
+
+if TYPE_CHECKING:
+    pass
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from scale_eval.datasets.hash_order import MAX_UNCUT, ranks_of, runs_of
+from scale_eval.datasets.instants import NEVER, from_microseconds, microseconds
+from scale_eval.datasets.manifest import TIMESTAMP
+from scale_eval.datasets.purchases import MIN_CUSTOMERS
+from scale_eval.planning.calendar import Calendar, Observed, PlannedWindows
+
+MAX_SCORES_BY_COMPANY = MAX_UNCUT
+"""Companies up to which the scores of each are kept apart."""
+
+PLAN_SCHEMA = pa.schema(
+    [
+        ("company_id", pa.string()),
+        ("cutoff", TIMESTAMP),
+        ("horizon_end", TIMESTAMP),
+        ("model", pa.string()),
+        ("status", pa.string()),  # planned or skipped
+        ("reason", pa.string()),
+        ("note", pa.string()),
+        ("overlaps", pa.bool_()),
+        ("company_group", pa.int32()),
+        ("cost", pa.float64()),  # seconds on one core, as estimated before the run
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Windows of companies, to be crossed with models.
+
+    Attributes
+    ----------
+    company_ids : list of str
+        Every company, sorted.
+    observed : Observed
+        What their data can bear.
+    n_rows, n_customers : ndarray of int64, shape (n_companies,)
+    group : ndarray of int64, shape (n_companies,)
+        In which each company's scores are kept.
+    windows : PlannedWindows
+    models : tuple of str
+        Sorted.
+    """
+
+    company_ids: list[str]
+    observed: Observed
+    n_rows: np.ndarray
+    n_customers: np.ndarray
+    group: np.ndarray
+    windows: PlannedWindows
+    models: tuple[str, ...]
+
+    @cached_property
+    def is_planned(self) -> np.ndarray:
+        """Which windows are evaluated, bool of shape (n_windows,); the others are refused."""
+        return self.windows.refusal == 0
+
+    @property
+    def n_planned(self) -> int:
+        """Evaluations that will be done."""
+        return int(self.is_planned.sum()) * len(self.models)
+
+    @property
+    def n_refused(self) -> int:
+        """Evaluations that the data cannot bear."""
+        return int((~self.is_planned).sum()) * len(self.models)
+
+    @property
+    def n_evaluations(self) -> int:
+        """All of them."""
+        return len(self.is_planned) * len(self.models)
+
+    def costs(self, costs: Costs) -> np.ndarray:
+        """Seconds on one core of each window, all models; float64 of shape (n_windows,)."""
+        company = self.windows.company
+        seconds = costs.of_windows(self.n_rows[company], self.n_customers[company], self.models)
+        return np.where(self.is_planned, seconds, 0.0)
+
+    def parts(self, costs: Costs) -> Iterator[pa.Table]:
+        """The evaluations by PLAN_SCHEMA, model by model."""
+        windows, company = self._windows_table(), self.windows.company
+        for model in self.models:
+            cost = costs.of_windows(self.n_rows[company], self.n_customers[company], [model])
+            whole = windows.append_column("model", pa.repeat(pa.scalar(model), len(windows)))
+            whole = whole.append_column("cost", pa.array(np.where(self.is_planned, cost, 0.0)))
+            yield whole.select(PLAN_SCHEMA.names).cast(PLAN_SCHEMA)
+
+    @property
+    def evaluations(self) -> pd.DataFrame:
+        """One row an evaluation; `status` is ``planned`` or ``skipped``. For small plans."""
+        return pa.concat_tables(self.parts(Costs())).to_pandas()
+
+    def frame(self, n_companies: int | None = None) -> pd.DataFrame:
+        """One row a (company, window) of the first so many companies, for people."""
+        n = len(self.company_ids) if n_companies is None else n_companies
+        return self._windows_table(int(np.searchsorted(self.windows.company, n))).to_pandas()
+
+    def refusals(self) -> dict[str, int]:
+        """How many windows are refused, by reason."""
+        codes, counts = np.unique(self.windows.refusal[~self.is_planned], return_counts=True)
+        return {REFUSALS[c]: n for c, n in zip(codes.tolist(), counts.tolist(), strict=True)}
+
+    def note(self, window: int) -> str:
+        """What a person wants to know of a refusal."""
+        planned = self.windows
+        company, cutoff = planned.company[window], int(planned.cutoff[window])
+        until = from_microseconds(int(self.observed.until[company]))
+        match REFUSALS[planned.refusal[window]]:
+            case "no_whole_window":
+                first = from_microseconds(int(self.observed.first[company]))
+                return f"observed from {first:%Y-%m-%d} until {until:%Y-%m-%d}"
+            case "too_few_customers":
+                return (
+                    f"fewer than {MIN_CUSTOMERS} customers there; "
+                    "name the cutoff to evaluate it all the same"
+                )
+            case "not_observed_whole":
+                horizon_end = from_microseconds(int(planned.horizon_end[window]))
+                return f"ends {horizon_end:%Y-%m-%d}, observed until {until:%Y-%m-%d}"
+            case "no_customers":
+                return f"nobody had bought before {from_microseconds(cutoff):%Y-%m-%d}"
+        return ""
+
+    def digest(self) -> str:
+        """SHA-256 of the windows, whatever the models."""
+        digest = hashlib.sha256("\n".join(self.company_ids).encode())
+        planned = self.windows
+        for column in (planned.company, planned.cutoff, planned.horizon_end, planned.refusal):
+            digest.update(np.ascontiguousarray(column).tobytes())
+        return digest.hexdigest()
+
+    def _windows_table(self, n: int | None = None) -> pa.Table:
+        """The first `n` windows, all if not said, by PLAN_SCHEMA but for model and cost."""
+        planned = self.windows
+        company, refused = planned.company[:n], ~self.is_planned[:n]
+        notes = [""] * len(company)
+        for window in np.flatnonzero(refused).tolist():
+            notes[window] = self.note(window)
+        names = pa.array(self.company_ids, pa.string())
+        return pa.table(
+            {
+                "company_id": names.take(pa.array(company)),
+                "cutoff": _instants(planned.cutoff[:n]),
+                "horizon_end": _instants(planned.horizon_end[:n]),
+                "status": pa.array(["planned", "skipped"]).take(pa.array(refused.astype(np.int8))),
+                "reason": pa.array(REFUSALS).take(pa.array(planned.refusal[:n])),
+                "note": pa.array(notes, pa.string()),
+                "overlaps": planned.overlaps[:n],
+                "company_group": self.group[company].astype(np.int32),
+            }
+        )
+
+
+def make_plan(
+    dataset: Dataset,
+    models: Sequence[str],
+    calendar: Calendar,
+    *,
+    purchase_rule: str = "non_negative",
+    observed_until: pd.Timestamp | None = None,
+    company_ids: list[str] | None = None,
+) -> Plan:
+    """Plan the evaluation of `models` for the companies of `dataset`.
+
+    Parameters
+    ----------
+    company_ids : list of str, optional
+        Sorted: only these. Their scores are then kept company by company, numbered as among all,
+        so that others can join them later.
+    """
+    manifest = dataset.manifest_table
+    every = dataset.company_ids
+    if company_ids is None:
+        group = np.fromiter(company_groups(every).values(), np.int64)
+    else:
+        chosen = np.searchsorted(np.array(every, dtype=object), company_ids)
+        manifest = manifest.take(pa.array(chosen))
+        group = ranks_of(every)[chosen]
+    observed = observed_by(manifest, purchase_rule, observed_until)
+    return Plan(
+        company_ids or every,
+        observed,
+        manifest["n_rows"].to_numpy(),
+        manifest["n_customers"].to_numpy(),
+        group,
+        calendar.windows(observed),
+        tuple(sorted(models)),
+    )
+
+
+def disk_order(plan: Plan, dataset: Dataset) -> np.ndarray:
+    """The positions of a plan's companies in the order in which their rows lie on disk."""
+    place = {company_id: i for i, company_id in enumerate(plan.company_ids)}
+    names = dataset.reading_order(plan.company_ids)
+    return np.fromiter((place[name] for name in names), np.int64, len(names))
+
+
+def observed_by(
+    manifest: pa.Table, purchase_rule: str, observed_until: pd.Timestamp | None
+) -> Observed:
+    """What each company's data can bear, as the `manifest` tells it.
+
+    Data are complete between a company's first and last row (to the end of the last day where all
+    timestamps are dates), or until `observed_until` where that is given.
+    """
+
+    def instants(column: str) -> np.ndarray:
+        return pc.fill_null(manifest[column].cast(pa.int64()), NEVER).to_numpy()
+
+    day = microseconds(pd.Timestamp("1970-01-02", tz="UTC"))
+    if observed_until is None:
+        until = instants("last_timestamp") + day * manifest["dates_only"].to_numpy()
+    else:
+        until = np.full(len(manifest), microseconds(observed_until), np.int64)
+    return Observed(
+        instants("first_timestamp"),
+        until,
+        instants(f"first_customer_at_{purchase_rule}"),
+        instants(f"tenth_customer_at_{purchase_rule}"),
+    )
+
+
+def company_groups(company_ids: Sequence[str]) -> dict[str, int]:
+    """The group in which each company's scores are kept.
+
+    Companies are ordered by a stable hash. Up to 4,096 each is a group of its own, numbered in that
+    order; of more, the runs of `runs_of` are the groups, as the packed layout has them on disk.
+    The number modulo 64 is the group that a jackknife leaves out, either way.
+    """
+    many = len(company_ids) > MAX_SCORES_BY_COMPANY
+    groups = runs_of(company_ids) if many else ranks_of(company_ids)
+    return dict(zip(company_ids, groups.tolist(), strict=True))
+
+
+def _instants(values: np.ndarray) -> pa.Array:
+    return pa.array(values, mask=values == NEVER).cast(TIMESTAMP)
+
+
+def plan_run(
+    dataset: Dataset, models: Iterable[str], settings: Settings, sample: Sample | None = None
+) -> Plan:
+    """What a run of these settings would evaluate and refuse, of all companies or of a sample."""
+    until = settings.observed_until
+    return make_plan(
+        dataset,
+        list(models),
+        settings.calendar,
+        purchase_rule=settings.purchase_rule,
+        observed_until=None if until is None else as_utc(until),
+        company_ids=None if sample is None else sample.company_ids,
+    )

@@ -1,0 +1,138 @@
+"""Before a run: how long it will take, on how many workers, and what that costs."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+
+from scale_eval.datasets import Dataset
+from scale_eval.datasets.instants import from_microseconds
+from scale_eval.evaluation.evaluate import LoadedCompany, evaluate_companies
+from scale_eval.evaluation.histograms import ScoreCounts
+from scale_eval.evaluation.rows import EvaluationRows
+from scale_eval.evaluation.rules import Rules
+from scale_eval.evaluation.windows import Window
+from scale_eval.models import NamedModel
+from scale_eval.models.warm_up import warm_up
+from scale_eval.planning.batches import TASK_SECONDS, choose_granularity, make_batches
+from scale_eval.planning.cost_model import Costs
+from scale_eval.planning.plan import Plan, disk_order
+
+TRIED_COMPANIES = 12
+"""Companies of all sizes that are evaluated to know what the others will cost."""
+
+TRIAL_SECONDS = 60.0
+"""After which the trial is given up."""
+
+WORKER_GB = 0.35
+"""Of a worker at work: Python, the libraries, a batch."""
+
+ROW_BYTES = 28
+"""Of a company in memory: codes, timestamps and values, and their copies before a cutoff."""
+
+REDUCTION_SECONDS = 12e-6
+"""An evaluation: tables with intervals."""
+
+START_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class RunEstimate:
+    """What a run is likely to take.
+
+    Attributes
+    ----------
+    granularity : str
+    n_tasks : int
+    core_hours : float
+        Of all workers.
+    wall_seconds : float
+        From the first task to the tables.
+    longest_seconds : float
+        Of the longest task: no number of workers makes the run shorter.
+    read_gb : float
+        Bytes on disk.
+    worker_gb : float
+        Memory of a worker, the largest company included.
+    timed : bool
+        Whether models were tried; if not, built-in guesses stand for them.
+    """
+
+    granularity: str
+    n_tasks: int
+    core_hours: float
+    wall_seconds: float
+    longest_seconds: float
+    read_gb: float
+    worker_gb: float
+    timed: bool
+
+
+def estimate(
+    plan: Plan, dataset: Dataset, costs: Costs, workers: int, granularity: str = "auto"
+) -> RunEstimate:
+    """What evaluating a `plan` would take on so many workers."""
+    todo = np.repeat(plan.is_planned[:, None], len(plan.models), axis=1)
+    seconds = float(plan.costs(costs)[plan.is_planned].sum())
+    companies = np.unique(plan.windows.company[plan.is_planned])
+    chosen = choose_granularity(granularity, plan.n_planned, len(companies), seconds)
+    order = disk_order(plan, dataset)
+    batches = make_batches(plan, todo, np.zeros(todo.shape, np.int32), costs, chosen, order)
+    each = [batch.cost for batch in batches]
+    longest = max(each, default=0.0)
+    tasks = len(each) * TASK_SECONDS
+    wall = max((seconds + tasks) / workers, longest, tasks) + START_SECONDS
+    largest = float(plan.n_rows[companies].max(initial=0)) * ROW_BYTES
+    return RunEstimate(
+        granularity=chosen,
+        n_tasks=len(each),
+        core_hours=(seconds + tasks) / 3600,
+        wall_seconds=wall + plan.n_evaluations * REDUCTION_SECONDS,
+        longest_seconds=longest,
+        read_gb=dataset.n_bytes(plan.company_ids) / 1e9,
+        worker_gb=WORKER_GB + largest / 1e9,
+        timed=set(plan.models) <= set(costs.models),
+    )
+
+
+def tried(plan: Plan, dataset: Dataset, models: dict[str, NamedModel], rules: Rules) -> Costs:
+    """What some companies took, in a process apart; nothing where a model ended or held it.
+
+    Models of all companies are not tried: fitting them is most of what they cost.
+    """
+    of_companies = {n: model for n, model in models.items() if model.scope == "company"}
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=context) as process, contextlib.suppress(Exception):
+        future = process.submit(_try, plan, dataset, of_companies, rules)
+        try:
+            return future.result(timeout=TRIAL_SECONDS)
+        except TimeoutError:
+            for child in process._processes.values():
+                child.kill()
+    return Costs()
+
+
+def _try(plan: Plan, dataset: Dataset, models: dict[str, NamedModel], rules: Rules) -> Costs:
+    warm_up()
+    windows = plan.windows
+    companies = np.unique(windows.company[plan.is_planned])
+    by_size = companies[np.argsort(plan.n_customers[companies], kind="stable")]
+    ranks = np.unique(np.linspace(0, 0.99 * (len(by_size) - 1), TRIED_COMPANIES).astype(int))
+    rows = EvaluationRows(0)
+    for company in by_size[ranks].tolist():
+        _, read = next(dataset.read_many([plan.company_ids[company]]))
+        if isinstance(read, Exception):  # damaged: the others tell what it would cost
+            continue
+        mine = np.flatnonzero((windows.company == company) & plan.is_planned)
+        spans = zip(windows.cutoff[mine].tolist(), windows.horizon_end[mine].tolist(), strict=True)
+        asked = [(Window(from_microseconds(b), from_microseconds(e)), False) for b, e in spans]
+        some = EvaluationRows(len(asked) * len(models), rules.metric_names)
+        evaluate_companies(
+            [LoadedCompany(read, asked, list(models.values()))], rules, some, ScoreCounts()
+        )
+        rows = EvaluationRows.concatenated([some, rows])
+    return Costs().updated(rows)

@@ -1,0 +1,388 @@
+"""Scores of all customers in one, from histograms that were kept by group of companies.
+
+Integers on fixed edges, so that merging them is exact in any order. They are kept by group to leave
+a group out: that is how sure a figure of all rows is (`estimates`), and how the windows that not
+every model answered are left out of the common coverage.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numba
+import numpy as np
+import pyarrow as pa
+
+from scale_eval.metrics import N_BINS, ROW_POOLED, ScoreHistogram, mid_logit
+from scale_eval.metrics.leaving_out import auc_without_each, average_precision_without_each
+from scale_eval.results.memory import give_back
+from scale_eval.results.panel import Panel
+from scale_eval.statistics import logistic
+
+N_JACKKNIFE_GROUPS = 64
+"""Groups of companies that are left out in turn; companies are dealt to them by a stable hash."""
+
+MERGE_ROWS = 4_000_000
+"""Rows that are gathered before they are merged: what bounds the memory of reading."""
+
+_COUNTS = ("n_positive", "n_negative", "spend_minor")
+
+TOP = 0.1
+"""The share of customers whose buyers and spend are counted."""
+
+_CAPTURED = {
+    "gain_at_10": "n_positive",
+    "lift_at_10": "n_positive",
+    "value_captured_at_10": "spend_minor",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class GroupedScores:
+    """Histograms of the scores of one model, one row a group of companies that holds anybody.
+
+    Attributes
+    ----------
+    group : ndarray of int, shape (n_groups,)
+        Numbers of the groups.
+    bin : ndarray of int, shape (n_bins,)
+        Those that hold somebody, ascending.
+    n_positive, n_negative, spend_minor : ndarray of int64, shape (n_groups, n_bins)
+    """
+
+    group: np.ndarray
+    bin: np.ndarray
+    n_positive: np.ndarray
+    n_negative: np.ndarray
+    spend_minor: np.ndarray
+
+    @cached_property
+    def total(self) -> ScoreHistogram:
+        """All groups in one."""
+        return ScoreHistogram(self.bin, *(getattr(self, count).sum(axis=0) for count in _COUNTS))
+
+    def value(self, metric: str) -> tuple[float, float]:
+        """A metric of all rows, and the bound of its error (NaN where there is none).
+
+        Raises `Undefined`.
+        """
+        value, bound = ROW_POOLED[metric](self.total)
+        return value, np.nan if bound is None else bound
+
+    def replicates(self, metric: str) -> np.ndarray:
+        """The metric without each group in turn; NaN where it is undefined; shape (n_groups,).
+
+        To first order for gain, lift and value captured, which are read at a fixed share of
+        customers: exactly, they would jump from bin to bin.
+        """
+        if metric in _CAPTURED:
+            return self._without_to_first_order(metric)
+        if metric == "roc_auc":
+            return auc_without_each(self.n_positive, self.n_negative)
+        if metric == "average_precision":
+            return average_precision_without_each(self.n_positive, self.n_negative)
+        fit = logistic.slopes if metric == "calibration_slope" else logistic.intercepts
+        positive, negative = self.total.n_positive, self.total.n_negative
+        return fit(mid_logit(self.bin), positive - self.n_positive, negative - self.n_negative)
+
+    def _without_to_first_order(self, metric: str) -> np.ndarray:
+        """A group takes away what it adds to the top tenth, and moves the line that ends it.
+
+        The line moves along the slope of the gain curve, taken between 8 and 12 % of customers.
+        """
+        count = _CAPTURED[metric]
+        rows, captured = self.total.n_rows[::-1], getattr(self.total, count)[::-1]
+        total, n = captured.sum(), rows.sum()
+        if not total:
+            return np.full(len(self.group), np.nan)
+        ends = np.append(0, np.cumsum(rows) / n)  # highest scores first
+        shares = np.append(0, np.cumsum(captured) / total)
+        at, low, high = np.interp([TOP, 0.8 * TOP, 1.2 * TOP], ends, shares)
+        slope = (high - low) / (0.4 * TOP)
+        line = int(np.searchsorted(ends, TOP))  # the block in which the top tenth ends
+        inside = (TOP - ends[line - 1]) / (ends[line] - ends[line - 1])
+
+        def of_groups(count: str) -> tuple[np.ndarray, np.ndarray]:
+            """What each holds of it, in the top tenth and in all."""
+            counts, first = getattr(self, count), len(rows) - line
+            top = counts[:, first + 1 :].sum(axis=1) + inside * counts[:, first]
+            return top, self._of_group[count]
+
+        top, of_all = of_groups(count)
+        top_rows, of_all_rows = np.add(of_groups("n_positive"), of_groups("n_negative"))
+        adds = (top - at * of_all) / total
+        moves = (top_rows - TOP * of_all_rows) / n
+        share = of_all / total
+        without = np.full(len(share), np.nan)
+        np.divide(adds - slope * moves, 1 - share, out=without, where=share < 1)
+        without = at - without
+        scale = 1 / TOP if metric == "lift_at_10" else 1.0
+        return np.asarray(scale * without)
+
+    @cached_property
+    def _of_group(self) -> dict[str, np.ndarray]:
+        """Sums over blocks, shape (n_groups,) each."""
+        return {count: getattr(self, count).sum(axis=1) for count in _COUNTS}
+
+
+def groups_of(panel: Panel, groups: Mapping[str, int]) -> np.ndarray:
+    """The group in which each company's scores were kept; int64 of shape (n_companies,)."""
+    return np.array([groups[company] for company in panel.company_ids], dtype=np.int64)
+
+
+class RowScores:
+    """The scores of a run, merged by model, cutoff, coverage and group of companies.
+
+    Parameters
+    ----------
+    parts : iterable of Table
+        The table `scores`, part by part, in any order.
+    panel : Panel
+    groups : dict
+        The group of companies in which each company's scores were kept.
+    """
+
+    def __init__(self, parts: Iterable[pa.Table], panel: Panel, groups: Mapping[str, int]) -> None:
+        self._panel = panel
+        of_company = groups_of(panel, groups)
+        self._number, self._group = np.unique(of_company, return_inverse=True)
+        self.n_groups = len(self._number)
+        self.by_company = self.n_groups == len(of_company)
+        self._mark_common()
+        self._read(parts)
+        self._grouped: dict[tuple[int, int | None, str], GroupedScores | None] = {}
+        if not self.by_company:
+            for model in range(len(panel.models)):
+                for cutoff in (None, *range(len(panel.cutoffs))):
+                    for coverage in ("own", "common"):
+                        self.of(model, cutoff, coverage)
+            self._rows.clear()  # all that is asked for is made
+        give_back()
+
+    def of(self, model: int, cutoff: int | None, coverage: str) -> GroupedScores | None:
+        """Histograms by jackknife group; None where common windows cannot be told from others.
+
+        Parameters
+        ----------
+        model, cutoff : int
+            Positions in the panel; a cutoff of None is all of them.
+        """
+        if coverage == "own" and self._all_common[model]:
+            coverage = "common"
+        key = (model, cutoff, coverage)
+        if key not in self._grouped:
+            self._grouped[key] = self._select(*key)
+        return self._grouped[key]
+
+    def by_window(self, model: int, cutoff: int | None, coverage: str) -> dict[str, np.ndarray]:
+        """`bin`, counts and `group` (of companies) and `cutoff` of every row of a selection.
+
+        Where scores are kept `by_company`.
+        """
+        chosen = self._chosen(model, cutoff, coverage)
+        return {name: values[chosen] for name, values in self._rows.items()}
+
+    @cached_property
+    def company_of_group(self) -> np.ndarray:
+        """The company of each group, where scores are kept by company; shape (n_groups,)."""
+        return np.argsort(self._group)
+
+    def _mark_common(self) -> None:
+        """Which (model, cutoff, group) hold common windows only, others only, or both."""
+        panel = self._panel
+        windows = np.flatnonzero(panel.cutoff >= 0)
+        cell = panel.cutoff[windows] * self.n_groups + self._group[panel.company[windows]]
+        shape = (len(panel.models), len(panel.cutoffs), self.n_groups)
+        self._holds_common = np.zeros(shape, dtype=bool)
+        self._holds_other = np.zeros(shape, dtype=bool)
+        for model in range(len(panel.models)):
+            ok, common = panel.ok[windows, model], panel.common[windows]
+            self._holds_common[model].reshape(-1)[cell[ok & common]] = True
+            self._holds_other[model].reshape(-1)[cell[ok & ~common]] = True
+        self._all_common = np.asarray(~self._holds_other.any(axis=(1, 2)))
+        mixed = self._holds_common & self._holds_other
+        self._mixed = np.asarray(mixed.any(axis=2))
+
+    def _read(self, parts: Iterable[pa.Table]) -> None:
+        kept: list[tuple[np.ndarray, ...]] = []
+        waiting = 0
+        for part in parts:
+            if not self.n_groups or not len(self._panel.cutoffs):
+                continue  # nobody was evaluated
+            rows = self._coded(part)
+            kept.append(rows)
+            waiting += len(rows[0])
+            if waiting > MERGE_ROWS:
+                kept = [_merged(kept)]
+                waiting = 0
+        key, *counts = _merged(kept) if kept else (np.empty(0, dtype=np.int64),) * 4
+        n_cutoffs, n_models = len(self._panel.cutoffs), len(self._panel.models)
+        of_cell = 2 * max(self.n_groups, 1) * N_BINS  # rows of a (model, cutoff)
+        self._starts = np.searchsorted(key, np.arange(n_models * n_cutoffs + 1) * of_cell)
+        self._rows: dict[str, np.ndarray] = {
+            "cutoff": np.tile(np.arange(n_cutoffs, dtype=np.int32), n_models).repeat(
+                np.diff(self._starts)
+            ),
+            "group": (key % of_cell // (2 * N_BINS)).astype(np.int32),
+            "common": key // N_BINS % 2 == 1,
+            "bin": (key % N_BINS).astype(np.int16),
+            **{name: _narrow(of) for name, of in zip(_COUNTS, counts, strict=True)},
+        }
+        self._told = self._told_apart()
+
+    def _answered_by_all(self, text: str | None) -> bool:
+        """Whether every model that answered anywhere is among these, "a;b"."""
+        return text is not None and self._answering <= set(text.split(";"))
+
+    @cached_property
+    def _answering(self) -> set[str]:
+        """Models that answered anywhere."""
+        answering = self._panel.ok.any(axis=0)
+        return {self._panel.models[m] for m in np.flatnonzero(answering).tolist()}
+
+    def _told_apart(self) -> np.ndarray:
+        """Where the scores that are marked as common are those of the common windows.
+
+        They are not where models were evaluated one by one, or added later: then too few customers
+        are marked. Shape (n_models, n_cutoffs).
+        """
+        panel = self._panel
+        shape = (len(panel.models), len(panel.cutoffs))
+        marked = np.zeros(shape, dtype=np.int64)
+        for cell, (first, last) in enumerate(itertools.pairwise(self._starts.tolist())):
+            common = self._rows["common"][first:last]
+            for name in ("n_positive", "n_negative"):
+                marked.flat[cell] += self._rows[name][first:last][common].sum()
+        windows = np.flatnonzero(panel.common & (panel.cutoff >= 0))
+        expected = np.zeros(shape, dtype=np.int64)
+        for m in np.flatnonzero(panel.ok.any(axis=0)).tolist():
+            size = panel.of_model("n_customers", m, windows).astype(np.int64)
+            np.add.at(expected[m], panel.cutoff[windows], size)
+        return np.asarray(marked == expected)
+
+    def _coded(self, part: pa.Table) -> tuple[np.ndarray, ...]:
+        """One integer for (model, cutoff, group, common, bin), in that order, and the counts."""
+        models, n_cutoffs = self._panel.models, len(self._panel.cutoffs)
+        model = _numbered(part["model"], lambda name: models.index(name) if name in models else -1)
+        instants = self._panel.cutoffs.asi8
+        instant = part["cutoff"].cast(pa.int64()).to_numpy()
+        cutoff = np.minimum(np.searchsorted(instants, instant), n_cutoffs - 1)
+        group = part["company_group"].to_numpy()
+        place = np.minimum(np.searchsorted(self._number, group), self.n_groups - 1)
+        common = _numbered(part["answered_by"], self._answered_by_all)
+        key = (model * n_cutoffs + cutoff) * self.n_groups + place
+        key = (key * 2 + common) * N_BINS + part["bin"].to_numpy()
+        counts = [_narrow(part[count].to_numpy()) for count in _COUNTS]
+        known = (model >= 0) & (instants[cutoff] == instant) & (self._number[place] == group)
+        if known.all():
+            return (key, *counts)
+        return (key[known], *(count[known] for count in counts))
+
+    def _chosen(self, model: int, cutoff: int | None, coverage: str) -> np.ndarray:
+        n_cutoffs, rows = len(self._panel.cutoffs), self._rows
+        first, last = (0, n_cutoffs) if cutoff is None else (cutoff, cutoff + 1)
+        begin, end = (int(self._starts[model * n_cutoffs + c]) for c in (first, last))
+        if coverage == "own" or self._all_common[model]:
+            return np.arange(begin, end)
+        of_model = self._told[model], self._holds_common[model]
+        return np.asarray(
+            _common(begin, end, rows["cutoff"], rows["group"], rows["common"], *of_model)
+        )
+
+    def _select(self, model: int, cutoff: int | None, coverage: str) -> GroupedScores | None:
+        mixed = self._mixed[model] & ~self._told[model]
+        if coverage == "common" and (mixed.any() if cutoff is None else mixed[cutoff]):
+            return None
+        chosen = self._chosen(model, cutoff, coverage)
+        dealt = self._number % N_JACKKNIFE_GROUPS
+        groups, bins, cell = _cells(chosen, self._rows["group"], self._rows["bin"], dealt)
+        shape = len(groups), len(bins)
+        counts = (_added(chosen, cell, self._rows[name], shape) for name in _COUNTS)
+        return GroupedScores(groups, bins, *map(_narrow, counts))
+
+
+_compiled = numba.njit(nogil=True, cache=True)
+
+
+@_compiled
+def _common(
+    begin: int,
+    end: int,
+    cutoff: np.ndarray,
+    group: np.ndarray,
+    common: np.ndarray,
+    told: np.ndarray,
+    holds_common: np.ndarray,
+) -> np.ndarray:
+    """Rows of the common coverage: those marked where marks can be told, else whole groups."""
+    chosen, n = np.empty(end - begin, np.int64), 0
+    for row in range(begin, end):
+        at = cutoff[row]
+        if common[row] if told[at] else holds_common[at, group[row]]:
+            chosen[n] = row
+            n += 1
+    return chosen[:n]
+
+
+@_compiled
+def _cells(
+    chosen: np.ndarray, group: np.ndarray, bins: np.ndarray, dealt: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Jackknife groups and bins that hold somebody, ascending; and each row's place in the table
+    of these groups by these bins.
+    """
+    holds_group, holds_bin = np.zeros(N_JACKKNIFE_GROUPS, np.bool_), np.zeros(N_BINS, np.bool_)
+    for row in chosen:
+        holds_group[dealt[group[row]]] = True
+        holds_bin[bins[row]] = True
+    line, column = np.cumsum(holds_group) - 1, np.cumsum(holds_bin) - 1
+    cell, n_bins = np.empty(len(chosen), np.int64), np.count_nonzero(holds_bin)
+    for i, row in enumerate(chosen):
+        cell[i] = line[dealt[group[row]]] * n_bins + column[bins[row]]
+    return np.flatnonzero(holds_group), np.flatnonzero(holds_bin), cell
+
+
+@_compiled
+def _added(
+    chosen: np.ndarray, cell: np.ndarray, counts: np.ndarray, shape: tuple[int, int]
+) -> np.ndarray:
+    """The counts of the chosen rows, added up by cell."""
+    added = np.zeros(shape[0] * shape[1], counts.dtype)
+    for i, row in enumerate(chosen):
+        added[cell[i]] += counts[row]
+    return added.reshape(shape)
+
+
+def _numbered(column: pa.ChunkedArray, number: Callable[[str | None], int]) -> np.ndarray:
+    """`number` of each text of a column, asked once of each distinct one; int64."""
+    encoded = column.combine_chunks().dictionary_encode()
+    numbers = [number(text) for text in [*encoded.dictionary.to_pylist(), None]]
+    indices = encoded.indices.fill_null(len(numbers) - 1).to_numpy()
+    return np.array(numbers, dtype=np.int64)[indices]
+
+
+def _merged(rows: list[tuple[np.ndarray, ...]]) -> tuple[np.ndarray, ...]:
+    """Rows of several parts, those of one key added up, sorted by it; `rows` is emptied.
+
+    Column by column, so that little is in memory twice.
+    """
+    columns = [list(column) for column in zip(*rows, strict=True)]
+    rows.clear()
+    key = np.concatenate(columns.pop(0))
+    order = np.argsort(key, kind="stable")
+    key = key[order]
+    starts = np.flatnonzero(np.diff(key, prepend=-1))
+    merged = [key[starts]]
+    del key
+    while columns:
+        count = np.concatenate(columns.pop(0))[order]
+        merged.append(np.add.reduceat(count, starts, dtype=np.int64) if len(starts) else count)
+    return tuple(merged)
+
+
+def _narrow(counts: np.ndarray) -> np.ndarray:
+    """Counts in half the memory, where none of their sums could leave 32 bits."""
+    return counts.astype(np.int32) if counts.sum() < 2**31 else counts

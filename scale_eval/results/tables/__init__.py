@@ -1,0 +1,1 @@
+"""Make the result tables; one module a table."""

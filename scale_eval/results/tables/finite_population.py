@@ -1,0 +1,381 @@
+"""The table `sampled`: what all companies of a dataset would have given, from a sample of them.
+
+Its intervals are of *these* companies: they say how far the figure of a run over all of them may
+be, shrink to nothing as the sample becomes the dataset, and hold nothing of the next company or of
+companies like these, of which `pooled` speaks. The two never share a column.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from scale_eval.metrics import ROW_POOLED, Metric, mid_logit
+from scale_eval.results.estimates import estimands
+from scale_eval.results.heterogeneity import (
+    RAW,
+    SCALES,
+    Effects,
+    company_effects,
+    difference_effects,
+)
+from scale_eval.results.panel import Panel
+from scale_eval.results.pooled_histograms import RowScores
+from scale_eval.results.ratio_terms import Sums, terms
+from scale_eval.statistics import survey, weighted_blocks
+from scale_eval.statistics.dispersion import QUANTILES
+from scale_eval.statistics.logistic import common_slope
+from scale_eval.statistics.sampled_effects import sampled_effects
+from scale_eval.statistics.survey import Design, Figure
+from scale_eval.statistics.undefined import Undefined
+
+COVERAGES = ("own", "common")
+
+SAMPLED_SCHEMA = pa.schema(
+    [
+        ("metric", pa.string()),
+        ("model", pa.string()),
+        ("model_b", pa.string()),  # null; on rows of a difference, model - model_b
+        ("estimand", pa.string()),
+        ("coverage", pa.string()),
+        ("figure", pa.string()),  # value; of companies' figures mean, std, p05 to p95; tau
+        ("value", pa.float64()),
+        ("reason", pa.string()),  # why it is null
+        ("std_error", pa.float64()),
+        ("ci_low", pa.float64()),  # of the figure of all companies of the dataset
+        ("ci_high", pa.float64()),
+        ("ci_reason", pa.string()),
+        ("n_sampled", pa.int64()),
+        ("n_population", pa.int64()),
+        ("n_certain", pa.int64()),  # companies of the sample whose stratum was taken whole
+        ("sampling_fraction", pa.float64()),
+        ("n_counted", pa.int64()),  # companies of the sample that the figure counts
+        ("n_effective", pa.float64()),  # equal draws that would say as much of those not certain
+    ]
+)
+"""Over all cutoffs: one row a (metric, model, model_b, estimand, coverage, figure)."""
+
+
+def sampled_table(pieces: Iterable[list[dict[str, Any]]]) -> pa.Table:
+    """From `sampled_of`, a metric each."""
+    frame = pd.DataFrame(list(itertools.chain.from_iterable(pieces)), columns=SAMPLED_SCHEMA.names)
+    return pa.Table.from_pandas(frame, schema=SAMPLED_SCHEMA, preserve_index=False)
+
+
+def sampled_of(
+    panel: Panel, metric: Metric, scores: RowScores, influence: np.ndarray | None, design: Design
+) -> Iterator[dict[str, Any]]:
+    """The rows of one metric: models, then differences of two, a < b by name, on common windows.
+
+    Notes
+    -----
+    A difference is of what `comparisons` compares: of the distances from a target, where a metric
+    has one. As there, the distance of one pooled figure from its target has no interval, for it
+    turns around at the target (``distance_from_target``).
+
+    Parameters
+    ----------
+    panel : Panel
+        Of the companies of the sample, all of them.
+    scores : RowScores
+        Kept by company, or figures of all rows by rank are null, ``scores_not_kept_by_company``.
+    influence : ndarray or None
+        `panel.influences` of the metric, where it has some.
+    design : Design
+        How the companies were drawn, in the order of `panel.company_ids`.
+
+    Raises
+    ------
+    ValueError
+        The panel holds other companies than the sample, by their number.
+    """
+    if len(design.stratum) != panel.n_companies:
+        raise ValueError(
+            f"{len(design.stratum):,} companies were drawn, {panel.n_companies:,} have "
+            "evaluations: finish the run first"
+        )
+    source = _Source(panel, metric, scores, influence, design)
+    constant = {
+        "metric": metric.name,
+        "n_sampled": panel.n_companies,
+        "n_population": design.n_population,
+        "n_certain": int(design.certain.sum()),
+        "sampling_fraction": panel.n_companies / design.n_population,
+    }
+    for model, name in enumerate(panel.models):
+        own = panel.covered("own", model, panel.at(None))
+        told: list[dict[str, Any]] = []
+        for coverage in COVERAGES:
+            windows = panel.covered(coverage, model, panel.at(None))
+            if coverage == "own" or len(windows) != len(own):
+                told = list(source.of_model(model, windows, coverage))
+            for row in told:
+                yield constant | row | {"model": name, "coverage": coverage}
+    for a, b in itertools.combinations(range(len(panel.models)), 2):
+        key = {"model": panel.models[a], "model_b": panel.models[b], "coverage": "common"}
+        for row in source.of_difference(a, b):
+            yield constant | row | key
+
+
+@dataclass(frozen=True)
+class _Source:
+    """What the figures of one metric are made from."""
+
+    panel: Panel
+    metric: Metric
+    scores: RowScores
+    influence: np.ndarray | None
+    design: Design
+
+    def of_model(self, model: int, windows: np.ndarray, coverage: str) -> Iterator[dict[str, Any]]:
+        effects = None
+        if self.influence is not None and self.metric.name in SCALES:
+            effects = company_effects(self.panel, self.metric.name, model, windows, self.influence)
+        for estimand in estimands(self.metric):
+            if estimand != "equal_company":
+                figure = self._pooled(model, windows, coverage, estimand)
+                yield {"estimand": estimand} | self._told("value", figure)
+        if self.metric.name == "calibration_slope":
+            assert effects is not None
+            yield from self._of_companies(self._sums(model, windows).figures, effects, None)
+        else:
+            values = self._sums(model, windows).figures
+            if self.metric.pooling == "ratio":
+                values = np.where(values > 0, values, np.nan)
+            yield from self._of_companies(
+                values, effects, lambda: self._equal_company(model, windows, values)
+            )
+
+    def of_difference(self, a: int, b: int) -> Iterator[dict[str, Any]]:
+        windows = [self.panel.covered("common", m, self.panel.at(None)) for m in (a, b)]
+        for estimand in estimands(self.metric):
+            if estimand != "equal_company":
+                figures = [
+                    self._pooled(m, of_model, "common", estimand)
+                    for m, of_model in zip((a, b), windows, strict=True)
+                ]
+                yield {"estimand": estimand} | self._difference(*figures)
+        both = self._defined_for_both(a, b)
+        of_a, of_b = (self.metric.distance(self._sums(m, both).figures) for m in (a, b))
+        effects = None
+        if self.influence is not None and self.metric.name in RAW:
+            effects = difference_effects(self.panel, self.metric, (a, b), both, self.influence)
+        values = of_a - of_b
+        told = None if self.metric.name == "calibration_slope" else lambda: self._mean(values)
+        yield from self._of_companies(values, effects, told)
+
+    def _of_companies(
+        self, values: np.ndarray, effects: Effects | None, value: Callable[[], Figure] | None
+    ) -> Iterator[dict[str, Any]]:
+        """Value, mean, spread and quantiles of companies' figures, and tau.
+
+        The value is that of `value`, or else the mean of the random effects.
+        """
+        rows = [
+            self._told("value", value or (lambda: self._of_effects(effects, "mu"))),
+            self._told("mean", lambda: self._mean(values)),
+            self._told("std", lambda: survey.std(self.design, values), self._refusal_of_std()),
+            *(self._quantile(name, values, at) for name, at in QUANTILES.items()),
+        ]
+        if effects is not None:
+            rows.append(self._told("tau", lambda: self._of_effects(effects, "tau")))
+        for row in rows:
+            yield {"estimand": "equal_company"} | row
+
+    def _refusal_of_std(self) -> str:
+        """Why the spread of companies' figures has no interval.
+
+        Skills, O:E and slopes are quotients: a few companies, whose denominator is next to nothing,
+        make most of their variance, and a sample without them cannot know of them (measured: the
+        interval held .66 to .93, and less where fewer were drawn). Quantiles have one.
+        """
+        quotient = self.metric.pooling in ("skill", "ratio")
+        return "heavy_tails" if quotient or self.metric.name == "calibration_slope" else ""
+
+    def _pooled(
+        self, model: int, windows: np.ndarray, coverage: str, estimand: str
+    ) -> Callable[[], Figure]:
+        name = self.metric.name
+        if estimand == "within_company" and name == "calibration_slope":
+            return lambda: self._within_slope(model, coverage)
+        if estimand == "row" and name in ROW_POOLED:
+            return lambda: self._of_rows(model, coverage)
+        return lambda: self._summed(model, windows)
+
+    def _summed(self, model: int, windows: np.ndarray) -> Figure:
+        sums = terms(self.panel, self.metric, model, weighted=True).over(self.panel, windows)
+        return self._quotient(sums.numerator, sums.denominator, of_one=sums.of_one)
+
+    def _sums(self, model: int, windows: np.ndarray) -> Sums:
+        """Of each company, whose windows weigh the same."""
+        return terms(self.panel, self.metric, model, weighted=False).over(self.panel, windows)
+
+    def _quotient(
+        self, numerator: np.ndarray, denominator: np.ndarray, *, of_one: bool = False
+    ) -> Figure:
+        figure = survey.ratio(self.design, numerator, denominator)
+        if of_one:
+            return Figure(1 - figure.value, -figure.influence, denominator)
+        if self.metric.pooling == "ratio":
+            if figure.value <= 0:
+                raise Undefined("no_positives")
+            return Figure(figure.value, figure.influence / figure.value, denominator, log=True)
+        return figure
+
+    def _equal_company(self, model: int, windows: np.ndarray, values: np.ndarray) -> Figure:
+        if self.metric.pooling == "skill":
+            of = self._sums(model, windows)
+            n = np.maximum(of.n, 1)
+            return self._quotient(of.numerator / n, of.denominator / n, of_one=True)
+        if self.metric.pooling == "ratio":
+            logs = self._mean(np.log(values))
+            return Figure(float(np.exp(logs.value)), logs.influence, logs.amounts, log=True)
+        return self._mean(values)
+
+    def _mean(self, values: np.ndarray) -> Figure:
+        return survey.mean(self.design, values)
+
+    def _of_effects(self, effects: Effects | None, which: str) -> Figure:
+        """The mean of the random effects, or tau on its logarithm."""
+        assert effects is not None
+        fit = sampled_effects(effects.y, effects.v, self.design.weights[effects.company])
+        influence, amounts = np.zeros(self.panel.n_companies), np.zeros(self.panel.n_companies)
+        amounts[effects.company] = fit.precision
+        if which == "mu":
+            influence[effects.company] = fit.mu_influence
+            return Figure(fit.mu, influence, amounts)
+        if fit.tau2 == 0:
+            return Figure(0.0, np.full(self.panel.n_companies, np.nan), amounts, log=True)
+        influence[effects.company] = fit.tau2_influence / (2 * fit.tau2)
+        return Figure(float(np.sqrt(fit.tau2)), influence, amounts, log=True)
+
+    def _of_rows(self, model: int, coverage: str) -> Figure:
+        """A rank metric of all rows, each company's weighted by how many it stands for."""
+        rows, company = self._rows(model, coverage)
+        if not len(company):
+            raise Undefined("no_evaluations")
+        bins, at = np.unique(-rows["bin"].astype(np.int64), return_inverse=True)
+        weights = self.design.weights[company]
+
+        def by_bin(counts: np.ndarray) -> np.ndarray:
+            return np.bincount(at, weights * counts, minlength=len(bins))
+
+        positive, negative, spend = (
+            rows[name].astype(np.float64) for name in ("n_positive", "n_negative", "spend_minor")
+        )
+        metric = self.metric.name
+        if metric in ("gain_at_10", "lift_at_10", "value_captured_at_10"):
+            amounts = spend if metric == "value_captured_at_10" else positive
+            scale = 1 / weighted_blocks.TOP if metric == "lift_at_10" else 1.0
+            captured = weighted_blocks.captured_at_10(by_bin(amounts), by_bin(positive + negative))
+            value = scale * captured.value
+            moved = scale * (
+                amounts * captured.of_amount[at] + (positive + negative) * captured.of_row[at]
+            )
+        else:
+            counts = by_bin(positive), by_bin(negative)
+            if metric in ("calibration_slope", "calibration_intercept"):
+                figure = getattr(weighted_blocks, metric)(mid_logit(-bins), *counts)
+            else:
+                figure = getattr(weighted_blocks, metric)(*counts)
+            value, amounts = figure.value, positive + negative
+            moved = positive * figure.of_positive[at] + negative * figure.of_negative[at]
+        n = self.panel.n_companies
+        return Figure(value, np.bincount(company, moved, n), np.bincount(company, amounts, n))
+
+    def _within_slope(self, model: int, coverage: str) -> Figure:
+        rows, company = self._rows(model, coverage)
+        n_cutoffs = len(self.panel.cutoffs)
+        weights = self.design.weights
+        fit = common_slope(
+            mid_logit(rows["bin"]),
+            weights[company] * rows["n_positive"],
+            weights[company] * rows["n_negative"],
+            company * n_cutoffs + rows["cutoff"],
+        )
+        of = fit.strata // n_cutoffs
+        n = self.panel.n_companies
+        return Figure(
+            fit.slope,
+            np.bincount(of, fit.influence / weights[of], n),
+            np.bincount(of, fit.information / weights[of], n),
+        )
+
+    def _rows(self, model: int, coverage: str) -> tuple[dict[str, np.ndarray], np.ndarray]:
+        """Histograms of the model's windows, and the company of each bin."""
+        scores = self.scores
+        if not scores.by_company or scores.of(model, None, coverage) is None:
+            raise Undefined("scores_not_kept_by_company")
+        rows = scores.by_window(model, None, coverage)
+        return rows, scores.company_of_group[rows["group"]]
+
+    def _defined_for_both(self, a: int, b: int) -> np.ndarray:
+        """Common windows where the metric is defined for both models, ascending."""
+        panel = self.panel
+        defined = panel.common & panel.ok[:, a] & panel.ok[:, b]
+        if self.metric.pooling != "ratio":
+            defined &= ~np.isnan(panel.columns[self.metric.name][:, [a, b]]).any(axis=1)
+        return np.flatnonzero(defined)
+
+    def _difference(self, of_a: Callable[[], Figure], of_b: Callable[[], Figure]) -> dict[str, Any]:
+        try:
+            a, b = of_a(), of_b()
+        except Undefined:
+            return {"figure": "value", "value": np.nan, "reason": "undefined_for_either"}
+        if self.metric.target is None:
+            return self._told("value", lambda: a - b)
+        distances = self.metric.distance(np.array([a.value, b.value]))
+        return {
+            "figure": "value",
+            "value": float(distances[0] - distances[1]),
+            "reason": "",
+            "ci_reason": "distance_from_target",
+            "n_counted": int(np.count_nonzero(a.amounts + b.amounts)),
+        }
+
+    def _told(self, name: str, figure: Callable[[], Figure], refusal: str = "") -> dict[str, Any]:
+        """A figure's columns; without an interval where there is a `refusal`."""
+        try:
+            made = figure()
+        except Undefined as undefined:
+            reason = undefined.reason
+            return {"figure": name, "value": np.nan, "reason": reason, "ci_reason": reason}
+        row: dict[str, Any] = {
+            "figure": name,
+            "value": made.value,
+            "reason": "",
+            "ci_reason": "",
+            "n_counted": int(np.count_nonzero(made.amounts)),
+            "n_effective": self.design.n_effective(made.amounts),
+        }
+        if np.isnan(made.influence).any():
+            refusal = "no_spread"
+        if refusal:
+            return row | {"ci_reason": refusal}
+        try:
+            error, low, high = made.interval(self.design)
+        except Undefined as undefined:
+            return row | {"ci_reason": undefined.reason}
+        return row | {"std_error": error, "ci_low": low, "ci_high": high}
+
+    def _quantile(self, name: str, values: np.ndarray, at: float) -> dict[str, Any]:
+        row: dict[str, Any] = {"figure": name, "reason": "", "ci_reason": ""}
+        counted = ~np.isnan(values)
+        try:
+            value, error, low, high = survey.quantile(self.design, values, at)
+        except Undefined as undefined:
+            return row | {"reason": undefined.reason, "ci_reason": undefined.reason}
+        return row | {
+            "value": value,
+            "std_error": error,
+            "ci_low": low,
+            "ci_high": high,
+            "n_counted": int(counted.sum()),
+            "n_effective": self.design.n_effective(counted.astype(float)),
+        }

@@ -1,0 +1,142 @@
+"""The table `spread`: how much of what differs is the company, the half-year, and chance.
+
+Evaluations on the common coverage as value = mean + company + cutoff + residual, crossed random
+effects by REML. The residual holds what a company and a half-year do together, and noise;
+`noise_sd` is the part of it that customers' chance explains.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from scipy.special import stdtrit
+
+from scale_eval.metrics import METRICS
+from scale_eval.results.heterogeneity import MIN_PER_CLASS, RAW, SCALES, Scale
+from scale_eval.results.panel import Panel
+from scale_eval.statistics.undefined import Undefined
+from scale_eval.statistics.variance_components import variance_components
+
+MAX_COMPANIES = 5_000
+"""More would not make the parts any surer; the first of a stable order are taken."""
+
+MIN_CUTOFFS = 3
+
+PARTS = {**{name: RAW[name] for name in ("log_loss", "brier_score")}, **SCALES}
+"""Metrics whose spread is taken apart, and the scale on which that is done."""
+
+
+def spread_table(panel: Panel, groups: np.ndarray) -> pa.Table:
+    """One row a (model, metric).
+
+    Standard deviations are on `scale`. `next_cutoff_low` to `next_cutoff_high` holds the figure of
+    the average company at the next half-year with a probability of 95 %: Student's interval with
+    cutoffs - 1 degrees of freedom, from the variance of cutoffs and what the residual leaves in a
+    mean over companies, one more cutoff included; on the metric's own scale. Cutoffs that few
+    companies have count for less (Kish's effective number).
+
+    Parameters
+    ----------
+    groups : ndarray of int, shape (n_companies,)
+        Of each company, in a stable random order.
+
+    Notes
+    -----
+    Reasons: ``fewer_than_2_companies``, ``no_repeated_cutoffs``, and for the next cutoff alone
+    ``fewer_than_3_cutoffs`` and ``overlapping_windows``, whose half-years are not separate draws.
+    """
+    distinct, group = np.unique(groups, return_inverse=True)
+    taken = group * panel.n_companies // max(len(distinct), 1) < MAX_COMPANIES
+    panel = panel.holding(["overlaps"])
+    parts = {}
+    for metric, scale in PARTS.items():
+        held = panel.holding([metric, scale.standard_error])
+        for model in range(len(panel.models)):
+            parts[model, metric] = _parts(held, model, metric, scale, taken)
+    rows = [
+        {"model": name, "metric": metric, "scale": scale.name} | parts[model, metric]
+        for model, name in enumerate(panel.models)
+        for metric, scale in PARTS.items()
+    ]
+    return pa.Table.from_pylist(rows, schema=SPREAD_SCHEMA)
+
+
+def _parts(
+    panel: Panel, model: int, metric: str, scale: Scale, taken: np.ndarray
+) -> dict[str, Any]:
+    windows = np.flatnonzero(panel.common & panel.ok[:, model] & taken[panel.company])
+
+    def column(name: str) -> np.ndarray:
+        return panel.of_model(name, model, windows)
+
+    with np.errstate(divide="ignore", invalid="ignore"):
+        values, slope = scale.to(column(metric)), scale.slope(column(metric))
+        error = column(scale.standard_error) * (1.0 if scale.scaled_error else slope)
+    counted = np.isfinite(values)
+    if metric in SCALES:
+        positive = column("n_positive")
+        counted &= np.minimum(positive, column("n_customers") - positive) >= MIN_PER_CLASS
+        counted &= error > 0
+    windows, values, error = windows[counted], values[counted], error[counted]
+    company, cutoff = panel.company[windows], panel.cutoff[windows]
+    row: dict[str, Any] = {
+        "n_companies": len(np.unique(company)),
+        "n_cutoffs": len(np.unique(cutoff)),
+        "n_evaluations": len(values),
+        "reason": "",
+    }
+    if np.isfinite(error).any():
+        row["noise_sd"] = float(np.sqrt(np.nanmean(np.square(error))))
+    try:
+        parts = variance_components(values, company, cutoff)
+    except Undefined as undefined:
+        return row | {"reason": undefined.reason}
+    for name in ("company", "cutoff", "residual"):
+        row[f"{name}_sd"] = float(np.sqrt(getattr(parts, name)))
+    for name in ("company", "cutoff"):
+        interval = getattr(parts, f"{name}_interval")
+        if interval is not None:
+            low, high = np.sqrt(interval).tolist()
+            row |= {f"{name}_sd_low": low, f"{name}_sd_high": high}
+    companies = np.unique(cutoff, return_counts=True)[1]  # at each cutoff
+    c = companies.sum() ** 2 / np.square(companies).sum()
+    if c < MIN_CUTOFFS - 0.5:
+        return row | {"reason": "fewer_than_3_cutoffs"}
+    if panel.of_model("overlaps", model, windows).any():
+        return row | {"reason": "overlapping_windows"}
+    of_average = parts.cutoff + parts.residual / companies.mean()
+    half = stdtrit(c - 1, 0.975) * np.sqrt(of_average * (1 + 1 / c))
+    means = (
+        np.bincount(company, weights=values)[np.unique(company)]
+        / np.unique(company, return_counts=True)[1]
+    )
+    centre, known = means.mean(), METRICS[metric]
+    ends = np.clip(scale.back(centre + np.array([-half, half])), known.low, known.high)
+    low, high = ends.tolist()
+    return row | {"next_cutoff_low": low, "next_cutoff_high": high}
+
+
+SPREAD_SCHEMA = pa.schema(
+    [
+        ("model", pa.string()),
+        ("metric", pa.string()),
+        ("scale", pa.string()),  # on which the standard deviations are
+        ("n_companies", pa.int64()),
+        ("n_cutoffs", pa.int64()),
+        ("n_evaluations", pa.int64()),
+        ("company_sd", pa.float64()),
+        ("company_sd_low", pa.float64()),
+        ("company_sd_high", pa.float64()),
+        ("cutoff_sd", pa.float64()),
+        ("cutoff_sd_low", pa.float64()),
+        ("cutoff_sd_high", pa.float64()),
+        ("residual_sd", pa.float64()),  # company and cutoff together, and noise
+        ("noise_sd", pa.float64()),  # the part of it that is customers' chance
+        ("next_cutoff_low", pa.float64()),  # equal_company value at the next cutoff
+        ("next_cutoff_high", pa.float64()),
+        ("reason", pa.string()),
+    ]
+)
+"""The parts of the spread of evaluations on the common coverage: company, cutoff, residual."""

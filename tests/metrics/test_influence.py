@@ -1,0 +1,130 @@
+"""Sums of influence over groups of customers: the covariances of evaluations."""
+
+import zlib
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from scale_eval.metrics import (
+    N_GROUPS,
+    Scores,
+    customer_groups,
+    influence_sums,
+    influence_values,
+    score,
+)
+from tests.support.paths import SHARED
+
+COMPANY_1 = SHARED / "data/klaviyo/TransactionsCompany1.csv"
+
+
+def made(n, seed=0):
+    rng = np.random.default_rng(seed)
+    p = rng.integers(0, 30, n) / 30
+    return Scores(rng.random(n) < 0.2 + 0.5 * p, p, np.zeros(n))
+
+
+def test_groups_are_those_of_crc32_whatever_the_process():
+    ids = np.array(["0012345678", "20e1738615", "käufer"], dtype=object)
+    assert customer_groups(ids).tolist() == [
+        zlib.crc32(b"0012345678") % 16,
+        zlib.crc32(b"20e1738615") % 16,
+        zlib.crc32("käufer".encode()) % 16,
+    ]
+    assert zlib.crc32(b"0012345678") % 16 == 10  # typed in: a change would break stored sums
+    assert customer_groups([]).shape == (0,)
+
+
+def test_groups_are_nearly_even():
+    groups = customer_groups([f"customer-{i}" for i in range(16_000)])
+    assert np.bincount(groups, minlength=N_GROUPS).min() > 800
+
+
+@settings(database=None, deadline=None)
+@given(st.integers(2, 200), st.integers(0, 10_000))
+def test_sums_add_to_nothing_and_have_no_nan(n, seed):
+    scores = made(n, seed)
+    for sums in influence_sums(scores, np.arange(n) % N_GROUPS).values():
+        if sums is not None:
+            assert sums.shape == (N_GROUPS,)
+            assert sums.sum() == pytest.approx(0, abs=1e-14)
+
+
+def test_with_every_customer_apart_they_give_the_standard_errors():
+    n = 250
+    scores = made(n)
+    values, _ = score(scores)
+    sums = influence_sums(scores, np.arange(n))
+    for name in ("log_loss", "brier_score"):
+        variance = (sums[name] ** 2).sum() * n / (n - 1)
+        assert variance == pytest.approx(values[f"{name}_se"] ** 2, rel=1e-12)
+    m, k = scores.n_positive, scores.n_negative
+    of_class = np.where(scores.outcomes, m / (m - 1), k / (k - 1))
+    variance = (sums["roc_auc"] ** 2 * of_class).sum()
+    assert variance == pytest.approx(values["roc_auc_se"] ** 2, rel=1e-12)
+
+
+def test_a_customers_influence_is_what_the_metric_loses_without_them():
+    n = 400
+    scores = made(n)
+    influence, (values, _) = influence_values(scores), score(scores)
+    for left_out in (0, 7, 123):
+        rest = np.arange(n) != left_out
+        without, _ = score(
+            Scores(scores.outcomes[rest], scores.probabilities[rest], np.zeros(n - 1))
+        )
+        for name, of_customers in influence.items():
+            if name == "log_observed_expected":
+                lost = np.log(
+                    values["observed_expected_ratio"] / without["observed_expected_ratio"]
+                )
+            else:
+                lost = values[name] - without[name]
+            # A customer far out moves the slope by more than to first order.
+            rel = 0.35 if name == "calibration_slope" else 0.02
+            assert lost == pytest.approx(of_customers[left_out], rel=rel, abs=1e-7)
+
+
+def test_the_variance_of_a_difference_is_paired():
+    # Two models of nearly the same scores: the marginal errors would hide what is sure.
+    n = 4000
+    coarse = made(n)
+    p = 0.1 + 0.8 * coarse.probabilities
+    one = Scores(coarse.outcomes, p, np.zeros(n))
+    other = Scores(coarse.outcomes, p + 0.01, np.zeros(n))
+    groups = customer_groups([str(i) for i in range(n)])
+    difference = influence_sums(one, groups)["log_loss"] - influence_sums(other, groups)["log_loss"]
+    paired = (one.losses_log - other.losses_log).std(ddof=1) / np.sqrt(n)
+    assert np.sqrt((difference**2).sum()) == pytest.approx(paired, rel=0.6)  # of 16 groups only
+    assert paired < 0.1 * score(one)[0]["log_loss_se"]
+
+
+# STATISTICS.md: recency AUC of company 1, mean of the 7 half-years from 2014-12
+def test_the_mean_over_cutoffs_of_company_1_knows_that_they_share_customers():
+    if not COMPANY_1.exists():
+        pytest.skip(f"{COMPANY_1} is not here")
+    rows = pd.read_csv(COMPANY_1, dtype={"CustomerID": str})
+    when = pd.to_datetime(rows["Timestamp"], utc=True)
+    purchase = rows["PurchaseValue"] >= 0
+    aucs, errors, by_customer, by_group = [], [], [], []
+    for cutoff in pd.date_range("2014-12-01", periods=7, freq="6MS", tz="UTC"):
+        end = cutoff + pd.DateOffset(months=6)
+        last = when[purchase & (when < cutoff)].groupby(rows["CustomerID"]).max()
+        buyers = rows["CustomerID"][purchase & (when >= cutoff) & (when < end)]
+        p = np.exp(-((cutoff - last) / (end - cutoff)).to_numpy())
+        scores = Scores(last.index.isin(buyers), p, np.zeros(len(p)))
+        values, _ = score(scores)
+        aucs.append(values["roc_auc"])
+        errors.append(values["roc_auc_se"])
+        by_customer.append(pd.Series(influence_values(scores)["roc_auc"], last.index))
+        by_group.append(influence_sums(scores, customer_groups(last.index))["roc_auc"])
+    assert np.mean(aucs) == pytest.approx(0.603051, abs=5e-7)
+    assert np.std(aucs, ddof=1) == pytest.approx(0.037609, abs=5e-7)
+    clustered = pd.concat(by_customer, axis=1).sum(axis=1) / 7
+    assert np.sqrt((clustered**2).sum()) == pytest.approx(0.00575, abs=5e-6)
+    assert np.linalg.norm(errors) / 7 == pytest.approx(0.00526, abs=1e-5)  # wrongly independent
+    of_groups = np.sum(by_group, axis=0) / 7
+    assert np.sqrt((of_groups**2).sum()) == pytest.approx(0.00575, rel=0.4)  # 16 draws of it

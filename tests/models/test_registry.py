@@ -1,0 +1,268 @@
+"""Which model is meant: every way to name one, and what is said when there is none."""
+
+import copy
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.pipeline import make_pipeline
+
+from scale_eval.models import (
+    BGNBD,
+    BUILT_IN,
+    ClassifierModel,
+    Recency,
+    identity_of_source,
+    load_object,
+    resolve,
+)
+
+MODULE = """
+from sklearn.linear_model import LogisticRegression
+
+LIMIT = {limit}
+
+class Mine:
+    def __init__(self, k=3):
+        self.k = k
+    def fit(self, history): ...
+    def predict_proba(self, history): ...
+
+class Named(Mine):
+    name = "my_name"
+
+class Needy(Mine):
+    def __init__(self, k): ...
+
+class NoVerbs:
+    def fit(self, history): ...
+
+class ForSome(Mine):
+    scope = "some"
+
+def make():
+    return Mine(5)
+
+instance = Mine(7)
+classifier = LogisticRegression(C=2.0)
+"""
+
+
+@pytest.fixture
+def module(tmp_path, monkeypatch):
+    """A user's module `models_of_a_shop`, in a directory that is on the path."""
+    path = tmp_path / "models_of_a_shop.py"
+    path.write_text(MODULE.format(limit=1))
+    monkeypatch.syspath_prepend(tmp_path)
+    yield path
+    for name in ("models_of_a_shop", "shop_features"):
+        sys.modules.pop(name, None)
+
+
+class Local:
+    def __init__(self, weights=(1, 2)):
+        self.weights = weights
+
+    def fit(self, history): ...
+
+    def predict_proba(self, history): ...
+
+
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_a_built_in_model_has_the_name_that_it_is_known_by(name):
+    named = resolve(name)
+    assert named.name == named.prototype.name == name
+    assert json.loads(json.dumps(named.identity)) == named.identity
+
+
+@pytest.mark.parametrize(
+    ("typed", "name", "k"),
+    [
+        ("models_of_a_shop:Mine", "models_of_a_shop:Mine", 3),
+        ("models_of_a_shop:Named", "my_name", 3),
+        ("models_of_a_shop:make", "models_of_a_shop:make", 5),
+        ("models_of_a_shop:instance", "models_of_a_shop:instance", 7),
+    ],
+)
+def test_a_class_a_function_or_an_instance_is_found_in_a_module(module, typed, name, k):
+    named = resolve(typed)
+    assert (named.name, named.prototype.k) == (name, k)
+    assert named.identity["parameters"] == {"k": str(k)}
+
+
+def test_classes_and_instances_are_taken_as_they_are():
+    assert resolve(Recency).name == "recency"
+    assert isinstance(resolve(Recency).prototype, Recency)
+    assert (resolve(Local).name, resolve(Local((3,))).prototype.weights) == ("Local", (3,))
+
+
+def test_a_scikit_learn_classifier_becomes_a_model_under_its_own_name(module):
+    named = resolve(make_pipeline(RandomForestClassifier()))
+    assert (named.name, type(named.prototype)) == ("Pipeline", ClassifierModel)
+    assert resolve(LogisticRegression).name == "LogisticRegression"
+    typed = resolve("models_of_a_shop:classifier")
+    assert typed.name == typed.prototype.name == "models_of_a_shop:classifier"
+    assert typed.prototype.estimator.C == 2.0
+
+
+def test_predictions_are_named_by_their_path_and_known_by_their_content(tmp_path):
+    frame = pd.DataFrame({"company_id": ["a"], "customer_id": ["b"], "probability": [0.5]})
+    frame = frame.assign(cutoff="2017-12-01")
+    one, two, other = (tmp_path / f"{name}.parquet" for name in ("one", "two", "other"))
+    frame.to_parquet(one)
+    frame.to_parquet(two)
+    frame.assign(probability=0.6).to_parquet(other)
+    assert resolve(f"predictions:{one}").name == f"predictions:{one}"
+    identities = [resolve(f"predictions:{path}").identity for path in (one, two, other)]
+    assert identities[0] == identities[1] != identities[2]
+
+
+def test_an_unknown_name_is_told_its_nearest_neighbour_and_all_that_are_known():
+    with pytest.raises(ValueError, match="did you mean 'recency'") as error:
+        resolve("recencyy")
+    assert all(name in str(error.value) for name in BUILT_IN)
+    assert "package.module:Class" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("typed", "message"),
+    [
+        ("no_such_module:Mine", r"cannot import no_such_module.*install"),
+        ("models_of_a_shop:Mien", r"models_of_a_shop has no Mien; did you mean 'Mine'\?"),
+        ("models_of_a_shop:", r"there is no model 'models_of_a_shop:'"),
+        ("models_of_a_shop:NoVerbs", r"\(NoVerbs\) lacks predict_proba"),
+        ("models_of_a_shop:LIMIT", r"\(int\) lacks fit and predict_proba"),
+        ("models_of_a_shop:ForSome", r"scope 'some'; it is one of company, all"),
+        ("models_of_a_shop:Needy", r"Needy cannot be called without arguments.*'k'.*instance"),
+    ],
+)
+def test_what_is_wrong_with_a_users_model_is_said_with_a_remedy(module, typed, message):
+    with pytest.raises(ValueError, match=message):
+        resolve(typed)
+
+
+@pytest.mark.parametrize("thing", [42, None, object(), LinearRegression(), np.mean])
+def test_things_that_are_no_models_are_refused(thing):
+    with pytest.raises(ValueError, match=r"lacks|without arguments"):
+        resolve(thing)
+
+
+def test_other_things_than_models_are_loaded_by_the_same_words(module):
+    assert load_object("models_of_a_shop:LIMIT", "metric") == 1
+    with pytest.raises(ValueError, match="there is no metric 'log_los'"):
+        load_object("log_los", "metric")
+
+
+def test_identity_tells_parameters_apart_and_nothing_else():
+    assert resolve(BGNBD()).identity == resolve("bgnbd").identity
+    assert resolve(BGNBD(1.0)).identity != resolve("bgnbd").identity
+    forest = RandomForestClassifier(n_estimators=7)
+    assert resolve(forest).identity == resolve(copy.deepcopy(forest)).identity
+    deep = [make_pipeline(RandomForestClassifier(n_estimators=n)) for n in (7, 8)]
+    assert (
+        resolve(deep[0]).identity["parameters"]["estimator__randomforestclassifier__n_estimators"]
+        == "7"
+    )
+    assert resolve(deep[0]).identity != resolve(deep[1]).identity
+    large = [Local(np.arange(5000.0) + (np.arange(5000) == i)) for i in (2000, 3000)]
+    assert resolve(large[0]).identity != resolve(large[1]).identity
+
+
+def test_memory_addresses_are_no_part_of_an_identity():
+    named = resolve(ClassifierModel(LogisticRegression(), features=lambda history: None))
+    assert "0x" not in json.dumps(named.identity)
+
+
+def test_identity_changes_with_the_source_file(module):
+    before = resolve("models_of_a_shop:Mine").identity
+    assert resolve("models_of_a_shop:Mine").identity == before
+    module.write_text(MODULE.format(limit=2))
+    after = resolve("models_of_a_shop:Mine").identity
+    assert after["parameters"] == before["parameters"]
+    assert after["source"] != before["source"]
+
+
+def test_identity_changes_with_the_source_of_the_features(module):
+    def features_from(text):
+        module.with_name("shop_features.py").write_text(text)
+        function = load_object("shop_features:features", "features")
+        return resolve(ClassifierModel(LogisticRegression(), features=function)).identity
+
+    one = features_from("def features(history): return 1")
+    assert features_from("def features(history): return 2")["source"] != one["source"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("as_script", [True, False])
+def test_a_class_of_a_notebook_or_script_is_known_by_its_own_code(tmp_path, as_script):
+    """In `__main__` what surrounds the class is no part of it, be there a file or none."""
+
+    def source_of(before, threshold, default):
+        program = f"""{before}
+class Mine:
+    threshold = {threshold}
+    def fit(self, history, k={default}): return k in {{"a", "b", "c"}}
+    def predict_proba(self, history): return [x for x in range(3)]
+from scale_eval.models import resolve
+print(resolve(Mine).identity["source"])
+"""
+        path = tmp_path / "program.py"
+        path.write_text(program if as_script else f"exec({program!r}, globals())")
+        root = os.pathsep.join(sys.path)
+        done = subprocess.run(
+            [sys.executable, path],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={"PYTHONPATH": root},
+        )
+        return done.stdout
+
+    one = source_of("", 0.5, 1)
+    assert source_of("import os\n\n\nother = 3", 0.5, 1) == one
+    assert source_of("", 0.6, 1) != one
+    assert source_of("", 0.5, 2) != one
+
+
+def test_what_a_model_is_given_inside_its_parts_is_part_of_its_identity():
+    class Part:
+        def __init__(self, weight):
+            self.weight = weight
+
+    class Whole:
+        name = "whole"
+
+        def __init__(self, part):
+            self.part = part
+
+        def fit(self, history):
+            return self
+
+        def predict_proba(self, history):
+            return None
+
+    def identity(part):
+        return resolve(Whole(part)).identity
+
+    assert identity(Part(0.1)) == identity(Part(0.1))
+    assert identity(Part(0.1)) != identity(Part(0.9))
+    assert identity([Part(0.1)]) != identity([Part(0.9)])
+    long = pd.DataFrame({"x": range(1000)})
+    assert identity(long) != identity(long.replace(500, -1))
+
+
+def test_what_a_function_has_closed_over_is_part_of_its_identity():
+    def above(threshold):
+        def metric(outcomes, probabilities, future_spend):
+            return (probabilities > threshold).mean()
+
+        return metric
+
+    assert identity_of_source(above(1)) == identity_of_source(above(1))
+    assert identity_of_source(above(1)) != identity_of_source(above(2))

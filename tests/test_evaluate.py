@@ -1,0 +1,440 @@
+"""Runs on a Dask cluster: one task an evaluation, failures as rows, resuming, equal results."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from distributed import SchedulerPlugin
+
+import scale_eval as se
+from scale_eval.datasets import Transactions
+from scale_eval.execution.clusters.local import dask_client
+from scale_eval.results.directory import RunDiffers, RunDirectory
+from scale_eval.storage import StoreLocked, open_store
+from tests.support import models as models
+from tests.support.companies import dataset_of, frame_of, shop
+from tests.support.paths import PROJECT
+
+QUICK = ["base_rate", "recency", "frequency", models.Constant]
+
+
+class CountsTasks(SchedulerPlugin):
+    """Counts, on the scheduler, the tasks that came to a result."""
+
+    name = "counts-tasks"
+
+    def start(self, scheduler):
+        self.scheduler = scheduler
+        self.keys = []
+        scheduler.counts_tasks = self
+
+    def transition(self, key, start, finish, *args, **kwargs):
+        if start == "processing" and finish == "memory":
+            self.keys.append(key)
+
+
+def evaluate(dataset, out, client, chosen=QUICK, **settings):
+    return se.evaluate(dataset, chosen, out=out, client=client, progress=False, **settings)
+
+
+def test_the_scheduler_runs_as_many_tasks_as_there_are_evaluations(shops, client, tmp_path):
+    client.register_plugin(CountsTasks())
+    run = evaluate(shops, tmp_path / "run", client)
+    keys = client.run_on_scheduler(lambda dask_scheduler: dask_scheduler.counts_tasks.keys)
+    client.unregister_scheduler_plugin("counts-tasks")
+    ours = [key for key in keys if isinstance(key, tuple) and key[0].startswith("evaluate-")]
+    rows = run.evaluations
+    evaluated = rows[rows["worker"].notna()]
+    assert len(ours) == len(evaluated) == len(run.plan.query("status == 'planned'"))
+    told = {(company, pd.Timestamp(cutoff), model) for _, company, cutoff, model in ours}
+    assert told == set(
+        evaluated[["company_id", "cutoff", "model"]].itertuples(index=False, name=None)
+    )
+
+
+def test_every_planned_and_refused_evaluation_is_a_row(shops, client, tmp_path):
+    run = evaluate(shops, tmp_path / "run", client)
+    key = ["company_id", "cutoff", "model"]
+    assert len(run.evaluations) == len(run.plan)
+    assert not run.evaluations.duplicated(key).any()
+    young = run.evaluations.query("company_id == 'young'")
+    assert young["cutoff"].isna().all()
+    assert set(young["reason"]) == {"no_whole_window"}
+    assert set(young["model"]) == {"base_rate", "recency", "frequency", "constant"}
+    assert run.finished
+
+
+def test_the_baselines_are_run_whatever_the_user_picks(shops, client, tmp_path):
+    run = evaluate(shops, tmp_path / "run", client, ["frequency"], last=1)
+    assert set(run.evaluations["model"]) == {"base_rate", "recency", "frequency"}
+
+
+def test_misbehaving_models_are_rows_and_change_no_other(shops, client, tmp_path):
+    alone = evaluate(shops, tmp_path / "alone", client)
+    bad = [models.Raises, models.TooShort, models.NotANumber, models.Outside, models.WrongOrder]
+    beside = evaluate(shops, tmp_path / "beside", client, [*QUICK, *bad])
+    failed = beside.evaluations.query("status == 'error'")
+    assert dict(zip(failed["model"], failed["reason"], strict=True)) == {
+        "raises": "exception:ZeroDivisionError",
+        "too_short": "wrong_length",
+        "not_a_number": "not_a_number",
+        "outside": "outside_0_1",
+        "wrong_order": "wrong_order",
+    }
+    assert (
+        len(beside.failures)
+        == len(failed)
+        == 5 * len(beside.plan.query("status == 'planned' and model == 'raises'"))
+    )
+    same = ["company_id", "cutoff", "model", "log_loss", "roc_auc", "undefined", "note"]
+    good = beside.evaluations[~beside.evaluations["model"].isin(failed["model"])]
+    pd.testing.assert_frame_equal(
+        good[same].reset_index(drop=True), alone.evaluations[same].reset_index(drop=True)
+    )
+
+
+def test_whatever_a_model_throws_or_says_is_a_row_and_the_run_goes_on(shops, client, tmp_path):
+    odd = [models.Throws, models.Mute, models.OddWords, models.CannotBeCopied]
+    told = [models.DeclinesWithANumber, models.NotesANumber]
+    run = evaluate(shops, tmp_path / "run", client, [*odd, *told], last=1)
+    assert run.finished
+    assert set(run.failures["model"]) == {m.name for m in odd}
+    rows = run.evaluations[run.evaluations["worker"].notna()].set_index("model")
+    assert set(rows.loc["declines", "reason"]) == {"3"}
+    assert set(rows.loc["notes_a_number", "note"]) == {"3"}
+
+
+def test_a_company_whose_spend_has_no_number_is_error_rows_and_the_others_are_ok(client, tmp_path):
+    frame = frame_of(shop("rich", 40, 1))
+    late = frame["timestamp"] > frame["timestamp"].max() - pd.Timedelta(days=150)
+    frame.loc[late, "value"] = 1.7e308
+    rich = Transactions.from_frame("rich", frame)
+    dataset = dataset_of([rich, shop("usual", 60, 2)], tmp_path / "data")
+    run = evaluate(dataset, tmp_path / "run", client, last=1)
+    status = run.evaluations.groupby("company_id")["status"].agg(set)
+    assert "error" in status["rich"]
+    assert "error" not in status["usual"]
+
+
+def test_orphan_scores_do_not_count_when_a_run_is_reduced(shops, client, tmp_path):
+    run = evaluate(shops, tmp_path / "run", client)
+    before = run.fingerprint()
+    scores = sorted((tmp_path / "run" / "scores").glob("*.parquet"))
+    shutil.copy(scores[0], scores[0].with_name("0123456789abcdef.parquet"))
+    assert se.reduce(tmp_path / "run").fingerprint() == before
+
+
+def test_a_model_added_to_a_finished_run_is_evaluated_alone(shops, client, tmp_path):
+    first = evaluate(shops, tmp_path / "run", client)
+    before = first.evaluations
+    second = evaluate(shops, tmp_path / "run", client, [*QUICK, "bgnbd"])
+    after = second.evaluations
+    kept = after[after["model"] != "bgnbd"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(kept, before)  # evaluated_at and seconds too
+    assert "bgnbd" in set(second.pooled["model"])
+    whole = evaluate(shops, tmp_path / "whole", client, [*QUICK, "bgnbd"])
+    assert second.fingerprint() == whole.fingerprint()
+
+
+def test_a_finished_run_is_not_done_again(shops, client, tmp_path):
+    first = evaluate(shops, tmp_path / "run", client)
+    second = evaluate(shops, tmp_path / "run", client)
+    pd.testing.assert_frame_equal(first.evaluations, second.evaluations)
+    assert first.fingerprint() == second.fingerprint()
+
+
+def test_anything_else_in_the_same_directory_is_refused_with_what_differs(shops, client, tmp_path):
+    evaluate(shops, tmp_path / "run", client)
+    with pytest.raises(RunDiffers, match=r"seed was 0, now 1"):
+        evaluate(shops, tmp_path / "run", client, seed=1)
+    with pytest.raises(RunDiffers, match="horizon"):
+        evaluate(shops, tmp_path / "run", client, horizon="3 months")
+    other = dataset_of([shop("big", 30, seed=77)], tmp_path / "other")
+    with pytest.raises(RunDiffers, match="data"):
+        evaluate(other, tmp_path / "run", client)
+    tuned = models.Constant()
+    tuned.parameter = 3
+    with pytest.raises(RunDiffers, match="parameters"):
+        evaluate(shops, tmp_path / "run", client, [tuned])
+
+
+def test_a_directory_with_other_things_in_it_is_left_alone(shops, client, tmp_path):
+    (tmp_path / "thesis.txt").write_text("precious")
+    with pytest.raises(RunDiffers, match=r"thesis\.txt"):
+        evaluate(shops, tmp_path, client)
+
+
+def test_failures_stand_when_a_run_goes_on_unless_they_are_retried(shops, client, tmp_path):
+    class Fickle(models.Constant):
+        name = "fickle"
+        place = str(tmp_path / "now-it-works")
+
+        def fit(self, history):
+            super().fit(history)
+            if not Path(self.place).exists():
+                raise OSError("not yet")
+
+    failed = evaluate(shops, tmp_path / "run", client, [Fickle])
+    assert set(failed.failures["model"]) == {"fickle"}
+    (tmp_path / "now-it-works").touch()
+    stands = evaluate(shops, tmp_path / "run", client, [Fickle])
+    assert len(stands.failures) == len(failed.failures)
+    retried = evaluate(shops, tmp_path / "run", client, [Fickle], retry=True)
+    assert retried.failures.empty
+    again = retried.evaluations.query("model == 'fickle' and worker.notna()")
+    assert set(again["attempts"]) == {2}
+    assert set(retried.evaluations.query("model == 'recency'")["attempts"]) == {1}
+
+
+def test_a_corrupt_company_is_error_rows_and_the_others_are_ok(tmp_path, client):
+    dataset = dataset_of([shop("good", 60, 1), shop("rotten", 60, 2)], tmp_path / "data")
+    path = dataset.store.path(dataset.manifest.set_index("company_id").loc["rotten", "path"])
+    content = bytearray(path.read_bytes())
+    content[len(content) // 3] ^= 0xFF
+    path.write_bytes(content)
+    run = evaluate(dataset, tmp_path / "run", client)
+    status = run.evaluations.groupby("company_id")["status"].agg(set)
+    assert status["rotten"] == {"error"}
+    assert "error" not in status["good"]
+    assert set(run.failures["reason"]) == {"data_unreadable"}
+
+
+def test_predictions_that_were_saved_are_evaluated_to_the_same_figures(shops, client, tmp_path):
+    run = evaluate(shops, tmp_path / "run", client, ["bgnbd"], save_predictions=True)
+    saved = pd.read_parquet(tmp_path / "run" / "predictions")
+    elsewhere = tmp_path / "elsewhere.parquet"
+    saved.query("model == 'bgnbd'").to_parquet(elsewhere)
+    again = evaluate(shops, tmp_path / "again", client, [f"predictions:{elsewhere}"])
+    columns = ["log_loss", "roc_auc", "calibration_slope", "lift_at_10", "n_positive"]
+
+    def of(done, name):
+        rows = done.evaluations
+        return rows[(rows["status"] == "ok") & (rows["model"] == name)][columns]
+
+    first, second = of(run, "bgnbd"), of(again, f"predictions:{elsewhere}")
+    assert len(first) > 3
+    pd.testing.assert_frame_equal(
+        first.reset_index(drop=True), second.reset_index(drop=True), check_exact=True
+    )
+
+
+def test_a_metric_of_the_user_reaches_every_table(shops, client, tmp_path):
+    run = evaluate(shops, tmp_path / "run", client, metrics=[models.hits])
+    assert run.evaluations.query("status == 'ok'")["hits"].notna().all()
+    assert "hits" in set(run.companies["metric"])
+    assert set(run.pooled.query("metric == 'hits'")["estimand"]) == {"equal_company"}
+    assert "hits" in set(run.comparisons["metric"])
+    assert se.reduce(tmp_path / "run").fingerprint() == run.fingerprint()
+
+
+def test_a_scikit_learn_classifier_is_a_model(shops, client, tmp_path):
+    from sklearn.ensemble import RandomForestClassifier
+
+    forest = RandomForestClassifier(n_estimators=20, min_samples_leaf=5)
+    first = evaluate(shops, tmp_path / "a", client, [forest])
+    second = evaluate(shops, tmp_path / "b", client, [forest])
+    assert "ok" in set(first.evaluations.query("model == 'RandomForestClassifier'")["status"])
+    assert first.fingerprint() == second.fingerprint()
+
+
+def test_two_processes_do_not_write_one_run(shops, client, tmp_path):
+    run = evaluate(shops, tmp_path / "run", client)
+    with run.directory.store.lock(), pytest.raises(StoreLocked, match=str(os.getpid())):
+        evaluate(shops, tmp_path / "run", client)
+
+
+def test_scores_of_a_batch_whose_evaluations_never_came_do_not_count(shops, client, tmp_path):
+    run = evaluate(shops, tmp_path / "run", client)
+    before = run.fingerprint()
+    scores = sorted((tmp_path / "run" / "scores").glob("*.parquet"))
+    shutil.copy(scores[0], scores[0].with_name("0123456789abcdef.parquet"))
+    (tmp_path / "run" / "evaluations" / ".half.parquet.123.unfinished").write_bytes(b"PAR1")
+    again = evaluate(shops, tmp_path / "run", client)
+    assert again.fingerprint() == before
+    assert not list((tmp_path / "run").rglob(".*.unfinished"))
+
+
+def test_scores_do_not_count_while_the_evaluations_of_their_batch_are_still_to_come(
+    shops, client, tmp_path
+):
+    run = evaluate(shops, tmp_path / "run", client)
+    before = run.directory.scores()
+    scores = sorted((tmp_path / "run" / "scores").glob("*.parquet"))
+    shutil.copy(scores[0], scores[0].with_name("0123456789abcdef.parquet"))
+    assert run.directory.scores().equals(before)
+
+
+def test_a_batch_whose_scores_were_cleaned_away_before_its_evaluations_came_is_done_again(
+    shops, client, tmp_path
+):
+    run = evaluate(shops, tmp_path / "run", client)
+    before = run.fingerprint()
+    store = run.directory.store
+    store.remove(store.names("scores/*.parquet")[0])
+    assert evaluate(shops, tmp_path / "run", client).fingerprint() == before
+    assert store.names("scores/*.parquet")
+    store.remove(store.names("scores/*.parquet")[0])
+    assert se.reduce(tmp_path / "run").document["n_missing"] > 0
+
+
+def test_a_run_that_was_killed_before_its_plan_has_nothing_to_reduce(tmp_path):
+    RunDirectory(open_store(tmp_path)).begin({"seed": 0, "metrics": {}}, {}, {})
+    with pytest.raises(ValueError, match="no evaluation is done yet, nothing to reduce"):
+        se.reduce(tmp_path)
+
+
+def test_run_json_names_what_was_run_on_what(shops, client, tmp_path):
+    evaluate(shops, tmp_path / "run", client, seed=3)
+    document = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert document["asked"]["seed"] == 3
+    assert document["asked"]["data"] == shops.content_hash
+    assert set(document["models"]) == {"base_rate", "recency", "frequency", "constant"}
+    assert {"numpy", "distributed", "instructions", "python"} <= set(document["versions"])
+    assert document["conventions"]["roc_auc_se"].startswith("DeLong")
+
+
+def test_an_unknown_setting_is_an_error_that_names_the_nearest(shops, tmp_path):
+    with pytest.raises(ValueError, match="did you mean 'horizon'"):
+        se.evaluate(shops, out=tmp_path / "run", horizont="6 months")
+
+
+@pytest.mark.slow
+def test_one_worker_and_two_workers_give_equal_fingerprints(shops, client, tmp_path):
+    chosen = [*QUICK, "rfm_logistic", "rfm_gradient_boosting", "bgnbd", models.RandomForest]
+    with dask_client("local", workers=1) as single:
+        one = evaluate(shops, tmp_path / "one", single, chosen)
+    two = evaluate(shops, tmp_path / "two", client, chosen)
+    assert not len(one.failures)
+    assert one.fingerprint() == two.fingerprint()
+
+
+@pytest.mark.slow
+def test_a_model_that_hangs_is_a_timeout_and_the_rest_is_done(shops, client, tmp_path):
+    quiet = evaluate(shops, tmp_path / "quiet", client)
+    run = evaluate(shops, tmp_path / "run", client, [*QUICK, models.Hangs], timeout=3)
+    lost = run.failures
+    assert set(lost["status"]) == {"timeout"}
+    assert set(lost["company_id"]) == {"middle"}
+    rest = run.evaluations.query("model == 'hangs' and company_id != 'middle' and worker.notna()")
+    assert set(rest["status"]) == {"ok"}
+    same = ["company_id", "cutoff", "model", "log_loss", "roc_auc"]
+    others = run.evaluations.query("model != 'hangs'")[same].reset_index(drop=True)
+    pd.testing.assert_frame_equal(others, quiet.evaluations[same])
+
+
+@pytest.mark.slow
+@pytest.mark.long
+def test_a_model_that_takes_its_worker_down_is_killed_and_its_neighbours_are_ok(
+    shops, client, tmp_path
+):
+    quiet = evaluate(shops, tmp_path / "quiet", client)
+    run = evaluate(shops, tmp_path / "run", client, [*QUICK, models.Kills])
+    lost = run.failures
+    assert set(lost["status"]) == {"killed"}
+    assert set(lost["company_id"]) == {"middle"}
+    same = ["company_id", "cutoff", "model", "log_loss", "roc_auc"]
+    others = run.evaluations.query("model != 'kills'")[same].reset_index(drop=True)
+    pd.testing.assert_frame_equal(others, quiet.evaluations[same])
+
+
+SCRIPT = """
+import sys, scale_eval as se
+from tests.support.models import Slow
+if __name__ == "__main__":
+    se.evaluate(sys.argv[1], ["base_rate", "recency", "bgnbd", Slow], out=sys.argv[2], workers=2,
+                every="1 month", progress=False)
+"""
+
+
+def start(dataset, out, diary) -> subprocess.Popen:
+    script = Path(out).with_suffix(".py")
+    script.write_text(SCRIPT)
+    environment = {
+        **os.environ,
+        "DIARY_OF_SLOW": str(diary),
+        "PYTHONPATH": str(PROJECT),
+    }
+    with told(out).open("w") as file:
+        return subprocess.Popen(
+            [sys.executable, str(script), str(dataset.store.root), str(out)],
+            env=environment,
+            start_new_session=True,
+            stdout=file,
+            stderr=file,
+        )
+
+
+def told(out) -> Path:
+    return Path(out).with_suffix(".log")
+
+
+def evaluations_on_disk(out: Path) -> set:
+    files = sorted((out / "evaluations").glob("*.parquet"))
+    rows = [pd.read_parquet(f, columns=["company_id", "cutoff", "model", "worker"]) for f in files]
+    if not rows:
+        return set()
+    done = pd.concat(rows).query("worker.notna()")
+    return set(done[["company_id", "cutoff", "model"]].itertuples(index=False, name=None))
+
+
+@pytest.fixture(scope="module")
+def undisturbed(shops, tmp_path_factory):
+    """A run in a process of its own that nothing happened to."""
+    place = tmp_path_factory.mktemp("undisturbed")
+    whole = start(shops, place / "whole", place / "whole.txt")
+    assert whole.wait(timeout=300) == 0, told(place / "whole").read_text()
+    return place / "whole"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "blow", [signal.SIGKILL, pytest.param(signal.SIGINT, marks=pytest.mark.long)]
+)
+def test_a_run_that_was_killed_goes_on_without_doing_anything_twice(
+    shops, undisturbed, tmp_path, blow
+):
+    victim = start(shops, tmp_path / "cut", tmp_path / "cut.txt")
+    deadline = time.monotonic() + 120
+    while len(evaluations_on_disk(tmp_path / "cut")) < 15:
+        assert time.monotonic() < deadline
+        assert victim.poll() is None, told(tmp_path / "cut").read_text()
+        time.sleep(0.05)
+    os.killpg(victim.pid, blow)  # the whole session, as a terminal's Ctrl-C does
+    victim.wait(timeout=60)
+    on_disk = evaluations_on_disk(tmp_path / "cut")
+    total = evaluations_on_disk(undisturbed)
+    assert 15 <= len(on_disk) < len(total)
+    slow_before = (tmp_path / "cut.txt").read_text().splitlines()
+
+    resumed = start(shops, tmp_path / "cut", tmp_path / "cut.txt")
+    assert resumed.wait(timeout=300) == 0, told(tmp_path / "cut").read_text()
+    assert evaluations_on_disk(tmp_path / "cut") == total
+    cut, uncut = se.open_run(tmp_path / "cut"), se.open_run(undisturbed)
+    assert cut.fingerprint() == uncut.fingerprint()
+
+    slow_after = (tmp_path / "cut.txt").read_text().splitlines()[len(slow_before) :]
+    done_before = {f"{c} {t:%Y-%m-%d}" for c, t, m in on_disk if m == "slow"}
+    assert not done_before & set(slow_after)
+
+
+@pytest.mark.slow
+def test_a_script_without_the_main_guard_is_told_about_it(shops, tmp_path):
+    script = tmp_path / "plain.py"
+    script.write_text(
+        "import scale_eval as se\n"
+        f"se.evaluate({str(shops.store.root)!r}, ['recency'], out={str(tmp_path / 'run')!r})\n"
+    )
+    done = subprocess.run(
+        [sys.executable, str(script)], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode != 0
+    assert "if __name__ == '__main__':" in done.stderr
