@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from scale_eval.datasets.file_layout import PACKED_FROM
+from scale_eval.datasets.file_layout import SHARED_FROM
 from scale_eval.planning.cost_model import PER_COMPANY, Costs
 from scale_eval.planning.plan import Plan
 
@@ -138,7 +138,7 @@ def choose_granularity(
     """
     if granularity != "auto":
         return granularity
-    if n_companies >= PACKED_FROM:
+    if n_companies >= SHARED_FROM:
         return "batch"
     for name, n_tasks, few in (
         ("evaluation", n_evaluations, FEW_EVALUATIONS),

@@ -14,10 +14,9 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from scale_eval.datasets import Dataset, open_dataset
-from scale_eval.datasets import file_layout as packing
+from scale_eval.datasets import Dataset, file_layout, open_dataset
 from scale_eval.datasets.ingest.ingest import IngestError, ingest
-from scale_eval.datasets.ingest.parse import REFUSED_SCHEMA
+from scale_eval.datasets.ingest.refused import REFUSED_SCHEMA
 from scale_eval.datasets.manifest import MANIFEST_SCHEMA, TRANSACTIONS_SCHEMA
 from scale_eval.storage import StoreLocked
 from tests.support.paths import PROJECT as ROOT
@@ -297,8 +296,8 @@ def test_a_month_appended_later_gives_the_same_rows_as_both_at_once(months, into
 def test_a_new_month_without_append_is_an_error_that_tells_of_it(months, into):
     ingest(months[:1], into, company_column="Shop")
     before = on_disk(into)
-    known = r"'01' is known from 2017-01.csv and comes with other rows from 2017-02.csv"
-    with pytest.raises(IngestError, match=known) as error:
+    existing = r"'01' was ingested from 2017-01.csv, and other rows of it are in 2017-02.csv"
+    with pytest.raises(IngestError, match=existing) as error:
         ingest(months, into, company_column="Shop")
     assert "--append" in str(error.value)
     assert "--replace" in str(error.value)
@@ -334,7 +333,7 @@ def test_the_same_rows_from_another_file_change_nothing(file, into):
 def test_the_same_file_read_otherwise_is_other_content(file, into):
     path = file("acme.csv", ["a,2017-01-01 10:00,1"])
     ingest(path, into)
-    with pytest.raises(IngestError, match=r"from acme.csv and comes with other rows from acme.csv"):
+    with pytest.raises(IngestError, match=r"from acme.csv, and other rows of it are in acme.csv"):
         ingest(path, into, timezone="Europe/Berlin")
 
 
@@ -570,7 +569,7 @@ module.ingest(path, into, replace=True)
 """
 
 
-@pytest.mark.parametrize("step", ["_write_refused", "commit"])
+@pytest.mark.parametrize("step", ["write_refused", "commit"])
 def test_killed_before_the_manifest_the_old_dataset_stands_and_the_next_ingest_succeeds(
     file, into, step
 ):
@@ -605,8 +604,8 @@ def test_many_companies_are_packed_and_their_content_stays_the_same(
     table_of_many, tmp_path, monkeypatch
 ):
     apart = ingest(table_of_many, tmp_path / "apart", company_column="Shop")
-    monkeypatch.setattr(packing, "PACKED_FROM", 12)
-    monkeypatch.setattr(packing, "ROWS_PER_FILE", 100)
+    monkeypatch.setattr(file_layout, "SHARED_FROM", 12)
+    monkeypatch.setattr(file_layout, "ROWS_PER_FILE", 100)
     together = ingest(table_of_many, tmp_path / "together", company_column="Shop")
     assert contents(together.dataset) == contents(apart.dataset)
     assert together.dataset.content_hash == apart.dataset.content_hash
@@ -626,8 +625,8 @@ def test_a_packed_company_is_appended_to_and_replaced_like_any_other(
     later = file("new/shop-03.csv", FEBRUARY)
     other = file("new/shop-05.csv", JANUARY)
     found = {}
-    for name, packed_from in (("apart", 1_000), ("together", 12)):
-        monkeypatch.setattr(packing, "PACKED_FROM", packed_from)
+    for name, shared_from in (("apart", 1_000), ("together", 12)):
+        monkeypatch.setattr(file_layout, "SHARED_FROM", shared_from)
         into = tmp_path / name
         ingest(table_of_many, into, company_column="Shop")
         assert statuses(ingest(later, into, append=True)) == {"shop-03": "appended"}
@@ -645,9 +644,9 @@ def test_a_pack_that_cannot_be_finished_leaves_the_dataset_as_it_was(
 ):
     ingest(file("acme.csv", JANUARY), into)
     before = on_disk(into)
-    monkeypatch.setattr(packing, "PACKED_FROM", 12)
-    monkeypatch.setattr(packing, "ROWS_PER_FILE", 100)
-    write, n_written = packing.write_pack, []
+    monkeypatch.setattr(file_layout, "SHARED_FROM", 12)
+    monkeypatch.setattr(file_layout, "ROWS_PER_FILE", 100)
+    write, n_written = file_layout.write_shared_file, []
 
     def fails_later(store, deliveries, directory):
         if len(n_written) == 1:
@@ -655,7 +654,7 @@ def test_a_pack_that_cannot_be_finished_leaves_the_dataset_as_it_was(
         n_written.append(write(store, deliveries, directory))
         return n_written[-1]
 
-    monkeypatch.setattr(packing, "write_pack", fails_later)
+    monkeypatch.setattr(file_layout, "write_shared_file", fails_later)
     with pytest.raises(IngestError, match="No space left on device"):
         ingest(table_of_many, into, company_column="Shop")
     assert on_disk(into) == before

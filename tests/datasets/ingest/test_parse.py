@@ -15,11 +15,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from scale_eval.datasets.ingest import csv as csv_source
+from scale_eval.datasets.ingest import csv as csv_format
 from scale_eval.datasets.ingest import parquet as parquet_source
-from scale_eval.datasets.ingest.parse import ParsedFile, Reading, parse_file
+from scale_eval.datasets.ingest.parse import ParsedFile, ReadOptions, parse_file
 from scale_eval.datasets.ingest.records import TEXT_LENGTH, IngestError
-from scale_eval.datasets.ingest.timestamps import Clock
+from scale_eval.datasets.ingest.timestamps import TimestampReader
 
 HEADER = "CustomerID,Timestamp,PurchaseValue\n"
 TWO_ROWS = "a,2017-01-01 10:00:00,1\nb,2017-01-02 11:00:00,2.5\n"
@@ -32,7 +32,7 @@ def parse(tmp_path):
     def parse(content: str | bytes, *, name: str = "acme.csv", **options) -> ParsedFile:
         path = tmp_path / name
         path.write_bytes(content.encode() if isinstance(content, str) else content)
-        return parse_file(path, Reading(**options))
+        return parse_file(path, ReadOptions(**options))
 
     return parse
 
@@ -45,7 +45,7 @@ def parse_table(tmp_path):
         path = tmp_path / "acme.parquet"
         names = ["CustomerID", "Timestamp", "PurchaseValue"]
         pq.write_table(pa.table([customer_id, timestamp, value], names=names), path)
-        return parse_file(path, Reading(**options))
+        return parse_file(path, ReadOptions(**options))
 
     return parse_table
 
@@ -198,19 +198,19 @@ def test_what_is_no_table_is_an_error_that_names_the_file(parse, content, says):
 
 def test_a_directory_a_missing_file_and_a_pipe_are_errors(tmp_path):
     with pytest.raises(IngestError, match=r"is a directory; name the files in it"):
-        parse_file(tmp_path, Reading())
+        parse_file(tmp_path, ReadOptions())
     with pytest.raises(IngestError, match=r"none.csv cannot be read: No such file"):
-        parse_file(tmp_path / "none.csv", Reading())
+        parse_file(tmp_path / "none.csv", ReadOptions())
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(IngestError, match="pipe is not a regular file"):
-        parse_file(tmp_path / "pipe", Reading())
+        parse_file(tmp_path / "pipe", ReadOptions())
 
 
 def test_a_file_name_that_is_not_utf_8_is_an_error(tmp_path):
     path = tmp_path / os.fsdecode(b"caf\xe9.csv")
     path.write_text(HEADER + TWO_ROWS)
     with pytest.raises(IngestError, match="rename the file"):
-        parse_file(path, Reading())
+        parse_file(path, ReadOptions())
 
 
 # Refused rows
@@ -352,7 +352,7 @@ def test_where_a_batch_of_lines_ends_makes_no_difference(parse, monkeypatch):
     assert len(whole.rows) == 40
     assert {reason for _, reason in refused(whole)} == {"unclosed_quote"}
     for n in (1, 2, 3, 7):
-        monkeypatch.setattr(csv_source, "LINES_PER_BATCH", n)
+        monkeypatch.setattr(csv_format, "LINES_PER_BATCH", n)
         assert parse(text).rows.combine_chunks() == whole.rows.combine_chunks()
         assert parse(text).refused == whole.refused
 
@@ -402,9 +402,9 @@ def test_a_decimal_comma_is_an_option_and_then_a_point_is_no_number(parse):
 
 def test_options_that_are_none_are_errors():
     with pytest.raises(IngestError, match=r"decimal: '_' is neither"):
-        Reading(decimal="_")
+        ReadOptions(decimal="_")
     with pytest.raises(IngestError, match=r"'customer' is not a key; the keys are customer_id"):
-        Reading(columns={"customer": "x"})
+        ReadOptions(columns={"customer": "x"})
 
 
 # Timestamps
@@ -413,7 +413,7 @@ def test_options_that_are_none_are_errors():
 def instants(texts, **options) -> list[str]:
     """Each instant in UTC, or why it is none."""
     column = pa.array(texts) if isinstance(texts, pa.Array) else pa.array(texts, pa.large_string())
-    times = Clock(**options).read(column)
+    times = TimestampReader(**options).read(column)
     return [
         "unparsable"
         if times.unparsable[i]
@@ -519,7 +519,7 @@ def test_an_hour_that_the_clock_skips_or_has_twice_is_ambiguous(parse):
 @pytest.mark.parametrize("zone", ["Europe/Berln", "", "/etc/passwd", "Europe", "../x"])
 def test_an_unknown_time_zone_is_an_error(zone):
     with pytest.raises(IngestError, match=r"time zone '.*' is not known; give .*, such as \w+/"):
-        Clock(zone)
+        TimestampReader(zone)
 
 
 @pytest.mark.parametrize(
@@ -553,12 +553,12 @@ def test_a_format_without_a_zone_is_in_the_time_zone_and_with_one_is_not():
 @pytest.mark.parametrize("form", ["%Q", "mixed", "ISO8601", "", "%"])
 def test_a_format_that_is_none_is_an_error(form):
     with pytest.raises(IngestError, match=r"timestamp format .*; write it as for strptime"):
-        Clock(timestamp_format=form)
+        TimestampReader(timestamp_format=form)
 
 
 def test_midnight_is_midnight_where_the_time_was_written():
     texts = ["2017-06-02", "2017-06-02 00:00:00+02:00", "2017-06-02 00:00:01", "2017-06-01T22:00Z"]
-    assert Clock("Europe/Berlin").read(pa.array(texts)).midnight.tolist() == [
+    assert TimestampReader("Europe/Berlin").read(pa.array(texts)).midnight.tolist() == [
         True,
         True,
         False,
@@ -689,7 +689,7 @@ def test_parquet_without_the_columns_or_rows_is_an_error(tmp_path, parse_table):
     path = tmp_path / "x.parquet"
     pq.write_table(pa.table({"customerid": ["a"]}), path)
     with pytest.raises(IngestError, match=r"no column .*--columns customer_id=customerid,timest"):
-        parse_file(path, Reading())
+        parse_file(path, ReadOptions())
     with pytest.raises(IngestError, match="no rows"):
         parse_table(A[:0], pa.array([DAY])[:0], ONE[:0])
 
@@ -701,10 +701,10 @@ def test_a_damaged_parquet_file_is_an_error(tmp_path, parse_table):
     path: Path = tmp_path / "cut.parquet"
     path.write_bytes(content[: len(content) // 2])
     with pytest.raises(IngestError, match=r"cut.parquet is damaged or no Parquet file"):
-        parse_file(path, Reading())
+        parse_file(path, ReadOptions())
     path.write_bytes(content[:100] + bytes(1000) + content[1100:])
     with pytest.raises(IngestError, match=r"cut.parquet is damaged or no Parquet file"):
-        parse_file(path, Reading())
+        parse_file(path, ReadOptions())
 
 
 # Names
