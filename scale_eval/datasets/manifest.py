@@ -116,14 +116,14 @@ def require_format(store: Store) -> None:
     if metadata.get(_FORMAT_KEY) == str(FORMAT).encode():
         return
     if _FORMAT_KEY in metadata:
-        found = (
+        origin = (
             f"by scale_eval {metadata.get(_VERSION_KEY, b'(unknown)').decode()} "
             f"in format {metadata[_FORMAT_KEY].decode()}"
         )
     else:
-        found = "by an earlier scale_eval, before datasets had a format number"
+        origin = "by an earlier scale_eval, before datasets had a format number"
     raise ValueError(
-        f"{store.root} was written {found}; this version reads format {FORMAT}. Ingest or "
+        f"{store.root} was written {origin}; this version reads format {FORMAT}. Ingest or "
         "synthesize the data anew with this version, or use the version that wrote them"
     )
 

@@ -231,7 +231,7 @@ def _header_line(path: Path, stream: TextIO) -> tuple[int, str]:
 def _read_header(path: Path, header: str, columns: Mapping[str, str]) -> _Header:
     """Find the delimiter under which the header has all columns, and their positions.
 
-    Raises `IngestError` where there is none; its message takes the delimiter that divides most.
+    Raises `IngestError` where there is none; its message is about the delimiter that divides most.
     """
     try:
         headers = {

@@ -179,8 +179,8 @@ class Merge:
         if not self._append:
             raise IngestError(
                 f"company {row['company_id']!r} was ingested from {_names(before)}, and other "
-                f"rows of it are in {_names(now - before)}; append later rows (--append), put these "
-                "in the place of the old ones (--replace), or give the company another name"
+                f"rows of it are in {_names(now - before)}; append later rows (--append), put "
+                "these in the place of the old ones (--replace), or give the company another name"
             )
         fresh = [i for i in files if self._sources[i] not in before]
         is_fresh = np.isin(rows["file"].to_numpy(), fresh)

@@ -83,7 +83,7 @@ class TimestampReader:
         except (KeyError, ValueError, OSError):
             near = difflib.get_close_matches(timezone, zoneinfo.available_timezones(), n=3)
             raise IngestError(
-                f"time zone {timezone!r} is not known; give a name of the IANA database, such as "
+                f"there is no time zone {timezone!r}; give a name of the IANA database, such as "
                 f"{' or '.join(near) or 'Europe/Berlin'}"
             ) from None
         self.timezone = timezone

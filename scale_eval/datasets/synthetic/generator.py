@@ -1,7 +1,7 @@
-"""Synthetic companies: customers who arrive, buy by the season, and leave without a word.
+"""Generate synthetic companies, whose customers arrive, buy by the season, and leave unannounced.
 
-Company i depends on (seed, i) alone: it is the same whoever makes it, and whatever is made beside
-it. Of each customer c of a company, with x the time since the company opened:
+Company i depends on (seed, i) alone: it is the same in any process, whichever companies are made
+with it. For each customer c of a company, with x the time since the company opened:
 
 ========================  ====================================================================
 arrival                   density in proportion to s(x) exp(growth x)

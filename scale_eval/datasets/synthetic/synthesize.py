@@ -143,7 +143,7 @@ def synthesize(
         range.
     """
     if companies < 1:
-        raise ValueError(f"{companies} companies: ask for at least one")
+        raise ValueError(f"{companies} companies: make at least one")
     damaged, empty, one_class = draw_faulty(
         seed, companies, (corrupt_companies, empty_companies, one_class_companies)
     )
