@@ -17,7 +17,7 @@ from scale_eval.datasets.dataset import commit
 from scale_eval.datasets.file_layout import CompanyToWrite, write_pack
 from scale_eval.datasets.instants import DAY
 from scale_eval.datasets.synthetic.synthesize import synthesize
-from scale_eval.execution import RunContext
+from scale_eval.execution.tasks import RunContext
 from scale_eval.models import NamedModel
 from scale_eval.models.registry import DEFAULT_MODELS, named_models
 from scale_eval.planning.batches import Batch, make_batches

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from scale_eval.datasets.file_layout import PACKED_FROM
+from scale_eval.datasets.instants import from_microseconds
 from scale_eval.planning.cost_model import PER_COMPANY, Costs
 from scale_eval.planning.plan import Plan
 
@@ -39,6 +40,17 @@ GIANT_SECONDS = 2 * BATCH_SECONDS
 """A company that takes longer is dealt out by cutoff."""
 
 
+class EvaluationKey(NamedTuple):
+    """One evaluation is named by its company, cutoff (microseconds since 1970 UTC) and model."""
+
+    company_id: str
+    cutoff: int
+    model: str
+
+    def __str__(self) -> str:
+        return f"{self.company_id} {from_microseconds(self.cutoff):%Y-%m-%d} {self.model}"
+
+
 class CompanyBatch(NamedTuple):
     """Evaluations of one company: each window by each model.
 
@@ -46,12 +58,13 @@ class CompanyBatch(NamedTuple):
     ----------
     company_id : str
     group : int
-        In which its scores are kept.
+        The company group in which its scores are kept.
     windows : tuple of (int, int, bool)
-        Begin and end in microseconds since 1970 UTC, and whether it overlaps with another.
+        Cutoff and end of the horizon in microseconds since 1970 UTC, and whether the window
+        overlaps with another.
     models : tuple of str
     attempt : int
-        Which try it is.
+        The number of this attempt, from 1.
     """
 
     company_id: str
@@ -62,11 +75,16 @@ class CompanyBatch(NamedTuple):
 
     @property
     def n_evaluations(self) -> int:
-        """How many."""
+        """Count the evaluations."""
         return len(self.windows) * len(self.models)
 
-    def singles(self) -> list[CompanyBatch]:
-        """Its evaluations, each an entry of its own."""
+    @property
+    def first(self) -> EvaluationKey:
+        """Name the evaluation that is done first."""
+        return EvaluationKey(self.company_id, self.windows[0][0], self.models[0])
+
+    def single_evaluations(self) -> list[CompanyBatch]:
+        """Split into batches of one evaluation."""
         return [
             self._replace(windows=(window,), models=(model,))
             for window in self.windows
@@ -76,55 +94,60 @@ class CompanyBatch(NamedTuple):
 
 @dataclass(frozen=True)
 class Batch:
-    """What one task does.
+    """The evaluations of one Dask task.
 
     Not a tuple: Dask looks through tuples that are arguments of a task, for other tasks in them.
 
     Attributes
     ----------
-    entries : tuple of CompanyBatch
+    company_batches : tuple of CompanyBatch
         In the order in which their rows lie on disk.
     writes : bool
-        Whether the worker writes what comes of it, rather than send it back.
+        Whether the worker writes the rows, rather than send them back.
     cost : float
         Estimated seconds.
     """
 
-    entries: tuple[CompanyBatch, ...]
+    company_batches: tuple[CompanyBatch, ...]
     writes: bool
     cost: float
 
     @property
     def n_evaluations(self) -> int:
-        """How many."""
-        return sum(entry.n_evaluations for entry in self.entries)
+        """Count the evaluations."""
+        return sum(company_batch.n_evaluations for company_batch in self.company_batches)
+
+    @property
+    def first(self) -> EvaluationKey:
+        """Name the evaluation that is done first."""
+        return self.company_batches[0].first
 
     def split(self, parts: int) -> list[Batch]:
-        """Itself as smaller batches: by company, then by evaluation; one evaluation stays whole."""
-        entries: Sequence[CompanyBatch] = self.entries
-        if len(entries) == 1:
-            entries = entries[0].singles()
-        n = min(parts, len(entries))
-        bounds = np.linspace(0, len(entries), n + 1).astype(int).tolist()
+        """Split into smaller batches by company, then by evaluation; one evaluation stays whole."""
+        pieces: Sequence[CompanyBatch] = self.company_batches
+        if len(pieces) == 1:
+            pieces = pieces[0].single_evaluations()
+        n = min(parts, len(pieces))
+        bounds = np.linspace(0, len(pieces), n + 1).astype(int).tolist()
         return [
-            Batch(tuple(entries[low:high]), self.writes, self.cost / n)
+            Batch(tuple(pieces[low:high]), self.writes, self.cost / n)
             for low, high in pairwise(bounds)
         ]
 
-    def without(self, company_id: str, cutoff: int, model: str) -> list[Batch]:
-        """Itself but for one evaluation: as two batches, for the rest of its entry stands apart."""
+    def without(self, evaluation: EvaluationKey) -> list[Batch]:
+        """Leave one evaluation out: a batch of the other companies, and one of its company."""
         others, rest = [], []
-        for entry in self.entries:
-            if entry.company_id != company_id:
-                others.append(entry)
+        for company_batch in self.company_batches:
+            if company_batch.company_id != evaluation.company_id:
+                others.append(company_batch)
                 continue
             rest += [
                 single
-                for single in entry.singles()
-                if (single.windows[0][0], single.models[0]) != (cutoff, model)
+                for single in company_batch.single_evaluations()
+                if single.first != evaluation
             ]
-        kept = [tuple(entries) for entries in (others, rest) if entries]
-        return [Batch(entries, self.writes, self.cost) for entries in kept]
+        kept = [tuple(company_batches) for company_batches in (others, rest) if company_batches]
+        return [Batch(company_batches, self.writes, self.cost) for company_batches in kept]
 
 
 def choose_granularity(
@@ -175,8 +198,8 @@ def make_batches(
         n_companies = len(np.unique(plan.windows.company[busy]))
         total = float(plan.costs(costs)[busy].sum()) + n_companies * PER_COMPANY
         longest = min(max(total / FEW_BATCHES, SHORTEST_BATCH), BATCH_SECONDS)
-        entries = _dealt(_entries(plan, todo, attempts, costs, order))
-        batches = _filled(entries, longest, _lie_by_group(plan.group[order]))
+        company_batches = _dealt(_company_batches(plan, todo, attempts, costs, order))
+        batches = _filled(company_batches, longest, _lie_by_group(plan.group[order]))
         yield from sorted(batches, key=lambda batch: -batch.cost)  # stable: as they lie on disk
         return
     n_todo = todo.sum(axis=1)
@@ -188,20 +211,21 @@ def make_batches(
         n_evaluations = np.bincount(plan.windows.company, n_todo, minlength=n_companies)
         seconds = seconds / np.maximum(n_evaluations, 1)
     longest_first = order[np.argsort(-seconds[order], kind="stable")]
-    for entry, cost in _entries(plan, todo, attempts, costs, longest_first):
+    for company_batch, cost in _company_batches(plan, todo, attempts, costs, longest_first):
         if granularity == "company":
-            yield Batch((entry,), False, cost)
+            yield Batch((company_batch,), False, cost)
             continue
-        for single in entry.singles():
-            yield Batch((single,), False, cost / entry.n_evaluations)
+        for single in company_batch.single_evaluations():
+            yield Batch((single,), False, cost / company_batch.n_evaluations)
 
 
-def _entries(
+def _company_batches(
     plan: Plan, todo: np.ndarray, attempts: np.ndarray, costs: Costs, order: np.ndarray
 ) -> Iterator[tuple[CompanyBatch, float]]:
-    """Companies with something to do, and the seconds it takes.
+    """Yield the evaluations to do by company, and the seconds they take.
 
-    A company has one entry a number of attempts and set of models: one, but for resumed runs.
+    A company has one batch for each number of attempts and set of models: one, but for resumed
+    runs.
     """
     windows, models = plan.windows, plan.models
     seconds = plan.costs(costs)
@@ -243,14 +267,19 @@ def _all_alike(todo: np.ndarray, attempts: np.ndarray) -> bool:
     return bool(len(busy) == 0 or ((busy == busy[0]).all() and not attempts[todo].any()))
 
 
-def _dealt(entries: Iterator[tuple[CompanyBatch, float]]) -> Iterator[tuple[CompanyBatch, float]]:
-    """Entries, giant companies cutoff by cutoff."""
-    for entry, cost in entries:
-        if cost > GIANT_SECONDS and len(entry.windows) > 1:
-            for window in entry.windows:
-                yield entry._replace(windows=(window,)), cost / len(entry.windows)
+def _dealt(
+    company_batches: Iterator[tuple[CompanyBatch, float]],
+) -> Iterator[tuple[CompanyBatch, float]]:
+    """Split giant companies by cutoff."""
+    for company_batch, cost in company_batches:
+        if cost > GIANT_SECONDS and len(company_batch.windows) > 1:
+            for window in company_batch.windows:
+                yield (
+                    company_batch._replace(windows=(window,)),
+                    cost / len(company_batch.windows),
+                )
         else:
-            yield entry, cost
+            yield company_batch, cost
 
 
 def _lie_by_group(group: np.ndarray) -> bool:
@@ -260,20 +289,20 @@ def _lie_by_group(group: np.ndarray) -> bool:
 
 
 def _filled(
-    entries: Iterator[tuple[CompanyBatch, float]], longest: float, by_group: bool
+    company_batches: Iterator[tuple[CompanyBatch, float]], longest: float, by_group: bool
 ) -> Iterator[Batch]:
     """Batches of neighbours of about the same cost, `longest` seconds; of one group of
     companies, so that its scores are counted together, where groups hold many.
     """
-    for _, members in groupby(entries, key=lambda item: by_group and item[0].group):
+    for _, members in groupby(company_batches, key=lambda item: by_group and item[0].group):
         held: list[CompanyBatch] = []
         cost, n = 0.0, 0
-        for entry, seconds in members:
-            full = cost + seconds > longest or n + entry.n_evaluations > BATCH_EVALUATIONS
+        for company_batch, seconds in members:
+            full = cost + seconds > longest or n + company_batch.n_evaluations > BATCH_EVALUATIONS
             if held and full:
                 yield Batch(tuple(held), True, cost)
                 held, cost, n = [], 0.0, 0
-            held.append(entry)
-            cost, n = cost + seconds, n + entry.n_evaluations
+            held.append(company_batch)
+            cost, n = cost + seconds, n + company_batch.n_evaluations
         if held:
             yield Batch(tuple(held), True, cost)

@@ -42,7 +42,7 @@ from scale_eval.evaluation.windows import Window
 from scale_eval.execution import ClusterLost
 from scale_eval.execution.clusters.local import LOCAL_CONFIG, local_cluster
 from scale_eval.execution.clusters.registry import dask_client
-from scale_eval.execution.coordinator import _register
+from scale_eval.execution.coordinator import announce
 from scale_eval.execution.progress import Progress
 from scale_eval.models.registry import named_models
 from scale_eval.planning import batches
@@ -333,7 +333,7 @@ class TestWorkersThatEnd:
     def test_a_model_that_ends_its_own_process_politely_does_not_go_on_for_ever(
         self, many, harmless, places, tmp_path, monkeypatch
     ):
-        monkeypatch.setattr("scale_eval.execution.coordinator.ENDED_AT_MOST", 0)
+        monkeypatch.setattr("scale_eval.execution.fault_attribution.MAX_ENDINGS", 0)
         guilty = places(123)
         with cluster_of_its_own() as client:
             run = evaluate(many, tmp_path / "run", client, [models.EndsItself(*guilty)])
@@ -848,5 +848,5 @@ def test_a_worker_that_is_going_away_does_not_keep_the_others_from_what_comes_ne
                 raise CommClosedError("Stream is closed")
 
     monkeypatch.setattr("scale_eval.execution.coordinator.time.sleep", lambda seconds: None)
-    _register(Leaving(), "what it takes")
+    announce(Leaving(), "what it takes")
     assert asked == ["what it takes"] * 2

@@ -64,12 +64,13 @@ class SlurmJobs:
                 import dask_jobqueue  # noqa: F401
         except ImportError:
             raise ValueError(
-                "cluster 'slurm' needs dask-jobqueue: pip install 'scale_eval[cluster]' (in a clone: "
-                "pip install --require-hashes -r requirements-cluster.txt)"
+                "cluster 'slurm' needs dask-jobqueue: pip install 'scale_eval[cluster]' (in a "
+                "clone: pip install --require-hashes -r requirements-cluster.txt)"
             ) from None
         if shutil.which("sbatch") is None:
             raise ValueError(
-                "cluster 'slurm' submits jobs, and sbatch is not on the path: run this on a login node"
+                "cluster 'slurm' submits jobs, and sbatch is not on the path: run this on a login "
+                "node"
             )
         missing = [key for key in ("cores", "memory") if not setting(f"jobqueue.slurm.{key}", None)]
         if missing:
