@@ -29,7 +29,7 @@ from scale_eval.evaluation.schema import FAILED
 from scale_eval.evaluation.windows import Window
 from scale_eval.models import NamedModel
 from scale_eval.planning.plan import Plan
-from scale_eval.storage import LocalStore
+from scale_eval.storage import Store
 
 SAMPLE = 2_000
 """Companies that a model of all is fitted on, at most."""
@@ -87,7 +87,7 @@ def key_of(model: str, cutoff: int) -> str:
 
 
 def recorded_fits(
-    recorded: Mapping[str, Sequence[Any]], run: LocalStore, *, retry: bool
+    recorded: Mapping[str, Sequence[Any]], run: Store, *, retry: bool
 ) -> dict[str, GlobalFitResult]:
     """Those that `run.json` records and that need not be done again.
 
@@ -106,10 +106,10 @@ def recorded_fits(
     return standing
 
 
-def _kept(run: LocalStore, digest: str) -> bytes:
+def _kept(run: Store, digest: str) -> bytes:
     """A fitted model as it is kept; raises `ValueError` where it is not what was written."""
     name = f"models/{digest}.pickle"
-    content = run.read_bytes(name)
+    content = run.read(name)
     if hashlib.sha256(content).hexdigest() != digest:
         raise ValueError(f"{name} is damaged; the same run, begun again, fits it anew")
     return content
@@ -199,7 +199,7 @@ class Histories:
 
 
 def fit_one(
-    fit: GlobalFit, model: NamedModel, dataset: Dataset, rules: Rules, run: LocalStore
+    fit: GlobalFit, model: NamedModel, dataset: Dataset, rules: Rules, run: Store
 ) -> GlobalFitResult:
     """Fit a model of all companies, and keep it in the run."""
     began = time.perf_counter()
@@ -215,14 +215,14 @@ def fit_one(
         return GlobalFitResult("", status, reason, text(f"fitting: {note}"))
     content = cloudpickle.dumps(fresh)
     digest = hashlib.sha256(content).hexdigest()
-    run.write_bytes(f"models/{digest}.pickle", content)
+    run.write(f"models/{digest}.pickle", content)
     return GlobalFitResult(digest, seconds=time.perf_counter() - began)
 
 
 class FittedModels:
     """The fitted models of a run, each read once."""
 
-    def __init__(self, run: LocalStore, fitted: Mapping[str, GlobalFitResult]) -> None:
+    def __init__(self, run: Store, fitted: Mapping[str, GlobalFitResult]) -> None:
         self._fitted = fitted
         self._read = lru_cache(maxsize=64)(lambda digest: pickle.loads(_kept(run, digest)))
 

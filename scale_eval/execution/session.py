@@ -27,6 +27,7 @@ from scale_eval.planning.plan import Plan, disk_order, plan_run
 from scale_eval.planning.settings import Settings
 from scale_eval.planning.shares import Share, share_of
 from scale_eval.results.directory import PLAN, RunDirectory
+from scale_eval.storage import write_tables
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -83,7 +84,7 @@ class Session:
         plan = plan_run(self.dataset, names, self.settings, sample)
         costs = Costs.of_document(directory.document.get("costs", {}))
         if self.share is None:
-            directory.store.write_tables(PLAN, plan.parts(costs))
+            write_tables(directory.store, PLAN, plan.parts(costs))
         else:
             plan = share_of(plan, self.dataset, self.share)
         there = completed(plan, directory.evaluation_parts(COLUMNS))

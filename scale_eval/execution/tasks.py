@@ -15,7 +15,7 @@ from scale_eval.evaluation.rules import Rules
 from scale_eval.execution.global_fits import GlobalFit, GlobalFitResult
 from scale_eval.models import NamedModel
 from scale_eval.planning.batches import Batch
-from scale_eval.storage import LocalStore
+from scale_eval.storage import Store
 
 EvaluationKey = tuple[str, int, str]
 """An evaluation: company, cutoff in microseconds, model."""
@@ -31,7 +31,7 @@ class RunContext:
         Workers read it themselves; it must be on a path that all of them see.
     models : dict of NamedModel by name
     rules : Rules
-    run : LocalStore
+    run : Store
         The run's directory, for batches that write what comes of them.
     save_predictions : bool
         Whether each customer's probability is kept there.
@@ -42,7 +42,7 @@ class RunContext:
     dataset: Dataset
     models: dict[str, NamedModel]
     rules: Rules
-    run: LocalStore
+    run: Store
     save_predictions: bool = False
     fitted: Mapping[str, GlobalFitResult] = field(default_factory=dict)
 

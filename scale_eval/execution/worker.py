@@ -40,6 +40,7 @@ from scale_eval.execution.versions import VersionsDiffer, own_versions, version_
 from scale_eval.models.warm_up import warm_up
 from scale_eval.planning.batches import Batch, CompanyBatch
 from scale_eval.results.directory import RunDirectory
+from scale_eval.storage import write_table
 
 SAY_SECONDS = 2.0
 """How long a worker that must end takes for saying so, at most."""
@@ -226,7 +227,7 @@ class EvaluationPlugin(WorkerPlugin):
         table = pa.Table.from_pandas(frame, preserve_index=False)
         named = repr((company_id, cutoff.isoformat(), answer.model))
         digest = uuid.uuid5(uuid.NAMESPACE_OID, named).hex
-        self.work.run.write_table(f"predictions/{digest}.parquet", table)
+        write_table(self.work.run, f"predictions/{digest}.parquet", table)
 
     def _in_coordinator(self) -> bool:
         return (socket.gethostname(), os.getpid()) == self.coordinator

@@ -30,7 +30,7 @@ from scale_eval.planning.settings import make_settings
 from scale_eval.planning.shares import Share, divided, share_of
 from scale_eval.results.directory import RunDiffers, open_run_directory
 from scale_eval.results.share_directory import ShareDirectory, shares_at_work
-from scale_eval.storage import StoreLocked, open_store
+from scale_eval.storage import StoreLocked, open_store, write_json
 from tests.support import models as models
 from tests.support.companies import dataset_of, shop
 from tests.support.paths import PROJECT
@@ -352,7 +352,7 @@ class TestModelsOfAllCompanies:
 
 
 def open_store_begun(store, fitted):
-    store.write_json("run.json", {"asked": {}, "models": {}, "fitted": fitted})
+    write_json(store, "run.json", {"asked": {}, "models": {}, "fitted": fitted})
     return lambda: open_run_directory(store)
 
 
