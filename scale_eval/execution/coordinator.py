@@ -228,13 +228,13 @@ def _key(name: str, batch: Task, number: int) -> tuple[str, ...]:
     if isinstance(batch, GlobalFit):
         cutoff = from_microseconds(batch.cutoff).isoformat()
         return (name.replace("evaluate", "fit", 1), "all companies", cutoff, batch.model)
-    first = batch.entries[0]
+    first = batch.companies[0]
     if batch.n_evaluations == 1 and not batch.writes:
         cutoff = from_microseconds(first.windows[0][0]).isoformat()
         return (name, first.company_id, cutoff, first.models[0])
-    if len(batch.entries) == 1 and not batch.writes:
+    if len(batch.companies) == 1 and not batch.writes:
         return (name, first.company_id)
-    return (name, first.company_id, f"and {len(batch.entries) - 1} more", str(number))
+    return (name, first.company_id, f"and {len(batch.companies) - 1} more", str(number))
 
 
 def _parts(task: Task) -> list[Task]:
@@ -278,7 +278,7 @@ def _unanswered(
         return TaskResult(EvaluationRows(0), fitted={task.key: fitted})
     company_id, cutoff, model = guilty
     rows = EvaluationRows(1, work.rules.metric_names)
-    for entry in task.entries:
+    for entry in task.companies:
         for window in entry.windows:
             if (entry.company_id, window[0]) == (company_id, cutoff) and model in entry.models:
                 rows.add(company_id, window, model, entry.attempt, status, reason, note)

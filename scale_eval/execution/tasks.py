@@ -86,5 +86,5 @@ def first_of(task: Task) -> EvaluationKey:
     """The evaluation that a task begins with."""
     if isinstance(task, GlobalFit):
         return "all companies", task.cutoff, task.model
-    entry = task.entries[0]
+    entry = task.companies[0]
     return entry.company_id, entry.windows[0][0], entry.models[0]

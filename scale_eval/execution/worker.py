@@ -153,15 +153,15 @@ class EvaluationPlugin(WorkerPlugin):
         self, batch: Batch, key: tuple[str, ...]
     ) -> Iterator[tuple[CompanyBatch, Transactions | Exception]]:
         """The companies of a batch, each read when its turn comes."""
-        if len(batch.entries) == 1:
-            (entry,) = batch.entries
+        if len(batch.companies) == 1:
+            (entry,) = batch.companies
             self._about(key, entry)
             yield entry, self.companies.read(entry.company_id)
             return
-        names = [entry.company_id for entry in batch.entries]
-        self._about(key, batch.entries[0])
+        names = [entry.company_id for entry in batch.companies]
+        self._about(key, batch.companies[0])
         found = self.work.dataset.read_many(names)
-        for entry, (_, company) in zip(batch.entries, found, strict=True):
+        for entry, (_, company) in zip(batch.companies, found, strict=True):
             yield entry, company
             self._about(key, entry)
 

@@ -23,7 +23,7 @@ import scale_eval as se
 from scale_eval.cli import runs as cli
 from scale_eval.datasets.instants import NEVER
 from scale_eval.planning import batches
-from scale_eval.planning.calendar import Observed, PlannedWindows
+from scale_eval.planning.calendar import ObservedSpans, PlannedWindows
 from scale_eval.planning.cost_model import PER_COMPANY, Costs
 from scale_eval.planning.plan import Plan, disk_order, plan_run
 from scale_eval.planning.settings import make_settings
@@ -160,7 +160,7 @@ def plan_of(n_customers, rng) -> tuple[Plan, np.ndarray]:
     nothing = np.zeros(len(company), np.int64)
     windows = PlannedWindows(company, nothing, nothing, nothing.astype(np.int8), nothing > 0)
     instants = np.full(n, NEVER)
-    observed = Observed(instants, instants, instants, instants)
+    observed = ObservedSpans(instants, instants, instants, instants)
     names = [f"{i:05}" for i in range(n)]
     plan = Plan(names, observed, 3 * n_customers, n_customers, np.arange(n), windows, ("a", "b"))
     return plan, rng.permutation(n)
