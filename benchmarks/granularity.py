@@ -33,7 +33,7 @@ from benchmarks.companies import LAST, Job, copy_of, dataset_of, of_all_sizes
 from benchmarks.machine import confine_to_one_thread, cores, keep, told
 from scale_eval.evaluation.rows import EvaluationRows
 from scale_eval.execution import EvaluationPlugin, execute, session
-from scale_eval.execution.clusters.local import dask_client
+from scale_eval.execution.clusters.registry import dask_client
 from scale_eval.planning.batches import Batch
 from scale_eval.planning.cost_model import Costs
 

@@ -60,7 +60,7 @@ from scale_eval.evaluation.histograms import ScoreCounts
 from scale_eval.evaluation.rows import EvaluationRows
 from scale_eval.evaluation.windows import Window
 from scale_eval.execution import execute
-from scale_eval.execution.clusters.local import dask_client
+from scale_eval.execution.clusters.registry import dask_client
 from scale_eval.metrics import METRICS, STANDARD_ERRORS
 from scale_eval.models.registry import DEFAULT_MODELS
 from scale_eval.planning.cost_model import Costs

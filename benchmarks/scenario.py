@@ -42,7 +42,7 @@ from benchmarks.machine import cores, keep, told
 from benchmarks.worker_clocks import put_clocks_on, seconds_on
 from scale_eval.datasets import open_dataset
 from scale_eval.execution import session
-from scale_eval.execution.clusters.local import dask_client
+from scale_eval.execution.clusters.registry import dask_client
 from scale_eval.models.registry import DEFAULT_MODELS
 
 WARM = 30

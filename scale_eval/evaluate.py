@@ -17,7 +17,7 @@ import numpy as np
 from scale_eval.datasets import Dataset, open_dataset
 from scale_eval.execution import child_process
 from scale_eval.execution.clusters.base import require_main_guard
-from scale_eval.execution.clusters.local import dask_client, require_cluster
+from scale_eval.execution.clusters.registry import dask_client, require_cluster
 from scale_eval.execution.session import Session
 from scale_eval.metrics import METRICS, Metric
 from scale_eval.models.registry import DEFAULT_MODELS, named_models
@@ -108,7 +108,7 @@ def evaluate(
     client : distributed.Client, optional
         A cluster that is there; it is left running.
     cluster, workers
-        Otherwise: see `scale_eval.execution.clusters.local.dask_client`.
+        Otherwise: see `scale_eval.execution.clusters.registry.dask_client`.
     timeout : str or float
         Time (seconds, or ``"10 minutes"``) after which one evaluation is given up.
     retry : bool

@@ -40,7 +40,8 @@ from scale_eval.evaluation.rows import EvaluationRows
 from scale_eval.evaluation.schema import KEY
 from scale_eval.evaluation.windows import Window
 from scale_eval.execution import ClusterLost
-from scale_eval.execution.clusters.local import LOCAL_CONFIG, dask_client, local_cluster
+from scale_eval.execution.clusters.local import LOCAL_CONFIG, local_cluster
+from scale_eval.execution.clusters.registry import dask_client
 from scale_eval.execution.coordinator import _register
 from scale_eval.execution.progress import Progress
 from scale_eval.models.registry import named_models

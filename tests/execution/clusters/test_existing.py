@@ -19,8 +19,8 @@ from distributed import Client, LocalCluster
 import scale_eval as se
 from scale_eval.cli import runs as cli
 from scale_eval.execution import versions
-from scale_eval.execution.clusters import local as cluster
-from scale_eval.execution.clusters.local import dask_client
+from scale_eval.execution.clusters import existing
+from scale_eval.execution.clusters.registry import dask_client
 from scale_eval.execution.versions import VersionsDiffer, require_same_versions, version_differences
 from scale_eval.results.directory import open_run_directory
 from tests.support import models as models
@@ -195,7 +195,7 @@ def test_a_worker_of_other_packages_that_joins_later_ends_the_run_and_adds_nothi
 
 
 def test_an_address_where_nobody_answers_is_told_with_what_to_look_at(monkeypatch):
-    monkeypatch.setattr(cluster, "ANSWER_SECONDS", 0.5)
+    monkeypatch.setattr(existing, "ANSWER_SECONDS", 0.5)
     with (
         pytest.raises(ConnectionError, match=r"tcp://127\.0\.0\.1:1 cannot be joined.*running"),
         dask_client("tcp://127.0.0.1:1"),
