@@ -38,10 +38,11 @@ from scale_eval.results.tables.comparisons import comparisons_of
 from scale_eval.results.tables.pooled import pooled_of
 from scale_eval.results.tables.reliability import calibration_tables
 from scale_eval.results.tables.spread import spread_table
-from scale_eval.statistics.bootstrap import company_keys, percentile_interval, poisson_weights
-from scale_eval.statistics.prediction import confidence_distribution, prediction_interval
+from scale_eval.statistics.bootstrap import company_keys, poisson_weights
+from scale_eval.statistics.prediction import confidence_distribution
 from scale_eval.statistics.random_effects import random_effects
 from scale_eval.statistics.undefined import Undefined
+from tests.support.literature import percentile_interval, prediction_interval
 
 JUDGED = {  # metrics whose intervals are judged, by default
     "log_loss",

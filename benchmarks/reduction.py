@@ -31,7 +31,7 @@ from scale_eval.metrics import METRICS, N_GROUPS
 from scale_eval.planning.plan import company_groups
 from scale_eval.results.directory import RunDirectory
 from scale_eval.results.reduce import reduce_run
-from scale_eval.storage import open_store
+from scale_eval.storage import open_store, write_table, write_tables
 
 ROWS_PER_FILE = 20_000
 BOOTSTRAP_REPLICATES = 1_000
@@ -59,10 +59,10 @@ def write_run(place: Path, n_companies: int, n_cutoffs: int, n_models: int, seed
         part = slice(start, start + per_file)
         frame = _evaluations(rng, ids[part], cutoffs, models, size[part], rate[part], ability[part])
         table = pa.Table.from_pydict(frame, schema=evaluations_schema())
-        run.store.write_table(f"evaluations/{start:09}.parquet", table)
+        write_table(run.store, f"evaluations/{start:09}.parquet", table)
     n_groups = max(company_groups(list(ids)).values()) + 1
     scores = (_scores(rng, cutoff, models, n_groups) for cutoff in cutoffs)
-    run.store.write_tables(f"scores/{0:09}.parquet", scores)  # of the first batch, for all
+    write_tables(run.store, f"scores/{0:09}.parquet", scores)  # of the first batch, for all
 
 
 def _evaluations(

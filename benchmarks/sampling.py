@@ -34,7 +34,7 @@ from scale_eval.results.pooled_histograms import RowScores
 from scale_eval.results.tables.comparisons import comparisons_of
 from scale_eval.results.tables.finite_population import sampled_of
 from scale_eval.results.tables.pooled import pooled_of
-from scale_eval.statistics import logistic
+from scale_eval.statistics import logistic_many
 
 MODELS = ("model_a", "model_b")
 CUTOFF = pd.Timestamp("2024-01-01", tz="UTC").as_unit("us")
@@ -249,8 +249,10 @@ def _figures(
         told["lift_at_10"] = 10 * told["gain_at_10"]
         flat = positives.reshape(-1, N_SCORES), negatives.reshape(-1, N_SCORES)
         logits = mid_logit(bin_of(expit(SCORES)))
-        told["calibration_slope"] = logistic.slopes(logits, *flat).reshape(n_positive.shape)
-        told["calibration_intercept"] = logistic.intercepts(logits, *flat).reshape(n_positive.shape)
+        told["calibration_slope"] = logistic_many.slopes(logits, *flat).reshape(n_positive.shape)
+        told["calibration_intercept"] = logistic_many.intercepts(logits, *flat).reshape(
+            n_positive.shape
+        )
         slope = told["calibration_slope"]
         weight = (positives + negatives) * (p * (1 - p))
         centre = (weight @ logits) / weight.sum(axis=-1)

@@ -49,7 +49,7 @@ from scale_eval.results.share_directory import (
     shares_at_work,
 )
 from scale_eval.run import Run
-from scale_eval.storage import open_store
+from scale_eval.storage import open_store, read_table, write_table, write_tables
 
 if TYPE_CHECKING:
     from scale_eval.execution import Client
@@ -281,7 +281,7 @@ def _begin_divided(
     now = {"of": part.of, "sample": n, "models": models}
     if held != now or not directory.store.exists(PLAN):
         plan = plan_run(dataset, models, settings, drawn)
-        directory.store.write_tables(PLAN, plan.parts(Costs()))
+        write_tables(directory.store, PLAN, plan.parts(Costs()))
         directory.record(divided=now, n_evaluations=plan.n_evaluations, plan_hash=plan.digest())
     return drawn
 
@@ -335,7 +335,7 @@ def _drawn(directory: RunDirectory, dataset: Dataset, n: int | None, seed: int) 
     if n > LARGEST_SAMPLE:
         raise ValueError(f"a sample of {n:,}: take at most {LARGEST_SAMPLE:,}, or all companies")
     drawn = SamplingFrame(dataset.manifest_table, seed).sample(n)
-    directory.store.write_table(SAMPLE, drawn.table())
+    write_table(directory.store, SAMPLE, drawn.table())
     directory.record(sample=len(drawn.company_ids), population=len(dataset.company_ids))
     return drawn
 
@@ -410,7 +410,7 @@ def _reduce(
     margins = {**default, **directory.document.get("margins", {}), **margins}
     design = None
     if directory.store.exists(SAMPLE):
-        design = Sample.of_table(directory.store.read_table(SAMPLE)).design
+        design = Sample.of_table(read_table(directory.store, SAMPLE)).design
     call(reduce_run, directory, metrics, directory.company_groups(), margins, design)
     ended = time.monotonic()
     directory.record(

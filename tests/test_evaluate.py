@@ -279,10 +279,10 @@ def test_a_batch_whose_scores_were_cleaned_away_before_its_evaluations_came_is_d
     run = evaluate(shops, tmp_path / "run", client)
     before = run.fingerprint()
     store = run.directory.store
-    store.remove(store.names("scores/*.parquet")[0])
+    store.delete(store.names("scores/*.parquet")[0])
     assert evaluate(shops, tmp_path / "run", client).fingerprint() == before
     assert store.names("scores/*.parquet")
-    store.remove(store.names("scores/*.parquet")[0])
+    store.delete(store.names("scores/*.parquet")[0])
     assert se.reduce(tmp_path / "run").document["n_missing"] > 0
 
 

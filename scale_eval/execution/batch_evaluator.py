@@ -21,6 +21,7 @@ from scale_eval.execution.global_fits import FittedModels
 from scale_eval.execution.tasks import RunContext, TaskKey
 from scale_eval.execution.watchdog import Watchdog
 from scale_eval.planning.batches import Batch, CompanyBatch
+from scale_eval.storage import write_table
 
 CACHE_BYTES = 256 * 2**20
 """Bytes of the companies that a worker keeps in memory."""
@@ -74,7 +75,7 @@ class BatchEvaluator:
         self, key: TaskKey, batch: Batch
     ) -> Iterator[tuple[CompanyBatch, Transactions | Exception]]:
         """Read each company of a batch when its turn comes: one from the cache, many in one go."""
-        company_batches = batch.company_batches
+        company_batches = batch.companies
         self._watchdog.begin(key, *batch.first)
         if len(company_batches) == 1:
             yield company_batches[0], self._companies.read(company_batches[0].company_id)
@@ -101,7 +102,7 @@ class BatchEvaluator:
         frame = predictions.frame().assign(company_id=company_id, cutoff=cutoff, model=model)
         table = pa.Table.from_pandas(frame, preserve_index=False)
         digest = uuid.uuid5(uuid.NAMESPACE_OID, repr((company_id, cutoff.isoformat(), model))).hex
-        self._work.run.write_table(f"predictions/{digest}.parquet", table)
+        write_table(self._work.run, f"predictions/{digest}.parquet", table)
 
 
 def _window(cutoff: int, horizon_end: int) -> Window:

@@ -27,7 +27,7 @@ from scale_eval.evaluation.schema import FAILED
 from scale_eval.evaluation.windows import Window
 from scale_eval.models import NamedModel
 from scale_eval.planning.global_fits import GlobalFit, fit_key
-from scale_eval.storage import LocalStore
+from scale_eval.storage import Store
 
 
 class GlobalFitResult(NamedTuple):
@@ -50,7 +50,7 @@ class GlobalFitResult(NamedTuple):
 
 
 def recorded_fits(
-    recorded: Mapping[str, Sequence[Any]], run: LocalStore, *, retry: bool
+    recorded: Mapping[str, Sequence[Any]], run: Store, *, retry: bool
 ) -> dict[str, GlobalFitResult]:
     """Return the fits that `run.json` records and that need not be done again.
 
@@ -68,10 +68,10 @@ def recorded_fits(
     return valid
 
 
-def _read_fitted(run: LocalStore, digest: str) -> bytes:
+def _read_fitted(run: Store, digest: str) -> bytes:
     """Read the file of a fitted model; raise `ValueError` where it is damaged."""
     name = f"models/{digest}.pickle"
-    content = run.read_bytes(name)
+    content = run.read(name)
     if hashlib.sha256(content).hexdigest() != digest:
         raise ValueError(f"{name} is damaged; the same run, started again, fits it anew")
     return content
@@ -106,7 +106,7 @@ class Histories:
 
 
 def fit_one(
-    fit: GlobalFit, model: NamedModel, dataset: Dataset, rules: Rules, run: LocalStore
+    fit: GlobalFit, model: NamedModel, dataset: Dataset, rules: Rules, run: Store
 ) -> GlobalFitResult:
     """Fit a model of all companies, and write it into the run."""
     started = time.perf_counter()
@@ -122,14 +122,14 @@ def fit_one(
         return GlobalFitResult("", status, reason, text(f"fitting: {note}"))
     content = cloudpickle.dumps(fresh)
     digest = hashlib.sha256(content).hexdigest()
-    run.write_bytes(f"models/{digest}.pickle", content)
+    run.write(f"models/{digest}.pickle", content)
     return GlobalFitResult(digest, seconds=time.perf_counter() - started)
 
 
 class FittedModels:
     """The fitted models of a run are each read once."""
 
-    def __init__(self, run: LocalStore, fitted: Mapping[str, GlobalFitResult]) -> None:
+    def __init__(self, run: Store, fitted: Mapping[str, GlobalFitResult]) -> None:
         self._fitted = fitted
         self._read = lru_cache(maxsize=64)(lambda digest: pickle.loads(_read_fitted(run, digest)))
 

@@ -94,7 +94,7 @@ def _key(name: str, task: Task, number: int) -> TaskKey:
     cutoff = from_microseconds(at).isoformat()
     if isinstance(task, GlobalFit):
         return (name.replace("evaluate", "fit", 1), company_id, cutoff, model)
-    n_others = len(task.company_batches) - 1
+    n_others = len(task.companies) - 1
     if n_others or task.writes:
         return (name, company_id, f"and {n_others} more", str(number))
     return (name, company_id, cutoff, model) if task.n_evaluations == 1 else (name, company_id)

@@ -30,6 +30,7 @@ from scale_eval.planning.refused import refused_rows
 from scale_eval.planning.settings import Settings
 from scale_eval.planning.shares import Share, share_of
 from scale_eval.results.directory import PLAN, RunDirectory
+from scale_eval.storage import write_tables
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -93,7 +94,7 @@ class Session:
         plan = plan_run(self.dataset, names, self.settings, sample)
         if self.share is not None:
             return share_of(plan, self.dataset, self.share)
-        self.directory.store.write_tables(PLAN, plan.parts(costs))
+        write_tables(self.directory.store, PLAN, plan.parts(costs))
         return plan
 
     def _completion(self, plan: Plan) -> Completion:

@@ -16,7 +16,7 @@ from scale_eval.execution.global_fits import GlobalFitResult
 from scale_eval.models import NamedModel
 from scale_eval.planning.batches import Batch, EvaluationKey
 from scale_eval.planning.global_fits import GlobalFit
-from scale_eval.storage import LocalStore
+from scale_eval.storage import Store
 
 Task = Batch | GlobalFit
 """A task is a batch of evaluations or the fit of a model of all companies."""
@@ -35,7 +35,7 @@ class RunContext:
         Workers read it themselves; it must be on a path that all of them see.
     models : dict of NamedModel by name
     rules : Rules
-    run : LocalStore
+    run : Store
         The run's directory, for batches whose rows the workers write.
     save_predictions : bool
         Whether each customer's probability is kept there.
@@ -46,7 +46,7 @@ class RunContext:
     dataset: Dataset
     models: dict[str, NamedModel]
     rules: Rules
-    run: LocalStore
+    run: Store
     save_predictions: bool = False
     fitted: Mapping[str, GlobalFitResult] = field(default_factory=dict)
 
@@ -95,7 +95,7 @@ def failed_result(
         fitted = GlobalFitResult("", status, reason, f"fitting: {note}")
         return TaskResult(EvaluationRows(0), fitted={task.key: fitted})
     rows = EvaluationRows(1, user_metrics)
-    for company_batch in task.company_batches:
+    for company_batch in task.companies:
         for single in company_batch.single_evaluations():
             if single.first == evaluation:
                 (window,) = single.windows

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from scale_eval.evaluation.rows import EvaluationRows
-from scale_eval.planning.calendar import REFUSALS
+from scale_eval.planning.calendar import REFUSALS, PlannedWindow
 from scale_eval.planning.plan import Plan
 
 REFUSED_ROWS = 100_000
@@ -31,7 +31,7 @@ def refused_rows(
     for some in np.array_split(windows, n_files) if len(windows) else ():
         rows = EvaluationRows(int(missing[some].sum()), user_metrics)
         for w in some.tolist():
-            window = (int(planned.cutoff[w]), int(planned.horizon_end[w]), False)
+            window = PlannedWindow(int(planned.cutoff[w]), int(planned.horizon_end[w]), False)
             company_id, note = plan.company_ids[planned.company[w]], plan.note(w)
             for m in np.flatnonzero(missing[w]).tolist():
                 reason = REFUSALS[planned.refusal[w]]

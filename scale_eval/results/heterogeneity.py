@@ -255,7 +255,7 @@ def next_company(effects: Effects) -> ConfidenceDistribution:
 
 def fitted(effects: Effects) -> RandomEffects:
     """REML; raises `Undefined` below two companies."""
-    return random_effects(effects.y, effects.v, method="reml")
+    return random_effects(effects.y, effects.v)
 
 
 def mean_of_effects(effects: Effects) -> Estimate:

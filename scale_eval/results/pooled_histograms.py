@@ -20,7 +20,7 @@ from scale_eval.metrics import N_BINS, ROW_POOLED, ScoreHistogram, mid_logit
 from scale_eval.metrics.leaving_out import auc_without_each, average_precision_without_each
 from scale_eval.results.memory import give_back
 from scale_eval.results.panel import Panel
-from scale_eval.statistics import logistic
+from scale_eval.statistics import logistic_many
 
 N_JACKKNIFE_GROUPS = 64
 """Groups of companies that are left out in turn; companies are dealt to them by a stable hash."""
@@ -84,7 +84,7 @@ class GroupedScores:
             return auc_without_each(self.n_positive, self.n_negative)
         if metric == "average_precision":
             return average_precision_without_each(self.n_positive, self.n_negative)
-        fit = logistic.slopes if metric == "calibration_slope" else logistic.intercepts
+        fit = logistic_many.slopes if metric == "calibration_slope" else logistic_many.intercepts
         positive, negative = self.total.n_positive, self.total.n_negative
         return fit(mid_logit(self.bin), positive - self.n_positive, negative - self.n_negative)
 

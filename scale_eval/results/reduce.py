@@ -28,6 +28,7 @@ from scale_eval.results.tables.pooled import pooled_of, pooled_table
 from scale_eval.results.tables.reliability import calibration_tables
 from scale_eval.results.tables.spread import spread_table
 from scale_eval.statistics.survey import Design
+from scale_eval.storage import write_tables
 
 THREADS = min(os.cpu_count() or 1, 4)
 """Models, and comparisons, that are reduced side by side."""
@@ -100,7 +101,7 @@ def reduce_run(
         run.evaluation_parts, run.score_parts(), metrics, groups, margins, seed=seed, design=design
     )
     for name, parts in tables:
-        run.store.write_tables(f"{name}.parquet", parts)
+        write_tables(run.store, f"{name}.parquet", parts)
 
 
 def reduce_tables(

@@ -8,7 +8,7 @@ from scale_eval.metrics import mid_logit
 from scale_eval.results.estimates import Estimate
 from scale_eval.results.panel import Panel
 from scale_eval.results.pooled_histograms import RowScores
-from scale_eval.statistics.logistic import common_slope
+from scale_eval.statistics.common_slope import common_slope
 from scale_eval.statistics.undefined import Undefined
 
 

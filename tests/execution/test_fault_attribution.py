@@ -9,9 +9,10 @@ import pytest
 from scale_eval.execution import fault_attribution
 from scale_eval.execution.fault_attribution import FaultAttribution
 from scale_eval.planning.batches import Batch, CompanyBatch, EvaluationKey
+from scale_eval.planning.calendar import PlannedWindow
 from scale_eval.planning.global_fits import GlobalFit
 
-WINDOWS = ((0, 10, False), (5, 15, True))
+WINDOWS = (PlannedWindow(0, 10, False), PlannedWindow(5, 15, True))
 MODELS = ("x", "y")
 KEY = ("evaluate-run", "c0", "and 199 more", "0")
 
@@ -25,8 +26,8 @@ def evaluations_of(tasks) -> list[EvaluationKey]:
     return [
         single.first
         for task in tasks
-        for company_batch in task.company_batches
-        for single in company_batch.single_evaluations()
+        for company in task.companies
+        for single in company.single_evaluations()
     ]
 
 
@@ -133,8 +134,8 @@ class TestTimeouts:
         assert not faults.suspects
 
     def test_the_row_keeps_the_number_of_the_attempt_and_the_window(self, faults):
-        (company_batch,) = batch_of(1).company_batches
-        again = Batch((company_batch._replace(attempt=3),), writes=False, cost=1.0)
+        (company,) = batch_of(1).companies
+        again = Batch((company._replace(attempt=3),), writes=False, cost=1.0)
         faults.report_timeout(KEY, EvaluationKey("c0", 5, "x"))
         rows = faults.settle(KEY, again, alone=False).rows
         assert rows.attempt.tolist() == [3]

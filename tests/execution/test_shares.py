@@ -23,14 +23,14 @@ import scale_eval as se
 from scale_eval.cli import runs as cli
 from scale_eval.datasets.instants import NEVER
 from scale_eval.planning import batches
-from scale_eval.planning.calendar import Observed, PlannedWindows
+from scale_eval.planning.calendar import ObservedSpans, PlannedWindows
 from scale_eval.planning.cost_model import PER_COMPANY, Costs
 from scale_eval.planning.plan import Plan, disk_order, plan_run
 from scale_eval.planning.settings import make_settings
 from scale_eval.planning.shares import Share, divided, share_of
 from scale_eval.results.directory import RunDiffers, open_run_directory
 from scale_eval.results.share_directory import ShareDirectory, shares_at_work
-from scale_eval.storage import StoreLocked, open_store
+from scale_eval.storage import StoreLocked, open_store, write_json
 from tests.support import models as models
 from tests.support.companies import dataset_of, shop
 from tests.support.paths import PROJECT
@@ -160,7 +160,7 @@ def plan_of(n_customers, rng) -> tuple[Plan, np.ndarray]:
     nothing = np.zeros(len(company), np.int64)
     windows = PlannedWindows(company, nothing, nothing, nothing.astype(np.int8), nothing > 0)
     instants = np.full(n, NEVER)
-    observed = Observed(instants, instants, instants, instants)
+    observed = ObservedSpans(instants, instants, instants, instants)
     names = [f"{i:05}" for i in range(n)]
     plan = Plan(names, observed, 3 * n_customers, n_customers, np.arange(n), windows, ("a", "b"))
     return plan, rng.permutation(n)
@@ -352,7 +352,7 @@ class TestModelsOfAllCompanies:
 
 
 def open_store_begun(store, fitted):
-    store.write_json("run.json", {"asked": {}, "models": {}, "fitted": fitted})
+    write_json(store, "run.json", {"asked": {}, "models": {}, "fitted": fitted})
     return lambda: open_run_directory(store)
 
 

@@ -21,7 +21,7 @@ from scale_eval.report.page import page
 from scale_eval.report.plots import PLOTS
 from scale_eval.results.directory import RunDirectory
 from scale_eval.results.reduce import reduce_run
-from scale_eval.storage import open_store
+from scale_eval.storage import open_store, write_tables
 from tests.support.companies import dataset_of, shop
 
 MODELS = ["base_rate", "recency", "frequency", "bgnbd"]
@@ -180,6 +180,6 @@ def test_the_companies_of_a_metric_are_those_of_the_whole_table(run):
 def test_companies_are_found_across_row_groups(tmp_path):
     store = open_store(tmp_path)
     parts = [pa.table({"metric": [m] * 70_000, "x": np.arange(70_000)}) for m in ("a", "b", "c")]
-    store.write_tables("companies.parquet", parts)
+    write_tables(store, "companies.parquet", parts)
     rows = RunDirectory(store).companies_of("b")
     assert rows["x"].tolist() == list(range(70_000))

@@ -29,8 +29,8 @@ from scale_eval.results.panel import Panel
 from scale_eval.results.pooled_histograms import RowScores
 from scale_eval.results.ratio_terms import Sums, terms
 from scale_eval.statistics import survey, weighted_blocks
+from scale_eval.statistics.common_slope import common_slope
 from scale_eval.statistics.dispersion import QUANTILES
-from scale_eval.statistics.logistic import common_slope
 from scale_eval.statistics.sampled_effects import sampled_effects
 from scale_eval.statistics.survey import Design, Figure
 from scale_eval.statistics.undefined import Undefined

@@ -1,4 +1,4 @@
-"""Areas under ROC curves: their variances, and covariances on the same customers.
+"""Areas under ROC curves, with their variances and their covariances on the same customers.
 
 Sources: DeLong, DeLong & Clarke-Pearson 1988; Sun & Xu 2014 for midranks.
 """
@@ -9,12 +9,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import ndtr
+from scipy.stats import rankdata
 
 from scale_eval.statistics.undefined import Undefined
 
 
 def delong(outcomes: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """AUCs of several scores of the same customers, and their covariances (ddof 1).
+    """Return the AUCs of several scores of the same customers, and their covariances (ddof 1).
 
     Parameters
     ----------
@@ -29,8 +30,6 @@ def delong(outcomes: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.nda
 
     Undefined: ``fewer_than_2_positives``, ``fewer_than_2_negatives``.
     """
-    from scipy.stats import rankdata  # here: importing it is half a second of a process's start
-
     outcomes = np.asarray(outcomes, dtype=bool)
     scores = np.atleast_2d(np.asarray(scores, dtype=float))
     m, k = int(outcomes.sum()), int((~outcomes).sum())
@@ -48,7 +47,7 @@ def delong(outcomes: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.nda
 
 @dataclass(frozen=True)
 class AucDifference:
-    """AUC of a less that of b, on the same customers."""
+    """The AUC of a less that of b, on the same customers."""
 
     difference: float
     std_error: float
@@ -57,10 +56,10 @@ class AucDifference:
 
 
 def auc_difference(outcomes: np.ndarray, a: np.ndarray, b: np.ndarray) -> AucDifference:
-    """DeLong's paired test of two scores, each of shape (n,); raises as `delong` does.
+    """Test two scores, each of shape (n,), by DeLong's paired test; raises as `delong` does.
 
-    Never from the two variances alone: models that see the same customers err together. Where the
-    scores rank alike the standard error is 0, z is 0 and p is 1.
+    The covariance counts: models that see the same customers err together. Where the scores rank
+    alike the standard error is 0, z is 0 and p is 1.
     """
     auc, covariance = delong(outcomes, np.stack([a, b]))
     variance = float(covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1])
