@@ -1,4 +1,4 @@
-"""Call a function in a process of its own: all the memory that it takes is given back at the end."""
+"""Call a function in a process of its own, whose memory is given back as a whole at the end."""
 
 from __future__ import annotations
 

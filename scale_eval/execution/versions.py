@@ -40,7 +40,7 @@ RECORDED_PACKAGES = (
 
 
 class VersionsDiffer(ValueError):  # noqa: N818 - read as a sentence
-    """The parts of a cluster do not have the same packages; the error names what differs, and where."""
+    """The parts of a cluster do not have the same packages; the error says what differs where."""
 
     def __init__(self, differences: list[str]) -> None:
         super().__init__(differences)
