@@ -92,3 +92,10 @@ def dataset_of(companies: list[Transactions], place) -> Dataset:
         [write_company(store, c, dates_only=False, sources=["made for a test"]) for c in companies],
     )
     return open_dataset(place)
+
+
+def companies_of_unequal_size(place) -> Dataset:
+    """Eleven companies of unequal size, one of them too young for a window."""
+    companies = [shop(f"{name}{i}", 12 + 9 * i, seed=i) for i, name in enumerate("abcdefghij")]
+    companies.append(shop("young", 50, seed=90, first="2020-03-01", days=100))
+    return dataset_of(companies, place)
