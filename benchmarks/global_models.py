@@ -21,7 +21,7 @@ import pandas as pd
 
 import scale_eval as se
 from benchmarks.companies import LAST, dataset_of
-from benchmarks.machine import confine_to_one_thread, keep, told
+from benchmarks.machine import confine_to_one_thread, keep, machine_line
 from scale_eval.models.registry import DEFAULT_MODELS
 
 GLOBAL = ("global_rfm_logistic", "global_rfm_gradient_boosting")
@@ -117,17 +117,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--dataset", help="Otherwise synthetic companies are made.")
     parser.add_argument("--companies", type=int, default=2_000)
-    asked = parser.parse_args()
+    args = parser.parse_args()
     confine_to_one_thread("benchmarks.global_models")
-    with dataset_of(asked.dataset, asked.companies) as dataset, tempfile.TemporaryDirectory() as t:
+    with (
+        dataset_of(args.dataset, args.companies) as dataset,
+        tempfile.TemporaryDirectory() as t,
+    ):
         run = se.evaluate(
             dataset, [*DEFAULT_MODELS, *GLOBAL], out=Path(t) / "run", last=LAST, progress=False
         )
         costs, gains = costs_of(run), gains_of(run)
-        print(f"{told()}\n{len(dataset.company_ids):,} companies, {LAST} cutoffs\n")
+        print(f"{machine_line()}\n{len(dataset.company_ids):,} companies, {LAST} cutoffs\n")
     print_costs(costs)
     print_gains(gains)
-    print(keep("global_models", {"asked": vars(asked), "costs": costs, "gains": gains}).name)
+    print(keep("global_models", {"asked": vars(args), "costs": costs, "gains": gains}).name)
 
 
 if __name__ == "__main__":

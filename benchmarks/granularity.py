@@ -30,7 +30,7 @@ from distributed import Client
 import scale_eval as se
 from benchmarks.clocks import Spent, interleaved, lasting, memory_watched, spent
 from benchmarks.companies import LAST, Job, copy_of, dataset_of, of_all_sizes
-from benchmarks.machine import confine_to_one_thread, cores, keep, told
+from benchmarks.machine import confine_to_one_thread, cores, keep, machine_line
 from scale_eval.evaluation.rows import EvaluationRows
 from scale_eval.execution import session
 from scale_eval.execution.clusters.registry import dask_client
@@ -223,21 +223,24 @@ def main() -> None:
     parser.add_argument("--companies", type=int, default=5_000)
     parser.add_argument("--few", type=int, default=300)
     parser.add_argument("--rounds", type=int, default=3)
-    asked = parser.parse_args()
+    args = parser.parse_args()
     confine_to_one_thread("benchmarks.granularity")
     pa.set_cpu_count(1)
-    with dataset_of(asked.dataset, asked.companies) as dataset, tempfile.TemporaryDirectory() as t:
+    with (
+        dataset_of(args.dataset, args.companies) as dataset,
+        tempfile.TemporaryDirectory() as t,
+    ):
         place = Path(t)
         few, warm = (
             Job(copy_of(dataset, of_all_sizes(dataset, n), place / name))
-            for name, n in (("few", asked.few), ("warm", WARM))
+            for name, n in (("few", args.few), ("warm", WARM))
         )
-        print(f"{told()}\n{LAST} cutoffs, least of {asked.rounds} rounds\n")
-        first = granularities(few, warm, place, asked.rounds)
+        print(f"{machine_line()}\n{LAST} cutoffs, least of {args.rounds} rounds\n")
+        first = granularities(few, warm, place, args.rounds)
         costs = costs_of(few, place / "costs")
-        third = overhead(Job(dataset), warm, costs, place, asked.rounds)
+        third = overhead(Job(dataset), warm, costs, place, args.rounds)
     print_tables(first, third)
-    figures = {"asked": vars(asked), "granularity": first, "overhead": third}
+    figures = {"asked": vars(args), "granularity": first, "overhead": third}
     print(keep("granularity", figures).name)
 
 

@@ -53,7 +53,7 @@ from benchmarks.companies import (
     of_all_sizes,
     with_all_windows,
 )
-from benchmarks.machine import confine_to_one_thread, cores, keep, told
+from benchmarks.machine import confine_to_one_thread, cores, keep, machine_line
 from scale_eval.datasets.instants import from_microseconds
 from scale_eval.evaluation.evaluate import LoadedCompany, evaluate_companies
 from scale_eval.evaluation.histograms import ScoreCounts
@@ -204,14 +204,14 @@ def in_one_process(task: Task) -> EvaluationRows:
     ids = job.dataset.reading_order(job.plan.company_ids)
     group = dict(zip(job.plan.company_ids, job.plan.group.tolist(), strict=True))
 
-    def asked() -> Iterator[LoadedCompany]:
+    def loaded() -> Iterator[LoadedCompany]:
         for company_id, company in job.dataset.read_many(ids):
             if isinstance(company, Exception):
                 raise company
             windows = task.windows[company_id]
             yield LoadedCompany(company, windows, models, group[company_id] % N_GROUPS)
 
-    evaluate_companies(asked(), job.settings.rules, rows, counts)
+    evaluate_companies(loaded(), job.settings.rules, rows, counts)
     rows.table()
     counts.sparse()
     return rows
@@ -258,7 +258,7 @@ def largest_differences(ours: pd.DataFrame, theirs: pd.DataFrame) -> dict[str, A
     theirs = theirs.assign(cutoff=theirs["cutoff"].dt.as_unit("us"))
     both = ours.merge(theirs, on=KEY, how="left", suffixes=("", "_theirs"), validate="1:1")
     formula = both["model"].isin(FORMULAS).to_numpy()
-    told: dict[str, Any] = {"evaluations": len(both), "figures": 0, "one_sided": 0}
+    differences: dict[str, Any] = {"evaluations": len(both), "figures": 0, "one_sided": 0}
     for name in FIGURES:
         if name not in theirs:
             continue
@@ -266,15 +266,15 @@ def largest_differences(ours: pd.DataFrame, theirs: pd.DataFrame) -> dict[str, A
         b = both[f"{name}_theirs"].to_numpy(dtype=float)
         with np.errstate(invalid="ignore"):
             difference = np.abs(a - b) / np.maximum(1.0, np.abs(a))
-        told["figures"] += int(np.isfinite(difference).sum())
-        told["one_sided"] += int((np.isfinite(a) != np.isfinite(b)).sum())
+        differences["figures"] += int(np.isfinite(difference).sum())
+        differences["one_sided"] += int((np.isfinite(a) != np.isfinite(b)).sum())
         calibration = ", calibration" if name.startswith("calibration_") else ""
         for kind, of_kind in (("formula", formula), ("fit", ~formula)):
             found = difference[of_kind & np.isfinite(difference)].max(initial=-1.0)
             if found >= 0:
                 kind += calibration
-                told[kind] = max(told.get(kind, 0.0), float(found))
-    return told
+                differences[kind] = max(differences.get(kind, 0.0), float(found))
+    return differences
 
 
 def _read(task: Task) -> pd.DataFrame:
@@ -397,16 +397,19 @@ def main() -> None:
     parser.add_argument("--few", type=int, default=40)
     parser.add_argument("--some", type=int, default=1_000)
     parser.add_argument("--rounds", type=int, default=3)
-    asked = parser.parse_args()
+    args = parser.parse_args()
     confine_to_one_thread("benchmarks.peers")
     pa.set_cpu_count(1)
     warnings.simplefilter("ignore")  # of scikit-learn, on tiny companies; ours has none
-    with dataset_of(asked.dataset, asked.companies) as dataset, tempfile.TemporaryDirectory() as t:
-        companies = with_all_windows(dataset)[: asked.companies]
+    with (
+        dataset_of(args.dataset, args.companies) as dataset,
+        tempfile.TemporaryDirectory() as t,
+    ):
+        companies = with_all_windows(dataset)[: args.companies]
         whole = copy_of(dataset, companies, Path(t) / "all")
         few, some, warm = (
             Task(Job(copy_of(whole, of_all_sizes(whole, min(n, len(companies))), Path(t) / name)))
-            for name, n in (("few", asked.few), ("some", asked.some), ("warm", 4))
+            for name, n in (("few", args.few), ("some", args.some), ("warm", 4))
         )
         all_ = Task(Job(whole))
         sizes = ", ".join(
@@ -414,14 +417,14 @@ def main() -> None:
             for task in (few, some, all_)
         )
         print(
-            f"{told()}\ncompanies: {sizes}; {LAST} cutoffs, {len(DEFAULT_MODELS)} models; "
-            f"least of {asked.rounds} rounds\n"
+            f"{machine_line()}\ncompanies: {sizes}; {LAST} cutoffs, {len(DEFAULT_MODELS)} models; "
+            f"least of {args.rounds} rounds\n"
         )
-        peers = measure(few, some, all_, warm, asked.rounds)
+        peers = measure(few, some, all_, warm, args.rounds)
     print_table(peers)
     wrong = disagreements(peers)
     print("\n" + ("\n".join(wrong) if wrong else "All within their tolerances."))
-    print(keep("peers", {"asked": vars(asked), "tolerances": TOLERANCES, "peers": peers}).name)
+    print(keep("peers", {"asked": vars(args), "tolerances": TOLERANCES, "peers": peers}).name)
 
 
 if __name__ == "__main__":

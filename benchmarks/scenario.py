@@ -38,7 +38,7 @@ import pyarrow.dataset
 import scale_eval as se
 from benchmarks.clocks import lasting, memory_watched
 from benchmarks.companies import LAST, copy_of, dataset_of, of_all_sizes
-from benchmarks.machine import cores, keep, told
+from benchmarks.machine import cores, keep, machine_line
 from benchmarks.worker_clocks import put_clocks_on, seconds_on
 from scale_eval.datasets import open_dataset
 from scale_eval.execution import session
@@ -277,14 +277,14 @@ def main() -> None:
         metavar="PLACE",
         help="Repeated: taken for its number of companies.",
     )
-    asked = parser.parse_args()
-    sizes = sorted(asked.companies)
-    with datasets_of(asked.dataset, sorted({*sizes, *filter(None, [asked.pair])})) as places:
-        print(told(), flush=True)
+    args = parser.parse_args()
+    sizes = sorted(args.companies)
+    with datasets_of(args.dataset, sorted({*sizes, *filter(None, [args.pair])})) as places:
+        print(machine_line(), flush=True)
         runs = [measure(places[size], cores()) for size in sizes]
         pair = []
-        if asked.pair:
-            pair = [measure(places[asked.pair], workers) for workers in (1, 2)]
+        if args.pair:
+            pair = [measure(places[args.pair], workers) for workers in (1, 2)]
     steps = marginal(runs)
     print_curve([*runs, *pair])
     print_parts([*runs, *pair])
@@ -301,7 +301,7 @@ def main() -> None:
         equal = "equal" if one["fingerprint"] == two["fingerprint"] else "DIFFERENT"
         print(f"two workers evaluate {faster:.2f} times as fast as one; tables {equal}")
     print(
-        keep("scenario", {"asked": vars(asked), "runs": runs, "pair": pair, "marginal": steps}).name
+        keep("scenario", {"asked": vars(args), "runs": runs, "pair": pair, "marginal": steps}).name
     )
 
 

@@ -26,15 +26,15 @@ _seconds: dict[str, float] = {}
 
 
 def put_clocks_on(client: Client) -> None:
-    """On every worker that there is."""
+    """Put the clocks on every worker."""
     client.run(_put_on)
 
 
 def seconds_on(client: Client) -> dict[str, float]:
-    """By clock, of all workers together, since they were last asked."""
+    """Return the seconds by clock, of all workers together, since the last call."""
     total: dict[str, float] = {}
-    for told in client.run(_read).values():
-        for name, seconds in told.items():
+    for of_worker in client.run(_read).values():
+        for name, seconds in of_worker.items():
             total[name] = total.get(name, 0.0) + seconds
     return total
 
@@ -45,6 +45,6 @@ def _put_on() -> None:
 
 
 def _read() -> dict[str, float]:
-    told = dict(_seconds)
+    read = dict(_seconds)
     _seconds.update(dict.fromkeys(_seconds, 0.0))
-    return told
+    return read

@@ -76,7 +76,7 @@ class Coordinator:
         self._live = LiveTasks(self._client, self._run, per_thread)
         announce(self._client, self._plugin)
         try:
-            self._client.subscribe_topic(self._plugin.name, self._hear)
+            self._client.subscribe_topic(self._plugin.name, self._receive)
             yield from self._do_together(tasks)
             yield from self._do_suspects_alone()
         except (OSError, CancelledError) as error:
@@ -127,8 +127,8 @@ class Coordinator:
                     f"{result}); run the same command again to go on"
                 ) from result
 
-    async def _hear(self, event: tuple[float, dict[str, Any]]) -> None:
-        """Take up what a worker reports before it ends: a timeout, or that it is told to end."""
+    async def _receive(self, event: tuple[float, dict[str, Any]]) -> None:
+        """Receive what a worker reports before it ends: a timeout, or that it must end."""
         report = WorkerReport.from_event(event[1])
         if report.key not in self._live:
             return
