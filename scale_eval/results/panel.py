@@ -146,14 +146,14 @@ class Panel:
         object.__setattr__(panel, "columns", self.columns.holding(names))
         return panel
 
-    def influences(self, name: str) -> np.ndarray:
+    def influences(self, column: str) -> np.ndarray:
         """Influence sums of every evaluation; float32, shape (n_windows, n_models, N_GROUPS).
 
         NaN where there are none. Read anew at each call: they are most of what a run holds.
         """
         shape = (len(self.models), len(self.company), N_GROUPS)
         sums = np.full(shape, np.nan, dtype=np.float32)
-        column, at = f"{name}_influence", 0
+        at = 0
         for part in self._parts([column]):
             for lists in part[column].chunks:
                 first = lists.offset * N_GROUPS
