@@ -217,11 +217,9 @@ def _of_metric(
     design: Design | None,
 ) -> _OfMetric:
     """Begin what is to be made of one metric; what takes longest first."""
-    influence = None
     give_back()  # what the last metric took, before as much again is read
     panel = panel.holding(metric.columns)
-    if metric.influence is not None:
-        influence = panel.influences(metric.influence.influence_column)
+    influence = panel.influences(metric)
 
     def begin(of: Callable[..., Iterable[Any]], *arguments: Any) -> Future[list[Any]]:
         return threads.submit(lambda: list(of(panel, metric, *arguments)))
