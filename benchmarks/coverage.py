@@ -30,8 +30,7 @@ from benchmarks.population import CUTOFFS, MODELS, Bank, Company, Population, ma
 from scale_eval.evaluation.schema import evaluations_schema
 from scale_eval.metrics import METRICS, STANDARD_ERRORS
 from scale_eval.planning.plan import company_groups
-from scale_eval.results.customer_influence import INFLUENCE
-from scale_eval.results.heterogeneity import MIN_PER_CLASS, RAW, SCALES, company_effects
+from scale_eval.results.heterogeneity import MIN_PER_CLASS, company_effects
 from scale_eval.results.panel import Panel, parts_of
 from scale_eval.results.pooled_histograms import RowScores
 from scale_eval.results.tables.comparisons import comparisons_of
@@ -79,7 +78,7 @@ class Truth:
         self.pooled: dict[tuple[str, ...], dict[str, Any]] = {}
         self.differences: dict[tuple[str, str], float] = {}
         for name in JUDGED:
-            influence = _influence(panel, name)
+            influence = panel.influences(METRICS[name])
             for row in pooled_of(panel, METRICS[name], rows, influence):
                 if row["cutoff"] is None and row["coverage"] == "own":
                     self.pooled[name, row["estimand"], row["model"]] = row
@@ -104,7 +103,7 @@ def of_sample(bank: Bank, truth: Truth, companies: np.ndarray, *, curves: bool) 
     panel, rows = bank.sample(companies)
     told: list[Judged] = []
     for name in JUDGED:
-        influence = _influence(panel, name)
+        influence = panel.influences(METRICS[name])
         pooled = {
             (row["estimand"], row["model"]): row
             for row in pooled_of(panel, METRICS[name], rows, influence)
@@ -113,7 +112,7 @@ def of_sample(bank: Bank, truth: Truth, companies: np.ndarray, *, curves: bool) 
         for (estimand, model), row in pooled.items():
             target = truth.pooled[name, estimand, model]
             told.append(_judge("pooled", name, estimand, "ours", row, target["value"]))
-            if estimand == "equal_company" and name in SCALES:
+            if estimand == "equal_company" and METRICS[name].effects is not None:
                 told += _of_effects(name, model, row, truth)
         for row in comparisons_of(panel, METRICS[name], rows, influence, {}):
             if row["stratum"] != "all":
@@ -127,10 +126,6 @@ def of_sample(bank: Bank, truth: Truth, companies: np.ndarray, *, curves: bool) 
     if curves:
         told += _curves(panel, rows, truth)
     return told
-
-
-def _influence(panel: Panel, metric: str) -> np.ndarray | None:
-    return panel.influences(INFLUENCE[metric]) if metric in INFLUENCE else None
 
 
 def _judge(
@@ -164,7 +159,8 @@ def _held(
 
 
 def _of_effects(metric: str, model: str, row: dict[str, Any], truth: Truth) -> Iterator[Judged]:
-    effects, scale = truth.effect(metric, model), SCALES[metric]
+    effects, scale = truth.effect(metric, model), METRICS[metric].effects
+    assert scale is not None
     n = row["n_heterogeneity"]
     of_all = truth.pooled[metric, "equal_company", model]
     for what, ends, target in (
@@ -177,7 +173,7 @@ def _of_effects(metric: str, model: str, row: dict[str, Any], truth: Truth) -> I
 
 
 def _next_difference(metric: str, row: dict[str, Any], truth: Truth) -> Iterator[Judged]:
-    if metric not in RAW or METRICS[metric].target is not None:
+    if not METRICS[metric].has_difference_effects or METRICS[metric].target is not None:
         return
     a, b = (truth.effect(metric, model) for model in MODELS)
     differences = expit(a) - expit(b) if metric == "roc_auc" else a - b
@@ -251,10 +247,10 @@ def _naive(panel: Panel, rows: RowScores, truth: Truth) -> Iterator[Judged]:
         target = truth.pooled[metric, estimand, name]["value"]
         yield _held("pooled", metric, estimand, "percentile bootstrap", ends, target, n_effective)
 
-    influence = _influence(panel, "roc_auc")
+    influence = panel.influences(METRICS["roc_auc"])
     assert influence is not None
     targets = truth.effect("roc_auc", name)
-    effects = company_effects(panel, "roc_auc", model, windows, influence)
+    effects = company_effects(panel, METRICS["roc_auc"], model, windows, influence)
     for method in ("t(k-2)", "t(k-1)", "z"):
         try:
             ends = prediction_interval(random_effects(effects.y, effects.v), method)
@@ -264,7 +260,7 @@ def _naive(panel: Panel, rows: RowScores, truth: Truth) -> Iterator[Judged]:
             "next company", "roc_auc", "equal_company", method, ends, targets, len(effects.y)
         )
     with patch("scale_eval.results.heterogeneity.moderate", lambda estimates, *_: estimates):
-        effects = company_effects(panel, "roc_auc", model, windows, influence)
+        effects = company_effects(panel, METRICS["roc_auc"], model, windows, influence)
     try:
         ends = confidence_distribution(effects.y, effects.v).interval()
     except Undefined:
@@ -296,7 +292,7 @@ def fixed_companies(population: Population, k: int, draws: int, seed: int) -> li
         groups = company_groups(list(panel.company_ids))
         rows = RowScores([], panel, groups)
         for name in ("log_loss", "brier_score", "roc_auc", "observed_expected_ratio"):
-            influence = _influence(panel, name)
+            influence = panel.influences(METRICS[name])
             for estimand in ("row", "equal_company", "within_company"):
                 figures += _sampled(panel, rows, name, estimand, influence)
     by_key: dict[tuple[str, ...], list[tuple[float, float]]] = {}

@@ -28,7 +28,6 @@ from scale_eval.evaluation.schema import SCORES_SCHEMA, evaluations_schema
 from scale_eval.metrics import METRICS, N_GROUPS, STANDARD_ERRORS, bin_of, mid_logit
 from scale_eval.planning.company_sample import Sample, SamplingFrame
 from scale_eval.planning.plan import company_groups
-from scale_eval.results.customer_influence import INFLUENCE
 from scale_eval.results.panel import Panel, parts_of
 from scale_eval.results.pooled_histograms import RowScores
 from scale_eval.results.tables.comparisons import comparisons_of
@@ -295,7 +294,7 @@ def of_all(population: Population) -> dict[Key, float]:
 def _usual(panel: Panel, scores: RowScores) -> Iterator[tuple[Key, dict[str, Any]]]:
     """What `pooled` and `comparisons` say, figure by figure, with intervals where they have one."""
     for name, metric in METRICS.items():
-        influence = panel.influences(INFLUENCE[name]) if name in INFLUENCE else None
+        influence = panel.influences(metric)
         for row in pooled_of(panel, metric, scores, influence):
             if row["cutoff"] is not None or row["coverage"] != "own":
                 continue
@@ -324,7 +323,7 @@ def of_sample(population: Population, sample: Sample) -> Iterator[tuple[Key, dic
     companies = np.array([int(c[-6:]) for c in sample.company_ids])
     panel, scores = population.of(companies)
     for name, metric in METRICS.items():
-        influence = panel.influences(INFLUENCE[name]) if name in INFLUENCE else None
+        influence = panel.influences(metric)
         for row in sampled_of(panel, metric, scores, influence, sample.design):
             if "model_b" in row:
                 yield (name, "difference", row["estimand"], row["figure"]), row

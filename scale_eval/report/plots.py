@@ -67,7 +67,7 @@ def leaderboard(findings: Findings) -> Figure:
     look = styles(findings)
     for axis, (metric, direction) in zip(axes, shown.items(), strict=True):
         rows = [findings.figure(metric, model) for model in models]
-        if METRICS[metric].pooling == "ratio" and any(row["value"] > 0 for row in rows):
+        if METRICS[metric].pooling.log and any(row["value"] > 0 for row in rows):
             axis.set_xscale("log")
             axis.axvline(1, color=INK, linewidth=0.8)
             axis.xaxis.set_major_locator(MaxNLocator(4))
