@@ -20,6 +20,7 @@ exclude_patterns = ["_build", "_generated"]
 html_theme = "furo"
 html_title = f"scale_eval {release}"
 html_show_copyright = False
+html_theme_options = {"top_of_page_buttons": []}  # pages are read, not edited, here
 
 myst_enable_extensions = ["colon_fence", "dollarmath"]
 myst_heading_anchors = 3
@@ -29,6 +30,5 @@ autodoc_member_order = "bysource"
 numpydoc_class_members_toctree = False
 numpydoc_show_class_members = False
 default_role = "code"  # docstrings write `name` for code
-nitpicky = False
 
 generate.write(Path(__file__).parent / "_generated")
