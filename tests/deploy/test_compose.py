@@ -1,4 +1,4 @@
-"""docker-compose.yml, used as the documentation says: three workers, one that is killed, TLS, a stop.
+"""docker-compose.yml, used as the docs say: three workers, one that is killed, TLS, a stop.
 
 What is evaluated in containers has the fingerprint of the same run on a local cluster.
 """
@@ -138,7 +138,8 @@ def project(docker, tmp_path_factory):
     project = Project(place, docker)
     began = time.monotonic()
     try:
-        prepared = project.run("bash", "-c", commands("how-to/docker-compose", "compose")[0], timeout=1200)
+        prepare, _ = commands("how-to/docker-compose", "compose")
+        prepared = project.run("bash", "-c", prepare, timeout=1200)
         assert prepared.code == 0, prepared.text
         print(f"\nimages built in {time.monotonic() - began:.0f} s")
         yield project
@@ -179,7 +180,8 @@ def local_patient(shops, tmp_path_factory) -> str:
 
 
 def test_two_commands_from_a_clone_give_a_finished_evaluation_by_three_workers(project, local_demo):
-    told = project.run("bash", "-c", commands("how-to/docker-compose", "compose")[1])
+    _, evaluate = commands("how-to/docker-compose", "compose")
+    told = project.run("bash", "-c", evaluate)
     assert told.code == 0, told.text
     assert "Report: " in told.text
     run = se.open_run(project.place / "runs" / "demo")
