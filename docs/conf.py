@@ -14,7 +14,7 @@ import scale_eval
 project = "scale_eval"
 author = "the authors of scale_eval"
 release = scale_eval.__version__
-extensions = ["myst_parser", "numpydoc", "sphinx.ext.autodoc", "sphinx.ext.mathjax"]
+extensions = ["myst_parser", "numpydoc", "sphinx.ext.autodoc"]
 exclude_patterns = ["_build", "_generated"]
 
 html_theme = "furo"
@@ -22,7 +22,7 @@ html_title = f"scale_eval {release}"
 html_show_copyright = False
 html_theme_options = {"top_of_page_buttons": []}  # pages are read, not edited, here
 
-myst_enable_extensions = ["colon_fence", "dollarmath"]
+myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 3
 
 autodoc_typehints = "none"  # types stand in the signatures' Parameters sections
