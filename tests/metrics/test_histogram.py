@@ -141,7 +141,7 @@ def test_scores_that_are_all_small_keep_their_ranking():
 
 
 def test_three_companies_by_hand_have_their_row_auc_through_histograms():
-    evaluations = {  # STATISTICS.md: y; p of three companies at one cutoff or two
+    evaluations = {  # docs/reference/statistics.md: y; p of three companies at one cutoff or two
         "A1": ([1, 0, 1, 0], [0.8, 0.3, 0.4, 0.6]),
         "A2": ([1, 0, 0, 0], [0.5, 0.2, 0.7, 0.1]),
         "B1": ([1, 1, 0], [0.10, 0.05, 0.02]),

@@ -108,7 +108,7 @@ def test_the_variance_of_a_difference_is_paired():
     assert paired < 0.1 * score(one)[0]["log_loss_se"]
 
 
-# STATISTICS.md: recency AUC of company 1, mean of the 7 half-years from 2014-12
+# docs/reference/metrics.md: recency AUC of company 1, mean of the 7 half-years from 2014-12
 def test_the_mean_over_cutoffs_of_company_1_knows_that_they_share_customers():
     if not COMPANY_1.exists():
         pytest.skip(f"{COMPANY_1} is not here")
