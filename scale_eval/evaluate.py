@@ -5,20 +5,17 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-import platform
 import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from scale_eval.datasets import Dataset, open_dataset
 from scale_eval.execution import child_process
 from scale_eval.execution.clusters.base import require_main_guard
-from scale_eval.execution.clusters.local import dask_client, require_cluster
+from scale_eval.execution.clusters.registry import dask_client, require_cluster
 from scale_eval.execution.session import Session
+from scale_eval.execution.versions import recorded_versions
 from scale_eval.metrics import METRICS, Metric
 from scale_eval.models.registry import DEFAULT_MODELS, named_models
 from scale_eval.planning.batches import BATCH_SECONDS, GRANULARITIES
@@ -108,7 +105,7 @@ def evaluate(
     client : distributed.Client, optional
         A cluster that is there; it is left running.
     cluster, workers
-        Otherwise: see `scale_eval.execution.clusters.local.dask_client`.
+        Otherwise: see `scale_eval.execution.clusters.registry.dask_client`.
     timeout : str or float
         Time (seconds, or ``"10 minutes"``) after which one evaluation is given up.
     retry : bool
@@ -184,7 +181,7 @@ def evaluate(
         "facts": {
             "status": "running",
             "dataset": str(dataset.store.root),
-            "versions": _versions(),
+            "versions": recorded_versions(),
             "started_at": _now().isoformat(),
         },
     }
@@ -393,7 +390,7 @@ def _place_to_reduce(
 ) -> contextlib.AbstractContextManager[child_process.Call]:
     """What calls a function: in a process of its own, where a run is large, which begins now."""
     if directory.document.get("n_evaluations", 0) >= APART_FROM:  # of a run without a plan: none
-        return child_process.begun()
+        return child_process.start()
     return contextlib.nullcontext(lambda function, *arguments: function(*arguments))
 
 
@@ -421,16 +418,6 @@ def _reduce(
         reduce_seconds=ended - reducing,
         session_seconds=ended - began,
     )
-
-
-def _versions() -> dict[str, str]:
-    packages = ["scale_eval", "numpy", "pandas", "pyarrow", "scipy", "scikit-learn", "distributed"]
-    return {
-        **{package: version(package) for package in packages},
-        "python": platform.python_version(),
-        "machine": platform.machine(),
-        "instructions": " ".join(np.show_config(mode="dicts")["SIMD Extensions"]["found"]),
-    }
 
 
 def _now() -> datetime:

@@ -17,7 +17,7 @@ from distributed import SchedulerPlugin
 
 import scale_eval as se
 from scale_eval.datasets import Transactions
-from scale_eval.execution.clusters.local import dask_client
+from scale_eval.execution.clusters.registry import dask_client
 from scale_eval.results.directory import RunDiffers, RunDirectory
 from scale_eval.storage import StoreLocked, open_store
 from tests.support import models as models

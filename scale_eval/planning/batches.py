@@ -1,4 +1,7 @@
-"""Batches: evaluations dealt into tasks, one by one, by company, or many companies together."""
+"""Batches: the evaluations of a run divided into tasks.
+
+A task holds one evaluation, those of one company, or those of many companies.
+"""
 
 from __future__ import annotations
 
@@ -10,63 +13,82 @@ from typing import NamedTuple
 import numpy as np
 
 from scale_eval.datasets.file_layout import SHARED_FROM
+from scale_eval.datasets.instants import from_microseconds
+from scale_eval.planning.calendar import PlannedWindow
 from scale_eval.planning.cost_model import PER_COMPANY, Costs
 from scale_eval.planning.plan import Plan
 
 GRANULARITIES = ("auto", "evaluation", "company", "batch")
-"""What a task may be."""
+"""Kinds of task that a run can be divided into; "auto" chooses one of the other three."""
 
 TASK_SECONDS = 1.2e-3
-"""What Dask takes for a task, whatever is in it."""
+"""Seconds that Dask takes for a task, whatever is in it."""
 
-LITTLE = 0.1
-"""The share of a run's time that tasks may take before more is put into each of them."""
+LARGEST_OVERHEAD = 0.1
+"""The share of a run's time that Dask may take for its tasks before each is given more to do."""
 
 FEW_EVALUATIONS, FEW_COMPANIES = 2_000, 500
-"""So many tasks take some seconds at most, and are worth seeing on the dashboard. A company a task
-is only worth it where that is nearly nothing: batches do it in one read and one call for many."""
+"""Numbers of tasks that take some seconds at most, and are worth seeing on the dashboard. A task
+for each company is only worth it where that is nearly free: a batch reads and evaluates many
+companies in one call."""
 
 BATCH_SECONDS = 5.0
 BATCH_EVALUATIONS = 48_000
-"""Of a batch: what a worker that dies loses at most, and what it holds in memory (1 kB each)."""
+"""Limits of a batch: a worker that dies loses at most so much, and holds about 1 kB of memory for
+each evaluation."""
 
 FEW_BATCHES = 32
 SHORTEST_BATCH = 0.1
-"""A short run is dealt into so many batches, for all workers to have some, of so many seconds or
-more: many times what a task takes."""
+"""A short run is divided into about so many batches, for all workers to have some, of so many
+seconds or more: many times what Dask takes for a task."""
 
 GIANT_SECONDS = 2 * BATCH_SECONDS
-"""A company that takes longer is dealt out by cutoff."""
+"""Seconds above which a company is divided by cutoff."""
+
+
+class EvaluationKey(NamedTuple):
+    """One evaluation is named by its company, cutoff (microseconds since 1970 UTC) and model."""
+
+    company_id: str
+    cutoff: int
+    model: str
+
+    def __str__(self) -> str:
+        return f"{self.company_id} {from_microseconds(self.cutoff):%Y-%m-%d} {self.model}"
 
 
 class CompanyBatch(NamedTuple):
-    """Evaluations of one company: each window by each model.
+    """The evaluations of one company in a batch: each window by each model.
 
     Attributes
     ----------
     company_id : str
     group : int
-        In which its scores are kept.
-    windows : tuple of (int, int, bool)
-        Begin and end in microseconds since 1970 UTC, and whether it overlaps with another.
+        The group of companies in which its scores are kept.
+    windows : tuple of PlannedWindow
     models : tuple of str
     attempt : int
-        Which try it is.
+        The number of this attempt, from 1.
     """
 
     company_id: str
     group: int
-    windows: tuple[tuple[int, int, bool], ...]
+    windows: tuple[PlannedWindow, ...]
     models: tuple[str, ...]
     attempt: int
 
     @property
     def n_evaluations(self) -> int:
-        """How many."""
+        """Return the number of evaluations."""
         return len(self.windows) * len(self.models)
 
-    def singles(self) -> list[CompanyBatch]:
-        """Its evaluations, each an entry of its own."""
+    @property
+    def first(self) -> EvaluationKey:
+        """Return the evaluation that is done first."""
+        return EvaluationKey(self.company_id, self.windows[0].cutoff, self.models[0])
+
+    def single_evaluations(self) -> list[CompanyBatch]:
+        """Return its evaluations, each as a `CompanyBatch` of its own."""
         return [
             self._replace(windows=(window,), models=(model,))
             for window in self.windows
@@ -76,65 +98,74 @@ class CompanyBatch(NamedTuple):
 
 @dataclass(frozen=True)
 class Batch:
-    """What one task does.
+    """A batch holds the evaluations that one task does.
 
-    Not a tuple: Dask looks through tuples that are arguments of a task, for other tasks in them.
+    It is no tuple: Dask searches tuples that are arguments of a task for other tasks.
 
     Attributes
     ----------
-    entries : tuple of CompanyBatch
+    companies : tuple of CompanyBatch
         In the order in which their rows lie on disk.
     writes : bool
-        Whether the worker writes what comes of it, rather than send it back.
+        Whether the worker writes the results itself, rather than sending them back.
     cost : float
         Estimated seconds.
     """
 
-    entries: tuple[CompanyBatch, ...]
+    companies: tuple[CompanyBatch, ...]
     writes: bool
     cost: float
 
     @property
     def n_evaluations(self) -> int:
-        """How many."""
-        return sum(entry.n_evaluations for entry in self.entries)
+        """Return the number of evaluations."""
+        return sum(company.n_evaluations for company in self.companies)
+
+    @property
+    def first(self) -> EvaluationKey:
+        """Return the evaluation that is done first."""
+        return self.companies[0].first
 
     def split(self, parts: int) -> list[Batch]:
-        """Itself as smaller batches: by company, then by evaluation; one evaluation stays whole."""
-        entries: Sequence[CompanyBatch] = self.entries
-        if len(entries) == 1:
-            entries = entries[0].singles()
-        n = min(parts, len(entries))
-        bounds = np.linspace(0, len(entries), n + 1).astype(int).tolist()
+        """Divide it into smaller batches: by company, then by evaluation.
+
+        A batch of one evaluation stays whole.
+        """
+        companies: Sequence[CompanyBatch] = self.companies
+        if len(companies) == 1:
+            companies = companies[0].single_evaluations()
+        n = min(parts, len(companies))
+        bounds = np.linspace(0, len(companies), n + 1).astype(int).tolist()
         return [
-            Batch(tuple(entries[low:high]), self.writes, self.cost / n)
+            Batch(tuple(companies[low:high]), self.writes, self.cost / n)
             for low, high in pairwise(bounds)
         ]
 
-    def without(self, company_id: str, cutoff: int, model: str) -> list[Batch]:
-        """Itself but for one evaluation: as two batches, for the rest of its entry stands apart."""
-        others, rest = [], []
-        for entry in self.entries:
-            if entry.company_id != company_id:
-                others.append(entry)
-                continue
-            rest += [
-                single
-                for single in entry.singles()
-                if (single.windows[0][0], single.models[0]) != (cutoff, model)
-            ]
-        kept = [tuple(entries) for entries in (others, rest) if entries]
-        return [Batch(entries, self.writes, self.cost) for entries in kept]
+    def without(self, evaluation: EvaluationKey) -> list[Batch]:
+        """Return it without one evaluation, as up to two batches.
+
+        The other companies are one, the rest of this company is the other.
+        """
+        company_id = evaluation.company_id
+        others = [company for company in self.companies if company.company_id != company_id]
+        rest = [
+            single
+            for company in self.companies
+            if company.company_id == company_id
+            for single in company.single_evaluations()
+            if single.first != evaluation
+        ]
+        return [Batch(tuple(kept), self.writes, self.cost) for kept in (others, rest) if kept]
 
 
 def choose_granularity(
     granularity: str, n_evaluations: int, n_companies: int, seconds: float
 ) -> str:
-    """What a task is to be, where that is left open ("auto").
+    """Choose what a task holds, where `granularity` is "auto".
 
-    An evaluation wherever that costs little, for then the dashboard shows what is evaluated; else a
-    company; else a batch. Many companies lie together in files, and each alone would be read with
-    all its neighbours: they are always taken in batches.
+    One evaluation where that costs little, for then the dashboard shows what is evaluated; else one
+    company; else a batch. From `SHARED_FROM` companies on, many share a file, and a company alone
+    could not be read without its neighbours: they are always taken in batches.
     """
     if granularity != "auto":
         return granularity
@@ -144,7 +175,7 @@ def choose_granularity(
         ("evaluation", n_evaluations, FEW_EVALUATIONS),
         ("company", n_companies, FEW_COMPANIES),
     ):
-        if n_tasks <= few or n_tasks * TASK_SECONDS <= LITTLE * seconds:
+        if n_tasks <= few or n_tasks * TASK_SECONDS <= LARGEST_OVERHEAD * seconds:
             return name
     return "batch"
 
@@ -157,7 +188,9 @@ def make_batches(
     granularity: str,
     order: np.ndarray,
 ) -> Iterator[Batch]:
-    """The tasks of a run, longest first; made as they are taken, but for those of many companies.
+    """Yield the batches of a run, longest first.
+
+    Those of single evaluations or companies are made as they are taken.
 
     Parameters
     ----------
@@ -175,8 +208,8 @@ def make_batches(
         n_companies = len(np.unique(plan.windows.company[busy]))
         total = float(plan.costs(costs)[busy].sum()) + n_companies * PER_COMPANY
         longest = min(max(total / FEW_BATCHES, SHORTEST_BATCH), BATCH_SECONDS)
-        entries = _dealt(_entries(plan, todo, attempts, costs, order))
-        batches = _filled(entries, longest, _lie_by_group(plan.group[order]))
+        companies = _giants_divided(_company_batches(plan, todo, attempts, costs, order))
+        batches = _filled(companies, longest, _lie_by_group(plan.group[order]))
         yield from sorted(batches, key=lambda batch: -batch.cost)  # stable: as they lie on disk
         return
     n_todo = todo.sum(axis=1)
@@ -188,92 +221,106 @@ def make_batches(
         n_evaluations = np.bincount(plan.windows.company, n_todo, minlength=n_companies)
         seconds = seconds / np.maximum(n_evaluations, 1)
     longest_first = order[np.argsort(-seconds[order], kind="stable")]
-    for entry, cost in _entries(plan, todo, attempts, costs, longest_first):
+    for company, cost in _company_batches(plan, todo, attempts, costs, longest_first):
         if granularity == "company":
-            yield Batch((entry,), False, cost)
+            yield Batch((company,), False, cost)
             continue
-        for single in entry.singles():
-            yield Batch((single,), False, cost / entry.n_evaluations)
+        for single in company.single_evaluations():
+            yield Batch((single,), False, cost / company.n_evaluations)
 
 
-def _entries(
+def _company_batches(
     plan: Plan, todo: np.ndarray, attempts: np.ndarray, costs: Costs, order: np.ndarray
 ) -> Iterator[tuple[CompanyBatch, float]]:
-    """Companies with something to do, and the seconds it takes.
+    """Yield companies with something to do, and the seconds that it takes.
 
-    A company has one entry a number of attempts and set of models: one, but for resumed runs.
+    A company comes once for each number of attempts and set of models: once, except in runs that
+    are resumed.
     """
     windows, models = plan.windows, plan.models
     seconds = plan.costs(costs)
     starts = np.searchsorted(windows.company, np.arange(len(plan.company_ids) + 1)).tolist()
-    cutoff, horizon_end, overlaps = (
-        a.tolist() for a in (windows.cutoff, windows.horizon_end, windows.overlaps)
-    )
+    planned = windows.each()
     any_todo = np.asarray(todo.any(axis=1)).tolist()
-    usual = _all_alike(todo, attempts)
+    all_alike = _all_alike(todo, attempts)
     every = tuple(np.array(models)[np.flatnonzero(todo.any(axis=0))].tolist())
     group = plan.group.tolist()
     for company in order.tolist():
         mine = [w for w in range(starts[company], starts[company + 1]) if any_todo[w]]
         if not mine:
             continue
+        kinds: dict[tuple[tuple[str, ...], int], list[int]] = {(every, 1): mine}
+        if not all_alike:
+            kinds = _kinds(mine, models, todo, attempts)
         cost = float(seconds[mine].sum()) + PER_COMPANY
-        if usual:
-            spans = tuple((cutoff[w], horizon_end[w], overlaps[w]) for w in mine)
-            yield CompanyBatch(plan.company_ids[company], group[company], spans, every, 1), cost
-            continue
-        kinds: dict[tuple[tuple[str, ...], int], list[int]] = {}
-        for w in mine:
-            for attempt in np.unique(attempts[w, todo[w]]).tolist():
-                chosen = todo[w, :] & np.equal(attempts[w, :], attempt)
-                names = tuple(models[m] for m in np.flatnonzero(chosen).tolist())
-                kinds.setdefault((names, attempt + 1), []).append(w)
         for (names, attempt), rows in kinds.items():
-            spans = tuple((cutoff[w], horizon_end[w], overlaps[w]) for w in rows)
-            share = len(names) * len(rows) / max(len(models) * len(mine), 1)
+            share = 1.0 if all_alike else len(names) * len(rows) / (len(models) * len(mine))
             yield (
-                CompanyBatch(plan.company_ids[company], group[company], spans, names, attempt),
+                CompanyBatch(
+                    plan.company_ids[company],
+                    group[company],
+                    tuple([planned[w] for w in rows]),
+                    names,
+                    attempt,
+                ),
                 cost * share,
             )
 
 
+def _kinds(
+    mine: Sequence[int], models: Sequence[str], todo: np.ndarray, attempts: np.ndarray
+) -> dict[tuple[tuple[str, ...], int], list[int]]:
+    """Group a company's windows by the models that they lack and the number of the attempt."""
+    kinds: dict[tuple[tuple[str, ...], int], list[int]] = {}
+    for w in mine:
+        for attempt in np.unique(attempts[w, todo[w]]).tolist():
+            chosen = todo[w, :] & np.equal(attempts[w, :], attempt)
+            names = tuple(models[m] for m in np.flatnonzero(chosen).tolist())
+            kinds.setdefault((names, attempt + 1), []).append(w)
+    return kinds
+
+
 def _all_alike(todo: np.ndarray, attempts: np.ndarray) -> bool:
-    """Whether each window that has something to do has the same, for the first time."""
+    """Return whether each window with something to do has the same to do, for the first time."""
     busy = todo[todo.any(axis=1)]
     return bool(len(busy) == 0 or ((busy == busy[0]).all() and not attempts[todo].any()))
 
 
-def _dealt(entries: Iterator[tuple[CompanyBatch, float]]) -> Iterator[tuple[CompanyBatch, float]]:
-    """Entries, giant companies cutoff by cutoff."""
-    for entry, cost in entries:
-        if cost > GIANT_SECONDS and len(entry.windows) > 1:
-            for window in entry.windows:
-                yield entry._replace(windows=(window,)), cost / len(entry.windows)
-        else:
-            yield entry, cost
+def _giants_divided(
+    companies: Iterator[tuple[CompanyBatch, float]],
+) -> Iterator[tuple[CompanyBatch, float]]:
+    """Divide giant companies by cutoff."""
+    for company, cost in companies:
+        n = len(company.windows) if cost > GIANT_SECONDS else 1
+        if n == 1:
+            yield company, cost
+            continue
+        for window in company.windows:
+            yield company._replace(windows=(window,)), cost / n
 
 
 def _lie_by_group(group: np.ndarray) -> bool:
-    """Whether companies on disk, of these groups, lie group by group, and many to a group."""
+    """Return whether companies with these groups lie on disk group by group, many to a group."""
     n_runs = int(np.count_nonzero(np.diff(group))) + 1
     return n_runs <= 2 * len(np.unique(group)) and 2 * n_runs < len(group)
 
 
 def _filled(
-    entries: Iterator[tuple[CompanyBatch, float]], longest: float, by_group: bool
+    companies: Iterator[tuple[CompanyBatch, float]], longest: float, by_group: bool
 ) -> Iterator[Batch]:
-    """Batches of neighbours of about the same cost, `longest` seconds; of one group of
-    companies, so that its scores are counted together, where groups hold many.
+    """Fill batches with neighbours, to about `longest` seconds each.
+
+    With `by_group` a batch holds companies of one group, so that their scores are counted together.
     """
-    for _, members in groupby(entries, key=lambda item: by_group and item[0].group):
+    for _, members in groupby(companies, key=lambda item: by_group and item[0].group):
         held: list[CompanyBatch] = []
         cost, n = 0.0, 0
-        for entry, seconds in members:
-            full = cost + seconds > longest or n + entry.n_evaluations > BATCH_EVALUATIONS
+        for company, seconds in members:
+            full = cost + seconds > longest or n + company.n_evaluations > BATCH_EVALUATIONS
             if held and full:
                 yield Batch(tuple(held), True, cost)
                 held, cost, n = [], 0.0, 0
-            held.append(entry)
-            cost, n = cost + seconds, n + entry.n_evaluations
+            held.append(company)
+            cost, n = cost + seconds, n + company.n_evaluations
         if held:
             yield Batch(tuple(held), True, cost)

@@ -1,4 +1,4 @@
-"""Windows: cutoffs, the ends of their horizons, and which of them a company's data can bear.
+"""Calendar: the cutoffs of each company, and which of them its data can bear.
 
 A label window is ``[cutoff, cutoff + horizon)``. It is evaluated only if it was observed whole.
 All times are UTC; months are calendar months.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -21,17 +22,20 @@ from scale_eval.datasets.instants import (
 )
 from scale_eval.evaluation.windows import Window
 
+REFUSALS = ("", "no_whole_window", "too_few_customers", "not_observed_whole", "no_customers")
+"""Reasons for which a window is refused, by code; "" where it is evaluated."""
+
 
 @dataclass(frozen=True)
-class Observed:
-    """What companies' data can bear, as their manifest tells it; int64 of shape (n_companies,).
+class ObservedSpans:
+    """The spans over which companies were observed, from their manifest.
 
-    All in microseconds since 1970-01-01 UTC.
+    Arrays of int64, shape (n_companies,), in microseconds since 1970-01-01 UTC.
 
     Attributes
     ----------
     first : ndarray
-        Of a company's first row.
+        The timestamp of a company's first row.
     until : ndarray
         The instant up to which its data are complete.
     first_customer_at, tenth_customer_at : ndarray
@@ -44,9 +48,25 @@ class Observed:
     tenth_customer_at: np.ndarray
 
 
+class PlannedWindow(NamedTuple):
+    """A window of one company, as batches carry it.
+
+    Attributes
+    ----------
+    cutoff, horizon_end : int
+        Microseconds since 1970 UTC.
+    overlaps : bool
+        Whether it shares time with another evaluated window of the company.
+    """
+
+    cutoff: int
+    horizon_end: int
+    overlaps: bool
+
+
 @dataclass(frozen=True)
 class PlannedWindows:
-    """The windows that companies are asked for; arrays of shape (n_windows,).
+    """The windows of all companies, evaluated and refused; arrays of shape (n_windows,).
 
     Sorted by company and cutoff.
 
@@ -55,12 +75,11 @@ class PlannedWindows:
     company : ndarray of int64
         Position of the company.
     cutoff, horizon_end : ndarray of int64
-        Cutoff and end of the horizon, microseconds since 1970 UTC; NEVER where a company has no
-        window at all.
+        Microseconds since 1970 UTC; NEVER where a company has no window at all.
     refusal : ndarray of int8
-        Position in REFUSALS of why it is refused; 0 where it is not.
+        Position in REFUSALS of the reason for which it is refused; 0 where it is not.
     overlaps : ndarray of bool
-        The label window shares time with another evaluated one of the same company.
+        Whether the label window shares time with another evaluated one of the same company.
     """
 
     company: np.ndarray
@@ -69,13 +88,15 @@ class PlannedWindows:
     refusal: np.ndarray
     overlaps: np.ndarray
 
-
-REFUSALS = ("", "no_whole_window", "too_few_customers", "not_observed_whole", "no_customers")
+    def each(self) -> list[PlannedWindow]:
+        """Return the windows one by one, in the order of the arrays."""
+        columns = (self.cutoff.tolist(), self.horizon_end.tolist(), self.overlaps.tolist())
+        return list(map(PlannedWindow, *columns))
 
 
 @dataclass(frozen=True)
 class Calendar:
-    """Which cutoffs to evaluate.
+    """A calendar says which cutoffs to evaluate.
 
     Parameters
     ----------
@@ -87,10 +108,10 @@ class Calendar:
     every : Duration
         The step between cutoffs that are not explicit.
     last : int, optional
-        Only the latest so many.
+        The number of cutoffs to keep, the latest; all of them by default.
     shared : bool
-        One calendar for all companies, from the latest month start that any of them has observed
-        whole; a company refuses those of them that it cannot bear.
+        Whether all companies have one calendar, from the latest month start that any of them has
+        observed whole; a company refuses those cutoffs that its data cannot bear.
     """
 
     horizon: Duration = SIX_MONTHS
@@ -99,8 +120,8 @@ class Calendar:
     last: int | None = None
     shared: bool = False
 
-    def windows(self, companies: Observed) -> PlannedWindows:
-        """The windows of all companies, the refused ones with their reason.
+    def windows(self, companies: ObservedSpans) -> PlannedWindows:
+        """Return the windows of all companies, the refused ones with their reason.
 
         Refusals: ``not_observed_whole``, ``no_customers`` and (cutoffs that are not explicit)
         ``too_few_customers``; ``no_whole_window`` where not even one window can be named.
@@ -111,8 +132,8 @@ class Calendar:
             return self._explicit(companies, list(map(microseconds, self.cutoffs)))
         return self._own(companies)
 
-    def _own(self, companies: Observed) -> PlannedWindows:
-        """Each company's own month starts."""
+    def _own(self, companies: ObservedSpans) -> PlannedWindows:
+        """Return the windows at each company's own month starts."""
         latest = self._latest_whole(companies.until)
         none = latest <= companies.first
         few = ~none & (companies.tenth_customer_at >= latest)
@@ -132,8 +153,8 @@ class Calendar:
                 parts.append((group[tenth < cutoff], cutoff, 0))
         return self._planned(parts)
 
-    def _explicit(self, companies: Observed, cutoffs: Sequence[int]) -> PlannedWindows:
-        """The same cutoffs for all companies, each refused by those that cannot bear it."""
+    def _explicit(self, companies: ObservedSpans, cutoffs: Sequence[int]) -> PlannedWindows:
+        """Return windows at the same cutoffs for all, refused where data cannot bear them."""
         parts = []
         for cutoff in cutoffs:
             refusal = np.zeros(len(companies.first), np.int8)
@@ -145,7 +166,7 @@ class Calendar:
         return self._planned(parts)
 
     def _planned(self, parts: Sequence[tuple[np.ndarray, int, int]]) -> PlannedWindows:
-        """From (companies, cutoff, refusal) in any order."""
+        """Sort windows given as (companies, cutoff, refusal), and mark those that overlap."""
         counts = [len(companies) for companies, _, _ in parts]
         company = np.concatenate([companies for companies, _, _ in parts])
         cutoff = np.repeat(np.array([b for _, b, _ in parts], np.int64), counts)
@@ -155,26 +176,26 @@ class Calendar:
         company, cutoff = company[order], cutoff[order]
         horizon_end, refusal = horizon_end[order], refusal[order]
         overlaps = np.zeros(len(company), bool)
-        kept = np.flatnonzero(refusal == 0)  # of one company ascending, so that neighbours tell
+        kept = np.flatnonzero(refusal == 0)  # ascending within a company: neighbours overlap first
         shared = (company[kept[1:]] == company[kept[:-1]]) & (
             cutoff[kept[1:]] < horizon_end[kept[:-1]]
         )
         overlaps[kept[1:][shared]] = overlaps[kept[:-1][shared]] = True
         return PlannedWindows(company, cutoff, horizon_end, refusal, overlaps)
 
-    def _shared_by(self, companies: Observed) -> list[int]:
-        """The cutoffs that all companies share."""
+    def _shared_by(self, companies: ObservedSpans) -> list[int]:
+        """Return the cutoffs that all companies share."""
         latest = int(self._latest_whole(companies.until).max())
         return self._back_from(latest, int(companies.tenth_customer_at.min())) or [latest]
 
     def _latest_whole(self, until: np.ndarray) -> np.ndarray:
-        """The latest month start whose window ends by `until`; microseconds, as it is."""
+        """Return the latest month start whose window ends by `until`; both in microseconds."""
         instants = until.astype("datetime64[us]") - np.timedelta64(self.horizon.days, "D")
         months = instants.astype("datetime64[M]") - np.timedelta64(self.horizon.months, "M")
         return months.astype("datetime64[us]").astype(np.int64)
 
     def _back_from(self, latest: int, after: int) -> list[int]:
-        """Cutoffs later than `after`, from `latest` back by `every`, at most `last` of them."""
+        """Return cutoffs later than `after`, going back from `latest`, at most `last` of them."""
         cutoffs: list[int] = []
         start = from_microseconds(latest)
         while self.last is None or len(cutoffs) < self.last:

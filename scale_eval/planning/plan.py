@@ -34,7 +34,7 @@ from scale_eval.datasets.hash_order import MAX_UNCUT, ranks_of, slices_of
 from scale_eval.datasets.instants import NEVER, from_microseconds, microseconds
 from scale_eval.datasets.manifest import TIMESTAMP
 from scale_eval.datasets.purchases import MIN_CUSTOMERS
-from scale_eval.planning.calendar import Calendar, Observed, PlannedWindows
+from scale_eval.planning.calendar import Calendar, ObservedSpans, PlannedWindows
 
 MAX_SCORES_BY_COMPANY = MAX_UNCUT
 """Companies up to which the scores of each are kept apart."""
@@ -63,7 +63,7 @@ class Plan:
     ----------
     company_ids : list of str
         Every company, sorted.
-    observed : Observed
+    observed : ObservedSpans
         What their data can bear.
     n_rows, n_customers : ndarray of int64, shape (n_companies,)
     group : ndarray of int64, shape (n_companies,)
@@ -74,7 +74,7 @@ class Plan:
     """
 
     company_ids: list[str]
-    observed: Observed
+    observed: ObservedSpans
     n_rows: np.ndarray
     n_customers: np.ndarray
     group: np.ndarray
@@ -228,7 +228,7 @@ def disk_order(plan: Plan, dataset: Dataset) -> np.ndarray:
 
 def observed_by(
     manifest: pa.Table, purchase_rule: str, observed_until: pd.Timestamp | None
-) -> Observed:
+) -> ObservedSpans:
     """What each company's data can bear, as the `manifest` tells it.
 
     Data are complete between a company's first and last row (to the end of the last day where all
@@ -243,7 +243,7 @@ def observed_by(
         until = instants("last_timestamp") + day * manifest["dates_only"].to_numpy()
     else:
         until = np.full(len(manifest), microseconds(observed_until), np.int64)
-    return Observed(
+    return ObservedSpans(
         instants("first_timestamp"),
         until,
         instants(f"first_customer_at_{purchase_rule}"),

@@ -15,8 +15,14 @@ from hypothesis import strategies as st
 from scale_eval.datasets.instants import DAY, NEVER, from_microseconds
 from scale_eval.evaluation.schema import KEY
 from scale_eval.planning import batches
-from scale_eval.planning.batches import Batch, CompanyBatch, choose_granularity, make_batches
-from scale_eval.planning.calendar import Observed, PlannedWindows
+from scale_eval.planning.batches import (
+    Batch,
+    CompanyBatch,
+    EvaluationKey,
+    choose_granularity,
+    make_batches,
+)
+from scale_eval.planning.calendar import ObservedSpans, PlannedWindow, PlannedWindows
 from scale_eval.planning.completion import COLUMNS, completed
 from scale_eval.planning.cost_model import Costs, ModelCost
 from scale_eval.planning.plan import Plan, company_groups
@@ -38,7 +44,7 @@ def plan_of(n_windows: list[int], n_customers: list[int] | None = None) -> Plan:
     nothing = np.full(n, NEVER, np.int64)
     return Plan(
         names,
-        Observed(nothing, nothing, nothing, nothing),
+        ObservedSpans(nothing, nothing, nothing, nothing),
         customers * 10,
         customers,
         np.array(list(company_groups(names).values()), np.int64),
@@ -50,11 +56,11 @@ def plan_of(n_windows: list[int], n_customers: list[int] | None = None) -> Plan:
 def singles(tasks) -> list[tuple[str, int, str, int]]:
     """The evaluations of batches: company, cutoff, model, attempt."""
     return [
-        (entry.company_id, window[0], model, entry.attempt)
+        (company.company_id, window.cutoff, model, company.attempt)
         for batch in tasks
-        for entry in batch.entries
-        for window in entry.windows
-        for model in entry.models
+        for company in batch.companies
+        for window in company.windows
+        for model in company.models
     ]
 
 
@@ -124,7 +130,7 @@ class TestPacks:
         ]
         assert all(task.writes for task in tasks)
         assert 1 < len(tasks) < 300
-        several = [task for task in tasks if len(task.entries) > 1]
+        several = [task for task in tasks if len(task.companies) > 1]
         assert several
         assert max(task.cost for task in several) <= 0.01
         assert max(task.n_evaluations for task in several) <= 40
@@ -145,7 +151,7 @@ class TestPacks:
         todo = np.repeat(plan.is_planned[:, None], len(MODELS), axis=1)
         tasks = [*make_batches(plan, todo, np.zeros(todo.shape, int), COSTS, "batch", np.arange(2))]
         giants = [
-            entry for task in tasks for entry in task.entries if entry.company_id == "c0000001"
+            entry for task in tasks for entry in task.companies if entry.company_id == "c0000001"
         ]
         assert [len(entry.windows) for entry in giants] == [1] * 4  # two of six are refused
 
@@ -154,7 +160,7 @@ class TestPacks:
         todo = np.repeat(plan.is_planned[:, None], len(MODELS), axis=1)
         order = np.random.default_rng(5).permutation(40)
         (task,) = make_batches(plan, todo, np.zeros(todo.shape, int), COSTS, "batch", order)
-        held = [entry.company_id for entry in task.entries]
+        held = [entry.company_id for entry in task.companies]
         assert held == [plan.company_ids[i] for i in order if f"c{i:07}" in held]
 
     def test_hold_companies_of_one_group_where_groups_lie_together_on_disk(self):
@@ -163,7 +169,7 @@ class TestPacks:
         todo = np.repeat(plan.is_planned[:, None], len(MODELS), axis=1)
         order = np.argsort(plan.group, kind="stable")
         tasks = make_batches(plan, todo, np.zeros(todo.shape, int), COSTS, "batch", order)
-        assert all(len({entry.group for entry in task.entries}) == 1 for task in tasks)
+        assert all(len({entry.group for entry in task.companies}) == 1 for task in tasks)
 
     def test_one_by_one_take_no_memory_that_grows_with_their_number(self):
         def peak(n: int) -> int:
@@ -198,13 +204,14 @@ class TestPacks:
             assert Counter(singles(alone)) == Counter(singles([batch]))
 
     def test_without_one_evaluation_hold_all_others(self):
-        first = CompanyBatch("a", 0, ((0, 9, False), (5, 14, True)), ("x", "y"), 1)
+        windows = PlannedWindow(0, 9, False), PlannedWindow(5, 14, True)
+        first = CompanyBatch("a", 0, windows, ("x", "y"), 1)
         batch = Batch((first, first._replace(company_id="b", attempt=2)), True, 1.0)
-        rest = Counter(singles(batch.without("a", 5, "x")))
+        rest = Counter(singles(batch.without(EvaluationKey("a", 5, "x"))))
         assert rest == Counter(singles([batch])) - Counter([("a", 5, "x", 1)])
         assert rest.total() == 7
-        alone = Batch((CompanyBatch("a", 0, ((0, 9, False),), ("x",), 1),), True, 1.0)
-        assert alone.without("a", 0, "x") == []
+        alone = Batch((CompanyBatch("a", 0, windows[:1], ("x",), 1),), True, 1.0)
+        assert alone.without(EvaluationKey("a", 0, "x")) == []
 
 
 class TestGranularity:

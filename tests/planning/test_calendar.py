@@ -13,19 +13,19 @@ from hypothesis import strategies as st
 
 from scale_eval.datasets.instants import NEVER, Duration, as_utc, from_microseconds, microseconds
 from scale_eval.evaluation.windows import Window
-from scale_eval.planning.calendar import REFUSALS, Calendar, Observed
+from scale_eval.planning.calendar import REFUSALS, Calendar, ObservedSpans
 
 SIX_MONTHS = Duration(months=6)
 
 
-def observed(first: str, until: str, tenth: str | None = None) -> Observed:
+def observed(first: str, until: str, tenth: str | None = None) -> ObservedSpans:
     start = as_utc(first)
     return of_company(start, as_utc(until), start, as_utc(tenth or first))
 
 
-def of_company(*instants: pd.Timestamp | None) -> Observed:
+def of_company(*instants: pd.Timestamp | None) -> ObservedSpans:
     known = (NEVER if instant is None else microseconds(instant) for instant in instants)
-    return Observed(*(np.array([instant]) for instant in known))
+    return ObservedSpans(*(np.array([instant]) for instant in known))
 
 
 class Planned(NamedTuple):
@@ -34,10 +34,10 @@ class Planned(NamedTuple):
     overlaps: bool
 
 
-def planned(calendar: Calendar, *companies: Observed) -> list[list[Planned]]:
+def planned(calendar: Calendar, *companies: ObservedSpans) -> list[list[Planned]]:
     """The windows of each company, all companies asked at once."""
-    fields = [f.name for f in dataclasses.fields(Observed)]
-    together = Observed(*(np.concatenate([getattr(c, f) for c in companies]) for f in fields))
+    fields = [f.name for f in dataclasses.fields(ObservedSpans)]
+    together = ObservedSpans(*(np.concatenate([getattr(c, f) for c in companies]) for f in fields))
     windows = calendar.windows(together)
     rows = [[] for _ in companies]
     for company, begin, refusal, overlaps in zip(
@@ -48,12 +48,12 @@ def planned(calendar: Calendar, *companies: Observed) -> list[list[Planned]]:
     return rows
 
 
-def windows_of(calendar: Calendar, company: Observed) -> list[Planned]:
+def windows_of(calendar: Calendar, company: ObservedSpans) -> list[Planned]:
     (rows,) = planned(calendar, company)
     return rows
 
 
-def cutoffs(calendar: Calendar, company: Observed) -> list[str]:
+def cutoffs(calendar: Calendar, company: ObservedSpans) -> list[str]:
     return [
         f"{window.cutoff:%Y-%m-%d}"
         for window in windows_of(calendar, company)

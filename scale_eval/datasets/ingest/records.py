@@ -94,7 +94,8 @@ def locate(path: Path, header: Sequence[str], columns: Mapping[str, str]) -> dic
     for name in columns.values():
         if names.count(name) > 1:
             raise IngestError(
-                f"{path}: the header has column {name!r} {names.count(name)} times; rename all but one"
+                f"{path}: the header has column {name!r} {names.count(name)} times; rename all "
+                "but one"
             )
     return {role: names.index(name) for role, name in columns.items()}
 

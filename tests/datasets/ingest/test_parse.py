@@ -168,7 +168,7 @@ def test_a_missing_company_column_is_named_with_the_nearest_there_is(parse):
 
 
 def test_a_column_that_is_there_twice_is_an_error_if_it_is_used(parse):
-    with pytest.raises(IngestError, match="'Timestamp' is there 2 times"):
+    with pytest.raises(IngestError, match="has column 'Timestamp' 2 times"):
         parse("CustomerID,Timestamp,PurchaseValue,Timestamp\na,2017-01-01,1,2017-01-01\n")
     assert rows(parse("x,x," + HEADER + ",," + TWO_ROWS.replace("\n", "\n,,", 1))) == EXPECTED
 
