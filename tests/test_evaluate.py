@@ -295,8 +295,8 @@ def test_a_run_that_was_killed_before_its_plan_has_nothing_to_reduce(tmp_path):
 def test_run_json_names_what_was_run_on_what(shops, client, tmp_path):
     evaluate(shops, tmp_path / "run", client, seed=3)
     document = json.loads((tmp_path / "run" / "run.json").read_text())
-    assert document["asked"]["seed"] == 3
-    assert document["asked"]["data"] == shops.content_hash
+    assert document["settings"]["seed"] == 3
+    assert document["settings"]["data"] == shops.content_hash
     assert set(document["models"]) == {"base_rate", "recency", "frequency", "constant"}
     assert {"numpy", "distributed", "instructions", "python"} <= set(document["versions"])
     assert document["conventions"]["roc_auc_se"].startswith("DeLong")
