@@ -356,7 +356,12 @@ SAMPLED = MetricTable(
             null=_UNSURE,
         ),
         Column("ci_high", NUMBER, "Upper end of that interval.", null=_UNSURE),
-        Column("ci_reason", TEXT, "Why there is no interval; empty where there is one."),
+        Column(
+            "ci_reason",
+            TEXT,
+            "Why there is no interval; empty where there is one.",
+            null="`reason` is `undefined_for_either`",
+        ),
         Column("n_sampled", COUNT, "Companies of the sample."),
         Column("n_population", COUNT, "Companies of the dataset."),
         Column("n_certain", COUNT, "Companies of the sample whose stratum was taken whole."),
