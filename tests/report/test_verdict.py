@@ -41,7 +41,7 @@ def figure(model: str, metric: str, value: float, estimand="equal_company", **ot
 
 
 def difference(metric: str, a: str, b: str, by: float, half: float, **others: Any) -> dict:
-    """By how much a's figure is above b's (a < b by name), and half its interval."""
+    """Return a row that says by how much a is above b (a < b by name), with half its interval."""
     margin = MARGINS[metric]
     return {
         "metric": metric,
