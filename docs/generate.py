@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable
-from importlib import import_module
 from pathlib import Path
-from pkgutil import iter_modules
 
 import click
 import pyarrow as pa
@@ -78,13 +76,9 @@ def commands() -> str:
 
 def _command_group() -> click.Group:
     """The group of all commands, in whichever module of `scale_eval.cli` it is."""
-    for module in iter_modules(scale_eval.cli.__path__, "scale_eval.cli."):
-        if module.name.endswith("__main__"):  # importing it runs the command line
-            continue
-        for value in vars(import_module(module.name)).values():
-            if isinstance(value, click.Group):
-                return value
-    raise LookupError("no module of scale_eval.cli has a click.Group")
+    modules = vars(scale_eval.cli).values()
+    groups = (getattr(module, "cli", None) for module in modules)
+    return next(group for group in groups if isinstance(group, click.Group))
 
 
 def _command(context: click.Context) -> str:

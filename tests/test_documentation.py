@@ -9,6 +9,7 @@ import click
 import pytest
 
 import scale_eval as se
+import scale_eval.cli
 from scale_eval.metrics import METRICS, STANDARD_ERRORS
 from scale_eval.models import BUILT_IN
 from tests.support.documentation import DOCS, commands, page
@@ -85,6 +86,6 @@ def test_locked_requirements_agree_with_each_other():
 
 
 def command_group() -> click.Group:
-    from scale_eval.cli import runs
-
-    return runs.cli
+    modules = vars(scale_eval.cli).values()
+    groups = (getattr(module, "cli", None) for module in modules)
+    return next(group for group in groups if isinstance(group, click.Group))
