@@ -44,14 +44,18 @@ def run_tables() -> str:
 
 
 def metrics() -> str:
-    """Return the built-in metrics: which way is better, and the default margin."""
+    """Return the built-in metrics: how each is read, pooled, and when it is undefined."""
+    header = ("metric", "in reports", "better", "margin", "estimands", "undefined")
     return _table(
-        ("metric", "better", "default margin"),
+        header,
         (
             (
                 f"`{m.name}`",
+                m.label,
                 f"nearer to {m.target:g}" if m.better == "target" else m.better,
                 f"{m.margin:g}",
+                ", ".join(m.estimands),
+                ", ".join(f"`{reason}`" for reason in m.reasons),
             )
             for m in METRICS.values()
         ),

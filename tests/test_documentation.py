@@ -30,6 +30,12 @@ def test_every_metric_and_standard_error_is_documented():
     assert [name for name in (*METRICS, *STANDARD_ERRORS) if f"`{name}`" not in text] == []
 
 
+def test_every_reason_for_which_a_metric_is_undefined_is_documented():
+    text = page("reference/metrics")
+    reasons = {reason for metric in METRICS.values() for reason in metric.reasons}
+    assert [reason for reason in sorted(reasons) if f"`{reason}`" not in text] == []
+
+
 def test_every_built_in_model_is_documented():
     text = page("reference/models")
     assert [name for name in BUILT_IN if f"`{name}`" not in text] == []
