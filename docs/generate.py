@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable
-from importlib import import_module
 from pathlib import Path
-from pkgutil import iter_modules
 
 import click
 import pyarrow as pa
@@ -42,14 +40,18 @@ def run_tables() -> str:
 
 
 def metrics() -> str:
-    """Return the built-in metrics: which way is better, and the default margin."""
+    """Return the built-in metrics: how each is read, pooled, and when it is undefined."""
+    header = ("metric", "in reports", "better", "margin", "estimands", "undefined")
     return _table(
-        ("metric", "better", "default margin"),
+        header,
         (
             (
                 f"`{m.name}`",
+                m.label,
                 f"nearer to {m.target:g}" if m.better == "target" else m.better,
                 f"{m.margin:g}",
+                ", ".join(m.estimands),
+                ", ".join(f"`{reason}`" for reason in m.reasons),
             )
             for m in METRICS.values()
         ),
@@ -74,13 +76,9 @@ def commands() -> str:
 
 def _command_group() -> click.Group:
     """The group of all commands, in whichever module of `scale_eval.cli` it is."""
-    for module in iter_modules(scale_eval.cli.__path__, "scale_eval.cli."):
-        if module.name.endswith("__main__"):  # importing it runs the command line
-            continue
-        for value in vars(import_module(module.name)).values():
-            if isinstance(value, click.Group):
-                return value
-    raise LookupError("no module of scale_eval.cli has a click.Group")
+    modules = vars(scale_eval.cli).values()
+    groups = (getattr(module, "cli", None) for module in modules)
+    return next(group for group in groups if isinstance(group, click.Group))
 
 
 def _command(context: click.Context) -> str:
