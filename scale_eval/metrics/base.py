@@ -1,4 +1,4 @@
-"""What a metric is: one expression over shared statistics, and all that is known of it."""
+"""The definition of a metric: one expression, and all that is known of it."""
 
 from __future__ import annotations
 

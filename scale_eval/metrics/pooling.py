@@ -1,4 +1,4 @@
-"""How the figures of many windows become one: what is summed, and what each window weighs.
+"""Pooling of the values of many windows: what is summed, and what each window weighs.
 
 Every pooled figure is a sum over a sum. A `Pooling` says which sums; how far they reach (all rows,
 one company) is the business of the estimands.

@@ -41,7 +41,7 @@ def companies_of(
 
 
 def _facts(panel: Panel, model: int) -> dict[str, np.ndarray]:
-    """Counts of each company, whatever the metric; null where no evaluation is ok."""
+    """Count what does not depend on the metric; null where no evaluation is ok."""
     ok = np.flatnonzero(panel.ok[:, model])
     evaluated = np.flatnonzero(panel.status[:, model] >= 0)
     latest = _latest(panel, ok)
@@ -73,7 +73,7 @@ def _figures(
 
 
 def _spread(panel: Panel, values: np.ndarray, windows: np.ndarray) -> dict[str, np.ndarray]:
-    """Number, standard deviation (ddof 1) and range of the cutoffs' values of each company."""
+    """Return number, standard deviation (ddof 1) and range of each company's values."""
     n = np.zeros(panel.n_companies, np.int64)
     std, low, high = np.full((3, panel.n_companies), np.nan)
     _spread_into(panel.company, values, windows, n, std, low, high)
@@ -92,21 +92,21 @@ def _spread_into(
 ) -> None:
     begin = 0
     while begin < len(windows):
-        of, end, total = company[windows[begin]], begin, 0.0
-        while end < len(windows) and company[windows[end]] == of:
+        c, end, total = company[windows[begin]], begin, 0.0
+        while end < len(windows) and company[windows[end]] == c:
             value = values[windows[end]]
             if not np.isnan(value):
-                n[of] += 1
+                n[c] += 1
                 total += value
-                low[of] = value if n[of] == 1 else min(low[of], value)
-                high[of] = value if n[of] == 1 else max(high[of], value)
+                low[c] = value if n[c] == 1 else min(low[c], value)
+                high[c] = value if n[c] == 1 else max(high[c], value)
             end += 1
-        if n[of] > 1:
-            mean, squares = total / n[of], 0.0
+        if n[c] > 1:
+            mean, squares = total / n[c], 0.0
             for window in windows[begin:end]:
                 if not np.isnan(values[window]):
                     squares += (values[window] - mean) ** 2
-            std[of] = np.sqrt(squares / (n[of] - 1))
+            std[c] = np.sqrt(squares / (n[c] - 1))
         begin = end
 
 
@@ -118,9 +118,9 @@ def _std_error(
     influence: np.ndarray,
     weight: np.ndarray,
 ) -> np.ndarray:
-    """Of the company's figure, or of its logarithm for O:E; NaN where it is not known.
+    """Return the standard error of each company's figure; NaN where no influence was kept.
 
-    `weight` is how much each window moves it.
+    For a ratio it is that of the logarithm. `weight` says how much each window moves the figure.
     """
     windows = windows[~np.isnan(influence[windows, model, 0]) & (weight.take(windows) > 0)]
     few = small_sample_factor(panel, metric, model)
@@ -149,7 +149,7 @@ def _shrunk(
 
 
 def _latest(panel: Panel, windows: np.ndarray) -> np.ndarray:
-    """The last of these windows of each company; -1 without one."""
+    """Return the last of these windows of each company; -1 without one."""
     latest = np.full(panel.n_companies, -1)
     latest[panel.company[windows]] = windows  # in order of time
     return latest

@@ -36,7 +36,7 @@ SIZE_CLASSES = (1, 100, 1_000, 10_000)
 """Customers at a company's latest common cutoff from which each class of companies begins."""
 
 Margins = Mapping[str, float]
-"""By metric: the difference that is worth having; smaller ones are ties."""
+"""The smallest difference of practical interest by metric; smaller ones are ties."""
 
 
 def comparisons_table(pieces: Iterable[list[dict[str, Any]]]) -> pa.Table:
@@ -54,22 +54,24 @@ def comparisons_table(pieces: Iterable[list[dict[str, Any]]]) -> pa.Table:
 def comparisons_of(
     panel: Panel, metric: Metric, scores: RowScores, influence: np.ndarray | None, margins: Margins
 ) -> Iterator[dict[str, Any]]:
-    """The rows of one metric, without `p_adjusted`, which wants them all."""
+    """Make the rows of one metric, without `p_adjusted`, which needs the rows of all pairs."""
     strata = dict(_strata(panel))
     margin = margins.get(metric.name, metric.margin)
     compared = [_Compared(panel, metric, m, influence) for m in range(len(panel.models))]
     pooled: dict[str, list[_Pooled]] = {
         estimand: [] for estimand in metric.estimands if estimand != EQUAL_COMPANY
     }
-    for m, of in enumerate(compared):
+    for m, of_model in enumerate(compared):
         windows = panel.covered("common", m, panel.at(None))
-        of_model = terms(panel, metric, m, weighted=True)
-        sums = of_model.over(panel, windows)
+        weighted = terms(panel, metric, m, weighted=True)
+        sums = weighted.over(panel, windows)
         n_companies = panel.n_with(windows)
-        for estimand, of_models in pooled.items():
-            told = pooled_figure(panel, metric, m, windows, estimand, scores, None, "common", sums)
-            moved = of.moved_pooled(estimand, windows, of_model)
-            of_models.append(_Pooled(told, moved, n_companies))
+        for estimand, figures in pooled.items():
+            figure = pooled_figure(
+                panel, metric, m, windows, estimand, scores, None, "common", sums
+            )
+            moved = of_model.moved_pooled(estimand, windows, weighted)
+            figures.append(_Pooled(figure, moved, n_companies))
     for a, b in itertools.combinations(range(len(panel.models)), 2):
         key = {
             "metric": metric.name,
@@ -79,22 +81,23 @@ def comparisons_of(
         }
         for row in _of_companies(compared[a], compared[b], strata, margin):
             yield key | row
-        for estimand, of_models in pooled.items():
-            of_a, of_b = of_models[a], of_models[b]
-            told = difference(metric, of_a.told, of_b.told)
-            row = {"estimand": estimand, "stratum": "all", "n_companies": of_a.n_companies}
-            row |= _told(told, margin)
-            if of_a.moved is not None and of_b.moved is not None and not told.reason:
-                variance = squared(of_a.moved - of_b.moved).sum()
+        for estimand, figures in pooled.items():
+            pooled_a, pooled_b = figures[a], figures[b]
+            estimate = difference(metric, pooled_a.estimate, pooled_b.estimate)
+            row = {"estimand": estimand, "stratum": "all", "n_companies": pooled_a.n_companies}
+            row |= _columns(estimate, margin)
+            moved_a, moved_b = pooled_a.moved, pooled_b.moved
+            if moved_a is not None and moved_b is not None and not estimate.reason:
+                variance = squared(moved_a - moved_b).sum()
                 row["sampling_std_error"] = float(np.sqrt(variance))
             yield key | row
 
 
 @dataclass(frozen=True)
 class _Pooled:
-    """A model's pooled figure, what companies' groups of customers move it, and how many count."""
+    """A pooled figure of a model, what groups of customers move it by, and its companies."""
 
-    told: Estimate
+    estimate: Estimate
     moved: np.ndarray | None
     n_companies: int
 
@@ -103,8 +106,8 @@ class _Pooled:
 class _Compared:
     """A model, and what its comparisons with all others have in common.
 
-    Where a metric is defined for both of a pair whenever it is for this model, the windows of the
-    pair are all of its own, and what is made of them is made once.
+    If the metric is defined for both of a pair whenever it is for this model, the windows of the
+    pair are this model's, and their figures are made once.
     """
 
     panel: Panel
@@ -114,26 +117,24 @@ class _Compared:
 
     @cached_property
     def defined(self) -> np.ndarray:
-        """Common windows where the metric is defined; bool of shape (n_windows,)."""
-        defined = self.panel.common & self.panel.ok[:, self.model]
-        if not self.metric.pooling.log:
-            defined &= ~np.isnan(self.panel.columns[self.metric.name][:, self.model])
-        return np.asarray(defined)
+        """Return the common windows where the metric is defined; bool of shape (n_windows,)."""
+        ok = self.panel.common & self.panel.ok[:, self.model]
+        return np.asarray(ok & self._own.defined)
 
     def figures(self, windows: np.ndarray) -> np.ndarray:
-        """Of each company over `windows`, defined ones; shape (n_companies,)."""
+        """Return the figure of each company over defined `windows`; shape (n_companies,)."""
         if len(windows) == self._n_defined:
             return self._figures_of_all
         return self._own.over(self.panel, windows).figures
 
     def moved(self, windows: np.ndarray) -> np.ndarray:
-        """What groups of customers move them; shape (n_companies, n_groups)."""
+        """Return what groups of customers move the figures by; shape (n_companies, n_groups)."""
         return self._moved_of_all if len(windows) == self._n_defined else self._moved(windows)
 
     def moved_pooled(
         self, estimand: str, windows: np.ndarray, weighted: Terms
     ) -> np.ndarray | None:
-        """What companies' groups of customers move a pooled figure.
+        """Return what the groups of customers of each company move a pooled figure by.
 
         None for figures that are no sums over sums, and for distances from a target.
         """
@@ -167,13 +168,16 @@ class _Compared:
         return self._moved(np.flatnonzero(self.defined))
 
     def _moved(self, windows: np.ndarray) -> np.ndarray:
-        """A distance from a target moves up or down with the figure: each company has its sign."""
+        """Return what groups of customers move each company's figure by, over `windows`.
+
+        A distance from a target moves up or down with the figure: each company has its sign.
+        """
         assert self.influence is not None
         influence = self.influence[:, self.model]
-        known = windows[~np.isnan(influence[windows, 0])]
-        sums = sums_by_company(self.panel, known, influence, self._own.weight, self._few, own=True)
+        kept = windows[~np.isnan(influence[windows, 0])]
+        sums = sums_by_company(self.panel, kept, influence, self._own.weight, self._few, own=True)
         if self.metric.target is not None:
-            figures = self._own.over(self.panel, known).figures
+            figures = self._own.over(self.panel, kept).figures
             side = np.nan_to_num(np.sign(figures - self.metric.target))
             sums *= side[:, np.newaxis].astype(sums.dtype)
         return sums
@@ -206,9 +210,9 @@ def _of_companies(
             "losses": losses,
         }
         if metric.is_mean_of_effects and effects is not None:
-            row |= _told(mean_of_effects(effects.among(compared)), margin)
+            row |= _columns(mean_of_effects(effects.among(compared)), margin)
         else:
-            row |= _told(mean_of(values), margin)
+            row |= _columns(mean_of(values), margin)
         if variance is not None and len(values):
             row["sampling_std_error"] = float(np.sqrt(variance[compared].sum())) / len(values)
         try:
@@ -222,27 +226,27 @@ def _of_companies(
         yield row
 
 
-def _told(told: Estimate, margin: float) -> dict[str, Any]:
-    interval = told.interval()
+def _columns(estimate: Estimate, margin: float) -> dict[str, Any]:
+    interval = estimate.interval()
     row: dict[str, Any] = {
-        "mean_difference": told.value,
-        "reason": told.reason,
+        "mean_difference": estimate.value,
+        "reason": estimate.reason,
         "std_error": interval.std_error,
         "ci_low": interval.low,
         "ci_high": interval.high,
         "ci_reason": interval.reason,
-        "n_effective": told.n_effective,
+        "n_effective": estimate.n_effective,
         "p_reason": "",
         "heterogeneity_reason": "",
     }
     if not interval.reason:
-        test = equivalence(told.value, interval.std_error, interval.degrees_of_freedom, margin)
+        test = equivalence(estimate.value, interval.std_error, interval.degrees_of_freedom, margin)
         row["equivalent"] = bool(test.equivalent)
     return row
 
 
 def _next_company(effects: Effects, metric: Metric, margin: float) -> dict[str, Any]:
-    """What to expect of the true difference at the next company."""
+    """Return the columns on the true difference at the next company."""
     row: dict[str, Any] = {"n_heterogeneity": len(effects.y)}
     try:
         row["tau"] = float(np.sqrt(fitted(effects).tau2))
@@ -264,7 +268,7 @@ def _next_company(effects: Effects, metric: Metric, margin: float) -> dict[str, 
 
 
 def _strata(panel: Panel) -> Iterator[tuple[str, np.ndarray]]:
-    """Names of strata and the companies in each; shape (n_companies,)."""
+    """Yield the names of strata and the companies in each; shape (n_companies,)."""
     yield "all", np.ones(panel.n_companies, dtype=bool)
     size = panel.latest_common_size
     for low, high in itertools.pairwise([*SIZE_CLASSES, np.inf]):

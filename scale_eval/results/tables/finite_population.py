@@ -16,9 +16,9 @@ from scale_eval.metrics.base import EQUAL_COMPANY, ROW, WITHIN_COMPANY
 from scale_eval.metrics.histogram import COUNTS
 from scale_eval.metrics.row_form import FitWithinWindows
 from scale_eval.results.heterogeneity import Effects, company_effects, difference_effects
-from scale_eval.results.panel import Panel
+from scale_eval.results.panel import COVERAGES, Panel
 from scale_eval.results.pooled_histograms import RowScores
-from scale_eval.results.ratio_terms import Sums, terms
+from scale_eval.results.ratio_terms import Sums, Terms, terms
 from scale_eval.results.tables.base import MetricInputs, MetricTable
 from scale_eval.statistics import survey
 from scale_eval.statistics.dispersion import QUANTILES
@@ -26,9 +26,6 @@ from scale_eval.statistics.sampled_effects import sampled_effects
 from scale_eval.statistics.survey import Design, Figure
 from scale_eval.statistics.undefined import Undefined
 from scale_eval.storage.columns import COUNT, NUMBER, TEXT, Column
-
-COVERAGES = ("own", "common")
-
 
 def sampled_table(pieces: Iterable[list[dict[str, Any]]]) -> pa.Table:
     """Make the table from `sampled_of`, a metric each."""
@@ -39,29 +36,30 @@ def sampled_table(pieces: Iterable[list[dict[str, Any]]]) -> pa.Table:
 def sampled_of(
     panel: Panel, metric: Metric, scores: RowScores, influence: np.ndarray | None, design: Design
 ) -> Iterator[dict[str, Any]]:
-    """The rows of one metric: models, then differences of two, a < b by name, on common windows.
+    """Make the rows of one metric: models, then differences of two, a < b by name, where common.
 
     Notes
     -----
-    A difference is of what `comparisons` compares: of the distances from a target, where a metric
-    has one. As there, the distance of one pooled figure from its target has no interval, for it
-    turns around at the target (``distance_from_target``).
+    A difference is that of `comparisons`: of the distances from a target, where a metric has one.
+    As there, the distance of one pooled figure from its target has no interval, because it turns
+    around at the target (``distance_from_target``).
 
     Parameters
     ----------
     panel : Panel
-        Of the companies of the sample, all of them.
+        The evaluations of all companies of the sample.
     scores : RowScores
-        Kept by company, or figures of all rows by rank are null, ``scores_not_kept_by_company``.
+        Where they are not kept by company, figures of merged scores are null
+        (``scores_not_kept_by_company``).
     influence : ndarray or None
-        `panel.influences` of the metric, where it has some.
+        `panel.influences` of the metric.
     design : Design
         How the companies were drawn, in the order of `panel.company_ids`.
 
     Raises
     ------
     ValueError
-        The panel holds other companies than the sample, by their number.
+        The panel holds another number of companies than the sample.
     """
     if len(design.stratum) != panel.n_companies:
         raise ValueError(
@@ -78,12 +76,12 @@ def sampled_of(
     }
     for model, name in enumerate(panel.models):
         own = panel.covered("own", model, panel.at(None))
-        told: list[dict[str, Any]] = []
+        rows: list[dict[str, Any]] = []
         for coverage in COVERAGES:
             windows = panel.covered(coverage, model, panel.at(None))
             if coverage == "own" or len(windows) != len(own):
-                told = list(source.of_model(model, windows, coverage))
-            for row in told:
+                rows = list(source.of_model(model, windows, coverage))
+            for row in rows:
                 yield constant | row | {"model": name, "coverage": coverage}
     for a, b in itertools.combinations(range(len(panel.models)), 2):
         key = {"model": panel.models[a], "model_b": panel.models[b], "coverage": "common"}
@@ -93,7 +91,7 @@ def sampled_of(
 
 @dataclass(frozen=True)
 class _Source:
-    """What the figures of one metric are made from."""
+    """The source of the figures of one metric."""
 
     panel: Panel
     metric: Metric
@@ -108,7 +106,7 @@ class _Source:
         for estimand in self.metric.estimands:
             if estimand != EQUAL_COMPANY:
                 figure = self._pooled(model, windows, coverage, estimand)
-                yield {"estimand": estimand} | self._told("value", figure)
+                yield {"estimand": estimand} | self._columns("value", figure)
         sums = self._sums(model, windows)
         by_effects = self.metric.is_mean_of_effects
         value = None if by_effects else lambda: self._equal_company(sums)
@@ -129,33 +127,33 @@ class _Source:
         if self.influence is not None and self.metric.has_difference_effects:
             effects = difference_effects(self.panel, self.metric, (a, b), both, self.influence)
         values = of_a - of_b
-        told = None if self.metric.is_mean_of_effects else lambda: self._mean(values)
-        yield from self._of_companies(values, effects, told)
+        mean = None if self.metric.is_mean_of_effects else lambda: self._mean(values)
+        yield from self._of_companies(values, effects, mean)
 
     def _of_companies(
         self, values: np.ndarray, effects: Effects | None, value: Callable[[], Figure] | None
     ) -> Iterator[dict[str, Any]]:
-        """Value, mean, spread and quantiles of companies' figures, and tau.
+        """Yield the rows of value, mean, spread and quantiles of companies' figures, and of tau.
 
         The value is that of `value`, or else the mean of the random effects.
         """
         rows = [
-            self._told("value", value or (lambda: self._of_effects(effects, "mu"))),
-            self._told("mean", lambda: self._mean(values)),
-            self._told("std", lambda: survey.std(self.design, values), self._refusal_of_std()),
+            self._columns("value", value or (lambda: self._of_effects(effects, "mu"))),
+            self._columns("mean", lambda: self._mean(values)),
+            self._columns("std", lambda: survey.std(self.design, values), self._refusal_of_std()),
             *(self._quantile(name, values, at) for name, at in QUANTILES.items()),
         ]
         if effects is not None:
-            rows.append(self._told("tau", lambda: self._of_effects(effects, "tau")))
+            rows.append(self._columns("tau", lambda: self._of_effects(effects, "tau")))
         for row in rows:
             yield {"estimand": EQUAL_COMPANY} | row
 
     def _refusal_of_std(self) -> str:
-        """Why the spread of companies' figures has no interval.
+        """Return the reason why the spread of companies' figures has no interval, or "".
 
-        Skills, O:E and slopes are quotients: a few companies, whose denominator is next to nothing,
-        make most of their variance, and a sample without them cannot know of them (measured: the
-        interval held .66 to .93, and less where fewer were drawn). Quantiles have one.
+        Skills, O:E and slopes are quotients: a few companies with a denominator next to 0 make most
+        of their variance, and a sample without them cannot show it (measured: the interval held .66
+        to .93, and less where fewer were drawn). Quantiles have an interval.
         """
         return "heavy_tails" if self.metric.is_quotient else ""
 
@@ -175,8 +173,11 @@ class _Source:
         return self._quotient(sums.numerator, sums.denominator)
 
     def _sums(self, model: int, windows: np.ndarray) -> Sums:
-        """Of each company, whose windows weigh the same."""
-        return terms(self.panel, self.metric, model, weighted=False).over(self.panel, windows)
+        """Return the sums of each company, whose windows weigh the same."""
+        return self._own(model).over(self.panel, windows)
+
+    def _own(self, model: int) -> Terms:
+        return terms(self.panel, self.metric, model, weighted=False)
 
     def _quotient(self, numerator: np.ndarray, denominator: np.ndarray) -> Figure:
         figure = survey.ratio(self.design, numerator, denominator)
@@ -201,7 +202,7 @@ class _Source:
         return survey.mean(self.design, values)
 
     def _of_effects(self, effects: Effects | None, which: str) -> Figure:
-        """The mean of the random effects, or tau on its logarithm."""
+        """Return the mean of the random effects (`mu`), or tau on its logarithm."""
         assert effects is not None
         fit = sampled_effects(effects.y, effects.v, self.design.weights[effects.company])
         influence, amounts = np.zeros(self.panel.n_companies), np.zeros(self.panel.n_companies)
@@ -252,11 +253,10 @@ class _Source:
         return rows, self.scores.company_of_group[rows["group"]]
 
     def _defined_for_both(self, a: int, b: int) -> np.ndarray:
-        """Common windows where the metric is defined for both models, ascending."""
-        panel = self.panel
-        defined = panel.common & panel.ok[:, a] & panel.ok[:, b]
-        if not self.metric.pooling.log:
-            defined &= ~np.isnan(panel.columns[self.metric.name][:, [a, b]]).any(axis=1)
+        """Return the common windows where the metric is defined for both models, ascending."""
+        defined = self.panel.common.copy()
+        for model in (a, b):
+            defined &= self.panel.ok[:, model] & self._own(model).defined
         return np.flatnonzero(defined)
 
     def _difference(self, of_a: Callable[[], Figure], of_b: Callable[[], Figure]) -> dict[str, Any]:
@@ -265,7 +265,7 @@ class _Source:
         except Undefined:
             return {"figure": "value", "value": np.nan, "reason": "undefined_for_either"}
         if self.metric.target is None:
-            return self._told("value", lambda: a - b)
+            return self._columns("value", lambda: a - b)
         distances = self.metric.distance(np.array([a.value, b.value]))
         return {
             "figure": "value",
@@ -275,8 +275,10 @@ class _Source:
             "n_counted": int(np.count_nonzero(a.amounts + b.amounts)),
         }
 
-    def _told(self, name: str, figure: Callable[[], Figure], refusal: str = "") -> dict[str, Any]:
-        """A figure's columns; without an interval where there is a `refusal`."""
+    def _columns(
+        self, name: str, figure: Callable[[], Figure], refusal: str = ""
+    ) -> dict[str, Any]:
+        """Return a figure's columns, without an interval where there is a `refusal`."""
         try:
             made = figure()
         except Undefined as undefined:

@@ -1,10 +1,10 @@
 """The table `periods`: cutoff by cutoff, on the common coverage.
 
-A model's figures change over time because the customers do (those who lapsed pile up), because the
-companies do, or because it gets better or worse. So the same companies are compared, the share of
-lapsed customers stands beside, and the loss of the reference is split into uncertainty (the loss of
-the rate that came) and drift (what the rate known at the cutoff loses against it): skill against a
-rate that drifted is not skill at telling customers apart.
+A model's figures change over time because the customers do (lapsed customers accumulate), because
+the companies do, or because the model gets better or worse. So the same companies are compared, the
+share of lapsed customers is shown, and the loss of the reference is split into uncertainty (the
+loss of the observed rate) and drift (what the rate known at the cutoff loses against it): skill
+against a rate that drifted is not skill at telling customers apart.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from scale_eval.storage.columns import COUNT, NUMBER, TEXT, TIME, Column
 
 
 def periods_table(panel: Panel) -> pa.Table:
-    """One row a (cutoff or all, companies, model).
+    """Make the table: one row a (cutoff or all, companies, model).
 
-    `companies` is ``all``, or ``same``: those that have every one of m cutoffs, m such that m times
-    their number is largest; rows of these cutoffs only.
+    `companies` is ``all``, or ``same``: the companies that have every one of m cutoffs, with m such
+    that m times their number is largest; rows of these cutoffs only.
     """
     shown = [METRICS[name] for name in PERIODS.schema.names if name in METRICS]
     needed = {column for metric in shown for column in (metric.name, *metric.pooling.columns)}
@@ -44,7 +44,7 @@ def periods_table(panel: Panel) -> pa.Table:
         for at in [panel.at(cutoff)]
     ]
     selections.append((None, "all", panel.at(None)))
-    of_models = [
+    own_terms = [
         [(metric, terms(panel, metric, model, weighted=False)) for metric in shown]
         for model in range(len(panel.models))
     ]
@@ -54,7 +54,10 @@ def periods_table(panel: Panel) -> pa.Table:
             "companies": companies_named,
             "model": name,
             **_figures(
-                panel.of_cutoff(cutoff), model, panel.covered("common", model, at), of_models[model]
+                panel.of_cutoff(cutoff),
+                model,
+                panel.covered("common", model, at),
+                own_terms[model],
             ),
         }
         for cutoff, companies_named, at in selections
@@ -65,10 +68,10 @@ def periods_table(panel: Panel) -> pa.Table:
 
 
 def same_companies(panel: Panel, windows: np.ndarray) -> tuple[list[int], np.ndarray]:
-    """m cutoffs, and the companies that have a window at each, m times those largest.
+    """Choose m cutoffs and the companies that have a window at each, m times those largest.
 
     The cutoffs that most companies have are taken first, two at least where a company has two: some
-    companies have cutoffs of their own, and would leave nobody who has all.
+    companies have cutoffs of their own, and no company has all.
 
     Returns
     -------
@@ -99,14 +102,14 @@ def _figures(
     if not len(windows):
         return {"n_companies": 0, "n_customers": 0, "n_positive": 0}
     rate, reference = positive / n, panel.of_model("reference_log_loss", model, windows)
-    known = ~np.isnan(reference)
-    uncertainty = _company_mean(panel, windows[known], (entr(rate) + entr(1 - rate))[known])
-    reference_loss = _company_mean(panel, windows[known], reference[known])
+    held = ~np.isnan(reference)
+    uncertainty = _company_mean(panel, windows[held], (entr(rate) + entr(1 - rate))[held])
+    reference_loss = _company_mean(panel, windows[held], reference[held])
     figures = {}
-    for metric, of in shown:
-        told, _ = equal_company(panel, metric, model, windows, of.over(panel, windows))
-        figures[metric.name] = told.value
-    loss = _company_mean(panel, windows[known], panel.columns["log_loss"][windows[known], model])
+    for metric, metric_terms in shown:
+        sums = metric_terms.over(panel, windows)
+        figures[metric.name] = equal_company(panel, metric, model, windows, sums)[0].value
+    loss = _company_mean(panel, windows[held], panel.columns["log_loss"][windows[held], model])
     return {
         "n_companies": panel.n_with(windows),
         "n_customers": int(n.sum()),
@@ -122,7 +125,7 @@ def _figures(
 
 
 def _company_mean(panel: Panel, windows: np.ndarray, values: np.ndarray) -> float:
-    """The mean over companies of their means over windows."""
+    """Return the mean over companies of their means over windows."""
     n = np.bincount(panel.company[windows], minlength=panel.n_companies)
     if not n.any():
         return np.nan

@@ -1,4 +1,4 @@
-"""The table `pooled`: figures over companies, with how sure they are and how companies differ.
+"""The table `pooled`: figures over companies, how sure they are, and how companies differ.
 
 The estimands answer different questions, see `scale_eval.results.estimates`.
 """
@@ -25,15 +25,13 @@ from scale_eval.results.customer_influence import (
 )
 from scale_eval.results.estimates import Estimate, equal_company
 from scale_eval.results.heterogeneity import Scaled, heterogeneity, mean_of_effects, scaled
-from scale_eval.results.panel import Panel
+from scale_eval.results.panel import COVERAGES, Panel
 from scale_eval.results.pooled_figures import pooled_figure
 from scale_eval.results.pooled_histograms import RowScores
 from scale_eval.results.ratio_terms import Sums, Terms, terms
 from scale_eval.results.tables.base import MetricTable
 from scale_eval.statistics.dispersion import dispersion
 from scale_eval.storage.columns import COUNT, NUMBER, TEXT, TIME, Column
-
-COVERAGES = ("own", "common")
 
 
 def pooled_table(pieces: Iterable[list[dict[str, Any]]]) -> pa.Table:
@@ -50,21 +48,21 @@ def pooled_of(
     influence: np.ndarray | None,
     models: Sequence[int] | None = None,
 ) -> Iterator[dict[str, Any]]:
-    """The rows of one metric, of all models or of these positions in the panel."""
+    """Make the rows of one metric, for all models or for these positions in the panel."""
     cutoffs = list(panel.cutoffs)
     for model in range(len(panel.models)) if models is None else models:
         of_model = _OfModel.of(panel, metric, model, scores, influence)
-        done: dict[tuple[int | None, str], tuple[int, list[dict[str, Any]]]] = {}
+        by_selection: dict[tuple[int | None, str], tuple[int, list[dict[str, Any]]]] = {}
         for cutoff in (None, *range(len(panel.cutoffs))):
             at = -1 if cutoff is None else cutoff
             n_ended = {status: int(n[at, model]) for status, n in panel.n_ended.items()}
             for coverage in COVERAGES:
                 windows = panel.covered(coverage, model, panel.at(cutoff))
-                wider = (done.get(key) for key in ((None, coverage), (cutoff, "own")))
+                wider = (by_selection.get(key) for key in ((None, coverage), (cutoff, "own")))
                 # As many windows as in a selection that holds them all are the same windows.
                 same = [rows for n, rows in filter(None, wider) if n == len(windows)]
                 rows = same[0] if same else list(of_model.figures(windows, cutoff, coverage))
-                done[cutoff, coverage] = len(windows), rows
+                by_selection[cutoff, coverage] = len(windows), rows
                 counts = {
                     "model": panel.models[model],
                     "metric": metric.name,
@@ -79,7 +77,7 @@ def pooled_of(
 
 @dataclass(frozen=True)
 class _OfModel:
-    """What the figures of one metric and model are made of, of every window of the panel.
+    """The parts of the figures of one metric and model, for every window of the panel.
 
     Attributes
     ----------
@@ -87,9 +85,9 @@ class _OfModel:
     undefined : ndarray of bool, shape (n_windows,)
     influence : Influence or None
     few : ndarray, shape (n_windows,), or None
-        With the influence: `small_sample_factor`.
+        The small-sample factor, with the influence.
     scaled : Scaled or None
-        Of a metric with random effects.
+        The evaluations on the scale of effects, for a metric with random effects.
     """
 
     panel: Panel
@@ -122,7 +120,7 @@ class _OfModel:
     def figures(
         self, windows: np.ndarray, cutoff: int | None, coverage: str
     ) -> Iterator[dict[str, Any]]:
-        """The rows of one selection of windows, an estimand each."""
+        """Make the rows of one selection of windows, an estimand each."""
         metric, model, panel = self.metric, self.model, self.panel.of_cutoff(cutoff)
         own, weighted = (of.over(panel, windows) for of in (self.own, self.weighted))
         undefined = windows[self.undefined.take(windows)]
@@ -137,20 +135,20 @@ class _OfModel:
         for estimand in metric.estimands:
             row: dict[str, Any] = {"estimand": estimand, **counts}
             if estimand == EQUAL_COMPANY and len(windows):
-                told, extra = self._of_companies(panel, windows, own, undefined)
+                estimate, extra = self._of_companies(panel, windows, own, undefined)
                 row |= extra
             else:
-                told = pooled_figure(
+                estimate = pooled_figure(
                     panel, metric, model, windows, estimand, self.scores, cutoff, coverage, weighted
                 )
-            row |= _told(told, metric)
+            row |= _columns(estimate, metric)
             of_merged_scores = metric.row_form is not None and estimand == ROW
-            if of_merged_scores and self._floor is not None and not told.reason:
+            if of_merged_scores and self._floor is not None and not estimate.reason:
                 row["constant_floor"] = self._floor.of(windows)
             # A figure of merged scores compares customers across windows: no sum over them.
-            if chance is not None and not told.reason and not of_merged_scores:
+            if chance is not None and not estimate.reason and not of_merged_scores:
                 variance = chance.equal_company if estimand == EQUAL_COMPANY else chance.pooled
-                scale = told.value if told.log else 1.0
+                scale = estimate.value if estimate.log else 1.0
                 row["sampling_std_error"] = scale * float(np.sqrt(variance))
             yield row
 
@@ -160,7 +158,7 @@ class _OfModel:
         return None if form is None or form.floor is None else _Floor(self.panel, form, self.model)
 
     def _chance(self, panel: Panel, windows: np.ndarray) -> Variances | None:
-        """What customers' chance makes uncertain; None where it is not told."""
+        """Return the variances from customers' chance; None for a figure that has none."""
         if self.influence is None or self.metric.is_mean_of_effects:
             return None
         assert self.few is not None
@@ -170,9 +168,9 @@ class _OfModel:
     def _of_companies(
         self, panel: Panel, windows: np.ndarray, own: Sums, undefined: np.ndarray
     ) -> tuple[Estimate, dict[str, Any]]:
-        """The mean over companies, their dispersion and heterogeneity."""
+        """Return the mean over companies, and their dispersion and heterogeneity."""
         metric, model = self.metric, self.model
-        told, defined = equal_company(panel, metric, model, windows, own)
+        estimate, defined = equal_company(panel, metric, model, windows, own)
         row: dict[str, Any] = dispersion(defined[~np.isnan(defined)])
         n_zero = int(np.count_nonzero(own.figures == 0)) if metric.pooling.log else 0
         if n_zero:  # a company's ratio of 0 has no logarithm to average
@@ -183,30 +181,30 @@ class _OfModel:
         if self.influence is None or self.scaled is None or metric.effects is None:
             kept = metric.influence is not None
             reason = "losses_go_with_the_rate" if kept else "no_influence_kept"
-            return told, row | {"heterogeneity_reason": reason}
+            return estimate, row | {"heterogeneity_reason": reason}
         effects = self.scaled.effects(panel, windows, self.influence)
         row |= heterogeneity(effects, metric.effects)
         if metric.is_mean_of_effects:
-            told = mean_of_effects(effects)
-        return told, row
+            estimate = mean_of_effects(effects)
+        return estimate, row
 
 
-def _told(told: Estimate, metric: Metric) -> dict[str, Any]:
-    interval = told.interval(metric.low, metric.high)
+def _columns(estimate: Estimate, metric: Metric) -> dict[str, Any]:
+    interval = estimate.interval(metric.low, metric.high)
     return {
-        "value": told.value,
-        "reason": told.reason,
-        "error_bound": np.nan if told.reason else told.error_bound,
+        "value": estimate.value,
+        "reason": estimate.reason,
+        "error_bound": np.nan if estimate.reason else estimate.error_bound,
         "std_error": interval.std_error,
         "ci_low": interval.low,
         "ci_high": interval.high,
         "ci_reason": interval.reason,
-        "n_effective": told.n_effective,
+        "n_effective": estimate.n_effective,
     }
 
 
 class _Floor:
-    """The figure of all rows where each window's customers have its rate that came as score."""
+    """The figure of all rows if the score of all customers of a window were its observed rate."""
 
     def __init__(self, panel: Panel, form: RowForm, model: int) -> None:
         assert form.floor is not None
@@ -218,8 +216,8 @@ class _Floor:
         self._n_rates = len(rates)
 
     def of(self, windows: np.ndarray) -> float:
-        """At these windows, one at least; raises `Undefined`."""
-        rank = self._rank.take(windows)  # one order does for all selections
+        """Return the floor at these windows, one at least; raises `Undefined`."""
+        rank = self._rank.take(windows)  # one order serves all selections
         return self._figure(
             *(
                 np.bincount(rank, count.take(windows), self._n_rates).astype(np.int64)

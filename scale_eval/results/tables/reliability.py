@@ -26,7 +26,7 @@ POINTS = 64
 
 N_REPLICATES = 2_000
 N_CHUNKS = 20
-"""Replicates are made in so many parts: what bounds the memory that they take."""
+"""Parts in which replicates are made, which bounds their memory."""
 
 MIN_GROUPS = 5
 """Groups of companies below which no band is drawn."""
@@ -35,8 +35,8 @@ MIN_GROUPS = 5
 def reliability_table(panel: Panel, scores: RowScores, seed: int) -> pa.Table:
     """Make one row a (model, point of its curve).
 
-    The curve is CORP's (Dimitriadis, Gneiting & Jordan 2021): the isotonic regression of what
-    happened on the probability, without bins to choose. The band of 95 % resamples companies:
+    The curve is CORP's (Dimitriadis, Gneiting & Jordan 2021): the isotonic regression of the
+    outcomes on the probability, without bins to choose. The band of 95 % resamples companies:
     Poisson weights of groups of companies (each company its own group up to 64), keyed by (seed,
     group, replicate); the standard error of the replicates on the logit scale, times Student's t
     with as many degrees of freedom as effective groups less one.
@@ -100,24 +100,24 @@ def _curve(grouped: GroupedHistograms, seed: int) -> list[dict[str, Any]]:
 def _band(
     grouped: GroupedHistograms, recalibrated: np.ndarray, at: np.ndarray, seed: int
 ) -> tuple[list[float | None], list[float | None]]:
-    """Ends of the pointwise interval at some bins, `at`; None below `MIN_GROUPS` groups."""
+    """Return the pointwise interval at some bins, `at`; None below `MIN_GROUPS` groups."""
     n = (grouped.n_positive + grouped.n_negative).sum(axis=1).astype(float)
     if len(n) < MIN_GROUPS:
         return [None] * len(at), [None] * len(at)
     keys = company_keys([str(group) for group in grouped.group.tolist()])
     weights = poisson_weights(keys, N_REPLICATES, seed).astype(np.float64)
-    counts = [held.astype(np.float64) for held in (grouped.n_positive, grouped.n_negative)]
+    counts = [counted.astype(np.float64) for counted in (grouped.n_positive, grouped.n_negative)]
     probability = expit(mid_logit(grouped.bin))
     curves = np.full((N_REPLICATES, len(at)), np.nan)
-    for of_some, curve in zip(
+    for some, curve in zip(
         np.array_split(weights, N_CHUNKS), np.array_split(curves, N_CHUNKS), strict=True
     ):
-        replicates = zip(*(of_some @ held for held in counts), curve, strict=True)
+        replicates = zip(*(some @ counted for counted in counts), curve, strict=True)
         for positive, negative, points in replicates:
-            there = positive + negative > 0
-            if there.any():
-                rates = isotonic(probability[there], positive[there], negative[there])
-                points[:] = np.interp(probability[at], probability[there], rates)
+            held = positive + negative > 0
+            if held.any():
+                rates = isotonic(probability[held], positive[held], negative[held])
+                points[:] = np.interp(probability[at], probability[held], rates)
     n_effective = n.sum() ** 2 / np.square(n).sum()
     kept = np.clip(curves[np.isfinite(curves).all(axis=1)], _LEAST, 1 - _LEAST)
     error = logit(kept).std(axis=0, ddof=1) * stdtrit(max(n_effective - 1, 1), 0.975)

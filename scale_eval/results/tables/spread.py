@@ -1,8 +1,8 @@
-"""The table `spread`: how much of what differs is the company, the half-year, and chance.
+"""The table `spread`: how much values differ between companies, between half-years, and by chance.
 
-Evaluations on the common coverage as value = mean + company + cutoff + residual, crossed random
-effects by REML. The residual holds what a company and a half-year do together, and noise;
-`noise_sd` is the part of it that customers' chance explains.
+Values on the common coverage are mean + company + cutoff + residual, crossed random effects by
+REML. The residual holds the interaction of company and half-year, and noise; `noise_sd` is the part
+of it that customers' chance explains.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from scale_eval.statistics.variance_components import variance_components
 from scale_eval.storage.columns import COUNT, NUMBER, TEXT, Column
 
 MAX_COMPANIES = 5_000
-"""More would not make the parts any surer; the first of a stable order are taken."""
+"""Companies that are used, the first of a stable order: more would not make the parts surer."""
 
 MIN_CUTOFFS = 3
 
 
 def spread_table(panel: Panel, groups: np.ndarray) -> pa.Table:
-    """One row a (model, metric).
+    """Make the table: one row a (model, metric) that has standard errors.
 
     Standard deviations are on `scale`. `next_cutoff_low` to `next_cutoff_high` holds the figure of
     the average company at the next half-year with a probability of 95 %: Student's interval with
@@ -41,7 +41,7 @@ def spread_table(panel: Panel, groups: np.ndarray) -> pa.Table:
     Parameters
     ----------
     groups : ndarray of int, shape (n_companies,)
-        Of each company, in a stable random order.
+        The group of each company, in a stable random order.
 
     Notes
     -----
