@@ -27,6 +27,7 @@ from scale_eval.statistics.survey import Design, Figure
 from scale_eval.statistics.undefined import Undefined
 from scale_eval.storage.columns import COUNT, NUMBER, TEXT, Column
 
+
 def sampled_table(pieces: Iterable[list[dict[str, Any]]]) -> pa.Table:
     """Make the table from `sampled_of`, a metric each."""
     frame = pd.DataFrame(list(itertools.chain.from_iterable(pieces)), columns=SAMPLED.schema.names)
