@@ -155,12 +155,12 @@ def equal_company(
     k = int(np.count_nonzero(defined))
     if not k:
         return Estimate(np.nan, _reason(panel, metric, model, windows)), figures
-    if metric.pooling.of_one:
+    if metric.pooling.one_minus:
         losses, references = (
             np.divide(summed, sums.n, out=np.zeros(panel.n_companies), where=sums.n > 0)
             for summed in (sums.numerator, sums.denominator)
         )
-        return _quotient(losses, references, of_one=True), figures
+        return _quotient(losses, references, one_minus=True), figures
     log = metric.pooling.log
     scaled = np.log(figures[defined]) if log else figures[defined]
     mean = float(scaled.mean())
@@ -179,7 +179,7 @@ def summed(panel: Panel, metric: Metric, model: int, windows: np.ndarray, sums: 
         return Estimate(np.nan, _reason(panel, metric, model, windows))
     if metric.pooling.log:
         return _log_quotient(sums.numerator, sums.denominator)
-    return _quotient(sums.numerator, sums.denominator, of_one=metric.pooling.of_one)
+    return _quotient(sums.numerator, sums.denominator, one_minus=metric.pooling.one_minus)
 
 
 def difference(metric: Metric, a: Estimate, b: Estimate) -> Estimate:
@@ -214,11 +214,11 @@ def mean_of(values: np.ndarray) -> Estimate:
     return Estimate(mean, influence=(values - mean) / len(values), weight=np.ones(len(values)))
 
 
-def _quotient(numerator: np.ndarray, denominator: np.ndarray, *, of_one: bool) -> Estimate:
+def _quotient(numerator: np.ndarray, denominator: np.ndarray, *, one_minus: bool) -> Estimate:
     total = float(denominator.sum())
     quotient = float(numerator.sum()) / total
     influence = ratio_influence(numerator, denominator)
-    if of_one:
+    if one_minus:
         return Estimate(1.0 - quotient, influence=-influence, weight=denominator)
     return Estimate(quotient, influence=influence, weight=denominator)
 

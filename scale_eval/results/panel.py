@@ -172,7 +172,7 @@ class Panel:
         give_back()
         return sums.transpose(1, 0, 2)
 
-    def of_model(self, name: str, model: int, windows: np.ndarray) -> np.ndarray:
+    def values(self, name: str, model: int, windows: np.ndarray) -> np.ndarray:
         """Return a column of one model at some windows; float64 of their shape."""
         return self.columns[name][:, model].take(windows)
 
@@ -188,7 +188,7 @@ class Panel:
         starts = np.searchsorted(self.cutoff[order], np.arange(len(self.cutoffs) + 1))
         return [order[low:high] for low, high in itertools.pairwise(starts.tolist())]
 
-    def of_cutoff(self, cutoff: int | None) -> Panel:
+    def at_cutoff(self, cutoff: int | None) -> Panel:
         """Return the panel, its companies numbered among those with a window at one cutoff, or all.
 
         Figures of a cutoff that few companies have are then made of few numbers. Windows of other

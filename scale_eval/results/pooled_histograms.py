@@ -47,10 +47,10 @@ class RowScores:
 
     def __init__(self, parts: Iterable[pa.Table], panel: Panel, groups: Mapping[str, int]) -> None:
         self._panel = panel
-        of_company = groups_of(panel, groups)
-        self._number, self._group = np.unique(of_company, return_inverse=True)
+        group = groups_of(panel, groups)
+        self._number, self._group = np.unique(group, return_inverse=True)
         self.n_groups = len(self._number)
-        self.by_company = self.n_groups == len(of_company)
+        self.by_company = self.n_groups == len(group)
         self._mark_common()
         self._read(parts)
         self._grouped: dict[tuple[int, int | None, str], GroupedHistograms | None] = {}
@@ -131,7 +131,7 @@ class RowScores:
             "group": (key % cell // (2 * N_BINS)).astype(np.int32),
             "common": key // N_BINS % 2 == 1,
             "bin": (key % N_BINS).astype(np.int16),
-            **{name: _narrow(of) for name, of in zip(COUNTS, counts, strict=True)},
+            **{name: _narrow(count) for name, count in zip(COUNTS, counts, strict=True)},
         }
         self._separable = self._are_separable()
 
@@ -161,7 +161,7 @@ class RowScores:
         windows = np.flatnonzero(panel.common & (panel.cutoff >= 0))
         expected = np.zeros(shape, dtype=np.int64)
         for m in np.flatnonzero(panel.ok.any(axis=0)).tolist():
-            size = panel.of_model("n_customers", m, windows).astype(np.int64)
+            size = panel.values("n_customers", m, windows).astype(np.int64)
             np.add.at(expected[m], panel.cutoff[windows], size)
         return np.asarray(marked == expected)
 
@@ -189,9 +189,9 @@ class RowScores:
         begin, end = (int(self._starts[model * n_cutoffs + c]) for c in (first, last))
         if coverage == "own" or self._all_common[model]:
             return np.arange(begin, end)
-        of_model = self._separable[model], self._holds_common[model]
+        marks = self._separable[model], self._holds_common[model]
         return np.asarray(
-            _common(begin, end, rows["cutoff"], rows["group"], rows["common"], *of_model)
+            _common(begin, end, rows["cutoff"], rows["group"], rows["common"], *marks)
         )
 
     def _select(self, model: int, cutoff: int | None, coverage: str) -> GroupedHistograms | None:

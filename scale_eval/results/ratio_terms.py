@@ -77,7 +77,7 @@ class Sums:
         """Return each company's own figure; NaN where it has none."""
         quotient = np.full(len(self.n), np.nan)
         np.divide(self.numerator, self.denominator, out=quotient, where=self.denominator != 0)
-        return 1.0 - quotient if self.pooling.of_one else quotient
+        return 1.0 - quotient if self.pooling.one_minus else quotient
 
     @cached_property
     def averaged_figures(self) -> np.ndarray:

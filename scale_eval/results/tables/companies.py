@@ -60,12 +60,12 @@ def _figures(
 ) -> dict[str, np.ndarray]:
     ok = panel.covered("own", model, panel.at(None))
     column = panel.columns[metric.name][:, model]
-    of_model = terms(panel, metric, model, weighted=False)
-    mean = of_model.over(panel, ok).figures
+    own = terms(panel, metric, model, weighted=False)
+    mean = own.over(panel, ok).figures
     figures = _spread(panel, column, ok) | {"mean": mean, "latest": _at(column, _latest(panel, ok))}
     if influence is not None:
         defined = ok[~np.isnan(column[ok])]
-        error = _std_error(panel, metric, model, defined, influence, of_model.weight)
+        error = _std_error(panel, metric, model, defined, influence, own.weight)
         figures["std_error"] = error * (mean if metric.pooling.log else 1.0)
         if metric.effects is not None:
             figures |= _shrunk(panel, metric, metric.effects, model, ok, influence)

@@ -79,7 +79,7 @@ def comparisons_of(
             "model_b": panel.models[b],
             "margin": margin,
         }
-        for row in _of_companies(compared[a], compared[b], strata, margin):
+        for row in _company_rows(compared[a], compared[b], strata, margin):
             yield key | row
         for estimand, figures in pooled.items():
             pooled_a, pooled_b = figures[a], figures[b]
@@ -183,7 +183,7 @@ class _Compared:
         return sums
 
 
-def _of_companies(
+def _company_rows(
     a: _Compared, b: _Compared, strata: dict[str, np.ndarray], margin: float
 ) -> Iterator[dict[str, Any]]:
     panel, metric, influence = a.panel, a.metric, a.influence

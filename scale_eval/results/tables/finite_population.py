@@ -81,12 +81,12 @@ def sampled_of(
         for coverage in COVERAGES:
             windows = panel.covered(coverage, model, panel.at(None))
             if coverage == "own" or len(windows) != len(own):
-                rows = list(source.of_model(model, windows, coverage))
+                rows = list(source.model_rows(model, windows, coverage))
             for row in rows:
                 yield constant | row | {"model": name, "coverage": coverage}
     for a, b in itertools.combinations(range(len(panel.models)), 2):
         key = {"model": panel.models[a], "model_b": panel.models[b], "coverage": "common"}
-        for row in source.of_difference(a, b):
+        for row in source.difference_rows(a, b):
             yield constant | row | key
 
 
@@ -100,7 +100,9 @@ class _Source:
     influence: np.ndarray | None
     design: Design
 
-    def of_model(self, model: int, windows: np.ndarray, coverage: str) -> Iterator[dict[str, Any]]:
+    def model_rows(
+        self, model: int, windows: np.ndarray, coverage: str
+    ) -> Iterator[dict[str, Any]]:
         effects = None
         if self.influence is not None and self.metric.effects is not None:
             effects = company_effects(self.panel, self.metric, model, windows, self.influence)
@@ -111,15 +113,15 @@ class _Source:
         sums = self._sums(model, windows)
         by_effects = self.metric.is_mean_of_effects
         value = None if by_effects else lambda: self._equal_company(sums)
-        yield from self._of_companies(sums.averaged_figures, effects, value)
+        yield from self._company_rows(sums.averaged_figures, effects, value)
 
-    def of_difference(self, a: int, b: int) -> Iterator[dict[str, Any]]:
+    def difference_rows(self, a: int, b: int) -> Iterator[dict[str, Any]]:
         windows = [self.panel.covered("common", m, self.panel.at(None)) for m in (a, b)]
         for estimand in self.metric.estimands:
             if estimand != EQUAL_COMPANY:
                 figures = [
-                    self._pooled(m, of_model, "common", estimand)
-                    for m, of_model in zip((a, b), windows, strict=True)
+                    self._pooled(m, chosen, "common", estimand)
+                    for m, chosen in zip((a, b), windows, strict=True)
                 ]
                 yield {"estimand": estimand} | self._difference(*figures)
         both = self._defined_for_both(a, b)
@@ -129,9 +131,9 @@ class _Source:
             effects = difference_effects(self.panel, self.metric, (a, b), both, self.influence)
         values = of_a - of_b
         mean = None if self.metric.is_mean_of_effects else lambda: self._mean(values)
-        yield from self._of_companies(values, effects, mean)
+        yield from self._company_rows(values, effects, mean)
 
-    def _of_companies(
+    def _company_rows(
         self, values: np.ndarray, effects: Effects | None, value: Callable[[], Figure] | None
     ) -> Iterator[dict[str, Any]]:
         """Yield the rows of value, mean, spread and quantiles of companies' figures, and of tau.
@@ -139,13 +141,13 @@ class _Source:
         The value is that of `value`, or else the mean of the random effects.
         """
         rows = [
-            self._columns("value", value or (lambda: self._of_effects(effects, "mu"))),
+            self._columns("value", value or (lambda: self._from_effects(effects, "mu"))),
             self._columns("mean", lambda: self._mean(values)),
             self._columns("std", lambda: survey.std(self.design, values), self._refusal_of_std()),
             *(self._quantile(name, values, at) for name, at in QUANTILES.items()),
         ]
         if effects is not None:
-            rows.append(self._columns("tau", lambda: self._of_effects(effects, "tau")))
+            rows.append(self._columns("tau", lambda: self._from_effects(effects, "tau")))
         for row in rows:
             yield {"estimand": EQUAL_COMPANY} | row
 
@@ -182,7 +184,7 @@ class _Source:
 
     def _quotient(self, numerator: np.ndarray, denominator: np.ndarray) -> Figure:
         figure = survey.ratio(self.design, numerator, denominator)
-        if self.metric.pooling.of_one:
+        if self.metric.pooling.one_minus:
             return Figure(1 - figure.value, -figure.influence, denominator)
         if self.metric.pooling.log:
             if figure.value <= 0:
@@ -191,7 +193,7 @@ class _Source:
         return figure
 
     def _equal_company(self, sums: Sums) -> Figure:
-        if self.metric.pooling.of_one:
+        if self.metric.pooling.one_minus:
             n = np.maximum(sums.n, 1)
             return self._quotient(sums.numerator / n, sums.denominator / n)
         if self.metric.pooling.log:
@@ -202,7 +204,7 @@ class _Source:
     def _mean(self, values: np.ndarray) -> Figure:
         return survey.mean(self.design, values)
 
-    def _of_effects(self, effects: Effects | None, which: str) -> Figure:
+    def _from_effects(self, effects: Effects | None, which: str) -> Figure:
         """Return the mean of the random effects (`mu`), or tau on its logarithm."""
         assert effects is not None
         fit = sampled_effects(effects.y, effects.v, self.design.weights[effects.company])
@@ -240,12 +242,12 @@ class _Source:
             weights[company] * rows["n_negative"],
             company * n_cutoffs + rows["cutoff"],
         )
-        of = fit.strata // n_cutoffs
+        company = fit.strata // n_cutoffs
         n = self.panel.n_companies
         return Figure(
             fit.slope,
-            np.bincount(of, fit.influence / weights[of], n),
-            np.bincount(of, fit.information / weights[of], n),
+            np.bincount(company, fit.influence / weights[company], n),
+            np.bincount(company, fit.information / weights[company], n),
         )
 
     def _rows(self, model: int, coverage: str) -> tuple[dict[str, np.ndarray], np.ndarray]:

@@ -54,7 +54,7 @@ def periods_table(panel: Panel) -> pa.Table:
             "companies": companies_named,
             "model": name,
             **_figures(
-                panel.of_cutoff(cutoff),
+                panel.at_cutoff(cutoff),
                 model,
                 panel.covered("common", model, at),
                 own_terms[model],
@@ -97,11 +97,11 @@ def _figures(
     panel: Panel, model: int, windows: np.ndarray, shown: list[tuple[Metric, Terms]]
 ) -> dict[str, Any]:
     n, positive, lapsed = (
-        panel.of_model(name, model, windows) for name in ("n_customers", "n_positive", "n_lapsed")
+        panel.values(name, model, windows) for name in ("n_customers", "n_positive", "n_lapsed")
     )
     if not len(windows):
         return {"n_companies": 0, "n_customers": 0, "n_positive": 0}
-    rate, reference = positive / n, panel.of_model("reference_log_loss", model, windows)
+    rate, reference = positive / n, panel.values("reference_log_loss", model, windows)
     held = ~np.isnan(reference)
     uncertainty = _company_mean(panel, windows[held], (entr(rate) + entr(1 - rate))[held])
     reference_loss = _company_mean(panel, windows[held], reference[held])

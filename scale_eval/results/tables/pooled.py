@@ -51,7 +51,7 @@ def pooled_of(
     """Make the rows of one metric, for all models or for these positions in the panel."""
     cutoffs = list(panel.cutoffs)
     for model in range(len(panel.models)) if models is None else models:
-        of_model = _OfModel.of(panel, metric, model, scores, influence)
+        model_figures = _ModelFigures.of(panel, metric, model, scores, influence)
         by_selection: dict[tuple[int | None, str], tuple[int, list[dict[str, Any]]]] = {}
         for cutoff in (None, *range(len(panel.cutoffs))):
             at = -1 if cutoff is None else cutoff
@@ -61,7 +61,7 @@ def pooled_of(
                 wider = (by_selection.get(key) for key in ((None, coverage), (cutoff, "own")))
                 # As many windows as in a selection that holds them all are the same windows.
                 same = [rows for n, rows in filter(None, wider) if n == len(windows)]
-                rows = same[0] if same else list(of_model.figures(windows, cutoff, coverage))
+                rows = same[0] if same else list(model_figures.figures(windows, cutoff, coverage))
                 by_selection[cutoff, coverage] = len(windows), rows
                 counts = {
                     "model": panel.models[model],
@@ -76,7 +76,7 @@ def pooled_of(
 
 
 @dataclass(frozen=True)
-class _OfModel:
+class _ModelFigures:
     """The parts of the figures of one metric and model, for every window of the panel.
 
     Attributes
@@ -109,20 +109,20 @@ class _OfModel:
         model: int,
         scores: RowScores,
         influence: np.ndarray | None,
-    ) -> _OfModel:
+    ) -> _ModelFigures:
         own, weighted = (terms(panel, metric, model, weighted=w) for w in (False, True))
         undefined = np.isnan(panel.columns[metric.name][:, model])
         few = None if influence is None else small_sample_factor(panel, metric, model)
         effects = None if metric.effects is None else scaled(panel, metric, model)
-        of_model = None if influence is None else InfluenceSums.of(influence[:, model])
-        return cls(panel, metric, model, scores, own, weighted, undefined, of_model, few, effects)
+        sums = None if influence is None else InfluenceSums.of(influence[:, model])
+        return cls(panel, metric, model, scores, own, weighted, undefined, sums, few, effects)
 
     def figures(
         self, windows: np.ndarray, cutoff: int | None, coverage: str
     ) -> Iterator[dict[str, Any]]:
         """Make the rows of one selection of windows, an estimand each."""
-        metric, model, panel = self.metric, self.model, self.panel.of_cutoff(cutoff)
-        own, weighted = (of.over(panel, windows) for of in (self.own, self.weighted))
+        metric, model, panel = self.metric, self.model, self.panel.at_cutoff(cutoff)
+        own, weighted = (t.over(panel, windows) for t in (self.own, self.weighted))
         undefined = windows[self.undefined.take(windows)]
         counts = {
             "n_companies": panel.n_with(windows),
@@ -135,7 +135,7 @@ class _OfModel:
         for estimand in metric.estimands:
             row: dict[str, Any] = {"estimand": estimand, **counts}
             if estimand == EQUAL_COMPANY and len(windows):
-                estimate, extra = self._of_companies(panel, windows, own, undefined)
+                estimate, extra = self._company_mean(panel, windows, own, undefined)
                 row |= extra
             else:
                 estimate = pooled_figure(
@@ -165,7 +165,7 @@ class _OfModel:
         weights = self.weighted.weight, self.own.weight
         return variances(panel, windows, self.influence, *weights, self.few)
 
-    def _of_companies(
+    def _company_mean(
         self, panel: Panel, windows: np.ndarray, own: Sums, undefined: np.ndarray
     ) -> tuple[Estimate, dict[str, Any]]:
         """Return the mean over companies, and their dispersion and heterogeneity."""

@@ -70,7 +70,7 @@ def _parts(panel: Panel, model: int, metric: Metric, taken: np.ndarray) -> dict[
     windows = np.flatnonzero(panel.common & panel.ok[:, model] & taken[panel.company])
 
     def column(name: str) -> np.ndarray:
-        return panel.of_model(name, model, windows)
+        return panel.values(name, model, windows)
 
     with np.errstate(divide="ignore", invalid="ignore"):
         values, slope = scale.to(column(metric.name)), scale.slope(column(metric.name))
@@ -107,7 +107,7 @@ def _parts(panel: Panel, model: int, metric: Metric, taken: np.ndarray) -> dict[
     c = companies.sum() ** 2 / np.square(companies).sum()
     if c < MIN_CUTOFFS - 0.5:
         return row | {"reason": "fewer_than_3_cutoffs"}
-    if panel.of_model("overlaps", model, windows).any():
+    if panel.values("overlaps", model, windows).any():
         return row | {"reason": "overlapping_windows"}
     of_average = parts.cutoff + parts.residual / companies.mean()
     half = stdtrit(c - 1, 0.975) * np.sqrt(of_average * (1 + 1 / c))
