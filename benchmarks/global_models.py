@@ -1,4 +1,4 @@
-"""One model for all companies against one a company: what it costs, and what it gains for whom.
+"""One model for all companies against one a company: its costs, and its gains by company size.
 
     python -m benchmarks.global_models [--dataset PLACE | --companies 2000]
 
@@ -30,7 +30,7 @@ METRICS = ("log_loss", "roc_auc")
 
 
 def costs_of(run: se.Run) -> list[dict[str, Any]]:
-    """One entry a model: its fits on all companies, and its seconds an evaluation."""
+    """Return for each model its fits on all companies, and its seconds an evaluation."""
     evaluations = run.evaluations
     answered = evaluations[evaluations["status"] == "ok"]
     fits = pd.Series(
@@ -55,7 +55,7 @@ def costs_of(run: se.Run) -> list[dict[str, Any]]:
 
 
 def gains_of(run: se.Run) -> list[dict[str, Any]]:
-    """One entry a (metric, global model, other model, class of size)."""
+    """Return an entry a (metric, global model, other model, class of size)."""
     table = run.comparisons
     table = table[(table["estimand"] == "equal_company") & table["metric"].isin(METRICS)]
     gains = []

@@ -1,4 +1,4 @@
-"""Where the seconds of workers go: clocks on what scale_eval does there, read when it is done."""
+"""Clocks on the functions of scale_eval that workers call, read when a run is done."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from distributed import Client
 from benchmarks.clocks import clocked
 from scale_eval.datasets import Dataset
 from scale_eval.evaluation.rows import EvaluationRows
-from scale_eval.execution import worker
-from scale_eval.execution.worker import EvaluationPlugin
+from scale_eval.execution import EvaluationPlugin, worker
 from scale_eval.results.directory import RunDirectory
 
 _CLOCKED: tuple[tuple[Any, str, str], ...] = (
@@ -20,7 +19,7 @@ _CLOCKED: tuple[tuple[Any, str, str], ...] = (
     (worker, "score_table", "writing"),
     (RunDirectory, "write_batch", "writing"),
 )
-"""Functions, and the clock that each is on; none of them calls another but for `do`."""
+"""Functions with the clock of each; only `do` calls others of them."""
 
 _seconds: dict[str, float] = {}
 
@@ -31,10 +30,10 @@ def put_clocks_on(client: Client) -> None:
 
 
 def seconds_on(client: Client) -> dict[str, float]:
-    """Return the seconds by clock, of all workers together, since the last call."""
+    """Return the seconds of all workers by clock, since the last call."""
     total: dict[str, float] = {}
-    for of_worker in client.run(_read).values():
-        for name, seconds in of_worker.items():
+    for told in client.run(_read).values():
+        for name, seconds in told.items():
             total[name] = total.get(name, 0.0) + seconds
     return total
 
@@ -45,6 +44,6 @@ def _put_on() -> None:
 
 
 def _read() -> dict[str, float]:
-    read = dict(_seconds)
+    told = dict(_seconds)
     _seconds.update(dict.fromkeys(_seconds, 0.0))
-    return read
+    return told

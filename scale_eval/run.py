@@ -136,7 +136,7 @@ class Run:
         """What the verdict and the plots read; raises `FileNotFoundError` before the tables are."""
         from scale_eval.report.findings import Findings
 
-        return Findings.of(self.directory)
+        return Findings.read(self.directory)
 
     @cached_property
     def verdict(self) -> Verdict:

@@ -162,7 +162,7 @@ def recorded_metrics(document: dict[str, Any]) -> list[Metric]:
         raise LookupError("the metric is known from a run's record only")
 
     return [
-        Metric(name, not_here, entry["better"], "own", entry["margin"], target=entry["target"])
+        Metric(name, not_here, entry["better"], entry["margin"], target=entry["target"])
         for name, entry in document["metrics"].items()
     ]
 

@@ -14,7 +14,7 @@ from scale_eval.storage import open_store
 
 FIRST, SECOND = Window.at(as_utc("2020-01-01")), Window.at(as_utc("2021-01-01"))
 
-# STATISTICS, "Three companies by hand": (company, window, outcomes, probabilities)
+# docs/reference/statistics.md: (company, window, outcomes, probabilities)
 BY_HAND = [
     ("A", FIRST, [1, 0, 1, 0], [0.8, 0.3, 0.4, 0.6]),
     ("A", SECOND, [1, 0, 0, 0], [0.5, 0.2, 0.7, 0.1]),
