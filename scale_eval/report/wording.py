@@ -5,20 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-METRIC_WORDS = {
-    "log_loss": "log loss",
-    "brier_score": "Brier score",
-    "log_loss_skill": "skill",
-    "brier_skill": "Brier skill",
-    "roc_auc": "AUC",
-    "average_precision": "average precision",
-    "calibration_intercept": "calibration intercept",
-    "calibration_slope": "calibration slope",
-    "observed_expected_ratio": "observed / expected",
-    "lift_at_10": "lift in the top tenth",
-    "gain_at_10": "buyers in the top tenth",
-    "value_captured_at_10": "spend in the top tenth",
-}
+from scale_eval.metrics import METRICS
 
 _SHARES = (
     (0.10, "a tenth"),
@@ -56,9 +43,9 @@ REASON_WORDS = {
 }
 
 
-def metric_words(metric: str) -> str:
+def metric_label(metric: str) -> str:
     """Return the name of a metric in a report: ``log loss`` for ``log_loss``."""
-    return METRIC_WORDS.get(metric, metric.replace("_", " "))
+    return METRICS[metric].label if metric in METRICS else metric.replace("_", " ")
 
 
 def number(value: float, step: float = 0.001) -> str:

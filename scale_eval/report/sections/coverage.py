@@ -6,7 +6,7 @@ from scale_eval.metrics import METRICS
 from scale_eval.report.findings import Findings
 from scale_eval.report.section import Section, table
 from scale_eval.report.wording import (
-    metric_words,
+    metric_label,
     reason,
 )
 
@@ -31,7 +31,7 @@ def coverage(findings: Findings) -> Section:
             if row["n_undefined"]:
                 undefined.append(
                     {
-                        "metric": metric_words(metric),
+                        "metric": metric_label(metric),
                         "model": model,
                         "defined": f"{int(row['n_defined']):,}",
                         "undefined": f"{int(row['n_undefined']):,}",
@@ -42,7 +42,7 @@ def coverage(findings: Findings) -> Section:
         "An evaluation is a model at a company and a cutoff. What was refused, failed or is "
         "undefined is counted here, and left out above."
     ]
-    settings = findings.document.get("asked", {})
+    settings = findings.document.get("settings", {})
     unobserved = (statuses["reason"] == "no_whole_window").any()
     if unobserved and not settings.get("observed_until"):
         text.append(
