@@ -10,14 +10,13 @@ from benchmarks.clocks import clocked
 from scale_eval.datasets import Dataset
 from scale_eval.evaluation.rows import EvaluationRows
 from scale_eval.execution import EvaluationPlugin, worker
-from scale_eval.results.directory import RunDirectory
 
 _CLOCKED: tuple[tuple[Any, str, str], ...] = (
     (EvaluationPlugin, "do", "busy"),
     (Dataset, "read_many", "reading"),
     (EvaluationRows, "table", "writing"),
     (worker, "score_table", "writing"),
-    (RunDirectory, "write_batch", "writing"),
+    (worker, "write_part", "writing"),
 )
 """Functions with the clock of each; only `do` calls others of them."""
 

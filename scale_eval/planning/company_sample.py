@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
+from scale_eval.datasets.instants import DAY
 from scale_eval.statistics.sampling_design import (
     permanent_order,
     permanent_random_numbers,
@@ -36,9 +37,6 @@ SHARES = {"equal_company": 0.5, "row": 0.25, "within_company": 0.25}
 
 GROWTH = 3.0
 """By how much a sample grows at most before it is looked at again."""
-
-DAY = 86_400e6
-"""In microseconds."""
 
 CAUTION = 1.1
 """The variance that a larger sample will have is itself an estimate: so much is put on top."""

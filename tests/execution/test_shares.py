@@ -22,9 +22,9 @@ from scale_eval.planning import batches
 from scale_eval.planning.plan import plan_run
 from scale_eval.planning.settings import make_settings
 from scale_eval.planning.shares import Share, share_of
-from scale_eval.results.directory import RunDiffers, open_run_directory
+from scale_eval.results.directory import RunDiffers, RunDirectory, open_run_directory
 from scale_eval.results.share_directory import ShareDirectory, shares_at_work
-from scale_eval.storage import StoreLocked, open_store, write_json
+from scale_eval.storage import StoreLocked, open_store
 from tests.support import models as models
 from tests.support.companies import companies_of_unequal_size
 from tests.support.paths import PROJECT
@@ -281,7 +281,7 @@ class TestModelsOfAllCompanies:
 
 
 def open_store_begun(store, fitted):
-    write_json(store, "run.json", {"asked": {}, "models": {}, "fitted": fitted})
+    RunDirectory(store).begin({}, {}, {"fitted": fitted})
     return lambda: open_run_directory(store)
 
 

@@ -17,7 +17,7 @@ from scale_eval.evaluation.windows import Window
 from scale_eval.metrics import METRICS
 from scale_eval.models import resolve
 from scale_eval.planning.plan import company_groups
-from scale_eval.results.directory import merge_scores
+from scale_eval.results.evaluation_parts import merge_scores
 from scale_eval.results.reduce import reduce_tables
 from tests.support.companies import BY_HAND, FIRST, SECOND, company_with, given_model, shop
 

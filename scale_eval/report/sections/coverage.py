@@ -42,7 +42,7 @@ def coverage(findings: Findings) -> Section:
         "An evaluation is a model at a company and a cutoff. What was refused, failed or is "
         "undefined is counted here, and left out above."
     ]
-    settings = findings.document.get("asked", {})
+    settings = findings.document.get("settings", {})
     unobserved = (statuses["reason"] == "no_whole_window").any()
     if unobserved and not settings.get("observed_until"):
         text.append(

@@ -1,9 +1,4 @@
-"""The table `comparisons`: two models on the same customers of the same companies and cutoffs.
-
-Only windows count for which every model is ok and, within a pair, for which the metric is defined
-for both. A metric with a target (O:E, slope, intercept) is compared by its distance from it:
-|log O:E|, |slope - 1|, |intercept|.
-"""
+"""The table `comparisons`: two models on the same customers of the same companies and cutoffs."""
 
 from __future__ import annotations
 
@@ -32,8 +27,10 @@ from scale_eval.results.panel import Panel
 from scale_eval.results.pooled_figures import pooled_figure
 from scale_eval.results.pooled_histograms import RowScores
 from scale_eval.results.ratio_terms import Terms, terms
+from scale_eval.results.tables.base import MetricTable
 from scale_eval.statistics.comparison import benjamini_hochberg, equivalence, wilcoxon
 from scale_eval.statistics.undefined import Undefined
+from scale_eval.storage.columns import COUNT, FLAG, NUMBER, TEXT, Column
 
 SIZE_CLASSES = (1, 100, 1_000, 10_000)
 """Customers at a company's latest common cutoff from which each class of companies begins."""
@@ -43,38 +40,15 @@ Margins = Mapping[str, float]
 
 
 def comparisons_table(pieces: Iterable[list[dict[str, Any]]]) -> pa.Table:
-    """One row a (metric, model_a < model_b, estimand, stratum).
-
-    `mean_difference` is a - b. On ``equal_company`` rows it is the mean over companies of the
-    difference of their own figures, `ci_low` to `ci_high` is Student's interval of that mean, and
-    `wins`, `ties` and `losses` count the companies where a is better, no further than `margin`, or
-    worse than b. (Of the calibration slope the mean is one of random effects, over companies that
-    enter them: a few slopes that are hardly known would carry a plain one.) On ``row`` and
-    ``within_company`` rows it is the difference of the pooled figures.
-    Strata are all companies, and classes of company size.
-
-    `sampling_std_error` is what customers' chance makes uncertain at these companies in these
-    half-years, paired through the sums of influence. `p_value` is Wilcoxon's signed rank test over
-    companies, `p_adjusted` that after Benjamini & Hochberg over the pairs of models of one metric,
-    estimand and stratum. `prediction_low` to `prediction_high` holds the true difference at the
-    next company with a probability of 95 %; `probability_a_better` is that of its favouring a, and
-    `probability_a_better_by_margin` and `..._b_...` by more than the margin. `equivalent` says
-    that the difference was shown to lie within the margin (TOST at 5 %; Schuirmann 1987): where it
-    is false the models may differ or not, look at the interval.
-
-    Parameters
-    ----------
-    pieces : iterable of list
-        From `comparisons_of`, a metric each.
-    """
+    """Make the table from `comparisons_of`, a metric each, and adjust its p values."""
     frame = pd.DataFrame(list(itertools.chain.from_iterable(pieces)))
     if frame.empty:
-        return COMPARISONS_SCHEMA.empty_table()
-    frame = frame.reindex(columns=COMPARISONS_SCHEMA.names)
+        return COMPARISONS.schema.empty_table()
+    frame = frame.reindex(columns=COMPARISONS.schema.names)
     families = frame.groupby(["metric", "estimand", "stratum"], sort=False)["p_value"]
     frame["p_adjusted"] = families.transform(lambda p: benjamini_hochberg(p.to_numpy()))
     frame["equivalent"] = frame["equivalent"].astype("boolean")
-    return pa.Table.from_pandas(frame, schema=COMPARISONS_SCHEMA, preserve_index=False)
+    return pa.Table.from_pandas(frame, schema=COMPARISONS.schema, preserve_index=False)
 
 
 def comparisons_of(
@@ -300,37 +274,149 @@ def _strata(panel: Panel) -> Iterator[tuple[str, np.ndarray]]:
             yield f"{low:,}{upto} customers", companies
 
 
-COMPARISONS_SCHEMA = pa.schema(
-    [
-        ("metric", pa.string()),
-        ("model_a", pa.string()),
-        ("model_b", pa.string()),
-        ("estimand", pa.string()),
-        ("stratum", pa.string()),
-        ("n_companies", pa.int64()),
-        ("mean_difference", pa.float64()),
-        ("reason", pa.string()),  # why it is null
-        ("std_error", pa.float64()),
-        ("ci_low", pa.float64()),
-        ("ci_high", pa.float64()),
-        ("ci_reason", pa.string()),
-        ("sampling_std_error", pa.float64()),  # customers' chance alone, paired
-        ("n_effective", pa.float64()),
-        ("margin", pa.float64()),
-        ("wins", pa.int64()),
-        ("ties", pa.int64()),
-        ("losses", pa.int64()),
-        ("p_value", pa.float64()),
-        ("p_adjusted", pa.float64()),
-        ("p_reason", pa.string()),
-        ("n_heterogeneity", pa.int64()),
-        ("tau", pa.float64()),
-        ("prediction_low", pa.float64()),
-        ("prediction_high", pa.float64()),
-        ("probability_a_better", pa.float64()),
-        ("probability_a_better_by_margin", pa.float64()),
-        ("probability_b_better_by_margin", pa.float64()),
-        ("heterogeneity_reason", pa.string()),
-        ("equivalent", pa.bool_()),
-    ]
+_OF_COMPANIES = "the estimand is not `equal_company`"
+_OF_EFFECTS = "`heterogeneity_reason` says why"
+
+COMPARISONS = MetricTable(
+    "comparisons",
+    row="metric, model_a < model_b, estimand, stratum",
+    doc="Two models on the same customers of the same companies and cutoffs. A window counts if "
+    "every model is ok there and the metric is defined for both. A metric with a target (O:E, "
+    "slope, intercept) is compared by the distance from it: |log O:E|, |slope - 1|, |intercept|.",
+    columns=(
+        Column("metric", TEXT, "The metric."),
+        Column("model_a", TEXT, "The first model, by name."),
+        Column("model_b", TEXT, "The second model."),
+        Column("estimand", TEXT, "Whose difference it is: as in `pooled`."),
+        Column("stratum", TEXT, "The companies compared: `all`, or a class of company size."),
+        Column("n_companies", COUNT, "Companies that count."),
+        Column(
+            "mean_difference",
+            NUMBER,
+            "a - b: the mean over companies of the difference of their own figures (of the "
+            "calibration slope, the mean of random effects), or the difference of pooled figures.",
+            null="`reason` says why",
+        ),
+        Column("reason", TEXT, "Why `mean_difference` is null; empty where it is not."),
+        Column(
+            "std_error",
+            NUMBER,
+            "Standard error of `mean_difference`, as a figure of companies like these.",
+            null="`ci_reason` says why",
+        ),
+        Column("ci_low", NUMBER, "Lower end of the 95 % interval.", null="`ci_reason` says why"),
+        Column("ci_high", NUMBER, "Upper end of the 95 % interval.", null="`ci_reason` says why"),
+        Column("ci_reason", TEXT, "Why there is no interval; empty where there is one."),
+        Column(
+            "sampling_std_error",
+            NUMBER,
+            "Standard error that the chance of customers alone causes, paired by customer.",
+            null="evaluations of the metric keep no influence sums that could be paired",
+        ),
+        Column(
+            "n_effective",
+            NUMBER,
+            "Effective number of companies: (sum w)^2 / sum w^2.",
+            null="no company counts",
+        ),
+        Column("margin", NUMBER, "The smallest difference of practical interest."),
+        Column(
+            "wins",
+            COUNT,
+            "Companies where a is better by more than the margin.",
+            null=_OF_COMPANIES,
+        ),
+        Column("ties", COUNT, "Companies where they differ by no more.", null=_OF_COMPANIES),
+        Column(
+            "losses",
+            COUNT,
+            "Companies where b is better by more than the margin.",
+            null=_OF_COMPANIES,
+        ),
+        Column(
+            "p_value",
+            NUMBER,
+            "p value of Wilcoxon's signed rank test over companies.",
+            null="`p_reason` says why, or the estimand is not `equal_company`",
+        ),
+        Column(
+            "p_adjusted",
+            NUMBER,
+            "The same, adjusted for the pairs of models of one metric, estimand and stratum "
+            "(Benjamini & Hochberg 1995).",
+            null="`p_value` is null",
+        ),
+        Column("p_reason", TEXT, "Why `p_value` is null; empty otherwise."),
+        Column(
+            "n_heterogeneity",
+            COUNT,
+            "Companies that enter the random effects of the difference.",
+            null="there are none for the metric or the estimand",
+        ),
+        Column(
+            "tau",
+            NUMBER,
+            "Standard deviation of the true difference between companies.",
+            null=_OF_EFFECTS,
+        ),
+        Column(
+            "prediction_low",
+            NUMBER,
+            "Lower end of the interval that holds the true difference at the next company with a "
+            "probability of 95 %.",
+            null=_OF_EFFECTS,
+        ),
+        Column("prediction_high", NUMBER, "Upper end of that interval.", null=_OF_EFFECTS),
+        Column(
+            "probability_a_better",
+            NUMBER,
+            "Probability that a is truly better at the next company.",
+            null=_OF_EFFECTS,
+        ),
+        Column(
+            "probability_a_better_by_margin",
+            NUMBER,
+            "Probability that it is better by more than the margin.",
+            null=_OF_EFFECTS,
+        ),
+        Column(
+            "probability_b_better_by_margin",
+            NUMBER,
+            "Probability that b is better by more than the margin.",
+            null=_OF_EFFECTS,
+        ),
+        Column("heterogeneity_reason", TEXT, "Why the columns of random effects are null."),
+        Column(
+            "equivalent",
+            FLAG,
+            "Whether the difference was shown to lie within the margin (TOST at 5 %). Where it was "
+            "not, the models may differ or not: see the interval.",
+            null="there is no interval",
+        ),
+    ),
+    shown=(
+        "metric",
+        "model_a",
+        "model_b",
+        "estimand",
+        "stratum",
+        "mean_difference",
+        "ci_low",
+        "ci_high",
+        "wins",
+        "losses",
+    ),
+    make=lambda of: comparisons_table(
+        [list(comparisons_of(of.panel, of.metric, of.run.scores, of.influence, of.run.margins))]
+    ),
+    conventions={
+        "wins": "companies better by more than the margin of the metric",
+        "p_value": "Wilcoxon signed rank over companies, zeros dropped, from 6 companies on; exact "
+        "up to 50, with ties too; above by the normal approximation, corrected for ties",
+        "p_adjusted": "Benjamini & Hochberg 1995 over pairs of models, by metric, estimand, "
+        "stratum",
+        "equivalent": "two one-sided t tests at 5 % (TOST, Schuirmann 1987) within the margin",
+        "probability_a_better": "of the true difference at the next company, by the same "
+        "distribution as the prediction",
+    },
 )

@@ -1,9 +1,4 @@
-"""The table `sampled`: what all companies of a dataset would have given, from a sample of them.
-
-Its intervals are of *these* companies: they say how far the figure of a run over all of them may
-be, shrink to nothing as the sample becomes the dataset, and hold nothing of the next company or of
-companies like these, of which `pooled` speaks. The two never share a column.
-"""
+"""The table `sampled`: what all companies of a dataset would give, from a sample of them."""
 
 from __future__ import annotations
 
@@ -24,43 +19,21 @@ from scale_eval.results.heterogeneity import Effects, company_effects, differenc
 from scale_eval.results.panel import Panel
 from scale_eval.results.pooled_histograms import RowScores
 from scale_eval.results.ratio_terms import Sums, terms
+from scale_eval.results.tables.base import MetricInputs, MetricTable
 from scale_eval.statistics import survey
 from scale_eval.statistics.dispersion import QUANTILES
 from scale_eval.statistics.sampled_effects import sampled_effects
 from scale_eval.statistics.survey import Design, Figure
 from scale_eval.statistics.undefined import Undefined
+from scale_eval.storage.columns import COUNT, NUMBER, TEXT, Column
 
 COVERAGES = ("own", "common")
 
-SAMPLED_SCHEMA = pa.schema(
-    [
-        ("metric", pa.string()),
-        ("model", pa.string()),
-        ("model_b", pa.string()),  # null; on rows of a difference, model - model_b
-        ("estimand", pa.string()),
-        ("coverage", pa.string()),
-        ("figure", pa.string()),  # value; of companies' figures mean, std, p05 to p95; tau
-        ("value", pa.float64()),
-        ("reason", pa.string()),  # why it is null
-        ("std_error", pa.float64()),
-        ("ci_low", pa.float64()),  # of the figure of all companies of the dataset
-        ("ci_high", pa.float64()),
-        ("ci_reason", pa.string()),
-        ("n_sampled", pa.int64()),
-        ("n_population", pa.int64()),
-        ("n_certain", pa.int64()),  # companies of the sample whose stratum was taken whole
-        ("sampling_fraction", pa.float64()),
-        ("n_counted", pa.int64()),  # companies of the sample that the figure counts
-        ("n_effective", pa.float64()),  # equal draws that would say as much of those not certain
-    ]
-)
-"""Over all cutoffs: one row a (metric, model, model_b, estimand, coverage, figure)."""
-
 
 def sampled_table(pieces: Iterable[list[dict[str, Any]]]) -> pa.Table:
-    """From `sampled_of`, a metric each."""
-    frame = pd.DataFrame(list(itertools.chain.from_iterable(pieces)), columns=SAMPLED_SCHEMA.names)
-    return pa.Table.from_pandas(frame, schema=SAMPLED_SCHEMA, preserve_index=False)
+    """Make the table from `sampled_of`, a metric each."""
+    frame = pd.DataFrame(list(itertools.chain.from_iterable(pieces)), columns=SAMPLED.schema.names)
+    return pa.Table.from_pandas(frame, schema=SAMPLED.schema, preserve_index=False)
 
 
 def sampled_of(
@@ -342,3 +315,89 @@ class _Source:
             "n_counted": int(counted.sum()),
             "n_effective": self.design.n_effective(counted.astype(float)),
         }
+
+
+_UNSURE = "`ci_reason` says why"
+
+
+def _make(of: MetricInputs) -> pa.Table:
+    assert of.run.design is not None
+    rows = sampled_of(of.panel, of.metric, of.run.scores, of.influence, of.run.design)
+    return sampled_table([list(rows)])
+
+
+SAMPLED = MetricTable(
+    "sampled",
+    row="metric, model, model_b, estimand, coverage, figure; over all cutoffs",
+    doc="What all companies of the dataset would have given, from a run of a sample of them. The "
+    "intervals are of these companies: they shrink to nothing as the sample becomes the dataset, "
+    "and say nothing of the next company, of which `pooled` speaks.",
+    columns=(
+        Column("metric", TEXT, "The metric."),
+        Column("model", TEXT, "The model."),
+        Column("model_b", TEXT, "The model that is subtracted.", null="the row is of one model"),
+        Column("estimand", TEXT, "Whose figure it is: as in `pooled`."),
+        Column("coverage", TEXT, "The windows that count: as in `pooled`."),
+        Column(
+            "figure",
+            TEXT,
+            "Which figure it is: `value`; of companies' figures `mean`, `std`, `p05` to `p95`; or "
+            "`tau`.",
+        ),
+        Column(
+            "value", NUMBER, "The figure of all companies, estimated.", null="`reason` says why"
+        ),
+        Column("reason", TEXT, "Why `value` is null; empty where it is not."),
+        Column("std_error", NUMBER, "Standard error of `value`.", null=_UNSURE),
+        Column(
+            "ci_low",
+            NUMBER,
+            "Lower end of the 95 % interval of the figure of all companies of the dataset.",
+            null=_UNSURE,
+        ),
+        Column("ci_high", NUMBER, "Upper end of that interval.", null=_UNSURE),
+        Column(
+            "ci_reason",
+            TEXT,
+            "Why there is no interval; empty where there is one.",
+            null="`reason` is `undefined_for_either`",
+        ),
+        Column("n_sampled", COUNT, "Companies of the sample."),
+        Column("n_population", COUNT, "Companies of the dataset."),
+        Column("n_certain", COUNT, "Companies of the sample whose stratum was taken whole."),
+        Column("sampling_fraction", NUMBER, "n_sampled / n_population."),
+        Column(
+            "n_counted",
+            COUNT,
+            "Companies of the sample that the figure counts.",
+            null="`value` is null",
+        ),
+        Column(
+            "n_effective",
+            NUMBER,
+            "Equal draws that would say as much as the companies that were not certain.",
+            null="`value` is null, or a distance from a target",
+        ),
+    ),
+    shown=(
+        "metric",
+        "model",
+        "model_b",
+        "estimand",
+        "coverage",
+        "figure",
+        "value",
+        "ci_low",
+        "ci_high",
+        "n_sampled",
+        "n_population",
+    ),
+    make=_make,
+    conventions={
+        "sampled": "of all companies of the dataset, from a stratified sample with permanent "
+        "random numbers (Ohlsson 1995): weights 1 / inclusion probability, linearised by stratum "
+        "with finite population correction (Särndal, Swensson & Wretman 1992), quantiles by "
+        "Woodruff 1952",
+    },
+    only_of_samples=True,
+)

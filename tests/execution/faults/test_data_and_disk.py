@@ -33,7 +33,7 @@ def small_disk(tmp_path):
 
 
 @pytest.mark.parametrize("free_bytes", [200_000, 900_000])
-def test_a_disk_that_fills_while_workers_write_packs_names_the_place_and_is_resumed(
+def test_a_disk_that_fills_while_workers_write_batches_names_the_place_and_is_resumed(
     many, client, quiet, small_disk, free_bytes
 ):
     there = os.statvfs(small_disk)
