@@ -31,8 +31,8 @@ def put_clocks_on(client: Client) -> None:
 def seconds_on(client: Client) -> dict[str, float]:
     """Return the seconds of all workers by clock, since the last call."""
     total: dict[str, float] = {}
-    for told in client.run(_read).values():
-        for name, seconds in told.items():
+    for of_worker in client.run(_read).values():
+        for name, seconds in of_worker.items():
             total[name] = total.get(name, 0.0) + seconds
     return total
 
@@ -43,6 +43,6 @@ def _put_on() -> None:
 
 
 def _read() -> dict[str, float]:
-    told = dict(_seconds)
+    seconds = dict(_seconds)
     _seconds.update(dict.fromkeys(_seconds, 0.0))
-    return told
+    return seconds
