@@ -75,7 +75,7 @@ def commands() -> str:
 
 
 def _command_group() -> click.Group:
-    """The group of all commands, in whichever module of `scale_eval.cli` it is."""
+    """Return the group of all commands, in whichever module of `scale_eval.cli` it is."""
     modules = vars(scale_eval.cli).values()
     groups = (getattr(module, "cli", None) for module in modules)
     return next(group for group in groups if isinstance(group, click.Group))
