@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 
 import click
 import pyarrow as pa
 
 import scale_eval.cli
+from scale_eval.evaluation import reasons
 from scale_eval.evaluation.schema import EVALUATION_COLUMNS, SCORE_COLUMNS
 from scale_eval.metrics import METRICS
 from scale_eval.results import tables as result_tables
@@ -64,6 +66,11 @@ def conventions() -> str:
     return _table(("figure", "convention"), rows)
 
 
+def reason_table(sentences: dict[str, str]) -> str:
+    """Return the reasons of one list with their sentences."""
+    return _table(("reason", "meaning"), ((f"`{code}`", text) for code, text in sentences.items()))
+
+
 def commands() -> str:
     """Return each command: what it does, its options, its examples."""
     group = _command_group()
@@ -101,6 +108,9 @@ PARTS: dict[str, Callable[[], str]] = {
     "commands": commands,
     "metrics": metrics,
     "conventions": conventions,
+    "evaluation_reasons": partial(reason_table, reasons.EVALUATIONS),
+    "figure_reasons": partial(reason_table, reasons.FIGURES),
+    "row_reasons": partial(reason_table, reasons.ROWS),
 }
 """The files that are written, by name, and what writes each."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from scale_eval.evaluation.reasons import FIGURES, sentence_of
 from scale_eval.metrics import METRICS
 
 _SHARES = (
@@ -33,14 +34,6 @@ _NUMBERS = (
     "eleven",
     "twelve",
 )
-
-REASON_WORDS = {
-    "too_few_companies": "fewer than five companies with enough buyers",
-    "fewer_than_2_companies": "fewer than two companies with enough buyers",
-    "no_whole_window": "no window was observed whole",
-    "history_too_short": "fewer than 10 customers to learn from",
-    "history_one_class": "all customers to learn from bought, or none",
-}
 
 
 def metric_label(metric: str) -> str:
@@ -118,9 +111,9 @@ def percent_with_interval(value: float, low: float, high: float) -> str:
     return f"{text} ({100 * low:.{decimals}f} to {100 * high:.{decimals}f} %)"
 
 
-def reason(code: str) -> str:
-    """Return the meaning of a reason code of the tables."""
-    return REASON_WORDS.get(code, code.replace("_", " "))
+def reason(code: str, reasons: dict[str, str] = FIGURES) -> str:
+    """Return the sentence of a reason that a table gives."""
+    return sentence_of(code, reasons)
 
 
 def figure_with_interval(row: pd.Series, step: float = 0.001) -> str:

@@ -249,7 +249,7 @@ def test_a_model_that_skips_the_hard_companies_does_not_lead_on_the_common_cover
 
         def fit(self, history):
             if history.company_id != "shop0":
-                from scale_eval.evaluation.history import Skipped
+                from scale_eval.evaluation.no_prediction import Skipped
 
                 raise Skipped("too_hard")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from scale_eval.evaluation.reasons import EVALUATIONS
 from scale_eval.metrics import METRICS
 from scale_eval.report.findings import Findings
 from scale_eval.report.section import Section, table
@@ -17,7 +18,7 @@ def coverage(findings: Findings) -> Section:
     rows = [
         {
             "status": status,
-            "reason": reason(why) if why else "",
+            "reason": reason(why, EVALUATIONS) if why else "",
             **{model: f"{int(n):,}" if n else "" for model, n in by_model.items()},
         }
         for (status, why), by_model in statuses.pivot_table(
