@@ -20,7 +20,7 @@ from scale_eval.results.panel import Panel
 from scale_eval.results.pooled_histograms import RowScores
 from scale_eval.results.tables.comparisons import comparisons_of
 from scale_eval.results.tables.pooled import pooled_of
-from scale_eval.results.tables.reliability import calibration_tables
+from scale_eval.results.tables.reliability import reliability_table
 from scale_eval.statistics.bootstrap import company_keys, poisson_weights
 from scale_eval.statistics.prediction import confidence_distribution
 from scale_eval.statistics.random_effects import random_effects
@@ -74,7 +74,7 @@ class Truth:
         rich = ((positive >= MIN_PER_CLASS) & (negative >= MIN_PER_CLASS)).all(axis=1)
         self.enters = panel.count_by_company(np.flatnonzero(rich)) > 0
         self.effects = {name: bank.truth[name].to_numpy() for name in bank.truth}
-        curves, _ = calibration_tables(panel, rows, 0)
+        curves = reliability_table(panel, rows, 0)
         self.curves = dict(iter(curves.to_pandas().groupby("model")))
 
     def effect(self, metric: str, model: str) -> np.ndarray:
@@ -252,7 +252,7 @@ def _naive(panel: Panel, rows: RowScores, truth: Truth) -> Iterator[Judged]:
 
 
 def _curves(panel: Panel, rows: RowScores, truth: Truth) -> Iterator[Judged]:
-    curves, _ = calibration_tables(panel, rows, 0)
+    curves = reliability_table(panel, rows, 0)
     for model, curve in curves.to_pandas().groupby("model"):
         of_all = truth.curves[model]
         rates = np.interp(curve["probability"], of_all["probability"], of_all["recalibrated"])
