@@ -25,7 +25,6 @@ from scale_eval.metrics.histogram import (
     ScoreHistogram,
     bin_of,
     histogram,
-    merge,
     mid_logit,
 )
 from scale_eval.metrics.influence import (
@@ -65,7 +64,6 @@ __all__ = [
     "histogram",
     "influence_sums",
     "influence_values",
-    "merge",
     "metric",
     "mid_logit",
     "score",
