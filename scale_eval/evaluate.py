@@ -39,12 +39,18 @@ from scale_eval.results.directory import (
     RunDirectory,
     open_run_directory,
 )
-from scale_eval.results.reduce import CONVENTIONS, reduce_run
+from scale_eval.results.maintenance import (
+    remove_repeats,
+    remove_unfinished,
+    remove_without_scores,
+)
+from scale_eval.results.reduce import reduce_run
 from scale_eval.results.share_directory import (
     ShareDirectory,
     require_no_share_at_work,
     shares_at_work,
 )
+from scale_eval.results.tables import conventions
 from scale_eval.run import Run
 from scale_eval.storage import open_store, read_table, write_table, write_tables
 
@@ -176,10 +182,9 @@ def evaluate(
         require_cluster(cluster, workers)
     directory = RunDirectory(open_store(out))
     begun = {
-        "asked": {"data": dataset.content_hash, **settings.document()},
+        "settings": {"data": dataset.content_hash, **settings.document()},
         "models": {name: model.identity for name, model in chosen.items()},
         "facts": {
-            "status": "running",
             "dataset": str(dataset.store.root),
             "versions": recorded_versions(),
             "started_at": _now().isoformat(),
@@ -225,17 +230,17 @@ def evaluate(
     with directory.store.lock():
         began = time.monotonic()
         directory.begin(**begun)
-        directory.clean()
+        remove_unfinished(directory.store)
         drawn = _drawn(directory, dataset, sample, settings.seed)
         with contextlib.ExitStack() as stack:
             session = session_in(directory, stack)
             while True:
                 plan = session.evaluate(drawn)
                 with _place_to_reduce(directory) as call:
-                    if directory.remove_without_scores():
+                    if remove_without_scores(directory.store):
                         continue  # they are to be done again
                     there = completed(plan, directory.evaluation_parts(COLUMNS))
-                    if there.n_repeated and directory.remove_repeats():
+                    if there.n_repeated and remove_repeats(directory.store):
                         continue  # what only they held is to be done again
                     directory.record(n_missing=there.n_missing, plan_hash=plan.digest())
                     _reduce(directory, settings.rules.metrics, margins, began, call)
@@ -372,15 +377,15 @@ def reduce(place: str | os.PathLike[str], *, margins: Mapping[str, float] | None
     directory = open_run_directory(place)
     require_no_share_at_work(directory.store)
     with directory.store.lock(), _place_to_reduce(directory) as call:
-        directory.clean()
-        directory.remove_without_scores()
-        directory.remove_repeats()
+        remove_unfinished(directory.store)
+        remove_without_scores(directory.store)
+        remove_repeats(directory.store)
         if not directory.store.names("evaluations/*.parquet"):
             raise ValueError(
                 f"{directory.store.root}: no evaluation is done yet, nothing to reduce"
             )
         directory.record(n_missing=directory.n_missing())
-        own = recorded_metrics(directory.document["asked"])
+        own = recorded_metrics(directory.document["settings"])
         _reduce(directory, own, checked_margins(margins or {}, own), time.monotonic(), call)
     return Run(directory)
 
@@ -412,7 +417,7 @@ def _reduce(
     ended = time.monotonic()
     directory.record(
         status="finished" if directory.document["n_missing"] == 0 else "unfinished",
-        conventions=CONVENTIONS,
+        conventions=conventions(),
         margins=margins,
         finished_at=_now().isoformat(),
         reduce_seconds=ended - reducing,

@@ -1,5 +1,7 @@
-"""What a score is: metrics of one evaluation, each one expression over shared statistics.
+"""Metrics of one evaluation, each one expression over shared statistics.
 
+A family of metrics is a file: `losses`, `ranking`, `calibration`, `gain`. To add a metric, write
+its function there and an entry in the family's `METRICS`, with all that is known of it (`base`).
 This room works on arrays and imports nothing of the project but `statistics`.
 
 Examples

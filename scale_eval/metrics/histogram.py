@@ -46,7 +46,7 @@ class ScoreHistogram:
         Bins that hold somebody, ascending.
     n_positive, n_negative : ndarray of int64
     spend_minor : ndarray of int64
-        Future spend in minor units (cents), each customer's rounded before it is added.
+        Future spend in minor units (cents); each customer's is rounded before it is added.
     """
 
     bin: np.ndarray

@@ -29,7 +29,7 @@ import scale_eval as se
 from scale_eval.cli import runs as cli
 from scale_eval.planning.settings import seconds_of
 from scale_eval.report.terminal import SHOWN
-from scale_eval.results.directory import TABLES
+from scale_eval.results.tables import tables_of
 from scale_eval.storage import open_store
 from tests.support.companies import shop
 
@@ -399,7 +399,9 @@ class TestRun:
 
     def test_leaves_the_tables_and_no_half_written_file(self, first):
         left = {path.name for path in first.iterdir()}
-        tables = {f"{name}.parquet" for name in ("plan", *TABLES)}
+        tables = {
+            f"{name}.parquet" for name in ("plan", *(t.name for t in tables_of(sample=False)))
+        }
         assert left == {"run.json", "evaluations", "scores", ".lock", *tables}
         assert not list(first.rglob("*.unfinished"))
 
@@ -527,8 +529,8 @@ class TestConfig:
         (tmp_path / "settings.toml").write_text(text)
         told = scale_eval("run", data, "--out", "run", "--config", "settings.toml", "--seed", 7)
         assert told.code == cli.OK, told.err
-        asked = json.loads((tmp_path / "run" / "run.json").read_text())["asked"]
-        assert (asked["horizon"], asked["seed"]) == ("3 months", 7)
+        settings = json.loads((tmp_path / "run" / "run.json").read_text())["settings"]
+        assert (settings["horizon"], settings["seed"]) == ("3 months", 7)
 
     @pytest.mark.parametrize(
         ("content", "words"),
@@ -598,6 +600,13 @@ class TestShow:
         assert "North" not in told.out
         assert "No such rows" in scale_eval("show", first, "companies", "--company", "Sohth").out
 
+    @pytest.mark.parametrize("table", SHOWN)
+    def test_the_columns_of_every_table_are_explained_in_80_columns(self, scale_eval, first, table):
+        told = scale_eval("show", first, table, "--columns")
+        assert told.code == cli.OK
+        assert_fits(told.out, first)
+        assert all(column in " ".join(told.out.split()) for column in SHOWN[table])
+
     def test_a_filter_that_the_table_does_not_have_is_refused(self, scale_eval, first):
         told = scale_eval("show", first, "evaluations", "--metric", "roc_auc")
         assert_refused(told, "evaluations", "metric")
@@ -664,6 +673,23 @@ class TestFingerprintAndReduce:
         assert "Traceback" not in told.err
         assert "concatenate" not in told.err
         assert "not" in told.out + told.err  # no evaluation has been done, in whatever words
+
+
+class TestRunsOfAnotherFormat:
+    @pytest.fixture
+    def other(self, first, tmp_path) -> Path:
+        document = json.loads((first / "run.json").read_text()) | {"format": 99}
+        (tmp_path / "other").mkdir()
+        (tmp_path / "other" / "run.json").write_text(json.dumps(document))
+        return tmp_path / "other"
+
+    @pytest.mark.parametrize("command", ["show", "report", "fingerprint", "reduce", "run"])
+    def test_every_command_refuses_one_and_says_what_to_do(self, scale_eval, data, other, command):
+        words = [data, "--out", other] if command == "run" else [other]
+        told = scale_eval(command, *words)
+        version = json.loads((other / "run.json").read_text())["versions"]["scale_eval"]
+        assert_refused(told, f"was written by scale_eval {version} in format 99", "another place")
+        assert not (other / "report.html").exists()
 
 
 class TestMargins:

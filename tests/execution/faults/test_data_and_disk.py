@@ -12,7 +12,7 @@ import pytest
 import scale_eval as se
 from scale_eval.datasets.synthetic.faults import corrupt
 from scale_eval.evaluation.schema import KEY
-from tests.support import models as models
+from tests.support import models
 from tests.support.faults import evaluate, facts
 
 pytestmark = pytest.mark.slow
