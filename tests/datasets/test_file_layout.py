@@ -245,7 +245,10 @@ def test_a_dataset_of_another_format_or_without_a_number_is_refused(companies, t
     # Made by an earlier version, which had other columns too.
     earlier = manifest.drop_columns(["row_offset"]).replace_schema_metadata(None)
     pq.write_table(earlier, tmp_path / MANIFEST)
-    says = rf"{tmp_path} was written by another version of scale_eval in a format without a number; this version reads format {FORMAT}"
+    says = (
+        rf"{tmp_path} was written by another version of scale_eval in a format without a number; "
+        rf"this version reads format {FORMAT}"
+    )
     with pytest.raises(ValueError, match=says):
         open_dataset(tmp_path)
     rows = tmp_path / "rows.csv"
