@@ -207,10 +207,10 @@ class TestLock:
         "    time.sleep(60)\n"
     )
 
-    def test_another_process_is_told_who_holds_it(self, store):
+    def test_another_process_learns_which_one_holds_it(self, store):
         with beside(self.HOLDER, store) as process:
-            told = rf"{store.root}.*pid {process.pid}"
-            with pytest.raises(StoreLocked, match=told), store.lock():
+            says = rf"{store.root}.*pid {process.pid}"
+            with pytest.raises(StoreLocked, match=says), store.lock():
                 pass
 
     @pytest.mark.parametrize("blow", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])

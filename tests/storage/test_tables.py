@@ -25,7 +25,7 @@ class TestTablesAndDocuments:
         assert read_table(store, "deep/er/numbers.parquet").equals(NUMBERS)
         assert size == store.path("deep/er/numbers.parquet").stat().st_size
 
-    def test_columns_and_types_can_be_asked_for(self, store):
+    def test_columns_and_types_can_be_chosen(self, store):
         write_table(store, "numbers.parquet", NUMBERS)
         assert read_table(store, "numbers.parquet", columns=["number"]).column_names == ["number"]
         schema = pa.schema([("number", pa.float32()), ("id", pa.large_string())])
@@ -107,7 +107,7 @@ class TestTablesAndDocuments:
         with pytest.raises((OSError, pa.ArrowInvalid)):
             read_row_groups(store, "long.parquet", [0], columns=["number"])
 
-    def test_what_is_not_there_is_told_by_its_path(self, store):
+    def test_a_missing_file_is_named_by_its_path(self, store):
         for read in (read_table, read_json, read_metadata):
             with pytest.raises(FileNotFoundError, match=r"missing\.parquet"):
                 read(store, "missing.parquet")

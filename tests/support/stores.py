@@ -1,4 +1,4 @@
-"""What a store holds, and other processes that use it, for the tests of storage."""
+"""Stores for the tests of storage: their files, and other processes that use them."""
 
 from __future__ import annotations
 
