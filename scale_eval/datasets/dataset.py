@@ -22,7 +22,7 @@ from scale_eval.datasets.manifest import (
     MANIFEST,
     TRANSACTIONS_SCHEMA,
     read_manifest,
-    require_format,
+    require_readable,
 )
 from scale_eval.datasets.row_locations import RowLocations
 from scale_eval.datasets.transactions import Transactions
@@ -242,5 +242,5 @@ def open_dataset(place: str | os.PathLike[str] | Store) -> Dataset:
             f"{store.root} is not a dataset (it has no {MANIFEST}); make one with "
             f"'scale-eval ingest FILE... --into {store.root}'"
         )
-    require_format(store)
+    require_readable(store)
     return Dataset(store)

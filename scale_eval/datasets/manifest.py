@@ -20,6 +20,7 @@ from scale_eval.datasets.customer_ids import string_buffers
 from scale_eval.datasets.purchases import MIN_CUSTOMERS, PURCHASE_RULES, is_purchase
 from scale_eval.datasets.transactions import Transactions
 from scale_eval.storage import Store, read_metadata, read_table, write_table
+from scale_eval.storage.formats import require_format
 
 MANIFEST = "manifest.parquet"
 
@@ -107,24 +108,19 @@ def describe(company: Transactions, *, dates_only: bool, sources: list[str]) -> 
     return row
 
 
-def require_format(store: Store) -> None:
-    """Raise `ValueError` where the dataset in `store` is not of the format that this version reads.
+def require_readable(store: Store) -> None:
+    """Raise `OtherFormat` where the dataset is of another format than this version reads.
 
     Raises `OSError` or `pyarrow.ArrowInvalid` where its manifest is missing or damaged.
     """
-    metadata = read_metadata(store, MANIFEST).metadata or {}
-    if metadata.get(_FORMAT_KEY) == str(FORMAT).encode():
-        return
-    if _FORMAT_KEY in metadata:
-        origin = (
-            f"by scale_eval {metadata.get(_VERSION_KEY, b'(unknown)').decode()} "
-            f"in format {metadata[_FORMAT_KEY].decode()}"
-        )
-    else:
-        origin = "by an earlier scale_eval, before datasets had a format number"
-    raise ValueError(
-        f"{store.root} was written {origin}; this version reads format {FORMAT}. Ingest or "
-        "synthesize the data anew with this version, or use the version that wrote them"
+    written = read_metadata(store, MANIFEST).metadata or {}
+    number = written.get(_FORMAT_KEY)
+    require_format(
+        store.root,
+        {} if number is None else {"format": int(number)},
+        FORMAT,
+        written.get(_VERSION_KEY, b"").decode(),
+        "Ingest or synthesize the data anew with this version, or use the version that wrote them.",
     )
 
 

@@ -44,7 +44,7 @@ from scale_eval.datasets.manifest import (
     delete_unnamed,
     manifest_table,
     read_manifest_rows,
-    require_format,
+    require_readable,
 )
 from scale_eval.storage import Store, open_store
 
@@ -153,7 +153,7 @@ def _check_place(store: Store) -> None:
         )
     if store.exists(MANIFEST):
         with _explaining_errors(store):
-            require_format(store)
+            require_readable(store)
 
 
 def _check_one_company_a_file(parsed: Sequence[ParsedFile], append: bool) -> None:

@@ -35,8 +35,8 @@ def _zip(**members: str) -> bytes:
 
 def test_gzip_and_zip_are_known_by_content_whatever_the_file_is_called(parse):
     text = HEADER + TWO_ROWS
-    packed = [gzip.compress(text.encode()), _zip(**{"inner.txt": text})]
-    for content in packed:
+    zipped = [gzip.compress(text.encode()), _zip(**{"inner.txt": text})]
+    for content in zipped:
         for name in ("acme.csv", "acme.csv.gz", "acme.zip"):
             file = parse(content, name=name)
             assert rows(file) == EXPECTED

@@ -24,7 +24,7 @@ def table_of_many(file) -> Path:
     return file("many.csv", [*lines, "shop-03,a,?,1", "shop-13,,2017-01-01,1"], "Shop," + HEADER)
 
 
-def test_many_companies_are_packed_and_their_content_stays_the_same(
+def test_many_companies_share_files_and_their_content_stays_the_same(
     table_of_many, tmp_path, monkeypatch
 ):
     apart = ingest(table_of_many, tmp_path / "apart", company_column="Shop")
@@ -43,7 +43,7 @@ def test_many_companies_are_packed_and_their_content_stays_the_same(
     assert on_disk(tmp_path / "together") == before
 
 
-def test_a_packed_company_is_appended_to_and_replaced_like_any_other(
+def test_a_company_of_a_shared_file_is_appended_to_and_replaced_like_any_other(
     table_of_many, file, tmp_path, monkeypatch
 ):
     later = file("new/shop-03.csv", FEBRUARY)
@@ -63,7 +63,7 @@ def test_a_packed_company_is_appended_to_and_replaced_like_any_other(
     assert len(list((tmp_path / "together").glob("transactions/**/*.parquet"))) == 3
 
 
-def test_a_pack_that_cannot_be_finished_leaves_the_dataset_as_it_was(
+def test_a_shared_file_that_cannot_be_finished_leaves_the_dataset_as_it_was(
     table_of_many, file, into, monkeypatch
 ):
     ingest(file("acme.csv", JANUARY), into)
@@ -72,10 +72,10 @@ def test_a_pack_that_cannot_be_finished_leaves_the_dataset_as_it_was(
     monkeypatch.setattr(file_layout, "ROWS_PER_FILE", 100)
     write, n_written = file_layout.write_shared_file, []
 
-    def fails_later(store, deliveries, directory):
+    def fails_later(store, companies, directory):
         if len(n_written) == 1:
             raise OSError(errno.ENOSPC, "No space left on device")
-        n_written.append(write(store, deliveries, directory))
+        n_written.append(write(store, companies, directory))
         return n_written[-1]
 
     monkeypatch.setattr(file_layout, "write_shared_file", fails_later)

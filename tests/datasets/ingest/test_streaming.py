@@ -1,4 +1,4 @@
-"""More rows than fit into memory: put aside and brought together again, they make the same dataset.
+"""More rows than fit into memory: spilled and brought together again, they make the same dataset.
 
 They are compared with the ingest that holds everything, which other tests judge.
 """
@@ -85,12 +85,12 @@ def on_disk(place: Path) -> dict[str, bytes]:
     }
 
 
-def told(report) -> list[list[dict]]:
+def tables_of(report) -> list[list[dict]]:
     return [each.to_dict("records") for each in (report.files, report.companies, report.refused)]
 
 
 def story(months: list[Path], place: Path) -> list[tuple[dict[str, bytes], list[list[dict]]]]:
-    """What a dataset goes through: the files on disk and the report after each ingest."""
+    """Ingest step by step; return the files on disk and the report after each step."""
     january, february, march = months
     later = january.with_name("later.csv")
     overlapping = [*lines_of(2, 200), *lines_of(4, 200)]
@@ -106,7 +106,7 @@ def story(months: list[Path], place: Path) -> list[tuple[dict[str, bytes], list[
     found = []
     for files, options in steps:
         report = ingest(files, place, company_column="Shop", **options)
-        found.append((on_disk(place), told(report)))
+        found.append((on_disk(place), tables_of(report)))
     return found
 
 
@@ -132,7 +132,7 @@ def test_a_file_is_a_company_in_parts_too(months, tmp_path, streaming):
     streaming()
     parts = ingest(months[:2], tmp_path / "parts")
     assert on_disk(tmp_path / "parts") == on_disk(tmp_path / "whole")
-    assert told(parts) == told(whole)
+    assert tables_of(parts) == tables_of(whole)
 
 
 def test_no_more_rows_are_held_than_a_batch_and_what_may_be_held(
@@ -200,7 +200,7 @@ def test_the_memory_of_an_ingest_does_not_grow_with_its_rows(tmp_path, streaming
 
 
 @pytest.mark.parametrize("append", [False, True])
-def test_what_is_put_aside_is_gone_whatever_ends_the_ingest(
+def test_spilled_rows_are_gone_whatever_ends_the_ingest(
     months, tmp_path, streaming, monkeypatch, append
 ):
     place = tmp_path / "dataset"
@@ -243,7 +243,7 @@ def test_what_is_put_aside_is_gone_whatever_ends_the_ingest(
     assert on_disk(place) == before
 
 
-def test_while_rows_are_put_aside_no_other_process_writes(months, tmp_path, streaming):
+def test_while_rows_are_spilled_no_other_process_writes(months, tmp_path, streaming):
     streaming()
     place = tmp_path / "dataset"
     with open_store(place).lock(), pytest.raises(StoreLocked):
@@ -302,17 +302,17 @@ def test_killed_in_the_middle_it_leaves_the_dataset_and_the_next_ingest_clears_u
 
 def test_the_number_of_parts_is_that_of_the_bytes(tmp_path, monkeypatch):
     monkeypatch.setattr(shuffle, "BYTES_PER_PARTITION", 10)
-    plain, packed = tmp_path / "plain.csv", tmp_path / "packed.csv.gz"
+    plain, zipped = tmp_path / "plain.csv", tmp_path / "zipped.csv.gz"
     plain.write_bytes(b"x" * 400)
-    packed.write_bytes(b"\x1f\x8b" + b"x" * 98)
+    zipped.write_bytes(b"\x1f\x8b" + b"x" * 98)
     assert n_partitions_of([plain]) == 41
-    assert n_partitions_of([plain, packed]) == 101
+    assert n_partitions_of([plain, zipped]) == 101
     assert n_partitions_of([]) == shuffle.MIN_PARTITIONS
     plain.write_bytes(b"x" * 10_000)
     assert n_partitions_of([plain]) == shuffle.MAX_PARTITIONS
 
 
-def test_parts_follow_the_order_in_which_companies_are_packed(months, tmp_path, streaming):
+def test_partitions_follow_the_order_in_which_companies_share_files(months, tmp_path, streaming):
     streaming(parts=5)
     store = open_store(tmp_path / "store")
     ids = [f"shop {i}" for i in range(200)]

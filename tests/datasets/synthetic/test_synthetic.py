@@ -237,12 +237,12 @@ def test_each_demo_company_has_a_whole_window():
     assert set(windows.company[windows.refusal == 0]) == {0, 1, 2}
 
 
-# Many, on several cores, and in trouble
+# Many, on several cores, and with faults
 
 
 @pytest.fixture
-def small_packs(monkeypatch):
-    """Packs from a dozen companies on, of a few companies each."""
+def small_files(monkeypatch):
+    """Share files from a dozen companies on, of a few companies each."""
     monkeypatch.setattr(synthesize_module, "SHARED_FROM", 12)
     monkeypatch.setattr(file_layout, "ROWS_PER_FILE", 2_000)
 
@@ -253,7 +253,7 @@ def files_under(place: Path) -> dict[str, bytes]:
     }
 
 
-def test_the_number_of_workers_changes_no_byte(tmp_path, small_packs):
+def test_the_number_of_workers_changes_no_byte(tmp_path, small_files):
     options: dict[str, Any] = {
         "companies": 40,
         "seed": 8,
@@ -270,7 +270,7 @@ def test_the_number_of_workers_changes_no_byte(tmp_path, small_packs):
     assert [p.name for p in tmp_path.rglob("*unfinished")] == []
 
 
-def test_packed_companies_are_those_of_one_file_each(tmp_path, small_packs, monkeypatch):
+def test_companies_in_shared_files_are_those_of_one_file_each(tmp_path, small_files, monkeypatch):
     together = synthesize(tmp_path / "together", companies=40, seed=8, median_customers=30.0)
     monkeypatch.setattr(synthesize_module, "SHARED_FROM", 1_000)
     apart = synthesize(tmp_path / "apart", companies=40, seed=8, median_customers=30.0)
@@ -317,9 +317,9 @@ def test_in_every_window_of_a_one_class_company_all_do_the_same(index):
     purchases = company.values >= 0
     shares, n_refunds = [], 0
     for cutoff in np.linspace(begin + (end - begin) // 2, end - HALF_YEAR, 5).astype(np.int64):
-        known = company.codes[purchases & (company.timestamps < cutoff)]
+        before = company.codes[purchases & (company.timestamps < cutoff)]
         inside = (company.timestamps >= cutoff) & (company.timestamps < cutoff + HALF_YEAR)
-        bought = np.isin(np.unique(known), company.codes[purchases & inside])
+        bought = np.isin(np.unique(before), company.codes[purchases & inside])
         shares.append(bought.mean())
         n_refunds += int((~purchases & inside).sum())
     assert set(shares) == {1.0 if index % 3 == 1 else 0.0}
@@ -331,11 +331,11 @@ def test_in_every_window_of_a_one_class_company_all_do_the_same(index):
     np.testing.assert_array_equal(order, np.arange(len(company)))
 
 
-@pytest.mark.parametrize("packs", [False, True])
+@pytest.mark.parametrize("shared", [False, True])
 def test_corrupt_companies_cannot_be_read_and_what_lies_elsewhere_can(
-    tmp_path, small_packs, monkeypatch, packs
+    tmp_path, small_files, monkeypatch, shared
 ):
-    if not packs:
+    if not shared:
         monkeypatch.setattr(synthesize_module, "SHARED_FROM", 1_000)
     dataset = synthesize(
         tmp_path / "damaged", companies=40, seed=8, median_customers=30.0, corrupt_companies=3
@@ -348,12 +348,12 @@ def test_corrupt_companies_cannot_be_read_and_what_lies_elsewhere_can(
             assert "CRC checksum" in str(company)
             lost.add(name)
     assert lost == {name for name in dataset.company_ids if dataset.place(name) in places}
-    assert len(lost) == 3 if not packs else 3 < len(lost) < 40
+    assert len(lost) == 3 if not shared else 3 < len(lost) < 40
     sound = synthesize(tmp_path / "sound", companies=40, seed=8, median_customers=30.0)
     assert dataset.content_hash == sound.content_hash
 
 
-def test_what_stops_it_leaves_nothing_behind(tmp_path, small_packs, monkeypatch):
+def test_what_stops_it_leaves_nothing_behind(tmp_path, small_files, monkeypatch):
     made = synthesize_module.synthetic_company
 
     def stopped(seed, index, **options):
