@@ -124,9 +124,10 @@ def _columns(columns: Iterable[Column]) -> str:
 
 
 def _kind(kind: pa.DataType) -> str:
-    return {"timestamp[us, tz=UTC]": "timestamp (UTC)", "double": "float64"}.get(
-        str(kind), str(kind)
-    )
+    if pa.types.is_fixed_size_list(kind):
+        return f"{kind.list_size} x {_kind(kind.value_type)}"
+    names = {"timestamp[us, tz=UTC]": "timestamp (UTC)", "double": "float64", "float": "float32"}
+    return names.get(str(kind), str(kind))
 
 
 def _table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
