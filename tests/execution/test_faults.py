@@ -31,7 +31,7 @@ from distributed import Client, SchedulerPlugin
 from distributed.comm.core import CommClosedError
 
 import scale_eval as se
-from scale_eval.cli import runs as cli
+from scale_eval.cli import app as cli
 from scale_eval.datasets.instants import from_microseconds
 from scale_eval.datasets.synthetic.faults import corrupt
 from scale_eval.evaluation.evaluate import LoadedCompany, evaluate_companies
@@ -484,7 +484,7 @@ class Outside:
 SCRIPT = """
 import sys
 import scale_eval as se
-from scale_eval.cli import runs as cli
+from scale_eval.cli import app as cli
 from scale_eval.planning import batches
 from tests.support import models as models
 

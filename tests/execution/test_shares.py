@@ -20,7 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import scale_eval as se
-from scale_eval.cli import runs as cli
+from scale_eval.cli import app as cli
 from scale_eval.datasets.instants import NEVER
 from scale_eval.planning import batches
 from scale_eval.planning.calendar import ObservedSpans, PlannedWindows
