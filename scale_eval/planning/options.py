@@ -75,7 +75,7 @@ def one_of(choices: Iterable[str]) -> Kind:
 
 @dataclass(frozen=True)
 class Option:
-    """What an option is and how it is shown.
+    """An option: its default, what it may be, and how it is shown.
 
     Attributes
     ----------

@@ -41,7 +41,7 @@ START_SECONDS = 30.0
 
 @dataclass(frozen=True)
 class Sampling:
-    """Which companies a run evaluates; all of them by default.
+    """Options that choose which companies a run evaluates; all of them by default.
 
     Parameters
     ----------
@@ -97,7 +97,7 @@ class Sampling:
 
 @dataclass(frozen=True)
 class Execution:
-    """Where and how a run is executed. Figures do not depend on it.
+    """Options that say where and how a run is executed; figures do not depend on them.
 
     Parameters
     ----------
@@ -192,7 +192,7 @@ class Execution:
 
 @dataclass(frozen=True)
 class Reduction:
-    """How the tables of a run are made from its evaluations.
+    """Options by which the tables of a run are made from its evaluations.
 
     Parameters
     ----------
