@@ -1,9 +1,9 @@
 """An analyst's evaluation in pandas, scikit-learn and SciPy, one company after another.
 
-It is what most would write, and written well: transactions are grouped once, summaries are made
-once a cutoff, fits have derivatives, each metric is one call of a library where there is one. It
-shares no code with scale_eval. It leaves out what scale_eval gives besides: sums of influence by
-groups of customers, and histograms of scores.
+It is what most analysts would write, written well: transactions are grouped once, summaries are
+made once a cutoff, fits have derivatives, each metric is one call of a library where there is one.
+It shares no code with scale_eval, and leaves out the sums of influence by groups of customers and
+the histograms of scores.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Company:
         self._known: dict[pd.Timestamp, pd.DataFrame] = {}
 
     def known(self, cutoff: pd.Timestamp) -> pd.DataFrame:
-        """One row a customer with a purchase before the cutoff: recency, frequency, spend."""
+        """Return a row a customer with a purchase before the cutoff: recency, frequency, spend."""
         if cutoff not in self._known:
             before = self.purchases[self.purchases["timestamp"] < cutoff]
             table = before.groupby("customer_id").agg(
@@ -63,14 +63,14 @@ class Company:
     def outcomes(
         self, customers: pd.Index, begin: pd.Timestamp, end: pd.Timestamp
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Whether each customer bought in ``[begin, end)``, and for how much."""
+        """Return which customers bought in ``[begin, end)``, and for how much."""
         when = self.purchases["timestamp"]
         then = self.purchases[(when >= begin) & (when < end)]
         spend = then.groupby("customer_id")["value"].sum().reindex(customers)
         return spend.notna().to_numpy(), spend.fillna(0.0).to_numpy()
 
     def training(self, cutoff: pd.Timestamp) -> tuple[pd.DataFrame, np.ndarray]:
-        """Half a year before the cutoff: what was known, and who then bought."""
+        """Return summaries half a year before the cutoff, and who bought until the cutoff."""
         earlier = self.known(cutoff - HALF_YEAR)
         return earlier, self.outcomes(earlier.index, cutoff - HALF_YEAR, cutoff)[0]
 
@@ -81,7 +81,7 @@ def evaluate_company(
     windows: Sequence[tuple[pd.Timestamp, pd.Timestamp]],
     models: Sequence[str],
 ) -> list[dict[str, Any]]:
-    """One row a (window, model)."""
+    """Return a row a (window, model)."""
     company = Company(rows)
     return [
         {"company_id": company_id, "cutoff": begin, "model": model}
@@ -94,7 +94,7 @@ def evaluate_company(
 def evaluate(
     company: Company, begin: pd.Timestamp, end: pd.Timestamp, model: str
 ) -> dict[str, float]:
-    """The figures of one evaluation; none where the model cannot answer."""
+    """Return the figures of one evaluation; none where the model makes no predictions."""
     known = company.known(begin)
     earlier, earlier_bought = company.training(begin)
     n, k = len(earlier_bought), int(earlier_bought.sum())
@@ -126,7 +126,7 @@ def evaluate(
 def figures(
     bought: np.ndarray, predicted: np.ndarray, spend: np.ndarray, reference: float
 ) -> dict[str, float]:
-    """All metrics and standard errors of a score; NaN where there is none."""
+    """Return all metrics and standard errors of a score; NaN where one does not exist."""
     n, n_bought = len(bought), int(bought.sum())
     both = 0 < n_bought < n
     losses = -np.log(np.where(bought, predicted, 1 - predicted))
@@ -166,7 +166,7 @@ def figures(
 
 
 def delong(bought: np.ndarray, predicted: np.ndarray) -> float:
-    """Standard error of the AUC from mid-ranks (Sun & Xu 2014)."""
+    """Return the standard error of the AUC from mid-ranks (Sun & Xu 2014)."""
     positive, negative = predicted[bought], predicted[~bought]
     m, n = len(positive), len(negative)
     ranks = rankdata(np.concatenate([positive, negative]))
@@ -176,7 +176,7 @@ def delong(bought: np.ndarray, predicted: np.ndarray) -> float:
 
 
 def share_in_top_tenth(predicted: np.ndarray, amounts: np.ndarray) -> float:
-    """Of the amounts, at exactly a tenth of the customers ranked; ties share theirs equally."""
+    """Return the share of amounts in exactly the first tenth of customers; ties share equally."""
     table = pd.DataFrame({"predicted": predicted, "amount": amounts, "n": 1.0})
     held = table.groupby("predicted").sum().sort_index(ascending=False).cumsum()
     total = held["amount"].iloc[-1]
@@ -187,7 +187,7 @@ def share_in_top_tenth(predicted: np.ndarray, amounts: np.ndarray) -> float:
 
 
 def calibration_intercept(bought: np.ndarray, predicted: np.ndarray) -> float:
-    """Of the logistic regression with the logit as offset."""
+    """Return the intercept of the logistic regression with the logit as offset."""
     offset = logit(np.clip(predicted, 1e-15, 1 - 1e-15))
     level = logit(bought.mean())
     return float(
@@ -200,7 +200,7 @@ def calibration_intercept(bought: np.ndarray, predicted: np.ndarray) -> float:
 
 
 def calibration_slope(bought: np.ndarray, predicted: np.ndarray) -> tuple[float, float]:
-    """Of the logistic regression on the logit, and its standard error."""
+    """Return the slope of the logistic regression on the logit, and its standard error."""
     x = logit(np.clip(predicted, 1e-15, 1 - 1e-15))
     if np.ptp(x) <= 1e-9:
         return np.nan, np.nan
@@ -218,8 +218,10 @@ def calibration_slope(bought: np.ndarray, predicted: np.ndarray) -> tuple[float,
 
 
 def fit_bgnbd(x: np.ndarray, t_x: np.ndarray, T: np.ndarray) -> np.ndarray:
-    """r, alpha, a, b of the largest posterior: the likelihood of Fader, Hardie & Lee 2005 (eq. 6)
-    and independent normal priors on the log parameters.
+    """Fit r, alpha, a, b by the largest posterior.
+
+    The likelihood is that of Fader, Hardie & Lee 2005 (eq. 6), with independent normal priors on
+    the log parameters.
     """
 
     def loss(shift: np.ndarray) -> tuple[float, np.ndarray]:
@@ -274,7 +276,7 @@ def fit_bgnbd(x: np.ndarray, t_x: np.ndarray, T: np.ndarray) -> np.ndarray:
 def bgnbd_probability(
     params: np.ndarray, x: np.ndarray, t_x: np.ndarray, T: np.ndarray, horizon: float
 ) -> np.ndarray:
-    """P(alive) times P(a purchase in the horizon | alive)."""
+    """Return P(alive) times P(a purchase in the horizon | alive)."""
     r, alpha, a, b = params
     odds_dead = np.where(
         x > 0,

@@ -1,4 +1,4 @@
-"""What work takes: seconds by the clock and of processors, and memory, of it and its processes."""
+"""Measurement of work: wall and processor seconds, and memory, of this process and its children."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from benchmarks.machine import peak_gb
 
 @dataclass
 class Spent:
-    """Seconds of a block: `wall` by the clock, `cpu` of processors.
+    """The seconds of a block: `wall` by the clock, `cpu` of processors.
 
-    These are of this process and all that it `started`, of which the second is the part. They say
-    what work costs where others are at work on the same machine, too.
+    Processor seconds are those of this process and of all that it `started`, which are also given
+    apart. They measure the cost of work even where others use the same machine.
     """
 
     wall: float = 0.0
@@ -30,7 +30,7 @@ class Spent:
 
 @contextlib.contextmanager
 def spent() -> Iterator[Spent]:
-    """Filled when the block ends. Processes must live as long as the block to be counted whole."""
+    """Measure a block; processes must live as long as the block to be counted whole."""
     seconds = Spent()
     (own, started), began = _cpu(), time.perf_counter()
     yield seconds
@@ -41,9 +41,9 @@ def spent() -> Iterator[Spent]:
 
 
 def interleaved(works: Mapping[str, Callable[[], Spent]], rounds: int) -> dict[str, Spent]:
-    """The least seconds of each work, each kind for itself, over rounds that all take part in.
+    """Return the least seconds of each work, kind by kind, over rounds in which all take turns.
 
-    So that what disturbs the machine for a while disturbs all of them alike.
+    So a passing disturbance of the machine affects all of them alike.
     """
     taken: dict[str, list[Spent]] = {name: [] for name in works}
     for _ in range(rounds):
@@ -61,14 +61,14 @@ def interleaved(works: Mapping[str, Callable[[], Spent]], rounds: int) -> dict[s
 
 @dataclass
 class Memory:
-    """Resident memory while a block lasts, in 10^9 bytes.
+    """The resident memory during a block, in 10^9 bytes.
 
     Attributes
     ----------
     own : list of (float, float)
-        When (by `time.perf_counter`), and what this process held.
+        Time (by `time.perf_counter`) and memory of this process.
     started : dict of int to float
-        By process that it started, the most that it held.
+        Most memory of each process that it started.
     """
 
     own: list[tuple[float, float]] = field(default_factory=list)
@@ -76,11 +76,11 @@ class Memory:
 
     @property
     def peak(self) -> float:
-        """The most that this process ever held, by the system's own count."""
+        """Return the most memory that this process ever held, by the system's own count."""
         return peak_gb()
 
     def growth(self, begin: float, end: float) -> float:
-        """What this process held on average in the last quarter of a span, less the second's."""
+        """Return the growth of mean memory from the second to the last quarter of a span."""
 
         def held(low: float, high: float) -> float:
             span = begin + low * (end - begin), begin + high * (end - begin)
@@ -92,9 +92,9 @@ class Memory:
 
 @contextlib.contextmanager
 def memory_watched(every: float = 0.5, children_every: int = 4) -> Iterator[Memory]:
-    """Looks at this process every so many seconds, in a thread of its own, and seldom at others.
+    """Watch the memory of this process at intervals, in a thread, and seldom that of others.
 
-    Finding them takes 10 ms, in which this process does nothing else; what they held at most is the
+    Listing processes takes 10 ms, in which this process does nothing else; their maximum is the
     system's own count.
     """
     memory, over = Memory(), threading.Event()
@@ -124,7 +124,7 @@ def memory_watched(every: float = 0.5, children_every: int = 4) -> Iterator[Memo
 
 @contextlib.contextmanager
 def lasting(owner: Any, name: str, into: list[tuple[float, float]]) -> Iterator[None]:
-    """While the block lasts, when each generator of `owner`'s function `name` began and ended."""
+    """Record when each generator of `owner`'s function `name` began and ended during the block."""
     original = vars(owner)[name]
 
     def call(*args: Any, **kwargs: Any) -> Iterator[Any]:
@@ -142,9 +142,9 @@ def lasting(owner: Any, name: str, into: list[tuple[float, float]]) -> Iterator[
 
 
 def clocked(function: Callable[..., Any], into: dict[str, float], entry: str) -> Callable[..., Any]:
-    """`function`, its seconds added to ``into[entry]``.
+    """Return `function` with its seconds added to ``into[entry]``.
 
-    Of a generator they are those between asking it for something and having it.
+    The seconds of a generator are those spent inside it.
     """
 
     def call(*args: Any, **kwargs: Any) -> Any:
@@ -172,7 +172,7 @@ def _clocked_generator(given: Any, into: dict[str, float], entry: str) -> Iterat
 
 
 def _cpu() -> tuple[float, float]:
-    """Seconds of this process, and of those that it started and that live."""
+    """Return the processor seconds of this process, and of its children that are alive."""
     own, started = psutil.Process(), 0.0
     for child in own.children(recursive=True):
         with contextlib.suppress(psutil.Error):

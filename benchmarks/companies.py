@@ -17,7 +17,7 @@ from scale_eval.datasets.dataset import commit
 from scale_eval.datasets.file_layout import CompanyToWrite, write_pack
 from scale_eval.datasets.instants import DAY
 from scale_eval.datasets.synthetic.synthesize import synthesize
-from scale_eval.execution import RunContext
+from scale_eval.execution.tasks import RunContext
 from scale_eval.models import NamedModel
 from scale_eval.models.registry import DEFAULT_MODELS, named_models
 from scale_eval.planning.batches import Batch, make_batches
@@ -33,7 +33,7 @@ LAST = 6
 
 @contextlib.contextmanager
 def dataset_of(place: str | None, companies: int) -> Iterator[Dataset]:
-    """The dataset at `place`, or so many synthetic companies, made for the length of the block."""
+    """Yield the dataset at `place`, or synthetic companies that exist during the block."""
     if place is not None:
         yield open_dataset(place)
         return
@@ -49,10 +49,10 @@ def dataset_of(place: str | None, companies: int) -> Iterator[Dataset]:
 
 
 def with_all_windows(dataset: Dataset) -> list[str]:
-    """The companies that have six windows, and two horizons before the first of them.
+    """Return the companies that have six windows, and two horizons before the first of them.
 
-    There models train on a whole horizon, so that whoever writes the evaluation by hand need not
-    know what scale_eval does where they cannot.
+    Models train on a whole horizon there, so that an evaluation written by hand need not copy how
+    scale_eval treats shorter ones.
     """
     plan = Job(dataset).plan
     company, begin = (a[plan.is_planned] for a in (plan.windows.company, plan.windows.cutoff))
@@ -64,10 +64,10 @@ def with_all_windows(dataset: Dataset) -> list[str]:
 
 
 def of_all_sizes(dataset: Dataset, n: int) -> list[str]:
-    """So many companies of which the mean size is about that of all.
+    """Return companies whose mean size is about that of all.
 
-    Companies by size are cut into n strata of equal number; of each comes the one whose customers
-    are nearest to the stratum's mean.
+    Companies by size are cut into n strata of equal number; from each comes the company whose
+    number of customers is nearest to the stratum's mean.
     """
     size = dataset.manifest_table["n_customers"].to_numpy()
     chosen = []
@@ -78,7 +78,7 @@ def of_all_sizes(dataset: Dataset, n: int) -> list[str]:
 
 
 def copy_of(dataset: Dataset, company_ids: Sequence[str], into: Path) -> Dataset:
-    """These companies as a dataset of their own, packed, so that nobody reads past the others."""
+    """Copy companies to a dataset of their own, so that reading it passes over no others."""
     store = open_store(into)
     deliveries = (
         CompanyToWrite(dataset.read(company_id), dates_only=False, sources=["copied"])
@@ -90,7 +90,7 @@ def copy_of(dataset: Dataset, company_ids: Sequence[str], into: Path) -> Dataset
 
 @dataclass(frozen=True)
 class Job:
-    """Companies, six half-years each, and models: what is to be evaluated.
+    """The companies, six half-years each, and the models of a benchmark.
 
     Attributes
     ----------
@@ -126,11 +126,11 @@ class Job:
         return float(self.dataset.manifest_table["n_customers"].to_numpy().mean())
 
     def work(self, run: Path) -> RunContext:
-        """What workers need to do it, and to write it to `run`."""
+        """Return what workers need to do the job, and to write it to `run`."""
         return RunContext(self.dataset, self.named, self.settings.rules, open_store(run))
 
     def batches(self, granularity: str, costs: Costs) -> list[Batch]:
-        """The tasks, longest first."""
+        """Return the tasks, longest first."""
         plan, dataset = self.plan, self.dataset
         todo = np.repeat(plan.is_planned[:, None], len(plan.models), axis=1)
         place = {company_id: i for i, company_id in enumerate(plan.company_ids)}

@@ -1,13 +1,13 @@
-"""How often the published intervals hold the truth, beside those that others would have published.
+"""Coverage of the published intervals, beside intervals that others would have published.
 
     python -m benchmarks.coverage [--replicates 400] [--companies 10000] [--sizes 3 10 30 100 300]
 
-Companies of skewed sizes whose truth is known (`benchmarks.population`) are evaluated once; samples
-of k companies are drawn and reduced as a run is. An interval of a pooled figure or a difference is
-right where it holds the figure of all companies; a prediction holds a share of the true effects of
-all companies that enter; tau that of their standard deviation. `sampling_std_error` speaks of fixed
-companies: theirs are drawn anew, customer by customer. A row of the table says how often, with the
-median of n_effective and of the width, and how often an interval was refused.
+Companies of skewed sizes with known true effects (`benchmarks.population`) are evaluated once;
+samples of k companies are drawn and reduced as a run is. An interval of a pooled figure or of a
+difference is right where it holds the figure of all companies; a prediction is right by the share
+of true effects that it holds; an interval of tau where it holds their standard deviation. For
+`sampling_std_error`, which is for fixed companies, their customers are drawn again. A row of the
+table has the coverage, the medians of n_effective and of the width, and the share of refusals.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ from benchmarks.population import CUTOFFS, MODELS, Bank, Company, Population, ma
 from scale_eval.evaluation.schema import evaluations_schema
 from scale_eval.metrics import METRICS, STANDARD_ERRORS
 from scale_eval.planning.plan import company_groups
-from scale_eval.results.customer_influence import INFLUENCE
-from scale_eval.results.heterogeneity import MIN_PER_CLASS, RAW, SCALES, company_effects
+from scale_eval.results.heterogeneity import MIN_PER_CLASS, company_effects
 from scale_eval.results.panel import Panel, parts_of
 from scale_eval.results.pooled_histograms import RowScores
 from scale_eval.results.tables.comparisons import comparisons_of
 from scale_eval.results.tables.pooled import pooled_of
 from scale_eval.results.tables.reliability import calibration_tables
 from scale_eval.results.tables.spread import spread_table
-from scale_eval.statistics.bootstrap import company_keys, percentile_interval, poisson_weights
-from scale_eval.statistics.prediction import confidence_distribution, prediction_interval
+from scale_eval.statistics.bootstrap import company_keys, poisson_weights
+from scale_eval.statistics.prediction import confidence_distribution
 from scale_eval.statistics.random_effects import random_effects
 from scale_eval.statistics.undefined import Undefined
+from tests.support.literature import percentile_interval, prediction_interval
 
 JUDGED = {  # metrics whose intervals are judged, by default
     "log_loss",
@@ -59,7 +59,7 @@ Z = float(norm.ppf(0.975))
 
 
 class Judged(NamedTuple):
-    """One interval: `right` is 1, 0, or a share of the truths that it should hold."""
+    """An interval: `right` is 1, 0, or a share of the true effects that it should hold."""
 
     what: str
     metric: str
@@ -78,7 +78,7 @@ class Truth:
         self.pooled: dict[tuple[str, ...], dict[str, Any]] = {}
         self.differences: dict[tuple[str, str], float] = {}
         for name in JUDGED:
-            influence = _influence(panel, name)
+            influence = panel.influences(METRICS[name])
             for row in pooled_of(panel, METRICS[name], rows, influence):
                 if row["cutoff"] is None and row["coverage"] == "own":
                     self.pooled[name, row["estimand"], row["model"]] = row
@@ -94,16 +94,16 @@ class Truth:
         self.curves = dict(iter(curves.to_pandas().groupby("model")))
 
     def effect(self, metric: str, model: str) -> np.ndarray:
-        """True effects of the companies that enter the random effects."""
+        """Return the true effects of the companies that enter the random effects."""
         return self.effects[f"{metric} {model}"][self.enters]
 
 
 def of_sample(bank: Bank, truth: Truth, companies: np.ndarray, *, curves: bool) -> list[Judged]:
-    """Every interval that a run of these companies publishes."""
+    """Judge every interval that a run of these companies publishes."""
     panel, rows = bank.sample(companies)
     told: list[Judged] = []
     for name in JUDGED:
-        influence = _influence(panel, name)
+        influence = panel.influences(METRICS[name])
         pooled = {
             (row["estimand"], row["model"]): row
             for row in pooled_of(panel, METRICS[name], rows, influence)
@@ -112,7 +112,7 @@ def of_sample(bank: Bank, truth: Truth, companies: np.ndarray, *, curves: bool) 
         for (estimand, model), row in pooled.items():
             target = truth.pooled[name, estimand, model]
             told.append(_judge("pooled", name, estimand, "ours", row, target["value"]))
-            if estimand == "equal_company" and name in SCALES:
+            if estimand == "equal_company" and METRICS[name].effects is not None:
                 told += _of_effects(name, model, row, truth)
         for row in comparisons_of(panel, METRICS[name], rows, influence, {}):
             if row["stratum"] != "all":
@@ -126,10 +126,6 @@ def of_sample(bank: Bank, truth: Truth, companies: np.ndarray, *, curves: bool) 
     if curves:
         told += _curves(panel, rows, truth)
     return told
-
-
-def _influence(panel: Panel, metric: str) -> np.ndarray | None:
-    return panel.influences(INFLUENCE[metric]) if metric in INFLUENCE else None
 
 
 def _judge(
@@ -163,7 +159,8 @@ def _held(
 
 
 def _of_effects(metric: str, model: str, row: dict[str, Any], truth: Truth) -> Iterator[Judged]:
-    effects, scale = truth.effect(metric, model), SCALES[metric]
+    effects, scale = truth.effect(metric, model), METRICS[metric].effects
+    assert scale is not None
     n = row["n_heterogeneity"]
     of_all = truth.pooled[metric, "equal_company", model]
     for what, ends, target in (
@@ -176,7 +173,7 @@ def _of_effects(metric: str, model: str, row: dict[str, Any], truth: Truth) -> I
 
 
 def _next_difference(metric: str, row: dict[str, Any], truth: Truth) -> Iterator[Judged]:
-    if metric not in RAW or METRICS[metric].target is not None:
+    if not METRICS[metric].has_difference_effects or METRICS[metric].target is not None:
         return
     a, b = (truth.effect(metric, model) for model in MODELS)
     differences = expit(a) - expit(b) if metric == "roc_auc" else a - b
@@ -188,7 +185,7 @@ def _next_difference(metric: str, row: dict[str, Any], truth: Truth) -> Iterator
 def _unpaired(
     metric: str, row: dict[str, Any], pooled: dict[tuple[str, str], dict[str, Any]], truth: float
 ) -> Iterator[Judged]:
-    """What two intervals of the leaderboard, laid side by side, would make of a difference."""
+    """Judge the interval of a difference from two intervals of the leaderboard, side by side."""
     if METRICS[metric].target is not None:
         return
     error = np.hypot(*(pooled["equal_company", m]["std_error"] for m in MODELS))
@@ -199,7 +196,7 @@ def _unpaired(
 
 
 def _naive(panel: Panel, rows: RowScores, truth: Truth) -> Iterator[Judged]:
-    """Customers taken for independent, percentile bootstraps of companies, t with k - 2."""
+    """Judge rows taken for independent, percentile bootstraps of companies, and t with k - 2."""
     model, name = 0, MODELS[0]
     windows = np.flatnonzero(panel.ok[:, model])
 
@@ -250,10 +247,10 @@ def _naive(panel: Panel, rows: RowScores, truth: Truth) -> Iterator[Judged]:
         target = truth.pooled[metric, estimand, name]["value"]
         yield _held("pooled", metric, estimand, "percentile bootstrap", ends, target, n_effective)
 
-    influence = _influence(panel, "roc_auc")
+    influence = panel.influences(METRICS["roc_auc"])
     assert influence is not None
     targets = truth.effect("roc_auc", name)
-    effects = company_effects(panel, "roc_auc", model, windows, influence)
+    effects = company_effects(panel, METRICS["roc_auc"], model, windows, influence)
     for method in ("t(k-2)", "t(k-1)", "z"):
         try:
             ends = prediction_interval(random_effects(effects.y, effects.v), method)
@@ -263,7 +260,7 @@ def _naive(panel: Panel, rows: RowScores, truth: Truth) -> Iterator[Judged]:
             "next company", "roc_auc", "equal_company", method, ends, targets, len(effects.y)
         )
     with patch("scale_eval.results.heterogeneity.moderate", lambda estimates, *_: estimates):
-        effects = company_effects(panel, "roc_auc", model, windows, influence)
+        effects = company_effects(panel, METRICS["roc_auc"], model, windows, influence)
     try:
         ends = confidence_distribution(effects.y, effects.v).interval()
     except Undefined:
@@ -285,7 +282,7 @@ def _curves(panel: Panel, rows: RowScores, truth: Truth) -> Iterator[Judged]:
 
 
 def fixed_companies(population: Population, k: int, draws: int, seed: int) -> list[Judged]:
-    """`sampling_std_error`: the same companies, their customers drawn anew."""
+    """Judge `sampling_std_error` at the same companies, with customers drawn again."""
     companies = [Company.drawn(i, population, seed) for i in range(k)]
     figures: list[tuple[tuple[str, ...], float, float]] = []
     for draw in range(draws):
@@ -295,7 +292,7 @@ def fixed_companies(population: Population, k: int, draws: int, seed: int) -> li
         groups = company_groups(list(panel.company_ids))
         rows = RowScores([], panel, groups)
         for name in ("log_loss", "brier_score", "roc_auc", "observed_expected_ratio"):
-            influence = _influence(panel, name)
+            influence = panel.influences(METRICS[name])
             for estimand in ("row", "equal_company", "within_company"):
                 figures += _sampled(panel, rows, name, estimand, influence)
     by_key: dict[tuple[str, ...], list[tuple[float, float]]] = {}
@@ -329,7 +326,7 @@ def _sampled(
 
 
 def spread_of_cutoffs(k: int, c: int, seed: int) -> list[Judged]:
-    """`spread`: companies and cutoffs as normal effects on the log loss."""
+    """Judge `spread` with normal effects of companies and cutoffs on the log loss."""
     rng = np.random.default_rng(seed)
     sd = {"company": 0.05, "cutoff": 0.03, "residual": 0.02}
     of_company, of_cutoff = rng.normal(0, sd["company"], k), rng.normal(0, sd["cutoff"], c + 1)
@@ -384,7 +381,7 @@ def measure(
     curves: int = 5,
     seed: int = 1,
 ) -> pd.DataFrame:
-    """All intervals by (sigma, k, what, metric, estimand, method).
+    """Judge all intervals, by (sigma, k, what, metric, estimand, method).
 
     Returns
     -------
@@ -425,7 +422,7 @@ def summary(judged: list[tuple[Any, ...]]) -> pd.DataFrame:
 
 
 def other_intervals(draws: int) -> pd.DataFrame:
-    """Those of fixed companies, and of the next half-year."""
+    """Judge the intervals of fixed companies, and of the next half-year."""
     told: list[tuple[Any, ...]] = []
     told += [(1.4, 30, *one) for one in fixed_companies(Population(), 30, draws, seed=3)]
     for c in (3, 6):
@@ -435,7 +432,7 @@ def other_intervals(draws: int) -> pd.DataFrame:
 
 
 def show(table: pd.DataFrame) -> str:
-    """A line a (what, metric, estimand, method), a column a (sigma, k)."""
+    """Print a line a (what, metric, estimand, method), with a column a (sigma, k)."""
     lines = []
     for keys, rows in table.groupby(["what", "metric", "estimand", "method"], sort=False):
         what = f"{keys[0]:30}{keys[1]:25}{keys[2]:16}{keys[3]:24}"

@@ -1,4 +1,4 @@
-"""One model for all companies against one a company: what it costs, and what it gains for whom.
+"""One model for all companies against one a company: its costs, and its gains by company size.
 
     python -m benchmarks.global_models [--dataset PLACE | --companies 2000]
 
@@ -21,7 +21,7 @@ import pandas as pd
 
 import scale_eval as se
 from benchmarks.companies import LAST, dataset_of
-from benchmarks.machine import confine_to_one_thread, keep, told
+from benchmarks.machine import confine_to_one_thread, keep, machine_line
 from scale_eval.models.registry import DEFAULT_MODELS
 
 GLOBAL = ("global_rfm_logistic", "global_rfm_gradient_boosting")
@@ -30,7 +30,7 @@ METRICS = ("log_loss", "roc_auc")
 
 
 def costs_of(run: se.Run) -> list[dict[str, Any]]:
-    """One entry a model: its fits on all companies, and its seconds an evaluation."""
+    """Return for each model its fits on all companies, and its seconds an evaluation."""
     evaluations = run.evaluations
     answered = evaluations[evaluations["status"] == "ok"]
     fits = pd.Series(
@@ -55,7 +55,7 @@ def costs_of(run: se.Run) -> list[dict[str, Any]]:
 
 
 def gains_of(run: se.Run) -> list[dict[str, Any]]:
-    """One entry a (metric, global model, other model, class of size)."""
+    """Return an entry a (metric, global model, other model, class of size)."""
     table = run.comparisons
     table = table[(table["estimand"] == "equal_company") & table["metric"].isin(METRICS)]
     gains = []
@@ -117,17 +117,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--dataset", help="Otherwise synthetic companies are made.")
     parser.add_argument("--companies", type=int, default=2_000)
-    asked = parser.parse_args()
+    args = parser.parse_args()
     confine_to_one_thread("benchmarks.global_models")
-    with dataset_of(asked.dataset, asked.companies) as dataset, tempfile.TemporaryDirectory() as t:
+    with (
+        dataset_of(args.dataset, args.companies) as dataset,
+        tempfile.TemporaryDirectory() as t,
+    ):
         run = se.evaluate(
             dataset, [*DEFAULT_MODELS, *GLOBAL], out=Path(t) / "run", last=LAST, progress=False
         )
         costs, gains = costs_of(run), gains_of(run)
-        print(f"{told()}\n{len(dataset.company_ids):,} companies, {LAST} cutoffs\n")
+        print(f"{machine_line()}\n{len(dataset.company_ids):,} companies, {LAST} cutoffs\n")
     print_costs(costs)
     print_gains(gains)
-    print(keep("global_models", {"asked": vars(asked), "costs": costs, "gains": gains}).name)
+    print(keep("global_models", {"asked": vars(args), "costs": costs, "gains": gains}).name)
 
 
 if __name__ == "__main__":

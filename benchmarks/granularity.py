@@ -1,16 +1,16 @@
-"""What Dask costs: evaluations, companies and batches as tasks, and the same without Dask.
+"""The cost of Dask: evaluations, companies or batches as tasks, and the same without Dask.
 
     python -m benchmarks.granularity [--dataset PLACE | --companies 5000] [--few 300] [--rounds 3]
 
-Three questions, each by turns on the same cluster, of which the least seconds count, from the first
-task to the last row on the disk; starting and compiling is done before.
+Three questions, each answered by turns on the same cluster. The least seconds count, from the first
+task to the last row on the disk; starting and compiling come before.
 
 1. The same 300 companies, six half-years, four models, at each granularity, with as many workers as
    there are cores; the tables must be equal bit for bit.
 2. One evaluation a task against a bare ``client.map`` of as many tasks that do nothing.
 3. All companies in batches on one worker, against the same batches one after another in this
-   process, written likewise: what Dask adds, by the clock, and by the processors' seconds of
-   whoever evaluates (the worker; this process), which bear a machine that others use.
+   process, written likewise: the seconds that Dask adds, by the clock and by the processor time of
+   the evaluating process, which is meaningful even where others use the machine.
 """
 
 from __future__ import annotations
@@ -30,15 +30,17 @@ from distributed import Client
 import scale_eval as se
 from benchmarks.clocks import Spent, interleaved, lasting, memory_watched, spent
 from benchmarks.companies import LAST, Job, copy_of, dataset_of, of_all_sizes
-from benchmarks.machine import confine_to_one_thread, cores, keep, told
+from benchmarks.machine import confine_to_one_thread, cores, keep, machine_line
 from scale_eval.evaluation.rows import EvaluationRows
-from scale_eval.execution import EvaluationPlugin, execute, session
-from scale_eval.execution.clusters.local import dask_client
+from scale_eval.execution import session
+from scale_eval.execution.clusters.registry import dask_client
+from scale_eval.execution.coordinator import execute
+from scale_eval.execution.worker import EvaluationPlugin
 from scale_eval.planning.batches import Batch
 from scale_eval.planning.cost_model import Costs
 
 WARM = 40
-"""Companies evaluated before: every worker has then compiled, or read, what it needs."""
+"""Companies evaluated first, so that every worker has compiled, or loaded, its code."""
 
 TASKS = ("evaluation", "company", "batch")
 TARGET_OF_BARE, TARGET_OVERHEAD = 0.8, 0.1
@@ -47,9 +49,9 @@ TARGET_OF_BARE, TARGET_OVERHEAD = 0.8, 0.1
 def as_run(
     job: Job, client: Client, granularity: str, out: Path
 ) -> tuple[se.Run, Spent, tuple[float, float]]:
-    """A run; what it took from the first task to the last row, and when that was.
+    """Run the job; return the run, its seconds from the first task to the last row, and that span.
 
-    Processors' seconds are those of the whole run, its plan and its reduction too.
+    Processor seconds are those of the whole run, with its plan and its reduction.
     """
     spans: list[tuple[float, float]] = []
     with lasting(session, "execute", spans), spent() as seconds:
@@ -67,7 +69,7 @@ def as_run(
 
 
 def nothing(_: int) -> None:
-    """A task of which only Dask's part is left."""
+    """Do nothing, so that only Dask's part of a task is left."""
 
 
 def bare(client: Client, n: int) -> Spent:
@@ -78,7 +80,7 @@ def bare(client: Client, n: int) -> Spent:
 
 @contextlib.contextmanager
 def a_worker_of(job: Job, out: Path) -> Iterator[EvaluationPlugin]:
-    """What does tasks on a worker, without one."""
+    """Yield the plugin that does tasks on a worker, without a worker."""
     plugin = EvaluationPlugin("serial", job.work(out), 3_600.0)
     worker = SimpleNamespace(address="this process", status=None)
     plugin.setup(worker)
@@ -89,7 +91,7 @@ def a_worker_of(job: Job, out: Path) -> Iterator[EvaluationPlugin]:
 
 
 def without_dask(batches: list[Batch], job: Job, out: Path) -> Spent:
-    """The batches one after another, by what does them on a worker."""
+    """Do the batches one after another, by the plugin of workers."""
     with a_worker_of(job, out) as worker, spent() as seconds:
         for batch in batches:
             worker.do(("serial",), batch)
@@ -104,14 +106,14 @@ def on_one_worker(client: Client, batches: list[Batch], job: Job, out: Path) -> 
 
 
 def costs_of(job: Job, out: Path) -> Costs:
-    """As a pilot would tell them."""
+    """Return the costs that a pilot would measure."""
     with a_worker_of(job, out) as worker:
         done = [worker.do(("pilot",), batch).rows for batch in job.batches("company", Costs())]
     return Costs().updated(EvaluationRows.concatenated(done))
 
 
 def granularities(few: Job, warm: Job, place: Path, rounds: int) -> dict[str, Any]:
-    """Questions one and two."""
+    """Answer questions one and two."""
     n, prints, growth = few.n_evaluations, set(), []
     counted = {"evaluation": n, "company": few.n_companies}
     with dask_client() as client:
@@ -157,7 +159,7 @@ def granularities(few: Job, warm: Job, place: Path, rounds: int) -> dict[str, An
 
 
 def overhead(many: Job, warm: Job, costs: Costs, place: Path, rounds: int) -> dict[str, Any]:
-    """Question three."""
+    """Answer question three."""
     batches, turn = many.batches("batch", costs), iter(range(10_000))
     with dask_client(workers=1) as client:
         on_one_worker(client, warm.batches("batch", costs), warm, place / "warm-one")
@@ -221,21 +223,24 @@ def main() -> None:
     parser.add_argument("--companies", type=int, default=5_000)
     parser.add_argument("--few", type=int, default=300)
     parser.add_argument("--rounds", type=int, default=3)
-    asked = parser.parse_args()
+    args = parser.parse_args()
     confine_to_one_thread("benchmarks.granularity")
     pa.set_cpu_count(1)
-    with dataset_of(asked.dataset, asked.companies) as dataset, tempfile.TemporaryDirectory() as t:
+    with (
+        dataset_of(args.dataset, args.companies) as dataset,
+        tempfile.TemporaryDirectory() as t,
+    ):
         place = Path(t)
         few, warm = (
             Job(copy_of(dataset, of_all_sizes(dataset, n), place / name))
-            for name, n in (("few", asked.few), ("warm", WARM))
+            for name, n in (("few", args.few), ("warm", WARM))
         )
-        print(f"{told()}\n{LAST} cutoffs, least of {asked.rounds} rounds\n")
-        first = granularities(few, warm, place, asked.rounds)
+        print(f"{machine_line()}\n{LAST} cutoffs, least of {args.rounds} rounds\n")
+        first = granularities(few, warm, place, args.rounds)
         costs = costs_of(few, place / "costs")
-        third = overhead(Job(dataset), warm, costs, place, asked.rounds)
+        third = overhead(Job(dataset), warm, costs, place, args.rounds)
     print_tables(first, third)
-    figures = {"asked": vars(asked), "granularity": first, "overhead": third}
+    figures = {"asked": vars(args), "granularity": first, "overhead": third}
     print(keep("granularity", figures).name)
 
 

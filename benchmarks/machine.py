@@ -54,8 +54,8 @@ def facts() -> dict[str, Any]:
     }
 
 
-def told() -> str:
-    """The machine in a line, for the head of a table."""
+def machine_line() -> str:
+    """Describe the machine in a line, for the head of a table."""
     it = facts()
     return (
         f"{it['cores']} cores ({it['processor']}), {it['memory_gb']} GB, load {it['load_average']}"

@@ -11,14 +11,14 @@ last two fitted per company and cutoff), and all metrics and standard errors of 
 - queries of Polars by hand (`benchmarks.polars_query`), which leave out intercept and slope of the
   calibration, and take scale_eval's compiled fits for rfm_logistic and bgnbd;
 - scale_eval in one process: `evaluate_companies` over `Dataset.read_many`;
-- scale_eval on Dask, in batches, with one worker, which also writes what comes of them.
+- scale_eval on Dask, in batches, with one worker, which also writes the results.
 
 Slow peers do few companies, Polars some, both chosen so that their mean size is that of all;
-scale_eval does the same few, the same some, and all. Every process is confined to one thread. Times
-are marginal: everything has been started, imported and compiled before. Work is done by turns, of
-which the least counts. Processors' seconds are those of all processes that take part (joblib's and
-Dask's too), and bear a machine that others use; a rate per core divides by the cores that were
-there to be used.
+scale_eval does the same few, the same some, and all. Every process is limited to one thread. Times
+are marginal: everything has been started, imported and compiled before. Work is done by turns, and
+the least time counts. Processor seconds are those of all processes that take part (joblib's and
+Dask's too), and are meaningful even where others use the machine; a rate per core divides by the
+available cores.
 
 Figures are compared with those of scale_eval in one process, evaluation by evaluation.
 """
@@ -53,14 +53,14 @@ from benchmarks.companies import (
     of_all_sizes,
     with_all_windows,
 )
-from benchmarks.machine import confine_to_one_thread, cores, keep, told
+from benchmarks.machine import confine_to_one_thread, cores, keep, machine_line
 from scale_eval.datasets.instants import from_microseconds
 from scale_eval.evaluation.evaluate import LoadedCompany, evaluate_companies
 from scale_eval.evaluation.histograms import ScoreCounts
 from scale_eval.evaluation.rows import EvaluationRows
 from scale_eval.evaluation.windows import Window
-from scale_eval.execution import execute
-from scale_eval.execution.clusters.local import dask_client
+from scale_eval.execution.clusters.registry import dask_client
+from scale_eval.execution.coordinator import execute
 from scale_eval.metrics import METRICS, STANDARD_ERRORS
 from scale_eval.models.registry import DEFAULT_MODELS
 from scale_eval.planning.cost_model import Costs
@@ -90,38 +90,38 @@ NAMES = {
     "ours": ("scale_eval, one process", "ours"),
     "batches": ("scale_eval on Dask in batches, 1 worker, written", "ours"),
 }
-"""What each is called, and which of ours did the same."""
+"""Names of the peers, each with the measurement of scale_eval that did the same work."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """Companies to evaluate, in the shapes that one and the other want."""
+    """The companies to evaluate, in the shape that each peer takes."""
 
     job: Job
 
     @property
     def n(self) -> int:
-        """Evaluations."""
+        """Return the number of evaluations."""
         return self.job.n_evaluations
 
     @cached_property
     def files(self) -> list[Path]:
-        """Of their transactions."""
+        """Return the files of the transactions."""
         return sorted((Path(self.job.dataset.store.root) / "transactions").rglob("*.parquet"))
 
     @cached_property
     def begins(self) -> np.ndarray:
-        """Microseconds since 1970 UTC, of shape (n_companies, LAST)."""
+        """Return the starts of the windows in microseconds since 1970 UTC, (n_companies, LAST)."""
         return self.job.plan.windows.cutoff.reshape(-1, LAST)
 
     @cached_property
     def ends(self) -> np.ndarray:
-        """As `begins`."""
+        """Return the ends of the windows, as `begins`."""
         return self.job.plan.windows.horizon_end.reshape(-1, LAST)
 
     @cached_property
     def stamps(self) -> dict[str, list[tuple[pd.Timestamp, pd.Timestamp]]]:
-        """The windows of each company."""
+        """Return the windows of each company as timestamps."""
         return {
             company_id: [
                 (from_microseconds(begin), from_microseconds(end))
@@ -134,7 +134,7 @@ class Task:
 
     @cached_property
     def windows(self) -> dict[str, list[tuple[Window, bool]]]:
-        """As scale_eval has them."""
+        """Return the windows in scale_eval's form."""
         return {
             company_id: [(Window(begin, end), False) for begin, end in windows]
             for company_id, windows in self.stamps.items()
@@ -142,7 +142,7 @@ class Task:
 
     @cached_property
     def bounds(self) -> pl.DataFrame:
-        """As `polars_query` has them: the half-years of each company, with one to train on."""
+        """Return the windows in the form of `polars_query`, with a half-year to train on."""
         first = pd.to_datetime(self.begins[:, 0], unit="us")
         before = (first - analyst.HALF_YEAR).as_unit("us").asi8
         edges = np.column_stack([before, self.begins, self.ends[:, -1]])
@@ -173,7 +173,7 @@ def by_joblib(task: Task) -> pd.DataFrame:
 
 
 def by_delayed(task: Task) -> pd.DataFrame:
-    """A graph that reads each company once and has a node an evaluation."""
+    """Evaluate by a graph that reads each company once and has a node an evaluation."""
     nodes, keys = [], []
     for company_id, windows in task.stamps.items():
         company = delayed(_company)(task.files, company_id)
@@ -194,9 +194,9 @@ def by_scale_eval(task: Task) -> pd.DataFrame:
 
 
 def in_one_process(task: Task) -> EvaluationRows:
-    """What a worker does of a batch, but for writing it.
+    """Evaluate as a worker does, but for writing.
 
-    Scores are counted by groups of companies, as in a run of many.
+    Scores are counted by groups of companies, as in a run of many companies.
     """
     job = task.job
     rows, counts = EvaluationRows(job.n_evaluations), ScoreCounts()
@@ -204,14 +204,14 @@ def in_one_process(task: Task) -> EvaluationRows:
     ids = job.dataset.reading_order(job.plan.company_ids)
     group = dict(zip(job.plan.company_ids, job.plan.group.tolist(), strict=True))
 
-    def asked() -> Iterator[LoadedCompany]:
+    def loaded() -> Iterator[LoadedCompany]:
         for company_id, company in job.dataset.read_many(ids):
             if isinstance(company, Exception):
                 raise company
             windows = task.windows[company_id]
             yield LoadedCompany(company, windows, models, group[company_id] % N_GROUPS)
 
-    evaluate_companies(asked(), job.settings.rules, rows, counts)
+    evaluate_companies(loaded(), job.settings.rules, rows, counts)
     rows.table()
     counts.sparse()
     return rows
@@ -247,7 +247,7 @@ def with_batches(task: Task, warm: Task, costs: Costs, kept: dict[str, pd.DataFr
 
 
 def largest_differences(ours: pd.DataFrame, theirs: pd.DataFrame) -> dict[str, Any]:
-    """Between figures of the same evaluations, relative where a figure is above 1.
+    """Return the largest differences of figures of the same evaluations, relative above 1.
 
     Returns
     -------
@@ -258,7 +258,7 @@ def largest_differences(ours: pd.DataFrame, theirs: pd.DataFrame) -> dict[str, A
     theirs = theirs.assign(cutoff=theirs["cutoff"].dt.as_unit("us"))
     both = ours.merge(theirs, on=KEY, how="left", suffixes=("", "_theirs"), validate="1:1")
     formula = both["model"].isin(FORMULAS).to_numpy()
-    told: dict[str, Any] = {"evaluations": len(both), "figures": 0, "one_sided": 0}
+    differences: dict[str, Any] = {"evaluations": len(both), "figures": 0, "one_sided": 0}
     for name in FIGURES:
         if name not in theirs:
             continue
@@ -266,15 +266,15 @@ def largest_differences(ours: pd.DataFrame, theirs: pd.DataFrame) -> dict[str, A
         b = both[f"{name}_theirs"].to_numpy(dtype=float)
         with np.errstate(invalid="ignore"):
             difference = np.abs(a - b) / np.maximum(1.0, np.abs(a))
-        told["figures"] += int(np.isfinite(difference).sum())
-        told["one_sided"] += int((np.isfinite(a) != np.isfinite(b)).sum())
+        differences["figures"] += int(np.isfinite(difference).sum())
+        differences["one_sided"] += int((np.isfinite(a) != np.isfinite(b)).sum())
         calibration = ", calibration" if name.startswith("calibration_") else ""
         for kind, of_kind in (("formula", formula), ("fit", ~formula)):
             found = difference[of_kind & np.isfinite(difference)].max(initial=-1.0)
             if found >= 0:
                 kind += calibration
-                told[kind] = max(told.get(kind, 0.0), float(found))
-    return told
+                differences[kind] = max(differences.get(kind, 0.0), float(found))
+    return differences
 
 
 def _read(task: Task) -> pd.DataFrame:
@@ -298,12 +298,12 @@ def clocked(
 
 
 def only(task: Task, models: tuple[str, ...]) -> Task:
-    """The same of some models."""
+    """Return the rows of some models."""
     return Task(Job(task.job.dataset, models))
 
 
 def measure(few: Task, some: Task, all_: Task, warm: Task, rounds: int) -> dict[str, Any]:
-    """Seconds, rates and differences by peer."""
+    """Measure seconds, rates and differences by peer."""
     kept: dict[str, pd.DataFrame] = {}
     simple = only(some, FORMULAS)
     costs = Costs().updated(in_one_process(some))
@@ -376,7 +376,7 @@ def print_table(peers: dict[str, Any]) -> None:
 
 
 def disagreements(peers: dict[str, Any]) -> list[str]:
-    """What is beyond its tolerance, in words."""
+    """Return the differences that exceed their tolerances, in words."""
     found = []
     for name, row in peers.items():
         differences = row["differences"]
@@ -397,16 +397,19 @@ def main() -> None:
     parser.add_argument("--few", type=int, default=40)
     parser.add_argument("--some", type=int, default=1_000)
     parser.add_argument("--rounds", type=int, default=3)
-    asked = parser.parse_args()
+    args = parser.parse_args()
     confine_to_one_thread("benchmarks.peers")
     pa.set_cpu_count(1)
     warnings.simplefilter("ignore")  # of scikit-learn, on tiny companies; ours has none
-    with dataset_of(asked.dataset, asked.companies) as dataset, tempfile.TemporaryDirectory() as t:
-        companies = with_all_windows(dataset)[: asked.companies]
+    with (
+        dataset_of(args.dataset, args.companies) as dataset,
+        tempfile.TemporaryDirectory() as t,
+    ):
+        companies = with_all_windows(dataset)[: args.companies]
         whole = copy_of(dataset, companies, Path(t) / "all")
         few, some, warm = (
             Task(Job(copy_of(whole, of_all_sizes(whole, min(n, len(companies))), Path(t) / name)))
-            for name, n in (("few", asked.few), ("some", asked.some), ("warm", 4))
+            for name, n in (("few", args.few), ("some", args.some), ("warm", 4))
         )
         all_ = Task(Job(whole))
         sizes = ", ".join(
@@ -414,14 +417,14 @@ def main() -> None:
             for task in (few, some, all_)
         )
         print(
-            f"{told()}\ncompanies: {sizes}; {LAST} cutoffs, {len(DEFAULT_MODELS)} models; "
-            f"least of {asked.rounds} rounds\n"
+            f"{machine_line()}\ncompanies: {sizes}; {LAST} cutoffs, {len(DEFAULT_MODELS)} models; "
+            f"least of {args.rounds} rounds\n"
         )
-        peers = measure(few, some, all_, warm, asked.rounds)
+        peers = measure(few, some, all_, warm, args.rounds)
     print_table(peers)
     wrong = disagreements(peers)
     print("\n" + ("\n".join(wrong) if wrong else "All within their tolerances."))
-    print(keep("peers", {"asked": vars(asked), "tolerances": TOLERANCES, "peers": peers}).name)
+    print(keep("peers", {"asked": vars(args), "tolerances": TOLERANCES, "peers": peers}).name)
 
 
 if __name__ == "__main__":

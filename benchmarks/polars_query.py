@@ -3,8 +3,8 @@
 Summaries, outcomes, the two formulas and the metrics are expressions. What no expression can do is
 left to compiled functions, called once a (company, cutoff) on slices of the columns: the fits of
 `rfm_logistic` and `bgnbd`, for which scale_eval's own are taken. Intercept and slope of the
-calibration, which need a fit for every score, are left out, and so is what scale_eval gives
-besides (sums of influence by groups of customers, histograms of scores).
+calibration, which need a fit for every score, are left out, and so are sums of influence by groups
+of customers and histograms of scores.
 
 It was written to be fast: customers and evaluations are numbered, rows are grouped once for all
 windows of a company, and ranks are taken twice a score.
@@ -29,11 +29,11 @@ DAY_US = 86_400_000_000
 FEATURES = ("recency_days", "log_purchase_days", "mean_log_value", "log_refunds")
 
 SUMMED = ("n", "days", "log_value", "spend", "refunds")
-"""What is summed of a customer's rows between two bounds of windows."""
+"""Columns that are summed over a customer's rows between two bounds of windows."""
 
 
 def evaluate(files: Sequence[Path], bounds: pl.DataFrame, models: Sequence[str]) -> pl.DataFrame:
-    """One row a (company, cutoff, model) that is answered.
+    """Return a row a (company, cutoff, model) with predictions.
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ def evaluate(files: Sequence[Path], bounds: pl.DataFrame, models: Sequence[str])
 
 
 def summaries(files: Sequence[Path], bounds: pl.DataFrame) -> pl.DataFrame:
-    """One row a (company, window, customer), sorted: what was known, and what then happened.
+    """Return a row a (company, window, customer), sorted, with summaries and outcomes.
 
     `evaluation` numbers the first two. Instants are in microseconds.
     """
@@ -143,7 +143,7 @@ def summaries(files: Sequence[Path], bounds: pl.DataFrame) -> pl.DataFrame:
 
 
 def at_window(wide: pl.LazyFrame, edges: Sequence[str], k: int) -> pl.LazyFrame:
-    """The customers who had bought when window `k` began."""
+    """Return the customers with a purchase before window `k`."""
     return wide.select(
         "company",
         "first",
@@ -162,7 +162,7 @@ def at_window(wide: pl.LazyFrame, edges: Sequence[str], k: int) -> pl.LazyFrame:
 
 
 def with_reference(customers: pl.DataFrame) -> pl.DataFrame:
-    """With what `base_rate` predicts, from the half-year before."""
+    """Add the prediction of `base_rate`, from the half-year before."""
     n, k = pl.len(), pl.col("bought").sum()
     rates = customers.group_by("company", "window").agg(
         reference=pl.when(n >= MIN_CUSTOMERS).then((k + 0.5) / (n + 1))
@@ -172,7 +172,7 @@ def with_reference(customers: pl.DataFrame) -> pl.DataFrame:
 
 
 def with_fits(customers: pl.DataFrame, models: Sequence[str]) -> pl.DataFrame:
-    """With what the models predict that are fitted a (company, cutoff); NaN where they cannot."""
+    """Add the predictions of models fitted a (company, cutoff); NaN where there are none."""
     evaluation, window = customers["evaluation"].to_numpy(), customers["window"].to_numpy()
     cutoff, end = customers["cutoff"].to_numpy(), customers["end"].to_numpy()
     bought, days = customers["bought"].to_numpy(), customers["days"].to_numpy()
@@ -206,7 +206,7 @@ def with_fits(customers: pl.DataFrame, models: Sequence[str]) -> pl.DataFrame:
 
 
 def named(customers: pl.DataFrame, bounds: pl.DataFrame) -> pl.DataFrame:
-    """company_id and cutoff of each `evaluation`."""
+    """Add company_id and cutoff of each `evaluation`."""
     names = bounds.with_row_index("company").select("company", "company_id")
     return (
         customers.group_by("evaluation")
@@ -218,7 +218,7 @@ def named(customers: pl.DataFrame, bounds: pl.DataFrame) -> pl.DataFrame:
 
 
 def ranks() -> dict[str, pl.Expr]:
-    """Where each customer's tie begins and ends, from the highest; in all, and in their class."""
+    """Return where each customer's tie begins and ends, from the highest; in all, and by class."""
     p = pl.col("p")
     return {
         "worst": p.rank("max", descending=True).over("key"),
@@ -229,7 +229,7 @@ def ranks() -> dict[str, pl.Expr]:
 
 
 def measures() -> dict[str, pl.Expr]:
-    """Of the customers of a score: what its figures are made of."""
+    """Return the sums from which the figures of a score are computed."""
     p, y, spend = pl.col("p"), pl.col("bought"), pl.col("spend")
     n = pl.len()
     worst, best = pl.col("worst").cast(pl.Float64), pl.col("best").cast(pl.Float64)
@@ -258,7 +258,7 @@ def measures() -> dict[str, pl.Expr]:
 
 
 def figures() -> dict[str, pl.Expr]:
-    """The metrics, from `measures`; NaN or null where there is none."""
+    """Compute the metrics from `measures`; NaN or null where one does not exist."""
     n, k, expected = pl.col("n"), pl.col("k"), pl.col("expected")
     others, reference = n - k, pl.col("reference")
     bought, pairs = k > 0, k.cast(pl.Float64) * others

@@ -1,4 +1,4 @@
-"""Simulated companies whose truth is known: what intervals are to be judged by.
+"""Simulated companies with known true effects, by which intervals are judged.
 
 Sizes are log-normal, so that some companies are tiny, some have buyers only or none, and a few are
 most of all customers. Customers who will buy have scores x ~ N(d/2, 1), others N(-d/2, 1): the AUC
@@ -41,12 +41,12 @@ LARGEST = 5_000
 
 NODE, WEIGHT = np.polynomial.hermite_e.hermegauss(60)
 WEIGHT = WEIGHT / WEIGHT.sum()
-"""Of expectations over a standard normal."""
+"""Quadrature weights of expectations over a standard normal."""
 
 
 @dataclass(frozen=True)
 class Population:
-    """What companies are drawn from; `sigma` is that of the logarithm of their sizes."""
+    """The distribution of companies; `sigma` is that of the logarithm of their sizes."""
 
     sigma: float = 1.4
     median_size: float = 109.0
@@ -61,7 +61,7 @@ class Bank:
     Attributes
     ----------
     truth : DataFrame
-        One row a company and, for each (effect, model), what it is in truth: means over cutoffs.
+        A row a company, and a column an (effect, model) with the true effect, a mean over cutoffs.
     """
 
     def __init__(self, evaluations: pa.Table, scores: pa.Table, truth: pd.DataFrame) -> None:
@@ -73,7 +73,7 @@ class Bank:
         return len(self.truth)
 
     def sample(self, companies: np.ndarray) -> tuple[Panel, RowScores]:
-        """The panel and the scores of these companies, numbers in ascending order."""
+        """Return the panel and the scores of these companies, numbers in ascending order."""
         rows = self._evaluations.take(_slices(self._first_row, companies))
         scores = self._scores.take(_slices(self._first_score, companies))
         panel = Panel.of(parts_of(rows)).holding([*METRICS, *STANDARD_ERRORS])
@@ -89,7 +89,7 @@ class Bank:
 
     @cached_property
     def everything(self) -> tuple[Panel, RowScores]:
-        """All of it: the population, to which samples are compared."""
+        """Return panel and scores of the whole population, to which samples are compared."""
         return self.sample(np.arange(len(self)))
 
 
@@ -108,7 +108,7 @@ def make_bank(n_companies: int, population: Population, seed: int, n_processes: 
 
 @dataclass(frozen=True)
 class Company:
-    """What is true of a company; the arrays have one value a model."""
+    """The true parameters of a company; the arrays have one value a model."""
 
     number: int
     n: int
@@ -135,7 +135,7 @@ class Company:
         return replace(company, shift=company.shifts(rng.normal([-0.05, 0.05], 0.15)))
 
     def shifts(self, log_observed_expected: np.ndarray) -> np.ndarray:
-        """By model: what makes its log O:E, a mean over cutoffs, this in truth."""
+        """Return each model's shift that gives it this log O:E, a mean over cutoffs."""
         possible = 0.7 * float(np.log(self.rate).mean())  # no expectation is above 1
         return np.array(
             [
@@ -145,7 +145,7 @@ class Company:
         )
 
     def log_ratio(self, model: int, shift: float) -> float:
-        """Expected log O:E, were this the model's shift."""
+        """Return the expected log O:E with a shift of the model."""
         p1, p0 = (
             expit(shift + self.logits(NODE + sign * self.distance[model] / 2, model)) @ WEIGHT
             for sign in (1, -1)
@@ -153,12 +153,12 @@ class Company:
         return float(np.log(self.rate / (self.rate * p1 + (1 - self.rate) * p0)).mean())
 
     def logits(self, x: np.ndarray, model: int) -> np.ndarray:
-        """What the model says of scores x."""
+        """Return the logits that the model predicts for scores x."""
         known = logit(self.rate[0]) + self.distance[model] * x
         return np.asarray(self.shift[model] + self.stretch[model] * known)
 
     def customers(self, seed: int, draw: int = 0) -> tuple[np.ndarray, np.ndarray]:
-        """Outcomes, shape (n_cutoffs, n), and probabilities, shape (n_cutoffs, n_models, n)."""
+        """Draw outcomes, (n_cutoffs, n), and probabilities, (n_cutoffs, n_models, n)."""
         rng = np.random.default_rng([seed, self.number, 1 + draw])
         c, n = len(self.rate), self.n
 
@@ -174,7 +174,7 @@ class Company:
         return outcomes, np.stack(said, axis=1)
 
     def truth(self) -> dict[str, float]:
-        """By "effect model": logit AUC, slope, log O:E, and the expected losses."""
+        """Return, by "effect model", the logit AUC, slope, log O:E, and the expected losses."""
         told: dict[str, float] = {}
         for model, name in enumerate(MODELS):
             p1, p0 = (
@@ -196,7 +196,7 @@ class Company:
         return told
 
     def evaluations(self, seed: int, draw: int = 0) -> list[tuple[dict[str, Any], pa.Table]]:
-        """Rows of the table evaluations, each with its part of the table scores."""
+        """Return rows of the table evaluations, each with its part of the table scores."""
         outcomes, said = self.customers(seed, draw)
         groups = np.random.default_rng([seed, self.number, 0]).integers(0, 16, self.n)
         reference = float(np.clip(self.rate[0], 0.01, 0.99))

@@ -1,12 +1,12 @@
-"""From the evaluations of 100,000 companies to all tables with intervals: seconds and memory.
+"""Seconds and memory of reducing the evaluations of 100,000 companies to all tables.
 
     python -m benchmarks.reduction [--companies 100000] [--cutoffs 1] [--models 4]
 
-Evaluations are synthetic, written as a run writes them (files, scores, influence sums), so that
-what is measured is a run's reduction as `scale-eval reduce` does it, reading and writing included.
-Beside it, in the same run and on the same files, what an analyst would write in pandas: company
-means, their quantiles, and a percentile bootstrap over companies of the mean of each (model,
-metric) and of each pair's difference; no random effects, no prediction, no tests, no row figures.
+Evaluations are synthetic, written as a run writes them (files, scores, influence sums), and reduced
+as `scale-eval reduce` does it, reading and writing included. Beside it, in the same run and on the
+same files, comes what an analyst would write in pandas: company means, their quantiles, and a
+percentile bootstrap over companies of the mean of each (model, metric) and of each pair's
+difference; no random effects, no prediction, no tests, no row figures.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from scale_eval.metrics import METRICS, N_GROUPS
 from scale_eval.planning.plan import company_groups
 from scale_eval.results.directory import RunDirectory
 from scale_eval.results.reduce import reduce_run
-from scale_eval.storage import open_store
+from scale_eval.storage import open_store, write_table, write_tables
 
 ROWS_PER_FILE = 20_000
 BOOTSTRAP_REPLICATES = 1_000
@@ -43,7 +43,7 @@ def company_ids(n: int) -> list[str]:
 
 
 def write_run(place: Path, n_companies: int, n_cutoffs: int, n_models: int, seed: int = 0) -> None:
-    """A run's directory with synthetic evaluations; 3 % of them skipped, some undefined."""
+    """Write a run's directory with synthetic evaluations; 3 % of them skipped, some undefined."""
     rng = np.random.default_rng(seed)
     run = RunDirectory(open_store(place))
     run.begin({"seed": 0, "metrics": {}}, {}, {})
@@ -59,10 +59,10 @@ def write_run(place: Path, n_companies: int, n_cutoffs: int, n_models: int, seed
         part = slice(start, start + per_file)
         frame = _evaluations(rng, ids[part], cutoffs, models, size[part], rate[part], ability[part])
         table = pa.Table.from_pydict(frame, schema=evaluations_schema())
-        run.store.write_table(f"evaluations/{start:09}.parquet", table)
+        write_table(run.store, f"evaluations/{start:09}.parquet", table)
     n_groups = max(company_groups(list(ids)).values()) + 1
     scores = (_scores(rng, cutoff, models, n_groups) for cutoff in cutoffs)
-    run.store.write_tables(f"scores/{0:09}.parquet", scores)  # of the first batch, for all
+    write_tables(run.store, f"scores/{0:09}.parquet", scores)  # of the first batch, for all
 
 
 def _evaluations(
@@ -235,7 +235,7 @@ def _measured(work: Callable[[Path, int], None], place: Path, n: int, queue: Any
 
 
 def measure(work: Callable[[Path, int], None], place: Path, n_companies: int) -> dict[str, float]:
-    """Seconds and peak memory in a process of its own, imports not counted in the seconds."""
+    """Measure seconds, without imports, and peak memory in a process of its own."""
     context = multiprocessing.get_context("spawn")
     queue = context.Queue()
     process = context.Process(target=_measured, args=(work, place, n_companies, queue))

@@ -1,4 +1,4 @@
-"""How often a sample of 1,000 of 100,000 companies holds what all of them would have given.
+"""Coverage of the intervals of a sample of 1,000 of 100,000 companies.
 
     python -m benchmarks.sampling [--replicates 1000] [--companies 100000] [--sample 1000]
 
@@ -28,13 +28,12 @@ from scale_eval.evaluation.schema import SCORES_SCHEMA, evaluations_schema
 from scale_eval.metrics import METRICS, N_GROUPS, STANDARD_ERRORS, bin_of, mid_logit
 from scale_eval.planning.company_sample import Sample, SamplingFrame
 from scale_eval.planning.plan import company_groups
-from scale_eval.results.customer_influence import INFLUENCE
 from scale_eval.results.panel import Panel, parts_of
 from scale_eval.results.pooled_histograms import RowScores
 from scale_eval.results.tables.comparisons import comparisons_of
 from scale_eval.results.tables.finite_population import sampled_of
 from scale_eval.results.tables.pooled import pooled_of
-from scale_eval.statistics import logistic
+from scale_eval.statistics import logistic_many
 
 MODELS = ("model_a", "model_b")
 CUTOFF = pd.Timestamp("2024-01-01", tz="UTC").as_unit("us")
@@ -42,14 +41,14 @@ MEDIAN_CUSTOMERS, SIGMA, LEAST = 110.0, 1.39, 10
 
 N_SCORES = 40
 SCORES = np.linspace(-5.5, 3.5, N_SCORES)
-"""Logits that a model can say; probabilities in ascending order."""
+"""Logits that a model can predict, in ascending order."""
 
 PER_PART = 5_000
 """Companies that are evaluated at once."""
 
 
 class Population(NamedTuple):
-    """Companies, evaluated; rows of the tables are grouped by company, in ascending order."""
+    """The evaluated companies; rows of the tables are grouped by company, in ascending order."""
 
     manifest: pa.Table
     evaluations: pa.Table
@@ -57,7 +56,7 @@ class Population(NamedTuple):
     first_score: np.ndarray  # of each company in `scores`, and their number
 
     def of(self, companies: np.ndarray) -> tuple[Panel, RowScores]:
-        """Panel and scores of these companies, numbers in ascending order."""
+        """Return panel and scores of these companies, numbers in ascending order."""
         rows = (companies[:, np.newaxis] * len(MODELS) + np.arange(len(MODELS))).reshape(-1)
         evaluations = self.evaluations.take(pa.array(rows))
         panel = Panel.of(parts_of(evaluations)).holding([*METRICS, *STANDARD_ERRORS])
@@ -79,7 +78,7 @@ class Population(NamedTuple):
 
 
 def make_population(n_companies: int, seed: int = 1) -> Population:
-    """Draw and evaluate them."""
+    """Draw and evaluate the companies of a population."""
     rng = np.random.default_rng(seed)
     z = rng.normal(size=n_companies)
     size = np.maximum(LEAST, np.exp(np.log(MEDIAN_CUSTOMERS) + SIGMA * z)).astype(np.int64)
@@ -119,7 +118,7 @@ def _evaluated(
     rate: np.ndarray,
     z: np.ndarray,
 ) -> tuple[pa.Table, pa.Table]:
-    """Rows of the tables `evaluations` and `scores`, by company and then model."""
+    """Return rows of the tables `evaluations` and `scores`, by company and then model."""
     k, m = len(ids), len(MODELS)
     positive = rng.binomial(size, rate)
     ability = 0.9 + 0.25 * (0.4 * z + 0.917 * rng.normal(size=k))
@@ -207,7 +206,7 @@ def _scores(counts: np.ndarray, spend: np.ndarray, start: int) -> pa.Table:
 def _figures(
     counts: np.ndarray, size: np.ndarray, positive: np.ndarray, rate: np.ndarray
 ) -> dict[str, np.ndarray]:
-    """Metrics and standard errors from histograms; each of shape (k, n_models)."""
+    """Return metrics and standard errors from histograms; each of shape (k, n_models)."""
     negatives, positives = counts
     p = expit(mid_logit(bin_of(expit(SCORES))))
     n, n_positive = size[:, None], np.repeat(positive[:, None], len(MODELS), axis=1)
@@ -249,8 +248,10 @@ def _figures(
         told["lift_at_10"] = 10 * told["gain_at_10"]
         flat = positives.reshape(-1, N_SCORES), negatives.reshape(-1, N_SCORES)
         logits = mid_logit(bin_of(expit(SCORES)))
-        told["calibration_slope"] = logistic.slopes(logits, *flat).reshape(n_positive.shape)
-        told["calibration_intercept"] = logistic.intercepts(logits, *flat).reshape(n_positive.shape)
+        told["calibration_slope"] = logistic_many.slopes(logits, *flat).reshape(n_positive.shape)
+        told["calibration_intercept"] = logistic_many.intercepts(logits, *flat).reshape(
+            n_positive.shape
+        )
         slope = told["calibration_slope"]
         weight = (positives + negatives) * (p * (1 - p))
         centre = (weight @ logits) / weight.sum(axis=-1)
@@ -270,7 +271,7 @@ def _figures(
 
 
 def _captured(amounts: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """Share of the amounts in the top tenth of the rows, of many histograms at once."""
+    """Return the share of the amounts in the top tenth of the rows, of many histograms at once."""
     amounts, rows = amounts[..., ::-1], rows[..., ::-1]
     ends = np.cumsum(rows, axis=-1)
     tenth = ends[..., -1:] / 10
@@ -281,19 +282,19 @@ def _captured(amounts: np.ndarray, rows: np.ndarray) -> np.ndarray:
 
 
 Key = tuple[str, str, str, str]
-"""(metric, model or "difference", estimand, figure)."""
+"""The key of a figure: (metric, model or "difference", estimand, figure)."""
 
 
 def of_all(population: Population) -> dict[Key, float]:
-    """The figures of all companies."""
+    """Return the figures of all companies."""
     panel, rows = population.of(np.arange(len(population.manifest)))
     return {key: row["value"] for key, row in _usual(panel, rows)}
 
 
 def _usual(panel: Panel, scores: RowScores) -> Iterator[tuple[Key, dict[str, Any]]]:
-    """What `pooled` and `comparisons` say, figure by figure, with intervals where they have one."""
+    """Return the figures of `pooled` and `comparisons`, with intervals where they have one."""
     for name, metric in METRICS.items():
-        influence = panel.influences(INFLUENCE[name]) if name in INFLUENCE else None
+        influence = panel.influences(metric)
         for row in pooled_of(panel, metric, scores, influence):
             if row["cutoff"] is not None or row["coverage"] != "own":
                 continue
@@ -318,11 +319,11 @@ def _usual(panel: Panel, scores: RowScores) -> Iterator[tuple[Key, dict[str, Any
 
 
 def of_sample(population: Population, sample: Sample) -> Iterator[tuple[Key, dict[str, Any]]]:
-    """The table `sampled` of a sample, figure by figure."""
+    """Return the table `sampled` of a sample, figure by figure."""
     companies = np.array([int(c[-6:]) for c in sample.company_ids])
     panel, scores = population.of(companies)
     for name, metric in METRICS.items():
-        influence = panel.influences(INFLUENCE[name]) if name in INFLUENCE else None
+        influence = panel.influences(metric)
         for row in sampled_of(panel, metric, scores, influence, sample.design):
             if "model_b" in row:
                 yield (name, "difference", row["estimand"], row["figure"]), row
@@ -334,7 +335,7 @@ _SHARED: list[Any] = []
 
 
 def _replicate(asked: tuple[int, int, bool]) -> list[tuple[Any, ...]]:
-    """Key, method, whether the interval is right (NaN: none), half-width, error, n_effective."""
+    """Return key, method, right (1, 0, or NaN: none), half-width, error and n_effective."""
     seed, n, beside = asked
     population, truth = _SHARED
     told: list[tuple[Any, ...]] = []
@@ -361,7 +362,7 @@ def _replicate(asked: tuple[int, int, bool]) -> list[tuple[Any, ...]]:
 def measure(
     population: Population, n: int, replicates: int, *, beside: int = 0, n_processes: int = 2
 ) -> pd.DataFrame:
-    """Coverage by figure and method; simple random samples in the first `beside` replicates.
+    """Measure coverage by figure and method; simple random samples in the first `beside`.
 
     Returns
     -------
@@ -397,7 +398,7 @@ def measure(
 
 
 def show(table: pd.DataFrame) -> str:
-    """A line a figure: coverage and rmse of either method."""
+    """Print a line a figure with coverage and rmse of both methods."""
     wide = table.pivot_table(
         index=["metric", "model", "estimand", "figure"],
         columns="method",

@@ -7,15 +7,15 @@ company and cutoff), all metrics; a local cluster with a worker a core. Datasets
 they are named (repeatedly), each for its number of companies. Every run has a process of its own,
 so that its memory is its own.
 
-Told are the seconds of each stage; where the workers' seconds went; the most memory that the
-coordinator and a worker held (resident, as the system counts it); one worker against two on
-`--pair` companies, whose tables must be equal; and what an evaluation more costs between one size
-and the next.
+It prints the seconds of each stage; the parts of the workers' seconds; the peak memory of the
+coordinator and of a worker (resident, as the system counts it); one worker against two on `--pair`
+companies, whose tables must be equal; and the cost of one more evaluation between one size and the
+next.
 
-Warming up is a run of 30 companies on the same cluster before: imports, and compiled code that is
-read or made. The other stages are marginal therefore. Clocks on the workers read: the batches as a
-whole (busy), reading and decoding, writing; the columns `*_seconds` of the evaluations tell the
-rest. What is left of the workers' time is Dask's, or waiting.
+A run of 30 companies on the same cluster comes first, for imports and compiled code, so that the
+other stages are marginal. Clocks on the workers measure batches as a whole (busy), reading and
+decoding, and writing; the columns `*_seconds` of the evaluations have the rest. The remaining time
+of the workers is Dask's, or waiting.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ import pyarrow.dataset
 import scale_eval as se
 from benchmarks.clocks import lasting, memory_watched
 from benchmarks.companies import LAST, copy_of, dataset_of, of_all_sizes
-from benchmarks.machine import cores, keep, told
+from benchmarks.machine import cores, keep, machine_line
 from benchmarks.worker_clocks import put_clocks_on, seconds_on
 from scale_eval.datasets import open_dataset
 from scale_eval.execution import session
-from scale_eval.execution.clusters.local import dask_client
+from scale_eval.execution.clusters.registry import dask_client
 from scale_eval.models.registry import DEFAULT_MODELS
 
 WARM = 30
@@ -57,14 +57,14 @@ PARTS = (
     "between",
     "waiting",
 )
-"""Of the workers' seconds: `between` is what a batch takes besides, `waiting` what is not busy."""
+"""Parts of the workers' seconds: `between` is the rest of a batch, `waiting` is not busy."""
 
 MOST_SECONDS, MOST_GB, SAME_WITHIN = 120, 1.5, 0.15
-"""What is to be reached: 100,000 companies, memory of a process, marginal costs of one another."""
+"""Targets: seconds of 100,000 companies, memory of a process, ratio of marginal costs."""
 
 
 def measure(place: str, workers: int, models: Sequence[str] = DEFAULT_MODELS) -> dict[str, Any]:
-    """A run of a dataset, from nothing to its report, in a process of its own."""
+    """Run a dataset, from nothing to its report, in a process of its own."""
     context = multiprocessing.get_context("spawn")
     answer = context.Queue()
     process = context.Process(target=_measured, args=(place, workers, tuple(models), answer))
@@ -86,7 +86,7 @@ def _measured(place: str, workers: int, models: tuple[str, ...], answer: Any) ->
 
 
 def run_of(place: str, workers: int, models: tuple[str, ...], out: Path) -> dict[str, Any]:
-    """Figures of a run, which it leaves in `out`."""
+    """Do a run in `out` and return its figures."""
     marks = [time.perf_counter()]
     spans: list[tuple[float, float]] = []
     with memory_watched() as memory:
@@ -146,7 +146,7 @@ def run_of(place: str, workers: int, models: tuple[str, ...], out: Path) -> dict
 
 
 def counted(run: se.Run) -> dict[str, int]:
-    """Evaluations, those that are `ok`, and the customers that they scored."""
+    """Count evaluations, those that are `ok`, and the customers that they scored."""
     n = n_ok = n_scores = 0
     for batch in _batches(run, ["status", "n_customers"]):
         ok = pyarrow.compute.equal(batch["status"], "ok")
@@ -156,7 +156,7 @@ def counted(run: se.Run) -> dict[str, int]:
 
 
 def parts_of(run: se.Run, clocks: dict[str, float], available: float) -> dict[str, float]:
-    """The workers' seconds, by PARTS."""
+    """Return the workers' seconds, by PARTS."""
     parts = {name: clocks.get(name, 0.0) for name in ("reading", "writing")}
     columns = {f"{name}_seconds": name for name in ("history", "fit", "predict", "score")}
     parts |= dict.fromkeys(columns.values(), 0.0)
@@ -174,7 +174,7 @@ def _batches(run: se.Run, columns: list[str]) -> Iterator[Any]:
 
 
 def marginal(runs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Between each size and the next: what an evaluation more costs."""
+    """Return the cost of one more evaluation between each size and the next."""
     steps = []
     for small, large in itertools.pairwise(runs):
         more = {name: large[name] - small[name] for name in ("evaluations", "scores")}
@@ -197,7 +197,7 @@ def marginal(runs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 @contextlib.contextmanager
 def datasets_of(places: Sequence[str], sizes: Sequence[int]) -> Iterator[dict[int, str]]:
-    """Where the companies of each size lie: as named, or made for the length of the block."""
+    """Yield the datasets of each size, as named, or made for the length of the block."""
     found = {len(open_dataset(place).company_ids): place for place in places}
     with contextlib.ExitStack() as stack:
         for size in sizes:
@@ -277,14 +277,14 @@ def main() -> None:
         metavar="PLACE",
         help="Repeated: taken for its number of companies.",
     )
-    asked = parser.parse_args()
-    sizes = sorted(asked.companies)
-    with datasets_of(asked.dataset, sorted({*sizes, *filter(None, [asked.pair])})) as places:
-        print(told(), flush=True)
+    args = parser.parse_args()
+    sizes = sorted(args.companies)
+    with datasets_of(args.dataset, sorted({*sizes, *filter(None, [args.pair])})) as places:
+        print(machine_line(), flush=True)
         runs = [measure(places[size], cores()) for size in sizes]
         pair = []
-        if asked.pair:
-            pair = [measure(places[asked.pair], workers) for workers in (1, 2)]
+        if args.pair:
+            pair = [measure(places[args.pair], workers) for workers in (1, 2)]
     steps = marginal(runs)
     print_curve([*runs, *pair])
     print_parts([*runs, *pair])
@@ -301,7 +301,7 @@ def main() -> None:
         equal = "equal" if one["fingerprint"] == two["fingerprint"] else "DIFFERENT"
         print(f"two workers evaluate {faster:.2f} times as fast as one; tables {equal}")
     print(
-        keep("scenario", {"asked": vars(asked), "runs": runs, "pair": pair, "marginal": steps}).name
+        keep("scenario", {"asked": vars(args), "runs": runs, "pair": pair, "marginal": steps}).name
     )
 
 

@@ -1,4 +1,4 @@
-"""Where the seconds of workers go: clocks on what scale_eval does there, read when it is done."""
+"""Clocks on the functions of scale_eval that workers call, read when a run is done."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ _CLOCKED: tuple[tuple[Any, str, str], ...] = (
     (worker, "score_table", "writing"),
     (RunDirectory, "write_batch", "writing"),
 )
-"""Functions, and the clock that each is on; none of them calls another but for `do`."""
+"""Functions with the clock of each; only `do` calls others of them."""
 
 _seconds: dict[str, float] = {}
 
 
 def put_clocks_on(client: Client) -> None:
-    """On every worker that there is."""
+    """Put the clocks on every worker."""
     client.run(_put_on)
 
 
 def seconds_on(client: Client) -> dict[str, float]:
-    """By clock, of all workers together, since they were last asked."""
+    """Return the seconds of all workers by clock, since the last call."""
     total: dict[str, float] = {}
     for told in client.run(_read).values():
         for name, seconds in told.items():

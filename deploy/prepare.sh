@@ -1,7 +1,7 @@
 #!/bin/sh
-# Once before docker compose: the folders for data and results, and in .env whose they are to be, so
-# that the containers run as you. Where you are root they do not, and the folders are given to user 1000.
-# (Docker without root, on a machine of yours: SCALE_EVAL_USER=0:0 is you.)
+# Run this once before docker compose. It makes the folders for data and results, and records in .env
+# which user owns them, so that the containers run as you. If you are root, they run as user 1000, who
+# is given the folders. (With rootless Docker, SCALE_EVAL_USER=0:0 is you.)
 set -eu
 cd "$(dirname "$0")/.."
 mkdir -p datasets runs notebooks

@@ -1,10 +1,9 @@
 #!/bin/sh
-# TLS between the parts of a cluster: tls.sh DIR makes a certificate that they all show and trust,
-# and a configuration of Dask that speaks TLS and nothing else. Every part (scheduler, workers,
-# whoever runs scale-eval) then starts with DASK_CONFIG=DIR in its environment, and the address of
-# the scheduler begins with tls://.
-# What is there is kept. Whoever reads the key can run code on the cluster: it is its owner's alone.
-# The certificate ends after a year: remove the folder, and again.
+# TLS between the parts of a cluster. tls.sh DIR makes a certificate that all parts show and trust, and
+# a Dask configuration that allows TLS only. Start every part (scheduler, workers, scale-eval) with
+# DASK_CONFIG=DIR in its environment, and use a scheduler address that begins with tls://.
+# An existing certificate is kept. Anyone who reads the key can run code on the cluster, so only its
+# owner may read it. The certificate expires after a year: remove the folder and run this again.
 set -eu
 umask 077
 mkdir -p "$1"

@@ -5,20 +5,17 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-import platform
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from scale_eval.datasets import Dataset, open_dataset
 from scale_eval.execution import child_process
 from scale_eval.execution.clusters.base import require_main_guard
-from scale_eval.execution.clusters.local import dask_client, require_cluster
+from scale_eval.execution.clusters.registry import dask_client, require_cluster
 from scale_eval.execution.session import Session
+from scale_eval.execution.versions import recorded_versions
 from scale_eval.metrics import METRICS, Metric
 from scale_eval.models import NamedModel
 from scale_eval.models.registry import DEFAULT_MODELS, named_models
@@ -55,7 +52,7 @@ from scale_eval.results.share_directory import (
     shares_at_work,
 )
 from scale_eval.run import Run
-from scale_eval.storage import open_store
+from scale_eval.storage import open_store, read_table, write_table, write_tables
 
 if TYPE_CHECKING:
     from scale_eval.execution import Client
@@ -223,7 +220,7 @@ def _begin(
     asked = {"data": dataset.content_hash, **settings.document()}
     identities = {name: model.identity for name, model in models.items()}
     running = {"status": "running", "started_at": _now()}
-    facts = {"dataset": str(dataset.store.root), "versions": _versions(), **running}
+    facts = {"dataset": str(dataset.store.root), "versions": recorded_versions(), **running}
     if not isinstance(directory, ShareDirectory):
         directory.begin(asked, identities, facts)
         directory.clean()
@@ -268,7 +265,7 @@ def _divide(
     if directory.document.get("divided") == divided and directory.store.exists(PLAN):
         return
     plan = plan_run(dataset, models, settings, sample)
-    directory.store.write_tables(PLAN, plan.parts(Costs()))
+    write_tables(directory.store, PLAN, plan.parts(Costs()))
     directory.record(divided=divided, n_evaluations=plan.n_evaluations, plan_hash=plan.digest())
 
 
@@ -293,7 +290,7 @@ def _drawn(directory: RunDirectory, dataset: Dataset, n: int | None, seed: int) 
     if size is None:
         return None
     sample = SamplingFrame(dataset.manifest_table, seed).sample(size)
-    directory.store.write_table(SAMPLE, sample.table())
+    write_table(directory.store, SAMPLE, sample.table())
     directory.record(sample=len(sample.company_ids), population=len(dataset.company_ids))
     return sample
 
@@ -363,7 +360,7 @@ def _process_to_reduce(
     """Return a block whose value calls a function: for a large run, in a process of its own."""
     # A run that was killed before its plan has no number of evaluations.
     if directory.document.get("n_evaluations", 0) >= OWN_PROCESS_FROM:
-        return child_process.begun()
+        return child_process.start()
     return contextlib.nullcontext(lambda function, *arguments: function(*arguments))
 
 
@@ -382,7 +379,7 @@ def _reduce(
     }
     design = None
     if directory.store.exists(SAMPLE):
-        design = Sample.of_table(directory.store.read_table(SAMPLE)).design
+        design = Sample.of_table(read_table(directory.store, SAMPLE)).design
     call(reduce_run, directory, metrics, directory.company_groups(), margins, design)
     directory.record(
         conventions=CONVENTIONS, margins=margins, reduce_seconds=time.monotonic() - started
@@ -396,16 +393,6 @@ def _finish(directory: RunDirectory, started: float) -> None:
         finished_at=_now(),
         session_seconds=time.monotonic() - started,
     )
-
-
-def _versions() -> dict[str, str]:
-    packages = ["scale_eval", "numpy", "pandas", "pyarrow", "scipy", "scikit-learn", "distributed"]
-    return {
-        **{package: version(package) for package in packages},
-        "python": platform.python_version(),
-        "machine": platform.machine(),
-        "instructions": " ".join(np.show_config(mode="dicts")["SIMD Extensions"]["found"]),
-    }
 
 
 def _now() -> str:

@@ -1,4 +1,4 @@
-"""A progress bar: in a terminal, in a notebook's cell, or a line now and then in a log file."""
+"""Progress bars for a terminal, for a notebook's cell, and as occasional lines for a log file."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ COLUMNS = 100
 
 
 def bar(*, total: int, doing: str, unit: str, initial: int = 0, shown: bool = True) -> tqdm:
-    """A bar that counts up to `total`, with the time left; `doing` stands before it."""
+    """Return a bar that counts up to `total` and shows the time left; `doing` is its label."""
     in_a_cell = shown and in_notebook()
     return tqdm(
         total=total,
@@ -29,18 +29,18 @@ def bar(*, total: int, doing: str, unit: str, initial: int = 0, shown: bool = Tr
 
 
 def in_notebook() -> bool:
-    """Whether this is the kernel of a notebook, which has cells to write to."""
-    ipython = sys.modules.get("IPython")  # where it is not imported, there is none
+    """Return whether this process is the kernel of a notebook, which has cells to write to."""
+    ipython = sys.modules.get("IPython")  # a kernel has imported it
     return ipython is not None and hasattr(ipython.get_ipython(), "kernel")
 
 
 class _Cell:
-    """A line of a notebook's cell that is written over, as a file.
+    """A file that shows the last line written to it in a notebook's cell.
 
-    The notebook keeps what it said last. Needs no widgets, which are gone from a saved notebook.
+    A saved notebook keeps that line; widgets would be lost from it.
     """
 
-    encoding = "utf-8"  # so that bars are drawn with blocks
+    encoding = "utf-8"  # lets tqdm draw bars with blocks
 
     def __init__(self) -> None:
         self._line: Any = None
@@ -48,13 +48,13 @@ class _Cell:
     def write(self, text: str) -> None:
         from IPython.display import display
 
-        said = {"text/plain": text.strip()}
-        if not said["text/plain"]:
+        line = {"text/plain": text.strip()}
+        if not line["text/plain"]:
             return
         if self._line is None:
-            self._line = display(said, raw=True, display_id=True)
+            self._line = display(line, raw=True, display_id=True)
         else:
-            self._line.update(said, raw=True)
+            self._line.update(line, raw=True)
 
     def flush(self) -> None:
-        """Nothing waits."""
+        """Do nothing, since every line is shown at once."""

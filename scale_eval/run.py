@@ -11,7 +11,7 @@ import pandas as pd
 
 from scale_eval.results.directory import PLAN, RunDirectory, open_run_directory
 from scale_eval.results.fingerprint import fingerprint
-from scale_eval.storage import open_store
+from scale_eval.storage import open_store, read_table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -60,7 +60,7 @@ class Run:
     @cached_property
     def plan(self) -> pd.DataFrame:
         """One row an evaluation that was planned or refused."""
-        return self.directory.store.read_table(PLAN).to_pandas()
+        return read_table(self.directory.store, PLAN).to_pandas()
 
     @cached_property
     def evaluations(self) -> pd.DataFrame:
@@ -136,7 +136,7 @@ class Run:
         """What the verdict and the plots read; raises `FileNotFoundError` before the tables are."""
         from scale_eval.report.findings import Findings
 
-        return Findings.of(self.directory)
+        return Findings.read(self.directory)
 
     @cached_property
     def verdict(self) -> Verdict:
@@ -166,7 +166,7 @@ class Run:
 
         text = page(self.findings)
         path = Path(self.path) / "report.html" if out is None else Path(out)
-        open_store(path.parent).write_text(path.name, text)
+        open_store(path.parent).write(path.name, text.encode())
         return path
 
     def plot_leaderboard(self) -> Figure:

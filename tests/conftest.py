@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from scale_eval.execution.clusters.local import dask_client
+from scale_eval.execution.clusters.registry import dask_client
 from tests.support.companies import dataset_of, shop
 from tests.support.paths import SHARED
 

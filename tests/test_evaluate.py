@@ -17,7 +17,7 @@ from distributed import SchedulerPlugin
 
 import scale_eval as se
 from scale_eval.datasets import Transactions
-from scale_eval.execution.clusters.local import dask_client
+from scale_eval.execution.clusters.registry import dask_client
 from scale_eval.results.directory import RunDiffers, RunDirectory
 from scale_eval.storage import StoreLocked, open_store
 from tests.support import models as models
@@ -279,10 +279,10 @@ def test_a_batch_whose_scores_were_cleaned_away_before_its_evaluations_came_is_d
     run = evaluate(shops, tmp_path / "run", client)
     before = run.fingerprint()
     store = run.directory.store
-    store.remove(store.names("scores/*.parquet")[0])
+    store.delete(store.names("scores/*.parquet")[0])
     assert evaluate(shops, tmp_path / "run", client).fingerprint() == before
     assert store.names("scores/*.parquet")
-    store.remove(store.names("scores/*.parquet")[0])
+    store.delete(store.names("scores/*.parquet")[0])
     assert se.reduce(tmp_path / "run").document["n_missing"] > 0
 
 

@@ -71,7 +71,7 @@ def test_each_window_is_drawn_from_its_cutoff_to_the_end_of_its_horizon(shops):
             abs(a - begin) < pd.Timedelta("1s") and abs(b - end) < pd.Timedelta("1s")
             for a, b in drawn
         )
-    told = f"{len(planned)} windows asked, {len(seen.windows) - len(planned)} refused"
+    told = f"{len(planned)} windows planned, {len(seen.windows) - len(planned)} refused"
     assert told in seen.plot_windows().get_suptitle()
 
 

@@ -1,24 +1,24 @@
-# What the jobs of this folder share: the time that is left, an end in good order, and being queued
-# again. They source it.
+# Functions that the jobs of this folder source: the time that is left, ending in good order, and being
+# queued again.
 MAX_RESTARTS=${MAX_RESTARTS:-20}
 command -v scale-eval >/dev/null || {
     echo "scale-eval is not on the path of $(hostname): 'source .venv/bin/activate' before sbatch" >&2
     exit 2
 }
-# The number of an array's job is that of its last task too, and means all of them to Slurm.
+# The job id of an array is also that of its last task, but Slurm takes it to mean all of them.
 job=${SLURM_ARRAY_JOB_ID:+${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID}
 job=${job:-$SLURM_JOB_ID}
 attempt=$job-${SLURM_RESTART_COUNT:-0}
-scratch=${SLURM_TMPDIR:-${TMPDIR:-/tmp}}  # of the node: on a network path workers wait for it
+scratch=${SLURM_TMPDIR:-${TMPDIR:-/tmp}}  # on the node, because workers would wait for a network path
 export DASK_TEMPORARY_DIRECTORY=$scratch
 
-# Slurm tells a job to end (TERM) before its time is over, or when another takes its place.
+# Slurm sends TERM shortly before the time limit, or when another job preempts this one.
 told=0 signals=0 pid=
 pass_on() { signals=$((signals + 1)); [ -z "$pid" ] || kill -TERM "$pid" 2>/dev/null; }
 trap 'told=1; pass_on' TERM
 trap pass_on USR1
 
-# '--time-limit' of what is left of the job's time, less what it takes to end.
+# Print '--time-limit' with the job's remaining time, less the time that ending takes.
 time_limit() {
     squeue -h -j "$job" -o %L | awk '/^[0-9]/ {
         n = split($0, day, "-"); m = split(day[n], part, ":")
@@ -28,7 +28,7 @@ time_limit() {
     }'
 }
 
-# A command in the background, so that a trap runs at once; $code is what it came to.
+# Run a command in the background, so that traps run at once; $code is its exit code.
 run_to_end() {
     local seen=$signals
     [ "$told" = 0 ] || { code=3; return; }
@@ -42,14 +42,14 @@ run_to_end() {
         code=$?
     done
     pid=
-    # Told to end before it could listen, or when it no longer did: the next attempt sees what is done.
+    # The signal came before or after the command handled signals: the next attempt finds what is done.
     if [ "$code" = 143 ] && [ "$signals" -gt 0 ]; then code=3; fi
 }
 
 n_files() { find "$1/evaluations" -name '[!.]*.parquet' 2>/dev/null | wc -l; }
 
-# Leave with $code. What is not finished is queued again, and goes on: unless that was done too
-# often, or the attempt came to nothing though nobody told it to end.
+# Exit with $code. An unfinished job is queued again and continues, unless that happened too often, or
+# this attempt did nothing although nobody told it to stop.
 leave() {
     local run=$1 before=$2
     [ "$code" = 3 ] || exit "$code"

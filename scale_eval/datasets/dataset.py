@@ -25,7 +25,15 @@ from scale_eval.datasets.decoding import DecodedRows, decode
 from scale_eval.datasets.manifest import MANIFEST_SCHEMA, TIMESTAMP, TRANSACTIONS_SCHEMA, describe
 from scale_eval.datasets.row_locations import Places
 from scale_eval.datasets.transactions import Transactions
-from scale_eval.storage import ROWS_PER_ROW_GROUP, LocalStore, open_store
+from scale_eval.storage import (
+    ROWS_PER_ROW_GROUP,
+    Store,
+    open_store,
+    read_row_groups,
+    read_table,
+    write_row_groups,
+    write_table,
+)
 
 MANIFEST = "manifest.parquet"
 REFUSED = "refused.parquet"
@@ -40,13 +48,13 @@ class Dataset:
     Pickles to its path: workers read the manifest themselves.
     """
 
-    def __init__(self, store: LocalStore) -> None:
+    def __init__(self, store: Store) -> None:
         self.store = store
 
     def __repr__(self) -> str:
         return f"Dataset({str(self.store.root)!r}, {len(self.company_ids)} companies)"
 
-    def __reduce__(self) -> tuple[type[Dataset], tuple[LocalStore]]:
+    def __reduce__(self) -> tuple[type[Dataset], tuple[Store]]:
         return Dataset, (self.store,)
 
     @cached_property
@@ -69,7 +77,7 @@ class Dataset:
         """Rows that ingest refused: file, line, reason."""
         if not self.store.exists(REFUSED):
             return pd.DataFrame(columns=["file", "line", "reason"])
-        return self.store.read_table(REFUSED).to_pandas()
+        return read_table(self.store, REFUSED).to_pandas()
 
     @cached_property
     def content_hash(self) -> str:
@@ -145,7 +153,7 @@ class Dataset:
             n_groups = int((every.first_row_group + every.n_row_groups)[held].max())
             read = np.unique(these.first_row_group[these.file == file]).size
             read += int((these.n_row_groups[these.file == file] - 1).sum())
-            n_bytes += self.store.n_bytes(every.names[file]) * min(read / n_groups, 1.0)
+            n_bytes += self.store.size(every.names[file]) * min(read / n_groups, 1.0)
         return round(n_bytes)
 
     def _read_together(
@@ -175,8 +183,8 @@ class Dataset:
                 yield (
                     name,
                     ValueError(
-                        f"{self.store.path(path)} is damaged: {last - first} customers of {name!r} "
-                        "where the manifest has another number"
+                        f"{self.store.root}/{path} is damaged: {last - first} customers of "
+                        f"{name!r} where the manifest has another number"
                     ),
                 )
                 continue
@@ -196,8 +204,8 @@ class Dataset:
     ) -> DecodedRows:
         first, n = int(places.first_row_group[0]), int(places.n_row_groups[0])
         wanted = TRANSACTIONS_SCHEMA.names[1:]
-        table = self.store.read_row_groups(
-            path, range(first, first + n), columns=wanted, dictionaries=["customer_id"]
+        table = read_row_groups(
+            self.store, path, range(first, first + n), columns=wanted, dictionaries=["customer_id"]
         )
         try:
             # Pages have checksums, but their headers and the footer have none.
@@ -205,7 +213,7 @@ class Dataset:
                 raise ValueError(f"its columns are {table.schema.names}")
             return decode(table, starts, stops)
         except ValueError as error:
-            raise ValueError(f"{self.store.path(path)} is damaged: {error}") from error
+            raise ValueError(f"{self.store.root}/{path} is damaged: {error}") from error
 
     def _position(self, company_id: str) -> int:
         """Of a company in the manifest; raises `KeyError` where there is none."""
@@ -223,7 +231,7 @@ class Dataset:
         return Places.of(_read_manifest(self.store, Places.COLUMNS))
 
 
-def open_dataset(place: str | os.PathLike[str] | LocalStore) -> Dataset:
+def open_dataset(place: str | os.PathLike[str] | Store) -> Dataset:
     """The dataset at `place`, a directory made by ``scale-eval ingest`` or ``synth``.
 
     Raises
@@ -241,7 +249,7 @@ def open_dataset(place: str | os.PathLike[str] | LocalStore) -> Dataset:
 
 
 def write_company(
-    store: LocalStore,
+    store: Store,
     company: Transactions,
     *,
     dates_only: bool,
@@ -283,10 +291,11 @@ def rows_of(company: Transactions) -> pa.Table:
 
 
 def write_rows(
-    store: LocalStore, directory: str, row_groups: Iterable[pa.Table], *, name: Callable[[], str]
+    store: Store, directory: str, row_groups: Iterable[pa.Table], *, name: Callable[[], str]
 ) -> str | None:
-    """Write a file of transactions; see `LocalStore.write_row_groups`."""
-    return store.write_row_groups(
+    """Write a file of transactions; see `storage.write_row_groups`."""
+    return write_row_groups(
+        store,
         directory,
         TRANSACTIONS_SCHEMA,
         row_groups,
@@ -296,32 +305,32 @@ def write_rows(
     )
 
 
-def commit(store: LocalStore, rows: Iterable[dict[str, Any]]) -> None:
+def commit(store: Store, rows: Iterable[dict[str, Any]]) -> None:
     """Make `rows` (from `write_company` or `write_pack`, one a company) the dataset, at once."""
     commit_manifest(store, pa.Table.from_pylist(list(rows), schema=MANIFEST_SCHEMA))
 
 
-def commit_manifest(store: LocalStore, manifest: pa.Table) -> None:
+def commit_manifest(store: Store, manifest: pa.Table) -> None:
     """Make `manifest` (by MANIFEST_SCHEMA, in any order) the dataset, at once.
 
     Files that the new manifest does not name are removed afterwards. A manifest that would not
     differ from the present one is left untouched.
     """
     manifest = manifest.sort_by("company_id")
-    unchanged = store.exists(MANIFEST) and store.read_table(MANIFEST).equals(manifest)
+    unchanged = store.exists(MANIFEST) and read_table(store, MANIFEST).equals(manifest)
     if not unchanged:
-        store.write_table(MANIFEST, manifest)
+        write_table(store, MANIFEST, manifest)
     remove_unnamed(store, set(manifest["path"].unique().to_pylist()))
 
 
-def remove_unnamed(store: LocalStore, named: set[str]) -> None:
+def remove_unnamed(store: Store, named: set[str]) -> None:
     """Remove the files of transactions that are not among `named`."""
     for name in store.names("transactions/**/*.parquet"):
         if name not in named:
-            store.remove(name)
+            store.delete(name)
 
 
-def read_manifest_rows(store: LocalStore) -> dict[str, dict[str, Any]]:
+def read_manifest_rows(store: Store) -> dict[str, dict[str, Any]]:
     """The manifest's rows by company id, as `write_company` makes them; empty for a new dataset."""
     if not store.exists(MANIFEST):
         return {}
@@ -332,7 +341,7 @@ def read_manifest_rows(store: LocalStore) -> dict[str, dict[str, Any]]:
     return {row["company_id"]: row for row in table.to_pylist()}
 
 
-def _read_manifest(store: LocalStore, columns: Sequence[str] | None = None) -> pa.Table:
+def _read_manifest(store: Store, columns: Sequence[str] | None = None) -> pa.Table:
     """The manifest, or some of its columns, by MANIFEST_SCHEMA.
 
     Datasets of the first version have no `row_offset`: each company has a file of its own there.
@@ -340,7 +349,7 @@ def _read_manifest(store: LocalStore, columns: Sequence[str] | None = None) -> p
     schema = MANIFEST_SCHEMA
     if columns is not None:
         schema = pa.schema([schema.field(name) for name in columns])
-    table = store.read_table(MANIFEST, columns=columns)
+    table = read_table(store, MANIFEST, columns=columns)
     if "row_offset" in schema.names and "row_offset" not in table.column_names:
         table = table.append_column("row_offset", pa.array(np.zeros(len(table), dtype=np.int64)))
     return table.select(schema.names).cast(schema)

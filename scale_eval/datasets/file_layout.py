@@ -26,7 +26,7 @@ from scale_eval.datasets.dataset import rows_of, write_company, write_rows
 from scale_eval.datasets.hash_order import MAX_UNCUT, ranks_of, runs_of
 from scale_eval.datasets.manifest import describe
 from scale_eval.datasets.transactions import Transactions
-from scale_eval.storage import ROWS_PER_ROW_GROUP, LocalStore
+from scale_eval.storage import ROWS_PER_ROW_GROUP, Store
 
 PACKED_FROM = 1_001
 """Companies from which those that are written together are packed."""
@@ -108,7 +108,7 @@ def _parcels(
 
 
 def write_deliveries(
-    store: LocalStore,
+    store: Store,
     company_ids: Sequence[str],
     n_rows: Sequence[int],
     delivery: Callable[[int], CompanyToWrite],
@@ -133,7 +133,7 @@ def write_deliveries(
 
 
 def write_alone(
-    store: LocalStore, each: CompanyToWrite, directory: str = "transactions"
+    store: Store, each: CompanyToWrite, directory: str = "transactions"
 ) -> dict[str, Any]:
     """Write a company into a file of its own; returns its row for `commit`."""
     return write_company(
@@ -142,7 +142,7 @@ def write_alone(
 
 
 def write_pack(
-    store: LocalStore, deliveries: Iterable[CompanyToWrite], directory: str = "transactions"
+    store: Store, deliveries: Iterable[CompanyToWrite], directory: str = "transactions"
 ) -> list[dict[str, Any]]:
     """Write companies, sorted by id, into one file as they come; returns their rows for `commit`.
 

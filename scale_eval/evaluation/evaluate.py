@@ -33,7 +33,7 @@ from scale_eval.evaluation.rows import NULL, EvaluationRows
 from scale_eval.evaluation.rules import Rules
 from scale_eval.evaluation.windows import Window
 from scale_eval.metrics.compiled.batch import APART, score_windows_into, spend_of_windows
-from scale_eval.metrics.compiled.scoring import VALUES
+from scale_eval.metrics.compiled.values import VALUES
 from scale_eval.metrics.scores import LARGEST_SPEND
 
 TOGETHER = 60_000

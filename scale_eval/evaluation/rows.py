@@ -17,7 +17,7 @@ from scale_eval.datasets.instants import NEVER
 from scale_eval.datasets.manifest import TIMESTAMP
 from scale_eval.evaluation.schema import evaluations_schema
 from scale_eval.metrics import INFLUENCED, N_GROUPS
-from scale_eval.metrics.compiled.scoring import COUNTS, N_SCORED, VALUES, undefined_text
+from scale_eval.metrics.compiled.values import COUNTS, N_SCORED, VALUES, undefined_text
 
 SECONDS = ("history_seconds", "fit_seconds", "predict_seconds", "score_seconds")
 _POPULATION = ("n_customers", "n_lapsed")

@@ -1,25 +1,19 @@
-"""Evaluations on Dask: the only room that knows it.
+"""Evaluations on Dask: the only package that imports it.
 
-A task is a batch of evaluations, one at least, or the fit of a model of all companies, and its key
-says which. `coordinator` hands tasks out and finds who is guilty where workers die; `worker` does
-them; `shipping` brings a user's own code there.
+A Dask task is a batch of evaluations, or the fit of a model of all companies, and its key says
+which. From the outside in:
+
+- `session` does one call's work on a run: plan, fit, evaluate what is missing, write the results.
+- `coordinator` hands the tasks out. `live_tasks` keeps a bounded number of them on the scheduler;
+  `fault_attribution` finds the evaluation at fault where a task hangs or its workers die.
+- `worker` does the tasks, with `batch_evaluator`, `global_fits`, `watchdog` and `departure`.
+- `shipping` brings a user's own modules to the workers, and `versions` compares packages.
+- `clusters` starts or joins a cluster.
 """
 
 from dask.system import CPU_COUNT
 from distributed import Client
 
 from scale_eval.execution.clusters.base import ClusterLost
-from scale_eval.execution.coordinator import execute
-from scale_eval.execution.tasks import RunContext, Task, TaskResult
-from scale_eval.execution.worker import EvaluationPlugin
 
-__all__ = [
-    "CPU_COUNT",
-    "Client",
-    "ClusterLost",
-    "EvaluationPlugin",
-    "RunContext",
-    "Task",
-    "TaskResult",
-    "execute",
-]
+__all__ = ["CPU_COUNT", "Client", "ClusterLost"]

@@ -1,4 +1,4 @@
-"""A call in a process of its own: whatever memory it takes goes back whole when it ends."""
+"""Call a function in a process of its own, whose memory is given back as a whole at the end."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from typing import Any
 
 import cloudpickle
 
-_BEGIN = """
+_CHILD_SCRIPT = """
 import pickle, signal, sys
 signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the caller, who then ends this
 sys.path[:] = pickle.load(sys.stdin.buffer)
-from scale_eval.execution.child_process import answer
-answer()
+from scale_eval.execution.child_process import serve_call
+serve_call()
 """
 
 
 Call = Callable[..., Any]
-"""Takes a function and its arguments, and gives what the function returns."""
+"""A function that takes a function and its arguments, and returns what that function returns."""
 
 
 @contextlib.contextmanager
-def begun() -> Iterator[Call]:
-    """Begin a process of this Python, to call one function in it within the ``with`` block.
+def start() -> Iterator[Call]:
+    """Start a process of this Python, to call one function in it within the ``with`` block.
 
     It imports this package while the caller does something else, and ends with the block, or with
     the caller, whatever ends that. Function and arguments travel by cloudpickle, so that what a
@@ -40,7 +40,7 @@ def begun() -> Iterator[Call]:
     The call raises what the function raises, with the traceback of the other process as a note, and
     `ChildProcessError` where the process ended without an answer: killed, or out of memory.
     """
-    command = [sys.executable, "-c", _BEGIN]
+    command = [sys.executable, "-c", _CHILD_SCRIPT]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         try:
             assert process.stdin is not None
@@ -70,21 +70,24 @@ def _call(process: subprocess.Popen[bytes], function: Callable[..., Any], *argum
     return returned
 
 
-def answer() -> None:
-    """In the new process: do what is asked on the standard input."""
-    with os.fdopen(os.dup(1), "wb") as told:
-        os.dup2(2, 1)  # what is printed meanwhile is no answer
+def serve_call() -> None:
+    """Call, in the child process, the function that the standard input names, and send the answer.
+
+    What the function prints goes to the standard error.
+    """
+    with os.fdopen(os.dup(1), "wb") as answer:
+        os.dup2(2, 1)
         function, arguments = pickle.load(sys.stdin.buffer)
         threading.Thread(target=_end_with_caller, daemon=True).start()
         try:
-            told.write(cloudpickle.dumps((function(*arguments), None)))
+            answer.write(cloudpickle.dumps((function(*arguments), None)))
         except Exception as error:
             error.add_note("".join(traceback.format_exception(error)))
-            told.write(cloudpickle.dumps((None, error)))
+            answer.write(cloudpickle.dumps((None, error)))
 
 
 def _end_with_caller() -> None:
-    """The standard input ends when the caller does."""
+    """End this process when its standard input ends, which it does with the caller."""
     while os.read(0, 1):
         pass
     os._exit(1)

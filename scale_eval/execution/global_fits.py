@@ -1,8 +1,8 @@
-"""Models of all companies: what each is fitted on, and where it is kept.
+"""Fit models of all companies, keep them in the run, and give them to the evaluations.
 
-Before the evaluations of a cutoff, each model with ``scope = "all"`` is fitted once, on a sample of
-companies as they were known then. It is kept in the run's directory under the hash of its content,
-so that a run that is resumed, and every worker, has the same.
+A fitted model lies in the run's directory under the hash of its content, so that a run that is
+resumed, and every worker, has the same. `scale_eval.planning.global_fits` decides which fits are
+needed.
 """
 
 from __future__ import annotations
@@ -12,12 +12,10 @@ import hashlib
 import pickle
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 import cloudpickle
-import numpy as np
 
 from scale_eval.datasets import Dataset
 from scale_eval.datasets.instants import from_microseconds
@@ -28,49 +26,19 @@ from scale_eval.evaluation.rules import Rules
 from scale_eval.evaluation.schema import FAILED
 from scale_eval.evaluation.windows import Window
 from scale_eval.models import NamedModel
-from scale_eval.planning.plan import Plan
-from scale_eval.storage import LocalStore
-
-SAMPLE = 2_000
-"""Companies that a model of all is fitted on, at most."""
-
-SIZE_CLASSES = 10
-"""Strata of the sample: companies by number of customers, as many of each."""
-
-
-@dataclass(frozen=True)
-class GlobalFit:
-    """A model of all companies at one cutoff, to be fitted; like a `Batch` a task of its own.
-
-    Attributes
-    ----------
-    model : str
-    cutoff, horizon_end : int
-        Cutoff and end of the horizon, in microseconds since 1970 UTC.
-    company_ids : tuple of str
-        What it is fitted on, in the order in which their rows lie on disk.
-    """
-
-    model: str
-    cutoff: int
-    horizon_end: int
-    company_ids: tuple[str, ...]
-
-    @property
-    def key(self) -> str:
-        """How it is called in `run.json`."""
-        return key_of(self.model, self.cutoff)
+from scale_eval.planning.global_fits import GlobalFit, fit_key
+from scale_eval.storage import Store
 
 
 class GlobalFitResult(NamedTuple):
-    """What came of a fit: the name of what is kept, or why there is nothing.
+    """The result of a fit: the name of the fitted model, or why there is none.
 
     Attributes
     ----------
     digest : str
-        SHA-256 of the fitted model as it is kept; "" where it failed.
+        SHA-256 of the fitted model's file; "" where the fit failed.
     status, reason, note : str
-        As its evaluations have them then.
+        They become those of its evaluations where the fit failed.
     seconds : float
     """
 
@@ -81,99 +49,38 @@ class GlobalFitResult(NamedTuple):
     seconds: float = 0.0
 
 
-def key_of(model: str, cutoff: int) -> str:
-    """How a fit is called in `run.json`."""
-    return f"{model} {from_microseconds(cutoff).isoformat()}"
-
-
 def recorded_fits(
-    recorded: Mapping[str, Sequence[Any]], run: LocalStore, *, retry: bool
+    recorded: Mapping[str, Sequence[Any]], run: Store, *, retry: bool
 ) -> dict[str, GlobalFitResult]:
-    """Those that `run.json` records and that need not be done again.
+    """Return the fits that `run.json` records and that need not be done again.
 
-    What was fitted must be there, and be what was written; a failure stands, unless it is to be
-    tried again.
+    A fitted model must have its file, undamaged; a failure counts, unless it is to be tried again.
     """
-    standing = {}
-    for key, of in recorded.items():
-        fitted = GlobalFitResult(*of)
+    valid = {}
+    for key, fields in recorded.items():
+        fitted = GlobalFitResult(*fields)
         if fitted.digest:
             with contextlib.suppress(FileNotFoundError, ValueError):
-                _kept(run, fitted.digest)
-                standing[key] = fitted
+                _read_fitted(run, fitted.digest)
+                valid[key] = fitted
         elif not (retry and fitted.status in FAILED):
-            standing[key] = fitted
-    return standing
+            valid[key] = fitted
+    return valid
 
 
-def _kept(run: LocalStore, digest: str) -> bytes:
-    """A fitted model as it is kept; raises `ValueError` where it is not what was written."""
+def _read_fitted(run: Store, digest: str) -> bytes:
+    """Read the file of a fitted model; raise `ValueError` where it is damaged."""
     name = f"models/{digest}.pickle"
-    content = run.read_bytes(name)
+    content = run.read(name)
     if hashlib.sha256(content).hexdigest() != digest:
-        raise ValueError(f"{name} is damaged; the same run, begun again, fits it anew")
+        raise ValueError(f"{name} is damaged; the same run, started again, fits it anew")
     return content
 
 
-def fits_of(
-    plan: Plan,
-    todo: np.ndarray,
-    models: Mapping[str, NamedModel],
-    done: Mapping[str, Any],
-    dataset: Dataset,
-    seed: int,
-) -> list[GlobalFit]:
-    """The fits that evaluations of a run need and that are not `done` (`todo`: see `make_batches`).
-
-    A company is fit to train on where it had ten customers one horizon before the cutoff. The
-    sample holds as many companies of each class of size, the first of a random order that depends
-    on the seed and the company alone.
-    """
-    fits = []
-    order = {name: i for i, name in enumerate(dataset.reading_order(plan.company_ids))}
-    rank = np.array([_permanent(seed, name) for name in plan.company_ids])
-    for m, name in enumerate(plan.models):
-        if name not in models or models[name].scope != "all":
-            continue
-        windows = np.flatnonzero(todo[:, m])
-        cutoffs = np.unique(plan.windows.cutoff[windows])
-        for cutoff in cutoffs.tolist():
-            if key_of(name, cutoff) in done:
-                continue
-            horizon_end = int(
-                plan.windows.horizon_end[windows[plan.windows.cutoff[windows] == cutoff][0]]
-            )
-            known = np.flatnonzero(
-                plan.observed.tenth_customer_at < cutoff - (horizon_end - cutoff)
-            )
-            chosen = _sample(known, plan.n_customers[known], rank[known])
-            names = sorted((plan.company_ids[i] for i in chosen.tolist()), key=order.__getitem__)
-            fits.append(GlobalFit(name, cutoff, horizon_end, tuple(names)))
-    return fits
-
-
-def _sample(companies: np.ndarray, size: np.ndarray, rank: np.ndarray) -> np.ndarray:
-    """At most SAMPLE of `companies`, as many of each class of size; the first by `rank`."""
-    if len(companies) <= SAMPLE:
-        return companies
-    by_size = companies[np.lexsort((rank, size))]
-    of = dict(zip(companies.tolist(), rank.tolist(), strict=True))
-    chosen = [
-        sorted(stratum.tolist(), key=of.__getitem__)[: SAMPLE // SIZE_CLASSES]
-        for stratum in np.array_split(by_size, SIZE_CLASSES)
-    ]
-    return np.concatenate(chosen)
-
-
-def _permanent(seed: int, company_id: str) -> int:
-    digest = hashlib.sha256(f"{seed}\n{company_id}".encode()).digest()
-    return int.from_bytes(digest[:7], "little")
-
-
 class Histories:
-    """The histories of a fit's companies, read one by one, as often as they are gone through.
+    """The histories of a fit's companies are read one by one, in each iteration anew.
 
-    A company that cannot be read is left out: its own evaluations say so.
+    A company that cannot be read is left out; its own evaluations report that.
     """
 
     def __init__(self, dataset: Dataset, fit: GlobalFit, reads: str, rules: Rules) -> None:
@@ -199,10 +106,10 @@ class Histories:
 
 
 def fit_one(
-    fit: GlobalFit, model: NamedModel, dataset: Dataset, rules: Rules, run: LocalStore
+    fit: GlobalFit, model: NamedModel, dataset: Dataset, rules: Rules, run: Store
 ) -> GlobalFitResult:
-    """Fit a model of all companies, and keep it in the run."""
-    began = time.perf_counter()
+    """Fit a model of all companies, and write it into the run."""
+    started = time.perf_counter()
     fresh = model.fresh()
     state = random_state_of(f"{rules.seed}\n{fit.model}\n{fit.cutoff}")
     seed_generators(fresh, state)
@@ -215,26 +122,20 @@ def fit_one(
         return GlobalFitResult("", status, reason, text(f"fitting: {note}"))
     content = cloudpickle.dumps(fresh)
     digest = hashlib.sha256(content).hexdigest()
-    run.write_bytes(f"models/{digest}.pickle", content)
-    return GlobalFitResult(digest, seconds=time.perf_counter() - began)
+    run.write(f"models/{digest}.pickle", content)
+    return GlobalFitResult(digest, seconds=time.perf_counter() - started)
 
 
 class FittedModels:
-    """The fitted models of a run, each read once."""
+    """The fitted models of a run are each read once."""
 
-    def __init__(self, run: LocalStore, fitted: Mapping[str, GlobalFitResult]) -> None:
+    def __init__(self, run: Store, fitted: Mapping[str, GlobalFitResult]) -> None:
         self._fitted = fitted
-        self._read = lru_cache(maxsize=64)(lambda digest: pickle.loads(_kept(run, digest)))
+        self._read = lru_cache(maxsize=64)(lambda digest: pickle.loads(_read_fitted(run, digest)))
 
     def __call__(self, model: NamedModel, window: Window) -> Any:
-        """The model as it was fitted for a cutoff.
-
-        Raises
-        ------
-        NotFitted
-            Its fitting came to something else.
-        """
-        fitted = self._fitted[key_of(model.name, window.cutoff_us)]
+        """Return the model as it was fitted for a cutoff; raise `NotFitted` where that failed."""
+        fitted = self._fitted[fit_key(model.name, window.cutoff_us)]
         if not fitted.digest:
             raise NotFitted(fitted.status, fitted.reason, fitted.note)
         return self._read(fitted.digest)

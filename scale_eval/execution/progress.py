@@ -1,4 +1,4 @@
-"""How far a run is: a bar in a terminal or a notebook, a line now and then in a log file."""
+"""Show the progress of a run: a bar in a terminal or a notebook, lines in a log file."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from scale_eval.progress_bar import bar, in_notebook
 
 
 class Progress:
-    """Counts evaluations as they are done, skipped and failed, with the time left.
+    """The progress bar counts evaluations that are done, skipped and failed, and the time left.
 
     Parameters
     ----------
     total : int
-        Evaluations of the run, refused windows left out.
+        Evaluations of the run, without refused windows.
     already : int
-        Of these, done in an earlier session.
+        Those of them that an earlier session did.
     shown : bool
         Whether to show a bar at all.
     """
@@ -46,7 +46,7 @@ class Progress:
             self._bar.write(sentence, file=sys.stdout if in_notebook() else sys.stderr)
 
     def update(self, statuses: Counter[str]) -> None:
-        """Some more evaluations are done: how many came to which status."""
+        """Add evaluations that are done, counted by their status."""
         self.counts += statuses
         failed = sum(self.counts[status] for status in FAILED)
         self._bar.set_postfix_str(

@@ -1,4 +1,4 @@
-"""A user's own modules, sent along to workers that do not have them."""
+"""Send a user's own modules along to workers that do not have them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from scale_eval.execution.tasks import RunContext
 
 
 def ship(work: RunContext) -> bytes:
-    """`work` as bytes that load on any worker: a user's own modules travel inside."""
+    """Pickle `work` so that it loads on any worker: a user's own modules travel inside."""
     things: list[Any] = [m.user_function or m.function for m in work.rules.metrics]
     for model in work.models.values():
         things += [model.prototype, *getattr(model.prototype, "__dict__", {}).values()]
@@ -36,7 +36,7 @@ def ship(work: RunContext) -> bytes:
 
 
 def _module_of(thing: Any) -> ModuleType | None:
-    """The module that `thing` is, or comes from."""
+    """Return the module that `thing` is, or comes from."""
     if isinstance(thing, ModuleType):
         return thing
     name = getattr(thing, "__module__", None) or type(thing).__module__
@@ -44,7 +44,7 @@ def _module_of(thing: Any) -> ModuleType | None:
 
 
 def _is_users(module: ModuleType) -> bool:
-    """Whether the module is a person's own file, rather than something installed everywhere."""
+    """Tell whether the module is a person's own file, not installed on every machine."""
     file = getattr(module, "__file__", None)
     if file is None or module.__name__ == "__main__":
         return False  # built in; or pickled by value anyway

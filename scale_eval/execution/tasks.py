@@ -1,10 +1,10 @@
-"""What workers are given to do, and what comes of it."""
+"""The tasks that workers do, what a worker must know to do them, and their results."""
 
 from __future__ import annotations
 
 import pickle
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,18 +12,22 @@ from scale_eval.datasets import Dataset
 from scale_eval.evaluation.histograms import SparseCounts
 from scale_eval.evaluation.rows import EvaluationRows
 from scale_eval.evaluation.rules import Rules
-from scale_eval.execution.global_fits import GlobalFit, GlobalFitResult
+from scale_eval.execution.global_fits import GlobalFitResult
 from scale_eval.models import NamedModel
-from scale_eval.planning.batches import Batch
-from scale_eval.storage import LocalStore
+from scale_eval.planning.batches import Batch, EvaluationKey
+from scale_eval.planning.global_fits import GlobalFit
+from scale_eval.storage import Store
 
-EvaluationKey = tuple[str, int, str]
-"""An evaluation: company, cutoff in microseconds, model."""
+Task = Batch | GlobalFit
+"""A task is a batch of evaluations or the fit of a model of all companies."""
+
+TaskKey = tuple[str, ...]
+"""The key of a task on Dask: it says what is evaluated, to be read on the dashboard."""
 
 
 @dataclass(frozen=True)
 class RunContext:
-    """What a worker needs to know once to do any evaluation of a run.
+    """Everything that a worker must know, once, to do any evaluation of a run.
 
     Attributes
     ----------
@@ -31,36 +35,36 @@ class RunContext:
         Workers read it themselves; it must be on a path that all of them see.
     models : dict of NamedModel by name
     rules : Rules
-    run : LocalStore
-        The run's directory, for batches that write what comes of them.
+    run : Store
+        The run's directory, for batches whose rows the workers write.
     save_predictions : bool
         Whether each customer's probability is kept there.
     fitted : dict of GlobalFitResult
-        What the fits of models of all companies came to, by `GlobalFit.key`.
+        The results of the fits of models of all companies, by `GlobalFit.key`.
     """
 
     dataset: Dataset
     models: dict[str, NamedModel]
     rules: Rules
-    run: LocalStore
+    run: Store
     save_predictions: bool = False
     fitted: Mapping[str, GlobalFitResult] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class TaskResult:
-    """What came of a task.
+    """The result of a task.
 
     Attributes
     ----------
     rows : EvaluationRows
         Empty where the worker has written them.
     counts : SparseCounts
-        The scores of those that are `ok`; likewise.
+        The scores of the evaluations that are `ok`; empty likewise.
     statuses : Counter
         Evaluations by status, whoever writes them.
     fitted : dict of GlobalFitResult
-        By `GlobalFit.key`, of a fit.
+        The result of a fit, by `GlobalFit.key`.
     """
 
     rows: EvaluationRows
@@ -69,22 +73,32 @@ class TaskResult:
     fitted: dict[str, GlobalFitResult] = field(default_factory=dict)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """As one buffer: Dask would send each of a dozen small arrays apart."""
-        held = (self.rows, self.counts, self.statuses, self.fitted)
-        return _unpacked, (pickle.dumps(held, protocol=5),)
+        """Pickle as one buffer: Dask would send each of a dozen small arrays apart."""
+        fields = (self.rows, self.counts, self.statuses, self.fitted)
+        return _unpickled, (pickle.dumps(fields, protocol=5),)
 
 
-def _unpacked(held: bytes) -> TaskResult:
-    return TaskResult(*pickle.loads(held))
+def _unpickled(content: bytes) -> TaskResult:
+    return TaskResult(*pickle.loads(content))
 
 
-Task = Batch | GlobalFit
-"""What a worker is given to do."""
-
-
-def first_of(task: Task) -> EvaluationKey:
-    """The evaluation that a task begins with."""
+def failed_result(
+    task: Task,
+    evaluation: EvaluationKey,
+    status: str,
+    reason: str,
+    note: str,
+    user_metrics: Sequence[str] = (),
+) -> TaskResult:
+    """Return the result of one evaluation of a batch, or of a fit, of which workers gave none."""
     if isinstance(task, GlobalFit):
-        return "all companies", task.cutoff, task.model
-    entry = task.companies[0]
-    return entry.company_id, entry.windows[0][0], entry.models[0]
+        fitted = GlobalFitResult("", status, reason, f"fitting: {note}")
+        return TaskResult(EvaluationRows(0), fitted={task.key: fitted})
+    rows = EvaluationRows(1, user_metrics)
+    for company_batch in task.companies:
+        for single in company_batch.single_evaluations():
+            if single.first == evaluation:
+                (window,) = single.windows
+                company_id, _, model = evaluation
+                rows.add(company_id, window, model, single.attempt, status, reason, note)
+    return TaskResult(rows, statuses=Counter({status: 1}))

@@ -1,4 +1,4 @@
-"""Check that all parts of a cluster have the same packages."""
+"""Record the versions of packages, and check that all parts of a cluster have the same."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+import numpy as np
 from distributed import Client
 
 from scale_eval.execution.clusters.base import ClusterLost
@@ -24,11 +25,22 @@ PACKAGES = (
     "scikit-learn",
     "scipy",
 )
-"""Packages on which it depends what an evaluation comes to, or whether a task arrives at all."""
+"""Packages that the result of an evaluation depends on, or that a task needs to arrive at all."""
+
+RECORDED_PACKAGES = (
+    "scale_eval",
+    "numpy",
+    "pandas",
+    "pyarrow",
+    "scipy",
+    "scikit-learn",
+    "distributed",
+)
+"""Packages whose versions `run.json` records."""
 
 
 class VersionsDiffer(ValueError):  # noqa: N818 - read as a sentence
-    """The parts of a cluster do not have the same packages; made from what differs, and where."""
+    """The parts of a cluster do not have the same packages; the error says what differs where."""
 
     def __init__(self, differences: list[str]) -> None:
         super().__init__(differences)
@@ -46,12 +58,22 @@ class VersionsDiffer(ValueError):  # noqa: N818 - read as a sentence
 
 
 def own_versions() -> dict[str, str]:
-    """What this process has of `PACKAGES`, and Python but for its patch level."""
+    """Return the versions of `PACKAGES` in this process, and Python's without its patch level."""
     versions = {"python": ".".join(platform.python_version_tuple()[:2])}
     for package in PACKAGES:
         with contextlib.suppress(PackageNotFoundError):
             versions[package] = version(package)
     return versions
+
+
+def recorded_versions() -> dict[str, str]:
+    """Return what `run.json` records: packages, Python, and the machine's instruction set."""
+    return {
+        **{package: version(package) for package in RECORDED_PACKAGES},
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "instructions": " ".join(np.show_config(mode="dicts")["SIMD Extensions"]["found"]),
+    }
 
 
 def require_same_versions(client: Client) -> None:
@@ -61,21 +83,21 @@ def require_same_versions(client: Client) -> None:
     look for themselves.) Raises `ClusterLost` where the scheduler goes away meanwhile.
     """
     try:
-        told: Any = client.get_versions(packages=PACKAGES)
+        answers: Any = client.get_versions(packages=PACKAGES)
     except OSError as error:
         raise ClusterLost(f"the cluster does not answer ({error}); run the same command") from error
-    parts = {"the scheduler": told["scheduler"]}
-    parts |= {f"worker {address}": said for address, said in sorted(told["workers"].items())}
+    parts = {"the scheduler": answers["scheduler"]}
+    parts |= {f"worker {address}": of for address, of in sorted(answers["workers"].items())}
     where: dict[str, list[str]] = {}
-    for part, said in parts.items():
-        for difference in version_differences(own_versions(), said["packages"]):
+    for part, answer in parts.items():
+        for difference in version_differences(own_versions(), answer["packages"]):
             where.setdefault(difference, []).append(part)
     if where:
-        raise VersionsDiffer([f"{what} on {_some(of)}" for what, of in where.items()])
+        raise VersionsDiffer([f"{what} on {_listed(those)}" for what, those in where.items()])
 
 
 def version_differences(ours: Mapping[str, str], theirs: Mapping[str, Any]) -> list[str]:
-    """Packages of which others have another version than we, or none: a few words each."""
+    """Describe each package of which another process has another version, or none."""
     theirs = {**theirs, "python": ".".join(str(theirs.get("python")).split(".")[:2])}
     return [
         f"{package} is {mine} here, and {theirs.get(package) or 'missing'}"
@@ -84,6 +106,6 @@ def version_differences(ours: Mapping[str, str], theirs: Mapping[str, Any]) -> l
     ]
 
 
-def _some(parts: list[str]) -> str:
+def _listed(parts: list[str]) -> str:
     more = f" and {len(parts) - 2} more" if len(parts) > 2 else ""
     return ", ".join(parts[:2]) + more

@@ -13,13 +13,13 @@ Examples
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
-from scale_eval.metrics import calibration, losses, ranking, standard_errors
 from scale_eval.metrics.base import Metric, UserFunction, metric, user_metric
+from scale_eval.metrics.built_in import BUILT_IN, METRICS, STANDARD_ERRORS, WITH_INFLUENCE
 from scale_eval.metrics.histogram import (
     N_BINS,
-    ROW_POOLED,
+    GroupedHistograms,
     ScoreHistogram,
     bin_of,
     histogram,
@@ -29,11 +29,13 @@ from scale_eval.metrics.histogram import (
 from scale_eval.metrics.influence import (
     INFLUENCED,
     N_GROUPS,
-    customer_groups,
     influence_sums,
     influence_values,
 )
+from scale_eval.metrics.pooling import Amount, Pooling
+from scale_eval.metrics.row_form import RowForm, WeightedRows
 from scale_eval.metrics.scores import CLIP, Scores
+from scale_eval.metrics.uncertainty import EffectScale, Influence
 from scale_eval.statistics.undefined import Undefined
 
 __all__ = [
@@ -43,15 +45,21 @@ __all__ = [
     "METRICS",
     "N_BINS",
     "N_GROUPS",
-    "ROW_POOLED",
     "STANDARD_ERRORS",
+    "WITH_INFLUENCE",
+    "Amount",
+    "EffectScale",
+    "GroupedHistograms",
+    "Influence",
     "Metric",
+    "Pooling",
+    "RowForm",
     "ScoreHistogram",
     "Scores",
     "Undefined",
     "UserFunction",
+    "WeightedRows",
     "bin_of",
-    "customer_groups",
     "histogram",
     "influence_sums",
     "influence_values",
@@ -62,43 +70,11 @@ __all__ = [
     "user_metric",
 ]
 
-# fmt: off
-BUILT_IN = (
-    Metric("log_loss", losses.log_loss, "lower", "mean", 0.002, low=0),
-    Metric("brier_score", losses.brier_score, "lower", "mean", 0.001, low=0, high=1),
-    Metric("log_loss_skill", losses.log_loss_skill, "higher", "skill", 0.01, high=1),
-    Metric("brier_skill", losses.brier_skill, "higher", "skill", 0.01, high=1),
-    Metric("roc_auc", ranking.roc_auc, "higher", "rank", 0.005, low=0, high=1),
-    Metric("average_precision", ranking.average_precision, "higher", "rank", 0.005, low=0, high=1),
-    Metric("calibration_intercept", calibration.calibration_intercept, "target", "calibration",
-           0.05, target=0),
-    Metric("calibration_slope", calibration.calibration_slope, "target", "calibration",
-           0.05, target=1),
-    Metric("observed_expected_ratio", calibration.observed_expected_ratio, "target", "ratio",
-           0.05, target=1, low=0),
-    Metric("lift_at_10", ranking.lift_at_10, "higher", "gain", 0.05, low=0, high=10),
-    Metric("gain_at_10", ranking.gain_at_10, "higher", "gain", 0.005, low=0, high=1),
-    Metric("value_captured_at_10", ranking.value_captured_at_10, "higher", "gain", 0.005,
-           low=0, high=1),
-)
-# fmt: on
-
-METRICS = {built_in.name: built_in for built_in in BUILT_IN}
-"""The metrics of every evaluation by name, in the order of the tables."""
-
-STANDARD_ERRORS: dict[str, Callable[[Scores], float]] = {
-    "log_loss_se": standard_errors.log_loss_se,
-    "brier_score_se": standard_errors.brier_score_se,
-    "roc_auc_se": standard_errors.roc_auc_se,
-    "calibration_slope_se": standard_errors.calibration_slope_se,
-    "log_observed_expected_se": standard_errors.log_observed_expected_se,
-}
-
 
 def score(
     scores: Scores, metrics: Iterable[Metric | UserFunction] = BUILT_IN
 ) -> tuple[dict[str, float | None], dict[str, str]]:
-    """The metrics of one evaluation and the standard errors, null with a reason where undefined.
+    """Return the metrics and standard errors of one evaluation, null where undefined.
 
     Parameters
     ----------
@@ -111,7 +87,7 @@ def score(
     values : dict of float or None
         Metrics in the order given, then `STANDARD_ERRORS`.
     undefined : dict of str
-        Why, for each value that is None. A metric that raises anything but `Undefined` has
+        The reason for each value that is None. A metric that raises anything but `Undefined` has
         ``exception:<type> <message>``: one that fails takes no other with it.
     """
     chosen = [m if isinstance(m, Metric) else user_metric(m) for m in metrics]

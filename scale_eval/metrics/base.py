@@ -1,4 +1,4 @@
-"""What a metric is: a name, a direction, a range, and one expression over shared statistics."""
+"""What a metric is: one expression over shared statistics, and all that is known of it."""
 
 from __future__ import annotations
 
@@ -10,8 +10,14 @@ from typing import Any, Literal
 
 import numpy as np
 
+from scale_eval.metrics.pooling import COMPANY_MEAN, Pooling
+from scale_eval.metrics.row_form import RowForm
 from scale_eval.metrics.scores import Scores
+from scale_eval.metrics.uncertainty import EffectScale, Influence
 from scale_eval.statistics.undefined import Undefined
+
+ROW, WITHIN_COMPANY, EQUAL_COMPANY = "row", "within_company", "equal_company"
+"""The estimands; see `scale_eval.results.estimates`."""
 
 UserFunction = Callable[[np.ndarray, np.ndarray, np.ndarray], float]
 """(outcomes, probabilities, future_spend) -> a number; see `user_metric`."""
@@ -19,10 +25,12 @@ UserFunction = Callable[[np.ndarray, np.ndarray, np.ndarray], float]
 
 @dataclass(frozen=True)
 class Metric:
-    """One number that says how good the scores of one evaluation are.
+    """A metric is one number that says how good the scores of one evaluation are.
 
-    The expression stands in `function`; whatever several metrics need (the sort, the losses, the
-    logits) is computed once, in `Scores`. The rest says how to read the number and how to pool it.
+    The expression is `function`; whatever several metrics need (the sort, the losses, the logits)
+    is computed once, in `Scores`. The rest says how to read the number, how to pool it, and how
+    sure it is. Each part is an object of its own: see `Pooling`, `RowForm`, `Influence` and
+    `EffectScale`.
 
     Attributes
     ----------
@@ -32,10 +40,6 @@ class Metric:
         `Scores` -> float; raises `Undefined` where the number does not exist.
     better : {"higher", "lower", "target"}
         With "target", the nearer to `target` the better: a model can over- or underpredict.
-    pooling : str
-        How it is pooled over companies: "mean" (losses), "skill" (1 - a ratio of mean losses),
-        "rank" (pairs, orderings), "gain" (numerators over denominators), "ratio" (O:E, on logs),
-        "calibration" (one-stage regressions), or "own" (a user's: means over companies only).
     margin : float
         Differences below it are ties: too small to change models for. The defaults are 1 % of the
         reference loss for skills and as much of a usual one (log loss .2 to .3, Brier .1) for
@@ -44,29 +48,84 @@ class Metric:
     target : float or None
     low, high : float
         The range; infinite where there is no limit.
+    uninformed : float or None
+        The value of scores that cannot tell customers apart, where it is the same for all data.
+    label : str
+        The name in a report; the column's without underscores, where not given.
+    targets : tuple of str
+        The questions about customers that it is for.
+    pooling : Pooling
+        How the values of windows become one, and what weighs them.
+    estimands : tuple of str
+        The figures over companies that it has, in the order of the tables.
+    row_form : RowForm or None
+        How it is made of all customers in one, where ``row`` is no sum over windows.
+    influence : Influence or None
+        Its standard error and the influence of customers; None for a metric whose evaluations keep
+        neither.
+    effects : EffectScale or None
+        The scale of its random effects; None for a metric without them. Losses have none, because
+        they go with the rate of buyers.
+    is_mean_of_effects : bool
+        At ``equal_company`` it is the mean of random effects. A plain mean of slopes would be
+        carried by companies whose slope is hardly known.
+    reasons : tuple of str
+        The reasons for which it can be undefined.
     user_function : callable or None
-        What a user wrote, where `function` calls that.
+        The function that a user wrote, where `function` calls it.
     """
 
     name: str
     function: Callable[[Scores], float]
     better: Literal["higher", "lower", "target"]
-    pooling: Literal["mean", "skill", "rank", "gain", "ratio", "calibration", "own"]
     margin: float
     target: float | None = None
     low: float = -math.inf
     high: float = math.inf
+    uninformed: float | None = None
+    label: str = ""
+    targets: tuple[str, ...] = ("bought",)
+    pooling: Pooling = COMPANY_MEAN
+    estimands: tuple[str, ...] = (EQUAL_COMPANY,)
+    row_form: RowForm | None = None
+    influence: Influence | None = None
+    effects: EffectScale | None = None
+    is_mean_of_effects: bool = False
+    reasons: tuple[str, ...] = ()
     user_function: UserFunction | None = None
 
-    def distance(self, values: np.ndarray) -> np.ndarray:
-        """`values` on the scale on which two models are compared; of the same shape.
+    def __post_init__(self) -> None:
+        if not self.label:
+            object.__setattr__(self, "label", self.name.replace("_", " "))
 
-        With a target, the distance from it (of the logarithms, for a ratio; NaN where that is of
-        zero); otherwise the values themselves.
+    @property
+    def columns(self) -> list[str]:
+        """Return the columns of the evaluations that figures of this metric alone need."""
+        columns = [self.name, *self.pooling.columns]
+        return columns if self.influence is None else [*columns, self.influence.std_error_column]
+
+    @property
+    def has_difference_effects(self) -> bool:
+        """Return whether the difference of two models has random effects.
+
+        It has them on the metric's own scale, so not where the influence is of logarithms.
+        """
+        return self.influence is not None and not self.influence.log
+
+    @property
+    def is_quotient(self) -> bool:
+        """Return whether a company's figure is a quotient whose denominator can be next to 0."""
+        return self.pooling.of_one or self.pooling.log or self.is_mean_of_effects
+
+    def distance(self, values: np.ndarray) -> np.ndarray:
+        """Return `values` on the scale on which two models are compared; of the same shape.
+
+        With a target, that is the distance from it (of the logarithms, for a ratio; NaN where that
+        is of zero); otherwise the values themselves.
         """
         if self.target is None:
             return values
-        if self.pooling == "ratio":
+        if self.pooling.log:
             with np.errstate(divide="ignore"):
                 logs = np.log(values)
             return np.where(np.isfinite(logs), np.abs(logs - math.log(self.target)), np.nan)
@@ -83,7 +142,7 @@ def user_metric(
     high: float = math.inf,
     margin: float = 0.0,
 ) -> Metric:
-    """A plain function as a metric, pooled as the mean over companies.
+    """Make a metric of a plain function, pooled as the mean over companies.
 
     Parameters
     ----------
@@ -104,7 +163,6 @@ def user_metric(
         name=column,
         function=partial(_call, function),
         better=direction if target is None else "target",
-        pooling="own",
         margin=margin,
         target=target,
         low=low,

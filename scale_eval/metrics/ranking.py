@@ -1,22 +1,38 @@
 """How well the probabilities rank the customers; ties never depend on the order of rows.
 
-Each metric has two forms: of `Scores`, and of arrays by *block*, of shape (n_blocks,), from the
-highest probability to the lowest, where customers of one block are tied. The second serves the
-pooled histograms too, whose bins are blocks.
+Each metric has two forms: one of `Scores`, and one of arrays by *block*, of shape (n_blocks,), from
+the highest probability to the lowest, where customers of one block are tied. The second serves the
+merged histograms too, whose bins are blocks.
 
-Source: Hanley & McNeil 1982 (AUC); scikit-learn (the step form of average precision).
+Source: Hanley & McNeil 1982 (AUC); DeLong, DeLong & Clarke-Pearson 1988 (its standard error);
+scikit-learn (the step form of average precision).
 """
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
+from scale_eval.metrics.base import EQUAL_COMPANY, ROW, WITHIN_COMPANY, Metric
+from scale_eval.metrics.histogram import GroupedHistograms, ScoreHistogram
+from scale_eval.metrics.leaving_out import auc_without_each, average_precision_without_each
+from scale_eval.metrics.pooling import PAIRS, POSITIVES, RARER_CLASS, Pooling
+from scale_eval.metrics.row_form import (
+    RowForm,
+    WeightedFigure,
+    WeightedRows,
+    classes_by_block,
+    of_both_classes,
+)
 from scale_eval.metrics.scores import Scores
+from scale_eval.metrics.uncertainty import LOGIT, Influence
+from scale_eval.statistics import weighted_blocks
 from scale_eval.statistics.undefined import Undefined
 
 
 def roc_auc(scores: Scores) -> float:
-    """(Pairs of a buyer and another ranked right + half the ties) / pairs.
+    """Return (pairs of a buyer and another ranked right + half the ties) / pairs.
 
     Undefined: ``no_customers``, ``no_positives``, ``no_negatives``.
     """
@@ -24,7 +40,7 @@ def roc_auc(scores: Scores) -> float:
 
 
 def average_precision(scores: Scores) -> float:
-    """Mean over the buyers of the precision among those ranked as high as they or higher.
+    """Return the mean over buyers of the precision among those ranked as high as they or higher.
 
     The step form, sum of (R_k - R_(k-1)) P_k over blocks, without interpolation.
 
@@ -33,36 +49,8 @@ def average_precision(scores: Scores) -> float:
     return average_precision_of_blocks(scores.block_positives, scores.block_negatives)
 
 
-def gain_at_10(scores: Scores) -> float:
-    """Share of the buyers among the tenth of customers ranked highest.
-
-    The gain curve is linear inside ties and is read at exactly n / 10.
-
-    Undefined: ``no_positives``.
-    """
-    return gain_of_blocks(scores.block_positives, scores.block_rows)
-
-
-def lift_at_10(scores: Scores) -> float:
-    """Buyers in the top tenth over what a tenth drawn at random would hold: 10 `gain_at_10`.
-
-    Its ceiling is min(10, 1 / rate), so that lifts at different rates do not compare.
-
-    Undefined: ``no_positives``.
-    """
-    return 10 * gain_at_10(scores)
-
-
-def value_captured_at_10(scores: Scores) -> float:
-    """Share of the future spend among the tenth of customers ranked highest, as in `gain_at_10`.
-
-    Undefined: ``no_spend``.
-    """
-    return value_captured_of_blocks(scores.block_spend, scores.block_rows)
-
-
 def auc_of_blocks(positives: np.ndarray, negatives: np.ndarray) -> float:
-    """`roc_auc` by block; exact, for the pairs are counted in integers."""
+    """Return `roc_auc` by block; exact, because the pairs are counted in integers."""
     n_positive, n_negative = int(positives.sum()), int(negatives.sum())
     if not n_positive + n_negative:
         raise Undefined("no_customers")
@@ -75,35 +63,119 @@ def auc_of_blocks(positives: np.ndarray, negatives: np.ndarray) -> float:
 
 
 def average_precision_of_blocks(positives: np.ndarray, negatives: np.ndarray) -> float:
-    """`average_precision` by block."""
-    n_positive = _require_positives(positives)
+    """Return `average_precision` by block."""
+    n_positive = int(positives.sum())
+    if not n_positive:
+        raise Undefined("no_positives")
     precision = np.cumsum(positives) / np.cumsum(positives + negatives)
     return float((positives * precision).sum()) / n_positive
 
 
-def gain_of_blocks(positives: np.ndarray, rows: np.ndarray) -> float:
-    """`gain_at_10` by block."""
-    n_positive = _require_positives(positives)
-    return _in_top_tenth(positives, rows) / n_positive
+def roc_auc_influence(scores: Scores) -> np.ndarray:
+    """Return (V10_i - AUC) / m of the m positives, (V01_j - AUC) / k of the k negatives (DeLong).
+
+    Undefined: as `roc_auc`.
+    """
+    auc = roc_auc(scores)
+    v10, v01 = scores.placements
+    of_positives = (v10 - auc) / scores.n_positive
+    of_negatives = (v01 - auc) / scores.n_negative
+    return scores.by_class(of_positives, of_negatives)
 
 
-def value_captured_of_blocks(spend: np.ndarray, rows: np.ndarray) -> float:
-    """`value_captured_at_10` by block."""
-    total = float(spend.sum())
-    if not total:
-        raise Undefined("no_spend")
-    return _in_top_tenth(spend, rows) / total
+def roc_auc_se(scores: Scores) -> float:
+    """Return DeLong's sqrt(var(V10) / m + var(V01) / k), ddof 1, of m positives and k negatives.
+
+    An interval belongs on the logit scale, and is fit to be shown from 50 positives on: it covers
+    .91 with 10 positives of 100, .86 with 3 of 53.
+
+    Undefined: ``fewer_than_2_positives``, ``fewer_than_2_negatives``.
+    """
+    m, k = scores.n_positive, scores.n_negative
+    if m < 2:
+        raise Undefined("fewer_than_2_positives")
+    if k < 2:
+        raise Undefined("fewer_than_2_negatives")
+    auc = roc_auc(scores)
+    v10, v01 = scores.placements
+    var_10 = (scores.block_positives * np.square(v10 - auc)).sum() / (m - 1)
+    var_01 = (scores.block_negatives * np.square(v01 - auc)).sum() / (k - 1)
+    return math.sqrt(var_10 / m + var_01 / k)
 
 
-def _in_top_tenth(amounts: np.ndarray, rows: np.ndarray) -> float:
-    """What the first tenth of the rows hold, where the rows of a block hold equal parts of it."""
-    ends = np.cumsum(rows)
-    held = np.cumsum(amounts)
-    return float(np.interp(ends[-1] / 10, np.append(0, ends), np.append(0, held)))
+def _auc_of_rows(merged: ScoreHistogram) -> tuple[float, float]:
+    """Return the AUC over all rows and its error bound: half the pairs inside bins / all pairs."""
+    positives, negatives = merged.n_positive[::-1], merged.n_negative[::-1]
+    value = auc_of_blocks(positives, negatives)
+    pairs = int(positives.sum()) * int(negatives.sum())
+    return value, int((positives * negatives).sum()) / (2 * pairs)
 
 
-def _require_positives(positives: np.ndarray) -> int:
-    n_positive = int(positives.sum())
-    if not n_positive:
-        raise Undefined("no_positives")
-    return n_positive
+def _average_precision_of_rows(merged: ScoreHistogram) -> tuple[float, float]:
+    """Return the average precision over all rows and its error bound.
+
+    Let P positives and N negatives lie above a bin of a and b. With all b before the a, untied,
+    the i-th of the a has precision (P + i) / (P + i + N + b): no ordering, tied or not, gives less.
+    That is concave in i, so that its sum is at least its integral from 1/2 to a + 1/2. With the a
+    tied and before the b, each has (P + a) / (P + a + N): none gives more.
+    """
+    a, b = merged.n_positive[::-1], merged.n_negative[::-1]
+    value = average_precision_of_blocks(a, b)
+    above_and_a, above_and_b = np.cumsum(a), np.cumsum(b)  # P + a, N + b
+    least = a - above_and_b * np.log1p(a / (above_and_a - a + above_and_b + 0.5))
+    most = a * above_and_a / np.maximum(above_and_a + above_and_b - b, 1)
+    n_positive = int(a.sum())
+    low, high = float(least.sum()) / n_positive, float(most.sum()) / n_positive
+    return value, max(value - low, high - value)
+
+
+def _auc_without_each(grouped: GroupedHistograms) -> np.ndarray:
+    return auc_without_each(grouped.n_positive, grouped.n_negative)
+
+
+def _average_precision_without_each(grouped: GroupedHistograms) -> np.ndarray:
+    return average_precision_without_each(grouped.n_positive, grouped.n_negative)
+
+
+def _weighted_auc(rows: WeightedRows) -> WeightedFigure:
+    return of_both_classes(rows, weighted_blocks.roc_auc(*classes_by_block(rows)))
+
+
+def _weighted_average_precision(rows: WeightedRows) -> WeightedFigure:
+    return of_both_classes(rows, weighted_blocks.average_precision(*classes_by_block(rows)))
+
+
+METRICS = (
+    Metric(
+        "roc_auc",
+        roc_auc,
+        "higher",
+        margin=0.005,
+        low=0,
+        high=1,
+        uninformed=0.5,
+        label="AUC",
+        pooling=Pooling(PAIRS),
+        estimands=(ROW, WITHIN_COMPANY, EQUAL_COMPANY),
+        row_form=RowForm(_auc_of_rows, _auc_without_each, _weighted_auc, floor=auc_of_blocks),
+        influence=Influence("roc_auc", roc_auc_influence, roc_auc_se, RARER_CLASS),
+        effects=LOGIT,
+        reasons=("no_customers", "no_positives", "no_negatives"),
+    ),
+    Metric(
+        "average_precision",
+        average_precision,
+        "higher",
+        margin=0.005,
+        low=0,
+        high=1,
+        label="average precision",
+        pooling=Pooling(POSITIVES),
+        estimands=(ROW, WITHIN_COMPANY, EQUAL_COMPANY),
+        row_form=RowForm(
+            _average_precision_of_rows, _average_precision_without_each, _weighted_average_precision
+        ),
+        reasons=("no_positives",),
+    ),
+)
+"""The metrics of the whole ranking, in the order of the tables."""

@@ -171,6 +171,14 @@ class Scores:
         """Regression of the outcomes on the logit, see `logistic.fit`."""
         return logistic.fit(self.block_logit, self.block_positives, self.block_negatives)
 
+    def by_class(self, of_positives: np.ndarray, of_negatives: np.ndarray) -> np.ndarray:
+        """Return the value of each customer's class and block, shape (n,).
+
+        `of_positives` and `of_negatives` are of shape (n_blocks,).
+        """
+        block = self.block_of_customer
+        return np.where(self.outcomes, of_positives[block], of_negatives[block])
+
     def sum_by_block(self, values: np.ndarray) -> np.ndarray:
         """Sums of `values`, shape (n,), over the customers of each block; shape (n_blocks,)."""
         return np.add.reduceat(values[self.order], self.block_ends - self.block_rows)

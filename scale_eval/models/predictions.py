@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from scale_eval.datasets.instants import as_utc, microseconds
 from scale_eval.evaluation.history import History, Skipped
-from scale_eval.storage import LocalStore
+from scale_eval.storage import open_store, read_metadata, read_row_groups
 
 _IDS = ("company_id", "customer_id")
 _COLUMNS = (*_IDS, "cutoff", "probability")
@@ -133,7 +133,7 @@ def _row_groups(file: _Version) -> dict[str, list[int]]:
     """The row groups in which each company has rows."""
     path = Path(file.path)
     where: dict[str, list[int]] = {}
-    for index in range(LocalStore(path.parent).n_row_groups(path.name)):
+    for index in range(read_metadata(open_store(path.parent), path.name).num_row_groups):
         for company in _read(path, [index], ["company_id"])["company_id"].unique().to_pylist():
             where.setdefault(company, []).append(index)
     return where
@@ -156,7 +156,7 @@ def _row_group(file: _Version, index: int) -> pa.Table:
 
 
 def _read(path: Path, row_groups: list[int], columns: Sequence[str]) -> pa.Table:
-    return LocalStore(path.parent).read_row_groups(path.name, row_groups, columns=columns)
+    return read_row_groups(open_store(path.parent), path.name, row_groups, columns=columns)
 
 
 def _is_text(kind: pa.DataType) -> bool:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from scale_eval.datasets.file_layout import PACKED_FROM
+from scale_eval.datasets.instants import from_microseconds
 from scale_eval.planning.calendar import PlannedWindow
 from scale_eval.planning.cost_model import PER_COMPANY, Costs
 from scale_eval.planning.plan import Plan
@@ -45,6 +46,17 @@ GIANT_SECONDS = 2 * BATCH_SECONDS
 """Seconds above which a company is divided by cutoff."""
 
 
+class EvaluationKey(NamedTuple):
+    """One evaluation is named by its company, cutoff (microseconds since 1970 UTC) and model."""
+
+    company_id: str
+    cutoff: int
+    model: str
+
+    def __str__(self) -> str:
+        return f"{self.company_id} {from_microseconds(self.cutoff):%Y-%m-%d} {self.model}"
+
+
 class CompanyBatch(NamedTuple):
     """The evaluations of one company in a batch: each window by each model.
 
@@ -69,6 +81,11 @@ class CompanyBatch(NamedTuple):
     def n_evaluations(self) -> int:
         """Return the number of evaluations."""
         return len(self.windows) * len(self.models)
+
+    @property
+    def first(self) -> EvaluationKey:
+        """Return the evaluation that is done first."""
+        return EvaluationKey(self.company_id, self.windows[0].cutoff, self.models[0])
 
     def single_evaluations(self) -> list[CompanyBatch]:
         """Return its evaluations, each as a `CompanyBatch` of its own."""
@@ -104,6 +121,11 @@ class Batch:
         """Return the number of evaluations."""
         return sum(company.n_evaluations for company in self.companies)
 
+    @property
+    def first(self) -> EvaluationKey:
+        """Return the evaluation that is done first."""
+        return self.companies[0].first
+
     def split(self, parts: int) -> list[Batch]:
         """Divide it into smaller batches: by company, then by evaluation.
 
@@ -119,18 +141,19 @@ class Batch:
             for low, high in pairwise(bounds)
         ]
 
-    def without(self, company_id: str, cutoff: int, model: str) -> list[Batch]:
+    def without(self, evaluation: EvaluationKey) -> list[Batch]:
         """Return it without one evaluation, as up to two batches.
 
         The other companies are one, the rest of this company is the other.
         """
+        company_id = evaluation.company_id
         others = [company for company in self.companies if company.company_id != company_id]
         rest = [
             single
             for company in self.companies
             if company.company_id == company_id
             for single in company.single_evaluations()
-            if (single.windows[0].cutoff, single.models[0]) != (cutoff, model)
+            if single.first != evaluation
         ]
         return [Batch(tuple(kept), self.writes, self.cost) for kept in (others, rest) if kept]
 

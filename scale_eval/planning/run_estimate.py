@@ -20,6 +20,7 @@ from scale_eval.models import NamedModel
 from scale_eval.models.warm_up import warm_up
 from scale_eval.planning.batches import TASK_SECONDS, choose_granularity, make_batches
 from scale_eval.planning.cost_model import Costs
+from scale_eval.planning.pilot import companies_of_all_sizes
 from scale_eval.planning.plan import Plan, disk_order
 
 TRIED_COMPANIES = 12
@@ -123,10 +124,9 @@ def _try(plan: Plan, dataset: Dataset, models: dict[str, NamedModel], rules: Rul
     warm_up()
     windows = plan.windows
     companies = np.unique(windows.company[plan.is_planned])
-    by_size = companies[np.argsort(plan.n_customers[companies], kind="stable")]
-    ranks = np.unique(np.linspace(0, 0.99 * (len(by_size) - 1), TRIED_COMPANIES).astype(int))
+    some_companies = companies_of_all_sizes(companies, plan.n_customers[companies], TRIED_COMPANIES)
     rows = EvaluationRows(0)
-    for company in by_size[ranks].tolist():
+    for company in some_companies.tolist():
         _, read = next(dataset.read_many([plan.company_ids[company]]))
         if isinstance(read, Exception):  # damaged: the others say what it would cost
             continue

@@ -50,7 +50,7 @@ def recorded_metrics(document: Mapping[str, Any]) -> list[Metric]:
         raise LookupError("this metric was read from a run's record, which has no function")
 
     return [
-        Metric(name, function, entry["better"], "own", entry["margin"], target=entry["target"])
+        Metric(name, function, entry["better"], entry["margin"], target=entry["target"])
         for name, entry in document.items()
     ]
 

@@ -1,4 +1,4 @@
-"""What a notebook shows of a verdict and of a run."""
+"""The HTML of a verdict and of a run in a notebook."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from html import escape
 import pandas as pd
 
 from scale_eval.report.findings import Findings
-from scale_eval.report.wording import companies, metric_words, number, span
+from scale_eval.report.wording import companies, figure_with_interval, metric_words
 
 _SHOWN = {"log_loss": 3, "log_loss_skill": 3, "roc_auc": 3, "observed_expected_ratio": 2}
-"""Metrics of the leaderboard, with their decimals."""
+"""Metrics of the leaderboard, with their numbers of decimals."""
 
 
 def sentences_html(headline: str, support: list[str], reservations: list[str]) -> str:
-    """The headline, what it rests on, and what speaks against it."""
+    """Return the headline, the reasons for it and the reservations as HTML."""
     parts = [f"<p><b>{escape(headline)}</b></p>"]
     for title, sentences in (("Why", support), ("With what reservations", reservations)):
         if sentences:
@@ -24,10 +24,10 @@ def sentences_html(headline: str, support: list[str], reservations: list[str]) -
 
 
 def leaderboard(findings: Findings) -> pd.DataFrame:
-    """Models at the average company, best first, as text: with 95 % intervals where there are."""
+    """Return the models at the average company, best first, as text with 95 % intervals."""
     figures = {
         metric_words(metric): [
-            _told(findings.figure(metric, model), 10.0**-decimals) for model in findings.models
+            _figure(findings.figure(metric, model), 10.0**-decimals) for model in findings.models
         ]
         for metric, decimals in _SHOWN.items()
     }
@@ -35,16 +35,12 @@ def leaderboard(findings: Findings) -> pd.DataFrame:
 
 
 def leaderboard_html(findings: Findings) -> str:
-    """The same, and how it is to be read."""
-    told = f"Each of {companies(findings.n_companies)} counts once, on the windows that every model"
+    """Return the leaderboard as HTML, with a note on how to read it."""
     table = leaderboard(findings).to_html(border=0)
-    return f"{table}<p>{told} answered; in brackets 95 % intervals.</p>"
+    n = companies(findings.n_companies)
+    note = f"Each of {n} counts once, on the windows that every model predicted"
+    return f"{table}<p>{note}; in brackets 95 % intervals.</p>"
 
 
-def _told(row: pd.Series, step: float) -> str:
-    if pd.isna(row["value"]):
-        return ""
-    told = number(row["value"], step)
-    if pd.isna(row["ci_low"]):
-        return told
-    return f"{told} ({span(row['ci_low'], row['ci_high'], step)})"
+def _figure(row: pd.Series, step: float) -> str:
+    return "" if pd.isna(row["value"]) else figure_with_interval(row, step)

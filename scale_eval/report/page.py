@@ -1,7 +1,7 @@
-"""The report: one HTML page that stands alone, whose size does not grow with the companies.
+"""The report: one HTML page that needs no other file, of a size that does not grow with companies.
 
-The verdict comes first, then what it rests on. Plots are SVG inside the page; names come from files
-and are escaped; the same run gives the same bytes.
+The verdict comes first, then its evidence. Plots are SVG inside the page; names come from files and
+are escaped; the same run gives the same bytes.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from scale_eval.report.verdict import verdict
 
 
 def page(findings: Findings) -> str:
-    """The report of a run as HTML."""
+    """Return the report of a run as HTML."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("scale_eval.report", "."),
         autoescape=True,
@@ -41,12 +41,12 @@ def page(findings: Findings) -> str:
 
 
 def _together(cell: object) -> str:
-    """An interval, or a number and its unit, is not broken over two lines."""
+    """Keep an interval, and a number with its unit, on one line."""
     return str(cell).replace(" to ", "\u00a0to\u00a0").replace(" %", "\u00a0%")
 
 
 def _svg(figure: Figure) -> str:
-    """An SVG as a data URI; the same figure gives the same bytes."""
+    """Return a figure as an SVG in a data URI; the same figure gives the same bytes."""
     file = io.BytesIO()
     with mpl.rc_context(
         {

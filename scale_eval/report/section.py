@@ -1,4 +1,4 @@
-"""What a section of the report is made of: words, a plot, tables."""
+"""A section of the report: words, a plot and tables."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any
 from matplotlib.figure import Figure
 
 MOST_ROWS = 60
-"""Of any table of the page."""
+"""Most rows of a table on the page."""
 
 
 @dataclass(frozen=True)
 class Section:
-    """A question and its answer; `alt` says in words what the figure shows."""
+    """A question with its answer; `alt` says in words what the figure shows."""
 
     title: str
     figure: Figure | None = None
@@ -25,9 +25,9 @@ class Section:
 def table(
     caption: str, rows: list[dict[str, Any]], *, numeric: tuple[str, ...] = ()
 ) -> dict[str, Any]:
-    """A table of the page from rows of text; `numeric` columns stand to the right.
+    """Return a table of the page from rows of text, with `numeric` columns aligned to the right.
 
-    All columns but the first where `numeric` is not given.
+    By default all columns but the first are numeric.
     """
     columns = list(rows[0]) if rows else []
     return {

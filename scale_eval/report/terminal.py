@@ -1,4 +1,4 @@
-"""Tables of a run, a plan and an ingest that fit a terminal."""
+"""Tables of a run, a plan and an estimate that fit a terminal."""
 
 from __future__ import annotations
 
@@ -100,14 +100,14 @@ SHOWN = {
     ],
     "failures": ["company_id", "cutoff", "model", "status", "reason", "note"],
 }
-"""Columns that each table is shown with; the files have more."""
+"""Columns in which each table is shown; the files have more."""
 
 
 def print_table(console: Console, name: str, frame: pd.DataFrame, *, limit: int) -> None:
-    """Print the first `limit` rows of one of the tables in SHOWN.
+    """Print the first `limit` rows of one of the tables in `SHOWN`.
 
-    Of `pooled` and `comparisons` what is common to all and over all cutoffs comes first. A column
-    that says the same in every row shown stands above the table instead.
+    In `pooled`, rows of common coverage and over all cutoffs come first; in `comparisons`, those of
+    all sizes. A column with the same value in every row is printed above the table instead.
     """
     if name == "pooled":
         own, one_cutoff = frame["coverage"] == "own", frame["cutoff"].notna()
@@ -118,9 +118,9 @@ def print_table(console: Console, name: str, frame: pd.DataFrame, *, limit: int)
     if "cutoff" in shown and name == "pooled":
         shown = shown.assign(cutoff=[_cell(c) or "all" for c in shown["cutoff"]])
     repeated = [c for c in shown if len(shown) > 1 and shown[c].nunique(dropna=False) == 1]
-    said = [f"{c} {_cell(shown[c].iloc[0])}" for c in repeated if _cell(shown[c].iloc[0])]
-    if said:
-        console.print(Text(", ".join(said), style="dim"))
+    common = [f"{c} {_cell(shown[c].iloc[0])}" for c in repeated if _cell(shown[c].iloc[0])]
+    if common:
+        console.print(Text(", ".join(common), style="dim"))
     console.print(frame_table(shown.drop(columns=repeated)))
     if len(frame) > limit:
         console.print(
@@ -131,7 +131,7 @@ def print_table(console: Console, name: str, frame: pd.DataFrame, *, limit: int)
 
 
 def overview(findings: Findings) -> RenderableType:
-    """The leaderboard with its intervals, and what came of the evaluations of each model."""
+    """Return the leaderboard with intervals, and the statuses of each model's evaluations."""
     counts = findings.statuses.pivot_table(
         index="model", columns="status", values="n", aggfunc="sum", fill_value=0
     )
@@ -139,11 +139,11 @@ def overview(findings: Findings) -> RenderableType:
     board = pd.DataFrame(
         {
             "model": models,
-            "log loss": [_told(findings, "log_loss", m) for m in models],
-            "skill": [_told(findings, "log_loss_skill", m) for m in models],
-            "AUC": [_told(findings, "roc_auc", m) for m in models],
-            "AUC next\ncompany": [_told(findings, "roc_auc", m, "prediction") for m in models],
-            "O:E": [_told(findings, "observed_expected_ratio", m, decimals=2) for m in models],
+            "log loss": [_figure(findings, "log_loss", m) for m in models],
+            "skill": [_figure(findings, "log_loss_skill", m) for m in models],
+            "AUC": [_figure(findings, "roc_auc", m) for m in models],
+            "AUC next\ncompany": [_prediction(findings.figure("roc_auc", m)) for m in models],
+            "O:E": [_figure(findings, "observed_expected_ratio", m, step=0.01) for m in models],
         }
     )
     board = board.loc[:, [c for c in board if (board[c] != "").any()]]
@@ -151,7 +151,7 @@ def overview(findings: Findings) -> RenderableType:
         frame_table(board),
         Text(
             f"Each of {findings.n_companies:,} companies counts once, on the windows that every "
-            "model answered; below a figure its 95 % interval over companies.",
+            "model predicted; below a figure its 95 % interval over companies.",
             style="dim",
         ),
         Text(),
@@ -160,71 +160,66 @@ def overview(findings: Findings) -> RenderableType:
     others = findings.statuses[findings.statuses["status"] != "ok"]
     reasons = others.groupby(["status", "reason"])["n"].sum()
     if len(reasons):
-        told = "; ".join(f"{status} {reason}: {n:,}" for (status, reason), n in reasons.items())
-        parts.append(Text(told, style="dim"))
+        counted = "; ".join(f"{status} {reason}: {n:,}" for (status, reason), n in reasons.items())
+        parts.append(Text(counted, style="dim"))
     return Group(*parts)
 
 
-def _told(
-    findings: Findings,
-    metric: str,
-    model: str,
-    interval: str = "ci",
-    estimand: str = "equal_company",
-    *,
-    decimals: int = 3,
-) -> str:
-    """A figure with an interval below it; of a prediction the interval alone."""
-    row = findings.figure(metric, model, estimand)
-    step = 10.0**-decimals
-    lines = (
-        [] if interval == "prediction" or pd.isna(row["value"]) else [number(row["value"], step)]
-    )
-    if interval and not pd.isna(row[f"{interval}_low"]):
-        lines.append(span(row[f"{interval}_low"], row[f"{interval}_high"], 0.01))
-    return "\n".join(lines)
+def _figure(findings: Findings, metric: str, model: str, *, step: float = 0.001) -> str:
+    """Return a figure with its interval on the next line."""
+    row = findings.figure(metric, model)
+    value = "" if pd.isna(row["value"]) else number(row["value"], step)
+    interval = "" if pd.isna(row["ci_low"]) else span(row["ci_low"], row["ci_high"], 0.01)
+    return "\n".join(line for line in (value, interval) if line)
+
+
+def _prediction(row: pd.Series) -> str:
+    low, high = row["prediction_low"], row["prediction_high"]
+    return "" if pd.isna(low) else span(low, high, 0.01)
 
 
 def plan_table(plan: Plan, *, limit: int) -> RenderableType:
-    """Which windows each company uses and which it refuses, and why."""
+    """Return a table of the windows that each company uses and refuses, with the reasons."""
     table = _table()
     for heading in ("company", "windows used", "refused", "why"):
         table.add_column(heading, overflow="fold")
     for company, rows in plan.frame(limit).groupby("company_id", sort=True):
         used = rows.loc[rows["status"] == "planned", "cutoff"]
         refused = rows[rows["status"] != "planned"]
-        span = ""
+        windows = ""
         if len(used):
-            span = f"{len(used)}: {used.min():%Y-%m-%d}"
-            span += f" to {used.max():%Y-%m-%d}" if len(used) > 1 else ""
+            windows = f"{len(used)}: {used.min():%Y-%m-%d}"
+            windows += f" to {used.max():%Y-%m-%d}" if len(used) > 1 else ""
         why = "; ".join(
             (f"{row.cutoff:%Y-%m-%d} " if row.cutoff is not pd.NaT else "")
             + row.reason
             + (f" ({row.note})" if row.note else "")
             for row in refused.head(3).itertuples()
         )
-        table.add_row(*map(Text, (str(company), span, str(len(refused) or ""), why)))
+        table.add_row(*map(Text, (str(company), windows, str(len(refused) or ""), why)))
     if len(plan.company_ids) <= limit:
         return table
-    told = f"{limit} of {len(plan.company_ids):,} companies; refused windows in all: "
+    note = f"{limit} of {len(plan.company_ids):,} companies; refused windows in all: "
     counts = sorted(plan.refusals().items(), key=lambda item: (-item[1], item[0]))
-    told += ", ".join(f"{reason} {n:,}" for reason, n in counts) or "none"
-    return Group(table, Text(told, style="dim"))
+    note += ", ".join(f"{reason} {n:,}" for reason, n in counts) or "none"
+    return Group(table, Text(note, style="dim"))
 
 
-def print_estimate(console: Console, told: RunEstimate, workers: int, price: float | None) -> None:
-    """What a run would take, in a few lines."""
-    hours = told.core_hours
+def print_estimate(
+    console: Console, estimate: RunEstimate, workers: int, price: float | None
+) -> None:
+    """Print what a run would take, in a few lines; `price` is that of a core-hour."""
+    hours = estimate.core_hours
     lines = [
-        ("tasks", f"{told.n_tasks:,}, one for each {told.granularity}"),
+        ("tasks", f"{estimate.n_tasks:,}, one for each {estimate.granularity}"),
         ("core time", f"{_duration(hours * 3600)} in all"),
         (
             "wall time",
-            f"about {_duration(told.wall_seconds)} on {workers} workers, tables included"
-            f"; the longest task takes {_duration(told.longest_seconds)}",
+            f"about {_duration(estimate.wall_seconds)} on {workers} workers, tables included"
+            f"; the longest task takes {_duration(estimate.longest_seconds)}",
         ),
-        ("memory", f"about {told.worker_gb:.1f} GB a worker"),
-        ("to read", f"{told.read_gb:.3g} GB"),
+        ("memory", f"about {estimate.worker_gb:.1f} GB a worker"),
+        ("to read", f"{estimate.read_gb:.3g} GB"),
     ]
     if price is not None:
         lines.append(("cost", f"{hours * price:,.2f} at {price:g} a core-hour"))
@@ -233,7 +228,7 @@ def print_estimate(console: Console, told: RunEstimate, workers: int, price: flo
     for line in lines:
         table.add_row(*map(Text, line))
     console.print(table)
-    if not told.timed:
+    if not estimate.timed:
         console.print("Times of models that were not tried are guesses.", style="dim")
 
 
@@ -244,7 +239,7 @@ def _duration(seconds: float) -> str:
 
 
 def frame_table(frame: pd.DataFrame, *, decimals: int | None = None) -> Table:
-    """A DataFrame as a table that fits: numbers short and whole, text folded, nulls empty."""
+    """Return a DataFrame as a table that fits: short numbers, folded text, nulls empty."""
     table = _table()
     cells = {name: [_cell(value, decimals) for value in frame[name]] for name in frame}
     for name in cells:

@@ -1,4 +1,4 @@
-"""The windows of a plan on the time line: what each company's data bear, and what is asked."""
+"""The plot of a plan: each company's data, and the windows that are planned or refused."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from matplotlib.patches import Patch
 from scale_eval.datasets.instants import NEVER, from_microseconds
 from scale_eval.planning.plan import Plan
 from scale_eval.report.figure import Figure
-from scale_eval.report.plots import GRID, WIDTH
+from scale_eval.report.plots.style import GRID, WIDTH
 from scale_eval.report.wording import companies
 
 MOST_ROWS = 24
-"""Companies that are drawn: the first."""
+"""Most companies that are drawn: the first of the plan."""
 
-_DATA, _ASKED, _REFUSED = "#c9d6df", ("#0b3c5d", "#4f86a8"), "#d1495b"
+_DATA, _PLANNED, _REFUSED = "#c9d6df", ("#0b3c5d", "#4f86a8"), "#d1495b"
 _HEIGHT = 0.34
 
 
 def timeline(plan: Plan) -> Figure:
-    """One row a company: its data, and above them the windows that are asked for or refused."""
+    """Draw a row a company: its data, and above them the windows that are planned or refused."""
     n = min(len(plan.company_ids), MOST_ROWS)
     figure = Figure(figsize=(WIDTH, 1.1 + 0.42 * n), layout="constrained")
     axis = figure.subplots()
@@ -40,9 +40,9 @@ def timeline(plan: Plan) -> Figure:
     axis.tick_params(labelsize=8, length=0)
     for side in ("top", "right", "left"):
         axis.spines[side].set_visible(False)
-    asked, refused = plan.is_planned.sum(), (~plan.is_planned).sum()
+    planned, refused = plan.is_planned.sum(), (~plan.is_planned).sum()
     patches = [
-        Patch(facecolor=_ASKED[0], label="asked: what was bought there is predicted"),
+        Patch(facecolor=_PLANNED[0], label="planned: purchases in it are predicted"),
         Patch(facecolor=_DATA, label="data"),
     ]
     if refused:
@@ -51,31 +51,31 @@ def timeline(plan: Plan) -> Figure:
         )
     figure.legend(handles=patches, loc="outside lower left", ncols=3, fontsize=8, frameon=False)
     some = f"; the first {n} are drawn" if n < len(plan.company_ids) else ""
-    told = f"{companies(len(plan.company_ids)).capitalize()}, {asked:,} windows asked"
-    told += f", {refused:,} refused" if refused else ""
-    figure.suptitle(told + some, fontsize=10.5, x=0.01, horizontalalignment="left")
+    title = f"{companies(len(plan.company_ids)).capitalize()}, {planned:,} windows planned"
+    title += f", {refused:,} refused" if refused else ""
+    figure.suptitle(title + some, fontsize=10.5, x=0.01, horizontalalignment="left")
     return figure
 
 
 def _windows_of(axis: Axes, plan: Plan, company: int) -> None:
-    """A company's windows, those that overlap in lanes of their own."""
+    """Draw a company's windows; windows that overlap have lanes of their own."""
     windows = plan.windows
     mine = np.flatnonzero((windows.company == company) & (windows.cutoff != NEVER))
     lanes: list[int] = []  # the end of the last window in each
     of_window = []
     for w in mine.tolist():
-        begin = int(windows.cutoff[w])
-        free = (lane for lane, end in enumerate(lanes) if end <= begin)
+        free = (lane for lane, end in enumerate(lanes) if end <= windows.cutoff[w])
         lane = next(free, len(lanes))
         lanes[lane : lane + 1] = [int(windows.horizon_end[w])]
         of_window.append(lane)
     height = _HEIGHT / max(len(lanes), 1)
     for i, (w, lane) in enumerate(zip(mine.tolist(), of_window, strict=True)):
-        look = {"facecolor": _ASKED[i % 2], "edgecolor": "white"}
+        look = {"facecolor": _PLANNED[i % 2], "edgecolor": "white"}
         if windows.refusal[w]:
             look = {"facecolor": "none", "edgecolor": _REFUSED, "hatch": "////"}
-        begin, end = int(windows.cutoff[w]), int(windows.horizon_end[w])
-        _span(axis, company - _HEIGHT + height * (lane + 0.5), begin, end, height, **look)
+        cutoff, horizon_end = int(windows.cutoff[w]), int(windows.horizon_end[w])
+        y = company - _HEIGHT + height * (lane + 0.5)
+        _span(axis, y, cutoff, horizon_end, height, **look)
     if not len(mine):
         axis.annotate(
             "no whole window",

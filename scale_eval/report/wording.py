@@ -1,8 +1,9 @@
-"""Numbers as a reader says them."""
+"""The wording of numbers, names and reasons in reports."""
 
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 
 METRIC_WORDS = {
     "log_loss": "log loss",
@@ -47,8 +48,8 @@ _NUMBERS = (
 )
 
 REASON_WORDS = {
-    "too_few_companies": "fewer than five companies that have buyers enough",
-    "fewer_than_2_companies": "fewer than two companies that have buyers enough",
+    "too_few_companies": "fewer than five companies with enough buyers",
+    "fewer_than_2_companies": "fewer than two companies with enough buyers",
     "no_whole_window": "no window was observed whole",
     "history_too_short": "fewer than 10 customers to learn from",
     "history_one_class": "all customers to learn from bought, or none",
@@ -56,21 +57,21 @@ REASON_WORDS = {
 
 
 def metric_words(metric: str) -> str:
-    """``log loss`` for ``log_loss``."""
+    """Return the name of a metric in a report: ``log loss`` for ``log_loss``."""
     return METRIC_WORDS.get(metric, metric.replace("_", " "))
 
 
 def number(value: float, step: float = 0.001) -> str:
-    """With as many decimals as `step` has; no zero before the point, no minus before nothing."""
+    """Return a number with as many decimals as `step`, as ``.021``: no leading zero, no -.000."""
     decimals = max(0, int(np.ceil(-np.log10(step) - 1e-9)))
-    said = f"{value:.{decimals}f}"
-    if float(said) == 0:
-        said = said.removeprefix("-")
-    return said.replace("0.", ".", 1) if said.lstrip("-").startswith("0.") else said
+    text = f"{value:.{decimals}f}"
+    if float(text) == 0:
+        text = text.removeprefix("-")
+    return text.replace("0.", ".", 1) if text.lstrip("-").startswith("0.") else text
 
 
 def step_of(*values: float) -> float:
-    """Decimals that tell these apart: two digits of the smallest that matters, .001 at most."""
+    """Return the step that shows two digits of the smallest value that is not 0, .001 at most."""
     sizes = [abs(v) for v in values if np.isfinite(v) and v != 0]
     if not sizes:
         return 0.001
@@ -78,34 +79,34 @@ def step_of(*values: float) -> float:
 
 
 def span(low: float, high: float, step: float = 0.001) -> str:
-    """``.015 to .027``."""
+    """Return a range such as ``.015 to .027``."""
     return f"{number(low, step)} to {number(high, step)}"
 
 
 def share(value: float) -> str:
-    """A relative difference in words where there is one: ``a fifth`` for .2, else ``13 %``."""
-    nearest = min(_SHARES, key=lambda known: abs(np.log(value / known[0])))
+    """Return a relative difference in words: ``a fifth`` for .2, or else ``13 %``."""
+    nearest = min(_SHARES, key=lambda named: abs(np.log(value / named[0])))
     return nearest[1] if abs(value / nearest[0] - 1) <= 0.06 else f"{100 * value:.0f} %"
 
 
 def count(n: int, noun: str, plural: str | None = None) -> str:
-    """``three companies``, ``1,204 companies``."""
-    said = _NUMBERS[n] if n < len(_NUMBERS) else f"{n:,}"
-    return f"{said} {noun if n == 1 else plural or noun + 's'}"
+    """Return a counted noun, such as ``three companies`` or ``1,204 companies``."""
+    text = _NUMBERS[n] if n < len(_NUMBERS) else f"{n:,}"
+    return f"{text} {noun if n == 1 else plural or noun + 's'}"
 
 
 def companies(n: int) -> str:
-    """``three companies``."""
+    """Return a number of companies, such as ``three companies``."""
     return count(n, "company", "companies")
 
 
 def listed(names: list[str], last: str = "and") -> str:
-    """``a, b and c``."""
+    """Return names as a list in words: ``a, b and c``."""
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} {last} {names[-1]}"
 
 
 def percent(value: float) -> str:
-    """Never 100 % for what is nearly all, nor 0 % for what is hardly any."""
+    """Return a share in percent; one that is nearly 0 or 1 is never rounded to 0 or 100 %."""
     if 0.995 <= value < 1:
         return "more than 99 %"
     if 0 < value < 0.005:
@@ -114,19 +115,49 @@ def percent(value: float) -> str:
 
 
 def chance(probability: float) -> str:
-    """As `percent`; no probability is 0 or 1."""
+    """Return a probability in percent, never 0 or 100 %."""
     return percent(min(max(probability, 1e-9), 1 - 1e-9))
 
 
 def percent_with_interval(value: float, low: float, high: float) -> str:
-    """``19 % (14 to 23 %)``, with a decimal where they would not differ; NaN ends are left out."""
+    """Return a share with its interval, as ``19 % (14 to 23 %)``.
+
+    There is a decimal where the ends would not differ without; NaN ends are left out.
+    """
     decimals = 0 if not high - low < 0.02 else 1
-    said = f"{100 * value:.{decimals}f} %"
+    text = f"{100 * value:.{decimals}f} %"
     if np.isnan(low):
-        return said
-    return f"{said} ({100 * low:.{decimals}f} to {100 * high:.{decimals}f} %)"
+        return text
+    return f"{text} ({100 * low:.{decimals}f} to {100 * high:.{decimals}f} %)"
 
 
 def reason(code: str) -> str:
-    """What a code of the tables means."""
+    """Return the meaning of a reason code of the tables."""
     return REASON_WORDS.get(code, code.replace("_", " "))
+
+
+def figure_with_interval(row: pd.Series, step: float = 0.001) -> str:
+    """Return the value of a row with its interval in brackets, or why it is undefined."""
+    if pd.isna(row["value"]):
+        return reason(str(row["reason"] or ""))
+    text = number(row["value"], step)
+    if pd.isna(row["ci_low"]):
+        return text
+    return f"{text} ({span(row['ci_low'], row['ci_high'], step)})"
+
+
+def interval_or_nothing(low: float, high: float, step: float) -> str:
+    """Return `span`, or "" where an end is null."""
+    return "" if np.isnan(low) or np.isnan(high) else span(low, high, step)
+
+
+def p_value(value: float) -> str:
+    """Return a p value with three decimals, ``< .001`` below."""
+    return "< .001" if value < 0.001 else number(value)
+
+
+def why_no_effects(row: pd.Series) -> str:
+    """Return why a row of `pooled` has no random effects."""
+    if row["n_heterogeneity"] == 0 and row["std"] == 0:
+        return "the same everywhere"
+    return reason(str(row["heterogeneity_reason"] or ""))

@@ -16,17 +16,8 @@ from typing import NamedTuple
 import numba
 import numpy as np
 
-from scale_eval.metrics import N_GROUPS
+from scale_eval.metrics import N_GROUPS, Metric
 from scale_eval.results.panel import Panel
-
-INFLUENCE = {
-    "log_loss": "log_loss",
-    "brier_score": "brier_score",
-    "roc_auc": "roc_auc",
-    "observed_expected_ratio": "log_observed_expected",
-    "calibration_slope": "calibration_slope",
-}
-"""By metric: what its evaluations keep influence sums of (of O:E, the logarithm)."""
 
 DEGREES_OF_FREEDOM = N_GROUPS - 1
 """Of a clustered variance of one company."""
@@ -52,7 +43,7 @@ def sums_by_company(
     weight : ndarray, shape (n_windows,)
         How much each window moves the figure; those of 0 or NaN stay out.
     few : ndarray, shape (n_windows,)
-        From `of_few`.
+        From `small_sample_factor`.
     own : bool
         The figure is the company's own: its weights are divided by their sum.
 
@@ -103,7 +94,7 @@ class Variances(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Influence:
+class InfluenceSums:
     """Influence sums of one model.
 
     Attributes
@@ -118,7 +109,7 @@ class Influence:
     squares: np.ndarray
 
     @classmethod
-    def of(cls, sums: np.ndarray) -> Influence:
+    def of(cls, sums: np.ndarray) -> InfluenceSums:
         """With the squares of these sums."""
         squares = np.empty(len(sums))
         _add_squares(sums, squares)
@@ -128,7 +119,7 @@ class Influence:
 def variances(
     panel: Panel,
     windows: np.ndarray,
-    influence: Influence,
+    influence: InfluenceSums,
     weight: np.ndarray,
     own: np.ndarray,
     few: np.ndarray,
@@ -187,19 +178,10 @@ def _variances(
     return squares * scale / (total * total), squares_own * scale / (n_companies * n_companies)
 
 
-def of_few(panel: Panel, metric: str, model: int) -> np.ndarray:
-    """By how much influence understates the chance of few customers; shape (n_windows,).
-
-    sqrt(n / (n - 1)), as ddof 1 has it, for what the metric stands on: customers (losses), buyers
-    (O:E), or the rarer of buyers and others (AUC). Of one nothing is known; it counts as two.
-    """
-    n = panel.columns["n_customers"][:, model]
-    if metric not in ("log_loss", "brier_score"):
-        positive = panel.columns["n_positive"][:, model]
-        ratio = metric == "observed_expected_ratio"
-        n = positive if ratio else np.minimum(positive, n - positive)
-    n = np.maximum(n, 2.0)
-    return np.asarray(np.sqrt(n / (n - 1)))
+def small_sample_factor(panel: Panel, metric: Metric, model: int) -> np.ndarray:
+    """Return by how much influence understates the chance of few customers; (n_windows,)."""
+    assert metric.influence is not None
+    return metric.influence.small_sample_factor(lambda name: panel.columns[name][:, model])
 
 
 def squared(sums: np.ndarray) -> np.ndarray:

@@ -26,7 +26,15 @@ from scale_eval.evaluation.schema import (
     coded,
     evaluations_schema,
 )
-from scale_eval.storage import LocalStore, open_store
+from scale_eval.storage import (
+    Store,
+    open_store,
+    read_json,
+    read_rows,
+    read_table,
+    write_json,
+    write_table,
+)
 from scale_eval.storage.prefetch import ahead
 
 RUN = "run.json"
@@ -63,11 +71,11 @@ class RunDirectory:
 
     Parameters
     ----------
-    store : LocalStore
+    store : Store
         Its place.
     """
 
-    def __init__(self, store: LocalStore) -> None:
+    def __init__(self, store: Store) -> None:
         self.store = store
 
     @cached_property
@@ -76,12 +84,12 @@ class RunDirectory:
         if not self.store.exists(RUN):
             return {}
         try:
-            document = self.store.read_json(RUN)
+            document = read_json(self.store, RUN)
             _ = document["asked"], document["models"]
         except (ValueError, KeyError, TypeError) as error:
             raise ValueError(
-                f"{self.store.path(RUN)} is damaged ({type(error).__name__}: {error}); restore it, "
-                "or choose another place for the run"
+                f"{self.store.root}/{RUN} is damaged ({type(error).__name__}: {error}); restore "
+                "it, or choose another place for the run"
             ) from error
         return document
 
@@ -132,7 +140,7 @@ class RunDirectory:
     def record(self, **entries: Any) -> None:
         """Set entries of `run.json`."""
         document = {**self.document, **entries}
-        self.store.write_json(RUN, document)
+        write_json(self.store, RUN, document)
         self.document = document
 
     def record_fits(self, fitted: Mapping[str, Any]) -> dict[str, Any]:
@@ -152,11 +160,11 @@ class RunDirectory:
 
     def clean(self) -> None:
         """Remove what a run that was cut short left behind; call it while holding the lock."""
-        self.store.remove_unfinished()
+        self.store.delete_unfinished()
         batches = {name.removeprefix("evaluations/") for name in self._files("evaluations")}
         for name in self._files("scores"):
             if name.removeprefix("scores/") not in batches:
-                self.store.remove(name)
+                self.store.delete(name)
 
     def remove_repeats(self) -> int:
         """Remove batches that hold what others hold; returns how many.
@@ -169,7 +177,7 @@ class RunDirectory:
         names = self._files("evaluations")
         columns = [*KEY, "attempts"]
         held = [
-            _hashes(self.store.read_table(n, columns=columns, dictionaries=CODED), columns)
+            _hashes(read_table(self.store, n, columns=columns, dictionaries=CODED), columns)
             for n in names
         ]
         by_size = sorted(range(len(names)), key=lambda i: (-len(held[i]), names[i]))
@@ -181,8 +189,8 @@ class RunDirectory:
         for i in by_size if len(repeated) else ():
             mine = np.isin(repeated, held[i])
             if (taken & mine).any():
-                self.store.remove(names[i])
-                self.store.remove(names[i].replace("evaluations/", "scores/", 1))
+                self.store.delete(names[i])
+                self.store.delete(names[i].replace("evaluations/", "scores/", 1))
                 n_removed += 1
             else:
                 taken |= mine
@@ -198,15 +206,15 @@ class RunDirectory:
         there = set(self._files("scores"))  # listed after: those of a batch come before
         for name in names:
             if name.replace("evaluations/", "scores/", 1) not in there:
-                status = self.store.read_table(name, columns=["status"])["status"]
+                status = read_table(self.store, name, columns=["status"])["status"]
                 if pc.any(pc.equal(status, "ok")).as_py():
-                    self.store.remove(name)
+                    self.store.delete(name)
                     n_removed += 1
         return n_removed
 
     def n_missing(self) -> int:
         """Evaluations of the plan, refused ones included, that have no row."""
-        planned = _hashes(self.store.read_table(PLAN, columns=KEY, dictionaries=CODED), KEY)
+        planned = _hashes(read_table(self.store, PLAN, columns=KEY, dictionaries=CODED), KEY)
         parts = self.evaluation_parts(KEY)
         there = np.concatenate([np.empty(0, np.uint64), *(_hashes(part, KEY) for part in parts)])
         planned.sort()
@@ -226,8 +234,8 @@ class RunDirectory:
             digest.update(pc.fill_null(table[column].cast(pa.int64()), -1).to_numpy().tobytes())
         name = digest.hexdigest()[:24]
         if len(scores):
-            self.store.write_table(f"scores/{name}.parquet", scores)
-        self.store.write_table(f"evaluations/{name}.parquet", table)
+            write_table(self.store, f"scores/{name}.parquet", scores)
+        write_table(self.store, f"evaluations/{name}.parquet", table)
 
     def evaluations(self, columns: Sequence[str] | None = None) -> pa.Table:
         """The table `evaluations`, sorted; of an evaluation tried again, the last attempt.
@@ -272,11 +280,11 @@ class RunDirectory:
                 f"{self.store.root} is not finished and has no table '{name}' yet; run the command "
                 "that began it again, or 'scale-eval reduce' for what is there so far"
             )
-        return self.store.read_table(f"{name}.parquet").to_pandas()
+        return read_table(self.store, f"{name}.parquet").to_pandas()
 
     def companies_of(self, metric: str) -> pd.DataFrame:
         """The rows of one metric of the table `companies`, which has millions in a large run."""
-        rows = self.store.read_rows("companies.parquet", column="metric", value=metric)
+        rows = read_rows(self.store, "companies.parquet", column="metric", value=metric)
         return rows.to_pandas()
 
     def statuses(self) -> pd.DataFrame:
@@ -294,7 +302,7 @@ class RunDirectory:
     def company_groups(self) -> dict[str, int]:
         """The group in which each company's scores are kept, as the plan has it."""
         columns = ["company_id", "company_group"]
-        table = self.store.read_table(PLAN, columns=columns, dictionaries=columns[:1])
+        table = read_table(self.store, PLAN, columns=columns, dictionaries=columns[:1])
         companies = table["company_id"].unify_dictionaries().combine_chunks()
         groups = np.zeros(len(companies.dictionary), np.int64)
         groups[companies.indices.to_numpy()] = table["company_group"].to_numpy()
@@ -318,8 +326,8 @@ class RunDirectory:
         codes = [field.name for field in wanted if pa.types.is_dictionary(field.type)]
 
         def read(name: str) -> pa.Table:
-            return self.store.read_table(
-                name, columns=wanted.names, schema=wanted, dictionaries=codes
+            return read_table(
+                self.store, name, columns=wanted.names, schema=wanted, dictionaries=codes
             )
 
         files = self._files(kind)
@@ -366,7 +374,7 @@ def merge_scores(tables: Iterable[pa.Table], keys: Sequence[str] = SCORE_KEYS) -
     return merged.cast(schema).sort_by([(key, "ascending") for key in keys])
 
 
-def open_run_directory(place: str | os.PathLike[str] | LocalStore) -> RunDirectory:
+def open_run_directory(place: str | os.PathLike[str] | Store) -> RunDirectory:
     """The run at `place`.
 
     Raises `FileNotFoundError` where there is none.

@@ -29,7 +29,7 @@ import numpy as np
 
 from scale_eval.metrics import Metric
 from scale_eval.results.panel import Panel
-from scale_eval.results.ratio_terms import Sums, Terms, terms
+from scale_eval.results.ratio_terms import Sums, terms
 from scale_eval.statistics.jackknife import delete_a_group
 from scale_eval.statistics.linearization import linearised, ratio_influence
 
@@ -148,20 +148,18 @@ def equal_company(
     """
     if sums is None:
         sums = terms(panel, metric, model, weighted=False).over(panel, windows)
-    figures = sums.figures
-    if metric.pooling == "ratio":
-        figures = np.where(figures > 0, figures, np.nan)  # the mean is of logarithms
+    figures = sums.averaged_figures
     defined = ~np.isnan(figures)
     k = int(np.count_nonzero(defined))
     if not k:
         return Estimate(np.nan, _why(panel, metric, model, windows)), figures
-    if metric.pooling == "skill":
+    if metric.pooling.of_one:
         losses, references = (
             np.divide(summed, sums.n, out=np.zeros(panel.n_companies), where=sums.n > 0)
             for summed in (sums.numerator, sums.denominator)
         )
         return _quotient(losses, references, of_one=True), figures
-    log = metric.pooling == "ratio"
+    log = metric.pooling.log
     scaled = np.log(figures[defined]) if log else figures[defined]
     mean = float(scaled.mean())
     influence = np.zeros(panel.n_companies)
@@ -177,36 +175,9 @@ def summed(panel: Panel, metric: Metric, model: int, windows: np.ndarray, sums: 
     """
     if sums.denominator.sum() == 0:
         return Estimate(np.nan, _why(panel, metric, model, windows))
-    if metric.pooling == "ratio":
+    if metric.pooling.log:
         return _log_quotient(sums.numerator, sums.denominator)
-    return _quotient(sums.numerator, sums.denominator, of_one=sums.of_one)
-
-
-def from_replicates(
-    panel: Panel,
-    metric: Metric,
-    model: int,
-    windows: np.ndarray,
-    value: float,
-    error_bound: float,
-    replicates: np.ndarray,
-) -> Estimate:
-    """A figure of merged scores, its error from leaving out groups of companies.
-
-    Companies weigh by their share in what the metric counts: buyers (gain, lift), spend, or half
-    each of the buyers and of the others.
-    """
-    counted = "future_spend" if metric.name == "value_captured_at_10" else "n_positive"
-    of = Terms(panel.columns[counted][:, model], panel.columns["n_customers"][:, model])
-    sums = of.over(panel, windows)
-    weight = sums.numerator
-    if metric.pooling != "gain":
-        positive, negative = weight, sums.denominator - weight
-        weight = positive / max(positive.sum(), 1) + negative / max(negative.sum(), 1)
-    smooth = metric.pooling != "gain"
-    return Estimate(
-        value, error_bound=error_bound, weight=weight, replicates=replicates, smooth=smooth
-    )
+    return _quotient(sums.numerator, sums.denominator, of_one=metric.pooling.of_one)
 
 
 def difference(metric: Metric, a: Estimate, b: Estimate) -> Estimate:
@@ -265,7 +236,7 @@ def _why(panel: Panel, metric: Metric, model: int, windows: np.ndarray) -> str:
     reasons = sorted({entry.partition(":")[0] for entry in counted.split(";")})
     if any(reasons):
         return "+".join(filter(None, reasons))
-    return "no_positives" if metric.pooling == "ratio" else "no_expected"
+    return "no_positives" if metric.pooling.log else "no_expected"
 
 
 def _cut(
@@ -273,12 +244,3 @@ def _cut(
 ) -> Interval:
     below, above = (min(max(end, low), high) for end in ends)  # NaN stays
     return Interval(std_error, below, above, df)
-
-
-def estimands(metric: Metric) -> tuple[str, ...]:
-    """The estimands that a metric has."""
-    if metric.pooling == "own":
-        return ("equal_company",)
-    if metric.pooling in ("rank", "gain") or metric.name == "calibration_slope":
-        return ("row", "within_company", "equal_company")
-    return ("row", "equal_company")

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from scale_eval.results.directory import TABLES, RunDirectory
+from scale_eval.storage import read_table
 
 UNREPEATABLE_COLUMNS = re.compile(r".*_seconds|.*_at|worker|attempts")
 UNREPEATABLE_STATUSES = ("timeout", "killed")
@@ -25,7 +26,7 @@ def fingerprint(run: RunDirectory) -> str:
     repeatable = pc.invert(pc.is_in(evaluations["status"], pa.array(UNREPEATABLE_STATUSES)))
     tables = {"evaluations": evaluations.filter(repeatable), "scores": run.scores()}
     for name in [*TABLES, *(["sampled"] if "sample" in run.document else [])]:
-        tables[name] = run.store.read_table(f"{name}.parquet")
+        tables[name] = read_table(run.store, f"{name}.parquet")
     digest = hashlib.sha256()
     for name, table in tables.items():
         digest.update(f"{name} {len(table)}\n".encode())

@@ -12,16 +12,14 @@ Higgins, Thompson & Spiegelhalter 2009 and Nagashima et al. 2019 (prediction).
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numba
 import numpy as np
-from scipy.special import expit, logit
 
-from scale_eval.metrics import N_GROUPS, Metric
-from scale_eval.results.customer_influence import DEGREES_OF_FREEDOM, Influence
+from scale_eval.metrics import N_GROUPS, EffectScale, Metric
+from scale_eval.results.customer_influence import DEGREES_OF_FREEDOM, InfluenceSums
 from scale_eval.results.estimates import Estimate, Interval
 from scale_eval.results.panel import Panel
 from scale_eval.statistics.prediction import ConfidenceDistribution, confidence_distribution
@@ -31,49 +29,6 @@ from scale_eval.statistics.variance_moderation import moderate
 
 MIN_PER_CLASS = 10
 """Positives, and negatives, that an evaluation must have to enter."""
-
-
-@dataclass(frozen=True)
-class Scale:
-    """Where a metric's effects are nearly normal.
-
-    `to` and `back` go there and return; `slope` is the derivative of `to`; `standard_error` names
-    the column that holds the standard error of the metric, or already of the scaled metric
-    (`scaled_error`).
-    """
-
-    name: str
-    to: Callable[[np.ndarray], np.ndarray]
-    back: Callable[[Any], Any]
-    slope: Callable[[np.ndarray], np.ndarray]
-    standard_error: str
-    scaled_error: bool = False
-
-
-def _same(values: Any) -> Any:
-    return values
-
-
-SCALES = {
-    "roc_auc": Scale("logit", logit, expit, lambda p: 1 / (p * (1 - p)), "roc_auc_se"),
-    "observed_expected_ratio": Scale(
-        "log", np.log, np.exp, np.ones_like, "log_observed_expected_se", scaled_error=True
-    ),
-    "calibration_slope": Scale("identity", _same, _same, np.ones_like, "calibration_slope_se"),
-}
-"""Metrics with random effects, and their scales. The losses have none: they go with the rate."""
-
-RAW = {
-    name: Scale("identity", _same, _same, np.ones_like, f"{name}_se")
-    for name in ("log_loss", "brier_score", "roc_auc", "calibration_slope")
-}
-"""Metrics whose differences between two models have random effects, on their own scale."""
-
-
-def errors_of(metric: str) -> list[str]:
-    """The columns of standard errors that the effects of a metric need."""
-    scales = (scales.get(metric) for scales in (SCALES, RAW))
-    return sorted({scale.standard_error for scale in scales if scale is not None})
 
 
 @dataclass(frozen=True)
@@ -111,7 +66,7 @@ class Scaled:
     variance: np.ndarray
     lever: np.ndarray
 
-    def effects(self, panel: Panel, windows: np.ndarray, influence: Influence) -> Effects:
+    def effects(self, panel: Panel, windows: np.ndarray, influence: InfluenceSums) -> Effects:
         """Of the companies of `panel`: means over `windows`, ascending positions."""
         n, sums = np.zeros(panel.n_companies, np.int64), np.zeros((3, panel.n_companies))
         _by_company(
@@ -133,23 +88,22 @@ class Scaled:
         return Effects(entered[known], means[known], v[known])
 
 
-def scaled(panel: Panel, metric: str, model: int) -> Scaled:
-    """The evaluations of one model on the scale of `SCALES[metric]`."""
-    scale = SCALES[metric]
-    value = np.where(_rich(panel, model), panel.columns[metric][:, model], np.nan)
+def scaled(panel: Panel, metric: Metric, model: int) -> Scaled:
+    """Return the evaluations of one model on the scale of the metric's effects."""
+    assert metric.effects is not None and metric.influence is not None
+    value = np.where(_rich(panel, model), panel.columns[metric.name][:, model], np.nan)
     with np.errstate(divide="ignore", invalid="ignore"):
-        y, slope = scale.to(value), scale.slope(value)
-    error = panel.columns[scale.standard_error][:, model]
-    slope_of_error = np.ones_like(slope) if scale.scaled_error else slope
-    lever = slope if metric == "roc_auc" else np.ones_like(slope)
+        y, slope = metric.effects.to(value), metric.effects.slope(value)
+    lever = np.ones_like(slope) if metric.influence.log else slope
+    error = panel.columns[metric.influence.std_error_column][:, model]
     with np.errstate(invalid="ignore"):
-        return Scaled(y, np.square(slope_of_error * error), lever)
+        return Scaled(y, np.square(lever * error), lever)
 
 
 def company_effects(
-    panel: Panel, metric: str, model: int, windows: np.ndarray, influence: np.ndarray
+    panel: Panel, metric: Metric, model: int, windows: np.ndarray, influence: np.ndarray
 ) -> Effects:
-    """Effects of one model on the scale of `SCALES[metric]`.
+    """Return the effects of one model on the scale of the metric's effects.
 
     Parameters
     ----------
@@ -158,7 +112,7 @@ def company_effects(
     influence : ndarray, shape (n_windows, n_models, n_groups)
         Of the whole panel, see `Panel.influences`.
     """
-    of_model = Influence.of(influence[:, model])
+    of_model = InfluenceSums.of(influence[:, model])
     return scaled(panel, metric, model).effects(panel, windows, of_model)
 
 
@@ -171,11 +125,12 @@ def difference_effects(
     mean effect lies. See `company_effects`.
     """
     a, b = pair
-    column, error = panel.columns[metric.name], panel.columns[RAW[metric.name].standard_error]
+    assert metric.influence is not None
+    column, error = panel.columns[metric.name], panel.columns[metric.influence.std_error_column]
     sign = [1.0, 1.0]
     if metric.target is not None:
         means = [
-            mean_of_effects(company_effects(panel, metric.name, m, windows, influence)).value
+            mean_of_effects(company_effects(panel, metric, m, windows, influence)).value
             for m in pair
         ]
         sign = [-1.0 if mean < metric.target else 1.0 for mean in means]
@@ -186,7 +141,7 @@ def difference_effects(
     apart = sign[0] * influence[:, a]
     (np.subtract if sign[1] > 0 else np.add)(apart, influence[:, b], out=apart)
     lever = np.ones(len(y), apart.dtype)
-    return Scaled(y, variance, lever).effects(panel, windows, Influence.of(apart))
+    return Scaled(y, variance, lever).effects(panel, windows, InfluenceSums.of(apart))
 
 
 def _rich(panel: Panel, model: int) -> np.ndarray:
@@ -255,7 +210,7 @@ def next_company(effects: Effects) -> ConfidenceDistribution:
 
 def fitted(effects: Effects) -> RandomEffects:
     """REML; raises `Undefined` below two companies."""
-    return random_effects(effects.y, effects.v, method="reml")
+    return random_effects(effects.y, effects.v)
 
 
 def mean_of_effects(effects: Effects) -> Estimate:
@@ -272,7 +227,7 @@ def mean_of_effects(effects: Effects) -> Estimate:
     return Estimate(fit.mu, weight=1 / (effects.v + fit.tau2), expected=interval)
 
 
-def heterogeneity(effects: Effects, scale: Scale) -> dict[str, Any]:
+def heterogeneity(effects: Effects, scale: EffectScale) -> dict[str, Any]:
     """The columns of the table `pooled` from `n_heterogeneity` on."""
     told: dict[str, Any] = {"n_heterogeneity": len(effects.y), "heterogeneity_reason": ""}
     try:

@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from scale_eval.evaluation.schema import FAILED
-from scale_eval.metrics import N_GROUPS
+from scale_eval.metrics import N_GROUPS, Metric
 from scale_eval.results.memory import give_back
 
 FACTS = ("n_customers", "n_positive")
@@ -146,14 +146,18 @@ class Panel:
         object.__setattr__(panel, "columns", self.columns.holding(names))
         return panel
 
-    def influences(self, name: str) -> np.ndarray:
-        """Influence sums of every evaluation; float32, shape (n_windows, n_models, N_GROUPS).
+    def influences(self, metric: Metric) -> np.ndarray | None:
+        """Return the influence sums of every evaluation, or None for a metric without influence.
 
-        NaN where there are none. Read anew at each call: they are most of what a run holds.
+        float32 of shape (n_windows, n_models, N_GROUPS), NaN where an evaluation has none. They are
+        read anew at each call, because they are most of what a run holds.
         """
+        if metric.influence is None:
+            return None
+        column = metric.influence.influence_column
         shape = (len(self.models), len(self.company), N_GROUPS)
         sums = np.full(shape, np.nan, dtype=np.float32)
-        column, at = f"{name}_influence", 0
+        at = 0
         for part in self._parts([column]):
             for lists in part[column].chunks:
                 first = lists.offset * N_GROUPS

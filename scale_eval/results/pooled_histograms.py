@@ -9,123 +9,23 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 
 import numba
 import numpy as np
 import pyarrow as pa
 
-from scale_eval.metrics import N_BINS, ROW_POOLED, ScoreHistogram, mid_logit
-from scale_eval.metrics.leaving_out import auc_without_each, average_precision_without_each
+from scale_eval.metrics import N_BINS, GroupedHistograms
+from scale_eval.metrics.histogram import COUNTS
 from scale_eval.results.memory import give_back
 from scale_eval.results.panel import Panel
-from scale_eval.statistics import logistic
+from scale_eval.statistics.undefined import Undefined
 
 N_JACKKNIFE_GROUPS = 64
 """Groups of companies that are left out in turn; companies are dealt to them by a stable hash."""
 
 MERGE_ROWS = 4_000_000
 """Rows that are gathered before they are merged: what bounds the memory of reading."""
-
-_COUNTS = ("n_positive", "n_negative", "spend_minor")
-
-TOP = 0.1
-"""The share of customers whose buyers and spend are counted."""
-
-_CAPTURED = {
-    "gain_at_10": "n_positive",
-    "lift_at_10": "n_positive",
-    "value_captured_at_10": "spend_minor",
-}
-
-
-@dataclass(frozen=True, eq=False)
-class GroupedScores:
-    """Histograms of the scores of one model, one row a group of companies that holds anybody.
-
-    Attributes
-    ----------
-    group : ndarray of int, shape (n_groups,)
-        Numbers of the groups.
-    bin : ndarray of int, shape (n_bins,)
-        Those that hold somebody, ascending.
-    n_positive, n_negative, spend_minor : ndarray of int64, shape (n_groups, n_bins)
-    """
-
-    group: np.ndarray
-    bin: np.ndarray
-    n_positive: np.ndarray
-    n_negative: np.ndarray
-    spend_minor: np.ndarray
-
-    @cached_property
-    def total(self) -> ScoreHistogram:
-        """All groups in one."""
-        return ScoreHistogram(self.bin, *(getattr(self, count).sum(axis=0) for count in _COUNTS))
-
-    def value(self, metric: str) -> tuple[float, float]:
-        """A metric of all rows, and the bound of its error (NaN where there is none).
-
-        Raises `Undefined`.
-        """
-        value, bound = ROW_POOLED[metric](self.total)
-        return value, np.nan if bound is None else bound
-
-    def replicates(self, metric: str) -> np.ndarray:
-        """The metric without each group in turn; NaN where it is undefined; shape (n_groups,).
-
-        To first order for gain, lift and value captured, which are read at a fixed share of
-        customers: exactly, they would jump from bin to bin.
-        """
-        if metric in _CAPTURED:
-            return self._without_to_first_order(metric)
-        if metric == "roc_auc":
-            return auc_without_each(self.n_positive, self.n_negative)
-        if metric == "average_precision":
-            return average_precision_without_each(self.n_positive, self.n_negative)
-        fit = logistic.slopes if metric == "calibration_slope" else logistic.intercepts
-        positive, negative = self.total.n_positive, self.total.n_negative
-        return fit(mid_logit(self.bin), positive - self.n_positive, negative - self.n_negative)
-
-    def _without_to_first_order(self, metric: str) -> np.ndarray:
-        """A group takes away what it adds to the top tenth, and moves the line that ends it.
-
-        The line moves along the slope of the gain curve, taken between 8 and 12 % of customers.
-        """
-        count = _CAPTURED[metric]
-        rows, captured = self.total.n_rows[::-1], getattr(self.total, count)[::-1]
-        total, n = captured.sum(), rows.sum()
-        if not total:
-            return np.full(len(self.group), np.nan)
-        ends = np.append(0, np.cumsum(rows) / n)  # highest scores first
-        shares = np.append(0, np.cumsum(captured) / total)
-        at, low, high = np.interp([TOP, 0.8 * TOP, 1.2 * TOP], ends, shares)
-        slope = (high - low) / (0.4 * TOP)
-        line = int(np.searchsorted(ends, TOP))  # the block in which the top tenth ends
-        inside = (TOP - ends[line - 1]) / (ends[line] - ends[line - 1])
-
-        def of_groups(count: str) -> tuple[np.ndarray, np.ndarray]:
-            """What each holds of it, in the top tenth and in all."""
-            counts, first = getattr(self, count), len(rows) - line
-            top = counts[:, first + 1 :].sum(axis=1) + inside * counts[:, first]
-            return top, self._of_group[count]
-
-        top, of_all = of_groups(count)
-        top_rows, of_all_rows = np.add(of_groups("n_positive"), of_groups("n_negative"))
-        adds = (top - at * of_all) / total
-        moves = (top_rows - TOP * of_all_rows) / n
-        share = of_all / total
-        without = np.full(len(share), np.nan)
-        np.divide(adds - slope * moves, 1 - share, out=without, where=share < 1)
-        without = at - without
-        scale = 1 / TOP if metric == "lift_at_10" else 1.0
-        return np.asarray(scale * without)
-
-    @cached_property
-    def _of_group(self) -> dict[str, np.ndarray]:
-        """Sums over blocks, shape (n_groups,) each."""
-        return {count: getattr(self, count).sum(axis=1) for count in _COUNTS}
 
 
 def groups_of(panel: Panel, groups: Mapping[str, int]) -> np.ndarray:
@@ -153,7 +53,7 @@ class RowScores:
         self.by_company = self.n_groups == len(of_company)
         self._mark_common()
         self._read(parts)
-        self._grouped: dict[tuple[int, int | None, str], GroupedScores | None] = {}
+        self._grouped: dict[tuple[int, int | None, str], GroupedHistograms | None] = {}
         if not self.by_company:
             for model in range(len(panel.models)):
                 for cutoff in (None, *range(len(panel.cutoffs))):
@@ -162,7 +62,7 @@ class RowScores:
             self._rows.clear()  # all that is asked for is made
         give_back()
 
-    def of(self, model: int, cutoff: int | None, coverage: str) -> GroupedScores | None:
+    def of(self, model: int, cutoff: int | None, coverage: str) -> GroupedHistograms | None:
         """Histograms by jackknife group; None where common windows cannot be told from others.
 
         Parameters
@@ -178,10 +78,12 @@ class RowScores:
         return self._grouped[key]
 
     def by_window(self, model: int, cutoff: int | None, coverage: str) -> dict[str, np.ndarray]:
-        """`bin`, counts and `group` (of companies) and `cutoff` of every row of a selection.
+        """Return `bin`, counts, `group` (of companies) and `cutoff` of every row of a selection.
 
-        Where scores are kept `by_company`.
+        Undefined: ``scores_not_kept_by_company``.
         """
+        if not self.by_company or self.of(model, cutoff, coverage) is None:
+            raise Undefined("scores_not_kept_by_company")
         chosen = self._chosen(model, cutoff, coverage)
         return {name: values[chosen] for name, values in self._rows.items()}
 
@@ -229,7 +131,7 @@ class RowScores:
             "group": (key % of_cell // (2 * N_BINS)).astype(np.int32),
             "common": key // N_BINS % 2 == 1,
             "bin": (key % N_BINS).astype(np.int16),
-            **{name: _narrow(of) for name, of in zip(_COUNTS, counts, strict=True)},
+            **{name: _narrow(of) for name, of in zip(COUNTS, counts, strict=True)},
         }
         self._told = self._told_apart()
 
@@ -275,7 +177,7 @@ class RowScores:
         common = _numbered(part["answered_by"], self._answered_by_all)
         key = (model * n_cutoffs + cutoff) * self.n_groups + place
         key = (key * 2 + common) * N_BINS + part["bin"].to_numpy()
-        counts = [_narrow(part[count].to_numpy()) for count in _COUNTS]
+        counts = [_narrow(part[count].to_numpy()) for count in COUNTS]
         known = (model >= 0) & (instants[cutoff] == instant) & (self._number[place] == group)
         if known.all():
             return (key, *counts)
@@ -292,7 +194,7 @@ class RowScores:
             _common(begin, end, rows["cutoff"], rows["group"], rows["common"], *of_model)
         )
 
-    def _select(self, model: int, cutoff: int | None, coverage: str) -> GroupedScores | None:
+    def _select(self, model: int, cutoff: int | None, coverage: str) -> GroupedHistograms | None:
         mixed = self._mixed[model] & ~self._told[model]
         if coverage == "common" and (mixed.any() if cutoff is None else mixed[cutoff]):
             return None
@@ -300,8 +202,8 @@ class RowScores:
         dealt = self._number % N_JACKKNIFE_GROUPS
         groups, bins, cell = _cells(chosen, self._rows["group"], self._rows["bin"], dealt)
         shape = len(groups), len(bins)
-        counts = (_added(chosen, cell, self._rows[name], shape) for name in _COUNTS)
-        return GroupedScores(groups, bins, *map(_narrow, counts))
+        counts = (_added(chosen, cell, self._rows[name], shape) for name in COUNTS)
+        return GroupedHistograms(groups, bins, *map(_narrow, counts))
 
 
 _compiled = numba.njit(nogil=True, cache=True)

@@ -13,13 +13,10 @@ import pyarrow as pa
 import threadpoolctl
 
 from scale_eval.metrics import METRICS, Metric
-from scale_eval.results.customer_influence import INFLUENCE
 from scale_eval.results.directory import RunDirectory
-from scale_eval.results.heterogeneity import errors_of
 from scale_eval.results.memory import give_back, little_kept
 from scale_eval.results.panel import Panel, Parts, parts_of
 from scale_eval.results.pooled_histograms import RowScores, groups_of
-from scale_eval.results.ratio_terms import columns_of
 from scale_eval.results.tables.companies import companies_of
 from scale_eval.results.tables.comparisons import comparisons_of, comparisons_table
 from scale_eval.results.tables.finite_population import sampled_of, sampled_table
@@ -28,6 +25,7 @@ from scale_eval.results.tables.pooled import pooled_of, pooled_table
 from scale_eval.results.tables.reliability import calibration_tables
 from scale_eval.results.tables.spread import spread_table
 from scale_eval.statistics.survey import Design
+from scale_eval.storage import write_tables
 
 THREADS = min(os.cpu_count() or 1, 4)
 """Models, and comparisons, that are reduced side by side."""
@@ -100,7 +98,7 @@ def reduce_run(
         run.evaluation_parts, run.score_parts(), metrics, groups, margins, seed=seed, design=design
     )
     for name, parts in tables:
-        run.store.write_tables(f"{name}.parquet", parts)
+        write_tables(run.store, f"{name}.parquet", parts)
 
 
 def reduce_tables(
@@ -174,7 +172,7 @@ def reduce_parts(
                 yield from _results(oldest.companies)
 
             for metric in metrics:
-                while len(begun) > 1 or (metric.name in INFLUENCE and _hold_influence(begun)):
+                while len(begun) > 1 or (metric.influence and _hold_influence(begun)):
                     yield from results()
                 begun.append(_of_metric(threads, panel, metric, rows, margins, design))
             while begun:
@@ -219,11 +217,9 @@ def _of_metric(
     design: Design | None,
 ) -> _OfMetric:
     """Begin what is to be made of one metric; what takes longest first."""
-    influence = None
     give_back()  # what the last metric took, before as much again is read
-    panel = panel.holding([*columns_of(metric), *errors_of(metric.name)])
-    if metric.name in INFLUENCE:
-        influence = panel.influences(INFLUENCE[metric.name])
+    panel = panel.holding(metric.columns)
+    influence = panel.influences(metric)
 
     def begin(of: Callable[..., Iterable[Any]], *arguments: Any) -> Future[list[Any]]:
         return threads.submit(lambda: list(of(panel, metric, *arguments)))
@@ -239,7 +235,7 @@ def _of_metric(
 
 def _hold_influence(begun: Iterable[_OfMetric]) -> bool:
     """Sums of influence are most of what is in memory: never those of two metrics."""
-    return any(of.metric.name in INFLUENCE for of in begun)
+    return any(of.metric.influence is not None for of in begun)
 
 
 def _results(begun: list[Future[list[Any]]]) -> list[Any]:

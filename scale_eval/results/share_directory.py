@@ -15,7 +15,7 @@ from typing import Any
 import pandas as pd
 
 from scale_eval.results.directory import RunDirectory
-from scale_eval.storage import LocalStore, StoreLocked
+from scale_eval.storage import Store, StoreLocked, read_json, write_json
 
 AGREEING = ".agreeing.lock"
 PATIENCE = 600.0
@@ -27,13 +27,13 @@ class ShareDirectory(RunDirectory):
 
     Parameters
     ----------
-    store : LocalStore
+    store : Store
         The run's place.
     name : str
         Of the share.
     """
 
-    def __init__(self, store: LocalStore, name: str) -> None:
+    def __init__(self, store: Store, name: str) -> None:
         super().__init__(store)
         self.name = name
 
@@ -66,12 +66,12 @@ class ShareDirectory(RunDirectory):
     @cached_property
     def _own(self) -> dict[str, Any]:
         name = f"shares/{self.name}.json"
-        return self.store.read_json(name) if self.store.exists(name) else {}
+        return read_json(self.store, name) if self.store.exists(name) else {}
 
     def record(self, **entries: Any) -> None:
         """Set entries of this share's record."""
         self._own = {**self._own, **entries}
-        self.store.write_json(f"shares/{self.name}.json", self._own)
+        write_json(self.store, f"shares/{self.name}.json", self._own)
         self.document = {**self.document, **entries}
 
     def record_fits(self, fitted: Mapping[str, Any]) -> dict[str, Any]:
@@ -106,14 +106,13 @@ class ShareDirectory(RunDirectory):
         )
 
 
-def shares_at_work(store: LocalStore) -> list[str]:
+def shares_at_work(store: Store) -> list[str]:
     """The names of the shares of a run that other processes hold."""
-    locks = store.path().glob(_lock_of("*"))
-    names = sorted(path.name.removeprefix(".share-").removesuffix(".lock") for path in locks)
-    return [name for name in names if store.is_locked(_lock_of(name))]
+    locks = [lock for lock in store.names(_lock_of("*")) if store.is_locked(lock)]
+    return [lock.removeprefix(".share-").removesuffix(".lock") for lock in locks]
 
 
-def require_no_share_at_work(store: LocalStore) -> None:
+def require_no_share_at_work(store: Store) -> None:
     """Raise `StoreLocked` where a share of the run is at work."""
     if at_work := shares_at_work(store):
         raise StoreLocked(
@@ -123,19 +122,19 @@ def require_no_share_at_work(store: LocalStore) -> None:
 
 
 @contextlib.contextmanager
-def hold_whole_run(store: LocalStore) -> Iterator[None]:
+def hold_whole_run(store: Store) -> Iterator[None]:
     """Hold a run alone; raise `StoreLocked` where another process, or a share, is at work on it."""
     require_no_share_at_work(store)
     with store.lock():
         yield
 
 
-def unfinished_shares(store: LocalStore) -> list[str]:
+def unfinished_shares(store: Store) -> list[str]:
     """The names of the shares that did not finish, of those into which the run was last divided."""
     of = RunDirectory(store).document.get("divided", {}).get("of", 0)
     names = [f"{number}-of-{of}" for number in range(1, of + 1)]
     records = {
-        n: store.read_json(f"shares/{n}.json") for n in names if store.exists(f"shares/{n}.json")
+        n: read_json(store, f"shares/{n}.json") for n in names if store.exists(f"shares/{n}.json")
     }
     return [name for name in names if records.get(name, {}).get("status") != "finished"]
 

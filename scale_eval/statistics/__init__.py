@@ -1,20 +1,26 @@
-"""Inference as pure functions of arrays; nothing of the project is imported here.
+"""Inference as pure functions of arrays; these modules import nothing of the project.
 
 ===================== =============================================================
-`dispersion`          how a figure is spread over companies
-`linearised`          intervals over companies: means, and sums over sums
-`jackknife`           the same for figures that are neither
-`bootstrap`           resampling companies, in any order alike
-`random_effects`      how much the truth differs between companies (REML and others)
-`moderation`          variances for it, drawn towards each other
-`prediction`          what to expect at the next company
-`shrinkage`           what is best believed of each company
-`variance_components` company, cutoff, and the rest
+`dispersion`          spread of a figure over companies
+`linearization`       intervals over companies: means, and ratios of sums
+`jackknife`           intervals for figures that are neither
+`bootstrap`           resampling of companies, independent of their order
+`random_effects`      spread of the true effects between companies (REML)
+`sampled_effects`     the same of a finite population, from a sample of it
+`variance_moderation` noisy variances, shrunk towards a common model
+`prediction`          the true effect at the next company
+`shrinkage`           best predictions of companies' own effects
+`variance_components` variances of companies, cutoffs and the rest
 `comparison`          Wilcoxon, false discoveries, equivalence
 `ranks`               Friedman, Nemenyi
-`delong`              AUCs of one evaluation, paired
-`proportions`         Wilson's interval, and that of a logit
-`logistic`            calibration's intercept and slope
-`decomposition`       what a loss is made of (CORP, Murphy)
+`proportions`         Wilson's interval, and the logit interval
+`logistic`            calibration intercept and slope of one evaluation
+`logistic_many`       many such regressions at once
+`common_slope`        one slope beside an intercept for each stratum
+`decomposition`       parts of a loss (CORP)
+`weighted_blocks`     pooled figures of weighted counts, with their influence
+`sampling_design`     stratified samples that nest
+`survey`              figures of a finite population, with their errors
+`undefined`           the exception for numbers that do not exist
 ===================== =============================================================
 """

@@ -1,4 +1,4 @@
-"""Two models on the same companies: is the difference real, and is it nothing worth having?"""
+"""Tests of the difference of two models on the same companies, and of their equivalence."""
 
 from __future__ import annotations
 
@@ -12,19 +12,21 @@ from scipy.special import ndtr, stdtr
 from scale_eval.statistics.undefined import Undefined
 
 MIN_DIFFERENCES = 6
-"""With fewer that are not 0, no signed rank test can be below 5 %, and none is made."""
+"""Least number of differences other than 0: with fewer, p cannot be below 5 %."""
 
 MOST_EXACT = 50
-"""Of more the ranks' sum is as good as normal; SciPy's limit."""
+"""Most differences for the exact test; above, the sum of ranks is nearly normal (SciPy's limit)."""
 
 
 def wilcoxon(differences: np.ndarray) -> tuple[float, float]:
-    """Wilcoxon's signed rank test, two-sided: the smaller sum of ranks, and p.
+    """Return the smaller sum of ranks and p of Wilcoxon's signed rank test, two-sided.
 
-    Differences of 0 are dropped (Wilcoxon 1945). Exact for up to 50, given which of them share a
-    rank; as SciPy's `wilcoxon`, which above 13 is so without ties only. For more by its normal
+    Differences of 0 are dropped (Wilcoxon 1945). Up to 50 differences the test is exact, ties
+    included (SciPy's `wilcoxon` is exact with ties up to 13 only). Above, it is the normal
     approximation, corrected for ties and not for continuity. Ranks are counted while two sorted
-    halves are merged. Undefined: ``fewer_than_6_companies`` with a difference.
+    halves are merged.
+
+    Undefined: ``fewer_than_6_companies`` with a difference.
     """
     positive, negative = differences[differences > 0], -differences[differences < 0]
     n = len(positive) + len(negative)
@@ -40,9 +42,9 @@ def wilcoxon(differences: np.ndarray) -> tuple[float, float]:
 
 
 def _share_of_signs(sizes: np.ndarray, most: float) -> float:
-    """Of all ways to give each of these a sign: where the positive ones' ranks add to no more.
+    """Return the share of all assignments of signs whose positive ranks add to `most` or less.
 
-    Ways are counted by twice the sum, a whole number; below 2^50 they are exact.
+    Assignments are counted by twice the sum, a whole number; below 2^50 the counts are exact.
     """
     _, tied = np.unique(sizes, return_counts=True)
     twice_ranks = np.repeat(2 * (np.cumsum(tied) - tied) + tied + 1, tied)
@@ -55,9 +57,9 @@ def _share_of_signs(sizes: np.ndarray, most: float) -> float:
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
 def _signed_ranks(positive: np.ndarray, negative: np.ndarray) -> tuple[float, float]:
-    """Sum of the positives' ranks among all, ties sharing theirs, and sum of t^3 - t over ties.
+    """Return the sum of the positives' ranks, with midranks, and the sum of t^3 - t over ties.
 
-    Both ascending. Sums of halves, exact.
+    Both arrays ascend. The sums are of halves, and exact.
     """
     of_positive, ties = 0.0, 0.0
     i, j = 0, 0
@@ -78,9 +80,9 @@ def _signed_ranks(positive: np.ndarray, negative: np.ndarray) -> tuple[float, fl
 
 
 def benjamini_hochberg(p: np.ndarray) -> np.ndarray:
-    """p adjusted for the rate of false discoveries among them; NaN stays and does not count.
+    """Adjust p values for the false discovery rate; NaN stays NaN and does not count.
 
-    The least of m p / rank among those ranked as high or higher. Source: Benjamini & Hochberg 1995.
+    The least of m p / rank among those of the same rank or higher (Benjamini & Hochberg 1995).
     """
     adjusted = np.full(len(p), np.nan)
     known = np.flatnonzero(~np.isnan(p))
@@ -92,7 +94,7 @@ def benjamini_hochberg(p: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Equivalence:
-    """Whether a difference was shown to be smaller than the margin, either way."""
+    """The result of a test that a difference is smaller than the margin in either direction."""
 
     p_value: float
     equivalent: bool
@@ -101,10 +103,10 @@ class Equivalence:
 def equivalence(
     difference: float, std_error: float, df: float, margin: float, level: float = 0.95
 ) -> Equivalence:
-    """Two one-sided t tests (TOST; Schuirmann 1987): -margin < true difference < margin.
+    """Test -margin < true difference < margin by two one-sided t tests (TOST; Schuirmann 1987).
 
-    Equivalent at 1 - `level`: the interval of 2 `level` - 1 lies inside the margin. Where it is
-    not, the difference may be large or not: that it is 0 was not shown, nor that it is not.
+    Equivalent at 1 - `level`: the interval of 2 `level` - 1 lies inside the margin. Where it does
+    not, nothing was shown: the true difference may be 0, or larger than the margin.
     """
     room = margin - abs(difference)
     certain = 0.0 if room > 0 else 1.0

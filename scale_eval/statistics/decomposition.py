@@ -1,7 +1,7 @@
-"""What a loss is made of: miscalibration, discrimination, and the uncertainty of the question.
+"""Decomposition of a loss into miscalibration, discrimination and uncertainty.
 
 Arrays are of shape (n_blocks,): a probability, and how many customers who have it bought or did
-not; blocks in any order, and a probability may stand in several.
+not. Blocks are in any order, and several may have the same probability.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from scipy.special import xlog1py, xlogy
 from scale_eval.statistics.undefined import Undefined
 
 CLIP = 1e-15
-"""Log losses take probabilities no nearer to 0 and 1 than this."""
+"""Distance from 0 and 1 at which log losses clip probabilities."""
 
 
 class Corp(NamedTuple):
-    """Loss = miscalibration - discrimination + uncertainty.
+    """The parts of a loss: miscalibration - discrimination + uncertainty.
 
-    `miscalibration` is what recalibrating with hindsight would save; `discrimination` what the
-    recalibrated scores save against the rate that came; `uncertainty` the loss of that rate.
+    `miscalibration` is what recalibration with hindsight would save; `discrimination` is what the
+    recalibrated scores save against the observed rate; `uncertainty` is the loss of that rate.
     """
 
     miscalibration: float
@@ -30,26 +30,13 @@ class Corp(NamedTuple):
     uncertainty: float
 
 
-class Murphy(NamedTuple):
-    """Brier = reliability - resolution + uncertainty + within_bin_variance - within_bin_covariance.
-
-    Without the last two the sum is not the Brier score, unless each bin holds one probability.
-    """
-
-    reliability: float
-    resolution: float
-    uncertainty: float
-    within_bin_variance: float
-    within_bin_covariance: float
-
-
 def isotonic(probability: np.ndarray, positives: np.ndarray, negatives: np.ndarray) -> np.ndarray:
-    """What came of each probability: the rising rates nearest to those observed (PAV).
+    """Return recalibrated probabilities: the isotonic regression of the observed rates (PAV).
 
     Returns
     -------
     ndarray of shape (n_blocks,)
-        In the order of the blocks; never falling as `probability` rises.
+        In the order of the blocks; they never fall as `probability` rises.
     """
     if not (np.diff(probability) > 0).all():
         _, block = np.unique(probability, return_inverse=True)
@@ -60,7 +47,7 @@ def isotonic(probability: np.ndarray, positives: np.ndarray, negatives: np.ndarr
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
 def _pooled(positives: np.ndarray, negatives: np.ndarray) -> np.ndarray:
-    """Neighbours whose rates fall are pooled until none do; the rate of each block's pool."""
+    """Pool neighbours whose rates fall until none do, and return the rate of each block's pool."""
     n = len(positives)
     ends, held, rows = np.empty(n, np.int64), np.empty(n), np.empty(n)
     last = -1
@@ -80,9 +67,11 @@ def _pooled(positives: np.ndarray, negatives: np.ndarray) -> np.ndarray:
 
 
 def corp(probability: np.ndarray, positives: np.ndarray, negatives: np.ndarray) -> dict[str, Corp]:
-    """``brier_score`` and ``log_loss``, taken apart by isotonic recalibration; no bins to choose.
+    """Decompose ``brier_score`` and ``log_loss`` by isotonic recalibration, without bins (CORP).
 
-    Source: Dimitriadis, Gneiting & Jordan 2021. Undefined: ``no_customers``.
+    Source: Dimitriadis, Gneiting & Jordan 2021.
+
+    Undefined: ``no_customers``.
     """
     n = float(np.sum(positives) + np.sum(negatives))
     if not n:
@@ -93,43 +82,12 @@ def corp(probability: np.ndarray, positives: np.ndarray, negatives: np.ndarray) 
         log = -(xlogy(positives, p) + xlog1py(negatives, -p))
         return {"brier_score": float(brier.sum()) / n, "log_loss": float(log.sum()) / n}
 
-    said = losses(probability) | {
+    forecast = losses(probability) | {
         "log_loss": losses(np.clip(probability, CLIP, 1 - CLIP))["log_loss"]
     }
     best = losses(isotonic(probability, positives, negatives))
     flat = losses(np.full(len(probability), np.sum(positives) / n))
     return {
         name: Corp(loss - best[name], flat[name] - best[name], flat[name])
-        for name, loss in said.items()
+        for name, loss in forecast.items()
     }
-
-
-def murphy(
-    probability: np.ndarray, positives: np.ndarray, negatives: np.ndarray, edges: np.ndarray
-) -> Murphy:
-    """Brier score, taken apart over bins ``edges[i - 1] <= p < edges[i]``; edges of shape (k,).
-
-    Source: Murphy 1973; Stephenson, Coelho & Jolliffe 2008 for the terms within bins.
-    Undefined: ``no_customers``.
-    """
-    rows = np.asarray(positives) + np.asarray(negatives)
-    n = float(rows.sum())
-    if not n:
-        raise Undefined("no_customers")
-    rate = np.divide(positives, rows, out=np.zeros(len(rows)), where=rows > 0)
-    bins = np.searchsorted(edges, probability, side="right")
-    in_bin = np.maximum(np.bincount(bins, rows), 1)
-    mean_p = (np.bincount(bins, rows * probability) / in_bin)[bins]
-    mean_y = (np.bincount(bins, positives) / in_bin)[bins]
-    overall = float(np.sum(positives)) / n
-
-    def mean(values: np.ndarray) -> float:
-        return float((rows * values).sum()) / n
-
-    return Murphy(
-        reliability=mean(np.square(mean_p - mean_y)),
-        resolution=mean(np.square(mean_y - overall)),
-        uncertainty=overall * (1 - overall),
-        within_bin_variance=mean(np.square(probability - mean_p)),
-        within_bin_covariance=2 * mean((probability - mean_p) * (rate - mean_y)),
-    )

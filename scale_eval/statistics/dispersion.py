@@ -1,4 +1,4 @@
-"""How a figure is spread over companies."""
+"""The spread of a figure over companies."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ QUANTILES = {"p05": 0.05, "p25": 0.25, "p50": 0.50, "p75": 0.75, "p95": 0.95}
 
 
 def dispersion(values: np.ndarray) -> dict[str, float]:
-    """Mean, spread and quantiles of `values`, shape (n,), finite.
+    """Return mean, spread and quantiles of `values`, shape (n,), finite.
 
     `std` has ddof 1 and is NaN below two values; `mad` is the median absolute deviation from the
     median, unscaled; quantiles are linear (Hyndman & Fan 1996, type 7); all are NaN where there are
-    no values. The spread of companies' measured figures holds true differences, noise and time
-    together; it is not the spread of the truth, which is `tau`.
+    no values. The spread of companies' measured figures mixes true differences, noise and time; the
+    spread of the true effects is `tau`.
     """
     if len(values) == 0:
         names = ["mean", "std", "mad", "iqr", "min", *QUANTILES, "max"]
         return dict.fromkeys(names, np.nan)
     n, mean = len(values), float(values.mean())
     squares = float(np.square(values - mean).sum())
-    ascending = np.sort(values)  # from which all but the mean and std are read
+    ascending = np.sort(values)  # all figures but the mean and std are read from it
     quantiles = {name: _quantile(ascending, at) for name, at in QUANTILES.items()}
     return {
         "mean": mean,
@@ -37,7 +37,7 @@ def dispersion(values: np.ndarray) -> dict[str, float]:
 
 
 def _quantile(ascending: np.ndarray, share: float) -> float:
-    """`np.quantile` of sorted values, bit for bit: between two, it is told from the nearer."""
+    """Return `np.quantile` of sorted values, bit for bit: it interpolates from the nearer value."""
     at = share * (len(ascending) - 1)
     below = int(at)
     low, high = float(ascending[below]), float(ascending[min(below + 1, len(ascending) - 1)])
@@ -46,7 +46,7 @@ def _quantile(ascending: np.ndarray, share: float) -> float:
 
 
 def _median_distance(ascending: np.ndarray, centre: float) -> float:
-    """The median of their distances from `centre`, which are not sorted for it."""
+    """Return the median distance of the values from `centre`, without sorting the distances."""
     n = len(ascending)
     upper = float(_nearest(ascending, centre, n // 2 + 1))
     return upper if n % 2 else (float(_nearest(ascending, centre, n // 2)) + upper) / 2
@@ -54,10 +54,10 @@ def _median_distance(ascending: np.ndarray, centre: float) -> float:
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
 def _nearest(ascending: np.ndarray, centre: float, m: int) -> float:
-    """The m-th smallest distance of sorted values from `centre`, by bisection.
+    """Return the m-th smallest distance of sorted values from `centre`, by bisection.
 
-    The m nearest are neighbours in order. They begin further up for as long as the first of m is
-    farther away than the next after the last of them.
+    The m nearest values are neighbours. They start further up while the first of them is farther
+    away than the value after the last of them.
     """
     low, high = 0, len(ascending) - m
     while low < high:

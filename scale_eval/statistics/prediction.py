@@ -1,7 +1,7 @@
-"""What to expect of the truth at the next company, not yet seen.
+"""Prediction of the true effect at the next company, which was not observed.
 
-Sources: Higgins, Thompson & Spiegelhalter 2009 (t intervals); Nagashima, Noma & Furukawa 2019
-(confidence distribution); Viechtbauer 2007 (generalised Q).
+Sources: Nagashima, Noma & Furukawa 2019 (confidence distribution); Viechtbauer 2007 (generalised
+Q).
 """
 
 from __future__ import annotations
@@ -11,10 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.interpolate import PchipInterpolator
 from scipy.optimize import brentq
-from scipy.special import ndtr, ndtri, stdtrit
+from scipy.special import ndtr, ndtri
 
 from scale_eval.statistics.random_effects import (
-    RandomEffects,
     chi_squared_quantile,
     generalised_q,
     invert_q,
@@ -23,34 +22,32 @@ from scale_eval.statistics.random_effects import (
 from scale_eval.statistics.undefined import Undefined
 
 MIN_COMPANIES = 5
-"""Fewer say too little about how companies differ."""
+"""Least number of companies: fewer say too little about how companies differ."""
 
 N_COMPONENTS = 400
-"""Values of tau2 that stand for its confidence distribution, of the same probability each."""
+"""Number of equally probable values of tau2 that represent its confidence distribution."""
 
 N_SOLVED, N_SOLVED_OF_MANY = 24, 8
-"""Of them the generalised Q is inverted exactly; between, by monotone interpolation. With many
-companies (more than `N_COMPONENTS`) tau2 is known so well that fewer do."""
+"""Number of values for which the generalised Q is inverted exactly; between them it is
+interpolated. With many companies (more than `N_COMPONENTS`) tau2 is so precise that fewer do."""
 
 PRIOR_COMPANIES = 100
-"""So many companies weigh as much as the belief that effects are normal."""
+"""Number of companies that weigh as much as the prior belief that effects are normal."""
 
 MOST_LOOKED_AT = 1_000
-"""Companies from which the shape of the effects is taken, evenly by what is known of them."""
+"""Number of companies from which the shape of the effects is taken, evenly over their means."""
 
 PER_CLASS, MOST_CLASSES = 30, 10
-"""Companies are looked at in classes of v, so many to a class: where v is large, because companies
-are small or many of their customers buy, their truths may differ more, or lie elsewhere."""
+"""Companies in a class of similar v, and most classes: where v is large, because companies are
+small or many of their customers buy, true effects may differ more, or have another mean."""
 
 N_SCALES, N_NODES = 10, 200
-"""Values of tau2, and quantiles of the shape, that stand for the part that is not normal."""
-
-LITERATURE = ("t(k-2)", "t(k-1)", "z")
+"""Number of values of tau2, and of quantiles of the shape, for the part that is not normal."""
 
 
 @dataclass(frozen=True)
 class ConfidenceDistribution:
-    """A mixture of normal distributions: of the true effect at the next company.
+    """A mixture of normal distributions of the true effect at the next company.
 
     Attributes
     ----------
@@ -63,11 +60,11 @@ class ConfidenceDistribution:
     weight: np.ndarray
 
     def probability_above(self, x: float) -> float:
-        """That the true effect is above `x`."""
+        """Return the probability that the true effect is above `x`."""
         return float(ndtr((self.mean - x) / self.std) @ self.weight)
 
     def quantile(self, probability: float) -> float:
-        """The effect below which the next company's lies with this probability."""
+        """Return the effect below which the next company's lies with this probability."""
         z = ndtri(probability)
         ends = self.mean + z * self.std
         low, high = float(ends.min()), float(ends.max())
@@ -78,22 +75,22 @@ class ConfidenceDistribution:
         )
 
     def interval(self, level: float = 0.95) -> tuple[float, float]:
-        """Holds the next company's true effect with this probability; the rest is split evenly."""
+        """Return the interval that holds the next company's true effect with this probability."""
         return self.quantile((1 - level) / 2), self.quantile((1 + level) / 2)
 
 
 def confidence_distribution(y: np.ndarray, v: np.ndarray) -> ConfidenceDistribution:
-    """From effects and their variances (see `random_effects`), shape (k,) each.
+    """Predict the next true effect from effects and variances (see `random_effects`), shape (k,).
 
-    tau2 is uncertain, as the generalised Q says: it has the values at which Q equals the quantiles
-    of chi squared with k - 1 degrees of freedom (0 where none does). Given tau2 the mean is normal
-    around mu with variance 1 / sum w, and the next truth around it with tau2. Nothing is drawn:
-    the mixture over quantiles of equal probability takes the place of draws.
+    The uncertainty of tau2 is that of the generalised Q: tau2 has the values at which Q equals the
+    quantiles of chi squared with k - 1 degrees of freedom (0 where none does). Given tau2 the mean
+    is normal around mu with variance 1 / sum w, and the next effect is normal around the mean with
+    variance tau2. A mixture over quantiles of equal probability replaces random draws.
 
-    That effects are normal is a belief with the weight of `PRIOR_COMPANIES`. Against it, from 60
-    on, k companies set their own shape with a share of k / (k + PRIOR_COMPANIES): the mean over
-    companies of what is known of each, N(m + b (y - m), t2 (1 - b)) with b = t2 / (t2 + v), where m
-    and t2 are those of companies of similar v (Paule & Mandel), stretched as tau2 is uncertain. By
+    Normality of the effects is a prior with the weight of `PRIOR_COMPANIES`. From 60 companies on,
+    the k companies add a shape of their own with the share k / (k + PRIOR_COMPANIES): the mean over
+    companies of the posterior of each, N(m + b (y - m), t2 (1 - b)) with b = t2 / (t2 + v), where m
+    and t2 are those of companies of similar v (Paule & Mandel), scaled with the uncertain tau2. By
     the normal alone, .91 of true differences of Brier scores lay inside at 300 simulated companies.
 
     Undefined: ``too_few_companies``, below `MIN_COMPANIES`.
@@ -106,7 +103,7 @@ def confidence_distribution(y: np.ndarray, v: np.ndarray) -> ConfidenceDistribut
     mean, of_mean = weighted / total, 1 / total
     share = len(y) / (len(y) + PRIOR_COMPANIES)
     middle = len(tau2) // 2
-    if tau2[middle] == 0 or len(y) < 2 * PER_CLASS:  # nothing has a shape, or too few show it
+    if tau2[middle] == 0 or len(y) < 2 * PER_CLASS:  # there is no shape, or too few to show it
         share = 0.0
     normal = np.full(len(tau2), (1 - share) / len(tau2))
     if not share:
@@ -122,32 +119,8 @@ def confidence_distribution(y: np.ndarray, v: np.ndarray) -> ConfidenceDistribut
     )
 
 
-def prediction_interval(
-    effects: RandomEffects, method: str = "t(k-2)", level: float = 0.95
-) -> tuple[float, float]:
-    """Intervals of the literature, to reproduce it: mu +- quantile sqrt(tau2 + se^2).
-
-    ``t(k-2)`` and ``t(k-1)`` with the standard error of Knapp & Hartung, ``z`` with that of Wald.
-    They take tau2 for known: with small tau they cover less than they say (t(k-2) .835 at 30
-    companies, tau .1, v around .04), which `confidence_distribution` does not.
-
-    Undefined: ``too_few_companies``, where the t has no degrees of freedom.
-    """
-    if method not in LITERATURE:
-        raise ValueError(f"method is {method!r}: take one of {', '.join(LITERATURE)}")
-    if method == "z":
-        quantile, error = ndtri((1 + level) / 2), effects.std_error
-    else:
-        df = effects.k - (2 if method == "t(k-2)" else 1)
-        if df < 1:
-            raise Undefined("too_few_companies")
-        quantile, error = stdtrit(df, (1 + level) / 2), effects.knapp_hartung_std_error
-    half = float(quantile * np.sqrt(effects.tau2 + error**2))
-    return effects.mu - half, effects.mu + half
-
-
 def _tau2_values(y: np.ndarray, v: np.ndarray) -> np.ndarray:
-    """The tau2 of each component; exact where few are enough, else interpolated in Q."""
+    """Return the tau2 of each component, inverted exactly at knots and interpolated in Q."""
     levels = (np.arange(N_COMPONENTS) + 0.5) / N_COMPONENTS
     targets = chi_squared_quantile(levels, len(y) - 1)[::-1]  # tau2 rises
     n_solved = N_SOLVED if len(y) <= N_COMPONENTS else N_SOLVED_OF_MANY
@@ -157,7 +130,7 @@ def _tau2_values(y: np.ndarray, v: np.ndarray) -> np.ndarray:
     if not len(above):
         return np.zeros(N_COMPONENTS)
     first = above[0]
-    # Where tau2 leaves 0 is itself a knot, Q(0): beyond it there is none.
+    # Q(0), where tau2 leaves 0, is itself a knot: beyond it there is none.
     at_zero = generalised_q(y, v, 0.0)
     q = np.concatenate([[at_zero], knots[first:]])
     found = np.concatenate([[0.0], solved[first:]])
@@ -170,7 +143,7 @@ def _tau2_values(y: np.ndarray, v: np.ndarray) -> np.ndarray:
 
 
 def _shape(y: np.ndarray, v: np.ndarray, mu: float, tau2: float) -> np.ndarray:
-    """Quantiles, in tau from mu, of the mean over companies of what is known of each."""
+    """Return quantiles of the mean posterior over companies, as distances from mu over tau."""
     by_v, centres, variances = np.argsort(v), [], []
     n_classes = min(len(y) // PER_CLASS, MOST_CLASSES)
     for of_y, of_v in zip(*(np.array_split(of[by_v], n_classes) for of in (y, v)), strict=True):
@@ -190,7 +163,7 @@ def _shape(y: np.ndarray, v: np.ndarray, mu: float, tau2: float) -> np.ndarray:
 
 
 def _sums(y: np.ndarray, v: np.ndarray, tau2: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """sum w and sum w y at each tau2, by interpolation where companies are many."""
+    """Return sum w and sum w y at each tau2, interpolated where companies are many."""
     if len(y) <= N_COMPONENTS:
         weights = 1 / (tau2[:, np.newaxis] + v)
         return weights.sum(axis=1), (weights * y).sum(axis=1)

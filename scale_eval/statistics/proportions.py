@@ -1,4 +1,4 @@
-"""Intervals of figures that lie between 0 and 1, which never leave it."""
+"""Intervals of figures between 0 and 1 that stay between 0 and 1."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from scale_eval.statistics.undefined import Undefined
 def wilson_interval(
     successes: np.ndarray | float, n: np.ndarray | float, level: float = 0.95
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Ends of Wilson's interval (1927) of a share; arrays broadcast; NaN where n is 0."""
+    """Return the ends of Wilson's interval (1927) of a share, broadcast; NaN where n is 0."""
     z = ndtri((1 + level) / 2)
     n = np.where(np.asarray(n) > 0, n, np.nan)
     share = successes / n
@@ -22,7 +22,7 @@ def wilson_interval(
 
 
 def logit_interval(value: float, std_error: float, level: float = 0.95) -> tuple[float, float]:
-    """Of an AUC or a share, by the delta method on the logit scale.
+    """Return the interval of an AUC or a share, by the delta method on the logit scale.
 
     Undefined: ``at_the_edge`` for a value of exactly 0 or 1, whose logit is infinite.
     """

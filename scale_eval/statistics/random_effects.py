@@ -1,10 +1,10 @@
-"""How much the truth differs between companies, told apart from their noise.
+"""The variance of the true effects between companies, separated from their noise.
 
-y_i = mu + u_i + e_i, u_i ~ (0, tau2) the truth of company i, e_i ~ (0, v_i) with v_i known.
-Inverse-variance weights w_i = 1 / (tau2 + v_i). Arrays are of shape (k,).
+y_i = mu + u_i + e_i, with u_i ~ (0, tau2) the true effect of company i and e_i ~ (0, v_i) its noise
+of known variance v_i. Inverse-variance weights w_i = 1 / (tau2 + v_i). Arrays are of shape (k,).
 
-Sources: Viechtbauer 2005 (REML), DerSimonian & Laird 1986, Paule & Mandel 1982, Knapp & Hartung
-2003, Higgins & Thompson 2002 (I2, H2), Viechtbauer 2007 (Q profile). Checked against metafor.
+Sources: Viechtbauer 2005 (REML), Knapp & Hartung 2003, Higgins & Thompson 2002 (I2), Viechtbauer
+2007 (Q profile). Checked against metafor.
 """
 
 from __future__ import annotations
@@ -15,125 +15,104 @@ from typing import NamedTuple
 
 import numba
 import numpy as np
-from scipy.special import gammaincinv, ndtri, stdtrit
+from scipy.special import gammaincinv, stdtrit
 
 from scale_eval.statistics.undefined import Undefined
 
-METHODS = ("reml", "dersimonian_laird", "paule_mandel")
-
 STARTS = np.concatenate([[0.0], np.geomspace(1e-3, 4.0, 12)])
-"""In variances of y: where the restricted likelihood is looked at before its top is sought."""
+"""Values of tau2, in variances of y, at which the likelihood is evaluated to choose a start."""
 
 MANY = 1_000
-"""Of more companies the restricted likelihood has one top; it is sought from the moments."""
+"""Number of companies above which the likelihood has one maximum, searched from the moments."""
 
 MAX_STEPS = 100
 LAST_STEP = 1e-11
-"""Relative to the variance of y."""
+"""Last step of REML, relative to the variance of y."""
 
 LAST_STEP_OF_Q = 1e-7
-"""Relative to tau2; the one after it would be below its square."""
+"""Last step of inverting Q, relative to tau2; the next one would be below its square."""
 
 BLOCK = 256
-"""Companies are summed by so many, and then the sums: rounding errors of 100,000 added one after
-another would be seen where a step is judged by whether it gains likelihood."""
+"""Companies in a partial sum: the rounding errors of 100,000 numbers added one after another would
+be larger than the gains of likelihood by which steps are judged."""
 
 N_SUMS = 7
 
 
 @dataclass(frozen=True)
 class RandomEffects:
-    """A random-effects model, fitted.
+    """A fitted random-effects model.
 
     Attributes
     ----------
-    method : str
-        Of tau2; one of `METHODS`.
     k : int
-        Companies.
+        Number of companies.
     mu, std_error : float
         The mean effect, and sqrt(1 / sum w).
     knapp_hartung_std_error : float
-        sqrt(sum w (y - mu)^2 / ((k - 1) sum w)): fit for a t with k - 1 degrees of freedom, honest
-        for few companies.
+        sqrt(sum w (y - mu)^2 / ((k - 1) sum w)): for a t with k - 1 degrees of freedom, which holds
+        for few companies too.
     tau2 : float
-        Variance of the truth between companies.
-    q : float
-        Cochran's.
-    i_squared, h_squared : float
-        tau2 / (tau2 + s2) and (tau2 + s2) / s2, s2 = (k - 1) sum w / ((sum w)^2 - sum w^2) with
-        w = 1 / v, the typical v. Not a percentage.
+        Variance of the true effects between companies.
+    i_squared : float
+        tau2 / (tau2 + s2), where s2 = (k - 1) sum w / ((sum w)^2 - sum w^2) with w = 1 / v is the
+        typical v. A share, not a percentage.
     """
 
-    method: str
     k: int
     mu: float
     std_error: float
     knapp_hartung_std_error: float
     tau2: float
-    q: float
     i_squared: float
-    h_squared: float
 
-    def interval(self, level: float = 0.95, *, knapp_hartung: bool = True) -> tuple[float, float]:
-        """Of the mean effect; Wald's with the normal quantile where not `knapp_hartung`."""
-        if knapp_hartung:
-            half = stdtrit(self.k - 1, (1 + level) / 2) * self.knapp_hartung_std_error
-        else:
-            half = ndtri((1 + level) / 2) * self.std_error
+    def interval(self, level: float = 0.95) -> tuple[float, float]:
+        """Return the interval of the mean effect: Student's, with the error of Knapp & Hartung."""
+        half = stdtrit(self.k - 1, (1 + level) / 2) * self.knapp_hartung_std_error
         return float(self.mu - half), float(self.mu + half)
 
 
-def random_effects(y: np.ndarray, v: np.ndarray, method: str = "reml") -> RandomEffects:
-    """Fit it; `v` > 0.
+def random_effects(y: np.ndarray, v: np.ndarray) -> RandomEffects:
+    """Fit the model by restricted maximum likelihood (REML).
 
-    Undefined: ``fewer_than_2_companies``. `ValueError` for a method not in `METHODS`, and for a v
-    that is not above 0 or an effect that is not finite.
+    Undefined: ``fewer_than_2_companies``. `ValueError` for a v that is not above 0 or an effect
+    that is not finite.
     """
-    if method not in METHODS:
-        raise ValueError(f"method is {method!r}: take one of {', '.join(METHODS)}")
     y, v = np.asarray(y, dtype=float), np.asarray(v, dtype=float)
     if not (np.isfinite(y).all() and np.isfinite(v).all() and (v > 0).all()):
         raise ValueError("effects must be finite and their variances v above 0: leave others out")
-    k = len(y)
-    if k < 2:
+    if len(y) < 2:
         raise Undefined("fewer_than_2_companies")
-    fixed = 1 / v
-    q = generalised_q(y, v, 0.0)
+    return with_tau2(y, v, _reml(y, v))
+
+
+def with_tau2(y: np.ndarray, v: np.ndarray, tau2: float) -> RandomEffects:
+    """Fit the rest of the model at a given tau2, for two companies or more."""
+    k, fixed = len(y), 1 / v
     c = fixed.sum() - np.square(fixed).sum() / fixed.sum()
-    if method == "reml":
-        tau2 = _reml(y, v)
-    elif method == "dersimonian_laird":
-        tau2 = max(0.0, (q - (k - 1)) / c)
-    else:
-        tau2 = float(invert_q(y, v, np.array([k - 1.0]))[0])
     w = 1 / (tau2 + v)
     mu = float((w * y).sum() / w.sum())
-    typical = (k - 1) / c
     knapp_hartung = (w * np.square(y - mu)).sum() / ((k - 1) * w.sum())
     return RandomEffects(
-        method=method,
         k=k,
         mu=mu,
         std_error=float(1 / np.sqrt(w.sum())),
         knapp_hartung_std_error=float(np.sqrt(knapp_hartung)),
         tau2=float(tau2),
-        q=q,
-        i_squared=float(tau2 / (tau2 + typical)),
-        h_squared=float((tau2 + typical) / typical),
+        i_squared=float(tau2 / (tau2 + (k - 1) / c)),
     )
 
 
 def generalised_q(y: np.ndarray, v: np.ndarray, tau2: float) -> float:
-    """sum w (y - mu)^2 at this tau2: chi squared with k - 1 degrees of freedom at the true one."""
+    """Return sum w (y - mu)^2, chi squared with k - 1 degrees of freedom at the true tau2."""
     return weighted_sums(y, v, tau2).q
 
 
 def invert_q(y: np.ndarray, v: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """The tau2 at which the generalised Q is each target; 0 if it is below at 0.
+    """Return the tau2 at which the generalised Q is each target; 0 where Q(0) is below the target.
 
-    Q is sum z^2 / (tau2 + l) for some l > 0 and z, so that 1 / Q is concave, and a line where all
-    v are the same: Newton's steps on it from the left never go too far, and far more than on Q.
+    Q is sum z^2 / (tau2 + l) for some l > 0 and z, so that 1 / Q is concave, and a line where all v
+    are equal: Newton's steps on 1 / Q from the left never overshoot, and are longer than on Q.
 
     Parameters
     ----------
@@ -146,7 +125,7 @@ def invert_q(y: np.ndarray, v: np.ndarray, targets: np.ndarray) -> np.ndarray:
     """
     found = np.zeros(len(targets))
     sums = weighted_sums(y, v, 0.0)
-    for i in np.argsort(-targets):  # tau2 rises, and each search begins where the last one ended
+    for i in np.argsort(-targets):  # tau2 rises, and each search starts where the last one ended
         while True:
             step, target = 0.0, float(targets[i])
             if sums.q > target and sums.fall_of_q > 0:
@@ -159,12 +138,12 @@ def invert_q(y: np.ndarray, v: np.ndarray, targets: np.ndarray) -> np.ndarray:
 
 
 def chi_squared_quantile(probability: np.ndarray, df: int) -> np.ndarray:
-    """As `scipy.stats.chi2.ppf`, without what that does beside; of the shape of `probability`."""
+    """Return `scipy.stats.chi2.ppf(probability, df)`, without its overhead."""
     return np.asarray(2 * gammaincinv(df / 2, probability))
 
 
 def q_profile(y: np.ndarray, v: np.ndarray, level: float = 0.95) -> tuple[float, float]:
-    """Interval of tau2, by the quantiles of chi squared that the generalised Q may have.
+    """Return the interval of tau2 for which the generalised Q lies between chi squared quantiles.
 
     Undefined: ``fewer_than_2_companies``.
     """
@@ -176,7 +155,7 @@ def q_profile(y: np.ndarray, v: np.ndarray, level: float = 0.95) -> tuple[float,
 
 
 def _reml(y: np.ndarray, v: np.ndarray) -> float:
-    """Fisher's scoring from the best of `STARTS`, halving the steps that lose likelihood."""
+    """Find tau2 by Fisher's scoring from the best of `STARTS`, halving bad steps."""
     scale = float(np.var(y, ddof=1))
     if scale == 0:
         return 0.0
@@ -204,7 +183,7 @@ def _reml(y: np.ndarray, v: np.ndarray) -> float:
 
 
 class WeightedSums(NamedTuple):
-    """Sums over companies at one tau2, with their weights w.
+    """Sums over companies at one tau2, with weights w.
 
     Attributes
     ----------
@@ -216,7 +195,7 @@ class WeightedSums(NamedTuple):
     q, fall_of_q : float
         sum w (y - mu)^2, and its derivative with its sign turned, sum w^2 (y - mu)^2.
     log_likelihood : float
-        Restricted; NaN where it was not asked for.
+        Restricted; NaN unless it was requested.
     """
 
     tau2: float
@@ -232,7 +211,7 @@ class WeightedSums(NamedTuple):
 def weighted_sums(
     y: np.ndarray, v: np.ndarray, tau2: float, *, likelihood: bool = False
 ) -> WeightedSums:
-    """Sums from which all else here is had, of float64 arrays."""
+    """Compute the sums that everything else here is computed from; the arrays are float64."""
     return WeightedSums(tau2, *_weighted_sums(y, v, float(tau2), likelihood))
 
 
@@ -240,9 +219,9 @@ def weighted_sums(
 def _weighted_sums(
     y: np.ndarray, v: np.ndarray, tau2: float, likelihood: bool
 ) -> tuple[float, float, float, float, float, float, float]:
-    # Each company's terms, and then their sums by halves, are loops of which a processor does
-    # several steps at a time, in one order everywhere. Distances are from the effect that
-    # weighs most, which cannot be far from mu unless q is large: so q keeps its digits.
+    # The terms of companies, and then their sums by halves, are loops that a processor vectorises,
+    # in one order on any machine. Distances are from the effect that weighs most, which cannot be
+    # far from mu unless q is large: so q keeps its digits.
     n, centre = len(y), y[np.argmin(v)]
     terms, sums = np.empty((N_SUMS, BLOCK)), np.zeros(N_SUMS)
     for begin in range(0, n, BLOCK):
@@ -271,7 +250,7 @@ def _weighted_sums(
     fall = max(sums[6] - 2 * shift * sums[5] + shift * shift * squares, 0.0)
     if not likelihood:
         return total, squares, cubes, mu, q, fall, np.nan
-    # Of products, for a logarithm takes longer than all else; none may leave float64.
+    # Logarithms of products, since a logarithm costs most; no product may overflow.
     logs, product = 0.0, 1.0
     for i in range(len(v)):
         variance = tau2 + v[i]

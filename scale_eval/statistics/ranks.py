@@ -1,4 +1,4 @@
-"""Many models over many companies by ranks: Friedman's test, and Nemenyi's critical difference.
+"""Comparison of many models by ranks: Friedman's test, and Nemenyi's critical difference.
 
 Source: Demšar 2006, "Statistical comparisons of classifiers over multiple data sets".
 """
@@ -18,7 +18,7 @@ from scale_eval.statistics.undefined import Undefined
 
 @dataclass(frozen=True)
 class Friedman:
-    """Do the models differ at all?
+    """The result of Friedman's test that all models are alike.
 
     Attributes
     ----------
@@ -26,9 +26,9 @@ class Friedman:
         1 is best.
     n_companies : int
     chi_squared, p_value : float
-        Friedman's statistic, n_models - 1 degrees of freedom.
+        Friedman's statistic, with n_models - 1 degrees of freedom.
     f, f_p_value : float
-        Iman & Davenport's, less conservative.
+        The statistic of Iman & Davenport, which is less conservative.
     """
 
     mean_ranks: np.ndarray
@@ -40,7 +40,7 @@ class Friedman:
 
 
 def friedman(losses: np.ndarray) -> Friedman:
-    """From losses, lower is better, shape (n_companies, n_models), finite; ties share a rank.
+    """Test finite losses (lower is better) of shape (n_companies, n_models); ties share a rank.
 
     Undefined: ``fewer_than_2_companies``, ``fewer_than_2_models``.
     """
@@ -49,25 +49,20 @@ def friedman(losses: np.ndarray) -> Friedman:
     squares = np.square(ranks).sum() - ranks.size * (n_models + 1) ** 2 / 4
     without_ties = ranks.size * (n_models**2 - 1) / 12
     correction = squares / without_ties if without_ties else 0.0
-    return _friedman(ranks.mean(axis=0) if len(ranks) else ranks, len(ranks), correction)
-
-
-def friedman_of_mean_ranks(mean_ranks: np.ndarray, n_companies: int) -> Friedman:
-    """The same of the mean ranks alone, shape (n_models,), without correction for ties."""
-    return _friedman(np.asarray(mean_ranks, dtype=float), n_companies, 1.0)
+    return friedman_statistics(ranks.mean(axis=0) if len(ranks) else ranks, len(ranks), correction)
 
 
 def nemenyi_critical_difference(n_models: int, n_companies: int, level: float = 0.95) -> float:
-    """Mean ranks that differ by no more were not told apart: q sqrt(m (m + 1) / (6 n))."""
+    """Return the least significant difference of mean ranks, q sqrt(m (m + 1) / (6 n))."""
     q = studentized_range(level, n_models) / math.sqrt(2)
     return q * math.sqrt(n_models * (n_models + 1) / (6 * n_companies))
 
 
 def studentized_range(level: float, n: int) -> float:
-    """The quantile of the range of n standard normal draws (infinitely many degrees of freedom).
+    """Return the quantile of the range of n standard normal draws (infinite degrees of freedom).
 
-    The lowest draw is anywhere, and all others within q above it. The integrand is smooth and ends
-    at 0, where equal steps lose nothing. SciPy's is as good, and half a second's import.
+    The integral is over the lowest draw, with all others within q above it. The integrand is smooth
+    and ends at 0, so that equal steps are exact. SciPy's function costs half a second of import.
     """
     lowest = np.linspace(-9, 9, 721)
     weight = n * np.exp(-np.square(lowest) / 2) / math.sqrt(2 * math.pi) * (lowest[1] - lowest[0])
@@ -78,7 +73,11 @@ def studentized_range(level: float, n: int) -> float:
     return float(brentq(beyond, 0.0, 20.0, xtol=1e-12))
 
 
-def _friedman(mean_ranks: np.ndarray, n: int, correction: float) -> Friedman:
+def friedman_statistics(mean_ranks: np.ndarray, n: int, correction: float) -> Friedman:
+    """Compute the test from mean ranks, shape (n_models,), and the correction for ties (1: none).
+
+    Undefined: as `friedman`.
+    """
     if n < 2:
         raise Undefined("fewer_than_2_companies")
     m = len(mean_ranks)

@@ -1,9 +1,9 @@
 """Random effects of a finite population, from a sample of it with unequal weights.
 
-The restricted likelihood of all companies has its top where two sums over companies are 0. A sample
-estimates the sums, each company counted as often as it stands for others, and so the top
-(pseudo-likelihood; Binder 1983; Pfeffermann 1993); with all companies in the sample it is that of
-`random_effects`. What a company moves mu and tau2 by follows from the derivatives of the sums.
+The restricted likelihood of all companies has its maximum where two sums over companies are 0. A
+sample estimates these sums with its weights, and so the maximum (pseudo-likelihood; Binder 1983;
+Pfeffermann 1993); with all companies in the sample it is that of `random_effects`. The influence of
+a company on mu and tau2 follows from the derivatives of the sums.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from scale_eval.statistics.undefined import Undefined
 
 @dataclass(frozen=True)
 class SampledEffects:
-    """The mean effect and the variance of the truth between the companies of the population.
+    """The mean and the variance of the true effects of the companies of a population.
 
     Attributes
     ----------
     mu, tau2 : float
     mu_influence, tau2_influence : ndarray of shape (k,)
-        To first order. Those of tau2 are NaN where tau2 is 0: the likelihood falls from there on.
+        To first order. Those of tau2 are NaN where tau2 is 0, since the likelihood falls from 0 on.
     precision : ndarray of shape (k,)
         1 / (tau2 + v).
     """
@@ -37,7 +37,7 @@ class SampledEffects:
 
 
 def sampled_effects(y: np.ndarray, v: np.ndarray, weights: np.ndarray) -> SampledEffects:
-    """From effects, their variances and how many companies each stands for; shape (k,) each.
+    """Fit effects, their variances, and the number of companies each represents; shape (k,) each.
 
     Undefined: ``fewer_than_2_companies``.
     """
@@ -45,7 +45,7 @@ def sampled_effects(y: np.ndarray, v: np.ndarray, weights: np.ndarray) -> Sample
         raise Undefined("fewer_than_2_companies")
 
     def excess(tau2: float) -> float:
-        """The derivative of the restricted log likelihood, doubled; falls through 0 at its top."""
+        """Return twice the derivative of the restricted log likelihood, 0 at the maximum."""
         w = 1 / (tau2 + v)
         total = weights @ w
         residual = y - (weights * w) @ y / total

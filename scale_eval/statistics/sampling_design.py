@@ -1,11 +1,11 @@
-"""Which units of a finite population to sample, so that every larger sample holds every smaller.
+"""Stratified samples of a finite population that nest: every larger sample holds every smaller.
 
-Strata of like size and like nature are made once for a population; inside a stratum units stand in
-the order of permanent random numbers, and strata take turns by the method of equal proportions. A
-sample of N is the first N of one permanent order: samples nest, the part that is taken whole too,
-and given the strata each is a simple random sample of each stratum, with inclusion probabilities
-that are known exactly. Strata of the largest units come to be taken whole as N grows, for they are
-the first to run out.
+Strata of similar size and nature are made once for a population. Inside a stratum units are in the
+order of permanent random numbers, and strata take turns by the method of equal proportions. A
+sample of N is the first N of one permanent order: samples nest, and so do the strata that are taken
+whole. Given the strata, each sample is a simple random sample of each stratum, with inclusion
+probabilities that are known exactly. Strata of the largest units are the first to be taken whole as
+N grows.
 
 Sources: Ohlsson 1995 (coordination by permanent random numbers); Dalenius & Hodges 1959 and
 Särndal, Swensson & Wretman 1992, 12.4 (strata of equal sums of a measure, nearly optimal); Neyman
@@ -21,14 +21,14 @@ from collections.abc import Iterable
 import numpy as np
 
 MIN_PER_STRATUM = 2
-"""A stratum of which one is drawn does not say how its units differ."""
+"""Units drawn from each stratum at least: one does not show how the units of a stratum differ."""
 
 
 def permanent_random_numbers(ids: Iterable[str], seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Two numbers for each id, the same on every machine and in every order; uint64, shape (n,).
+    """Return two numbers for each id, the same on every machine and in any order; uint64, (n,).
 
-    They are independent: what breaks the ties of strata must not be what draws from them, or of
-    companies alike those with low numbers would be drawn rather than others.
+    They are independent: numbers that break ties between strata must not also draw from the
+    strata, or among similar companies those with low numbers would be preferred.
     """
     start = f"{seed}\0".encode()
     digests = (hashlib.blake2b(start + unit.encode(), digest_size=16).digest() for unit in ids)
@@ -39,23 +39,23 @@ def permanent_random_numbers(ids: Iterable[str], seed: int) -> tuple[np.ndarray,
 def stratified(
     measure: np.ndarray, nature: np.ndarray, tie_breaks: np.ndarray, n_classes: int, n_parts: int
 ) -> np.ndarray:
-    """The stratum of each unit, numbered by class of `measure`, then by part of `nature`.
+    """Return the stratum of each unit, numbered by class of `measure`, then by part of `nature`.
 
     Parameters
     ----------
     measure : ndarray of shape (n,)
-        Above 0: how much a unit may move the figures. At most `n_classes` classes of about equal
-        sums of it: the greater the measure, the fewer the units of a class.
+        How much a unit may move the figures; above 0. Makes at most `n_classes` classes of about
+        equal sums: the larger the units, the fewer there are in a class.
     nature : ndarray of shape (n,)
-        What else figures go with. At most `n_parts` parts of each class with about equal numbers of
-        units, fewer where a part would have less than `2 MIN_PER_STRATUM`.
+        Another variable related to the figures. Makes at most `n_parts` parts of each class with
+        about equal numbers of units, fewer where a part would have less than `2 MIN_PER_STRATUM`.
     tie_breaks : ndarray of shape (n,)
-        Permanent, and independent of the numbers that draw.
+        Permanent numbers, independent of those that draw the sample.
 
     Returns
     -------
     ndarray of int, shape (n,)
-        From 0; every number below the highest is taken.
+        From 0, without gaps.
     """
     stratum = np.empty(len(measure), dtype=np.int64)
     order = np.lexsort([tie_breaks, nature, measure])
@@ -75,16 +75,16 @@ def stratified(
 
 
 def permanent_order(measure: np.ndarray, stratum: np.ndarray, numbers: np.ndarray) -> np.ndarray:
-    """The order in which units are taken: a sample of N is its first N.
+    """Return the order in which units are taken: a sample of N is its first N.
 
-    First two of every stratum; then by N_h S_h / sqrt(k (k - 1)) for the k-th unit of stratum h,
-    with S_h^2 the mean square of `measure` in it. Which stratum is next depends on the strata
-    alone, never on `numbers`.
+    Two of every stratum come first; then units by N_h S_h / sqrt(k (k - 1)) for the k-th unit of
+    stratum h, with S_h^2 the mean square of `measure` in it. Which stratum is next depends on the
+    strata alone, never on `numbers`.
 
     Parameters
     ----------
     measure, numbers : ndarray of shape (n,)
-        `numbers` draw: inside a stratum units come in their ascending order.
+        Inside a stratum units are taken in ascending order of `numbers`.
     stratum : ndarray of int, shape (n,)
         From `stratified`.
 
@@ -105,5 +105,5 @@ def permanent_order(measure: np.ndarray, stratum: np.ndarray, numbers: np.ndarra
 
 
 def smallest_sample(stratum: np.ndarray) -> int:
-    """Two of every stratum, or the one that it has."""
+    """Return the size of the smallest sample: two of every stratum, or its only unit."""
     return int(np.minimum(np.bincount(stratum), MIN_PER_STRATUM).sum())

@@ -1,13 +1,13 @@
-"""Figures of a finite population from a stratified sample of it, and how sure they are.
+"""Figures of a finite population from a stratified sample of it, with their errors.
 
-A unit is drawn from its stratum with the probability n_h / N_h and stands for N_h / n_h units. A
+A unit is drawn from its stratum with the probability n_h / N_h and represents N_h / n_h units. A
 figure of the population is a function of totals, and is estimated by the same function of weighted
-totals; what a unit moves it by, to first order, is its *influence* z. The variance of the figure is
+totals; its first-order change by a unit is the unit's *influence* z. The variance of the figure is
 that of sum w z: units are drawn without replacement, so that a stratum taken whole adds nothing,
-and a population taken whole is known exactly. Nothing is said of units beyond the population.
+and a population taken whole is known exactly. The figures say nothing about other units.
 
 Arrays are of shape (n,), one value a unit of the sample. A unit that a figure does not count (its
-metric is undefined, say) has the influence 0, and still is one that was drawn.
+metric is undefined, say) has the influence 0, and still counts as drawn.
 
 Sources: Särndal, Swensson & Wretman 1992, 3.7 (stratified sampling), 5.5 to 5.11 (linearisation,
 ratios, domains, quantiles); Deville 1999 (influence); Woodruff 1952 and Korn & Graubard 1998
@@ -33,7 +33,7 @@ class SurveyError:
     df: float
 
     def half_width(self, level: float = 0.95) -> float:
-        """Of Student's interval; 0 where nothing is left to chance."""
+        """Return half the width of Student's interval; 0 where nothing is left to chance."""
         if self.std_error == 0:
             return 0.0
         return float(stdtrit(self.df, (1 + level) / 2)) * self.std_error
@@ -41,12 +41,12 @@ class SurveyError:
 
 @dataclass(frozen=True, eq=False)
 class Design:
-    """How a sample was drawn.
+    """The design of a stratified sample.
 
     Attributes
     ----------
     stratum : ndarray of int, shape (n,)
-        Of each unit of the sample; strata that are neighbours in number are alike.
+        The stratum of each unit of the sample; strata with neighbouring numbers are similar.
     population : ndarray of int, shape (n_strata,)
         N_h, the units that each stratum has.
     """
@@ -56,36 +56,37 @@ class Design:
 
     def __post_init__(self) -> None:
         if ((self.sampled == 0) & (self.population > 0)).any():
-            raise ValueError("of every stratum that has units at least one must be in the sample")
+            raise ValueError("every stratum that has units needs at least one in the sample")
         if (self.sampled > self.population).any():
             raise ValueError("a stratum has more units in the sample than in the population")
 
     @cached_property
     def sampled(self) -> np.ndarray:
-        """n_h, the units of each stratum in the sample; shape (n_strata,)."""
+        """Return n_h, the number of units of each stratum in the sample; shape (n_strata,)."""
         return np.bincount(self.stratum, minlength=len(self.population))
 
     @cached_property
     def weights(self) -> np.ndarray:
-        """N_h / n_h: how many units each stands for; shape (n,)."""
+        """Return N_h / n_h, the number of units that each represents; shape (n,)."""
         share = self.population / np.maximum(self.sampled, 1)
         return np.asarray(share[self.stratum])
 
     @cached_property
     def certain(self) -> np.ndarray:
-        """Which units were taken for certain, their stratum whole; bool, shape (n,)."""
+        """Return which units were taken for certain, with their whole stratum; bool, shape (n,)."""
         return np.asarray((self.sampled == self.population)[self.stratum])
 
     @property
     def n_population(self) -> int:
-        """Units of all strata."""
+        """Return the number of units of all strata."""
         return int(self.population.sum())
 
     def error(self, influence: np.ndarray) -> SurveyError:
-        """sqrt(sum_h (1 - f_h) n_h / (n_h - 1) sum_i (w z_i - mean_h)^2), f_h = n_h / N_h.
+        """Return the standard error of a figure from the influence of each unit, shape (n,).
 
-        Degrees of freedom by Satterthwaite, (sum V_h)^2 / sum V_h^2 / (n_h - 1): those of the
-        strata that the variance comes from. A stratum of which one of several was drawn is
+        sqrt(sum_h (1 - f_h) n_h / (n_h - 1) sum_i (w z_i - mean_h)^2), with f_h = n_h / N_h. The
+        degrees of freedom are Satterthwaite's, (sum V_h)^2 / sum V_h^2 / (n_h - 1): those of the
+        strata that the variance comes from. A stratum with one of several units drawn is
         collapsed with the one before it that was not taken whole (the next one, for the first);
         the variance is then rather too large.
 
@@ -109,7 +110,7 @@ class Design:
 
     @cached_property
     def _groups(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Collapsed stratum of each unit (-1: certain), and units drawn and there in each."""
+        """Return each unit's collapsed stratum (-1: certain), and the strata's n_h and N_h."""
         chance = np.flatnonzero(self.sampled < self.population)
         group = np.full(len(self.population), -1)
         sizes: list[int] = []
@@ -127,10 +128,10 @@ class Design:
         )
 
     def n_effective(self, amounts: np.ndarray) -> float:
-        """(sum w a)^2 / sum (w a)^2 over the units that chance drew (Kish 1965); infinite if none.
+        """Return (sum w a)^2 / sum (w a)^2 over units not taken for certain (Kish 1965).
 
-        `amounts` are what units weigh in a figure. How many equal draws would say as much of what
-        was not taken whole.
+        `amounts` a are the weights of the units in a figure. The result is the number of equal
+        draws that would say as much about the strata not taken whole; infinite if all were.
         """
         drawn = (self.weights * amounts)[~self.certain]
         squares = float(np.square(drawn).sum())
@@ -139,17 +140,17 @@ class Design:
 
 @dataclass(frozen=True, eq=False)
 class Figure:
-    """A figure of the population, as the sample has it.
+    """A figure of the population, estimated from the sample.
 
     Attributes
     ----------
     value : float
     influence : ndarray of shape (n,)
-        What each unit moves the figure by, or its logarithm.
+        Influence of each unit on the figure, or on its logarithm.
     amounts : ndarray of shape (n,)
-        What each unit weighs in it.
+        Weight of each unit in the figure.
     log : bool
-        The interval is of the logarithm.
+        True where influence and interval are of the logarithm.
     """
 
     value: float
@@ -158,7 +159,7 @@ class Figure:
     log: bool = False
 
     def interval(self, design: Design, level: float = 0.95) -> tuple[float, float, float]:
-        """Standard error on the figure's own scale, and the ends of its interval."""
+        """Return the standard error on the figure's own scale, and the ends of its interval."""
         error = design.error(self.influence)
         half = error.half_width(level)
         if self.log:
@@ -167,13 +168,13 @@ class Figure:
         return error.std_error, self.value - half, self.value + half
 
     def __sub__(self, other: Figure) -> Figure:
-        """The difference of two figures of the same units."""
+        """Return the difference of two figures of the same units."""
         amounts = (self.amounts / self.amounts.sum() + other.amounts / other.amounts.sum()) / 2
         return Figure(self.value - other.value, self.influence - other.influence, amounts)
 
 
 def ratio(design: Design, numerator: np.ndarray, denominator: np.ndarray) -> Figure:
-    """sum(numerator) / sum(denominator) over the population.
+    """Estimate sum(numerator) / sum(denominator) over the population.
 
     Undefined: ``nothing_counted``, where the sample's denominators are all 0.
     """
@@ -185,7 +186,7 @@ def ratio(design: Design, numerator: np.ndarray, denominator: np.ndarray) -> Fig
 
 
 def mean(design: Design, values: np.ndarray) -> Figure:
-    """The mean of the population's values; units whose value is NaN are not counted.
+    """Estimate the mean of the population's values; NaN values are not counted.
 
     Undefined: ``nothing_counted``.
     """
@@ -194,11 +195,11 @@ def mean(design: Design, values: np.ndarray) -> Figure:
 
 
 def std(design: Design, values: np.ndarray) -> Figure:
-    """The standard deviation (ddof 1) of the population's values, NaN not counted; on the log.
+    """Estimate the standard deviation (ddof 1) of the values, NaN not counted; interval on the log.
 
-    The mean square from a mean that is itself estimated is too small by the variance of that mean,
-    which is added. What a unit weighs in it is its squared distance from the mean: where few units
-    make most of it, the sample does not know how many more there are, and `n_effective` says so.
+    The mean square from an estimated mean is too small by the variance of that mean, which is
+    added. A unit weighs by its squared distance from the mean: where few units make most of the
+    sum, the sample cannot tell how many more there are, and `n_effective` is small.
 
     Undefined: ``nothing_counted``; ``one_counted``; ``no_spread``; those of `Design.error`.
     """
@@ -220,12 +221,12 @@ def std(design: Design, values: np.ndarray) -> Figure:
 def quantile(
     design: Design, values: np.ndarray, probability: float, level: float = 0.95
 ) -> tuple[float, float, float, float]:
-    """A quantile of the population's values, its standard error, and its interval (Woodruff's).
+    """Estimate a quantile of the population's values, with its standard error and interval.
 
-    That is the interval of the share of the population below the quantile, taken on the logit,
-    read back through the distribution function; the standard error is its length over twice the
-    quantile of t. A unit stands in the middle of the w units that it stands for: with all units in
-    the sample this is the linear quantile (Hyndman & Fan 1996, type 7).
+    Woodruff's interval: that of the share of the population below the quantile, on the logit, read
+    back through the distribution function. The standard error is its length over twice the quantile
+    of t. A unit is placed in the middle of the w units that it represents: with all units in the
+    sample this is the linear quantile (Hyndman & Fan 1996, type 7).
 
     Undefined: ``nothing_counted``; those of `Design.error`.
     """

@@ -1,15 +1,15 @@
-"""Numbers that do not exist, and why."""
+"""The exception for numbers that do not exist, with the reason why."""
 
 from __future__ import annotations
 
 
 class Undefined(Exception):  # noqa: N818 - not an error: a number that does not exist
-    """Raised where a number does not exist for these data; it becomes null, with `reason`.
+    """The number does not exist for these data; it becomes null, with `reason`.
 
     Parameters
     ----------
     reason : str
-        A short code such as ``no_positives``, which is counted in the tables.
+        A short code such as ``no_positives``, which the tables count.
     """
 
     def __init__(self, reason: str) -> None:

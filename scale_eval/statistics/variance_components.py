@@ -1,12 +1,12 @@
-"""How much of what differs is the company, the half-year, and neither: crossed random effects.
+"""Variance components of companies, cutoffs and the rest: crossed random effects.
 
-value = mean + company + cutoff + residual. Restricted maximum likelihood as lme4 has it (Bates et
-al. 2015), with the companies, which are many, eliminated by hand. Of those eliminated the
-likelihood holds sums over companies that have as many values as each other: they are taken once,
-and an evaluation costs cutoffs^3, however many the companies.
+value = mean + company + cutoff + residual. Restricted maximum likelihood as in lme4 (Bates et al.
+2015), with the companies, which are many, eliminated analytically. The likelihood then depends on
+sums over companies with the same number of values: they are computed once, and an evaluation of the
+likelihood costs cutoffs^3, whatever the number of companies.
 
 The intervals are those of Q (Viechtbauer 2007) for the least-squares effects of companies and
-cutoffs, the residual variance taken for known: with few cutoffs they are wide, and say so.
+cutoffs, with the residual variance taken as known: with few cutoffs they are wide.
 """
 
 from __future__ import annotations
@@ -22,21 +22,22 @@ from scale_eval.statistics.random_effects import q_profile
 from scale_eval.statistics.undefined import Undefined
 
 GRID = (0.0, 0.1, 0.3, 1.0, 3.0, 10.0)
-"""Square roots of variances, in residuals', from the best of which the search begins."""
+"""Standard deviations relative to the residual's; the search starts at the best of this grid."""
 
 
 @dataclass(frozen=True)
 class VarianceComponents:
-    """Variances, not standard deviations.
+    """Fitted variance components.
 
     Attributes
     ----------
     mean : float
         By generalised least squares.
     company, cutoff, residual : float
+        Variances, not standard deviations.
     n_companies, n_cutoffs : int
     company_interval, cutoff_interval : tuple of float or None
-        Of 95 %; None where there is one only.
+        95 % intervals of the variances; None where there is only one company or cutoff.
     """
 
     mean: float
@@ -52,13 +53,13 @@ class VarianceComponents:
 def variance_components(
     values: np.ndarray, company: np.ndarray, cutoff: np.ndarray
 ) -> VarianceComponents:
-    """Fit them.
+    """Fit the variance components of values of companies at cutoffs.
 
     Parameters
     ----------
     values : ndarray of float, shape (n,)
     company, cutoff : ndarray of shape (n,)
-        What each value belongs to; any labels.
+        The company and the cutoff of each value; any labels.
 
     Undefined: ``fewer_than_2_companies``; ``no_repeated_cutoffs``, where no company has two values,
     so that companies and noise cannot be told apart.
@@ -81,8 +82,8 @@ def variance_components(
     square = scale**2
 
     def interval(effects: np.ndarray, v: np.ndarray, estimate: float) -> tuple[float, float] | None:
-        known = v > 0  # a cutoff of one company that has no other says nothing
-        effects, v = effects[known], v[known]
+        informative = v > 0  # v is 0 for a cutoff of a single company that has no other cutoff
+        effects, v = effects[informative], v[informative]
         if len(effects) < 2 or residual <= 0:
             return None
         low, high = q_profile(effects, residual * v)  # extended to hold what REML says
@@ -101,9 +102,9 @@ def variance_components(
 
 
 def _best(layout: _Layout, *, several: bool) -> np.ndarray:
-    """Square roots of the ratios of variances at the top of the likelihood; shape (2,).
+    """Return the square roots of the variance ratios that maximise the likelihood; shape (2,).
 
-    There can be tops at 0 besides: the search begins at the best of a grid.
+    There can be local maxima at 0, so that the search starts at the best point of a grid.
     """
     starts = np.array(list(itertools.product(GRID, GRID if several else [0.0])))
     start = min(starts, key=layout.deviance)
@@ -124,7 +125,7 @@ def _best(layout: _Layout, *, several: bool) -> np.ndarray:
 
 
 class _Layout:
-    """Sums from which the likelihood is had at any ratio of the variances to the residual's."""
+    """Sums from which the likelihood is computed at any ratio of variances to the residual's."""
 
     def __init__(self, values: np.ndarray, company: np.ndarray, cutoff: np.ndarray) -> None:
         k, c = int(company.max()) + 1, int(cutoff.max()) + 1
@@ -140,7 +141,7 @@ class _Layout:
         self._sum_alike()
 
     def _sum_alike(self) -> None:
-        """Sums over companies that have as many values, in order of `size`; (n_sizes, ...)."""
+        """Sum over companies with the same number of values, in order of `size`; (n_sizes, ...)."""
         self.size, starts, self.alike = np.unique(
             np.sort(self.n_of_company), return_index=True, return_counts=True
         )
@@ -150,27 +151,30 @@ class _Layout:
         self.squares_alike = np.add.reduceat(np.square(sums), starts)
         c = counts.shape[1]
         self.seen = np.add.reduceat(counts, starts)  # values at each cutoff
-        self.sums_seen = np.empty((len(starts), c))  # sums of the companies that have them
-        self.seen_together = np.empty((len(starts), c * c))  # values at both of two
+        self.sums_seen = np.empty((len(starts), c))  # sums of the companies with a value there
+        self.seen_together = np.empty((len(starts), c * c))  # companies with values at two cutoffs
         ends = np.append(starts[1:], len(order))
         for i, (first, last) in enumerate(zip(starts, ends, strict=True)):
             self.sums_seen[i] = sums[first:last] @ counts[first:last]
             self.seen_together[i] = (counts[first:last].T @ counts[first:last]).ravel()
 
     def deviance(self, ratios: np.ndarray) -> float:
-        """Restricted, profiled; of the square roots of the ratios of variances (lme4's theta)."""
+        """Return the profiled restricted deviance at square roots of variance ratios (theta)."""
         of_company, of_cutoff = np.square([*ratios, 0.0][:2])
         log_determinant, one, _, rest = self._solved(of_company, of_cutoff)
         df = self.n - 1
         return float(log_determinant + np.log(one) + df * np.log(max(rest, 1e-300)))
 
     def fit(self, of_company: float, of_cutoff: float) -> tuple[float, float]:
-        """The mean and the residual variance."""
+        """Return the mean and the residual variance."""
         _, one, with_values, rest = self._solved(of_company, of_cutoff)
         return self.centre + with_values / one, max(rest, 0.0) / (self.n - 1)
 
     def _solved(self, of_company: float, of_cutoff: float) -> tuple[float, float, float, float]:
-        """log|V|, 1'V^-1 1, 1'V^-1 y, and y'V^-1 y of what the mean leaves; V of unit residual."""
+        """Return log|V|, 1'V^-1 1, 1'V^-1 y, and y'V^-1 y of the residuals from the mean.
+
+        V is for a residual variance of 1.
+        """
         shrunk = of_company / (1 + of_company * self.size)
         # W = (I + of_company Z Z')^-1, the companies eliminated
         one = float(self.n - shrunk @ (self.alike * np.square(self.size)))
@@ -181,7 +185,7 @@ class _Layout:
             inner = self.of_cutoffs - (shrunk @ self.seen_together).reshape(self.of_cutoffs.shape)
             ones = self.n_of_cutoff - (shrunk * self.size) @ self.seen
             values = self.sum_of_cutoff - shrunk @ self.sums_seen
-            # Positive definite: the identity and what is never below 0.
+            # The matrix is positive definite: the identity plus a positive semidefinite one.
             factor, by, _ = dposv(
                 self.unit + of_cutoff * inner, of_cutoff * np.column_stack([ones, values]), lower=1
             )
@@ -192,14 +196,14 @@ class _Layout:
         return log_determinant, one, with_values, of_values - with_values**2 / one
 
     def effects(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Least-squares effects of companies and of cutoffs, and their variances in residuals'."""
+        """Return least-squares effects of companies and cutoffs, and their relative variances."""
         share = self.counts / self.n_of_company[:, np.newaxis]
         normal = self.of_cutoffs - self.counts.T @ share
         right = self.sum_of_cutoff - share.T @ self.sum_of_company
         inverse = np.linalg.pinv(normal, hermitian=True)
         cutoff = inverse @ right
         company = (self.sum_of_company - self.counts @ cutoff) / self.n_of_company
-        # Effects around their mean have less variance than each apart, by (c - 1) / c.
+        # Effects centred at their mean have less variance than each alone, by (c - 1) / c.
         of_cutoff = np.diag(inverse) * len(cutoff) / max(len(cutoff) - 1, 1)
         apart = np.einsum("ij,jk,ik->i", share, inverse, share)
         return company, 1 / self.n_of_company + apart, cutoff - cutoff.mean(), of_cutoff

@@ -1,10 +1,10 @@
-"""Many noisy variances, each moderated by what all of them say.
+"""Moderation of many noisy variances: each is shrunk towards a model of all of them.
 
-A variance estimated from 16 groups of customers is itself noisy. Random effects take variances for
-known: noise in them passes for differences between companies (measured with 20,000 companies whose
-truth is one: tau .06 unmoderated). A second estimate, of an evaluation's own formula, is smooth but
-misses what cutoffs share. So the ratio of the two is modelled as s0^2 F(df, d0), and each ratio is
-drawn towards s0^2 by as much as its own noise explains.
+A variance estimated from 16 groups of customers is itself noisy. Random effects treat variances as
+known, so that noise in them looks like differences between companies (with 20,000 companies of one
+true effect, tau is .06 unmoderated). A second estimate, from an evaluation's own formula, is smooth
+but misses what cutoffs share. So the ratio of the two is modelled as s0^2 F(df, d0), and each ratio
+is shrunk towards s0^2 by as much as its own noise explains.
 
 Source: Smyth 2004 (limma): moments of the logarithm of F.
 """
@@ -17,14 +17,14 @@ from scipy.special import digamma, polygamma
 
 
 def moderate(estimates: np.ndarray, bases: np.ndarray, df: int) -> np.ndarray:
-    """Posterior means of variances.
+    """Return the posterior means of variances.
 
     Parameters
     ----------
     estimates : ndarray of shape (k,)
         Noisy, chi squared with `df` degrees of freedom around the truth; 0 or more.
     bases : ndarray of shape (k,)
-        To which they are expected to be proportional; above 0.
+        Variances to which the estimates are expected to be proportional; above 0.
     df : int
 
     Returns
@@ -35,10 +35,10 @@ def moderate(estimates: np.ndarray, bases: np.ndarray, df: int) -> np.ndarray:
     """
     estimates, bases = np.asarray(estimates, dtype=float), np.asarray(bases, dtype=float)
     ratio = estimates / bases
-    known = ratio > 0
-    if np.count_nonzero(known) < 3:
+    positive = ratio > 0
+    if np.count_nonzero(positive) < 3:
         return estimates
-    logs = np.log(ratio[known]) - digamma(df / 2) + np.log(df / 2)
+    logs = np.log(ratio[positive]) - digamma(df / 2) + np.log(df / 2)
     beyond_noise = float(np.var(logs, ddof=1) - polygamma(1, df / 2))
     if beyond_noise <= 0:
         return np.asarray(np.exp(logs.mean()) * bases)
@@ -48,6 +48,6 @@ def moderate(estimates: np.ndarray, bases: np.ndarray, df: int) -> np.ndarray:
 
 
 def _inverse_trigamma(value: float) -> float:
-    """x with trigamma(x) = value; trigamma falls, and lies between 1/x and 1/x + 1/x^2."""
+    """Return x with trigamma(x) = value; trigamma falls, between 1/x and 1/x + 1/x^2."""
     low, high = np.log(1 / value), np.log(1 / value + 1 / np.sqrt(value) + 1)
     return float(np.exp(brentq(lambda x: polygamma(1, np.exp(x)) - value, low - 1e-9, high)))

@@ -1,8 +1,8 @@
-"""Figures of all customers in one, of weighted counts, and what one customer moves each by.
+"""Figures of all customers pooled, from weighted counts, with the influence of one customer.
 
 Blocks hold customers of one score, from the highest to the lowest; counts by block are of shape
-(n_blocks,) and may be weighted, so that they are no whole numbers. The derivatives are of one more
-customer: multiplied by a company's own counts and summed they are its influence.
+(n_blocks,) and may be weighted, so that they need not be whole. The derivatives are those by one
+more customer: multiplied by a company's own counts and summed they are its influence.
 
 Source: Deville 1999 (linearisation by influence); Hanley & McNeil 1982; Cox 1958.
 """
@@ -14,15 +14,15 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import expit
 
-from scale_eval.statistics import logistic
+from scale_eval.statistics import logistic, logistic_many
 from scale_eval.statistics.undefined import Undefined
 
 TOP = 0.1
-"""The share of customers whose buyers and spend are counted."""
+"""Share of the customers, ranked highest, whose buyers and spend are counted."""
 
 
 class OfBlocks(NamedTuple):
-    """A figure, and what one more buyer or one more other of each block adds to it."""
+    """A figure, and its change by one more buyer or one more other customer of each block."""
 
     value: float
     of_positive: np.ndarray
@@ -30,7 +30,7 @@ class OfBlocks(NamedTuple):
 
 
 class Captured(NamedTuple):
-    """A share captured; what one more of the amount, and one more row, of each block add to it."""
+    """A captured share, and its change by one more unit of the amount or row of each block."""
 
     value: float
     of_amount: np.ndarray
@@ -38,7 +38,7 @@ class Captured(NamedTuple):
 
 
 def roc_auc(positives: np.ndarray, negatives: np.ndarray) -> OfBlocks:
-    """(Pairs ranked right + half the ties) / pairs.
+    """Return the AUC, (pairs ranked correctly + half the ties) / pairs.
 
     Undefined: ``no_positives``, ``no_negatives``.
     """
@@ -53,7 +53,10 @@ def roc_auc(positives: np.ndarray, negatives: np.ndarray) -> OfBlocks:
 
 
 def average_precision(positives: np.ndarray, negatives: np.ndarray) -> OfBlocks:
-    """Mean over buyers of the precision at their block. Undefined: ``no_positives``."""
+    """Return the mean over buyers of the precision at their block.
+
+    Undefined: ``no_positives``.
+    """
     total = _some_positives(positives)
     held = np.cumsum(positives)
     rows = np.maximum(np.cumsum(positives + negatives), 1e-300)
@@ -69,10 +72,12 @@ def average_precision(positives: np.ndarray, negatives: np.ndarray) -> OfBlocks:
 
 
 def captured_at_10(amounts: np.ndarray, rows: np.ndarray) -> Captured:
-    """The share of `amounts` (buyers, spend) in the tenth of the rows that is ranked highest.
+    """Return the share of `amounts` (buyers, spend) in the tenth of the rows ranked highest.
 
-    A row more moves the line that ends the tenth along the slope of the curve, taken between 8 and
-    12 % of the rows. Undefined: ``nothing_to_capture``.
+    One more row moves the end of the tenth along the slope of the curve, taken between 8 and 12 %
+    of the rows.
+
+    Undefined: ``nothing_to_capture``.
     """
     total, n = float(amounts.sum()), float(rows.sum())
     if total <= 0:
@@ -88,7 +93,10 @@ def captured_at_10(amounts: np.ndarray, rows: np.ndarray) -> Captured:
 
 
 def calibration_slope(logits: np.ndarray, positives: np.ndarray, negatives: np.ndarray) -> OfBlocks:
-    """The slope on the blocks' `logits`. Undefined: as `logistic.fit`, but never for rounding."""
+    """Return the calibration slope on the blocks' `logits`.
+
+    Undefined: as `logistic.fit`; a class is missing only where its weights are exactly 0.
+    """
     _both_classes(positives, negatives)
     fitted = logistic.fit(logits, positives, negatives)
     return OfBlocks(fitted.slope, *logistic.slope_influence(logits, positives, negatives, fitted))
@@ -97,9 +105,12 @@ def calibration_slope(logits: np.ndarray, positives: np.ndarray, negatives: np.n
 def calibration_intercept(
     logits: np.ndarray, positives: np.ndarray, negatives: np.ndarray
 ) -> OfBlocks:
-    """The intercept beside the offset `logits`. Undefined: ``no_positives``, ``no_negatives``."""
+    """Return the calibration intercept beside the offset `logits`.
+
+    Undefined: ``no_positives``, ``no_negatives``.
+    """
     _both_classes(positives, negatives)
-    value = float(logistic.intercepts(logits, positives[np.newaxis], negatives[np.newaxis])[0])
+    value = float(logistic_many.intercepts(logits, positives[np.newaxis], negatives[np.newaxis])[0])
     p, q = (expit(sign * (value + logits)) for sign in (1, -1))
     information = float(((positives + negatives) * p * q).sum())
     return OfBlocks(value, q / information, -p / information)

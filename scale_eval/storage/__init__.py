@@ -1,10 +1,37 @@
-"""Where tables and objects live: every read and write of a file goes through this room.
+"""Where tables and objects live: every read and write of a file goes through this package.
 
-A `Store` is a root and a handful of verbs over relative names. Local and network paths are served
-by `LocalStore`; another kind of place is another class with the same verbs, known to `open_store`.
+A `Store` is a root and a few verbs over named bytes (`base`). A kind of store is a file (`local`)
+and an entry in `kinds`; tables, documents and spilled rows work on any of them.
 """
 
-from scale_eval.storage.local import ROWS_PER_ROW_GROUP, LocalStore, StoreLocked, open_store
+from scale_eval.storage.base import Store, StoreLocked
+from scale_eval.storage.documents import read_json, write_json
+from scale_eval.storage.kinds import open_store
 from scale_eval.storage.spill import Spill
+from scale_eval.storage.tables import (
+    ROWS_PER_ROW_GROUP,
+    read_metadata,
+    read_row_groups,
+    read_rows,
+    read_table,
+    write_row_groups,
+    write_table,
+    write_tables,
+)
 
-__all__ = ["ROWS_PER_ROW_GROUP", "LocalStore", "Spill", "StoreLocked", "open_store"]
+__all__ = [
+    "ROWS_PER_ROW_GROUP",
+    "Spill",
+    "Store",
+    "StoreLocked",
+    "open_store",
+    "read_json",
+    "read_metadata",
+    "read_row_groups",
+    "read_rows",
+    "read_table",
+    "write_json",
+    "write_row_groups",
+    "write_table",
+    "write_tables",
+]

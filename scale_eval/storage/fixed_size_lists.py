@@ -1,4 +1,4 @@
-"""Lists of a fixed length in Parquet: each as one value of so many bytes.
+"""Lists of a fixed length are written to Parquet as one value of so many bytes each.
 
 Parquet has lists of any length only, and says of every number in them where its list begins: that
 takes more time to write and to read than the numbers. In a file such a list is a
@@ -16,19 +16,19 @@ import pyarrow as pa
 
 NUMBERS = {str(kind): kind for kind in (pa.float32(), pa.float64(), pa.int32(), pa.int64())}
 KEY = b"scale_eval.list_of"
-"""In the metadata of a column that is packed: the type of its numbers, a key of `NUMBERS`."""
+"""The key, in a column's metadata, under which a name in `NUMBERS` says what its bytes hold."""
 
 
-def packed(table: pa.Table) -> pa.Table:
-    """`table`, its lists of fixed length as bytes; those that hold nulls as they are."""
+def lists_to_bytes(table: pa.Table) -> pa.Table:
+    """Return `table` with its lists of fixed length as bytes; lists that hold nulls stay."""
     if sys.byteorder != "little":
         return table
-    return _replaced(table, _packed)
+    return _replaced(table, _to_bytes)
 
 
-def unpacked(table: pa.Table) -> pa.Table:
-    """What `packed` was made of."""
-    return _replaced(table, _unpacked)
+def bytes_to_lists(table: pa.Table) -> pa.Table:
+    """Return the table from which `lists_to_bytes` made this one."""
+    return _replaced(table, _to_lists)
 
 
 _Column = tuple[pa.Field, pa.ChunkedArray]
@@ -44,27 +44,27 @@ def _replaced(
     return table
 
 
-def _packed(field: pa.Field, column: pa.ChunkedArray) -> _Column | None:
+def _to_bytes(field: pa.Field, column: pa.ChunkedArray) -> _Column | None:
     kind = field.type
     if not pa.types.is_fixed_size_list(kind) or str(kind.value_type) not in NUMBERS:
         return None
     if any(chunk.flatten().null_count for chunk in column.chunks):
         return None
-    as_bytes = pa.binary(kind.list_size * kind.value_type.bit_width // 8)
+    binary = pa.binary(kind.list_size * kind.value_type.bit_width // 8)
 
-    def pack(lists: pa.FixedSizeListArray) -> pa.Array:
+    def as_bytes(lists: pa.FixedSizeListArray) -> pa.Array:
         numbers = lists.values
         _, data = numbers.buffers()
         begin = numbers.offset * kind.value_type.bit_width // 8
         buffers = [lists.buffers()[0], data.slice(begin)]
-        return pa.Array.from_buffers(as_bytes, len(lists), buffers, offset=lists.offset)
+        return pa.Array.from_buffers(binary, len(lists), buffers, offset=lists.offset)
 
-    chunks = [pack(chunk) for chunk in column.chunks]
+    chunks = [as_bytes(chunk) for chunk in column.chunks]
     described = {**(field.metadata or {}), KEY: str(kind.value_type).encode()}
-    return field.with_type(as_bytes).with_metadata(described), pa.chunked_array(chunks, as_bytes)
+    return field.with_type(binary).with_metadata(described), pa.chunked_array(chunks, binary)
 
 
-def _unpacked(field: pa.Field, column: pa.ChunkedArray) -> _Column | None:
+def _to_lists(field: pa.Field, column: pa.ChunkedArray) -> _Column | None:
     metadata = dict(field.metadata or {})
     if KEY not in metadata:
         return None
@@ -72,12 +72,12 @@ def _unpacked(field: pa.Field, column: pa.ChunkedArray) -> _Column | None:
     n = field.type.byte_width * 8 // of.bit_width
     lists = pa.list_(of, n)
 
-    def unpack(values: pa.FixedSizeBinaryArray) -> pa.Array:
-        known, data = values.buffers()
+    def as_lists(values: pa.FixedSizeBinaryArray) -> pa.Array:
+        is_valid, data = values.buffers()
         numbers = pa.Array.from_buffers(of, (values.offset + len(values)) * n, [None, data])
         return pa.Array.from_buffers(
-            lists, len(values), [known], offset=values.offset, children=[numbers]
+            lists, len(values), [is_valid], offset=values.offset, children=[numbers]
         )
 
-    chunks = [unpack(chunk) for chunk in column.chunks]
+    chunks = [as_lists(chunk) for chunk in column.chunks]
     return field.with_type(lists).with_metadata(metadata), pa.chunked_array(chunks, lists)

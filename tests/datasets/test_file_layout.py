@@ -143,13 +143,13 @@ def test_a_row_group_is_read_once_for_companies_that_follow_one_another(
 ):
     dataset = packed(companies, tmp_path)
     reads = []
-    read = type(dataset.store).read_row_groups
+    read = layout.read_row_groups
 
     def counted(store, name, groups, **options):
         reads.append((name, *groups))
         return read(store, name, groups, **options)
 
-    monkeypatch.setattr(type(dataset.store), "read_row_groups", counted)
+    monkeypatch.setattr(layout, "read_row_groups", counted)
     names = [name for name, _ in dataset.read_many(dataset.reading_order(dataset.company_ids))]
     assert len(names) == len(companies)
     assert len(reads) == len(set(reads))

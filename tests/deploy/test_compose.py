@@ -1,4 +1,4 @@
-"""docker-compose.yml, used as the README says: three workers, one that is killed, TLS, a stop.
+"""docker-compose.yml, used as the docs say: three workers, one that is killed, TLS, a stop.
 
 What is evaluated in containers has the fingerprint of the same run on a local cluster.
 """
@@ -22,6 +22,7 @@ import pytest
 import scale_eval as se
 from scale_eval.cli import app as cli
 from scale_eval.results.directory import open_run_directory
+from tests.support.documentation import commands
 from tests.support.paths import PROJECT as TOP
 
 pytestmark = pytest.mark.slow
@@ -118,14 +119,6 @@ def owner() -> int:
     return os.getuid() or 1000
 
 
-def readme_commands(name: str) -> list[str]:
-    """The commands under a marker of the README, one a line."""
-    told = (TOP / "README.md").read_text(encoding="utf-8")
-    block = re.search(rf"<!-- command: {name} -->\n```bash\n(.*?)```", told, re.DOTALL)
-    assert block, f"the README has no command {name}"
-    return block[1].strip().splitlines()
-
-
 def wait_for(condition, seconds: float = 90) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
@@ -135,7 +128,7 @@ def wait_for(condition, seconds: float = 90) -> None:
 
 @pytest.fixture(scope="module")
 def project(docker, tmp_path_factory):
-    """The files of a clone, prepared and built by the first of the README's two commands."""
+    """The files of a clone, prepared and built by the first of the documented two commands."""
     place = tmp_path_factory.mktemp("compose") / "clone"
     words = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     names = subprocess.run(words, cwd=TOP, capture_output=True, text=True, check=True).stdout
@@ -145,7 +138,8 @@ def project(docker, tmp_path_factory):
     project = Project(place, docker)
     began = time.monotonic()
     try:
-        prepared = project.run("bash", "-c", readme_commands("compose")[0], timeout=1200)
+        prepare, _ = commands("how-to/docker-compose", "compose")
+        prepared = project.run("bash", "-c", prepare, timeout=1200)
         assert prepared.code == 0, prepared.text
         print(f"\nimages built in {time.monotonic() - began:.0f} s")
         yield project
@@ -186,7 +180,8 @@ def local_patient(shops, tmp_path_factory) -> str:
 
 
 def test_two_commands_from_a_clone_give_a_finished_evaluation_by_three_workers(project, local_demo):
-    told = project.run("bash", "-c", readme_commands("compose")[1])
+    _, evaluate = commands("how-to/docker-compose", "compose")
+    told = project.run("bash", "-c", evaluate)
     assert told.code == 0, told.text
     assert "Report: " in told.text
     run = se.open_run(project.place / "runs" / "demo")

@@ -18,7 +18,7 @@ import pytest
 
 import scale_eval as se
 from scale_eval.cli import app as cli
-from scale_eval.execution.clusters.local import require_cluster
+from scale_eval.execution.clusters.registry import require_cluster
 from tests.support import models as models
 from tests.support.paths import PROJECT, SHARED
 

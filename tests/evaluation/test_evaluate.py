@@ -186,7 +186,7 @@ def test_a_shorter_horizon_asks_another_question():
     assert short["mean_prediction"] < row_of("bgnbd")["mean_prediction"]
 
 
-# STATISTICS, "Numbers on real data" and "Influence by customer group".
+# docs/reference: "Numbers on real data" and "Influence by customer group".
 def test_the_numbers_on_three_real_companies_are_those_of_independent_code(klaviyo):
     from scale_eval.datasets import Transactions
 
@@ -232,7 +232,7 @@ def test_influence_sums_give_the_variance_of_a_mean_over_cutoffs(klaviyo):
     assert clustered == pytest.approx(0.00575, rel=0.35)  # 16 groups: a noisy estimate of it
 
 
-# STATISTICS, "What a buyer would be misled without": ageing of the population.
+# docs/reference/statistics.md, "Ageing of the population".
 def test_the_rate_of_a_real_company_falls_as_lapsed_customers_pile_up(klaviyo):
     from scale_eval.datasets import Transactions
 
@@ -262,7 +262,7 @@ def test_the_rate_of_a_real_company_falls_as_lapsed_customers_pile_up(klaviyo):
     assert lapsed[-1] > lapsed[0]
 
 
-# STATISTICS, "Drift taken for skill": company 1, 2017-12-01, all rows.
+# docs/reference/statistics.md, "Drift taken for skill": company 1, 2017-12-01, all rows.
 def test_the_reference_loss_of_a_real_company_is_uncertainty_and_drift(klaviyo):
     from scale_eval.datasets import Transactions
     from scale_eval.evaluation.schema import evaluations_schema
@@ -284,7 +284,7 @@ def test_the_reference_loss_of_a_real_company_is_uncertainty_and_drift(klaviyo):
     assert period["drift"] == pytest.approx(0.0184, abs=5e-5)
 
 
-# STATISTICS, "Numbers on real data": zero values are 16 % of company 2's rows.
+# docs/reference/statistics.md, "Numbers on real data": zero values are 16 % of company 2's rows.
 def test_zero_values_counted_or_not_make_another_population(klaviyo):
     from scale_eval.datasets import Transactions
 

@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 import scale_eval as se
-from scale_eval.execution import child_process as own_process
+from scale_eval.execution import child_process
 
 
 def test_it_is_another_process_and_what_is_defined_here_travels_there():
@@ -24,7 +24,7 @@ def test_it_is_another_process_and_what_is_defined_here_travels_there():
         print("this is no answer")
         return os.getpid(), float(captured.sum()) + more
 
-    with own_process.begun() as call:
+    with child_process.start() as call:
         pid, total = call(add, 1)
     assert pid != os.getpid()
     assert total == captured.sum() + 1
@@ -34,7 +34,7 @@ def test_what_it_raises_is_raised_here_and_says_where_it_was_raised():
     def divide(by):
         return 1 / by
 
-    with pytest.raises(ZeroDivisionError) as caught, own_process.begun() as call:
+    with pytest.raises(ZeroDivisionError) as caught, child_process.start() as call:
         call(divide, 0)
     assert "in divide" in caught.value.__notes__[0]
 
@@ -44,19 +44,19 @@ def test_a_process_that_is_killed_says_by_what():
         os.kill(os.getpid(), signal.SIGKILL)
 
     killed = r"fill the memory ended by SIGKILL.*no memory"
-    with pytest.raises(ChildProcessError, match=killed), own_process.begun() as call:
+    with pytest.raises(ChildProcessError, match=killed), child_process.start() as call:
         call(fill_the_memory)
 
 
 def test_a_process_that_was_killed_before_it_was_asked_says_so_too():
     killed = pytest.raises(ChildProcessError, match="getpid ended by SIGKILL")
-    with killed, own_process.begun() as call:
+    with killed, child_process.start() as call:
         os.kill(_newest_child(), signal.SIGKILL)
         call(os.getpid)
 
 
 def test_a_process_that_is_never_asked_ends_with_its_block_in_silence(capfd):
-    with own_process.begun():
+    with child_process.start():
         pid = _newest_child()
     assert not _is_running(pid)
     assert capfd.readouterr() == ("", "")
@@ -66,13 +66,13 @@ def test_it_ends_with_its_caller_whatever_ends_that(tmp_path):
     told = tmp_path / "pid"
     script = f"""
 import os, time
-from scale_eval.execution import child_process as own_process
+from scale_eval.execution import child_process
 
 def linger():
     open({str(told)!r}, "w").write(str(os.getpid()))
     time.sleep(600)
 
-with own_process.begun() as call:
+with child_process.start() as call:
     call(linger)
 """
     caller = subprocess.Popen([sys.executable, "-c", script])
@@ -91,13 +91,13 @@ def test_a_run_reduced_there_has_the_tables_of_one_reduced_here(
 
     here = se.evaluate(shops, out=tmp_path / "here", client=client, metrics=[twice], progress=False)
     monkeypatch.setattr(sys.modules["scale_eval.evaluate"], "OWN_PROCESS_FROM", 0)
-    began = []
-    begun = own_process.begun
-    monkeypatch.setattr(own_process, "begun", lambda: began.append("apart") or begun())
+    started = []
+    start = child_process.start
+    monkeypatch.setattr(child_process, "start", lambda: started.append("apart") or start())
     there = se.evaluate(
         shops, out=tmp_path / "there", client=client, metrics=[twice], progress=False
     )
-    assert began == ["apart"]
+    assert started == ["apart"]
     assert there.fingerprint() == here.fingerprint()
     pd.testing.assert_frame_equal(there.pooled, here.pooled)
 

@@ -17,7 +17,7 @@ from scale_eval.metrics import (
     score,
     user_metric,
 )
-from scale_eval.metrics.standard_errors import log_observed_expected_se
+from scale_eval.metrics.calibration import log_observed_expected_se
 
 GAINS = ("lift_at_10", "gain_at_10")
 SLOPE = ("calibration_slope", "calibration_slope_se")
@@ -213,7 +213,8 @@ def test_a_decorated_function_says_how_it_is_read():
     def at_risk(outcomes, probabilities, future_spend):
         return ((1 - probabilities) * future_spend).sum()
 
-    assert (at_risk.name, at_risk.better, at_risk.pooling) == ("spend_at_risk", "lower", "own")
+    assert (at_risk.name, at_risk.better, at_risk.margin) == ("spend_at_risk", "lower", 0.5)
+    assert (at_risk.label, at_risk.estimands) == ("spend at risk", ("equal_company",))
     assert score(FOUR, [*METRICS.values(), at_risk])[0]["spend_at_risk"] == pytest.approx(1.7)
     assert user_metric(hits, target=0.5).better == "target"
 

@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 
 from scale_eval.metrics import (
     METRICS,
-    ROW_POOLED,
     Scores,
     Undefined,
     bin_of,
@@ -18,6 +17,8 @@ from scale_eval.metrics import (
 )
 from scale_eval.metrics.histogram import EDGES, ScoreHistogram
 from scale_eval.metrics.leaving_out import auc_without_each, average_precision_without_each
+
+OF_ROWS = {m.name: m.row_form.value for m in METRICS.values() if m.row_form is not None}
 
 BOUNDED = ("roc_auc", "average_precision", "lift_at_10", "gain_at_10", "value_captured_at_10")
 
@@ -86,9 +87,9 @@ def test_bounds_hold_whatever_the_order_inside_bins(rows):
             continue  # fractions of a minor unit
         if values[name] is None:
             with pytest.raises(Undefined, match=undefined[name]):
-                ROW_POOLED[name](made)
+                OF_ROWS[name](made)
         else:
-            value, error_bound = ROW_POOLED[name](made)
+            value, error_bound = OF_ROWS[name](made)
             assert abs(value - values[name]) <= error_bound + 1e-12
 
 
@@ -101,7 +102,7 @@ def test_bounds_are_met_by_the_extreme_order_inside_a_bin(name, best_first):
     scores = Scores(bought, p, np.zeros(40))
     made = histogram(scores)
     assert made.bin.tolist() == [2000]
-    value, error_bound = ROW_POOLED[name](made)
+    value, error_bound = OF_ROWS[name](made)
     assert abs(value - score(scores)[0][name]) == pytest.approx(error_bound)
 
 
@@ -110,7 +111,7 @@ def test_average_precision_of_ties_above_all_others_is_within_its_bound():
     p = np.r_[np.full(5, 0.3005), np.full(5, 0.3)]
     above = np.full(3, 0.9)
     scores = Scores(np.r_[np.zeros(3), np.ones(5), np.zeros(5)], np.r_[above, p], np.zeros(13))
-    value, error_bound = ROW_POOLED["average_precision"](histogram(scores))
+    value, error_bound = OF_ROWS["average_precision"](histogram(scores))
     assert score(scores)[0]["average_precision"] == pytest.approx(5 / 8)
     assert 5 / 8 - value == pytest.approx(error_bound)
 
@@ -120,7 +121,7 @@ def test_bins_of_one_customer_leave_nothing_uncertain():
     scores = Scores(np.arange(len(p)) % 3 == 0, p, np.arange(len(p)) % 3)
     values, _ = score(scores)
     for name in ("roc_auc", "gain_at_10", "lift_at_10"):
-        value, error_bound = ROW_POOLED[name](histogram(scores))
+        value, error_bound = OF_ROWS[name](histogram(scores))
         assert value == pytest.approx(values[name], rel=1e-15)
         assert error_bound == pytest.approx(0, abs=1e-15)
 
@@ -131,7 +132,7 @@ def test_scores_that_are_all_small_keep_their_ranking():
     scores = Scores(rng.random(20_000) < p, p, rng.gamma(1, 9, 20_000))
     values, _ = score(scores)
     for name in BOUNDED:
-        value, error_bound = ROW_POOLED[name](histogram(scores))
+        value, error_bound = OF_ROWS[name](histogram(scores))
         assert abs(value - values[name]) <= error_bound
         # What 200 even bins do here is an error of the AUC of .01 and more.
         assert error_bound < {"roc_auc": 0.002, "lift_at_10": 0.2}.get(name, 0.03)
@@ -140,7 +141,7 @@ def test_scores_that_are_all_small_keep_their_ranking():
 
 
 def test_three_companies_by_hand_have_their_row_auc_through_histograms():
-    evaluations = {  # STATISTICS.md: y; p of three companies at one cutoff or two
+    evaluations = {  # docs/reference/statistics.md: y; p of three companies at one cutoff or two
         "A1": ([1, 0, 1, 0], [0.8, 0.3, 0.4, 0.6]),
         "A2": ([1, 0, 0, 0], [0.5, 0.2, 0.7, 0.1]),
         "B1": ([1, 1, 0], [0.10, 0.05, 0.02]),
@@ -148,7 +149,7 @@ def test_three_companies_by_hand_have_their_row_auc_through_histograms():
         "C1": ([1, 0], [0.9, 0.95]),
     }
     parts = [histogram(Scores(y, p, y)) for y, p in evaluations.values()]
-    value, error_bound = ROW_POOLED["roc_auc"](merge(parts))
+    value, error_bound = OF_ROWS["roc_auc"](merge(parts))
     assert value == pytest.approx(0.666667, abs=5e-7)
     assert error_bound == 1 / 60  # .1 of B1 and A2, .05 of B1 and B2: two of 6 x 10 pairs
 
@@ -159,7 +160,7 @@ def test_calibration_is_that_of_the_rows_to_a_bin():
     scores = Scores(rng.random(5000) < p**1.3, p, np.zeros(5000))
     values, _ = score(scores)
     for name in ("calibration_intercept", "calibration_slope"):
-        value, error_bound = ROW_POOLED[name](histogram(scores))
+        value, error_bound = OF_ROWS[name](histogram(scores))
         assert value == pytest.approx(values[name], abs=1 / 256)
         assert error_bound is None
 
@@ -183,7 +184,7 @@ def test_what_is_undefined_of_rows_is_undefined_of_their_histogram():
         (tied, "calibration_slope", "constant_predictions"),
     ]:
         with pytest.raises(Undefined, match=reason):
-            ROW_POOLED[name](made)
+            OF_ROWS[name](made)
 
 
 def test_rows_of_the_table_make_the_same_histogram_in_any_order():
@@ -225,5 +226,5 @@ def test_without_the_only_group_of_a_class_nothing_is_ranked():
 
 
 def test_every_rank_and_calibration_metric_has_a_pooled_form():
-    pooled = {m.name for m in METRICS.values() if m.pooling in ("rank", "gain", "calibration")}
-    assert set(ROW_POOLED) == pooled
+    sums_over_windows = {"log_loss", "brier_score", "log_loss_skill", "brier_skill"}
+    assert set(OF_ROWS) == set(METRICS) - sums_over_windows - {"observed_expected_ratio"}

@@ -4,14 +4,15 @@ import zlib
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from scale_eval.datasets import customer_ids
 from scale_eval.metrics import (
     N_GROUPS,
     Scores,
-    customer_groups,
     influence_sums,
     influence_values,
     score,
@@ -25,6 +26,10 @@ def made(n, seed=0):
     rng = np.random.default_rng(seed)
     p = rng.integers(0, 30, n) / 30
     return Scores(rng.random(n) < 0.2 + 0.5 * p, p, np.zeros(n))
+
+
+def customer_groups(ids):
+    return customer_ids.customer_groups(pa.array(ids, pa.string()))
 
 
 def test_groups_are_those_of_crc32_whatever_the_process():
@@ -41,6 +46,7 @@ def test_groups_are_those_of_crc32_whatever_the_process():
 def test_groups_are_nearly_even():
     groups = customer_groups([f"customer-{i}" for i in range(16_000)])
     assert np.bincount(groups, minlength=N_GROUPS).min() > 800
+    assert customer_ids.N_CUSTOMER_GROUPS == N_GROUPS
 
 
 @settings(database=None, deadline=None)
@@ -102,7 +108,7 @@ def test_the_variance_of_a_difference_is_paired():
     assert paired < 0.1 * score(one)[0]["log_loss_se"]
 
 
-# STATISTICS.md: recency AUC of company 1, mean of the 7 half-years from 2014-12
+# docs/reference/metrics.md: recency AUC of company 1, mean of the 7 half-years from 2014-12
 def test_the_mean_over_cutoffs_of_company_1_knows_that_they_share_customers():
     if not COMPANY_1.exists():
         pytest.skip(f"{COMPANY_1} is not here")

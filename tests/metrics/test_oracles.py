@@ -9,7 +9,7 @@ import sklearn.metrics
 from scipy.special import logit
 
 from scale_eval.metrics import Scores, score
-from scale_eval.metrics.standard_errors import log_observed_expected_se
+from scale_eval.metrics.calibration import log_observed_expected_se
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")

@@ -76,9 +76,11 @@ def test_turning_the_scores_round_turns_the_auc_round(rows):
         assert (here is None and there is None) or here + there == pytest.approx(1, rel=1e-14)
 
 
-@pytest.mark.parametrize("module", [m.name for m in pkgutil.iter_modules(room.__path__)])
+@pytest.mark.parametrize(
+    "module", [m.name for m in pkgutil.walk_packages(room.__path__, room.__name__ + ".")]
+)
 def test_the_examples_in_the_docstrings_run(module):
-    assert doctest.testmod(importlib.import_module(f"{room.__name__}.{module}")).failed == 0
+    assert doctest.testmod(importlib.import_module(module)).failed == 0
 
 
 def test_the_example_at_the_door_runs():

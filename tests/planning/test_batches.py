@@ -15,7 +15,13 @@ from hypothesis import strategies as st
 from scale_eval.datasets.instants import DAY, NEVER, from_microseconds
 from scale_eval.evaluation.schema import KEY
 from scale_eval.planning import batches
-from scale_eval.planning.batches import Batch, CompanyBatch, choose_granularity, make_batches
+from scale_eval.planning.batches import (
+    Batch,
+    CompanyBatch,
+    EvaluationKey,
+    choose_granularity,
+    make_batches,
+)
 from scale_eval.planning.calendar import ObservedSpans, PlannedWindow, PlannedWindows
 from scale_eval.planning.completion import COLUMNS, completed
 from scale_eval.planning.cost_model import Costs, ModelCost
@@ -201,11 +207,11 @@ class TestPacks:
         windows = PlannedWindow(0, 9, False), PlannedWindow(5, 14, True)
         first = CompanyBatch("a", 0, windows, ("x", "y"), 1)
         batch = Batch((first, first._replace(company_id="b", attempt=2)), True, 1.0)
-        rest = Counter(singles(batch.without("a", 5, "x")))
+        rest = Counter(singles(batch.without(EvaluationKey("a", 5, "x"))))
         assert rest == Counter(singles([batch])) - Counter([("a", 5, "x", 1)])
         assert rest.total() == 7
         alone = Batch((CompanyBatch("a", 0, windows[:1], ("x",), 1),), True, 1.0)
-        assert alone.without("a", 0, "x") == []
+        assert alone.without(EvaluationKey("a", 0, "x")) == []
 
 
 class TestGranularity:

@@ -10,14 +10,13 @@ from hypothesis import strategies as st
 from scipy.stats import t
 
 from benchmarks.sampling import make_population, measure
-from scale_eval.metrics import METRICS, ranking
+from scale_eval.metrics import METRICS, gain, ranking
 from scale_eval.planning.company_sample import (
     Sample,
     SamplingFrame,
     companies_more,
     measure_of_size,
 )
-from scale_eval.results.customer_influence import INFLUENCE
 from scale_eval.results.tables.comparisons import comparisons_of
 from scale_eval.results.tables.finite_population import SAMPLED_SCHEMA, sampled_of, sampled_table
 from scale_eval.results.tables.pooled import pooled_of
@@ -326,7 +325,7 @@ def test_what_is_captured_is_the_gain_and_moves_add_to_nothing():
     positives, negatives = rng.integers(1, 30, (2, 200))
     rows = positives + negatives
     captured = weighted_blocks.captured_at_10(positives.astype(float), rows.astype(float))
-    assert captured.value == pytest.approx(ranking.gain_of_blocks(positives, rows))
+    assert captured.value == pytest.approx(gain.gain_of_blocks(positives, rows))
     assert positives @ captured.of_amount + rows @ captured.of_row == pytest.approx(0, abs=1e-9)
 
 
@@ -357,16 +356,12 @@ def test_a_weight_of_three_counts_a_company_three_times_and_influence_is_the_der
 # The table
 
 
-def _influence(panel, name):
-    return panel.influences(INFLUENCE[name]) if name in INFLUENCE else None
-
-
 def test_all_companies_as_the_sample_give_the_pooled_tables_without_error(population):
     panel, scores = population.of(np.arange(len(population.manifest)))
     design = Design(np.zeros(panel.n_companies, dtype=int), np.array([panel.n_companies]))
     compared = 0
     for name, metric in METRICS.items():
-        influence = _influence(panel, name)
+        influence = panel.influences(METRICS[name])
         told = {
             (r["model"], r.get("model_b"), r["estimand"], r["figure"]): r
             for r in sampled_of(panel, metric, scores, influence, design)
@@ -400,7 +395,7 @@ def test_the_table_describes_its_sample(population):
     panel, scores = population.of(np.array([int(c[-6:]) for c in sample.company_ids]))
     assert list(panel.company_ids) == sample.company_ids
     pieces = [
-        list(sampled_of(panel, METRICS[m], scores, _influence(panel, m), sample.design))
+        list(sampled_of(panel, METRICS[m], scores, panel.influences(METRICS[m]), sample.design))
         for m in ("log_loss", "roc_auc", "observed_expected_ratio")
     ]
     table = sampled_table(pieces).to_pandas()

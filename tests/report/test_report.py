@@ -21,7 +21,7 @@ from scale_eval.report.page import page
 from scale_eval.report.plots import PLOTS
 from scale_eval.results.directory import RunDirectory
 from scale_eval.results.reduce import reduce_run
-from scale_eval.storage import open_store
+from scale_eval.storage import open_store, write_tables
 from tests.support.companies import dataset_of, shop
 
 MODELS = ["base_rate", "recency", "frequency", "bgnbd"]
@@ -115,7 +115,7 @@ def test_every_plot_says_how_many_it_stands_on(run):
 
 
 def test_the_same_run_gives_the_same_bytes(run, html):
-    assert page(Findings.of(run.directory)) == html
+    assert page(Findings.read(run.directory)) == html
 
 
 def test_the_report_goes_where_it_is_asked_to(run, tmp_path):
@@ -143,7 +143,7 @@ def test_a_run_in_which_nothing_could_be_compared_has_a_report_that_says_so(clie
 
 def test_a_run_that_is_not_finished_says_so_on_top(run):
     document = {**run.directory.document, "status": "unfinished"}
-    findings = Findings.of(run.directory)
+    findings = Findings.read(run.directory)
     text = page(Findings(**{**vars(findings), "document": document}))
     assert "not finished: these are figures of a part of" in text
 
@@ -155,7 +155,7 @@ def test_the_page_of_twenty_thousand_companies_is_no_larger_than_2_mb(tmp_path):
     write_run(tmp_path, n_companies=20_000, n_cutoffs=2, n_models=4)
     directory = RunDirectory(open_store(tmp_path))
     reduce_run(directory, [], company_groups(company_ids(20_000)), {})
-    text = page(Findings.of(directory))
+    text = page(Findings.read(directory))
     assert len(text.encode()) < 2_000_000
     assert len(Page(text).images) >= 7
 
@@ -180,6 +180,6 @@ def test_the_companies_of_a_metric_are_those_of_the_whole_table(run):
 def test_companies_are_found_across_row_groups(tmp_path):
     store = open_store(tmp_path)
     parts = [pa.table({"metric": [m] * 70_000, "x": np.arange(70_000)}) for m in ("a", "b", "c")]
-    store.write_tables("companies.parquet", parts)
+    write_tables(store, "companies.parquet", parts)
     rows = RunDirectory(store).companies_of("b")
     assert rows["x"].tolist() == list(range(70_000))

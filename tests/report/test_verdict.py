@@ -263,7 +263,7 @@ def test_what_is_missing_is_told():
         },
     ]
     told = said(two_models(0.021, 0.006, statuses=statuses))
-    assert "Not compared, for want of a single answer: mute." in told
+    assert "Not compared, because they made no predictions: mute." in told
     assert "Evaluations that failed: mute 9." in told
     assert "Four companies without a window that was observed whole" in told
 

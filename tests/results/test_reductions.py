@@ -68,7 +68,7 @@ def pooled(tables, metric: str, estimand: str, model="hand", coverage="own", cut
     return chosen.iloc[0]
 
 
-# The figures are those of STATISTICS, "Pooling over companies".
+# docs/reference/statistics.md, "Pooling over companies: three companies by hand".
 @pytest.mark.parametrize(
     ("metric", "estimand", "value"),
     [

@@ -9,14 +9,22 @@ from scipy.special import expit, logit
 from scipy.stats import norm
 
 from scale_eval.statistics.comparison import benjamini_hochberg, wilcoxon
-from scale_eval.statistics.decomposition import corp, murphy
-from scale_eval.statistics.delong import auc_difference, delong
-from scale_eval.statistics.prediction import confidence_distribution, prediction_interval
+from scale_eval.statistics.decomposition import corp
+from scale_eval.statistics.prediction import confidence_distribution
 from scale_eval.statistics.proportions import wilson_interval
-from scale_eval.statistics.random_effects import q_profile, random_effects
-from scale_eval.statistics.ranks import friedman_of_mean_ranks, nemenyi_critical_difference
+from scale_eval.statistics.random_effects import generalised_q, q_profile, random_effects
+from scale_eval.statistics.ranks import nemenyi_critical_difference
 from scale_eval.statistics.shrinkage import shrink
 from scale_eval.statistics.variance_components import variance_components
+from tests.support.delong import auc_difference, delong
+from tests.support.literature import (
+    dersimonian_laird,
+    friedman_of_mean_ranks,
+    murphy,
+    paule_mandel,
+    prediction_interval,
+    wald_interval,
+)
 from tests.support.paths import SHARED
 
 FIXTURES = SHARED / "data/fixtures"
@@ -107,9 +115,9 @@ def test_bcg_by_reml_as_metafor_has_it(bcg):
     assert fit.std_error == pytest.approx(0.1798, abs=5e-5)
     assert fit.tau2 == pytest.approx(0.3132, abs=5e-5)
     assert 100 * fit.i_squared == pytest.approx(92.22, abs=5e-3)
-    assert fit.h_squared == pytest.approx(12.86, abs=5e-3)
-    assert fit.q == pytest.approx(152.2330, abs=5e-5)
-    assert fit.interval(knapp_hartung=False) == pytest.approx((-1.0669, -0.3622), abs=5e-5)
+    assert 1 / (1 - fit.i_squared) == pytest.approx(12.86, abs=5e-3)  # H2
+    assert generalised_q(*bcg, 0.0) == pytest.approx(152.2330, abs=5e-5)
+    assert wald_interval(fit) == pytest.approx((-1.0669, -0.3622), abs=5e-5)
     assert fit.interval() == pytest.approx((-1.1084, -0.3206), abs=5e-5)
 
 
@@ -123,10 +131,10 @@ def test_bcg_predicts_as_metafor_does(bcg, method, low, high):
 
 
 def test_bcg_by_dersimonian_and_laird_and_by_paule_and_mandel(bcg):
-    moments = random_effects(*bcg, method="dersimonian_laird")
+    moments = dersimonian_laird(*bcg)
     assert moments.tau2 == pytest.approx(0.3088, abs=5e-5)
     assert moments.mu == pytest.approx(-0.7141, abs=5e-5)
-    assert random_effects(*bcg, method="paule_mandel").tau2 == pytest.approx(0.31807, abs=2e-5)
+    assert paule_mandel(*bcg).tau2 == pytest.approx(0.31807, abs=2e-5)
 
 
 def test_the_interval_of_bcgs_tau2_is_that_of_viechtbauer_2007(bcg):
@@ -142,7 +150,8 @@ def raudenbush():
 
 def test_raudenbush_1985_as_metafor_has_it(raudenbush):
     fit = random_effects(*raudenbush)
-    assert (fit.mu, fit.tau2, fit.q) == pytest.approx((0.0837, 0.0188, 35.8295), abs=5e-5)
+    q = generalised_q(*raudenbush, 0.0)
+    assert (fit.mu, fit.tau2, q) == pytest.approx((0.0837, 0.0188, 35.8295), abs=5e-5)
     assert prediction_interval(fit, "z") == pytest.approx((-0.2036, 0.3710), abs=5e-5)
     shrunk, weight = shrink(*raudenbush, fit.mu, fit.tau2)
     assert (shrunk.min(), shrunk.max()) == pytest.approx((-0.0293, 0.2485), abs=5e-5)

@@ -14,7 +14,7 @@ from scale_eval.storage import open_store
 
 FIRST, SECOND = Window.at(as_utc("2020-01-01")), Window.at(as_utc("2021-01-01"))
 
-# STATISTICS, "Three companies by hand": (company, window, outcomes, probabilities)
+# docs/reference/statistics.md: (company, window, outcomes, probabilities)
 BY_HAND = [
     ("A", FIRST, [1, 0, 1, 0], [0.8, 0.3, 0.4, 0.6]),
     ("A", SECOND, [1, 0, 0, 0], [0.5, 0.2, 0.7, 0.1]),
@@ -92,3 +92,10 @@ def dataset_of(companies: list[Transactions], place) -> Dataset:
         [write_company(store, c, dates_only=False, sources=["made for a test"]) for c in companies],
     )
     return open_dataset(place)
+
+
+def companies_of_unequal_size(place) -> Dataset:
+    """Eleven companies of unequal size, one of them too young for a window."""
+    companies = [shop(f"{name}{i}", 12 + 9 * i, seed=i) for i, name in enumerate("abcdefghij")]
+    companies.append(shop("young", 50, seed=90, first="2020-03-01", days=100))
+    return dataset_of(companies, place)

@@ -42,7 +42,7 @@ from scale_eval.datasets.ingest.parse import (
 from scale_eval.datasets.ingest.records import IngestError, Refusal
 from scale_eval.datasets.ingest.shuffle import ShuffleBuffer, n_parts_of
 from scale_eval.datasets.instants import from_microseconds
-from scale_eval.storage import LocalStore, open_store
+from scale_eval.storage import Store, open_store, read_table, write_table
 
 __all__ = ["DEFAULT_COLUMNS", "IngestError", "IngestReport", "ingest"]
 
@@ -161,12 +161,14 @@ def ingest(
             )
 
 
-def _check_place(store: LocalStore) -> None:
-    """Raises `IngestError` where `store` holds something else than a dataset."""
-    if store.exists("") and not store.path().is_dir():
-        raise IngestError(f"{store.root} is a file; choose a directory, or a name that is free")
+def _check_place(store: Store) -> None:
+    """Raise `IngestError` where `store` holds something else than a dataset."""
+    try:
+        names = store.names("*")
+    except NotADirectoryError as error:
+        raise IngestError(str(error)) from error
     # What an ingest leaves behind that was interrupted before its first manifest.
-    others = set(store.names("*")) - {"transactions", REFUSED}
+    others = set(names) - {"transactions", REFUSED}
     if others and not store.exists(MANIFEST):
         raise IngestError(
             f"{store.root} is not a dataset and holds other things ({min(others)!r}); choose "
@@ -205,7 +207,7 @@ def _check_no_copies(parsed: Sequence[ParsedFile]) -> None:
 
 
 @contextlib.contextmanager
-def _held(store: LocalStore) -> Iterator[Callable[[], None]]:
+def _held(store: Store) -> Iterator[Callable[[], None]]:
     """Gives what takes the lock of `store` when first called, and removes what others left."""
     with contextlib.ExitStack() as stack:
         is_held = False
@@ -215,12 +217,12 @@ def _held(store: LocalStore) -> Iterator[Callable[[], None]]:
             if not is_held:
                 stack.enter_context(store.lock())
                 is_held = True
-                store.remove_unfinished()
+                store.delete_unfinished()
 
         yield hold
 
 
-def _taking(store: LocalStore, arriving: ShuffleBuffer, file: int) -> Callable[[pa.Table], None]:
+def _taking(store: Store, arriving: ShuffleBuffer, file: int) -> Callable[[pa.Table], None]:
     """What takes the rows of a file, at its position."""
 
     def take(rows: pa.Table) -> None:
@@ -231,7 +233,7 @@ def _taking(store: LocalStore, arriving: ShuffleBuffer, file: int) -> Callable[[
 
 
 @contextlib.contextmanager
-def _explained(store: LocalStore) -> Iterator[None]:
+def _explained(store: Store) -> Iterator[None]:
     """Turns the errors of a place that cannot be read or written into `IngestError`."""
     try:
         yield
@@ -245,7 +247,7 @@ def _explained(store: LocalStore) -> Iterator[None]:
 
 
 def _merge(
-    store: LocalStore,
+    store: Store,
     parsed: Sequence[ParsedFile],
     arriving: ShuffleBuffer,
     *,
@@ -301,10 +303,10 @@ def _merge(
     )
 
 
-def _read_refused(store: LocalStore) -> pa.Table:
+def _read_refused(store: Store) -> pa.Table:
     if not store.exists(REFUSED):
         return REFUSED_SCHEMA.empty_table()
-    return store.read_table(REFUSED, schema=REFUSED_SCHEMA)
+    return read_table(store, REFUSED, schema=REFUSED_SCHEMA)
 
 
 def _late_lines(parsed: Sequence[ParsedFile], before: pa.Table) -> dict[int, list[int]]:
@@ -338,7 +340,7 @@ def _refused(parsed: Sequence[ParsedFile], late: pa.Table) -> pd.DataFrame:
 
 
 def _write_refused(
-    store: LocalStore,
+    store: Store,
     before: pa.Table,
     refused: pd.DataFrame,
     arrived: Sequence[CompanyUpdate],
@@ -355,7 +357,7 @@ def _write_refused(
         frame.sort_values(["file", "source", "line"]), schema=REFUSED_SCHEMA, preserve_index=False
     ).replace_schema_metadata()
     if not store.exists(REFUSED) or not table.equals(before):
-        store.write_table(REFUSED, table)
+        write_table(store, REFUSED, table)
 
 
 def _file_summary(

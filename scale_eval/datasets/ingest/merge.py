@@ -24,7 +24,7 @@ from scale_eval.datasets.ingest.timestamps import DAY
 from scale_eval.datasets.instants import from_microseconds, microseconds
 from scale_eval.datasets.manifest import TRANSACTIONS_SCHEMA, content_hash
 from scale_eval.datasets.transactions import Transactions
-from scale_eval.storage import LocalStore
+from scale_eval.storage import Store, read_row_groups
 
 _WRITTEN_SCHEMA = pa.schema(list(TRANSACTIONS_SCHEMA)[1:])
 """A company's rows in the dataset, but for its id."""
@@ -64,7 +64,7 @@ class Merging:
 
     Parameters
     ----------
-    store : LocalStore
+    store : Store
         The dataset.
     shelf : SortedPartitions
         Where companies are kept until they are written.
@@ -80,7 +80,7 @@ class Merging:
 
     def __init__(
         self,
-        store: LocalStore,
+        store: Store,
         shelf: SortedPartitions,
         sources: Sequence[str],
         known: Mapping[str, dict[str, Any]],
@@ -210,7 +210,7 @@ class Merging:
 class _KnownRows:
     """Rows that the dataset has; the row group that was read last is kept for its neighbours."""
 
-    def __init__(self, store: LocalStore) -> None:
+    def __init__(self, store: Store) -> None:
         self._store = store
         self._place: tuple[Any, ...] = ()
         self._rows = _WRITTEN_SCHEMA.empty_table()
@@ -221,8 +221,8 @@ class _KnownRows:
         if place != self._place:
             groups = range(row["first_row_group"], row["first_row_group"] + row["n_row_groups"])
             try:
-                self._rows = self._store.read_row_groups(
-                    row["path"], groups, columns=_WRITTEN_SCHEMA.names
+                self._rows = read_row_groups(
+                    self._store, row["path"], groups, columns=_WRITTEN_SCHEMA.names
                 )
             except (OSError, pa.ArrowInvalid) as error:
                 raise IngestError(

@@ -20,7 +20,7 @@ import pyarrow as pa
 from scale_eval.datasets.hash_order import N_RUNS, hash_of
 from scale_eval.datasets.ingest.parse import ROWS_SCHEMA
 from scale_eval.datasets.manifest import TRANSACTIONS_SCHEMA
-from scale_eval.storage import LocalStore, Spill
+from scale_eval.storage import Spill, Store
 
 ROWS_HELD = 1 << 20
 """Rows that are held before they go to disk: about 100 MB."""
@@ -62,7 +62,7 @@ class ShuffleBuffer:
 
     Parameters
     ----------
-    store : LocalStore
+    store : Store
         Where they are put aside.
     n_parts : callable
         Says how many parts there are to be; asked only if they do not fit into memory.
@@ -71,7 +71,7 @@ class ShuffleBuffer:
     """
 
     def __init__(
-        self, store: LocalStore, n_parts: Callable[[], int], hold: Callable[[], object]
+        self, store: Store, n_parts: Callable[[], int], hold: Callable[[], object]
     ) -> None:
         self.company_ids: list[str] = []  # by code
         self._codes: dict[str, int] = {}
@@ -135,14 +135,14 @@ class ShuffleBuffer:
         """Where companies that have arrived can be kept: in memory if these rows were there."""
         if self._spill is None:
             return SortedPartitions(None, 1)
-        spill = Spill(self._store, "sorted", SORTED_SCHEMA, compressed=False)
+        spill = Spill(self._store.scratch(), "sorted", SORTED_SCHEMA, compressed=False)
         return SortedPartitions(self._files.enter_context(spill), 2 + self._n_parts // N_RUNS)
 
     def _put_aside(self) -> None:
         if self._spill is None:
             self._hold()
             self._n_parts = self._ask()
-            spill = Spill(self._store, "arriving", ARRIVING_SCHEMA, compressed=True)
+            spill = Spill(self._store.scratch(), "arriving", ARRIVING_SCHEMA, compressed=True)
             self._spill = self._files.enter_context(spill)
         rows = self._coded()
         self._held, self._n_held, self._n_loose = [], 0, 0

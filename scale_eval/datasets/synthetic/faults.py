@@ -23,6 +23,7 @@ from scale_eval.datasets.synthetic.generator import (
     stream,
 )
 from scale_eval.datasets.transactions import Transactions
+from scale_eval.storage import Store, read_metadata
 
 _TRANSACTIONS, _WHO = 1, 2  # streams of random numbers; 0 and 1 are a company's
 
@@ -106,5 +107,21 @@ def corrupt(dataset: Dataset, company_ids: Sequence[str]) -> None:
     lost as well, one or two hundred others. Files keep their names.
     """
     for path, row_group in {dataset.place(company) for company in company_ids}:  # each once
-        begin, n_bytes = dataset.store.column_place(path, row_group, "value")
-        dataset.store.flip_byte(path, begin + n_bytes - 1)  # of a page, not of its header
+        begin, n_bytes = _column_bytes(dataset.store, path, row_group, "value")
+        _flip_byte(dataset.store, path, begin + n_bytes - 1)  # of a page, not of its header
+
+
+def _column_bytes(store: Store, name: str, row_group: int, column: str) -> tuple[int, int]:
+    """Return the first byte and the number of bytes of a column of a row group."""
+    group = read_metadata(store, name).row_group(row_group)
+    chunks = (group.column(i) for i in range(group.num_columns))
+    chunk = next(chunk for chunk in chunks if chunk.path_in_schema == column)
+    begin = chunk.dictionary_page_offset or chunk.data_page_offset
+    return int(begin), int(chunk.total_compressed_size)
+
+
+def _flip_byte(store: Store, name: str, position: int) -> None:
+    """Turn every bit of one byte of a file, as a bad disk does."""
+    content = bytearray(store.read(name))
+    content[position] ^= 0xFF
+    store.write(name, bytes(content))

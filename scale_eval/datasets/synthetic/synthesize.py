@@ -39,7 +39,7 @@ from scale_eval.datasets.synthetic.generator import (
 )
 from scale_eval.datasets.transactions import Transactions
 from scale_eval.progress_bar import bar
-from scale_eval.storage import LocalStore, open_store
+from scale_eval.storage import Store, open_store
 
 if TYPE_CHECKING:
     from multiprocessing.sharedctypes import Synchronized
@@ -97,7 +97,7 @@ class Population:
 
 
 def synthesize(
-    into: str | os.PathLike[str] | LocalStore,
+    into: str | os.PathLike[str] | Store,
     *,
     companies: int,
     seed: int,
@@ -157,7 +157,7 @@ def synthesize(
                 commit_manifest(store, _made(store, population, companies, workers, tell))
         except BaseException:  # so that the same command can be run again
             remove_unnamed(store, set())
-            store.remove_unfinished()
+            store.delete_unfinished()
             raise
         dataset = Dataset(store)
         corrupt(dataset, [company_id(index) for index in damaged])
@@ -165,7 +165,7 @@ def synthesize(
 
 
 def _made(
-    store: LocalStore,
+    store: Store,
     population: Population,
     companies: int,
     workers: int,
@@ -186,7 +186,7 @@ def _made(
 
 
 def _make_file(
-    store: LocalStore,
+    store: Store,
     population: Population,
     parcel: FileAssignment,
     tell: Callable[[int], object],
@@ -206,7 +206,7 @@ def _manifest(rows: list[dict[str, Any]]) -> pa.Table:
 
 
 def _made_together(
-    store: LocalStore,
+    store: Store,
     population: Population,
     parcels: Sequence[FileAssignment],
     workers: int,
@@ -245,7 +245,7 @@ def _begin(done: Synchronized[int], stopped: Event) -> None:
     _done, _stopped = done, stopped
 
 
-def _make_file_apart(store: LocalStore, population: Population, parcel: FileAssignment) -> pa.Table:
+def _make_file_apart(store: Store, population: Population, parcel: FileAssignment) -> pa.Table:
     with contextlib.suppress(KeyboardInterrupt):  # the process that asked hears of it as well
         return _make_file(store, population, parcel, _tell_apart)
     raise InterruptedError("stopped")

@@ -1,8 +1,25 @@
-"""What every kind of cluster has in common."""
+"""The protocol of a kind of cluster, and what can go wrong with every kind."""
 
 from __future__ import annotations
 
 import multiprocessing
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+from distributed import Client
+
+
+class ClusterKind(Protocol):
+    """A kind of cluster checks whether it can be used from here, and opens a client of it."""
+
+    def check(self, workers: int | None) -> None:
+        """Raise `ValueError` where the cluster cannot be used with so many workers."""
+
+    def client(self, workers: int | None) -> AbstractContextManager[Client]:
+        """Open a client for the length of a ``with`` block.
+
+        What the block started is stopped at its end; what was running before stays.
+        """
 
 
 class ClusterLost(RuntimeError):  # noqa: N818 - read as a sentence
@@ -12,7 +29,7 @@ class ClusterLost(RuntimeError):  # noqa: N818 - read as a sentence
 def require_main_guard() -> None:
     """Raise `RuntimeError` in a worker process that is importing the script that started it.
 
-    Such a script calls for a cluster at its top level, where every worker would do so again.
+    Such a script starts a cluster at its top level, where every worker would do so again.
     """
     if getattr(multiprocessing.current_process(), "_inheriting", False):
         raise RuntimeError(

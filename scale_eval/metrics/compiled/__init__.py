@@ -1,1 +1,24 @@
-"""Compute the metrics in compiled code, for many windows at once."""
+"""The metrics computed in compiled code, for many evaluations at once.
+
+`scoring` computes every metric of one evaluation, with its standard error and its influence, from
+one sort; `batch` does so for all windows and models of a batch. Each module is the fast twin of a
+plain one, which stays the definition:
+
+=============== ===========================================================
+`losses`        `metrics.losses`, and observed over expected
+`ranking`       `metrics.ranking`
+`calibration`   `metrics.calibration`, by the solvers in `logistic`
+`influence`     `metrics.influence`
+`histogram`     `metrics.histogram`
+`tied_blocks`   the sort of customers into blocks of equal probability
+`values`        the names and places of what `scoring` writes
+`simd`          loops over eight numbers at a time
+`elementary`    exp and log for such loops
+=============== ===========================================================
+
+`tests/metrics/compiled` holds the twins equal: every value, every null with its reason, every
+influence and every bin of the histogram.
+
+Numba caches a compiled function until its own file changes. After an edit of one of these modules,
+delete the caches of those that call it (``__pycache__/*.nb?``).
+"""

@@ -1,15 +1,4 @@
-"""Calibration's intercept and slope, compiled: `statistics.logistic` in fewer passes.
-
-The same maxima are reached by shorter ways. The intercept takes no exponentials beyond one an
-iteration: with r = e^a, expit(a + logit p) is r p / (r p + 1 - p). The slope begins at the line of
-slope 1 that the intercept ends at, or at the line of no slope where that is more likely; neither
-costs an exponential.
-
-That a step gains likelihood is mostly known without taking logarithms, see `_surely_rises`; what
-is not known to is compared, and halved until the likelihood does not fall.
-
-Arrays are of shape (n_blocks,), a multiple of `LANES`; blocks are in any order.
-"""
+"""Calibration intercept and slope of one evaluation, compiled."""
 
 from __future__ import annotations
 
@@ -18,256 +7,124 @@ import math
 import numba
 import numpy as np
 
-from scale_eval.metrics.compiled.elementary import exp_of, log_of
-from scale_eval.metrics.compiled.simd import LANES, lanes_of, load, store, total, where
-from scale_eval.statistics.logistic import LIKELIHOOD_ROUNDING, MAX_STEPS
+from scale_eval.metrics.compiled.logistic import intercept_of, slope_of
+from scale_eval.metrics.compiled.simd import LANES, lanes_of, load, total
+from scale_eval.metrics.compiled.values import (
+    CONSTANT,
+    DEFINED,
+    INTERCEPT,
+    LOG_LOSS,
+    NO_NEGATIVES,
+    NO_POSITIVES,
+    NOT_CONVERGED,
+    SEPARABLE,
+    SLOPE,
+    SLOPE_SE,
+)
+from scale_eval.statistics.logistic import ROUNDING
 
-LAST_MOVE = 2e-5
-"""Of any linear predictor; what is missing after this step is less than its square."""
-
-LAST_STEP = 3e-4
-"""Of the intercept; what is missing after it is less than its cube."""
-
-NARROW = 1e-13  # relative to the intercept
-LEAST_WEIGHT = 1e-300
-
-CANCELLED = 1e-4
-"""Of sums of squares about one point less so much by the mean's, sums about the mean are taken."""
+NARROW_OVERLAP = 1e-3
+"""Overlap in logits of buyers and others below which the logits are recomputed as SciPy does."""
 
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
-def intercept_of(
+def calibration_into(
     p: np.ndarray,
     q: np.ndarray,
+    logit: np.ndarray,
     positives: np.ndarray,
     negatives: np.ndarray,
-    low: float,
-    high: float,
-    a: float,
-) -> float:
-    """Maximum-likelihood `a` of P(y) = expit(a + logit p), for outcomes of both classes.
+    likely: np.ndarray,
+    unlikely: np.ndarray,
+    values: np.ndarray,
+    reasons: np.ndarray,
+) -> tuple[float, float]:
+    """Compute intercept and slope; return the slope's weighted mean logit and its information.
 
-    Halley's method (Newton's, bent by the second derivative) between ends that close in; where it
-    leaves them, what lies between is halved.
-
-    Parameters
-    ----------
-    p, q : ndarray of float64
-        Probabilities and 1 less these, both clipped above 0.
-    positives, negatives : ndarray of float64
-    low, high : float
-        Ends, between which the intercept lies.
-    a : float
-        Where to begin, between them.
+    `likely` and `unlikely` receive the recalibrated probabilities, and 1 less these.
     """
-    for _ in range(MAX_STEPS):
-        unexplained, weight, skew = _sums_of_intercept(p, q, positives, negatives, math.exp(a))
-        if unexplained > 0:
-            low = a
-        else:
-            high = a
-        step = unexplained / max(weight, LEAST_WEIGHT)
-        step /= 1 + min(max(step * skew / (2 * max(weight, LEAST_WEIGHT)), -0.5), 1.0)
-        moved = a + step
-        if low < moved < high:
-            if abs(step) <= LAST_STEP:
-                return moved
-        else:
-            if abs(step) <= NARROW * (1 + abs(a)):  # an end was met, but for rounding
-                return a
-            moved = (low + high) / 2
-        if high - low <= NARROW * (1 + abs(a)):
-            return moved
-        a = moved
-    return a
-
-
-@numba.njit(nogil=True, cache=True, error_model="numpy")
-def _sums_of_intercept(
-    p: np.ndarray, q: np.ndarray, positives: np.ndarray, negatives: np.ndarray, odds: float
-) -> tuple[float, float, float]:
-    """The log likelihood's derivative by the intercept, less the second, and the third."""
-    # Whole customers are counted apart from fractions, which alone decide where p is 0 or 1.
-    whole = fractions = weight = skew = lanes_of(0.0)
+    all_positives = all_negatives = all_expected = all_others = lanes_of(0.0)
     for i in range(0, len(p), LANES):
-        raised, others = odds * load(p, i), load(q, i)
-        y, n = load(positives, i), load(negatives, i)
-        up = raised > others
-        unlikely = where(up, others, raised) / (raised + others)
-        expected = (y + n) * unlikely
-        whole += where(up, 0.0 - n, y)
-        fractions += where(up, expected, 0.0 - expected)
-        w = expected * (1.0 - unlikely)
-        weight += w
-        bent = 2.0 * unlikely - 1.0
-        skew += w * where(up, bent, 0.0 - bent)
-    return total(whole) + total(fractions), total(weight), total(skew)
-
-
-@numba.njit(nogil=True, cache=True, error_model="numpy")
-def slope_of(
-    logit: np.ndarray,
-    positives: np.ndarray,
-    negatives: np.ndarray,
-    intercept: float,
-    slope: float,
-    likely: np.ndarray,
-    unlikely: np.ndarray,
-) -> tuple[float, float, float, float, bool]:
-    """Maximum likelihood of P(y) = expit(a + b logit), where it exists.
-
-    Parameters
-    ----------
-    logit, positives, negatives : ndarray of float64
-    intercept, slope : float
-        A line to begin at.
-    likely, unlikely : ndarray of float64
-        P(y) and 1 - P(y) on that line; out: at the maximum.
-
-    Returns
-    -------
-    slope, std_error : float
-    centre, information : float
-        Mean logit, weighted by P (1 - P), and the information of the slope.
-    converged : bool
-    """
-    n = len(logit)
-    lowest, highest = logit[0], logit[0]
-    for i in range(n):
-        lowest, highest = min(lowest, logit[i]), max(highest, logit[i])
-    origin = (lowest + highest) / 2
-    a, b = intercept + slope * origin, slope  # a is the linear predictor at the origin
-    weight, along, square, pull, lever = _sums(
-        logit, positives, negatives, origin, likely, unlikely
+        y, others = load(positives, i), load(negatives, i)
+        all_positives += y
+        all_negatives += others
+        all_expected += (y + others) * load(p, i)
+        all_others += (y + others) * load(q, i)
+    n_positive, n_negative = total(all_positives), total(all_negatives)
+    expected, others_expected = total(all_expected), total(all_others)
+    if n_positive == 0 or n_negative == 0:
+        reason = NO_POSITIVES if n_positive == 0 else NO_NEGATIVES
+        reasons[INTERCEPT] = reasons[SLOPE] = reasons[SLOPE_SE] = reason
+        return math.nan, math.nan
+    level = math.log(n_positive / n_negative)
+    # Were all logits the highest, or all the lowest, the root would lie 1 inside these ends.
+    low, high = level - logit[0] - 1, level - logit[-1] + 1
+    start = level - math.log(expected / others_expected)
+    intercept = intercept_of(p, q, positives, negatives, low, high, start)
+    values[INTERCEPT] = intercept
+    reason = _why_no_slope(p, positives, negatives, logit)
+    if reason != DEFINED:
+        reasons[SLOPE] = reasons[SLOPE_SE] = reason
+        return math.nan, math.nan
+    n = n_positive + n_negative
+    without = n_positive * math.log(n_positive / n) + n_negative * math.log(n_negative / n)
+    if -n * values[LOG_LOSS] > without:
+        line_intercept, line_slope = intercept, 1.0
+        odds = math.exp(intercept)
+        for i in range(len(p)):
+            raised = odds * p[i]
+            likely[i] = raised / (raised + q[i])
+            unlikely[i] = q[i] / (raised + q[i])
+    else:
+        line_intercept, line_slope = level, 0.0
+        likely[:] = n_positive / n
+        unlikely[:] = n_negative / n
+    slope, std_error, centre, information, converged = slope_of(
+        logit, positives, negatives, line_intercept, line_slope, likely, unlikely
     )
-    for _ in range(MAX_STEPS):
-        centre = along / weight
-        if square - along * centre < CANCELLED * square:
-            origin += centre
-            a += b * centre
-            weight, along, square, pull, lever = _sums(
-                logit, positives, negatives, origin, likely, unlikely
-            )
-            centre = along / weight
-        b_step = (lever - pull * centre) / (square - along * centre)
-        # Distances from the centre hereafter, which hardly moves again: few digits cancel.
-        origin += centre
-        a += b * centre
-        a_step = pull / weight
-        rise = pull * a_step + (lever - pull * centre) * b_step
-        at_ends = a_step + b_step * (lowest - origin), a_step + b_step * (highest - origin)
-        move = max(abs(at_ends[0]), abs(at_ends[1]))
-        if move <= LAST_MOVE:
-            _shift_line(logit, a_step, b_step, origin, likely, unlikely)
-            weight, along, square, pull, lever = _sums(
-                logit, positives, negatives, origin, likely, unlikely
-            )
-            centre = along / weight
-            information = square - along * centre
-            slope = b + b_step + (lever - pull * centre) / information
-            return slope, 1 / math.sqrt(information), origin + centre, information, True
-        if not 0 < move < math.inf:
-            break
-        while True:
-            _line_into(logit, a + a_step, b + b_step, origin, likely, unlikely)
-            weight, along, square, pull, lever = _sums(
-                logit, positives, negatives, origin, likely, unlikely
-            )
-            if _surely_rises(move, rise, pull * a_step + lever * b_step):
-                break
-            before = _log_likelihood(logit, positives, negatives, a, b, origin)
-            after = _log_likelihood(logit, positives, negatives, a + a_step, b + b_step, origin)
-            if after >= before - LIKELIHOOD_ROUNDING * abs(before):
-                break
-            a_step, b_step, move, rise = a_step / 2, b_step / 2, move / 2, rise / 2
-        a, b = a + a_step, b + b_step
-    return math.nan, math.nan, math.nan, math.nan, False
+    if not converged:
+        reasons[SLOPE] = reasons[SLOPE_SE] = NOT_CONVERGED
+    values[SLOPE] = slope
+    values[SLOPE_SE] = std_error
+    return centre, information
 
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
-def _surely_rises(move: float, rise: float, rise_at_end: float) -> bool:
-    """Whether the likelihood gains by a step of Newton's, or a part of one.
+def _why_no_slope(
+    p: np.ndarray, positives: np.ndarray, negatives: np.ndarray, logit: np.ndarray
+) -> int:
+    """Return the code of the reason why there is no slope, `DEFINED` where there is one.
 
-    Along the step, s from 0 to 1, the likelihood is concave: it rises by at least `rise_at_end`.
-    If no linear predictor moves by more than t, its curvature, at first no more than `rise`,
-    changes by less than the factor e^(t s) (Bach 2010), so that it rises by at least
-    rise (1 - (e^(t s) - 1) / t), which is above 0 to s = log(1 + t) / t. The gain is at least the
-    integral of the one to there, and of the other from there.
+    Where the classes hardly overlap, the answer depends on the last bits of the logits: they are
+    then replaced by the plain version's.
     """
-    turn = math.log1p(move) / move
-    return rise * ((1 + move) * turn - 1) / move + min(rise_at_end, 0.0) * (1 - turn) >= 0
+    if _logit(p[0]) - _logit(p[-1]) <= ROUNDING:
+        return CONSTANT
+    first_bought, first_other, last_bought, last_other = 0, 0, len(p) - 1, len(p) - 1
+    while positives[first_bought] == 0:
+        first_bought += 1
+    while negatives[first_other] == 0:
+        first_other += 1
+    while positives[last_bought] == 0:
+        last_bought -= 1
+    while negatives[last_other] == 0:
+        last_other -= 1
+    overlap = min(
+        _logit(p[first_bought]) - _logit(p[last_other]),
+        _logit(p[first_other]) - _logit(p[last_bought]),
+    )
+    if overlap <= 0:
+        return SEPARABLE
+    if overlap < NARROW_OVERLAP:
+        for i in range(len(p)):
+            logit[i] = _logit(p[i])
+    return DEFINED
 
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
-def _sums(
-    logit: np.ndarray,
-    positives: np.ndarray,
-    negatives: np.ndarray,
-    origin: float,
-    likely: np.ndarray,
-    unlikely: np.ndarray,
-) -> tuple[float, float, float, float, float]:
-    """Weights, times distance from `origin`, times its square; residuals, times distance."""
-    weight = along = square = pull = lever = lanes_of(0.0)
-    for i in range(0, len(logit), LANES):
-        x, y, n = load(logit, i) - origin, load(positives, i), load(negatives, i)
-        up, down = load(likely, i), load(unlikely, i)
-        w, r = (y + n) * up * down, y * down - n * up
-        weight += w
-        along += w * x
-        square += w * x * x
-        pull += r
-        lever += r * x
-    return total(weight), total(along), total(square), total(pull), total(lever)
-
-
-@numba.njit(nogil=True, cache=True, error_model="numpy")
-def _line_into(
-    logit: np.ndarray, a: float, b: float, origin: float, likely: np.ndarray, unlikely: np.ndarray
-) -> None:
-    """P(y) = expit(a + b (logit - origin)), and 1 - P(y), each to its own last digit."""
-    nothing = lanes_of(0.0)
-    for i in range(0, len(logit), LANES):
-        eta = a + b * (load(logit, i) - origin)
-        odds_against = exp_of(min(eta, nothing - eta))
-        larger = 1.0 / (1.0 + odds_against)
-        smaller = odds_against * larger
-        up = eta > nothing
-        store(likely, i, where(up, larger, smaller))
-        store(unlikely, i, where(up, smaller, larger))
-
-
-@numba.njit(nogil=True, cache=True, error_model="numpy")
-def _shift_line(
-    logit: np.ndarray,
-    a_step: float,
-    b_step: float,
-    origin: float,
-    likely: np.ndarray,
-    unlikely: np.ndarray,
-) -> None:
-    """A step of at most `LAST_MOVE`, to first order: without exponentials."""
-    for i in range(len(logit)):
-        moved = a_step + b_step * (logit[i] - origin)
-        more, less = moved * unlikely[i], moved * likely[i]
-        likely[i] += likely[i] * more
-        unlikely[i] -= unlikely[i] * less
-
-
-@numba.njit(nogil=True, cache=True, error_model="numpy")
-def _log_likelihood(
-    logit: np.ndarray,
-    positives: np.ndarray,
-    negatives: np.ndarray,
-    a: float,
-    b: float,
-    origin: float,
-) -> float:
-    nothing = found = lanes_of(0.0)
-    for i in range(0, len(logit), LANES):
-        eta = a + b * (load(logit, i) - origin)
-        y, n = load(positives, i), load(negatives, i)
-        against = min(eta, nothing - eta)  # - |eta|
-        surprised = where(eta > nothing, n, y)
-        found += surprised * against - (y + n) * log_of(1.0 + exp_of(against))
-    return total(found)
+def _logit(p: float) -> float:
+    """Return what SciPy's `logit` returns, to the last bit."""
+    if p < 0.3 or p > 0.65:
+        return math.log(p / (1 - p))
+    twice = 2 * (p - 0.5)
+    return math.log1p(twice) - math.log1p(-twice)

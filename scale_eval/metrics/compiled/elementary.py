@@ -1,9 +1,9 @@
-"""exp and log without branches or calls, of one number or of eight side by side (`Lanes`).
+"""exp and log without branches or calls, of one number or of eight at a time (`Lanes`).
 
-Of whole arrays they take a third of the time of the C library's, which are called number by
-number, and they were most of what an evaluation's metrics cost. Their errors are below 1.5 units in
-the last place (a test says so), and no step depends on the width of the machine's registers. Odd
-and even powers are summed apart, for two short chains are sooner done than one long one.
+Over whole arrays they take a third of the time of the C library's functions, which are called for
+each number and once were most of the cost of an evaluation's metrics. Their errors are below 1.5
+units in the last place (tested), and no step depends on the width of the machine's registers. Odd
+and even powers are summed apart, since two short chains finish sooner than one long one.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numba
 from scale_eval.metrics.compiled.simd import bits_of, float_of
 
 SHIFT = 6755399441055744.0
-"""1.5 x 2^52: a small number added to it is rounded to an integer, in its last bits."""
+"""1.5 x 2^52: adding a small number to it rounds that number to an integer, in the last bits."""
 
 SHIFT_BITS = 0x4338_0000_0000_0000
 ONE_BITS = 1023 << 52
@@ -26,7 +26,7 @@ MOST_NEGATIVE = -708.0
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
 def exp_of(x: float) -> float:
-    """exp(x) of -708 <= x <= 708; below, exp(-708), about 3e-308. Of `Lanes`, eight of them.
+    """Return exp(x) for -708 <= x <= 708, and exp(-708), about 3e-308, below; or of eight `Lanes`.
 
     2^k exp(r) with |r| <= log(2) / 2, by Taylor's series to the 13th power (1e-17 of the value).
     """
@@ -54,7 +54,7 @@ def exp_of(x: float) -> float:
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
 def log_of(x: float) -> float:
-    """log(x) of a positive normal number. Of `Lanes`, eight of them.
+    """Return log(x) of a positive normal number, or of eight `Lanes`.
 
     k log(2) + log(m) with m in [sqrt(1/2), sqrt(2)], which is 2 atanh(z) of z = (m - 1) / (m + 1),
     by its series to the 21st power (2e-18).

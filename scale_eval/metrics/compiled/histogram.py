@@ -1,4 +1,4 @@
-"""The histogram of scores, compiled: each customer of one evaluation is added where it belongs."""
+"""The histogram of scores, compiled: each customer of one evaluation is added to its bin."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from scale_eval.metrics.compiled.simd import bits_of
 from scale_eval.metrics.histogram import EDGES
 
 CELL_SHIFT = 52 - 8
-"""Cells of probability share their first 8 bits after the point: 256 to a doubling, narrower than
-the narrowest bin (1/683 beside 1/4), so that none holds two edges."""
+"""Bits dropped to find the cell of a probability. A cell shares the first 8 bits of the mantissa:
+256 cells to a doubling, narrower than the narrowest bin (1/683 at 1/4), so none holds two edges."""
 
 FIRST_CELL = int(EDGES[:1].view(np.int64)[0] >> CELL_SHIFT)
 N_CELLS = int(np.array([0.5]).view(np.int64)[0] >> CELL_SHIFT) - FIRST_CELL + 1
@@ -19,32 +19,31 @@ _EDGES_AND_END = np.append(EDGES, np.inf)
 
 
 def _least_bins() -> np.ndarray:
-    """The lowest bin of each cell, int16 of shape (2, N_CELLS): by p < 1/2, and by 1 - p."""
+    """Return the lowest bin of each cell, int16 of shape (2, N_CELLS): of p < 1/2, and of 1 - p."""
     lowest = ((np.arange(N_CELLS) + FIRST_CELL) << CELL_SHIFT).view(np.float64)
     beyond = np.append(lowest[1:], 0.5 + 2.0**-20)
-    lowest[0] = 0.0  # what lies below the first edge shares its cell
+    lowest[0] = 0.0  # probabilities below the first edge share its cell
     found: np.ndarray = np.searchsorted(EDGES, [lowest, 1 - beyond], side="right")
     return found.astype(np.int16)
 
 
 _LEAST_BINS = _least_bins()
 
-
 POSITIVE, NEGATIVE, SPEND_MINOR = range(3)
-"""What is counted of each bin, side by side."""
+"""Columns of a histogram: buyers, others, and spend in minor units."""
 
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
 def add_to_histogram(
     outcomes: np.ndarray, probabilities: np.ndarray, future_spend: np.ndarray, counts: np.ndarray
 ) -> None:
-    """Add n customers to a histogram, as `metrics.histogram` counts them.
+    """Add n customers to a histogram, counted as in `metrics.histogram`.
 
     Parameters
     ----------
     outcomes, probabilities, future_spend : ndarray of bool, float64, float64, shape (n,)
     counts : ndarray of int64, shape (N_BINS, 3)
-        Buyers, others, and spend in minor units, each customer's rounded to even; added to in
+        Buyers, others, and spend in minor units, each customer's rounded to even; changed in
         place.
     """
     for i in range(len(outcomes)):
@@ -60,10 +59,10 @@ def add_to_histogram(
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
 def take_out(histogram: np.ndarray, bins: np.ndarray, counts: np.ndarray) -> int:
-    """Empty a histogram, shape (N_BINS, 3), into the bins that hold somebody and their counts.
+    """Empty a histogram, shape (N_BINS, 3), into the bins that hold customers and their counts.
 
-    `bins`, shape (n,), and `counts`, shape (n, 3), are filled from their beginning; returns how
-    far.
+    `bins`, shape (n,), and `counts`, shape (n, 3), are filled from their start; returns the number
+    of bins written.
     """
     n = 0
     for found in range(len(histogram)):

@@ -1,10 +1,10 @@
-"""Eight numbers side by side, on which compiled loops work at once.
+"""Eight numbers that compiled loops process at a time (SIMD), with the same result on any machine.
 
 A compiler may not reorder a sum of floats, and so adds one by one, each waiting for the one before.
-Here a sum is eight sums, of every eighth number, which are added up in a fixed order at the end:
+Here a sum is eight sums, of every eighth number, which are added in a fixed order at the end:
 whatever registers a machine has, the result is the same to the last bit.
 
-Arrays are padded to multiples of `LANES`; numbers that stand there must not count.
+Arrays are padded to multiples of `LANES`; the padding must not change a sum.
 """
 
 from __future__ import annotations
@@ -69,9 +69,9 @@ class _FlagsModel(models.PrimitiveModel):
 
 @intrinsic
 def bits_of(typing_context: Any, number: Any) -> Any:
-    """The 64 bits of a float64, as an int64; of eight, as eight.
+    """Return the 64 bits of a float64 as an int64, or those of eight as eight.
 
-    They rise with the number where that is >= 0.
+    For numbers >= 0 they rise with the number.
     """
     result, bits = (_words, _integers) if number == _lanes else (types.int64, ir.IntType(64))
 
@@ -83,7 +83,7 @@ def bits_of(typing_context: Any, number: Any) -> Any:
 
 @intrinsic
 def float_of(typing_context: Any, bits: Any) -> Any:
-    """The float64 of 64 bits, or eight of eight times 64: what `bits_of` undoes."""
+    """Return the float64 of 64 bits, or eight of eight: the inverse of `bits_of`."""
     result, floats = (_lanes, _vector) if bits == _words else (types.float64, ir.DoubleType())
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -94,7 +94,7 @@ def float_of(typing_context: Any, bits: Any) -> Any:
 
 @intrinsic
 def lanes_of(typing_context: Any, number: Any) -> Any:
-    """A number, eight times."""
+    """Return a number eight times."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return _every_lane(builder, arguments[0])
@@ -110,14 +110,14 @@ def _every_lane(builder: Any, number: Any) -> Any:
 
 
 def _place(context: Any, builder: Any, kind: Any, array: Any, i: Any) -> Any:
-    """Where the eight numbers from array[i] on lie."""
+    """Return a pointer to the eight numbers from array[i] on."""
     data = context.make_array(kind)(context, builder, array).data
     return builder.bitcast(builder.gep(data, [i]), _vector.as_pointer())
 
 
 @intrinsic
 def load(typing_context: Any, array: Any, i: Any) -> Any:
-    """array[i : i + 8] of a contiguous array."""
+    """Return array[i : i + 8] of a contiguous array."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         place = _place(context, builder, signature.args[0], *arguments)
@@ -128,7 +128,7 @@ def load(typing_context: Any, array: Any, i: Any) -> Any:
 
 @intrinsic
 def store(typing_context: Any, array: Any, i: Any, lanes: Any) -> Any:
-    """array[i : i + 8] = lanes, of a contiguous array."""
+    """Set array[i : i + 8] = lanes in a contiguous array."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         place = _place(context, builder, signature.args[0], *arguments[:2])
@@ -140,7 +140,7 @@ def store(typing_context: Any, array: Any, i: Any, lanes: Any) -> Any:
 
 @intrinsic
 def where(typing_context: Any, flags: Any, one: Any, other: Any) -> Any:
-    """`one` where the flag is true, else `other`."""
+    """Return `one` where the flag is true, else `other`."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return builder.select(*arguments)
@@ -150,7 +150,7 @@ def where(typing_context: Any, flags: Any, one: Any, other: Any) -> Any:
 
 @intrinsic
 def total(typing_context: Any, lanes: Any) -> Any:
-    """The sum of the eight: halves are added, then their halves."""
+    """Return the sum of the eight: the halves are added, then the halves of the result."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         lane = ir.IntType(32)
@@ -165,7 +165,7 @@ def total(typing_context: Any, lanes: Any) -> Any:
 
 
 def _define(operation: Any, of: Any, build: Callable[[Any, Any, Any], Any], result: Any) -> None:
-    """What an operation means between eight numbers and eight, or one."""
+    """Define an operation between eight numbers and eight, or one."""
     one = types.float64 if of == _lanes else types.int64
     takes = [(of, of), (of, one), (one, of)]
 

@@ -1,14 +1,14 @@
-"""The scores of one evaluation in blocks of equal probability, highest first, by one sort.
+"""Customers of one evaluation in blocks of equal probability, highest first, by one sort.
 
-What the sort moves is one 64-bit key a customer: how far the probability lies below 1 in its bits,
-then the customer's group (4 bits), then the outcome (1 bit). So nothing need be looked up by
-customer afterwards. Floats of one sign are ordered as their bits are, and 59 bits hold them all
-from 2^-127 to 1, and 0; smaller ones are rare, and evaluations that have them are ranked by an
-ordinary sort instead.
+The sort moves one 64-bit key a customer: the distance of the probability's bits below those of 1,
+the customer's group (4 bits) and the outcome (1 bit), so that nothing is looked up by customer
+afterwards. Floats of one sign are ordered as their bits are, and 59 bits hold 0 and every float
+from 2^-127 to 1. Smaller probabilities are rare; an evaluation that has some is ranked by an
+ordinary sort.
 
-The keys are dealt into as many buckets as there are customers, even over what the keys span, and
-sorted inside each: two passes where scores are spread at all well. Bits are nearly logarithms, and
-scores are spread better over these than over themselves.
+The keys are distributed over as many buckets as there are customers, of equal width over the range
+of the keys, and sorted inside each bucket: two passes where scores are well spread. Bits are nearly
+logarithms, over which scores are spread better than over the probabilities themselves.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from scale_eval.metrics.compiled.simd import bits_of, float_of
 
 LEAST = 2.0**-127
 BITS_BELOW = (1023 - 127 << 52) - 1
-"""Bits of the largest float below `LEAST`."""
+"""The bits of the largest float below `LEAST`."""
 
 MIDDLE = 1 << 58
 BITS_OF_TOP = BITS_BELOW + MIDDLE - 1
-"""(BITS_OF_TOP - bits) << 5 fits in 64 bits with a sign, for 0 and LEAST <= p <= 1."""
+"""(BITS_OF_TOP - bits) << 5 fits in a signed 64-bit integer, for 0 and LEAST <= p <= 1."""
 
 SPREAD_OCTAVES = 24
-"""Buckets are spread over this many halvings of the highest probability; lower ones share one."""
+"""Halvings of the highest probability that buckets cover; lower probabilities share one bucket."""
 
 MANY_IN_BUCKET = 20
 
@@ -43,20 +43,20 @@ def blocks_into(
     ends: np.ndarray,
     cumulative_positives: np.ndarray,
 ) -> int:
-    """Cut n > 0 customers into blocks.
+    """Sort n > 0 customers into blocks.
 
     Parameters
     ----------
     outcomes, probabilities, groups : ndarray of bool, float64, uint8, shape (n,)
-        The groups below 16.
+        Groups are below 16.
     keys : ndarray of int64, shape (n,)
-        Out: 2 group + outcome in the last five bits, by block; the order inside a block is none.
+        Output: 2 group + outcome in the last five bits, by block, in any order inside a block.
     spare : ndarray of int64, shape (2 n + 1,)
         Overwritten.
     probability : ndarray of float64, shape (n,)
-        Out, as the next two as far as there are blocks: what each block shares.
+        Output, like the next two up to the number of blocks: the probability of each block.
     ends, cumulative_positives : ndarray of int64, shape (n,)
-        Out: customers, and those who bought, of this block and all above it.
+        Output: customers, and buyers among them, of this block and all above it.
 
     Returns
     -------
@@ -99,7 +99,7 @@ def blocks_into(
 def _sort_into(
     keys: np.ndarray, unsorted: np.ndarray, starts: np.ndarray, highest: int, lowest: int
 ) -> None:
-    """Sort by all but the last five bits, ascending; `starts` is of shape (n + 1,)."""
+    """Sort by all bits but the last five, ascending; `starts` is of shape (n + 1,)."""
     n = len(unsorted)
     scale = n / (float(min(lowest - highest, SPREAD_OCTAVES << 52)) + 1)
     starts[:] = 0
@@ -150,7 +150,7 @@ def _blocks_by_ranks(
     ends: np.ndarray,
     cumulative_positives: np.ndarray,
 ) -> int:
-    """`blocks_into` for any probabilities."""
+    """Do as `blocks_into`, for any probabilities."""
     order = np.argsort(-probabilities)
     block, positives = -1, np.int64(0)
     previous = -1.0

@@ -8,11 +8,11 @@ import numba
 import numpy as np
 import pyarrow as pa
 
-from scale_eval.metrics import Metric
-from scale_eval.results.customer_influence import of_few, squared, sums_by_company
-from scale_eval.results.heterogeneity import SCALES, company_effects, fitted
+from scale_eval.metrics import EffectScale, Metric
+from scale_eval.results.customer_influence import small_sample_factor, squared, sums_by_company
+from scale_eval.results.heterogeneity import company_effects, fitted
 from scale_eval.results.panel import Panel
-from scale_eval.results.ratio_terms import terms, weight_of
+from scale_eval.results.ratio_terms import terms
 from scale_eval.statistics.shrinkage import shrink
 from scale_eval.statistics.undefined import Undefined
 
@@ -81,12 +81,11 @@ def _figures(
     mean = of_model.over(panel, ok).figures
     figures = _spread(panel, column, ok) | {"mean": mean, "latest": _at(column, _latest(panel, ok))}
     if influence is not None:
-        weight = weight_of(metric, of_model)
         defined = ok[~np.isnan(column[ok])]
-        error = _std_error(panel, metric, model, defined, influence, weight)
-        figures["std_error"] = error * (mean if metric.pooling == "ratio" else 1.0)
-    if influence is not None and metric.name in SCALES:
-        figures |= _shrunk(panel, metric.name, model, ok, influence)
+        error = _std_error(panel, metric, model, defined, influence, of_model.weight)
+        figures["std_error"] = error * (mean if metric.pooling.log else 1.0)
+        if metric.effects is not None:
+            figures |= _shrunk(panel, metric, metric.effects, model, ok, influence)
     return figures
 
 
@@ -141,13 +140,18 @@ def _std_error(
     `weight` is how much each window moves it.
     """
     windows = windows[~np.isnan(influence[windows, model, 0]) & (weight.take(windows) > 0)]
-    few = of_few(panel, metric.name, model)
+    few = small_sample_factor(panel, metric, model)
     moved = sums_by_company(panel, windows, influence[:, model], weight, few, own=True)
     return np.where(panel.count_by_company(windows) > 0, np.sqrt(squared(moved)), np.nan)
 
 
 def _shrunk(
-    panel: Panel, metric: str, model: int, windows: np.ndarray, influence: np.ndarray
+    panel: Panel,
+    metric: Metric,
+    scale: EffectScale,
+    model: int,
+    windows: np.ndarray,
+    influence: np.ndarray,
 ) -> dict[str, np.ndarray]:
     shrunk, weight = np.full(panel.n_companies, np.nan), np.full(panel.n_companies, np.nan)
     effects = company_effects(panel, metric, model, windows, influence)
@@ -156,7 +160,7 @@ def _shrunk(
     except Undefined:  # one company has no others to be shrunk towards
         return {"shrunk": shrunk, "shrinkage_weight": weight}
     values, weights = shrink(effects.y, effects.v, fit.mu, fit.tau2)
-    shrunk[effects.company] = SCALES[metric].back(values)
+    shrunk[effects.company] = scale.back(values)
     weight[effects.company] = weights
     return {"shrunk": shrunk, "shrinkage_weight": weight}
 

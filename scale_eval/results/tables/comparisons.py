@@ -18,10 +18,10 @@ import pandas as pd
 import pyarrow as pa
 
 from scale_eval.metrics import Metric
-from scale_eval.results.customer_influence import of_few, squared, sums_by_company
-from scale_eval.results.estimates import Estimate, difference, estimands, mean_of
+from scale_eval.metrics.base import EQUAL_COMPANY, ROW
+from scale_eval.results.customer_influence import small_sample_factor, squared, sums_by_company
+from scale_eval.results.estimates import Estimate, difference, mean_of
 from scale_eval.results.heterogeneity import (
-    RAW,
     Effects,
     difference_effects,
     fitted,
@@ -29,9 +29,9 @@ from scale_eval.results.heterogeneity import (
     next_company,
 )
 from scale_eval.results.panel import Panel
+from scale_eval.results.pooled_figures import pooled_figure
 from scale_eval.results.pooled_histograms import RowScores
-from scale_eval.results.ratio_terms import Terms, terms, weight_of
-from scale_eval.results.tables.pooled import estimate
+from scale_eval.results.ratio_terms import Terms, terms
 from scale_eval.statistics.comparison import benjamini_hochberg, equivalence, wilcoxon
 from scale_eval.statistics.undefined import Undefined
 
@@ -85,7 +85,7 @@ def comparisons_of(
     margin = margins.get(metric.name, metric.margin)
     compared = [_Compared(panel, metric, m, influence) for m in range(len(panel.models))]
     pooled: dict[str, list[_Pooled]] = {
-        estimand: [] for estimand in estimands(metric) if estimand != "equal_company"
+        estimand: [] for estimand in metric.estimands if estimand != EQUAL_COMPANY
     }
     for m, of in enumerate(compared):
         windows = panel.covered("common", m, panel.at(None))
@@ -93,7 +93,7 @@ def comparisons_of(
         sums = of_model.over(panel, windows)
         n_companies = panel.n_with(windows)
         for estimand, of_models in pooled.items():
-            told = estimate(panel, metric, m, windows, estimand, scores, None, "common", sums)
+            told = pooled_figure(panel, metric, m, windows, estimand, scores, None, "common", sums)
             moved = of.moved_pooled(estimand, windows, of_model)
             of_models.append(_Pooled(told, moved, n_companies))
     for a, b in itertools.combinations(range(len(panel.models)), 2):
@@ -142,7 +142,7 @@ class _Compared:
     def defined(self) -> np.ndarray:
         """Common windows where the metric is defined; bool of shape (n_windows,)."""
         defined = self.panel.common & self.panel.ok[:, self.model]
-        if self.metric.pooling != "ratio":
+        if not self.metric.pooling.log:
             defined &= ~np.isnan(self.panel.columns[self.metric.name][:, self.model])
         return np.asarray(defined)
 
@@ -165,9 +165,9 @@ class _Compared:
         """
         if self.influence is None or self.metric.target is not None:
             return None
-        if estimand == "row" and self.metric.name == "roc_auc":
+        if estimand == ROW and self.metric.row_form is not None:
             return None
-        weight = weight_of(self.metric, weighted)
+        weight = weighted.weight
         total = max(float(np.nansum(weight.take(windows))), 1e-300)
         influence = self.influence[:, self.model]
         return sums_by_company(self.panel, windows, influence, weight, self._few / total, own=False)
@@ -178,7 +178,7 @@ class _Compared:
 
     @cached_property
     def _few(self) -> np.ndarray:
-        return of_few(self.panel, self.metric.name, self.model)
+        return small_sample_factor(self.panel, self.metric, self.model)
 
     @cached_property
     def _n_defined(self) -> int:
@@ -197,8 +197,7 @@ class _Compared:
         assert self.influence is not None
         influence = self.influence[:, self.model]
         known = windows[~np.isnan(influence[windows, 0])]
-        weight = weight_of(self.metric, self._own)
-        sums = sums_by_company(self.panel, known, influence, weight, self._few, own=True)
+        sums = sums_by_company(self.panel, known, influence, self._own.weight, self._few, own=True)
         if self.metric.target is not None:
             figures = self._own.over(self.panel, known).figures
             side = np.nan_to_num(np.sign(figures - self.metric.target))
@@ -214,10 +213,10 @@ def _of_companies(
     differences = metric.distance(a.figures(windows)) - metric.distance(b.figures(windows))
     effects = variance = None
     if influence is not None:
-        if metric.name in RAW:
+        if metric.has_difference_effects:
             pair = a.model, b.model
             effects = difference_effects(panel, metric, pair, windows, influence)
-        if metric.name != "calibration_slope":
+        if not metric.is_mean_of_effects:
             variance = squared(a.moved(windows) - b.moved(windows))
     for stratum, companies in strata.items():
         compared = companies & ~np.isnan(differences)
@@ -225,14 +224,14 @@ def _of_companies(
         better = values if metric.better == "higher" else -values
         wins, losses = int((better > margin).sum()), int((better < -margin).sum())
         row: dict[str, Any] = {
-            "estimand": "equal_company",
+            "estimand": EQUAL_COMPANY,
             "stratum": stratum,
             "n_companies": len(values),
             "wins": wins,
             "ties": len(values) - wins - losses,
             "losses": losses,
         }
-        if metric.name == "calibration_slope" and effects is not None:
+        if metric.is_mean_of_effects and effects is not None:
             row |= _told(mean_of_effects(effects.among(compared)), margin)
         else:
             row |= _told(mean_of(values), margin)

@@ -16,21 +16,16 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from scale_eval.metrics import ROW_POOLED, Metric, mid_logit
-from scale_eval.results.estimates import estimands
-from scale_eval.results.heterogeneity import (
-    RAW,
-    SCALES,
-    Effects,
-    company_effects,
-    difference_effects,
-)
+from scale_eval.metrics import Metric, RowForm, WeightedRows, mid_logit
+from scale_eval.metrics.base import EQUAL_COMPANY, ROW, WITHIN_COMPANY
+from scale_eval.metrics.histogram import COUNTS
+from scale_eval.metrics.row_form import FitWithinWindows
+from scale_eval.results.heterogeneity import Effects, company_effects, difference_effects
 from scale_eval.results.panel import Panel
 from scale_eval.results.pooled_histograms import RowScores
 from scale_eval.results.ratio_terms import Sums, terms
-from scale_eval.statistics import survey, weighted_blocks
+from scale_eval.statistics import survey
 from scale_eval.statistics.dispersion import QUANTILES
-from scale_eval.statistics.logistic import common_slope
 from scale_eval.statistics.sampled_effects import sampled_effects
 from scale_eval.statistics.survey import Design, Figure
 from scale_eval.statistics.undefined import Undefined
@@ -135,27 +130,21 @@ class _Source:
 
     def of_model(self, model: int, windows: np.ndarray, coverage: str) -> Iterator[dict[str, Any]]:
         effects = None
-        if self.influence is not None and self.metric.name in SCALES:
-            effects = company_effects(self.panel, self.metric.name, model, windows, self.influence)
-        for estimand in estimands(self.metric):
-            if estimand != "equal_company":
+        if self.influence is not None and self.metric.effects is not None:
+            effects = company_effects(self.panel, self.metric, model, windows, self.influence)
+        for estimand in self.metric.estimands:
+            if estimand != EQUAL_COMPANY:
                 figure = self._pooled(model, windows, coverage, estimand)
                 yield {"estimand": estimand} | self._told("value", figure)
-        if self.metric.name == "calibration_slope":
-            assert effects is not None
-            yield from self._of_companies(self._sums(model, windows).figures, effects, None)
-        else:
-            values = self._sums(model, windows).figures
-            if self.metric.pooling == "ratio":
-                values = np.where(values > 0, values, np.nan)
-            yield from self._of_companies(
-                values, effects, lambda: self._equal_company(model, windows, values)
-            )
+        sums = self._sums(model, windows)
+        by_effects = self.metric.is_mean_of_effects
+        value = None if by_effects else lambda: self._equal_company(sums)
+        yield from self._of_companies(sums.averaged_figures, effects, value)
 
     def of_difference(self, a: int, b: int) -> Iterator[dict[str, Any]]:
         windows = [self.panel.covered("common", m, self.panel.at(None)) for m in (a, b)]
-        for estimand in estimands(self.metric):
-            if estimand != "equal_company":
+        for estimand in self.metric.estimands:
+            if estimand != EQUAL_COMPANY:
                 figures = [
                     self._pooled(m, of_model, "common", estimand)
                     for m, of_model in zip((a, b), windows, strict=True)
@@ -164,10 +153,10 @@ class _Source:
         both = self._defined_for_both(a, b)
         of_a, of_b = (self.metric.distance(self._sums(m, both).figures) for m in (a, b))
         effects = None
-        if self.influence is not None and self.metric.name in RAW:
+        if self.influence is not None and self.metric.has_difference_effects:
             effects = difference_effects(self.panel, self.metric, (a, b), both, self.influence)
         values = of_a - of_b
-        told = None if self.metric.name == "calibration_slope" else lambda: self._mean(values)
+        told = None if self.metric.is_mean_of_effects else lambda: self._mean(values)
         yield from self._of_companies(values, effects, told)
 
     def _of_companies(
@@ -186,7 +175,7 @@ class _Source:
         if effects is not None:
             rows.append(self._told("tau", lambda: self._of_effects(effects, "tau")))
         for row in rows:
-            yield {"estimand": "equal_company"} | row
+            yield {"estimand": EQUAL_COMPANY} | row
 
     def _refusal_of_std(self) -> str:
         """Why the spread of companies' figures has no interval.
@@ -195,48 +184,45 @@ class _Source:
         make most of their variance, and a sample without them cannot know of them (measured: the
         interval held .66 to .93, and less where fewer were drawn). Quantiles have one.
         """
-        quotient = self.metric.pooling in ("skill", "ratio")
-        return "heavy_tails" if quotient or self.metric.name == "calibration_slope" else ""
+        return "heavy_tails" if self.metric.is_quotient else ""
 
     def _pooled(
         self, model: int, windows: np.ndarray, coverage: str, estimand: str
     ) -> Callable[[], Figure]:
-        name = self.metric.name
-        if estimand == "within_company" and name == "calibration_slope":
-            return lambda: self._within_slope(model, coverage)
-        if estimand == "row" and name in ROW_POOLED:
-            return lambda: self._of_rows(model, coverage)
+        form = self.metric.row_form
+        if form is not None and estimand == ROW:
+            return lambda: self._of_merged_scores(form, model, coverage)
+        if form is not None and estimand == WITHIN_COMPANY and form.within_windows is not None:
+            fit_within = form.within_windows
+            return lambda: self._within_windows(fit_within, model, coverage)
         return lambda: self._summed(model, windows)
 
     def _summed(self, model: int, windows: np.ndarray) -> Figure:
         sums = terms(self.panel, self.metric, model, weighted=True).over(self.panel, windows)
-        return self._quotient(sums.numerator, sums.denominator, of_one=sums.of_one)
+        return self._quotient(sums.numerator, sums.denominator)
 
     def _sums(self, model: int, windows: np.ndarray) -> Sums:
         """Of each company, whose windows weigh the same."""
         return terms(self.panel, self.metric, model, weighted=False).over(self.panel, windows)
 
-    def _quotient(
-        self, numerator: np.ndarray, denominator: np.ndarray, *, of_one: bool = False
-    ) -> Figure:
+    def _quotient(self, numerator: np.ndarray, denominator: np.ndarray) -> Figure:
         figure = survey.ratio(self.design, numerator, denominator)
-        if of_one:
+        if self.metric.pooling.of_one:
             return Figure(1 - figure.value, -figure.influence, denominator)
-        if self.metric.pooling == "ratio":
+        if self.metric.pooling.log:
             if figure.value <= 0:
                 raise Undefined("no_positives")
             return Figure(figure.value, figure.influence / figure.value, denominator, log=True)
         return figure
 
-    def _equal_company(self, model: int, windows: np.ndarray, values: np.ndarray) -> Figure:
-        if self.metric.pooling == "skill":
-            of = self._sums(model, windows)
-            n = np.maximum(of.n, 1)
-            return self._quotient(of.numerator / n, of.denominator / n, of_one=True)
-        if self.metric.pooling == "ratio":
-            logs = self._mean(np.log(values))
+    def _equal_company(self, sums: Sums) -> Figure:
+        if self.metric.pooling.of_one:
+            n = np.maximum(sums.n, 1)
+            return self._quotient(sums.numerator / n, sums.denominator / n)
+        if self.metric.pooling.log:
+            logs = self._mean(np.log(sums.averaged_figures))
             return Figure(float(np.exp(logs.value)), logs.influence, logs.amounts, log=True)
-        return self._mean(values)
+        return self._mean(sums.averaged_figures)
 
     def _mean(self, values: np.ndarray) -> Figure:
         return survey.mean(self.design, values)
@@ -255,45 +241,25 @@ class _Source:
         influence[effects.company] = fit.tau2_influence / (2 * fit.tau2)
         return Figure(float(np.sqrt(fit.tau2)), influence, amounts, log=True)
 
-    def _of_rows(self, model: int, coverage: str) -> Figure:
-        """A rank metric of all rows, each company's weighted by how many it stands for."""
+    def _of_merged_scores(self, form: RowForm, model: int, coverage: str) -> Figure:
+        """Return a figure of all rows, each company's weighted by how many it stands for."""
         rows, company = self._rows(model, coverage)
         if not len(company):
             raise Undefined("no_evaluations")
-        bins, at = np.unique(-rows["bin"].astype(np.int64), return_inverse=True)
-        weights = self.design.weights[company]
-
-        def by_bin(counts: np.ndarray) -> np.ndarray:
-            return np.bincount(at, weights * counts, minlength=len(bins))
-
-        positive, negative, spend = (
-            rows[name].astype(np.float64) for name in ("n_positive", "n_negative", "spend_minor")
+        counts = {name: rows[name].astype(np.float64) for name in COUNTS}
+        weight = self.design.weights[company]
+        made = form.weighted(WeightedRows(rows["bin"], weight=weight, **counts))
+        moved, amounts = (
+            np.bincount(company, of_row, self.panel.n_companies)
+            for of_row in (made.moved, made.amounts)
         )
-        metric = self.metric.name
-        if metric in ("gain_at_10", "lift_at_10", "value_captured_at_10"):
-            amounts = spend if metric == "value_captured_at_10" else positive
-            scale = 1 / weighted_blocks.TOP if metric == "lift_at_10" else 1.0
-            captured = weighted_blocks.captured_at_10(by_bin(amounts), by_bin(positive + negative))
-            value = scale * captured.value
-            moved = scale * (
-                amounts * captured.of_amount[at] + (positive + negative) * captured.of_row[at]
-            )
-        else:
-            counts = by_bin(positive), by_bin(negative)
-            if metric in ("calibration_slope", "calibration_intercept"):
-                figure = getattr(weighted_blocks, metric)(mid_logit(-bins), *counts)
-            else:
-                figure = getattr(weighted_blocks, metric)(*counts)
-            value, amounts = figure.value, positive + negative
-            moved = positive * figure.of_positive[at] + negative * figure.of_negative[at]
-        n = self.panel.n_companies
-        return Figure(value, np.bincount(company, moved, n), np.bincount(company, amounts, n))
+        return Figure(made.value, moved, amounts)
 
-    def _within_slope(self, model: int, coverage: str) -> Figure:
+    def _within_windows(self, fit_within: FitWithinWindows, model: int, coverage: str) -> Figure:
         rows, company = self._rows(model, coverage)
         n_cutoffs = len(self.panel.cutoffs)
         weights = self.design.weights
-        fit = common_slope(
+        fit = fit_within(
             mid_logit(rows["bin"]),
             weights[company] * rows["n_positive"],
             weights[company] * rows["n_negative"],
@@ -308,18 +274,15 @@ class _Source:
         )
 
     def _rows(self, model: int, coverage: str) -> tuple[dict[str, np.ndarray], np.ndarray]:
-        """Histograms of the model's windows, and the company of each bin."""
-        scores = self.scores
-        if not scores.by_company or scores.of(model, None, coverage) is None:
-            raise Undefined("scores_not_kept_by_company")
-        rows = scores.by_window(model, None, coverage)
-        return rows, scores.company_of_group[rows["group"]]
+        """Return the histograms of the model's windows, and the company of each bin."""
+        rows = self.scores.by_window(model, None, coverage)
+        return rows, self.scores.company_of_group[rows["group"]]
 
     def _defined_for_both(self, a: int, b: int) -> np.ndarray:
         """Common windows where the metric is defined for both models, ascending."""
         panel = self.panel
         defined = panel.common & panel.ok[:, a] & panel.ok[:, b]
-        if self.metric.pooling != "ratio":
+        if not self.metric.pooling.log:
             defined &= ~np.isnan(panel.columns[self.metric.name][:, [a, b]]).any(axis=1)
         return np.flatnonzero(defined)
 

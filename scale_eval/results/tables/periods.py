@@ -17,12 +17,10 @@ import pyarrow as pa
 from scipy.special import entr
 
 from scale_eval.datasets.manifest import TIMESTAMP
-from scale_eval.metrics import METRICS
+from scale_eval.metrics import METRICS, Metric
 from scale_eval.results.estimates import equal_company
 from scale_eval.results.panel import Panel
-from scale_eval.results.ratio_terms import Terms, columns_of, terms
-
-SHOWN = ("log_loss", "log_loss_skill", "brier_score", "roc_auc", "observed_expected_ratio")
+from scale_eval.results.ratio_terms import Terms, terms
 
 
 def periods_table(panel: Panel) -> pa.Table:
@@ -31,7 +29,8 @@ def periods_table(panel: Panel) -> pa.Table:
     `companies` is ``all``, or ``same``: those that have every one of m cutoffs, m such that m times
     their number is largest; rows of these cutoffs only.
     """
-    needed = {column for name in SHOWN for column in columns_of(METRICS[name])}
+    shown = [METRICS[name] for name in PERIODS_SCHEMA.names if name in METRICS]
+    needed = {column for metric in shown for column in (metric.name, *metric.pooling.columns)}
     panel = panel.holding([*sorted(needed), "n_lapsed"])
     common = np.flatnonzero(panel.common)
     selections: list[tuple[int | None, str, np.ndarray]] = [
@@ -45,7 +44,7 @@ def periods_table(panel: Panel) -> pa.Table:
     ]
     selections.append((None, "all", panel.at(None)))
     of_models = [
-        {name: terms(panel, METRICS[name], model, weighted=False) for name in SHOWN}
+        [(metric, terms(panel, metric, model, weighted=False)) for metric in shown]
         for model in range(len(panel.models))
     ]
     rows = [
@@ -91,7 +90,7 @@ def same_companies(panel: Panel, windows: np.ndarray) -> tuple[list[int], np.nda
 
 
 def _figures(
-    panel: Panel, model: int, windows: np.ndarray, shown: dict[str, Terms]
+    panel: Panel, model: int, windows: np.ndarray, shown: list[tuple[Metric, Terms]]
 ) -> dict[str, Any]:
     n, positive, lapsed = (
         panel.of_model(name, model, windows) for name in ("n_customers", "n_positive", "n_lapsed")
@@ -103,9 +102,9 @@ def _figures(
     uncertainty = _company_mean(panel, windows[known], (entr(rate) + entr(1 - rate))[known])
     reference_loss = _company_mean(panel, windows[known], reference[known])
     figures = {}
-    for name, of in shown.items():
-        told, _ = equal_company(panel, METRICS[name], model, windows, of.over(panel, windows))
-        figures[name] = told.value
+    for metric, of in shown:
+        told, _ = equal_company(panel, metric, model, windows, of.over(panel, windows))
+        figures[metric.name] = told.value
     loss = _company_mean(panel, windows[known], panel.columns["log_loss"][windows[known], model])
     return {
         "n_companies": panel.n_with(windows),

@@ -16,31 +16,20 @@ import pandas as pd
 import pyarrow as pa
 
 from scale_eval.datasets.manifest import TIMESTAMP
-from scale_eval.metrics import (
-    ROW_POOLED,
-    Metric,
-    Undefined,
+from scale_eval.metrics import Metric, RowForm
+from scale_eval.metrics.base import EQUAL_COMPANY, ROW
+from scale_eval.results.customer_influence import (
+    InfluenceSums,
+    Variances,
+    small_sample_factor,
+    variances,
 )
-from scale_eval.metrics.ranking import auc_of_blocks
-from scale_eval.results.customer_influence import Influence, Variances, of_few, variances
-from scale_eval.results.estimates import (
-    Estimate,
-    equal_company,
-    estimands,
-    from_replicates,
-    summed,
-)
-from scale_eval.results.heterogeneity import (
-    SCALES,
-    Scaled,
-    heterogeneity,
-    mean_of_effects,
-    scaled,
-)
+from scale_eval.results.estimates import Estimate, equal_company
+from scale_eval.results.heterogeneity import Scaled, heterogeneity, mean_of_effects, scaled
 from scale_eval.results.panel import Panel
+from scale_eval.results.pooled_figures import pooled_figure
 from scale_eval.results.pooled_histograms import RowScores
-from scale_eval.results.ratio_terms import Sums, Terms, terms, weight_of
-from scale_eval.results.within_slope import within_company_slope
+from scale_eval.results.ratio_terms import Sums, Terms, terms
 from scale_eval.statistics.dispersion import dispersion
 
 COVERAGES = ("own", "common")
@@ -66,39 +55,6 @@ def pooled_table(pieces: Iterable[list[dict[str, Any]]]) -> pa.Table:
     frame = pd.DataFrame(list(itertools.chain.from_iterable(pieces)), columns=POOLED_SCHEMA.names)
     frame = frame.sort_values("model", kind="stable")
     return pa.Table.from_pandas(frame, schema=POOLED_SCHEMA, preserve_index=False)
-
-
-def estimate(
-    panel: Panel,
-    metric: Metric,
-    model: int,
-    windows: np.ndarray,
-    estimand: str,
-    scores: RowScores,
-    cutoff: int | None,
-    coverage: str,
-    sums: Sums,
-) -> Estimate:
-    """One figure of these windows, which are those of `cutoff` in `coverage`.
-
-    That of the average company is made elsewhere. `sums` are those of the weighted `terms` over
-    the windows.
-    """
-    if not len(windows):
-        return Estimate(np.nan, "no_evaluations")
-    if estimand == "within_company" and metric.name == "calibration_slope":
-        return within_company_slope(panel, model, windows, scores, cutoff, coverage)
-    if estimand == "row" and metric.name in ROW_POOLED:
-        grouped = scores.of(model, cutoff, coverage)
-        if grouped is None:
-            return Estimate(np.nan, "scores_not_kept_by_company")
-        try:
-            value, bound = grouped.value(metric.name)
-        except Undefined as undefined:
-            return Estimate(np.nan, undefined.reason)
-        replicates = grouped.replicates(metric.name)
-        return from_replicates(panel, metric, model, windows, value, bound, replicates)
-    return summed(panel, metric, model, windows, sums)
 
 
 def pooled_of(
@@ -145,7 +101,7 @@ class _OfModel:
     undefined : ndarray of bool, shape (n_windows,)
     influence : Influence or None
     few : ndarray, shape (n_windows,), or None
-        With the influence: `of_few`.
+        With the influence: `small_sample_factor`.
     scaled : Scaled or None
         Of a metric with random effects.
     """
@@ -157,7 +113,7 @@ class _OfModel:
     own: Terms
     weighted: Terms
     undefined: np.ndarray
-    influence: Influence | None
+    influence: InfluenceSums | None
     few: np.ndarray | None
     scaled: Scaled | None
 
@@ -172,9 +128,9 @@ class _OfModel:
     ) -> _OfModel:
         own, weighted = (terms(panel, metric, model, weighted=w) for w in (False, True))
         undefined = np.isnan(panel.columns[metric.name][:, model])
-        few = None if influence is None else of_few(panel, metric.name, model)
-        effects = scaled(panel, metric.name, model) if metric.name in SCALES else None
-        of_model = None if influence is None else Influence.of(influence[:, model])
+        few = None if influence is None else small_sample_factor(panel, metric, model)
+        effects = None if metric.effects is None else scaled(panel, metric, model)
+        of_model = None if influence is None else InfluenceSums.of(influence[:, model])
         return cls(panel, metric, model, scores, own, weighted, undefined, of_model, few, effects)
 
     def figures(
@@ -192,36 +148,38 @@ class _OfModel:
             "undefined_reasons": panel.undefined_reasons(metric.name, model, undefined),
         }
         chance = self._chance(panel, windows)
-        for estimand in estimands(metric):
+        for estimand in metric.estimands:
             row: dict[str, Any] = {"estimand": estimand, **counts}
-            if estimand == "equal_company" and len(windows):
+            if estimand == EQUAL_COMPANY and len(windows):
                 told, extra = self._of_companies(panel, windows, own, undefined)
                 row |= extra
             else:
-                told = estimate(
+                told = pooled_figure(
                     panel, metric, model, windows, estimand, self.scores, cutoff, coverage, weighted
                 )
             row |= _told(told, metric)
-            of_rows_auc = estimand == "row" and metric.name == "roc_auc"
-            if of_rows_auc and not told.reason:
+            of_merged_scores = metric.row_form is not None and estimand == ROW
+            if of_merged_scores and self._floor is not None and not told.reason:
                 row["constant_floor"] = self._floor.of(windows)
-            if chance is not None and not told.reason and not of_rows_auc:  # its pairs go across
-                variance = chance.equal_company if estimand == "equal_company" else chance.pooled
+            # A figure of merged scores compares customers across windows: no sum over them.
+            if chance is not None and not told.reason and not of_merged_scores:
+                variance = chance.equal_company if estimand == EQUAL_COMPANY else chance.pooled
                 scale = told.value if told.log else 1.0
                 row["sampling_std_error"] = scale * float(np.sqrt(variance))
             yield row
 
     @cached_property
-    def _floor(self) -> _Floor:
-        return _Floor(self.panel, self.model)
+    def _floor(self) -> _Floor | None:
+        form = self.metric.row_form
+        return None if form is None or form.floor is None else _Floor(self.panel, form, self.model)
 
     def _chance(self, panel: Panel, windows: np.ndarray) -> Variances | None:
         """What customers' chance makes uncertain; None where it is not told."""
-        if self.influence is None or self.metric.name == "calibration_slope":
+        if self.influence is None or self.metric.is_mean_of_effects:
             return None
         assert self.few is not None
-        weight, own = (weight_of(self.metric, of) for of in (self.weighted, self.own))
-        return variances(panel, windows, self.influence, weight, own, self.few)
+        weights = self.weighted.weight, self.own.weight
+        return variances(panel, windows, self.influence, *weights, self.few)
 
     def _of_companies(
         self, panel: Panel, windows: np.ndarray, own: Sums, undefined: np.ndarray
@@ -230,19 +188,19 @@ class _OfModel:
         metric, model = self.metric, self.model
         told, defined = equal_company(panel, metric, model, windows, own)
         row: dict[str, Any] = dispersion(defined[~np.isnan(defined)])
-        n_zero = int(np.count_nonzero(own.figures == 0)) if metric.pooling == "ratio" else 0
+        n_zero = int(np.count_nonzero(own.figures == 0)) if metric.pooling.log else 0
         if n_zero:  # a company's ratio of 0 has no logarithm to average
             reasons = panel.undefined_reasons(metric.name, model, undefined)
             named = f"{reasons};no_positives (companies):{n_zero}".removeprefix(";")
             row["undefined_reasons"] = named
             row["n_companies_defined"] = int(np.count_nonzero(~np.isnan(defined)))
-        if self.scaled is None:
-            reason = "losses_go_with_the_rate" if metric.pooling == "mean" else "no_influence_kept"
+        if self.influence is None or self.scaled is None or metric.effects is None:
+            kept = metric.influence is not None
+            reason = "losses_go_with_the_rate" if kept else "no_influence_kept"
             return told, row | {"heterogeneity_reason": reason}
-        assert self.influence is not None
         effects = self.scaled.effects(panel, windows, self.influence)
-        row |= heterogeneity(effects, SCALES[metric.name])
-        if metric.name == "calibration_slope":
+        row |= heterogeneity(effects, metric.effects)
+        if metric.is_mean_of_effects:
             told = mean_of_effects(effects)
         return told, row
 
@@ -262,9 +220,11 @@ def _told(told: Estimate, metric: Metric) -> dict[str, Any]:
 
 
 class _Floor:
-    """AUC over all rows of a constant per company and cutoff: the rate that came, for everybody."""
+    """The figure of all rows where each window's customers have its rate that came as score."""
 
-    def __init__(self, panel: Panel, model: int) -> None:
+    def __init__(self, panel: Panel, form: RowForm, model: int) -> None:
+        assert form.floor is not None
+        self._figure = form.floor
         customers = panel.columns["n_customers"][:, model]
         self._positive = panel.columns["n_positive"][:, model]
         self._negative = customers - self._positive
@@ -274,7 +234,7 @@ class _Floor:
     def of(self, windows: np.ndarray) -> float:
         """At these windows, one at least; raises `Undefined`."""
         rank = self._rank.take(windows)  # one order does for all selections
-        return auc_of_blocks(
+        return self._figure(
             *(
                 np.bincount(rank, count.take(windows), self._n_rates).astype(np.int64)
                 for count in (self._positive, self._negative)

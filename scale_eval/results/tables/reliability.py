@@ -12,9 +12,9 @@ import numpy as np
 import pyarrow as pa
 from scipy.special import expit, logit, stdtrit
 
-from scale_eval.metrics import mid_logit
+from scale_eval.metrics import GroupedHistograms, mid_logit
 from scale_eval.results.panel import Panel
-from scale_eval.results.pooled_histograms import GroupedScores, RowScores
+from scale_eval.results.pooled_histograms import RowScores
 from scale_eval.statistics.bootstrap import company_keys, poisson_weights
 from scale_eval.statistics.decomposition import corp, isotonic
 
@@ -58,7 +58,7 @@ def calibration_tables(panel: Panel, scores: RowScores, seed: int) -> tuple[pa.T
     )
 
 
-def _curve(grouped: GroupedScores, seed: int) -> list[dict[str, Any]]:
+def _curve(grouped: GroupedHistograms, seed: int) -> list[dict[str, Any]]:
     merged = grouped.total
     probability = expit(mid_logit(merged.bin))
     recalibrated = isotonic(probability, merged.n_positive, merged.n_negative)
@@ -85,7 +85,7 @@ def _curve(grouped: GroupedScores, seed: int) -> list[dict[str, Any]]:
 
 
 def _band(
-    grouped: GroupedScores, recalibrated: np.ndarray, at: np.ndarray, seed: int
+    grouped: GroupedHistograms, recalibrated: np.ndarray, at: np.ndarray, seed: int
 ) -> tuple[list[float | None], list[float | None]]:
     """Ends of the pointwise interval at some bins, `at`; None below `MIN_GROUPS` groups."""
     n = (grouped.n_positive + grouped.n_negative).sum(axis=1).astype(float)

@@ -13,8 +13,9 @@ import numpy as np
 import pyarrow as pa
 from scipy.special import stdtrit
 
-from scale_eval.metrics import METRICS
-from scale_eval.results.heterogeneity import MIN_PER_CLASS, RAW, SCALES, Scale
+from scale_eval.metrics import METRICS, WITH_INFLUENCE, Metric
+from scale_eval.metrics.uncertainty import IDENTITY
+from scale_eval.results.heterogeneity import MIN_PER_CLASS
 from scale_eval.results.panel import Panel
 from scale_eval.statistics.undefined import Undefined
 from scale_eval.statistics.variance_components import variance_components
@@ -23,9 +24,6 @@ MAX_COMPANIES = 5_000
 """More would not make the parts any surer; the first of a stable order are taken."""
 
 MIN_CUTOFFS = 3
-
-PARTS = {**{name: RAW[name] for name in ("log_loss", "brier_score")}, **SCALES}
-"""Metrics whose spread is taken apart, and the scale on which that is done."""
 
 
 def spread_table(panel: Panel, groups: np.ndarray) -> pa.Table:
@@ -51,37 +49,39 @@ def spread_table(panel: Panel, groups: np.ndarray) -> pa.Table:
     taken = group * panel.n_companies // max(len(distinct), 1) < MAX_COMPANIES
     panel = panel.holding(["overlaps"])
     parts = {}
-    for metric, scale in PARTS.items():
-        held = panel.holding([metric, scale.standard_error])
+    for name, influence in WITH_INFLUENCE.items():
+        held = panel.holding([name, influence.std_error_column])
         for model in range(len(panel.models)):
-            parts[model, metric] = _parts(held, model, metric, scale, taken)
+            parts[model, name] = _parts(held, model, METRICS[name], taken)
     rows = [
-        {"model": name, "metric": metric, "scale": scale.name} | parts[model, metric]
+        {"model": name, "metric": metric} | parts[model, metric]
         for model, name in enumerate(panel.models)
-        for metric, scale in PARTS.items()
+        for metric in WITH_INFLUENCE
     ]
     return pa.Table.from_pylist(rows, schema=SPREAD_SCHEMA)
 
 
-def _parts(
-    panel: Panel, model: int, metric: str, scale: Scale, taken: np.ndarray
-) -> dict[str, Any]:
+def _parts(panel: Panel, model: int, metric: Metric, taken: np.ndarray) -> dict[str, Any]:
+    assert metric.influence is not None
+    scale = metric.effects or IDENTITY
     windows = np.flatnonzero(panel.common & panel.ok[:, model] & taken[panel.company])
 
     def column(name: str) -> np.ndarray:
         return panel.of_model(name, model, windows)
 
     with np.errstate(divide="ignore", invalid="ignore"):
-        values, slope = scale.to(column(metric)), scale.slope(column(metric))
-        error = column(scale.standard_error) * (1.0 if scale.scaled_error else slope)
+        values, slope = scale.to(column(metric.name)), scale.slope(column(metric.name))
+        error = column(metric.influence.std_error_column)
+        error = error if metric.influence.log else error * slope
     counted = np.isfinite(values)
-    if metric in SCALES:
+    if metric.effects is not None:
         positive = column("n_positive")
         counted &= np.minimum(positive, column("n_customers") - positive) >= MIN_PER_CLASS
         counted &= error > 0
     windows, values, error = windows[counted], values[counted], error[counted]
     company, cutoff = panel.company[windows], panel.cutoff[windows]
     row: dict[str, Any] = {
+        "scale": scale.name,
         "n_companies": len(np.unique(company)),
         "n_cutoffs": len(np.unique(cutoff)),
         "n_evaluations": len(values),
@@ -112,8 +112,8 @@ def _parts(
         np.bincount(company, weights=values)[np.unique(company)]
         / np.unique(company, return_counts=True)[1]
     )
-    centre, known = means.mean(), METRICS[metric]
-    ends = np.clip(scale.back(centre + np.array([-half, half])), known.low, known.high)
+    centre = means.mean()
+    ends = np.clip(scale.back(centre + np.array([-half, half])), metric.low, metric.high)
     low, high = ends.tolist()
     return row | {"next_cutoff_low": low, "next_cutoff_high": high}
 

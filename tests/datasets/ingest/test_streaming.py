@@ -26,7 +26,7 @@ from scale_eval.datasets.ingest import shuffle as arriving
 from scale_eval.datasets.ingest.ingest import IngestError, ingest
 from scale_eval.datasets.ingest.merge import Merging
 from scale_eval.datasets.ingest.shuffle import ShuffleBuffer, n_parts_of
-from scale_eval.storage import LocalStore, Spill, StoreLocked, open_store
+from scale_eval.storage import Spill, StoreLocked, open_store
 from tests.support.paths import PROJECT as ROOT
 
 HEADER = "Shop,CustomerID,Timestamp,PurchaseValue\n"
@@ -315,7 +315,7 @@ def test_the_number_of_parts_is_that_of_the_bytes(tmp_path, monkeypatch):
 
 def test_parts_follow_the_order_in_which_companies_are_packed(months, tmp_path, streaming):
     streaming(parts=5)
-    store = LocalStore(tmp_path / "store")
+    store = open_store(tmp_path / "store")
     ids = [f"shop {i}" for i in range(200)]
     names = pa.array(ids * 3, pa.large_string())
     others = [pa.nulls(len(names), field.type) for field in list(arriving.ROWS_SCHEMA)[1:]]

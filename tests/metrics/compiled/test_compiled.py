@@ -21,19 +21,12 @@ from scale_eval.metrics import (
     influence_sums,
     score,
 )
-from scale_eval.metrics.compiled import scoring as room
+from scale_eval.metrics.compiled import calibration
 from scale_eval.metrics.compiled.elementary import exp_of, log_of
 from scale_eval.metrics.compiled.histogram import add_to_histogram
-from scale_eval.metrics.compiled.scoring import (
-    COUNTS,
-    N_SCORED,
-    REASONS,
-    VALUES,
-    score_compiled,
-    score_into,
-    undefined_text,
-)
+from scale_eval.metrics.compiled.scoring import score_compiled, score_into
 from scale_eval.metrics.compiled.simd import LANES, lanes_of, load, store, total, where
+from scale_eval.metrics.compiled.values import COUNTS, N_SCORED, REASONS, VALUES, undefined_text
 from scale_eval.metrics.histogram import EDGES, bin_of
 
 
@@ -317,7 +310,7 @@ def test_exponentials_and_logarithms_are_exact_but_for_the_last_bits():
 def test_logits_near_ties_are_scipys_to_the_last_bit():
     random = np.random.default_rng(11)
     p = np.concatenate([random.random(5000), 10 ** -random.uniform(0, 15, 5000)])
-    assert [room._logit(value) for value in p] == logit(p).tolist()
+    assert [calibration._logit(value) for value in p] == logit(p).tolist()
 
 
 @numba.njit(error_model="numpy")

@@ -1,0 +1,109 @@
+"""Evaluate batches on a worker: read their companies, evaluate, keep predictions."""
+
+from __future__ import annotations
+
+import functools
+import re
+import uuid
+from collections.abc import Iterator
+
+import pyarrow as pa
+
+from scale_eval.datasets import Transactions
+from scale_eval.datasets.instants import from_microseconds
+from scale_eval.evaluation.evaluate import LoadedCompany, WindowPredictions, evaluate_companies
+from scale_eval.evaluation.histograms import ScoreCounts
+from scale_eval.evaluation.predict import text
+from scale_eval.evaluation.rows import EvaluationRows
+from scale_eval.evaluation.windows import Window
+from scale_eval.execution.company_cache import CompanyCache
+from scale_eval.execution.global_fits import FittedModels
+from scale_eval.execution.tasks import RunContext, TaskKey
+from scale_eval.execution.watchdog import Watchdog
+from scale_eval.planning.batches import Batch, CompanyBatch
+from scale_eval.storage import write_table
+
+CACHE_BYTES = 256 * 2**20
+"""Bytes of the companies that a worker keeps in memory."""
+
+
+class BatchEvaluator:
+    """Do the evaluations of batches, with everything that a worker keeps from one to the next."""
+
+    def __init__(self, work: RunContext, watchdog: Watchdog) -> None:
+        self._work, self._watchdog = work, watchdog
+        self._companies = CompanyCache(work.dataset, CACHE_BYTES)
+        self._fitted = FittedModels(work.run, work.fitted)
+        self._window = functools.cache(_window)  # a window has many uses, and parsing it takes long
+
+    def evaluate(self, key: TaskKey, batch: Batch) -> tuple[EvaluationRows, ScoreCounts]:
+        """Do a batch's evaluations; a company that cannot be read gives `error` rows."""
+        rows = EvaluationRows(batch.n_evaluations, self._work.rules.metric_names)
+        counts = ScoreCounts()
+
+        def about(company_id: str, window: Window, model: str) -> None:
+            self._watchdog.begin(key, company_id, window.cutoff_us, model)
+
+        evaluate_companies(
+            self._loaded(key, batch, rows),
+            self._work.rules,
+            rows,
+            counts,
+            about=about,
+            catch=BaseException,
+            fitted=self._fitted,
+            keep=self._write_predictions if self._work.save_predictions else None,
+        )
+        return rows, counts
+
+    def _loaded(self, key: TaskKey, batch: Batch, rows: EvaluationRows) -> Iterator[LoadedCompany]:
+        """Yield the companies that can be read; the others become rows."""
+        for company_batch, company in self._read(key, batch):
+            if isinstance(company, Exception):
+                self._add_unreadable(company_batch, company, rows)
+                continue
+            windows = [
+                (self._window(cutoff, horizon_end), overlaps)
+                for cutoff, horizon_end, overlaps in company_batch.windows
+            ]
+            models = [self._work.models[name] for name in company_batch.models]
+            yield LoadedCompany(
+                company, windows, models, company_batch.group, company_batch.attempt
+            )
+
+    def _read(
+        self, key: TaskKey, batch: Batch
+    ) -> Iterator[tuple[CompanyBatch, Transactions | Exception]]:
+        """Read each company of a batch when its turn comes: one from the cache, many in one go."""
+        company_batches = batch.companies
+        self._watchdog.begin(key, *batch.first)
+        if len(company_batches) == 1:
+            yield company_batches[0], self._companies.read(company_batches[0].company_id)
+            return
+        companies = self._work.dataset.read_many([each.company_id for each in company_batches])
+        for company_batch, (_, company) in zip(company_batches, companies, strict=True):
+            yield company_batch, company
+            self._watchdog.begin(key, *company_batch.first)
+
+    def _add_unreadable(
+        self, company_batch: CompanyBatch, error: Exception, rows: EvaluationRows
+    ) -> None:
+        message = str(error).replace(str(self._work.dataset.store.root), "DATASET")
+        note = text(re.sub(r"\s+", " ", message))
+        for single in company_batch.single_evaluations():
+            (window,), (model,) = single.windows, single.models
+            reason = "data_unreadable"
+            rows.add(single.company_id, window, model, single.attempt, "error", reason, note)
+
+    def _write_predictions(self, predictions: WindowPredictions) -> None:
+        """Write the probabilities of one evaluation."""
+        company_id = predictions.fold.company.company_id
+        cutoff, model = predictions.fold.window.cutoff, predictions.model
+        frame = predictions.frame().assign(company_id=company_id, cutoff=cutoff, model=model)
+        table = pa.Table.from_pandas(frame, preserve_index=False)
+        digest = uuid.uuid5(uuid.NAMESPACE_OID, repr((company_id, cutoff.isoformat(), model))).hex
+        write_table(self._work.run, f"predictions/{digest}.parquet", table)
+
+
+def _window(cutoff: int, horizon_end: int) -> Window:
+    return Window(from_microseconds(cutoff), from_microseconds(horizon_end))

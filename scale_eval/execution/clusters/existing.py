@@ -1,0 +1,59 @@
+"""A cluster that is already running, joined by its address or its scheduler file."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from distributed import Client
+
+ANSWER_SECONDS = 30
+
+
+@dataclass(frozen=True)
+class ExistingCluster:
+    """A cluster that others started, and that keeps running after the run.
+
+    Attributes
+    ----------
+    place : str
+        The address of the scheduler (``"tcp://host:8786"``), or the path of the file that
+        ``dask scheduler --scheduler-file`` wrote.
+    """
+
+    place: str
+
+    def check(self, workers: int | None) -> None:
+        """Raise `ValueError` where workers are asked for, or the file is no scheduler file."""
+        if workers is not None:
+            raise ValueError(
+                "workers cannot be given for a cluster that is already running: it has its own"
+            )
+        self._address()
+
+    def client(self, workers: int | None = None) -> Client:
+        """Join the cluster; raise `ConnectionError` where that fails."""
+        address = self._address()
+        try:
+            return Client(address, timeout=ANSWER_SECONDS)
+        except (OSError, RuntimeError, TypeError) as error:
+            problem = str(error)
+            if isinstance(error, TypeError):  # Dask's words for a TLS address without a key
+                problem = "TLS is asked for, and this process has no certificate"
+            raise ConnectionError(
+                f"the cluster at {address} cannot be joined: {problem}. Is a scheduler running "
+                "there, and does this machine reach it? If it speaks TLS, the address begins with "
+                "tls://, and DASK_CONFIG names the folder with the certificate"
+            ) from error
+
+    def _address(self) -> str:
+        if "://" in self.place:
+            return self.place
+        try:
+            return str(json.loads(Path(self.place).read_text(encoding="utf-8"))["address"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(
+                f"{self.place} is no scheduler file: it is what 'dask scheduler --scheduler-file' "
+                "writes"
+            ) from error

@@ -1,0 +1,35 @@
+"""The built-in metrics, gathered from their families. A family's file says all of each metric."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from scale_eval.metrics import calibration, gain, losses, ranking
+from scale_eval.metrics.base import Metric
+from scale_eval.metrics.scores import Scores
+from scale_eval.metrics.uncertainty import Influence
+
+BUILT_IN: tuple[Metric, ...] = (
+    *losses.METRICS,
+    *ranking.METRICS,
+    *calibration.METRICS,
+    *gain.METRICS,
+)
+
+METRICS = {built_in.name: built_in for built_in in BUILT_IN}
+"""The metrics of every evaluation by name, in the order of the tables."""
+
+STANDARD_ERRORS: dict[str, Callable[[Scores], float]] = {
+    metric.influence.std_error_column: metric.influence.std_error
+    for metric in BUILT_IN
+    if metric.influence is not None
+}
+"""The standard errors of every evaluation by column, in the order of the tables."""
+
+WITH_INFLUENCE: dict[str, Influence] = {
+    metric.name: metric.influence
+    for metric in sorted(BUILT_IN, key=lambda metric: metric.is_mean_of_effects)
+    if metric.influence is not None
+}
+"""The influence of each metric that has one; those that are no sums over windows come last, as in
+the columns of the table `evaluations`."""

@@ -1,0 +1,198 @@
+"""What the tenth of customers ranked highest holds: of the buyers, and of the future spend.
+
+The gain curve is linear inside ties and is read at exactly n / 10. As in `ranking`, each metric has
+a form by block, which serves the merged histograms too.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+
+from scale_eval.metrics.base import EQUAL_COMPANY, ROW, WITHIN_COMPANY, Metric
+from scale_eval.metrics.histogram import GroupedHistograms, ScoreHistogram
+from scale_eval.metrics.leaving_out import captured_without_each
+from scale_eval.metrics.pooling import POSITIVES, SPEND, Pooling
+from scale_eval.metrics.row_form import RowForm, WeightedFigure, WeightedRows
+from scale_eval.metrics.scores import Scores
+from scale_eval.statistics import weighted_blocks
+from scale_eval.statistics.undefined import Undefined
+from scale_eval.statistics.weighted_blocks import TOP
+
+LARGEST_LIFT = 1 / TOP
+"""Lift where the top tenth holds everything."""
+
+
+def gain_at_10(scores: Scores) -> float:
+    """Return the share of the buyers among the tenth of customers ranked highest.
+
+    Undefined: ``no_positives``.
+    """
+    return gain_of_blocks(scores.block_positives, scores.block_rows)
+
+
+def lift_at_10(scores: Scores) -> float:
+    """Return the buyers in the top tenth over those in a tenth drawn at random: 10 `gain_at_10`.
+
+    Its ceiling is min(10, 1 / rate), so that lifts at different rates do not compare.
+
+    Undefined: ``no_positives``.
+    """
+    return LARGEST_LIFT * gain_at_10(scores)
+
+
+def value_captured_at_10(scores: Scores) -> float:
+    """Return the share of the future spend among the tenth of customers ranked highest.
+
+    Undefined: ``no_spend``.
+    """
+    return value_captured_of_blocks(scores.block_spend, scores.block_rows)
+
+
+def gain_of_blocks(positives: np.ndarray, rows: np.ndarray) -> float:
+    """Return `gain_at_10` by block."""
+    n_positive = int(positives.sum())
+    if not n_positive:
+        raise Undefined("no_positives")
+    return _in_top_tenth(positives, rows) / n_positive
+
+
+def value_captured_of_blocks(spend: np.ndarray, rows: np.ndarray) -> float:
+    """Return `value_captured_at_10` by block."""
+    total = float(spend.sum())
+    if not total:
+        raise Undefined("no_spend")
+    return _in_top_tenth(spend, rows) / total
+
+
+def _in_top_tenth(amounts: np.ndarray, rows: np.ndarray) -> float:
+    """Return what the first tenth of the rows holds; rows of a block hold equal parts of it."""
+    ends = np.cumsum(rows)
+    held = np.cumsum(amounts)
+    return float(np.interp(ends[-1] / LARGEST_LIFT, np.append(0, ends), np.append(0, held)))
+
+
+def _gain_of_rows(merged: ScoreHistogram) -> tuple[float, float]:
+    """Return the gain over all rows; it is uncertain what the last bin of the top tenth holds."""
+    positives, rows = merged.n_positive[::-1], merged.n_rows[::-1]
+    value = gain_of_blocks(positives, rows)
+    last, taken = _end_of_top_tenth(rows)
+    error = _uncertainty(taken, holders=int(positives[last]), rows=int(rows[last]))
+    return value, error / int(positives.sum())
+
+
+def _lift_of_rows(merged: ScoreHistogram) -> tuple[float, float]:
+    gain, error_bound = _gain_of_rows(merged)
+    return LARGEST_LIFT * gain, LARGEST_LIFT * error_bound
+
+
+def _value_captured_of_rows(merged: ScoreHistogram) -> tuple[float, float]:
+    """Return the share of the future spend over all rows, and its error bound.
+
+    At worst one customer holds all that the last bin of the tenth spends, and is its first or last.
+    Rounding to minor units adds half a unit a customer.
+    """
+    spend, rows = merged.spend_minor[::-1], merged.n_rows[::-1]
+    value = value_captured_of_blocks(spend, rows)
+    last, taken = _end_of_top_tenth(rows)
+    in_bin = int(spend[last]) * _uncertainty(taken, holders=1, rows=int(rows[last]))
+    return value, (in_bin + int(rows.sum()) / 2) / int(spend.sum())
+
+
+def _end_of_top_tenth(rows: np.ndarray) -> tuple[int, float]:
+    """Return the bin where the first tenth of the rows ends, and how many of its rows belong."""
+    ends = np.cumsum(rows)
+    tenth = ends[-1] / LARGEST_LIFT
+    last = int(np.searchsorted(ends, tenth))
+    return last, float(tenth - ends[last] + rows[last])
+
+
+def _uncertainty(taken: float, holders: int, rows: int) -> float:
+    """Return how far an even share of the first `taken` rows can be from what they hold.
+
+    `holders` of the `rows` hold one each. The curve of what is held rises by at most 1 a row, and
+    so do the rows that hold nothing: between max(0, taken - (rows - holders)) and min(holders,
+    taken), at fractions of rows and inside ties as well.
+    """
+    even = taken * holders / rows
+    return max(even - max(0.0, taken - (rows - holders)), min(holders, taken) - even)
+
+
+def _without_each(count: str, scale: float, grouped: GroupedHistograms) -> np.ndarray:
+    return np.asarray(scale * captured_without_each(grouped, count))
+
+
+def _weighted(count: str, scale: float, rows: WeightedRows) -> WeightedFigure:
+    """Return the share of a count in the top tenth, times `scale`, of weighted rows."""
+    amounts: np.ndarray = getattr(rows, count)
+    customers = rows.n_positive + rows.n_negative
+    captured = weighted_blocks.captured_at_10(rows.by_block(amounts), rows.by_block(customers))
+    at = rows.block_of_row
+    moved = scale * (amounts * captured.of_amount[at] + customers * captured.of_row[at])
+    return WeightedFigure(scale * captured.value, moved, amounts)
+
+
+METRICS = (
+    Metric(
+        "lift_at_10",
+        lift_at_10,
+        "higher",
+        margin=0.05,
+        low=0,
+        high=10,
+        uninformed=1,
+        label="lift in the top tenth",
+        pooling=Pooling(POSITIVES),
+        estimands=(ROW, WITHIN_COMPANY, EQUAL_COMPANY),
+        row_form=RowForm(
+            _lift_of_rows,
+            partial(_without_each, "n_positive", LARGEST_LIFT),
+            partial(_weighted, "n_positive", LARGEST_LIFT),
+            weight=POSITIVES,
+            smooth=False,
+        ),
+        reasons=("no_positives",),
+    ),
+    Metric(
+        "gain_at_10",
+        gain_at_10,
+        "higher",
+        margin=0.005,
+        low=0,
+        high=1,
+        uninformed=0.1,
+        label="buyers in the top tenth",
+        pooling=Pooling(POSITIVES),
+        estimands=(ROW, WITHIN_COMPANY, EQUAL_COMPANY),
+        row_form=RowForm(
+            _gain_of_rows,
+            partial(_without_each, "n_positive", 1.0),
+            partial(_weighted, "n_positive", 1.0),
+            weight=POSITIVES,
+            smooth=False,
+        ),
+        reasons=("no_positives",),
+    ),
+    Metric(
+        "value_captured_at_10",
+        value_captured_at_10,
+        "higher",
+        margin=0.005,
+        low=0,
+        high=1,
+        uninformed=0.1,
+        label="spend in the top tenth",
+        pooling=Pooling(SPEND),
+        estimands=(ROW, WITHIN_COMPANY, EQUAL_COMPANY),
+        row_form=RowForm(
+            _value_captured_of_rows,
+            partial(_without_each, "spend_minor", 1.0),
+            partial(_weighted, "spend_minor", 1.0),
+            weight=SPEND,
+            smooth=False,
+        ),
+        reasons=("no_spend",),
+    ),
+)
+"""The metrics of the top tenth, in the order of the tables."""

@@ -1,0 +1,93 @@
+"""What is known of the chance in a metric: its standard error, its influence, its effects' scale.
+
+Customers are independent given the model. A customer's influence value is what the metric gains by
+their presence, to first order; the variance of a metric is the sum of the squared values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy.special import expit, logit
+
+from scale_eval.metrics.pooling import Amount
+from scale_eval.metrics.scores import Scores
+
+
+@dataclass(frozen=True)
+class Influence:
+    """What the chance of customers does to a metric, or to its logarithm, in one evaluation.
+
+    Attributes
+    ----------
+    name : str
+        Begins the names of the columns `influence_column` and `std_error_column`.
+    values : callable
+        `Scores` -> influence of each customer, shape (n,), adding to 0; raises `Undefined`.
+    std_error : callable
+        `Scores` -> float; raises `Undefined`.
+    rests_on : Amount
+        What is few where influence understates chance, see `small_sample_factor`.
+    log : bool
+        Both are of the logarithm of the metric.
+    """
+
+    name: str
+    values: Callable[[Scores], np.ndarray]
+    std_error: Callable[[Scores], float]
+    rests_on: Amount
+    log: bool = False
+
+    @property
+    def influence_column(self) -> str:
+        """Return the column of the sums over groups of customers."""
+        return f"{self.name}_influence"
+
+    @property
+    def std_error_column(self) -> str:
+        """Return the column of the standard errors."""
+        return f"{self.name}_se"
+
+    def small_sample_factor(self, column: Callable[[str], np.ndarray]) -> np.ndarray:
+        """Return the factor by which influence understates chance; shape (n_windows,).
+
+        sqrt(n / (n - 1)), as ddof 1 has it, where n is what the metric rests on. One says nothing
+        about spread and counts as two.
+        """
+        n = np.maximum(self.rests_on.of(column), 2.0)
+        return np.asarray(np.sqrt(n / (n - 1)))
+
+
+@dataclass(frozen=True)
+class EffectScale:
+    """The scale on which the effects of companies are nearly normal.
+
+    Attributes
+    ----------
+    name : str
+    to, back : callable
+        Go to the scale and return from it.
+    slope : callable
+        The derivative of `to`.
+    """
+
+    name: str
+    to: Callable[[np.ndarray], np.ndarray]
+    back: Callable[[Any], Any]
+    slope: Callable[[np.ndarray], np.ndarray]
+
+
+def _same(values: Any) -> Any:
+    return values
+
+
+def _slope_of_logit(p: np.ndarray) -> np.ndarray:
+    return np.asarray(1 / (p * (1 - p)))
+
+
+IDENTITY = EffectScale("identity", _same, _same, np.ones_like)
+LOG = EffectScale("log", np.log, np.exp, np.reciprocal)
+LOGIT = EffectScale("logit", logit, expit, _slope_of_logit)

@@ -1,0 +1,131 @@
+"""Plan the fits of models of all companies: which are needed, and on which companies.
+
+Before the evaluations of a cutoff, each model with ``scope = "all"`` is fitted once, on a sample of
+companies as they were known at that cutoff.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Container, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from scale_eval.datasets import Dataset
+from scale_eval.datasets.instants import from_microseconds
+from scale_eval.models import NamedModel
+from scale_eval.planning.batches import EvaluationKey
+from scale_eval.planning.plan import Plan
+
+MAX_COMPANIES = 2_000
+"""Companies that a model of all companies is fitted on, at most."""
+
+SIZE_CLASSES = 10
+"""Strata of these companies by number of customers, with as many of each."""
+
+
+@dataclass(frozen=True)
+class GlobalFit:
+    """The fit of a model of all companies at one cutoff; like a `Batch` it is one Dask task.
+
+    Attributes
+    ----------
+    model : str
+    cutoff, horizon_end : int
+        In microseconds since 1970 UTC.
+    company_ids : tuple of str
+        The companies that it is fitted on, in the order in which their rows lie on disk.
+    """
+
+    model: str
+    cutoff: int
+    horizon_end: int
+    company_ids: tuple[str, ...]
+
+    n_evaluations = 1
+    writes = True
+
+    @property
+    def key(self) -> str:
+        """Return the name of the fit in `run.json`."""
+        return fit_key(self.model, self.cutoff)
+
+    @property
+    def first(self) -> EvaluationKey:
+        """Name the fit as if it were an evaluation."""
+        return EvaluationKey("all companies", self.cutoff, self.model)
+
+    def split(self, parts: int) -> list[GlobalFit]:
+        """Return the fit itself: it cannot be split."""
+        return [self]
+
+    def without(self, evaluation: EvaluationKey) -> list[GlobalFit]:
+        """Return nothing: a fit has no other part."""
+        return []
+
+
+def fit_key(model: str, cutoff: int) -> str:
+    """Return the name of a fit in `run.json`."""
+    return f"{model} {from_microseconds(cutoff).isoformat()}"
+
+
+def plan_global_fits(
+    plan: Plan,
+    todo: np.ndarray,
+    models: Mapping[str, NamedModel],
+    recorded: Container[str],
+    dataset: Dataset,
+    seed: int,
+) -> list[GlobalFit]:
+    """List the fits that the evaluations to do need and that are not recorded yet.
+
+    A model is fitted on companies that had ten customers one horizon before the cutoff: as many
+    of each class of size, the first in a random order that depends on the seed and the company
+    alone.
+
+    Parameters
+    ----------
+    todo : ndarray of bool, shape (n_windows, n_models)
+        The evaluations of the plan to do.
+    recorded : container of str
+        The names (`GlobalFit.key`) of the fits that are done.
+    """
+    fits = []
+    disk_position = {name: i for i, name in enumerate(dataset.reading_order(plan.company_ids))}
+    rank = np.array([_permanent_rank(seed, name) for name in plan.company_ids])
+    for m, name in enumerate(plan.models):
+        if name not in models or models[name].scope != "all":
+            continue
+        windows = np.flatnonzero(todo[:, m])
+        cutoffs, first = np.unique(plan.windows.cutoff[windows], return_index=True)
+        horizon_ends = plan.windows.horizon_end[windows[first]]
+        for cutoff, horizon_end in zip(cutoffs.tolist(), horizon_ends.tolist(), strict=True):
+            if fit_key(name, cutoff) in recorded:
+                continue
+            trainable = np.flatnonzero(
+                plan.observed.tenth_customer_at < cutoff - (horizon_end - cutoff)
+            )
+            chosen = _sample(trainable, plan.n_customers[trainable], rank[trainable])
+            company_ids = sorted(
+                (plan.company_ids[i] for i in chosen.tolist()), key=disk_position.__getitem__
+            )
+            fits.append(GlobalFit(name, cutoff, horizon_end, tuple(company_ids)))
+    return fits
+
+
+def _sample(companies: np.ndarray, size: np.ndarray, rank: np.ndarray) -> np.ndarray:
+    """Take at most MAX_COMPANIES, as many of each class of size; the first by `rank`."""
+    if len(companies) <= MAX_COMPANIES:
+        return companies
+    by_size = np.lexsort((rank, size))
+    chosen = [
+        stratum[np.argsort(rank[stratum], kind="stable")][: MAX_COMPANIES // SIZE_CLASSES]
+        for stratum in np.array_split(by_size, SIZE_CLASSES)
+    ]
+    return companies[np.concatenate(chosen)]
+
+
+def _permanent_rank(seed: int, company_id: str) -> int:
+    digest = hashlib.sha256(f"{seed}\n{company_id}".encode()).digest()
+    return int.from_bytes(digest[:7], "little")

@@ -1,0 +1,76 @@
+"""Two models compared, as the verdict, the plots and the page read it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+
+class Pair:
+    """A comparison of two models, positive where `a` is better.
+
+    Attributes
+    ----------
+    better_by, low, high : float
+        The difference and its interval.
+    margin, std_error, sampling_std_error, p_adjusted : float
+    wins, ties, losses, n : int
+        Numbers of companies.
+    equivalent : bool
+    next_low, next_high : float
+        Interval of the true difference at the next company.
+    p_better, p_better_by_margin, p_worse_by_margin : float
+        Probabilities of the true difference at the next company.
+    """
+
+    def __init__(self, row: pd.Series, a: str, b: str, metric: str, *, higher: bool) -> None:
+        a_is_first = row["model_a"] == a
+        sign = 1.0 if a_is_first == higher else -1.0  # the distance from a target is better lower
+        self.a, self.b, self.metric = a, b, metric
+        self.better_by = sign * float(row["mean_difference"])
+        self.low, self.high = _signed(sign, row["ci_low"], row["ci_high"])
+        self.next_low, self.next_high = _signed(sign, row["prediction_low"], row["prediction_high"])
+        self.std_error, self.n = float(row["std_error"]), int(row["n_companies"])
+        self.sampling_std_error = float(row["sampling_std_error"])
+        self.margin, self.n_effective = float(row["margin"]), float(row["n_effective"])
+        self.p_adjusted = float(row["p_adjusted"])
+        self.equivalent = False if pd.isna(row["equivalent"]) else bool(row["equivalent"])
+        self.heterogeneity_reason = str(row["heterogeneity_reason"] or "")
+        wins, losses = ("wins", "losses") if a_is_first else ("losses", "wins")
+        self.wins, self.losses, self.ties = (_count(row[c]) for c in (wins, losses, "ties"))
+        better = float(row["probability_a_better"])
+        self.p_better = better if a_is_first else 1 - better
+        by_margin = [float(row[f"probability_{m}_better_by_margin"]) for m in ("a", "b")]
+        self.p_better_by_margin, self.p_worse_by_margin = (
+            by_margin if a_is_first else by_margin[::-1]
+        )
+
+    @property
+    def excludes_zero(self) -> bool:
+        """Return whether the interval leaves out 0."""
+        return bool(self.low > 0 or self.high < 0)
+
+    @property
+    def surely_better(self) -> bool:
+        """Return whether `a` is better by the whole interval, and by more than the margin."""
+        return bool(self.low > 0 and self.better_by > self.margin)
+
+    @property
+    def surely_worse(self) -> bool:
+        """Return whether `b` is better in the same sense."""
+        return bool(self.high < 0 and -self.better_by > self.margin)
+
+    def by_chance(self) -> tuple[float, float]:
+        """Return the 95 % interval at these companies and windows, by chance of customers alone."""
+        half = 1.959964 * self.sampling_std_error
+        return self.better_by - half, self.better_by + half
+
+
+def _signed(sign: float, low: float, high: float) -> tuple[float, float]:
+    ends = sorted([sign * float(low), sign * float(high)])
+    return ends[0], ends[1]
+
+
+def _count(value: Any) -> int:
+    return 0 if pd.isna(value) else int(value)

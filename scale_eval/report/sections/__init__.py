@@ -1,0 +1,42 @@
+"""The sections of the report, question by question: words, a plot, tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from scale_eval.report.findings import Findings
+from scale_eval.report.section import Section
+from scale_eval.report.sections.comparison import comparison
+from scale_eval.report.sections.coverage import coverage
+from scale_eval.report.sections.distribution import distribution
+from scale_eval.report.sections.extremes import worst_and_best
+from scale_eval.report.sections.funnel import funnel
+from scale_eval.report.sections.leaderboard import leaderboard
+from scale_eval.report.sections.over_time import over_time
+from scale_eval.report.sections.reliability import reliability
+from scale_eval.report.sections.settings import settings
+from scale_eval.report.sections.sizes import sizes
+from scale_eval.report.sections.spread import spread
+
+SECTIONS: tuple[Callable[[Findings], Section | None], ...] = (
+    leaderboard,
+    comparison,
+    sizes,
+    distribution,
+    funnel,
+    over_time,
+    reliability,
+    spread,
+    worst_and_best,
+    coverage,
+    settings,
+)
+"""All sections in the order of the page; one that has nothing to say returns None."""
+
+
+def sections(findings: Findings) -> Iterator[Section]:
+    """Yield the sections that have something to say, in the order of the page."""
+    for make in SECTIONS:
+        section = make(findings)
+        if section is not None:
+            yield section

@@ -1,0 +1,58 @@
+"""The section that says what is left out, and why."""
+
+from __future__ import annotations
+
+from scale_eval.metrics import METRICS
+from scale_eval.report.findings import Findings
+from scale_eval.report.section import Section, table
+from scale_eval.report.wording import (
+    metric_words,
+    reason,
+)
+
+
+def coverage(findings: Findings) -> Section:
+    """Make the section."""
+    statuses = findings.statuses
+    rows = [
+        {
+            "status": status,
+            "reason": reason(why) if why else "",
+            **{model: f"{int(n):,}" if n else "" for model, n in by_model.items()},
+        }
+        for (status, why), by_model in statuses.pivot_table(
+            index=["status", "reason"], columns="model", values="n", aggfunc="sum", fill_value=0
+        ).iterrows()
+    ]
+    undefined = []
+    for metric in METRICS:
+        for model in findings.models:
+            row = findings.figure(metric, model)
+            if row["n_undefined"]:
+                undefined.append(
+                    {
+                        "metric": metric_words(metric),
+                        "model": model,
+                        "defined": f"{int(row['n_defined']):,}",
+                        "undefined": f"{int(row['n_undefined']):,}",
+                        "why": str(row["undefined_reasons"]).replace(";", "; "),
+                    }
+                )
+    text = [
+        "An evaluation is a model at a company and a cutoff. What was refused, failed or is "
+        "undefined is counted here, and left out above."
+    ]
+    settings = findings.document.get("asked", {})
+    unobserved = (statuses["reason"] == "no_whole_window").any()
+    if unobserved and not settings.get("observed_until"):
+        text.append(
+            "A company's windows end with its last transaction, so that companies that died count "
+            "less, or not at all. To check what that does, run again with --observed-until at the "
+            "end of the data: silent companies are then silent, not unobserved."
+        )
+    tables = [table("Evaluations", rows, numeric=tuple(rows[0])[2:])]
+    if undefined:
+        tables.append(
+            table("Metrics that do not exist in some", undefined, numeric=("defined", "undefined"))
+        )
+    return Section("What is left out, and why?", text=text, tables=tables)

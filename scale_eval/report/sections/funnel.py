@@ -1,0 +1,23 @@
+"""The section that shows what small numbers do by themselves."""
+
+from __future__ import annotations
+
+from scale_eval.report.findings import Findings
+from scale_eval.report.plots import draw
+from scale_eval.report.section import Section
+
+
+def funnel(findings: Findings) -> Section | None:
+    """Make the section; None with fewer than three companies."""
+    if not findings.models or findings.n_companies < 3:
+        return None
+    model = findings.best_ranking_model
+    return Section(
+        "What do small numbers do by themselves?",
+        figure=draw("funnel", findings, model=model),
+        alt=f"AUC of each company against its number of buyers, for {model}.",
+        text=[
+            "The fewer its buyers, the more chance decides a company's AUC. Inside the dashed "
+            "lines a company differs from the others by no more than that."
+        ],
+    )

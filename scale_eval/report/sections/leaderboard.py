@@ -1,0 +1,105 @@
+"""The section that says which model is best."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from scale_eval.report.findings import FEW, PRIMARY, Findings
+from scale_eval.report.plots import draw
+from scale_eval.report.section import Section, table
+from scale_eval.report.wording import (
+    companies,
+    figure_with_interval,
+    metric_words,
+    number,
+    span,
+    why_no_effects,
+)
+
+MOST_COLUMNS = 8
+"""Models side by side in a table: the best."""
+
+
+def leaderboard(findings: Findings) -> Section | None:
+    """Make the section; None where no model is compared."""
+    if not findings.models:
+        return None
+    best = findings.models[0]
+    text = [
+        "The average company (each counts once) is what the verdict speaks of; pairs within "
+        "companies compare only customers of one company at one cutoff; all rows are what a "
+        "customer drawn at random meets. They answer different questions."
+    ]
+    own_rows = findings.figure("roc_auc", best, "row", "own")
+    if not pd.isna(own_rows["constant_floor"]):
+        text.append(
+            "Over all rows a constant per company, which tells no customer from another, already "
+            f"reaches an AUC of {number(own_rows['constant_floor'])}: read those of all rows "
+            "against it."
+        )
+    few = [
+        f"{name} {row['n_effective']:.0f}"
+        for name, row in (
+            ("all rows", findings.figure(PRIMARY, best, "row")),
+            ("pairs within companies", findings.figure("roc_auc", best, "within_company")),
+        )
+        if row["n_effective"] < FEW
+    ]
+    if few:
+        text.append(
+            f"Effective companies, where large ones weigh more: {', '.join(few)}. Below {FEW} an "
+            "interval is to be taken with care."
+        )
+    rows = [_row(findings, model) for model in findings.models]
+    return Section(
+        "Which model is best?",
+        figure=draw("leaderboard", findings),
+        alt="Log loss, AUC and observed over expected of each model, with 95 % intervals.",
+        text=text,
+        tables=[
+            table(f"{companies(findings.n_companies)}; in brackets 95 % intervals", rows),
+            table("Every metric, at the average company", _every_metric(findings)),
+        ],
+    )
+
+
+def _row(findings: Findings, model: str) -> dict[str, str]:
+    """Return the figures of one model by the columns of the table."""
+    auc = findings.figure("roc_auc", model)
+    pooled, note = findings.figure("roc_auc", model, "row"), ""
+    if pooled["reason"] == "scores_not_kept_by_company":
+        pooled, note = findings.figure("roc_auc", model, "row", "own"), " on its own windows"
+    if pooled["error_bound"] > 0.0005:
+        note += f" ± {number(pooled['error_bound'])} by bins"
+    prediction = why_no_effects(auc)
+    if not pd.isna(auc["prediction_low"]):
+        prediction = span(auc["prediction_low"], auc["prediction_high"], 0.01)
+    within = findings.figure("roc_auc", model, "within_company")
+    ratio = findings.figure("observed_expected_ratio", model)
+    return {
+        "model": model,
+        "log loss": figure_with_interval(findings.figure(PRIMARY, model), 0.0001),
+        "skill": figure_with_interval(findings.figure("log_loss_skill", model)),
+        "AUC": figure_with_interval(auc),
+        "AUC, next company": prediction,
+        "AUC, pairs within companies": figure_with_interval(within),
+        "AUC, all rows": figure_with_interval(pooled) + note,
+        "observed / expected": figure_with_interval(ratio, 0.01),
+    }
+
+
+def _every_metric(findings: Findings) -> list[dict[str, Any]]:
+    """Return a row a metric, with a column a model."""
+    return [
+        {
+            "metric": metric_words(metric),
+            "better": findings.better(metric).replace("target", "nearer to its target"),
+            **{
+                model: figure_with_interval(findings.figure(metric, model))
+                for model in findings.models[:MOST_COLUMNS]
+            },
+        }
+        for metric in findings.metrics
+    ]

@@ -1,0 +1,42 @@
+"""The section that says whether probabilities can be taken at their word."""
+
+from __future__ import annotations
+
+from scale_eval.report.findings import PRIMARY, Findings
+from scale_eval.report.plots import draw
+from scale_eval.report.section import Section, table
+from scale_eval.report.wording import (
+    metric_words,
+    number,
+)
+
+
+def reliability(findings: Findings) -> Section | None:
+    """Make the section; None where there are no curves."""
+    if findings.reliability.empty:
+        return None
+    parts = findings.decompositions
+    rows = [
+        {
+            "model": row.model,
+            "loss": metric_words(row.loss),
+            "in all": number(row.value, 0.0001),
+            "miscalibration": number(row.miscalibration, 0.0001),
+            "discrimination": number(row.discrimination, 0.0001),
+            "uncertainty": number(row.uncertainty, 0.0001),
+        }
+        for loss in (PRIMARY, "brier_score")
+        for model in findings.models
+        for row in parts[(parts["model"] == model) & (parts["loss"] == loss)].itertuples()
+    ]
+    return Section(
+        "Can the probabilities be taken at their word?",
+        figure=draw("reliability", findings),
+        alt="Share that bought against the probability that was given, by model.",
+        text=[
+            "Loss = miscalibration − discrimination + uncertainty (CORP): what recalibrating with "
+            "hindsight would save, what telling customers apart saves, and what is left to the "
+            "rate alone. All customers pooled."
+        ],
+        tables=[table("", rows, numeric=tuple(rows[0])[2:])] if rows else [],
+    )

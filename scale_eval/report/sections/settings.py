@@ -1,0 +1,45 @@
+"""The section that says how the figures were made."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from scale_eval.report.findings import Findings
+from scale_eval.report.section import Section, table
+from scale_eval.report.wording import (
+    listed,
+)
+
+
+def settings(findings: Findings) -> Section:
+    """Make the section."""
+    document = findings.document
+    chosen = [
+        {"setting": name, "value": _plain(value)}
+        for name, value in document.get("asked", {}).items()
+    ]
+    margins = ", ".join(f"{k} {v:g}" for k, v in document.get("margins", {}).items())
+    chosen.append({"setting": "margins", "value": margins})
+    conventions = [
+        {"figure": name, "convention": text}
+        for name, text in document.get("conventions", {}).items()
+    ]
+    versions = [
+        {"software": name, "version": text} for name, text in document.get("versions", {}).items()
+    ]
+    return Section(
+        "How was it made?",
+        tables=[
+            table("Settings", chosen, numeric=("",)),
+            table("Estimators and conventions", conventions, numeric=("",)),
+            table("Versions", versions, numeric=("",)),
+        ],
+    )
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, dict) and value:
+        return ", ".join(f"{k}: {_plain(v)}" for k, v in value.items())
+    if isinstance(value, list | dict):
+        return listed([_plain(v) for v in value]) if value else "not set"
+    return "not set" if value is None else str(value)

@@ -1,0 +1,47 @@
+"""The section that says which model is best for which size of company."""
+
+from __future__ import annotations
+
+from scale_eval.report.findings import PRIMARY, Findings
+from scale_eval.report.plots import draw
+from scale_eval.report.section import Section, table
+from scale_eval.report.wording import (
+    interval_or_nothing,
+    number,
+)
+
+
+def sizes(findings: Findings) -> Section | None:
+    """Make the section; None without classes of size or models to compare."""
+    if len(findings.models) < 2 or not findings.strata:
+        return None
+    best = findings.models[0]
+    rows = []
+    for stratum in findings.strata:
+        pairs = [findings.pair(PRIMARY, best, m, stratum=stratum) for m in findings.models[1:]]
+        compared = [pair for pair in pairs if pair is not None]
+        if not compared:
+            continue
+        rival = min(compared, key=lambda pair: pair.better_by)
+        if rival.better_by >= 0:
+            winner, sure = best, all(pair.surely_better for pair in compared)
+        else:
+            winner, sure = rival.b, rival.surely_worse
+        nearest = min(compared, key=lambda pair: abs(pair.better_by))
+        rows.append(
+            {
+                "size": stratum,
+                "companies": f"{compared[0].n:,}",
+                "lowest log loss": winner if sure else f"{winner}, not for sure",
+                f"{best} better by": number(nearest.better_by, 0.0001),
+                "95 %": interval_or_nothing(nearest.low, nearest.high, 0.0001),
+                "than": nearest.b,
+            }
+        )
+    return Section(
+        "Which model for which size of company?",
+        figure=draw("sizes", findings),
+        alt="Differences of log loss by class of company size.",
+        text=["Customers at the company's latest cutoff that every model predicted."],
+        tables=[table("", rows)],
+    )

@@ -1,0 +1,56 @@
+"""The section that separates companies, windows and chance."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from scale_eval.report.findings import PRIMARY, Findings
+from scale_eval.report.plots import draw
+from scale_eval.report.section import Section, table
+from scale_eval.report.wording import (
+    metric_words,
+    number,
+    reason,
+    span,
+)
+
+
+def spread(findings: Findings) -> Section | None:
+    """Make the section; None where no model has variance components."""
+    components = findings.spread.set_index(["metric", "model"])
+    rows = [
+        _row(findings, metric, model, components.loc[(metric, model)])
+        for metric in ("roc_auc", PRIMARY)
+        for model in findings.models
+        if (metric, model) in components.index
+        and not pd.isna(components.loc[(metric, model), "company_sd"])
+    ]
+    if not rows:
+        return None
+    return Section(
+        f"Is it the company, the {findings.window}, or chance?",
+        figure=draw("spread", findings),
+        alt="Standard deviations of companies, windows and the rest, by model.",
+        text=["Standard deviations of evaluations, taken apart as crossed random effects (REML)."],
+        tables=[table("", rows, numeric=tuple(rows[0])[3:])],
+    )
+
+
+def _row(findings: Findings, metric: str, model: str, row: pd.Series) -> dict[str, str]:
+    """Return the standard deviations of one metric of one model by the columns of the table."""
+    cutoff_sd = number(row["cutoff_sd"])
+    if not pd.isna(row["cutoff_sd_low"]):
+        cutoff_sd += f" ({span(row['cutoff_sd_low'], row['cutoff_sd_high'])})"
+    next_cutoff = reason(str(row["reason"] or ""))
+    if not pd.isna(row["next_cutoff_low"]):
+        next_cutoff = span(row["next_cutoff_low"], row["next_cutoff_high"])
+    return {
+        "metric": metric_words(metric),
+        "model": model,
+        "scale": row["scale"],
+        "companies": number(row["company_sd"]),
+        f"{findings.window}s": cutoff_sd,
+        "the rest": number(row["residual_sd"]),
+        "of which chance": number(row["noise_sd"]),
+        f"average at the next {findings.window}": next_cutoff,
+    }

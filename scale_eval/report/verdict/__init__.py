@@ -1,0 +1,79 @@
+"""The verdict on a run: which model to choose, for whom, what to expect, and with what doubts.
+
+The words follow the evidence, not the numbers alone: a winner, models shown to be equal, a
+difference that is not known, one too small to matter, a baseline that nothing beats, too few
+companies to predict the next one. Models are compared by log loss at the average company, on the
+windows that all of them predicted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from scale_eval.report.findings import Findings
+from scale_eval.report.notebook import sentences_html
+from scale_eval.report.verdict.headline import headline
+from scale_eval.report.verdict.reservations import coverage, evidence, sample, selection
+from scale_eval.report.verdict.support import (
+    against_the_base_rate,
+    calibration,
+    for_whom,
+    next_company,
+    other_estimand,
+    other_metrics,
+)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A recommendation with its reasons and its reservations.
+
+    Attributes
+    ----------
+    kind : str
+        ``winner``, ``winner_here`` (these companies only), ``equal``, ``small``, ``unknown``,
+        ``baseline``, ``alone`` or ``none``.
+    choice : str or None
+        The model to deploy, where one is named.
+    headline : str
+    support, reservations : list of str
+        Sentences, the most important first.
+    """
+
+    kind: str
+    choice: str | None
+    headline: str
+    support: list[str] = field(default_factory=list)
+    reservations: list[str] = field(default_factory=list)
+
+    @property
+    def sentences(self) -> list[str]:
+        """Return all sentences in reading order."""
+        return [self.headline, *self.support, *self.reservations]
+
+    def _repr_html_(self) -> str:
+        return sentences_html(self.headline, self.support, self.reservations)
+
+
+def verdict(findings: Findings) -> Verdict:
+    """Return the verdict on a run."""
+    if not findings.models:
+        sentence = "There is no verdict: no company and cutoff was predicted by every model."
+        return Verdict("none", None, sentence, reservations=list(coverage(findings)))
+    kind, choice, sentence = headline(findings)
+    best = choice or findings.models[0]
+    support = [
+        *against_the_base_rate(findings, best),
+        *other_metrics(findings, best),
+        *other_estimand(findings, best),
+        *for_whom(findings, best),
+        *next_company(findings, best),
+        *calibration(findings),
+    ]
+    reservations = [
+        *sample(findings),
+        *evidence(findings, best),
+        *selection(findings, kind),
+        *coverage(findings),
+    ]
+    return Verdict(kind, choice, sentence, support, reservations)

@@ -1,0 +1,124 @@
+"""The sentences that say why not to rely on a verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pandas as pd
+
+from scale_eval.report.findings import FEW, PRIMARY, Findings
+from scale_eval.report.verdict.phrases import MIN_FOR_THE_NEXT
+from scale_eval.report.wording import (
+    companies,
+    count,
+    listed,
+    number,
+    percent,
+    reason,
+)
+
+
+def sample(findings: Findings) -> Iterator[str]:
+    """Say which figures are for all companies, and which for those in the sample."""
+    if findings.sample is None:
+        return
+    drawn, of_all = (f"{n:,}" for n in findings.sample)
+    yield (
+        f"Of {of_all} companies {drawn} were sampled and evaluated. Figures of the average "
+        f"company, and their intervals, are for all {of_all} and no other; shares of companies, "
+        "curves, and predictions for the next company are for the sample, in which large companies "
+        "are more frequent."
+    )
+
+
+def evidence(findings: Findings, best: str) -> Iterator[str]:
+    """Say how thin the evidence is."""
+    n = findings.n_companies
+    if n < MIN_FOR_THE_NEXT:
+        yield f"{companies(n).capitalize()} cannot say what to expect at the next one."
+    elif n < FEW:
+        yield f"These are {companies(n)}: the intervals hold, and are as wide as that."
+    if findings.n_cutoffs == 1:
+        yield f"All of it is one {findings.window}: how models fare in others was not seen."
+    elif n >= MIN_FOR_THE_NEXT:
+        whose = "companies like these" if findings.sample is None else "these companies"
+        yield (
+            f"The intervals speak of {whose} at these {findings.n_cutoffs} cutoffs; "
+            f"another {findings.window} may differ by more."
+        )
+    overlapping = findings.statuses[findings.statuses["overlaps"].fillna(False).astype(bool)]
+    if len(overlapping):
+        yield (
+            f"{count(int(overlapping['n'].sum()), 'evaluation')} have label windows that overlap "
+            "those of another cutoff: they are not separate evidence."
+        )
+    weighted = findings.figure(PRIMARY, best, "row")
+    if n >= FEW and weighted["n_effective"] < FEW:
+        yield (
+            f"Figures over all customers pooled rest on the few large companies: they weigh as "
+            f"{weighted['n_effective']:.0f} companies would."
+        )
+    row = findings.figure("roc_auc", best)
+    undefined = int(row["n_undefined"]) if not pd.isna(row["n_undefined"]) else 0
+    defined = int(row["n_defined"]) if not pd.isna(row["n_defined"]) else 0
+    if undefined > 0.1 * (undefined + defined):
+        yield (
+            f"The AUC does not exist in {percent(undefined / (undefined + defined))} of the "
+            "evaluations, where all customers bought, or none."
+        )
+    why = row["heterogeneity_reason"]
+    unpredicted = n >= MIN_FOR_THE_NEXT and pd.isna(row["prediction_low"])
+    if unpredicted and isinstance(why, str) and best != "base_rate":
+        yield f"The next company's AUC was not predicted: {reason(why)}."
+
+
+def selection(findings: Findings, kind: str) -> Iterator[str]:
+    """Say how far the best model was favoured by being picked (the winner's curse)."""
+    if kind not in ("winner", "small") or len(findings.models) < 3:
+        return
+    best, second = findings.models[:2]
+    pair = findings.pair(PRIMARY, best, second)
+    if pair is None or not pair.std_error > 0:
+        return
+    if pair.p_adjusted > 0.05:
+        yield (
+            f"{best} was picked from {count(len(findings.models), 'model')} on these data; "
+            f"allowing for all the comparisons, its lead has p = {number(pair.p_adjusted)}."
+        )
+    elif pair.better_by < 4 * pair.std_error:
+        yield (
+            f"{best} was picked as the best of {count(len(findings.models), 'model')} on these "
+            "data, which flatters it a little: expect somewhat less."
+        )
+
+
+def coverage(findings: Findings) -> Iterator[str]:
+    """Say which models, windows and companies are in no figure."""
+    statuses = findings.statuses
+    if findings.without_predictions:
+        models = listed(findings.without_predictions)
+        yield f"Not compared, because they made no predictions: {models}."
+    if findings.models:
+        row = findings.figure(PRIMARY, findings.models[0])
+        compared = int(row["n_defined"])
+        other = int(row["n_not_common"] + row["n_failed"] + row["n_skipped"])
+        if other:
+            yield (
+                f"Compared are {compared:,} of {compared + other:,} windows; the others were "
+                "refused, or not predicted by every model."
+            )
+    failed = statuses[statuses["status"].isin(["error", "timeout", "killed"])]
+    if len(failed):
+        by_model = failed.groupby("model")["n"].sum()
+        counts = listed([f"{model} {n:,}" for model, n in by_model.items()])
+        yield f"Evaluations that failed: {counts}."
+    unobserved = statuses[statuses["reason"] == "no_whole_window"]
+    if len(unobserved):
+        n = int(unobserved.groupby("model")["n"].sum().max())
+        yield (
+            f"{companies(n).capitalize()} without a window that was observed whole (such as one "
+            "that died) is in no figure."
+            if n == 1
+            else f"{companies(n).capitalize()} without a window that was observed whole (such as "
+            "those that died) are in no figure."
+        )

@@ -1,0 +1,107 @@
+"""The figure of all windows in one: ``row`` and ``within_company``.
+
+It is a sum over a sum of the windows' terms, unless the metric says that it is made of merged
+scores (`RowForm`).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from scale_eval.metrics import Metric, RowForm, Undefined, mid_logit
+from scale_eval.metrics.base import ROW, WITHIN_COMPANY
+from scale_eval.metrics.pooling import CUSTOMERS, POSITIVES
+from scale_eval.metrics.row_form import FitWithinWindows
+from scale_eval.results.estimates import Estimate, summed
+from scale_eval.results.panel import Panel
+from scale_eval.results.pooled_histograms import RowScores
+from scale_eval.results.ratio_terms import Sums, Terms
+
+
+def pooled_figure(
+    panel: Panel,
+    metric: Metric,
+    model: int,
+    windows: np.ndarray,
+    estimand: str,
+    scores: RowScores,
+    cutoff: int | None,
+    coverage: str,
+    sums: Sums,
+) -> Estimate:
+    """Return one figure of these windows, which are those of `cutoff` in `coverage`.
+
+    `sums` are those of the weighted `terms` over the windows. Reasons: ``no_evaluations``;
+    ``scores_not_kept_by_company``, with more companies than groups that scores are kept in; those
+    of the metric.
+    """
+    if not len(windows):
+        return Estimate(np.nan, "no_evaluations")
+    form = metric.row_form
+    try:
+        if form is not None and estimand == ROW:
+            return _of_merged_scores(panel, form, model, windows, scores, cutoff, coverage)
+        if form is not None and form.within_windows and estimand == WITHIN_COMPANY:
+            return _within_windows(panel, form.within_windows, model, scores, cutoff, coverage)
+    except Undefined as undefined:
+        return Estimate(np.nan, undefined.reason)
+    return summed(panel, metric, model, windows, sums)
+
+
+def _of_merged_scores(
+    panel: Panel,
+    form: RowForm,
+    model: int,
+    windows: np.ndarray,
+    scores: RowScores,
+    cutoff: int | None,
+    coverage: str,
+) -> Estimate:
+    """Return a figure of merged scores, its error from leaving out groups of companies."""
+    grouped = scores.of(model, cutoff, coverage)
+    if grouped is None:
+        raise Undefined("scores_not_kept_by_company")
+    value, bound = form.value(grouped.total)
+    return Estimate(
+        value,
+        error_bound=np.nan if bound is None else bound,
+        weight=_company_weight(panel, form, model, windows),
+        replicates=form.without_each(grouped),
+        smooth=form.smooth,
+    )
+
+
+def _company_weight(panel: Panel, form: RowForm, model: int, windows: np.ndarray) -> np.ndarray:
+    """Return the share of each company in what the metric counts; shape (n_companies,)."""
+
+    def column(name: str) -> np.ndarray:
+        return panel.columns[name][:, model]
+
+    counted = (form.weight or POSITIVES).of(column)
+    sums = Terms(counted, CUSTOMERS.of(column)).over(panel, windows)
+    if form.weight is not None:
+        return sums.numerator
+    positive, negative = sums.numerator, sums.denominator - sums.numerator
+    return np.asarray(positive / max(positive.sum(), 1) + negative / max(negative.sum(), 1))
+
+
+def _within_windows(
+    panel: Panel,
+    fit_within: FitWithinWindows,
+    model: int,
+    scores: RowScores,
+    cutoff: int | None,
+    coverage: str,
+) -> Estimate:
+    """Return the figure of one regression with an intercept for each window, logits to 1/128."""
+    rows = scores.by_window(model, cutoff, coverage)
+    window = rows["group"] * len(panel.cutoffs) + rows["cutoff"]
+    fit = fit_within(mid_logit(rows["bin"]), rows["n_positive"], rows["n_negative"], window)
+    company = scores.company_of_group[fit.strata // len(panel.cutoffs)]
+    n = len(scores.company_of_group)
+    return Estimate(
+        fit.slope,
+        error_bound=np.nan,
+        influence=np.bincount(company, weights=fit.influence, minlength=n),
+        weight=np.bincount(company, weights=fit.information, minlength=n),
+    )

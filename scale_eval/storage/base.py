@@ -1,0 +1,125 @@
+"""The store protocol: the few verbs that every kind of place must offer over named bytes."""
+
+from __future__ import annotations
+
+import os
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import pyarrow as pa
+
+
+class StoreLocked(RuntimeError):  # noqa: N818 - a state, told as one
+    """Another process is writing to the same place."""
+
+
+@dataclass
+class Output:
+    """An output is a file that is being written and that nobody sees yet.
+
+    Attributes
+    ----------
+    file : pyarrow.NativeFile
+        Takes the bytes.
+    name : str
+        The name that the file takes at the end. The writer may change it until then, within the
+        same directory: a file can be named after its content.
+    size : int
+        Its bytes, once it is closed.
+    """
+
+    file: pa.NativeFile
+    name: str
+    size: int = 0
+
+
+class Store(Protocol):
+    """A store keeps named bytes under one root; `open_store` finds the kind that serves a place.
+
+    Names are relative, with ``/`` between parts. A store can be pickled and sent to a worker that
+    reaches the same place. Tables and JSON documents are functions over any store, in
+    `storage.tables` and `storage.documents`.
+    """
+
+    @property
+    def root(self) -> str | os.PathLike[str]:
+        """Return where the store is; ``f"{root}/{name}"`` says in a message where a name is."""
+
+    def exists(self, name: str) -> bool:
+        """Return whether `name` is in the store."""
+
+    def names(self, pattern: str) -> list[str]:
+        """Return the names that match a glob, sorted.
+
+        As in a shell, names that begin with a dot are matched only by a pattern that does. Raises
+        `NotADirectoryError` where the root cannot hold names.
+        """
+
+    def size(self, name: str) -> int:
+        """Return the number of bytes of `name`; 0 where it is missing."""
+
+    def read(self, name: str, start: int = 0, stop: int | None = None) -> bytes:
+        """Read all bytes of `name`, or those from `start` to before `stop`."""
+
+    def open_input(self, name: str) -> pa.NativeFile:
+        """Open `name` for reading at any position.
+
+        Whoever opened it reads it as it was, even if it is replaced meanwhile. Raises
+        `FileNotFoundError` where it is missing.
+        """
+
+    def write(self, name: str, content: bytes) -> int:
+        """Write `content` so that it is visible whole or not at all; return its bytes."""
+
+    def open_output(self, name: str) -> AbstractContextManager[Output]:
+        """Write a file step by step; it is visible when the block ends, or never if that raises."""
+
+    def create(self, name: str, content: bytes) -> None:
+        """Write `content` as `write` does, unless the name is taken.
+
+        Raises `FileExistsError` where it is; of several processes exactly one succeeds.
+        """
+
+    def delete(self, name: str) -> None:
+        """Delete `name`; do nothing where it is missing."""
+
+    def delete_unfinished(self) -> None:
+        """Delete what a writer that died left unfinished.
+
+        Call it only while holding `lock`: the files of a living writer look the same.
+        """
+
+    def scratch(self) -> Path:
+        """Return a local directory for temporary files, and make it if need be.
+
+        `delete_unfinished` removes what lies there under a name such as ``.NAME.unfinished``.
+        """
+
+    def lock(
+        self, name: str = ".lock", *, shared: bool = False, patience: float = 0.0
+    ) -> AbstractContextManager[None]:
+        """Hold a lock during the block; it goes with the process, however that ends.
+
+        Parameters
+        ----------
+        name : str
+            Name of the lock: parts of a store can have locks of their own.
+        shared : bool
+            Hold it beside others who share it, against those who do not.
+        patience : float
+            Seconds to wait for it.
+
+        Raises
+        ------
+        StoreLocked
+            Another process holds it; the message names the process.
+        """
+
+    def is_locked(self, name: str) -> bool:
+        """Return whether another process holds the lock `name`.
+
+        Do not ask this of a lock that this process holds: on some network paths that would let it
+        go.
+        """
