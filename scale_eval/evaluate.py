@@ -126,8 +126,10 @@ def evaluate(
     named = named_models(models)
     if client is None:
         require_cluster(chosen.execution.cluster, chosen.execution.workers)
-    directory = _directory(out, chosen.execution.part)
-    with _held(directory), _session(directory, dataset, named, chosen, client) as session:
+    with (
+        _held(out, chosen.execution.part) as directory,
+        _session(directory, dataset, named, chosen, client) as session,
+    ):
         started = time.monotonic()
         first_sample = _begin(directory, dataset, named, chosen)
         for sample in _growing_samples(first_sample, directory, dataset, chosen):
@@ -164,15 +166,17 @@ def reduce(place: str | os.PathLike[str], *, margins: Mapping[str, float] | None
     return Run(directory)
 
 
-def _directory(out: str | os.PathLike[str], part: Share | None) -> RunDirectory:
+@contextlib.contextmanager
+def _held(out: str | os.PathLike[str], part: Share | None) -> Iterator[RunDirectory]:
+    """Hold a run, or one share of it; yield its directory as it is seen from there."""
     store = open_store(out)
-    return RunDirectory(store) if part is None else ShareDirectory(store, part.name)
-
-
-def _held(directory: RunDirectory) -> contextlib.AbstractContextManager[None]:
-    if isinstance(directory, ShareDirectory):
-        return directory.held()
-    return hold_whole_run(directory.store)
+    if part is None:
+        with hold_whole_run(store):
+            yield RunDirectory(store)
+    else:
+        share = ShareDirectory(store, part.name)
+        with share.held():
+            yield share
 
 
 @contextlib.contextmanager
@@ -191,19 +195,7 @@ def _session(
         def cluster() -> Client:
             return client or clusters.enter_context(dask_client(how.cluster, workers=how.workers))
 
-        yield Session(
-            directory,
-            dataset,
-            chosen.settings,
-            models,
-            client=cluster,
-            timeout=how.timeout_seconds,
-            granularity=how.granularity,
-            retry=how.retry,
-            save_predictions=how.save_predictions,
-            progress=how.progress,
-            share=how.part,
-        )
+        yield Session(directory, dataset, chosen.settings, models, cluster, how)
 
 
 def _begin(
