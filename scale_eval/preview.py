@@ -16,7 +16,7 @@ from scale_eval.models.registry import DEFAULT_MODELS, named_models
 from scale_eval.planning.company_sample import SamplingFrame
 from scale_eval.planning.cost_model import Costs
 from scale_eval.planning.plan import Plan, plan_run
-from scale_eval.planning.run_estimate import RunEstimate, estimate, tried
+from scale_eval.planning.run_estimate import RunEstimate, estimate, time_models
 from scale_eval.planning.run_options import Execution, Reduction, Sampling, run_options
 from scale_eval.planning.settings import Settings
 from scale_eval.planning.shares import share_of
@@ -72,7 +72,7 @@ class Preview:
         """
         costs = Costs()
         if not guess:
-            costs = tried(self.plan, self.dataset, self.models, self.settings.rules)
+            costs = time_models(self.plan, self.dataset, self.models, self.settings.rules)
         granularity = self.execution.granularity
         return estimate(self.plan, self.dataset, costs, workers or self.workers, granularity)
 

@@ -23,7 +23,7 @@ from scale_eval.planning.cost_model import Costs
 from scale_eval.planning.pilot import companies_of_all_sizes
 from scale_eval.planning.plan import Plan, disk_order
 
-TRIED_COMPANIES = 12
+TIMED_COMPANIES = 12
 """Companies of all sizes that are evaluated to estimate what the others will cost."""
 
 TRIAL_SECONDS = 60.0
@@ -101,17 +101,16 @@ def estimate(
     )
 
 
-def tried(plan: Plan, dataset: Dataset, models: dict[str, NamedModel], rules: Rules) -> Costs:
+def time_models(plan: Plan, dataset: Dataset, models: dict[str, NamedModel], rules: Rules) -> Costs:
     """Time models on some companies, in a process of its own.
 
-    Returns no costs where a model ended that process, or took too long.
-
-    Models of all companies are not timed: most of their cost is to fit them.
+    Returns no costs where a model ended that process, or took too long. Models of all companies
+    are not timed: most of their cost is to fit them.
     """
     of_companies = {n: model for n, model in models.items() if model.scope == "company"}
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=context) as process, contextlib.suppress(Exception):
-        future = process.submit(_try, plan, dataset, of_companies, rules)
+        future = process.submit(_time_models, plan, dataset, of_companies, rules)
         try:
             return future.result(timeout=TRIAL_SECONDS)
         except TimeoutError:
@@ -120,22 +119,26 @@ def tried(plan: Plan, dataset: Dataset, models: dict[str, NamedModel], rules: Ru
     return Costs()
 
 
-def _try(plan: Plan, dataset: Dataset, models: dict[str, NamedModel], rules: Rules) -> Costs:
+def _time_models(
+    plan: Plan, dataset: Dataset, models: dict[str, NamedModel], rules: Rules
+) -> Costs:
     warm_up()
     windows = plan.windows
     companies = np.unique(windows.company[plan.is_planned])
-    some_companies = companies_of_all_sizes(companies, plan.n_customers[companies], TRIED_COMPANIES)
+    some_companies = companies_of_all_sizes(companies, plan.n_customers[companies], TIMED_COMPANIES)
     rows = EvaluationRows(0)
     for company in some_companies.tolist():
         _, read = next(dataset.read_many([plan.company_ids[company]]))
         if isinstance(read, Exception):  # damaged: the others say what it would cost
             continue
         mine = np.flatnonzero((windows.company == company) & plan.is_planned)
-        spans = zip(windows.cutoff[mine].tolist(), windows.horizon_end[mine].tolist(), strict=True)
-        asked = [(Window(from_microseconds(b), from_microseconds(e)), False) for b, e in spans]
-        some = EvaluationRows(len(asked) * len(models), rules.metric_names)
-        evaluate_companies(
-            [LoadedCompany(read, asked, list(models.values()))], rules, some, ScoreCounts()
-        )
+        bounds = zip(windows.cutoff[mine].tolist(), windows.horizon_end[mine].tolist(), strict=True)
+        label_windows = [
+            (Window(from_microseconds(cutoff), from_microseconds(horizon_end)), False)
+            for cutoff, horizon_end in bounds
+        ]
+        some = EvaluationRows(len(label_windows) * len(models), rules.metric_names)
+        loaded = LoadedCompany(read, label_windows, list(models.values()))
+        evaluate_companies([loaded], rules, some, ScoreCounts())
         rows = EvaluationRows.concatenated([some, rows])
     return Costs().updated(rows)

@@ -16,7 +16,7 @@ from scale_eval.cli import app as cli
 from tests.support.commands import (
     SHOP_MODELS,
     STRICT,
-    Told,
+    Result,
     scale_eval_process,
     shop_csv,
     write_csv,
@@ -24,14 +24,14 @@ from tests.support.commands import (
 
 
 @pytest.fixture
-def scale_eval(tmp_path, monkeypatch, capsys) -> Callable[..., Told]:
+def scale_eval(tmp_path, monkeypatch, capsys) -> Callable[..., Result]:
     """Runs a command in this process, in the test's own directory: quick, with 80 columns."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setattr(cli.out, "width", 80)
     monkeypatch.setattr(sys, "path", [*sys.path])
 
-    def scale_eval(*words: object) -> Told:
+    def scale_eval(*words: object) -> Result:
         monkeypatch.setattr(sys, "argv", ["scale-eval", *map(str, words)])
         capsys.readouterr()
         code, trace = 0, ""
@@ -42,7 +42,7 @@ def scale_eval(tmp_path, monkeypatch, capsys) -> Callable[..., Told]:
         except Exception:  # what a user would meet as a traceback
             code, trace = 1, traceback.format_exc()
         captured = capsys.readouterr()
-        return Told(code, captured.out, captured.err + trace)
+        return Result(code, captured.out, captured.err + trace)
 
     return scale_eval
 
@@ -55,7 +55,7 @@ def files(tmp_path_factory) -> list[Path]:
 
 
 @pytest.fixture(scope="session")
-def ingested(files, tmp_path_factory) -> Told:
+def ingested(files, tmp_path_factory) -> Result:
     return scale_eval_process(
         "ingest", *files, "--into", "data", cwd=tmp_path_factory.mktemp("work")
     )
@@ -68,7 +68,7 @@ def data(ingested) -> Path:
 
 
 @pytest.fixture(scope="session")
-def ran(data) -> Told:
+def ran(data) -> Result:
     return scale_eval_process("run", data, "--out", "runs/first", "--workers", "2", cwd=data.parent)
 
 
@@ -97,7 +97,7 @@ def workshop(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def strict(workshop) -> Told:
+def strict(workshop) -> Result:
     """A run with models and metrics of the user, good and bad, in worker processes."""
     return scale_eval_process(*STRICT, cwd=workshop)
 

@@ -20,14 +20,14 @@ from tests.support.commands import (
 class TestTheCommandItself:
     @pytest.mark.parametrize("command", ["", *sorted(cli.cli.commands)])
     def test_its_help_fits_80_columns(self, scale_eval, command):
-        told = scale_eval(*command.split(), "--help")
-        assert told.code == cli.OK
-        assert told.out.startswith("Usage: scale-eval")
-        assert_fits(told.out)
+        result = scale_eval(*command.split(), "--help")
+        assert result.code == cli.OK
+        assert result.out.startswith("Usage: scale-eval")
+        assert_fits(result.out)
 
     def test_its_help_lists_every_command_in_a_whole_sentence(self, scale_eval):
-        told = scale_eval("--help")
-        _, listed = told.out.split("Commands:")
+        result = scale_eval("--help")
+        _, listed = result.out.split("Commands:")
         for command in cli.cli.commands:
             assert re.search(rf"^  {command}\s", listed, re.MULTILINE)
         assert "..." not in listed
@@ -36,9 +36,9 @@ class TestTheCommandItself:
         assert se.__version__ in scale_eval("--version").out
 
     def test_alone_it_says_how_to_begin(self, scale_eval):
-        told = scale_eval()
-        assert told.code in (cli.OK, cli.USAGE)
-        assert "scale-eval demo" in told.out + told.err
+        result = scale_eval()
+        assert result.code in (cli.OK, cli.USAGE)
+        assert "scale-eval demo" in result.out + result.err
 
     def test_an_unknown_command_is_refused_with_the_nearest(self, scale_eval):
         assert_refused(scale_eval("shwo"), "'shwo'", "show")
@@ -79,5 +79,5 @@ class TestTheCommandItself:
         assert "Traceback" not in done.stderr
 
     def test_what_it_prints_fits_80_columns(self, ingested, ran, strict, data, workshop):
-        for told in (ingested, ran, strict):
-            assert_fits(told.out, data.parent, workshop)
+        for result in (ingested, ran, strict):
+            assert_fits(result.out, data.parent, workshop)

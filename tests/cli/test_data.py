@@ -53,11 +53,11 @@ class TestIngest:
         write_csv(tmp_path / "[red]x.csv", [("a", "2019-01-01", 1.0), ("a", "2020-01-01", 1.0)])
         table = "CustomerID,Timestamp,PurchaseValue,shop\na,2019-01-01,1,a[/b]\n"
         (tmp_path / "table.csv").write_text(table)
-        told = scale_eval("ingest", "[red]x.csv", "--into", "one")
-        assert "[red]x" in told.out
-        told = scale_eval("ingest", "table.csv", "--company-column", "shop", "--into", "two")
-        assert told.code == cli.OK, told.err
-        assert "a[/b]" in told.out
+        result = scale_eval("ingest", "[red]x.csv", "--into", "one")
+        assert "[red]x" in result.out
+        result = scale_eval("ingest", "table.csv", "--company-column", "shop", "--into", "two")
+        assert result.code == cli.OK, result.err
+        assert "a[/b]" in result.out
         assert "a[/b]" in scale_eval("plan", "two").out
 
     @pytest.mark.parametrize(
@@ -65,9 +65,9 @@ class TestIngest:
     )
     def test_a_company_is_what_its_file_is_called(self, scale_eval, tmp_path, name):
         write_csv(tmp_path / f"{name}.csv", [("0017", "2019-01-01", 1), ("1e5", "2020-01-01", 2)])
-        told = scale_eval("ingest", f"{name}.csv", "--into", "data")
-        assert told.code == cli.OK, told.err
-        assert_fits(told.out, tmp_path)
+        result = scale_eval("ingest", f"{name}.csv", "--into", "data")
+        assert result.code == cli.OK, result.err
+        assert_fits(result.out, tmp_path)
         dataset = se.open_dataset(tmp_path / "data")
         assert dataset.company_ids == [name]
         assert dataset.read(name).customers.to_pylist() == ["0017", "1e5"]
@@ -88,13 +88,13 @@ class TestSynth:
     )
     def test_a_number_out_of_place_is_refused_by_name(self, scale_eval, option, value):
         words = {"--companies": 2, option: value}
-        told = scale_eval("synth", "--into", "made", *(w for pair in words.items() for w in pair))
-        assert_refused(told)
-        assert option.strip("-").partition("-")[0] in told.err
+        result = scale_eval("synth", "--into", "made", *(w for pair in words.items() for w in pair))
+        assert_refused(result)
+        assert option.strip("-").partition("-")[0] in result.err
 
     def test_a_directory_with_other_things_in_it_is_left_alone(self, scale_eval, tmp_path):
         (tmp_path / "thesis").mkdir()
         (tmp_path / "thesis" / "chapter.txt").write_text("precious")
-        told = scale_eval("synth", "--companies", 1, "--into", "thesis")
-        assert_refused(told, "thesis")
+        result = scale_eval("synth", "--companies", 1, "--into", "thesis")
+        assert_refused(result, "thesis")
         assert [path.name for path in (tmp_path / "thesis").iterdir()] == ["chapter.txt"]

@@ -87,9 +87,9 @@ def patient(data: Path, run: Path, model: str = "Patient") -> list[str]:
     ]
 
 
-def assert_interrupted(told: str, run: Path) -> None:
-    assert "Interrupted. What is done is on disk" in told
-    assert "Traceback" not in told
+def assert_interrupted(result: str, run: Path) -> None:
+    assert "Interrupted. What is done is on disk" in result
+    assert "Traceback" not in result
     assert batches(run) > 0
     shown = scale_eval_process("show", run, cwd=run.parent)
     assert "not" in shown.out + shown.err
@@ -98,8 +98,8 @@ def assert_interrupted(told: str, run: Path) -> None:
 
 def assert_finished_by_the_same_command(workshop: Path, data: Path, run: Path) -> None:
     before = se.open_run(run).evaluations
-    told = scale_eval_process(*patient(data, run), cwd=workshop)
-    assert told.code == cli.OK, told
+    result = scale_eval_process(*patient(data, run), cwd=workshop)
+    assert result.code == cli.OK, result
     after = se.open_run(run)
     assert after.finished
     assert len(after.evaluations) == len(after.plan) > len(before)
@@ -137,17 +137,17 @@ def test_ctrl_c_in_a_terminal_is_one_sentence(workshop, data, tmp_path):
         os.chdir(workshop)
         os.execv(COMMAND, [str(COMMAND), *patient(data, run)])
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-    told, pressed, deadline = b"", False, time.monotonic() + 120
+    result, pressed, deadline = b"", False, time.monotonic() + 120
     with contextlib.suppress(OSError):  # the terminal closes with its last process
         while time.monotonic() < deadline:
             if select.select([terminal], [], [], 0.1)[0]:
-                told += os.read(terminal, 65536)
+                result += os.read(terminal, 65536)
             if not pressed and batches(run) >= 2:
                 os.write(terminal, b"\x03")
                 pressed = True
     _, status = os.waitpid(pid, 0)
     os.close(terminal)
-    text = told.decode()
+    text = result.decode()
     assert os.waitstatus_to_exitcode(status) == cli.UNFINISHED, text
     assert re.search(r"evaluating: +\d+%", text)
     plain = re.sub(r"\x1b\[[0-9;]*[A-Za-z]|\^C", "", text)  # ^C: the terminal echoes it
@@ -168,8 +168,8 @@ def test_a_finished_run_to_which_a_model_is_being_added_is_not_shown_as_finished
     wait_for(lambda: batches(run) > already, process)
     os.killpg(process.pid, signal.SIGINT)
     assert process.wait(timeout=60) == cli.UNFINISHED
-    told = scale_eval_process("show", run, cwd=workshop)
-    assert re.search(r"not finished|have not been done", told.out + told.err)
+    result = scale_eval_process("show", run, cwd=workshop)
+    assert re.search(r"not finished|have not been done", result.out + result.err)
 
 
 def leave(free_bytes: int, disk: Path) -> Path:
@@ -193,8 +193,8 @@ def test_a_full_disk_is_exit_code_3_and_the_same_command_goes_on(data, small_dis
     assert not list(small_disk.rglob("*.unfinished"))
 
     ballast.unlink()
-    told = scale_eval_process(*words, cwd=data.parent)
-    assert told.code == cli.OK, told
+    result = scale_eval_process(*words, cwd=data.parent)
+    assert result.code == cli.OK, result
     run = se.open_run(small_disk / "run")
     assert run.finished
     assert run.failures.empty
@@ -206,9 +206,9 @@ def test_a_full_disk_is_exit_code_3_and_the_same_command_goes_on(data, small_dis
 @pytest.mark.slow
 def test_a_full_disk_names_the_place_that_is_full(data, small_disk):
     leave(8_000, small_disk)
-    told = scale_eval_process("run", data, "--out", small_disk / "run", cwd=data.parent)
-    assert told.code == cli.UNFINISHED
-    assert str(small_disk) in told.err
+    result = scale_eval_process("run", data, "--out", small_disk / "run", cwd=data.parent)
+    assert result.code == cli.UNFINISHED
+    assert str(small_disk) in result.err
 
 
 @pytest.mark.slow

@@ -23,9 +23,9 @@ class TestConfig:
 
         def planned(text: str, *options: object) -> int:
             (tmp_path / "settings.toml").write_text(text)
-            told = scale_eval("plan", data, "--config", "settings.toml", *options)
-            assert told.code == cli.OK, told.err
-            return int(re.search(r"(\d+) evaluations of", told.out)[1])
+            result = scale_eval("plan", data, "--config", "settings.toml", *options)
+            assert result.code == cli.OK, result.err
+            return int(re.search(r"(\d+) evaluations of", result.out)[1])
 
         return planned
 
@@ -45,8 +45,8 @@ class TestConfig:
     def test_a_run_remembers_what_was_in_it(self, scale_eval, data, tmp_path):
         text = 'cutoffs = ["2031-01-01"]\nhorizon = "3 months"\nseed = 5'
         (tmp_path / "settings.toml").write_text(text)
-        told = scale_eval("run", data, "--out", "run", "--config", "settings.toml", "--seed", 7)
-        assert told.code == cli.OK, told.err
+        result = scale_eval("run", data, "--out", "run", "--config", "settings.toml", "--seed", 7)
+        assert result.code == cli.OK, result.err
         asked = json.loads((tmp_path / "run" / "run.json").read_text())["asked"]
         assert (asked["horizon"], asked["seed"]) == ("3 months", 7)
 
@@ -84,8 +84,8 @@ class TestConfig:
     ):
         (tmp_path / "settings.toml").write_bytes(content)
         future = [] if b"cutoffs" in content else ["--cutoff", "2031-01-01"]  # nothing to evaluate
-        told = scale_eval("run", data, "--out", "run", "--config", "settings.toml", *future)
-        assert_refused(told, *words)
+        result = scale_eval("run", data, "--out", "run", "--config", "settings.toml", *future)
+        assert_refused(result, *words)
         assert not (tmp_path / "run").exists()
 
 

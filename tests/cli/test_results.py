@@ -22,37 +22,37 @@ from tests.support.commands import (
 class TestShow:
     @pytest.mark.parametrize("table", [*(name for name in SHOWN if name != "sampled"), None])
     def test_every_table_fits_80_columns(self, scale_eval, first, table):
-        told = scale_eval("show", first, *([table] if table else []), "--limit", 200)
-        assert told.code == cli.OK
-        assert_fits(told.out, first)
+        result = scale_eval("show", first, *([table] if table else []), "--limit", 200)
+        assert result.code == cli.OK
+        assert_fits(result.out, first)
 
     def test_what_a_sample_says_is_refused_of_a_run_of_all_companies(self, scale_eval, first):
-        told = scale_eval("show", first, "sampled")
-        assert_refused(told, "all companies", "not of a sample")
+        result = scale_eval("show", first, "sampled")
+        assert_refused(result, "all companies", "not of a sample")
 
     def test_without_a_table_it_says_what_the_run_said(self, scale_eval, ran, first):
-        told = scale_eval("show", first)
-        assert told.out in ran.out
+        result = scale_eval("show", first)
+        assert result.out in ran.out
 
     def test_filters_choose_rows(self, scale_eval, first):
-        told = scale_eval("show", first, "pooled", "--metric", "roc_auc", "--model", "bgnbd")
-        assert "roc_auc" in told.out
-        assert "bgnbd" in told.out
-        assert "log_loss" not in told.out
-        assert "recency" not in told.out
-        told = scale_eval("show", first, "comparisons", "--model", "bgnbd", "--limit", 1000)
-        assert "bgnbd" in told.out
-        assert not re.search(r"base_rate\s+recency", told.out)
-        told = scale_eval("show", first, "companies", "--company", "South", "--limit", 1000)
-        assert "South" in told.out
-        assert "North" not in told.out
+        result = scale_eval("show", first, "pooled", "--metric", "roc_auc", "--model", "bgnbd")
+        assert "roc_auc" in result.out
+        assert "bgnbd" in result.out
+        assert "log_loss" not in result.out
+        assert "recency" not in result.out
+        result = scale_eval("show", first, "comparisons", "--model", "bgnbd", "--limit", 1000)
+        assert "bgnbd" in result.out
+        assert not re.search(r"base_rate\s+recency", result.out)
+        result = scale_eval("show", first, "companies", "--company", "South", "--limit", 1000)
+        assert "South" in result.out
+        assert "North" not in result.out
         assert "No such rows" in scale_eval("show", first, "companies", "--company", "Sohth").out
 
     def test_a_filter_that_the_table_does_not_have_is_refused(self, scale_eval, first):
-        told = scale_eval("show", first, "evaluations", "--metric", "roc_auc")
-        assert_refused(told, "evaluations", "metric")
-        told = scale_eval("show", first, "pooled", "--company", "South")
-        assert_refused(told, "pooled", "company")
+        result = scale_eval("show", first, "evaluations", "--metric", "roc_auc")
+        assert_refused(result, "evaluations", "metric")
+        result = scale_eval("show", first, "pooled", "--company", "South")
+        assert_refused(result, "pooled", "company")
 
     def test_a_filter_without_a_table_is_refused(self, scale_eval, first):
         assert_refused(scale_eval("show", first, "--model", "bgnbd"), "--model")
@@ -72,15 +72,15 @@ class TestShow:
         rows = se.open_run(first).evaluations
         assert set(rows.loc[rows["reason"] != "", "reason"].dropna()) == {"history_too_short"}
         for company, n in [("East", 2), ("North", 0)]:
-            told = scale_eval("show", first, "evaluations", "--company", company)
-            text = re.sub(r"(?m)^reason .*", "", told.out)
-            assert len(re.findall("history", text)) == n, told.out
+            result = scale_eval("show", first, "evaluations", "--company", company)
+            text = re.sub(r"(?m)^reason .*", "", result.out)
+            assert len(re.findall("history", text)) == n, result.out
 
     def test_dates_and_names_of_models_are_not_broken_over_lines(self, scale_eval, first):
-        told = scale_eval("show", first, "evaluations", "--limit", 200)
+        result = scale_eval("show", first, "evaluations", "--limit", 200)
         for model in DEFAULT_MODELS:
-            assert model in told.out
-        assert re.search(r"20\d\d-\d\d-01", told.out)
+            assert model in result.out
+        assert re.search(r"20\d\d-\d\d-01", result.out)
 
     @pytest.mark.parametrize("command", ["show", "fingerprint", "reduce"])
     def test_what_is_no_run_is_refused(self, scale_eval, data, files, command):
@@ -110,17 +110,17 @@ class TestFingerprintAndReduce:
         begun.mkdir()
         for name in ("run.json", "plan.parquet"):
             shutil.copy(first / name, begun)
-        told = scale_eval("reduce", begun)
-        assert "Traceback" not in told.err
-        assert "concatenate" not in told.err
-        assert "not" in told.out + told.err  # no evaluation has been done, in whatever words
+        result = scale_eval("reduce", begun)
+        assert "Traceback" not in result.err
+        assert "concatenate" not in result.err
+        assert "not" in result.out + result.err  # no evaluation has been done, in whatever words
 
 
 class TestReport:
     def test_it_is_written_into_the_run_unless_it_is_told_where(self, scale_eval, first, tmp_path):
-        told = scale_eval("report", first)
-        assert told.code == cli.OK
-        assert told.out == f"Report: {first / 'report.html'}\n"
+        result = scale_eval("report", first)
+        assert result.code == cli.OK
+        assert result.out == f"Report: {first / 'report.html'}\n"
         elsewhere = tmp_path / "page.html"
         assert scale_eval("report", first, "--out", elsewhere).code == cli.OK
         assert elsewhere.read_bytes() == (first / "report.html").read_bytes()

@@ -26,19 +26,19 @@ from tests.support.commands import (
 
 class TestPlan:
     def test_says_what_would_be_evaluated_and_does_nothing(self, scale_eval, data, tmp_path):
-        told = scale_eval("plan", data)
-        assert told.code == cli.OK
-        n, models = re.search(r"([\d,]+) evaluations of 4 models \(([^)]+)\)", told.out).groups()
+        result = scale_eval("plan", data)
+        assert result.code == cli.OK
+        n, models = re.search(r"([\d,]+) evaluations of 4 models \(([^)]+)\)", result.out).groups()
         assert set(re.split(r",\s+", models)) == DEFAULT_MODELS
         assert int(n) > 0
-        assert re.search(r"North\s+\d: 20\d\d-", told.out)
+        assert re.search(r"North\s+\d: 20\d\d-", result.out)
         assert not list(tmp_path.iterdir())
 
     def test_says_why_a_window_is_refused(self, scale_eval, data):
-        told = scale_eval("plan", data, "--cutoff", "2018-09-01", "--cutoff", "2020-01-01")
-        assert told.code == cli.OK
-        assert "not_observed_whole" in told.out
-        assert "12 refused" in " ".join(told.out.split())
+        result = scale_eval("plan", data, "--cutoff", "2018-09-01", "--cutoff", "2020-01-01")
+        assert result.code == cli.OK
+        assert "not_observed_whole" in result.out
+        assert "12 refused" in " ".join(result.out.split())
 
     @pytest.mark.parametrize("limit", [-1, -100])
     def test_a_negative_number_of_companies_is_refused(self, scale_eval, data, limit):
@@ -51,8 +51,8 @@ class TestRun:
         assert last == f"Tables: {first}"
         verdict = se.open_run(first).verdict
         assert any(model in verdict.headline for model in DEFAULT_MODELS)
-        told = " ".join(ran.out.split())
-        assert all(" ".join(sentence.split()) in told for sentence in verdict.sentences)
+        result = " ".join(ran.out.split())
+        assert all(" ".join(sentence.split()) in result for sentence in verdict.sentences)
         assert "Traceback" not in ran.err
 
     def test_leaves_the_tables_and_no_half_written_file(self, first):
@@ -69,15 +69,15 @@ class TestRun:
         assert scale_eval("fingerprint", first) == before
 
     def test_other_settings_into_the_same_place_are_refused(self, scale_eval, data, first):
-        told = scale_eval("run", data, "--out", first, "--seed", 1)
-        assert_refused(told, "seed was 0, now 1", "Choose another place")
+        result = scale_eval("run", data, "--out", first, "--seed", 1)
+        assert_refused(result, "seed was 0, now 1", "Choose another place")
 
     def test_a_run_that_another_process_writes_is_refused_with_its_number(
         self, scale_eval, data, first
     ):
         with open_store(first).lock():
-            told = scale_eval("run", data, "--out", first)
-        assert_refused(told, f"pid {os.getpid()}")
+            result = scale_eval("run", data, "--out", first)
+        assert_refused(result, f"pid {os.getpid()}")
 
     @pytest.mark.parametrize(
         ("options", "words"),
@@ -121,10 +121,10 @@ class TestRun:
         (tmp_path / "shop_models.py").write_text(SHOP_MODELS)
         (tmp_path / "unwritten.py").write_text("class Model(:\n")
         try:
-            told = scale_eval("run", data, "--out", "run", *options)
+            result = scale_eval("run", data, "--out", "run", *options)
         finally:
             sys.modules.pop("shop_models", None)
-        assert_refused(told, *words)
+        assert_refused(result, *words)
         assert not (tmp_path / "run").exists()
 
     @pytest.mark.parametrize("command", ["run", "plan"])
@@ -139,10 +139,10 @@ class TestRun:
         assert_refused(scale_eval("run", data, "--out", tmp_path), "thesis.txt")
 
     def test_a_cutoff_in_the_future_is_skipped_with_its_reason(self, scale_eval, data, tmp_path):
-        told = scale_eval("run", data, "--out", "run", "--cutoff", "2031-01-01", "--strict")
-        assert told.code == cli.OK
-        assert "not_observed_whole" in told.out
-        assert "There is no verdict" in told.out
+        result = scale_eval("run", data, "--out", "run", "--cutoff", "2031-01-01", "--strict")
+        assert result.code == cli.OK
+        assert "not_observed_whole" in result.out
+        assert "There is no verdict" in result.out
         rows = se.open_run(tmp_path / "run").evaluations
         assert len(rows) == 12
         assert set(rows["status"]) == {"skipped"}
@@ -175,9 +175,9 @@ class TestOwnModelsAndMetrics:
         assert half["worker"].str.startswith("tcp://").all()
 
     def test_a_metric_of_the_user_is_in_the_tables(self, strict, scale_eval, workshop):
-        told = scale_eval("show", workshop / "run", "pooled", "--metric", "hits")
-        assert told.code == cli.OK
-        assert "half" in told.out
+        result = scale_eval("show", workshop / "run", "pooled", "--metric", "hits")
+        assert result.code == cli.OK
+        assert "half" in result.out
         rows = se.open_run(workshop / "run").evaluations.query("model == 'half' and status == 'ok'")
         assert rows["hits"].to_numpy() == pytest.approx(rows["observed_rate"].to_numpy())
 
@@ -190,10 +190,10 @@ class TestOwnModelsAndMetrics:
         assert "no such threshold" in strict.out + shown
 
     def test_a_failure_is_shown_in_the_words_of_the_model(self, strict, scale_eval, workshop):
-        told = scale_eval("show", workshop / "run", "failures")
-        assert told.code == cli.OK, told.err
-        assert_fits(told.out, workshop)
-        words = " ".join(told.out.split())
+        result = scale_eval("show", workshop / "run", "failures")
+        assert result.code == cli.OK, result.err
+        assert_fits(result.out, workshop)
+        words = " ".join(result.out.split())
         assert "exception:KeyError" in words
         assert "[column]" in words
         assert "[/usual]" in words
@@ -230,13 +230,13 @@ class TestOwnModelsAndMetrics:
 @pytest.mark.slow
 @pytest.mark.long
 def test_the_demo_names_a_model_and_where_the_tables_are(tmp_path):
-    told = scale_eval_process("demo", "--workers", "2", cwd=tmp_path)
-    assert told.code == cli.OK, told
-    assert "Traceback" not in told.err
-    assert_fits(told.out, tmp_path)
+    result = scale_eval_process("demo", "--workers", "2", cwd=tmp_path)
+    assert result.code == cli.OK, result
+    assert "Traceback" not in result.err
+    assert_fits(result.out, tmp_path)
     run = tmp_path / "runs" / "demo"
     assert se.open_run(run).verdict.choice in DEFAULT_MODELS
-    assert told.out.splitlines()[-2:] == [f"Tables: {run}", f"Report: {run / 'report.html'}"]
+    assert result.out.splitlines()[-2:] == [f"Tables: {run}", f"Report: {run / 'report.html'}"]
     assert (run / "report.html").stat().st_size < 2_000_000
     assert len(se.open_run(run).pooled) > 0
     assert [path.name for path in tmp_path.iterdir()] == ["runs"]

@@ -84,7 +84,7 @@ def breaks(outcomes, probabilities, future_spend):
 '''
 
 
-class Told(NamedTuple):
+class Result(NamedTuple):
     """What a command came to."""
 
     code: int
@@ -92,7 +92,7 @@ class Told(NamedTuple):
     err: str
 
 
-def scale_eval_process(*words: object, cwd: Path, timeout: float = 240) -> Told:
+def scale_eval_process(*words: object, cwd: Path, timeout: float = 240) -> Result:
     """Runs the installed command as a process of its own."""
     done = subprocess.run(
         [COMMAND, *map(str, words)],
@@ -103,20 +103,20 @@ def scale_eval_process(*words: object, cwd: Path, timeout: float = 240) -> Told:
         timeout=timeout,
         check=False,
     )
-    return Told(done.returncode, done.stdout, done.stderr)
+    return Result(done.returncode, done.stdout, done.stderr)
 
 
 def environment() -> dict[str, str]:
     return {**os.environ, "COLUMNS": "80"}
 
 
-def assert_refused(told: Told, *words: str) -> None:
+def assert_refused(result: Result, *words: str) -> None:
     """Exit code 2 and a sentence with these words."""
-    assert told.code == cli.USAGE, told
-    assert "Traceback" not in told.err
-    assert "Error: " in told.err
+    assert result.code == cli.USAGE, result
+    assert "Traceback" not in result.err
+    assert "Error: " in result.err
     for word in words:
-        assert word in told.err
+        assert word in result.err
 
 
 def assert_fits(text: str, *paths: Path) -> None:
