@@ -18,6 +18,7 @@ from scale_eval.evaluation.history import History
 from scale_eval.evaluation.no_prediction import Skipped
 from scale_eval.metrics import Metric, Undefined, metric
 from scale_eval.models import ClassifierModel, Model
+from scale_eval.planning.run_options import Execution, Reduction, Sampling
 from scale_eval.planning.settings import Settings, make_settings
 from scale_eval.preview import Preview, preview
 from scale_eval.run import Run, open_run
@@ -27,11 +28,14 @@ __version__ = version("scale_eval")
 __all__ = [
     "ClassifierModel",
     "Dataset",
+    "Execution",
     "History",
     "Metric",
     "Model",
     "Preview",
+    "Reduction",
     "Run",
+    "Sampling",
     "Settings",
     "Skipped",
     "Undefined",

@@ -1,10 +1,10 @@
-"""A run before it is made: its windows, what is refused, what it would take."""
+"""Preview a run: its windows, what is refused, and what it would cost."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -16,8 +16,10 @@ from scale_eval.models.registry import DEFAULT_MODELS, named_models
 from scale_eval.planning.company_sample import SamplingFrame
 from scale_eval.planning.cost_model import Costs
 from scale_eval.planning.plan import Plan, plan_run
-from scale_eval.planning.run_estimate import RunEstimate, estimate, tried
-from scale_eval.planning.settings import Settings, settings_of
+from scale_eval.planning.run_estimate import RunEstimate, estimate, time_models
+from scale_eval.planning.run_options import Execution, Reduction, Sampling, run_options
+from scale_eval.planning.settings import Settings
+from scale_eval.planning.shares import share_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -25,20 +27,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Preview:
-    """What a run would do and refuse; get one from `preview`.
+    """A preview says what a run would do and refuse; get one from `preview`.
 
     Attributes
     ----------
     plan : Plan
+        The plan of the whole run, also where only a share of it would be done.
     dataset : Dataset
     models : dict of NamedModel
     settings : Settings
+    execution : Execution
     """
 
     plan: Plan
     dataset: Dataset
     models: dict[str, NamedModel]
     settings: Settings
+    execution: Execution = field(default_factory=Execution)
 
     def __repr__(self) -> str:
         n, refused = self.plan.n_planned, self.plan.n_refused
@@ -46,21 +51,33 @@ class Preview:
 
     @property
     def windows(self) -> pd.DataFrame:
-        """One row a (company, window): `status` is ``planned``, or ``skipped`` with the reason."""
+        """Return one row a (company, window): `status` is ``planned``, or ``skipped`` with why."""
         return self.plan.frame()
 
+    @property
+    def workers(self) -> int:
+        """Return the number of workers of the run: one a core of this machine if not said."""
+        return self.execution.workers or CPU_COUNT
+
+    @property
+    def share_plan(self) -> Plan:
+        """Return the plan of the share that would be done, or of the whole run."""
+        part = self.execution.part
+        return self.plan if part is None else share_of(self.plan, self.dataset, part)
+
     def estimate(self, workers: int | None = None, *, guess: bool = False) -> RunEstimate:
-        """Time, memory and tasks on so many workers, one a core of this machine if not said.
+        """Estimate time, memory and tasks on so many workers, those of the run if not said.
 
         Models are tried on a few companies of all sizes first, in a process apart, unless `guess`.
         """
         costs = Costs()
         if not guess:
-            costs = tried(self.plan, self.dataset, self.models, self.settings.rules)
-        return estimate(self.plan, self.dataset, costs, workers or CPU_COUNT)
+            costs = time_models(self.plan, self.dataset, self.models, self.settings.rules)
+        granularity = self.execution.granularity
+        return estimate(self.plan, self.dataset, costs, workers or self.workers, granularity)
 
     def plot_windows(self) -> Figure:
-        """Each company's data on the time line, and the windows that are asked for."""
+        """Plot each company's data on the time line, and its windows."""
         from scale_eval.report.timeline import timeline
 
         return timeline(self.plan)
@@ -71,17 +88,23 @@ def preview(
     models: Sequence[Any] = DEFAULT_MODELS,
     *,
     settings: Settings | None = None,
-    sample: int | None = None,
-    **choices: Any,
+    sampling: Sampling | None = None,
+    execution: Execution | None = None,
+    reduction: Reduction | None = None,
+    **options: Any,
 ) -> Preview:
-    """What `evaluate` would do with the same arguments; no transaction is read.
+    """Preview what `evaluate` would do with the same options; no transaction is read.
 
     Raises `ValueError` and `FileNotFoundError` as `evaluate` does.
     """
-    settings = settings_of(settings, choices)
+    chosen = run_options(
+        options, settings=settings, sampling=sampling, execution=execution, reduction=reduction
+    )
     dataset = dataset if isinstance(dataset, Dataset) else open_dataset(dataset)
     named = named_models(models)
-    drawn = None
-    if sample is not None:
-        drawn = SamplingFrame(dataset.manifest_table, settings.seed).sample(sample)
-    return Preview(plan_run(dataset, list(named), settings, drawn), dataset, named, settings)
+    sample = None
+    if chosen.sampling.sample is not None:
+        frame = SamplingFrame(dataset.manifest_table, chosen.settings.seed)
+        sample = frame.sample(chosen.sampling.sample)
+    plan = plan_run(dataset, list(named), chosen.settings, sample)
+    return Preview(plan, dataset, named, chosen.settings, chosen.execution)

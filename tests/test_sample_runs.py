@@ -163,7 +163,7 @@ def test_a_sample_that_cannot_be_is_refused_before_anything_is_written(
 
 @pytest.mark.long
 def test_a_sample_stops_growing_where_samples_may_be_no_larger(many, client, tmp_path, monkeypatch):
-    monkeypatch.setattr(sys.modules["scale_eval.evaluate"], "LARGEST_SAMPLE", 90)
+    monkeypatch.setattr(sys.modules["scale_eval.planning.company_sample"], "LARGEST_SAMPLE", 90)
     run = evaluate(many, tmp_path / "run", client, sample=70, until_half_width=1e-9)
     assert run.directory.document["sample"] == 90
     assert run.finished

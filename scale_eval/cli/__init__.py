@@ -1,5 +1,6 @@
 """Provide the command line: one module a family of commands."""
 
-from scale_eval.cli.runs import main
+from scale_eval.cli import data, results, runs  # noqa: F401 - each adds its commands
+from scale_eval.cli.app import main
 
 __all__ = ["main"]

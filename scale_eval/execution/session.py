@@ -27,8 +27,9 @@ from scale_eval.planning.global_fits import plan_global_fits
 from scale_eval.planning.pilot import PILOT_COMPANIES, needs_pilot, pilot_evaluations
 from scale_eval.planning.plan import Plan, disk_order, plan_run
 from scale_eval.planning.refused import refused_rows
+from scale_eval.planning.run_options import Execution
 from scale_eval.planning.settings import Settings
-from scale_eval.planning.shares import Share, share_of
+from scale_eval.planning.shares import share_of
 from scale_eval.results.directory import PLAN, RunDirectory
 from scale_eval.results.evaluation_parts import write_part
 from scale_eval.results.maintenance import remove_repeats
@@ -48,10 +49,8 @@ class Session:
         The models that this call evaluates; the run may have others.
     client : callable
         Returns the cluster's client; the cluster is started when it is first called.
-    timeout : float
-        Seconds.
-    share : Share, optional
-        The part of the plan that is done here, where others do the rest.
+    execution : Execution
+        Options of this call; where they name a share, others do the rest of the plan.
     """
 
     directory: RunDirectory
@@ -59,12 +58,7 @@ class Session:
     settings: Settings
     models: dict[str, NamedModel]
     client: Callable[[], Client]
-    timeout: float
-    granularity: str = "auto"
-    retry: bool = False
-    save_predictions: bool = False
-    progress: bool = True
-    share: Share | None = None
+    execution: Execution
 
     def evaluate(self, sample: Sample | None) -> Plan:
         """Do what is missing of all companies, or of a sample of them, and return the plan.
@@ -76,12 +70,14 @@ class Session:
         plan = self._plan(sample, costs)
         completion = self._completion(plan)
         self._write_refused(plan, completion)
-        todo = completion.todo(plan, self.models, retry=self.retry)
+        todo = completion.todo(plan, self.models, retry=self.execution.retry)
         directory.record(n_evaluations=plan.n_evaluations, n_missing=completion.n_missing)
         if todo.any():
             with (
                 Progress(
-                    plan.n_planned, already=plan.n_planned - int(todo.sum()), shown=self.progress
+                    plan.n_planned,
+                    already=plan.n_planned - int(todo.sum()),
+                    shown=self.execution.progress,
                 ) as progress,
                 ResultBuffer(directory.store) as buffer,
             ):
@@ -94,14 +90,19 @@ class Session:
     def _plan(self, sample: Sample | None, costs: Costs) -> Plan:
         names = list(self.directory.document["models"])
         plan = plan_run(self.dataset, names, self.settings, sample)
-        if self.share is not None:
-            return share_of(plan, self.dataset, self.share)
+        part = self.execution.part
+        if part is not None:
+            return share_of(plan, self.dataset, part)
         write_tables(self.directory.store, PLAN, plan.parts(costs))
         return plan
 
     def _completion(self, plan: Plan) -> Completion:
         completion = completed(plan, self.directory.evaluation_parts(COLUMNS))
-        if completion.n_repeated and self.share is None and remove_repeats(self.directory.store):
+        if (
+            completion.n_repeated
+            and self.execution.share is None
+            and remove_repeats(self.directory.store)
+        ):
             completion = completed(plan, self.directory.evaluation_parts(COLUMNS))
         return completion
 
@@ -127,13 +128,13 @@ class _Work:
         self._session, self._plan, self._progress, self._buffer = session, plan, progress, buffer
         directory = session.directory
         recorded = directory.document.get("fitted", {})
-        self._fitted = recorded_fits(recorded, directory.store, retry=session.retry)
+        self._fitted = recorded_fits(recorded, directory.store, retry=session.execution.retry)
         self._context = RunContext(
             session.dataset,
             session.models,
             session.settings.rules,
             directory.store,
-            session.save_predictions,
+            session.execution.save_predictions,
             self._fitted,
         )
 
@@ -152,7 +153,7 @@ class _Work:
         session, plan = self._session, self._plan
         disk = disk_order(plan, session.dataset)
         n_todo = int(todo.sum())
-        if needs_pilot(session.models, costs, n_todo, session.granularity):
+        if needs_pilot(session.models, costs, n_todo, session.execution.granularity):
             pilot = pilot_evaluations(plan, todo)
             results = self._execute(
                 make_batches(plan, todo & pilot, attempts, costs, "company", disk)
@@ -161,17 +162,21 @@ class _Work:
             session.directory.record(costs=costs.document())
             todo = todo & ~pilot
         n_companies = len(np.unique(plan.windows.company[todo.any(axis=1)]))
-        if session.share is not None:  # they lie among those of the others
+        if session.execution.share is not None:  # they lie among those of the others
             n_companies = len(plan.company_ids)
         seconds = float(plan.costs(costs)[todo.any(axis=1)].sum())
-        granularity = choose_granularity(session.granularity, n_todo, n_companies, seconds)
+        granularity = choose_granularity(
+            session.execution.granularity, n_todo, n_companies, seconds
+        )
         self._execute(make_batches(plan, todo, attempts, costs, granularity, disk))
 
     def _execute(self, tasks: Iterable[Task]) -> list[TaskResult]:
         """Do the tasks, write their results, and return the first of them."""
         session = self._session
         first: list[TaskResult] = []
-        results = execute(session.client(), tasks, self._context, timeout=session.timeout)
+        results = execute(
+            session.client(), tasks, self._context, timeout=session.execution.timeout_seconds
+        )
         with contextlib.closing(results):
             for result in results:
                 if result is not None:

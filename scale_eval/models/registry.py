@@ -5,11 +5,10 @@ A model that comes with the package has an entry in `BUILT_IN`, and a file of it
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import inspect
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from scale_eval.evaluation.model import FitsMany, Model, NamedModel
@@ -20,6 +19,7 @@ from scale_eval.models.identity import identity_of_model
 from scale_eval.models.predictions import Predictions
 from scale_eval.models.ridge_logistic import RidgeLogistic
 from scale_eval.models.scikit_learn import ClassifierModel, rfm_gradient_boosting
+from scale_eval.spelling import did_you_mean
 
 BUILT_IN: dict[str, Callable[[], Model | FitsMany]] = {
     "base_rate": BaseRate,
@@ -98,7 +98,7 @@ def load_object(text: str, kind: str) -> Any:
         ) from error
     if not hasattr(module, name):
         raise ValueError(
-            f"{kind} {text!r}: {module_name} has no {name}{_nearest(name, vars(module))}"
+            f"{kind} {text!r}: {module_name} has no {name}{did_you_mean(name, vars(module))}"
         )
     return getattr(module, name)
 
@@ -111,14 +111,9 @@ def _load(text: str) -> Any:
     if ":" in text:
         return load_object(text, "model")
     raise ValueError(
-        f"there is no model {text!r}{_nearest(text, BUILT_IN)}. Known: {', '.join(BUILT_IN)}; "
+        f"there is no model {text!r}{did_you_mean(text, BUILT_IN)}. Known: {', '.join(BUILT_IN)}; "
         "write package.module:Class for one of yours, predictions:FILE.parquet for predictions"
     )
-
-
-def _nearest(name: str, names: Iterable[str]) -> str:
-    near = difflib.get_close_matches(name, list(names), n=1)
-    return f"; did you mean {near[0]!r}?" if near else ""
 
 
 def _called(factory: Callable[..., Any]) -> Any:

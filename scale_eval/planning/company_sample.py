@@ -1,4 +1,4 @@
-"""Which companies a run of a sample evaluates, and what each of them stands for.
+"""A sample of companies: which ones a run evaluates, and how many others each represents.
 
 Strata are classes of size, and within them of how often customers come back, both known from the
 manifest before anything is evaluated. The measure of a company's size serves three estimands at
@@ -26,20 +26,24 @@ from scale_eval.statistics.sampling_design import (
 )
 from scale_eval.statistics.survey import Design
 
+LARGEST_SAMPLE = 20_000
+"""Companies in a sample, at most: the scores of each are kept apart, so that each can be
+weighted."""
+
 SIZE_CLASSES, RATE_CLASSES = 30, 3
-"""At most; see `_classes`."""
+"""Classes of size, and of rate within each, at most; see `_classes`."""
 
 COMPANIES_PER_STRATUM = 20
-"""A population has one stratum for so many of its companies, at most."""
+"""Companies of the population for each stratum, at least."""
 
-SHARES = {"equal_company": 0.5, "row": 0.25, "within_company": 0.25}
-"""How the sample is divided between the estimands: that of the leaderboards has the half."""
+ESTIMAND_SHARES = {"equal_company": 0.5, "row": 0.25, "within_company": 0.25}
+"""Shares of the sample that serve each estimand: half of it serves that of the leaderboards."""
 
 GROWTH = 3.0
-"""By how much a sample grows at most before it is looked at again."""
+"""The factor by which a sample grows at most before its intervals are computed again."""
 
 CAUTION = 1.1
-"""The variance that a larger sample will have is itself an estimate: so much is put on top."""
+"""The factor on the variance that a larger sample is expected to have, itself an estimate."""
 
 SAMPLE_SCHEMA = pa.schema(
     [
@@ -47,22 +51,22 @@ SAMPLE_SCHEMA = pa.schema(
         ("stratum", pa.int32()),
         ("stratum_population", pa.int64()),  # companies of the dataset in the stratum
         ("stratum_sampled", pa.int64()),
-        ("weight", pa.float64()),  # companies that this one stands for: 1 / inclusion probability
+        ("weight", pa.float64()),  # companies that this one represents: 1 / inclusion probability
     ]
 )
-"""One row a company of the sample, sorted by company."""
+"""The table of a sample: one row a company, sorted by company."""
 
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """Companies drawn from a dataset.
+    """A sample of the companies of a dataset.
 
     Attributes
     ----------
     company_ids : list of str
         Sorted.
     stratum : ndarray of int, shape (n,)
-        Of each.
+        The stratum of each.
     population : ndarray of int, shape (n_strata,)
         Companies of the dataset in each stratum.
     """
@@ -73,11 +77,11 @@ class Sample:
 
     @property
     def design(self) -> Design:
-        """How they were drawn; units in the order of `company_ids`."""
+        """Return the design by which they were drawn; units in the order of `company_ids`."""
         return Design(self.stratum, self.population)
 
     def table(self) -> pa.Table:
-        """As a table of `SAMPLE_SCHEMA`, to be kept in the run."""
+        """Return it as a table of `SAMPLE_SCHEMA`, to be kept in the run."""
         design = self.design
         columns = {
             "company_id": self.company_ids,
@@ -90,7 +94,7 @@ class Sample:
 
     @classmethod
     def of_table(cls, table: pa.Table) -> Sample:
-        """What `table` gave."""
+        """Read a sample from what `table` returned."""
         stratum = table["stratum"].to_numpy().astype(np.int64)
         population = np.zeros(int(stratum.max()) + 1, dtype=np.int64)
         population[stratum] = table["stratum_population"].to_numpy()
@@ -98,9 +102,9 @@ class Sample:
 
 
 class SamplingFrame:
-    """The companies of a dataset in the order in which samples take them.
+    """A sampling frame: the companies of a dataset in the order in which samples take them.
 
-    Every larger sample holds every smaller one, whatever the order of the manifest's rows.
+    Every larger sample contains every smaller one, whatever the order of the manifest's rows.
 
     Parameters
     ----------
@@ -136,11 +140,11 @@ class SamplingFrame:
 
     @property
     def smallest(self) -> int:
-        """Companies of the smallest sample from which intervals can be had."""
+        """Return the number of companies of the smallest sample that has intervals."""
         return smallest_sample(self._stratum)
 
     def sample(self, n: int) -> Sample:
-        """The sample of `n` companies; all of them, where there are no more.
+        """Return the sample of `n` companies, or of all if there are fewer.
 
         Raises `ValueError` below `smallest`.
         """
@@ -158,7 +162,7 @@ class SamplingFrame:
 
 
 def measure_of_size(n_customers: np.ndarray) -> np.ndarray:
-    """How much each company may move the pooled figures; shape (n,), around 1.
+    """Return how much each company may move the pooled figures; shape (n,), around 1.
 
     A company moves the mean over companies like any other, a mean over customers by its customers,
     and one over pairs by their square; each is scaled to a mean of its share, and the measure is
@@ -171,9 +175,9 @@ def measure_of_size(n_customers: np.ndarray) -> np.ndarray:
     """
     by_row, by_pair = n_customers, np.square(n_customers)
     squares = (
-        SHARES["equal_company"] ** 2
-        + np.square(SHARES["row"] * by_row / by_row.mean())
-        + np.square(SHARES["within_company"] * by_pair / by_pair.mean())
+        ESTIMAND_SHARES["equal_company"] ** 2
+        + np.square(ESTIMAND_SHARES["row"] * by_row / by_row.mean())
+        + np.square(ESTIMAND_SHARES["within_company"] * by_pair / by_pair.mean())
     )
     return np.asarray(np.sqrt(squares))
 
@@ -181,7 +185,7 @@ def measure_of_size(n_customers: np.ndarray) -> np.ndarray:
 def returning(
     n_customers: np.ndarray, n_rows: np.ndarray, first: np.ndarray, last: np.ndarray
 ) -> np.ndarray:
-    """What is known of a company's base rate before it is evaluated; arrays of shape (n,).
+    """Return a proxy of each company's base rate before it is evaluated; arrays of shape (n,).
 
     Rows beyond the first of each customer, by customer and day between the company's first and last
     row. (Over 144 synthetic companies its logarithm had a correlation of .89 with that of the rate
@@ -199,17 +203,17 @@ def returning(
 def companies_more(
     half_width: float, wanted: float, n_sampled: int, n_certain: int, n_population: int
 ) -> int:
-    """How many companies more to take, so that an interval is likely to be no wider than wanted.
+    """Return how many companies to add so that the interval is probably as narrow as wanted.
 
     The squared half-width goes with 1 / n - 1 / N of the companies that chance draws, beside those
     taken for certain. A sample grows at most by `GROWTH` at once, for the variance is an estimate;
-    whoever stops as soon as it is small stops rather when it is underestimated, and the last
-    interval covers a little less than it says (Neyman-like projection; Cochran 1977, 4.7).
+    stopping as soon as it is small means stopping when it tends to be underestimated, so that the
+    last interval covers a little less than its level (Neyman-like projection; Cochran 1977, 4.7).
 
     Parameters
     ----------
     half_width : float
-        Of the interval so far; NaN where it could not be had.
+        Half the width of the interval so far; NaN where it is undefined.
     wanted : float
         Above 0.
 
@@ -232,8 +236,13 @@ def companies_more(
     return int(np.clip(np.ceil(needed) - drawn, 1, min(most, left)))
 
 
+def larger_sample(n: int, more: int) -> int:
+    """Return the size of a sample of `n` companies after `more` are added."""
+    return min(n + more, max(n, LARGEST_SAMPLE))
+
+
 def _classes(n_companies: int) -> tuple[int, int]:
-    """Classes of size, and of rate in each: fewer where companies are few."""
+    """Return the numbers of size classes and of rate classes in each: fewer for few companies."""
     n_strata = max(1, n_companies // COMPANIES_PER_STRATUM)
     parts = RATE_CLASSES if n_strata >= 2 * RATE_CLASSES else 1
     return min(SIZE_CLASSES, n_strata // parts), parts

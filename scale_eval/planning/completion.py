@@ -1,4 +1,4 @@
-"""What of a plan is done: which of its evaluations have a row that stands."""
+"""Completion: which evaluations of a plan already have a result."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from scale_eval.evaluation.schema import FAILED, KEY
 from scale_eval.planning.plan import Plan
 
 COLUMNS = (*KEY, "status", "attempts")
-"""Of the table `evaluations`: what `completed` reads."""
+"""The columns of the table `evaluations` that `completed` reads."""
 
 
 @dataclass(frozen=True)
 class Completion:
-    """Arrays of shape (n_windows, n_models), by the windows and models of a plan.
+    """The completion of a plan: arrays of shape (n_windows, n_models).
 
     Attributes
     ----------
@@ -37,18 +37,21 @@ class Completion:
 
     @property
     def n_missing(self) -> int:
-        """Evaluations of the plan, refused ones included, that have no row yet."""
+        """Return the number of evaluations, refused ones included, that have no row yet."""
         return int((self.attempts == 0).sum())
 
     def todo(self, plan: Plan, models: Iterable[str], *, retry: bool) -> np.ndarray:
-        """The planned evaluations of `models` without a row that stands; bool."""
+        """Return which planned evaluations of `models` to do; with `retry`, failed ones too."""
         chosen = np.isin(plan.models, list(models))
         missing = (self.attempts == 0) | (self.failed & retry)
         return np.asarray(missing & plan.is_planned[:, None] & chosen)
 
 
 def completed(plan: Plan, parts: Iterable[pa.Table]) -> Completion:
-    """From the rows that are there, part by part in any order; those of no plan are left out."""
+    """Find which planned evaluations already have a result.
+
+    `parts` are rows of the table `evaluations` in any order; those of no plan are ignored.
+    """
     shape = (len(plan.is_planned), len(plan.models))
     attempts, failed, n_repeated = np.zeros(shape, np.int32), np.zeros(shape, bool), 0
     if not shape[0]:  # a share without a company
@@ -66,11 +69,11 @@ def completed(plan: Plan, parts: Iterable[pa.Table]) -> Completion:
         rank = np.minimum(np.searchsorted(cutoffs, cutoff), len(cutoffs) - 1)
         named = company * len(cutoffs) + rank
         window = np.minimum(np.searchsorted(windows, named), max(len(windows) - 1, 0))
-        known = (company >= 0) & (model >= 0)
-        known &= (cutoffs[rank] == cutoff) & (windows[window] == named)
-        at = window[known], model[known]
-        tried = part["attempts"].to_numpy()[known]
-        has_failed = (_positions(part["status"], pa.array(FAILED)) >= 0)[known]
+        planned = (company >= 0) & (model >= 0)
+        planned &= (cutoffs[rank] == cutoff) & (windows[window] == named)
+        at = window[planned], model[planned]
+        tried = part["attempts"].to_numpy()[planned]
+        has_failed = (_positions(part["status"], pa.array(FAILED)) >= 0)[planned]
         n_repeated += int((tried == attempts[at]).sum())
         later = tried >= attempts[at]
         at = at[0][later], at[1][later]
@@ -79,8 +82,8 @@ def completed(plan: Plan, parts: Iterable[pa.Table]) -> Completion:
 
 
 def _positions(column: pa.ChunkedArray, among: pa.Array) -> np.ndarray:
-    """Where each text stands in `among`; -1 for none. Looked up once of each distinct one."""
+    """Return the position of each text in `among`, -1 if it is absent; distinct texts are few."""
     codes = column.combine_chunks().dictionary_encode()
-    found = pc.fill_null(pc.index_in(codes.dictionary, value_set=among), -1).to_numpy()
-    of_code = np.append(found, -1).astype(np.int64)  # the last for null
-    return of_code[codes.indices.fill_null(len(found)).to_numpy()]
+    positions = pc.fill_null(pc.index_in(codes.dictionary, value_set=among), -1).to_numpy()
+    of_code = np.append(positions, -1).astype(np.int64)  # the last one for null
+    return of_code[codes.indices.fill_null(len(positions)).to_numpy()]

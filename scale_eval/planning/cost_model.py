@@ -1,4 +1,4 @@
-"""What evaluations cost: estimated before they are done, corrected from what they took."""
+"""The cost model: estimates the seconds of evaluations, and learns from those that were timed."""
 
 from __future__ import annotations
 
@@ -11,32 +11,32 @@ import numpy as np
 from scale_eval.evaluation.rows import EvaluationRows
 
 READING = 60e-9
-"""Seconds a row: to read, to summarise."""
+"""Seconds to read and summarise one row."""
 
 PER_COMPANY, PER_WINDOW = 100e-6, 40e-6
-"""Seconds besides of a company and of each of its windows, whatever the size."""
+"""Seconds for a company, and for each of its windows, whatever the size."""
 
 
 @dataclass(frozen=True)
 class ModelCost:
-    """Seconds of one evaluation: `fixed`, and `per_customer` for each of its customers."""
+    """The seconds of one evaluation: `fixed`, and `per_customer` for each of its customers."""
 
     fixed: float
     per_customer: float
 
 
 UNKNOWN = ModelCost(1e-3, 2e-6)
-"""Of a model that nobody has timed: what a scikit-learn fit takes at least."""
+"""The cost of a model that was never timed: the least that a scikit-learn fit takes."""
 
 
 @dataclass(frozen=True)
 class Costs:
-    """Seconds on one core.
+    """Costs of models, in seconds on one core.
 
     Attributes
     ----------
     models : dict of ModelCost
-        By name; of those that were timed.
+        By name; models that were timed.
     """
 
     models: Mapping[str, ModelCost] = field(default_factory=dict)
@@ -44,29 +44,29 @@ class Costs:
     def of_windows(
         self, n_rows: np.ndarray, n_customers: np.ndarray, models: Sequence[str]
     ) -> np.ndarray:
-        """Of windows of companies, all `models`; float64 of the shape of `n_rows`.
+        """Return the seconds of windows, with all `models`; float64 of the shape of `n_rows`.
 
         `n_customers` is that of the whole company: no window has more.
         """
-        known = [self.models.get(name, UNKNOWN) for name in models]
-        fixed = PER_WINDOW + sum(cost.fixed for cost in known)
-        slope = sum(cost.per_customer for cost in known)
+        costs = [self.models.get(name, UNKNOWN) for name in models]
+        fixed = PER_WINDOW + sum(cost.fixed for cost in costs)
+        slope = sum(cost.per_customer for cost in costs)
         return np.asarray(fixed + READING * n_rows + slope * n_customers, dtype=np.float64)
 
     def updated(self, rows: EvaluationRows) -> Costs:
-        """With what these evaluations took, where they were answered."""
+        """Return costs updated by the time that these evaluations took."""
         seconds = rows.seconds[: len(rows), 1:].sum(axis=1)
         measured = Costs.measured(np.array(rows.model), rows.population[: len(rows), 0], seconds)
         return Costs({**self.models, **measured.models})
 
     @classmethod
     def of_document(cls, document: Mapping[str, Any]) -> Costs:
-        """What `document` gave."""
+        """Read costs from what `document` returned."""
         return cls({name: ModelCost(**cost) for name, cost in document.items()})
 
     @classmethod
     def measured(cls, model: np.ndarray, n_customers: np.ndarray, seconds: np.ndarray) -> Costs:
-        """From evaluations that were timed; arrays of shape (n_evaluations,).
+        """Fit costs to evaluations that were timed; arrays of shape (n_evaluations,).
 
         Least squares of the seconds on the customers by model, weighted by 1 / customers, for large
         evaluations vary more; neither part is below 0. A model without a timed evaluation is left
@@ -80,7 +80,7 @@ class Costs:
         return cls(models)
 
     def document(self) -> dict[str, Any]:
-        """As plain JSON: seconds, and seconds a customer, by model."""
+        """Return plain JSON: seconds, and seconds a customer, by model."""
         return {
             name: {"fixed": cost.fixed, "per_customer": cost.per_customer}
             for name, cost in self.models.items()

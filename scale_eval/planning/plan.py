@@ -1,43 +1,33 @@
 """The plan: every evaluation that a run will do or refuse, with its cost estimate.
 
-It is made from the dataset's manifest alone; no transaction is read. It is held by company and
-window, as arrays: crossed with the models only where it is written or shown.
+It is made from the dataset's manifest alone; no transaction is read. It holds companies and windows
+as arrays, and combines them with the models only where it is written or shown.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-import numpy as np
-
-from scale_eval.datasets import Dataset
-from scale_eval.datasets.instants import as_utc
-from scale_eval.planning.calendar import REFUSALS
-from scale_eval.planning.company_sample import Sample
-from scale_eval.planning.cost_model import Costs
-from scale_eval.planning.settings import Settings
-
-if TYPE_CHECKING:
-    pass
-
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from scale_eval.datasets import Dataset
 from scale_eval.datasets.hash_order import MAX_UNCUT, ranks_of, slices_of
-from scale_eval.datasets.instants import NEVER, from_microseconds, microseconds
+from scale_eval.datasets.instants import DAY, NEVER, as_utc, from_microseconds, microseconds
 from scale_eval.datasets.manifest import TIMESTAMP
 from scale_eval.datasets.purchases import MIN_CUSTOMERS
-from scale_eval.planning.calendar import Calendar, ObservedSpans, PlannedWindows
+from scale_eval.planning.calendar import REFUSALS, Calendar, ObservedSpans, PlannedWindows
+from scale_eval.planning.company_sample import Sample
+from scale_eval.planning.cost_model import Costs
+from scale_eval.planning.settings import Settings
 
 MAX_SCORES_BY_COMPANY = MAX_UNCUT
-"""Companies up to which the scores of each are kept apart."""
+"""The largest number of companies of which the scores of each are kept apart."""
 
 PLAN_SCHEMA = pa.schema(
     [
@@ -57,17 +47,17 @@ PLAN_SCHEMA = pa.schema(
 
 @dataclass(frozen=True)
 class Plan:
-    """Windows of companies, to be crossed with models.
+    """A plan lists every evaluation that a run will do or refuse: windows, times models.
 
     Attributes
     ----------
     company_ids : list of str
         Every company, sorted.
     observed : ObservedSpans
-        What their data can bear.
+        The span over which each was observed.
     n_rows, n_customers : ndarray of int64, shape (n_companies,)
     group : ndarray of int64, shape (n_companies,)
-        In which each company's scores are kept.
+        The group in which each company's scores are kept.
     windows : PlannedWindows
     models : tuple of str
         Sorted.
@@ -83,32 +73,32 @@ class Plan:
 
     @cached_property
     def is_planned(self) -> np.ndarray:
-        """Which windows are evaluated, bool of shape (n_windows,); the others are refused."""
+        """Return which windows are evaluated, bool of shape (n_windows,); others are refused."""
         return self.windows.refusal == 0
 
     @property
     def n_planned(self) -> int:
-        """Evaluations that will be done."""
+        """Return the number of evaluations that will be done."""
         return int(self.is_planned.sum()) * len(self.models)
 
     @property
     def n_refused(self) -> int:
-        """Evaluations that the data cannot bear."""
+        """Return the number of evaluations that are refused."""
         return int((~self.is_planned).sum()) * len(self.models)
 
     @property
     def n_evaluations(self) -> int:
-        """All of them."""
+        """Return the number of evaluations, done or refused."""
         return len(self.is_planned) * len(self.models)
 
     def costs(self, costs: Costs) -> np.ndarray:
-        """Seconds on one core of each window, all models; float64 of shape (n_windows,)."""
+        """Return seconds on one core for each window, all models; float64 of shape (n_windows,)."""
         company = self.windows.company
         seconds = costs.of_windows(self.n_rows[company], self.n_customers[company], self.models)
         return np.where(self.is_planned, seconds, 0.0)
 
     def parts(self, costs: Costs) -> Iterator[pa.Table]:
-        """The evaluations by PLAN_SCHEMA, model by model."""
+        """Yield the evaluations by PLAN_SCHEMA, model by model."""
         windows, company = self._windows_table(), self.windows.company
         for model in self.models:
             cost = costs.of_windows(self.n_rows[company], self.n_customers[company], [model])
@@ -118,21 +108,21 @@ class Plan:
 
     @property
     def evaluations(self) -> pd.DataFrame:
-        """One row an evaluation; `status` is ``planned`` or ``skipped``. For small plans."""
+        """Return one row an evaluation; `status` is ``planned`` or ``skipped``. For small plans."""
         return pa.concat_tables(self.parts(Costs())).to_pandas()
 
     def frame(self, n_companies: int | None = None) -> pd.DataFrame:
-        """One row a (company, window) of the first so many companies, for people."""
+        """Return one row a (company, window) of the first so many companies, for people."""
         n = len(self.company_ids) if n_companies is None else n_companies
         return self._windows_table(int(np.searchsorted(self.windows.company, n))).to_pandas()
 
     def refusals(self) -> dict[str, int]:
-        """How many windows are refused, by reason."""
+        """Count the windows that are refused, by reason."""
         codes, counts = np.unique(self.windows.refusal[~self.is_planned], return_counts=True)
         return {REFUSALS[c]: n for c, n in zip(codes.tolist(), counts.tolist(), strict=True)}
 
     def note(self, window: int) -> str:
-        """What a person wants to know of a refusal."""
+        """Explain the refusal of a window to a person; "" where it is not refused."""
         planned = self.windows
         company, cutoff = planned.company[window], int(planned.cutoff[window])
         until = from_microseconds(int(self.observed.until[company]))
@@ -161,7 +151,7 @@ class Plan:
         return digest.hexdigest()
 
     def _windows_table(self, n: int | None = None) -> pa.Table:
-        """The first `n` windows, all if not said, by PLAN_SCHEMA but for model and cost."""
+        """Return the first `n` windows, all if not said, by PLAN_SCHEMA without model and cost."""
         planned = self.windows
         company, refused = planned.company[:n], ~self.is_planned[:n]
         notes = [""] * len(company)
@@ -191,7 +181,7 @@ def make_plan(
     observed_until: pd.Timestamp | None = None,
     company_ids: list[str] | None = None,
 ) -> Plan:
-    """Plan the evaluation of `models` for the companies of `dataset`.
+    """Plan the evaluation of `models` on the companies of `dataset`.
 
     Parameters
     ----------
@@ -220,16 +210,16 @@ def make_plan(
 
 
 def disk_order(plan: Plan, dataset: Dataset) -> np.ndarray:
-    """The positions of a plan's companies in the order in which their rows lie on disk."""
-    place = {company_id: i for i, company_id in enumerate(plan.company_ids)}
+    """Return positions of a plan's companies in the order in which their rows lie on disk."""
+    position = {company_id: i for i, company_id in enumerate(plan.company_ids)}
     names = dataset.reading_order(plan.company_ids)
-    return np.fromiter((place[name] for name in names), np.int64, len(names))
+    return np.fromiter((position[name] for name in names), np.int64, len(names))
 
 
 def observed_by(
     manifest: pa.Table, purchase_rule: str, observed_until: pd.Timestamp | None
 ) -> ObservedSpans:
-    """What each company's data can bear, as the `manifest` tells it.
+    """Read the span over which each company was observed from the `manifest`.
 
     Data are complete between a company's first and last row (to the end of the last day where all
     timestamps are dates), or until `observed_until` where that is given.
@@ -238,9 +228,8 @@ def observed_by(
     def instants(column: str) -> np.ndarray:
         return pc.fill_null(manifest[column].cast(pa.int64()), NEVER).to_numpy()
 
-    day = microseconds(pd.Timestamp("1970-01-02", tz="UTC"))
     if observed_until is None:
-        until = instants("last_timestamp") + day * manifest["dates_only"].to_numpy()
+        until = instants("last_timestamp") + DAY * manifest["dates_only"].to_numpy()
     else:
         until = np.full(len(manifest), microseconds(observed_until), np.int64)
     return ObservedSpans(
@@ -252,7 +241,7 @@ def observed_by(
 
 
 def company_groups(company_ids: Sequence[str]) -> dict[str, int]:
-    """The group in which each company's scores are kept.
+    """Return the group in which each company's scores are kept.
 
     Companies are ordered by a stable hash. Up to 4,096 each is a group of its own, numbered in that
     order; of more, the slices of `slices_of` are the groups, as shared files have them on disk.
@@ -270,7 +259,7 @@ def _instants(values: np.ndarray) -> pa.Array:
 def plan_run(
     dataset: Dataset, models: Iterable[str], settings: Settings, sample: Sample | None = None
 ) -> Plan:
-    """What a run of these settings would evaluate and refuse, of all companies or of a sample."""
+    """Plan a run of these settings on all companies, or on a sample of them."""
     until = settings.observed_until
     return make_plan(
         dataset,

@@ -1,4 +1,4 @@
-"""Before a run: how long it will take, on how many workers, and what that costs."""
+"""Estimates of a run: how long it takes on how many workers, and how much memory."""
 
 from __future__ import annotations
 
@@ -23,34 +23,35 @@ from scale_eval.planning.cost_model import Costs
 from scale_eval.planning.pilot import companies_of_all_sizes
 from scale_eval.planning.plan import Plan, disk_order
 
-TRIED_COMPANIES = 12
-"""Companies of all sizes that are evaluated to know what the others will cost."""
+TIMED_COMPANIES = 12
+"""Companies of all sizes that are evaluated to estimate what the others will cost."""
 
 TRIAL_SECONDS = 60.0
-"""After which the trial is given up."""
+"""Seconds after which the trial is given up."""
 
 WORKER_GB = 0.35
-"""Of a worker at work: Python, the libraries, a batch."""
+"""Memory of a worker at work: Python, the libraries, a batch."""
 
 ROW_BYTES = 28
-"""Of a company in memory: codes, timestamps and values, and their copies before a cutoff."""
+"""Memory of a company for each row: codes, timestamps, values, and copies before a cutoff."""
 
 REDUCTION_SECONDS = 12e-6
-"""An evaluation: tables with intervals."""
+"""Seconds for each evaluation: tables with intervals."""
 
 START_SECONDS = 5.0
+"""Seconds that a cluster takes to start."""
 
 
 @dataclass(frozen=True)
 class RunEstimate:
-    """What a run is likely to take.
+    """An estimate of what a run takes.
 
     Attributes
     ----------
     granularity : str
     n_tasks : int
     core_hours : float
-        Of all workers.
+        Of all workers together.
     wall_seconds : float
         From the first task to the tables.
     longest_seconds : float
@@ -76,7 +77,7 @@ class RunEstimate:
 def estimate(
     plan: Plan, dataset: Dataset, costs: Costs, workers: int, granularity: str = "auto"
 ) -> RunEstimate:
-    """What evaluating a `plan` would take on so many workers."""
+    """Estimate what evaluating a `plan` takes on so many workers."""
     todo = np.repeat(plan.is_planned[:, None], len(plan.models), axis=1)
     seconds = float(plan.costs(costs)[plan.is_planned].sum())
     companies = np.unique(plan.windows.company[plan.is_planned])
@@ -100,15 +101,16 @@ def estimate(
     )
 
 
-def tried(plan: Plan, dataset: Dataset, models: dict[str, NamedModel], rules: Rules) -> Costs:
-    """What some companies took, in a process apart; nothing where a model ended or held it.
+def time_models(plan: Plan, dataset: Dataset, models: dict[str, NamedModel], rules: Rules) -> Costs:
+    """Time models on some companies, in a process of its own.
 
-    Models of all companies are not tried: fitting them is most of what they cost.
+    Returns no costs where a model ended that process, or took too long. Models of all companies
+    are not timed: most of their cost is to fit them.
     """
     of_companies = {n: model for n, model in models.items() if model.scope == "company"}
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=context) as process, contextlib.suppress(Exception):
-        future = process.submit(_try, plan, dataset, of_companies, rules)
+        future = process.submit(_time_models, plan, dataset, of_companies, rules)
         try:
             return future.result(timeout=TRIAL_SECONDS)
         except TimeoutError:
@@ -117,22 +119,26 @@ def tried(plan: Plan, dataset: Dataset, models: dict[str, NamedModel], rules: Ru
     return Costs()
 
 
-def _try(plan: Plan, dataset: Dataset, models: dict[str, NamedModel], rules: Rules) -> Costs:
+def _time_models(
+    plan: Plan, dataset: Dataset, models: dict[str, NamedModel], rules: Rules
+) -> Costs:
     warm_up()
     windows = plan.windows
     companies = np.unique(windows.company[plan.is_planned])
-    some_companies = companies_of_all_sizes(companies, plan.n_customers[companies], TRIED_COMPANIES)
+    some_companies = companies_of_all_sizes(companies, plan.n_customers[companies], TIMED_COMPANIES)
     rows = EvaluationRows(0)
     for company in some_companies.tolist():
         _, read = next(dataset.read_many([plan.company_ids[company]]))
-        if isinstance(read, Exception):  # damaged: the others tell what it would cost
+        if isinstance(read, Exception):  # damaged: the others say what it would cost
             continue
         mine = np.flatnonzero((windows.company == company) & plan.is_planned)
-        spans = zip(windows.cutoff[mine].tolist(), windows.horizon_end[mine].tolist(), strict=True)
-        asked = [(Window(from_microseconds(b), from_microseconds(e)), False) for b, e in spans]
-        some = EvaluationRows(len(asked) * len(models), rules.metric_names)
-        evaluate_companies(
-            [LoadedCompany(read, asked, list(models.values()))], rules, some, ScoreCounts()
-        )
+        bounds = zip(windows.cutoff[mine].tolist(), windows.horizon_end[mine].tolist(), strict=True)
+        label_windows = [
+            (Window(from_microseconds(cutoff), from_microseconds(horizon_end)), False)
+            for cutoff, horizon_end in bounds
+        ]
+        some = EvaluationRows(len(label_windows) * len(models), rules.metric_names)
+        loaded = LoadedCompany(read, label_windows, list(models.values()))
+        evaluate_companies([loaded], rules, some, ScoreCounts())
         rows = EvaluationRows.concatenated([some, rows])
     return Costs().updated(rows)

@@ -1,4 +1,4 @@
-"""Shares: a plan divided among processes that know nothing of each other.
+"""Shares: a plan divided among processes that do not communicate.
 
 For sites where the machines of a batch system may not speak to each other: each evaluates its share
 of the companies into the same run directory, with a cluster of its own.
@@ -21,14 +21,14 @@ from scale_eval.planning.plan import Plan, disk_order
 
 
 class Share(NamedTuple):
-    """The `number`-th of `of` shares, counted from 1."""
+    """A share of a run: the `number`-th of `of` shares, counted from 1."""
 
     number: int
     of: int
 
     @property
     def name(self) -> str:
-        """As its files are called."""
+        """Return the name that its files have."""
         return f"{self.number}-of-{self.of}"
 
     def __str__(self) -> str:
@@ -36,7 +36,7 @@ class Share(NamedTuple):
 
     @classmethod
     def parse(cls, given: str | Sequence[int]) -> Share:
-        """From ``"2/8"`` or ``(2, 8)``; raises `ValueError` where there is no such share."""
+        """Read ``"2/8"`` or ``(2, 8)``; raise `ValueError` where there is no such share."""
         parts = given.split("/") if isinstance(given, str) else list(given)
         try:
             number, of = (int(str(part)) for part in parts)
@@ -48,7 +48,7 @@ class Share(NamedTuple):
 
 
 def share_of(plan: Plan, dataset: Dataset, share: Share) -> Plan:
-    """The windows of `plan` that belong to a share; its companies stay those of the whole plan."""
+    """Return the plan with the windows of a share only; its companies stay those of the whole."""
     mine = divided(plan, disk_order(plan, dataset), share.of) == share.number - 1
     windows = {
         field.name: getattr(plan.windows, field.name)[mine[plan.windows.company]]
@@ -58,11 +58,11 @@ def share_of(plan: Plan, dataset: Dataset, share: Share) -> Plan:
 
 
 def divided(plan: Plan, order: np.ndarray, n: int) -> np.ndarray:
-    """The share, from 0 to n - 1, of each company; int64 of shape (n_companies,).
+    """Divide companies into `n` shares: 0 to n - 1 for each, int64 of shape (n_companies,).
 
-    It depends on the companies and windows of the plan alone: not on its models, nor on what is
-    done. Shares take about equally long. Many companies lie together in files: there a share is a
-    run of neighbours, so that it reads few of them.
+    The division depends on the companies and windows of the plan alone: not on its models, nor on
+    what is done. Shares take about equally long. Where many companies share a file, a share holds
+    neighbours, so that it reads few files.
 
     Parameters
     ----------
@@ -76,9 +76,9 @@ def divided(plan: Plan, order: np.ndarray, n: int) -> np.ndarray:
         middle = np.cumsum(seconds[order]) - seconds[order] / 2
         shares[order] = np.minimum(middle * n / seconds.sum(), n - 1).astype(np.int64)
         return shares
-    laden = [(0.0, share) for share in range(n)]
+    loads = [(0.0, share) for share in range(n)]
     for company in order[np.argsort(-seconds[order], kind="stable")].tolist():
-        load, share = laden[0]  # the least; the first of those
+        load, share = loads[0]  # the least loaded; the first of those
         shares[company] = share
-        heapq.heapreplace(laden, (load + float(seconds[company]), share))
+        heapq.heapreplace(loads, (load + float(seconds[company]), share))
     return shares

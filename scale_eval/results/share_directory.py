@@ -110,6 +110,14 @@ def require_no_share_at_work(store: Store) -> None:
         )
 
 
+@contextlib.contextmanager
+def hold_whole_run(store: Store) -> Iterator[None]:
+    """Hold a run alone; raise `StoreLocked` where another process, or a share, is at work on it."""
+    require_no_share_at_work(store)
+    with store.lock():
+        yield
+
+
 def unfinished_shares(store: Store) -> list[str]:
     """Return the shares that did not finish, of those into which the run was last divided."""
     of = RunDirectory(store).document.get("divided", {}).get("of", 0)

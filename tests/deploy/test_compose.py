@@ -20,7 +20,7 @@ from typing import NamedTuple
 import pytest
 
 import scale_eval as se
-from scale_eval.cli import runs as cli
+from scale_eval.cli import app as cli
 from scale_eval.results.directory import open_run_directory
 from tests.support.documentation import commands
 from tests.support.paths import PROJECT as TOP

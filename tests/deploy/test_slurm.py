@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 import scale_eval as se
-from scale_eval.cli import runs as cli
+from scale_eval.cli import app as cli
 from scale_eval.execution.clusters.registry import require_cluster
 from tests.support import models
 from tests.support.paths import PROJECT, SHARED

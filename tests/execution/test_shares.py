@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import scale_eval as se
-from scale_eval.cli import runs as cli
+from scale_eval.cli import app as cli
 from scale_eval.planning import batches
 from scale_eval.planning.plan import plan_run
 from scale_eval.planning.settings import make_settings

@@ -17,7 +17,7 @@ import pytest
 from distributed import Client, LocalCluster
 
 import scale_eval as se
-from scale_eval.cli import runs as cli
+from scale_eval.cli import app as cli
 from scale_eval.execution import versions
 from scale_eval.execution.clusters import existing
 from scale_eval.execution.clusters.registry import dask_client

@@ -16,7 +16,7 @@ import pytest
 from distributed import Client
 
 import scale_eval as se
-from scale_eval.cli import runs as cli
+from scale_eval.cli import app as cli
 from scale_eval.execution import ClusterLost
 from tests.support import models
 from tests.support.faults import (

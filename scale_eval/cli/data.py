@@ -1,0 +1,166 @@
+"""Commands that make a dataset: ingest and synth."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import click
+import pandas as pd
+import pyarrow.compute as pc
+
+from scale_eval.cli.app import LISTED_COMPANIES, Examples, cli, out
+from scale_eval.datasets.ingest.ingest import DEFAULT_COLUMNS, IngestReport, ingest
+from scale_eval.datasets.synthetic.synthesize import synthesize
+from scale_eval.report.terminal import frame_table
+
+
+@cli.command(
+    name="ingest",
+    cls=Examples,
+    examples="""
+    scale-eval ingest Shop1.csv Shop2.csv.gz --into datasets/shops
+    scale-eval ingest 2024-*.csv --company-column shop --into datasets/shops
+    scale-eval ingest a.csv --into datasets/a \\
+      --columns customer_id=id,timestamp=date,value=amount
+    scale-eval ingest Shop1-june.csv --append --into datasets/shops
+    """,
+)
+@click.argument("paths", metavar="FILE...", nargs=-1, required=True)
+@click.option("--into", required=True, metavar="DATASET", help="The dataset's directory.")
+@click.option(
+    "--columns",
+    default=",".join(f"{ours}={theirs}" for ours, theirs in DEFAULT_COLUMNS.items()),
+    show_default=True,
+    help="The names of the columns in the files.",
+)
+@click.option(
+    "--company-column",
+    metavar="NAME",
+    help="The files are parts of one table, and this column names the company of each row. "
+    "Otherwise a file is a company, named by its stem.",
+)
+@click.option("--append", is_flag=True, help="Add later rows to companies that are known.")
+@click.option("--replace", is_flag=True, help="Replace the rows of companies that are known.")
+@click.option(
+    "--timezone", default="UTC", show_default=True, help="The zone of timestamps that name none."
+)
+@click.option("--timestamp-format", metavar="FORMAT", help="As for strptime; ISO 8601 by default.")
+@click.option(
+    "--decimal",
+    type=click.Choice([".", ","]),
+    default=".",
+    show_default=True,
+    help="The decimal mark of values.",
+)
+def ingest_command(paths: tuple[str, ...], columns: str, **options: Any) -> None:
+    """Read files of transactions into a dataset.
+
+    CSV may be separated by comma, semicolon or tab, and packed with gzip or zip. Rows that cannot
+    be read are kept in the dataset's refused.parquet, with file, line and reason.
+    """
+    pairs = [pair.partition("=") for pair in columns.split(",")]
+    names = {ours.strip(): theirs.strip() for ours, _, theirs in pairs}
+    if set(names) != set(DEFAULT_COLUMNS) or not all(names.values()):
+        raise click.BadParameter(
+            "name all three: customer_id=...,timestamp=...,value=...", param_hint="--columns"
+        )
+    _print_ingest(ingest(paths, columns=names, **options))
+
+
+@cli.command(
+    cls=Examples,
+    examples="""
+    scale-eval synth --companies 100 --seed 1 --into datasets/hundred
+    scale-eval synth --companies 100000 --observed-whole --into datasets/all
+    scale-eval synth --companies 500 --corrupt 3 --empty 5 --into datasets/trouble
+    """,
+)
+@click.option(
+    "--companies", type=click.IntRange(min=1), required=True, help="The number of companies."
+)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option("--into", required=True, metavar="DATASET", help="The dataset's directory.")
+@click.option(
+    "--median-customers",
+    type=float,
+    default=110.0,
+    show_default=True,
+    help="Sizes are log-normal with this median,",
+)
+@click.option("--sigma", type=float, default=1.39, show_default=True, help="and this sigma.")
+@click.option(
+    "--observed-whole", is_flag=True, help="Every company is 4.5 years old or older and open."
+)
+@click.option(
+    "--corrupt",
+    "corrupt_companies",
+    type=click.IntRange(min=0),
+    default=0,
+    metavar="N",
+    help="Damage so many companies on disk.",
+)
+@click.option(
+    "--empty",
+    "empty_companies",
+    type=click.IntRange(min=0),
+    default=0,
+    metavar="N",
+    help="Make so many companies with a few customers and no whole window.",
+)
+@click.option(
+    "--one-class",
+    "one_class_companies",
+    type=click.IntRange(min=0),
+    default=0,
+    metavar="N",
+    help="Make so many companies where nobody or everybody buys again.",
+)
+@click.option("--workers", type=click.IntRange(min=1), help="Processes; one a core by default.")
+def synth(companies: int, into: str, workers: int | None, **options: Any) -> None:
+    """Make synthetic companies.
+
+    Their customers come, buy with the season, and drop out. The number of workers changes nothing
+    but the time that it takes.
+    """
+    workers = workers or os.cpu_count() or 1
+    dataset = synthesize(into, companies=companies, workers=workers, progress=True, **options)
+    rows = pc.sum(dataset.manifest_table["n_rows"]).as_py()
+    out.print(f"{companies:,} companies, {rows:,} transactions in {into}", soft_wrap=True)
+
+
+def _print_ingest(report: IngestReport) -> None:
+    listed = report.companies.head(LISTED_COMPANIES)
+    columns = {
+        "company": listed["company_id"],
+        "rows": listed["rows"],
+        "customers": listed["customers"],
+        "span": [
+            f"{a:%Y-%m-%d} to\n{b:%Y-%m-%d}"
+            for a, b in zip(listed["first"], listed["last"], strict=True)
+        ],
+        "refunds": listed["refunds"],
+        "zero values": listed["zero_values"],
+        "exact copies": listed["duplicates"],
+        "one-time buyers": listed["one_time_buyers"],
+    }
+    out.print(frame_table(pd.DataFrame(columns)))
+    statuses = report.companies["status"].value_counts().items()
+    out.print("Companies: " + ", ".join(f"{count:,} {status}" for status, count in statuses))
+    n = len(report.companies)
+    if n > LISTED_COMPANIES:
+        out.print(
+            f"{LISTED_COMPANIES} of {n:,} companies; all are in manifest.parquet", style="dim"
+        )
+    rows, kept = int(report.files["rows_in"].sum()), int(report.files["rows_kept"].sum())
+    refused = int(report.files["rows_refused"].sum())
+    out.print(f"\n{rows:,} rows in = {kept:,} kept + {refused:,} refused")
+    if refused:
+        out.print(frame_table(report.refused))
+        out.print("Each is in the dataset's refused.parquet, with file, line and reason.")
+    if report.naive_timestamps:
+        out.print(
+            f"{report.naive_timestamps:,} timestamps named no time zone; "
+            f"they were taken as {report.timezone}."
+        )
+    out.print(f"Dataset: {report.dataset.store.root}", soft_wrap=True)

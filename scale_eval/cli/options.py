@@ -1,0 +1,130 @@
+"""Options of commands, made from the options that a run has in Python."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from scale_eval.models import BUILT_IN
+from scale_eval.models.registry import DEFAULT_MODELS
+from scale_eval.planning.options import LIST, TABLE, YES_OR_NO, Kind, Option, options_of
+from scale_eval.planning.run_options import GROUPS
+from scale_eval.spelling import did_you_mean_one_of
+
+Command = Callable[..., Any]
+
+MODELS = Option(
+    "models",
+    None,
+    LIST,
+    f"One of {', '.join(BUILT_IN)}; package.module:Class; predictions:FILE.parquet. "
+    f"Default: {' '.join(DEFAULT_MODELS)}. base_rate and recency are always run.",
+    metavar="NAME",
+)
+"""The models of a run: not an option of Python's functions but an argument."""
+
+IN_FILES = {
+    option.name: option
+    for option in (MODELS, *(o for group in GROUPS.values() for o in options_of(group).values()))
+    if not option.in_python_only
+}
+"""Options that a configuration file may have, by name."""
+
+
+def group_options(group: type, *names: str) -> Callable[[Command], Command]:
+    """Give a command the options of a group, such as `Settings`, or those of them with `names`."""
+
+    def decorate(command: Command) -> Command:
+        for option in reversed(options_of(group).values()):
+            if option.name in (names or IN_FILES):
+                command = click_option(option)(command)
+        return command
+
+    return decorate
+
+
+def click_option(option: Option) -> Callable[[Command], Command]:
+    """Return an option as click has it; without a value it is None, for files may have one."""
+    more: dict[str, Any] = {"type": _type_of(option.kind)}
+    if option.kind == YES_OR_NO:
+        more = {"is_flag": True, "default": None}
+    elif option.kind.repeated:
+        more |= {"multiple": True}
+    if option.kind == TABLE:
+        more |= {"callback": _numbers}
+    return click.option(
+        option.flag,
+        option.name,
+        metavar=option.metavar,
+        envvar=option.environment,
+        help=_help(option),
+        **more,
+    )
+
+
+def _help(option: Option) -> str:
+    words = ["Repeated."] if option.kind.repeated else []
+    words.append(option.help)
+    if isinstance(option.default, str | int) and option.kind != YES_OR_NO:
+        words.append(f"Default: {option.default}.")
+    if option.environment:
+        words[-1] = f"{words[-1][:-1]}, or what the environment says as {option.environment}."
+    return " ".join(words)
+
+
+def _type_of(kind: Kind) -> Any:
+    if kind.choices:
+        return click.Choice(kind.choices)
+    if kind.above is not None:
+        return click.FloatRange(min=kind.above, min_open=True)
+    if kind.types is int:
+        return int if kind.minimum is None else click.IntRange(min=kind.minimum)
+    return str
+
+
+def _numbers(
+    _context: click.Context, _parameter: click.Parameter, pairs: tuple[str, ...]
+) -> dict[str, float]:
+    """Parse ``("log_loss=0.005",)`` as a dict."""
+    numbers = {}
+    for pair in pairs:
+        name, _, number = pair.partition("=")
+        try:
+            numbers[name.strip()] = float(number)
+        except ValueError:
+            raise click.BadParameter(
+                f"{pair!r}: write a metric and a number, log_loss=0.005"
+            ) from None
+    return numbers
+
+
+models_option = click_option(MODELS)
+config_option = click.option(
+    "--config",
+    metavar="FILE.toml",
+    type=click.Path(dir_okay=False, exists=True),
+    help="These options from a file; what is given here wins.",
+)
+
+
+def with_config(config: str | None, options: dict[str, Any]) -> dict[str, Any]:
+    """Return the options of a configuration file, overridden by those of the command line."""
+    given = {name: value for name, value in options.items() if value not in (None, (), {})}
+    return given if config is None else {**read_config(config), **given}
+
+
+def read_config(config: str) -> dict[str, Any]:
+    """Read the options in a TOML file; raise `ValueError` for what is not one."""
+    try:
+        read = tomllib.loads(Path(config).read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{config} is not TOML: {error}") from error
+    for key, value in read.items():
+        if key not in IN_FILES:
+            raise ValueError(f"{config}: unknown key {key!r}{did_you_mean_one_of(key, IN_FILES)}")
+        IN_FILES[key].check(value, f"{config}: ")
+    return read

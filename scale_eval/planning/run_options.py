@@ -1,0 +1,299 @@
+"""The options of a run: its settings, and those on which no figure depends.
+
+A new option is a field of `Settings` or of one of the classes here: `evaluate`, `preview`, the
+command line and configuration files then have it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from scale_eval.metrics import Metric
+from scale_eval.planning.batches import BATCH_SECONDS, GRANULARITIES
+from scale_eval.planning.company_sample import LARGEST_SAMPLE
+from scale_eval.planning.options import (
+    COUNT,
+    POSITIVE_NUMBER,
+    TABLE,
+    TEXT,
+    TIME,
+    YES_OR_NO,
+    Kind,
+    check_options,
+    one_of,
+    option,
+    options_of,
+    require_options,
+    set_field,
+)
+from scale_eval.planning.settings import Settings
+from scale_eval.planning.shares import Share
+from scale_eval.planning.user_metrics import require_metric
+
+START_SECONDS = 30.0
+"""Seconds that a run takes until its first evaluation: the plan, workers, compiled code."""
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """Options that choose which companies a run evaluates; all of them by default.
+
+    Parameters
+    ----------
+    sample : int, optional
+        Evaluate so many companies: a stratified random sample, from which the table `sampled`
+        infers what all of them would give. A larger sample contains every smaller one: the same
+        call with more goes on.
+    until_half_width : float, optional
+        Add companies to the sample until the 95 % interval of `until_metric` at the average
+        company (`equal_company`, of each model) is no wider than twice this, or the sample is as
+        large as samples can be.
+    until_metric : str
+
+    Raises
+    ------
+    ValueError
+        An option is not of its kind, or the sample is too large.
+    """
+
+    sample: int | None = field(
+        default=None,
+        metadata=option(
+            Kind(int, "a whole number of companies, at least 1", minimum=1),
+            "Evaluate a stratified random sample of N companies; the table 'sampled' says what all "
+            "would give. More later goes on.",
+            metavar="N",
+        ),
+    )
+    until_half_width: float | None = field(
+        default=None,
+        metadata=option(
+            POSITIVE_NUMBER,
+            "Add companies until the interval of --until-metric at the average company is no wider "
+            "than twice W.",
+            metavar="W",
+        ),
+    )
+    until_metric: str = field(
+        default="log_loss", metadata=option(TEXT, "See --until-half-width.", metavar="METRIC")
+    )
+
+    def __post_init__(self) -> None:
+        check_options(self)
+        if self.sample is None and self.until_half_width is not None:
+            raise ValueError(
+                "until_half_width adds companies to a sample: say with how many to begin"
+            )
+        if self.sample is not None and self.sample > LARGEST_SAMPLE:
+            raise ValueError(
+                f"a sample of {self.sample:,}: take at most {LARGEST_SAMPLE:,}, or all companies"
+            )
+
+
+@dataclass(frozen=True)
+class Execution:
+    """Options that say where and how a run is executed; figures do not depend on them.
+
+    Parameters
+    ----------
+    timeout : str or float
+        Time (seconds, or ``"10 minutes"``) after which one evaluation is given up.
+    retry : bool
+        Try evaluations again that failed (error, timeout, killed).
+    save_predictions : bool
+        Keep each customer's probability under ``predictions/``.
+    granularity : str
+        What a Dask task is: ``"evaluation"``, ``"company"``, or ``"batch"`` (many companies, whose
+        results the workers write). ``"auto"`` takes the first that costs little.
+    workers : int, optional
+        Processes of a local cluster, one a core by default; or of a cluster of jobs.
+    cluster : str
+        ``"local"``, ``"slurm"``, the address of a scheduler or the file that it wrote.
+    share : str or tuple of two int, optional
+        ``"2/8"`` or ``(2, 8)``: only the second of eight shares of the companies. The others are
+        evaluated by other calls of the same, before, after or at the same time, into the same
+        directory; when all are done, `reduce` makes the tables.
+    time_limit : str or float, optional
+        The time that a batch job has left. Where one evaluation (`timeout`) may take longer the run
+        is not begun, for it would be interrupted in it again and again.
+    progress : bool
+        Show a progress bar.
+
+    Raises
+    ------
+    ValueError
+        An option is not of its kind, or the time limit is shorter than one evaluation may take.
+    """
+
+    timeout: str | float = field(
+        default="1 hour", metadata=option(TIME, "For one evaluation.", metavar="TIME")
+    )
+    retry: bool = field(default=False, metadata=option(YES_OR_NO, "Try again what failed."))
+    save_predictions: bool = field(
+        default=False, metadata=option(YES_OR_NO, "Keep each customer's probability.")
+    )
+    granularity: str = field(
+        default="auto",
+        metadata=option(one_of(GRANULARITIES), "What a Dask task is; auto: what costs little."),
+    )
+    workers: int | None = field(
+        default=None, metadata=option(COUNT, "Processes of a local cluster; one a core by default.")
+    )
+    cluster: str = field(
+        default="local",
+        metadata=option(
+            TEXT,
+            "local, slurm, a scheduler's address, or its file.",
+            metavar="WHERE",
+            environment="SCALE_EVAL_CLUSTER",
+        ),
+    )
+    share: str | Sequence[int] | Share | None = field(
+        default=None,
+        metadata=option(
+            Kind(str | list | tuple, "which of how many, such as '2/8'"),
+            "Only the I-th of N shares; 'reduce' when all are done.",
+            metavar="I/N",
+        ),
+    )
+    time_limit: str | float | None = field(
+        default=None,
+        metadata=option(
+            TIME, "What a batch job has left: not begun where --timeout is longer.", metavar="TIME"
+        ),
+    )
+    progress: bool = field(
+        default=True, metadata=option(YES_OR_NO, "Show a progress bar.", in_python_only=True)
+    )
+
+    def __post_init__(self) -> None:
+        check_options(self)
+        if self.share is not None:
+            set_field(self, "share", Share.parse(self.share))
+        timeout = self.timeout_seconds
+        if self.time_limit is not None:
+            _require_enough_time(seconds_of(self.time_limit, "time_limit"), timeout)
+
+    @property
+    def part(self) -> Share | None:
+        """Return the share that is evaluated, None for the whole run."""
+        return None if self.share is None else Share.parse(self.share)
+
+    @property
+    def timeout_seconds(self) -> float:
+        """Return the timeout in seconds."""
+        return seconds_of(self.timeout, "timeout")
+
+
+@dataclass(frozen=True)
+class Reduction:
+    """Options by which the tables of a run are made from its evaluations.
+
+    Parameters
+    ----------
+    margins : dict, optional
+        The smallest difference of practical interest by metric; smaller ones are ties. A metric
+        without an entry keeps the margin of the run so far, or `Metric.margin`.
+
+    Raises
+    ------
+    ValueError
+        A margin is no number, or below 0.
+    """
+
+    margins: Mapping[str, float] | None = field(
+        default=None,
+        metadata=option(
+            TABLE,
+            "The difference that is worth changing models for; smaller ones are ties.",
+            metavar="METRIC=NUMBER",
+        ),
+    )
+
+    def __post_init__(self) -> None:
+        check_options(self)
+        margins = dict(self.margins or {})
+        for name, margin in margins.items():
+            if isinstance(margin, bool) or not isinstance(margin, int | float) or not margin >= 0:
+                raise ValueError(f"the margin of {name} is {margin!r}; write a number from 0 on")
+        set_field(self, "margins", {name: float(margin) for name, margin in margins.items()})
+
+    def margins_of(self, own_metrics: Sequence[Metric]) -> Mapping[str, float]:
+        """Return the margins; raise `ValueError` for one of a metric that does not exist."""
+        margins = self.margins or {}
+        for name in margins:
+            require_metric(name, "a margin for", own_metrics)
+        return margins
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """All options of a run, checked against each other."""
+
+    settings: Settings = field(default_factory=Settings)
+    sampling: Sampling = field(default_factory=Sampling)
+    execution: Execution = field(default_factory=Execution)
+    reduction: Reduction = field(default_factory=Reduction)
+
+    def __post_init__(self) -> None:
+        own_metrics = self.settings.rules.metrics
+        self.reduction.margins_of(own_metrics)
+        if self.sampling.until_half_width is not None:
+            require_metric(self.sampling.until_metric, "until_metric is", own_metrics)
+            if self.execution.share is not None:
+                raise ValueError(
+                    "a share does not know how sure the others are: no until_half_width"
+                )
+
+
+GROUPS: dict[str, type] = {
+    "settings": Settings,
+    "sampling": Sampling,
+    "execution": Execution,
+    "reduction": Reduction,
+}
+"""Classes of options by the name of the argument that takes one whole."""
+
+
+def run_options(options: Mapping[str, Any], **whole: Any) -> RunOptions:
+    """Return the options of a run from keyword arguments, and from groups that were given whole.
+
+    Raises `ValueError` for an unknown option, and for one whose group is given too.
+    """
+    require_options(options, [name for group in GROUPS.values() for name in options_of(group)])
+    groups = {}
+    for argument, group in GROUPS.items():
+        chosen = {name: options[name] for name in options_of(group) if name in options}
+        given = whole.get(argument)
+        if given is not None and chosen:
+            raise ValueError(f"give {argument} or {', '.join(chosen)}, not both")
+        groups[argument] = group(**chosen) if given is None else given
+    return RunOptions(**groups)
+
+
+def seconds_of(time: str | float, name: str = "timeout") -> float:
+    """Return a time in seconds; raise `ValueError`, with its name, where it is not above 0."""
+    with contextlib.suppress(ValueError):
+        text = str(time).strip()
+        number = text.replace(".", "", 1).isdigit()
+        seconds = pd.Timedelta(float(text), unit="s") if number else pd.Timedelta(text)
+        if seconds > pd.Timedelta(0):
+            return seconds.total_seconds()
+    raise ValueError(f"{name} {time!r}: write {TIME.description}")
+
+
+def _require_enough_time(limit: float, timeout: float) -> None:
+    """Raise `ValueError` where `limit` seconds are too few for one evaluation and its batch."""
+    overhead = BATCH_SECONDS + START_SECONDS
+    if limit < timeout + overhead:
+        raise ValueError(
+            f"{limit:,.0f} s are left here, and one evaluation may take {timeout:,.0f} s (timeout) "
+            f"beside its batch and the start ({overhead:,.0f} s): it could be interrupted again "
+            "and again. Give the job more time, or a timeout below "
+            f"{max(limit - overhead, 1):,.0f} s"
+        )

@@ -1,0 +1,62 @@
+"""User metrics: those that a run computes beyond the built-in ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from scale_eval.evaluation.schema import evaluations_schema
+from scale_eval.metrics import METRICS, Metric, user_metric
+from scale_eval.models import identity_of_source, load_object
+from scale_eval.results.fingerprint import UNREPEATABLE_COLUMNS
+from scale_eval.spelling import did_you_mean_one_of
+
+
+def user_metrics(given: Iterable[str | Metric | Callable[..., float]]) -> tuple[Metric, ...]:
+    """Return what was given as `Metric` objects, without the built-in ones.
+
+    Raises `ValueError` for a name that cannot be loaded, or that a column of the results has.
+    """
+    own: dict[str, Metric] = {}
+    for each in given:
+        if isinstance(each, str) and each in METRICS:
+            continue
+        loaded = load_object(each, "metric") if isinstance(each, str) else each
+        metric = loaded if isinstance(loaded, Metric) else user_metric(loaded)
+        taken = evaluations_schema(list(own)).names
+        if metric.name in taken or UNREPEATABLE_COLUMNS.fullmatch(metric.name):
+            raise ValueError(f"the name {metric.name!r} is taken by a column; rename your metric")
+        own[metric.name] = metric
+    return tuple(own.values())
+
+
+def metrics_document(metrics: Iterable[Metric]) -> dict[str, Any]:
+    """Return user metrics as plain JSON by name, with the identity of their source."""
+    return {
+        metric.name: {
+            "source": identity_of_source(metric.user_function or metric.function),
+            "better": metric.better,
+            "margin": metric.margin,
+            "target": metric.target,
+        }
+        for metric in metrics
+    }
+
+
+def recorded_metrics(document: Mapping[str, Any]) -> list[Metric]:
+    """Return the user metrics of a `metrics_document`, to read results by, not to compute them."""
+
+    def function(_: Any) -> float:
+        raise LookupError("this metric was read from a run's record, which has no function")
+
+    return [
+        Metric(name, function, entry["better"], entry["margin"], target=entry["target"])
+        for name, entry in document.items()
+    ]
+
+
+def require_metric(name: str, what: str, own_metrics: Sequence[Metric]) -> None:
+    """Raise `ValueError` where no metric has this name; `what` says where it was written."""
+    names = [*METRICS, *(metric.name for metric in own_metrics)]
+    if name not in names:
+        raise ValueError(f"{what} an unknown metric {name!r}{did_you_mean_one_of(name, names)}")

@@ -1,0 +1,83 @@
+"""The command itself: help, errors, exit codes, what it prints."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+
+import pytest
+
+import scale_eval as se
+from scale_eval.cli import app as cli
+from tests.support.commands import (
+    COMMAND,
+    assert_fits,
+    assert_refused,
+)
+
+
+class TestTheCommandItself:
+    @pytest.mark.parametrize("command", ["", *sorted(cli.cli.commands)])
+    def test_its_help_fits_80_columns(self, scale_eval, command):
+        result = scale_eval(*command.split(), "--help")
+        assert result.code == cli.OK
+        assert result.out.startswith("Usage: scale-eval")
+        assert_fits(result.out)
+
+    def test_its_help_lists_every_command_in_a_whole_sentence(self, scale_eval):
+        result = scale_eval("--help")
+        _, listed = result.out.split("Commands:")
+        for command in cli.cli.commands:
+            assert re.search(rf"^  {command}\s", listed, re.MULTILINE)
+        assert "..." not in listed
+
+    def test_its_version_is_that_of_the_package(self, scale_eval):
+        assert se.__version__ in scale_eval("--version").out
+
+    def test_alone_it_says_how_to_begin(self, scale_eval):
+        result = scale_eval()
+        assert result.code in (cli.OK, cli.USAGE)
+        assert "scale-eval demo" in result.out + result.err
+
+    def test_an_unknown_command_is_refused_with_the_nearest(self, scale_eval):
+        assert_refused(scale_eval("shwo"), "'shwo'", "show")
+
+    def test_it_runs_as_a_module(self, tmp_path):
+        done = subprocess.run(
+            [sys.executable, "-m", "scale_eval.cli", "--version"],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+        )
+        assert se.__version__ in done.stdout
+
+    def test_it_and_every_worker_start_without_what_few_of_them_need(self, tmp_path):
+        lists = (
+            "import sys, scale_eval.cli, scale_eval.execution.worker;"
+            "print(*{'sklearn', 'scipy.stats', 'matplotlib', 'pyarrow.dataset'} & {*sys.modules})"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", lists],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+        )
+        assert done.stdout.split() == []
+
+    def test_a_directory_that_is_gone_is_no_traceback(self, tmp_path):
+        gone = tmp_path / "gone"
+        gone.mkdir()
+        words = f"rmdir '{gone}' && exec '{COMMAND}' --version"
+        done = subprocess.run(
+            ["sh", "-c", words], cwd=gone, capture_output=True, text=True, timeout=60, check=False
+        )
+        assert "Traceback" not in done.stderr
+
+    def test_what_it_prints_fits_80_columns(self, ingested, ran, strict, data, workshop):
+        for result in (ingested, ran, strict):
+            assert_fits(result.out, data.parent, workshop)

@@ -1,0 +1,156 @@
+"""Commands that show a run."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+import scale_eval as se
+from scale_eval.cli import app as cli
+from scale_eval.report.terminal import SHOWN
+from tests.support.commands import (
+    COMMAND,
+    DEFAULT_MODELS,
+    assert_fits,
+    assert_refused,
+)
+
+
+class TestShow:
+    @pytest.mark.parametrize("table", [*(name for name in SHOWN if name != "sampled"), None])
+    def test_every_table_fits_80_columns(self, scale_eval, first, table):
+        result = scale_eval("show", first, *([table] if table else []), "--limit", 200)
+        assert result.code == cli.OK
+        assert_fits(result.out, first)
+
+    def test_what_a_sample_says_is_refused_of_a_run_of_all_companies(self, scale_eval, first):
+        result = scale_eval("show", first, "sampled")
+        assert_refused(result, "all companies", "not of a sample")
+
+    def test_without_a_table_it_says_what_the_run_said(self, scale_eval, ran, first):
+        result = scale_eval("show", first)
+        assert result.out in ran.out
+
+    def test_filters_choose_rows(self, scale_eval, first):
+        result = scale_eval("show", first, "pooled", "--metric", "roc_auc", "--model", "bgnbd")
+        assert "roc_auc" in result.out
+        assert "bgnbd" in result.out
+        assert "log_loss" not in result.out
+        assert "recency" not in result.out
+        result = scale_eval("show", first, "comparisons", "--model", "bgnbd", "--limit", 1000)
+        assert "bgnbd" in result.out
+        assert not re.search(r"base_rate\s+recency", result.out)
+        result = scale_eval("show", first, "companies", "--company", "South", "--limit", 1000)
+        assert "South" in result.out
+        assert "North" not in result.out
+        assert "No such rows" in scale_eval("show", first, "companies", "--company", "Sohth").out
+
+    @pytest.mark.parametrize("table", SHOWN)
+    def test_the_columns_of_every_table_are_explained_in_80_columns(self, scale_eval, first, table):
+        result = scale_eval("show", first, table, "--columns")
+        assert result.code == cli.OK
+        assert_fits(result.out, first)
+        assert all(column in " ".join(result.out.split()) for column in SHOWN[table])
+
+    def test_a_filter_that_the_table_does_not_have_is_refused(self, scale_eval, first):
+        result = scale_eval("show", first, "evaluations", "--metric", "roc_auc")
+        assert_refused(result, "evaluations", "metric")
+        result = scale_eval("show", first, "pooled", "--company", "South")
+        assert_refused(result, "pooled", "company")
+
+    def test_a_filter_without_a_table_is_refused(self, scale_eval, first):
+        assert_refused(scale_eval("show", first, "--model", "bgnbd"), "--model")
+
+    def test_an_unknown_table_is_refused_with_those_that_there_are(self, scale_eval, first):
+        assert_refused(scale_eval("show", first, "evaluation"), "'evaluation'", "evaluations")
+
+    def test_a_negative_number_of_rows_is_refused(self, scale_eval, first):
+        assert_refused(scale_eval("show", first, "evaluations", "--limit", -3), "--limit")
+
+    def test_the_rows_left_out_are_counted(self, scale_eval, first):
+        n = len(se.open_run(first).evaluations)
+        assert f"2 of {n} rows" in scale_eval("show", first, "evaluations", "--limit", 2).out
+
+    def test_a_reason_stands_at_the_rows_that_have_it_and_at_no_others(self, scale_eval, first):
+        """East's first window is too short for base_rate and rfm_logistic, not for the others."""
+        rows = se.open_run(first).evaluations
+        assert set(rows.loc[rows["reason"] != "", "reason"].dropna()) == {"history_too_short"}
+        for company, n in [("East", 2), ("North", 0)]:
+            result = scale_eval("show", first, "evaluations", "--company", company)
+            text = re.sub(r"(?m)^reason .*", "", result.out)
+            assert len(re.findall("history", text)) == n, result.out
+
+    def test_dates_and_names_of_models_are_not_broken_over_lines(self, scale_eval, first):
+        result = scale_eval("show", first, "evaluations", "--limit", 200)
+        for model in DEFAULT_MODELS:
+            assert model in result.out
+        assert re.search(r"20\d\d-\d\d-01", result.out)
+
+    @pytest.mark.parametrize("command", ["show", "fingerprint", "reduce"])
+    def test_what_is_no_run_is_refused(self, scale_eval, data, files, command):
+        for place in ("nowhere", data, files[0]):
+            assert_refused(scale_eval(command, place), "is not a run", "scale-eval run")
+
+    def test_a_pipe_that_closes_early_ends_it_quietly(self, first):
+        words = f"{COMMAND} show {first} companies --limit 10000 | head -1"
+        done = subprocess.run(["sh", "-c", words], capture_output=True, text=True, timeout=300)
+        assert len(done.stdout.splitlines()) == 1
+        assert done.stderr == ""
+
+
+class TestFingerprintAndReduce:
+    def test_a_fingerprint_is_one_line_that_reducing_does_not_change(self, scale_eval, first):
+        before = scale_eval("fingerprint", first)
+        assert re.fullmatch(r"[0-9a-f]{64}\n", before.out)
+        reduced = scale_eval("reduce", first)
+        assert reduced.code == cli.OK
+        assert f"Tables: {first}" in reduced.out
+        assert scale_eval("fingerprint", first) == before
+
+    def test_a_run_begun_with_nothing_done_is_not_reduced_to_a_riddle(
+        self, scale_eval, data, first, tmp_path
+    ):
+        begun = tmp_path / "begun"
+        begun.mkdir()
+        for name in ("run.json", "plan.parquet"):
+            shutil.copy(first / name, begun)
+        result = scale_eval("reduce", begun)
+        assert "Traceback" not in result.err
+        assert "concatenate" not in result.err
+        assert "not" in result.out + result.err  # no evaluation has been done, in whatever words
+
+
+class TestRunsOfAnotherFormat:
+    @pytest.fixture
+    def other(self, first, tmp_path) -> Path:
+        document = json.loads((first / "run.json").read_text()) | {"format": 99}
+        (tmp_path / "other").mkdir()
+        (tmp_path / "other" / "run.json").write_text(json.dumps(document))
+        return tmp_path / "other"
+
+    @pytest.mark.parametrize("command", ["show", "report", "fingerprint", "reduce", "run"])
+    def test_every_command_refuses_one_and_says_what_to_do(self, scale_eval, data, other, command):
+        words = [data, "--out", other] if command == "run" else [other]
+        result = scale_eval(command, *words)
+        version = json.loads((other / "run.json").read_text())["versions"]["scale_eval"]
+        assert_refused(result, f"was written by scale_eval {version} in format 99", "another place")
+        assert not (other / "report.html").exists()
+
+
+class TestReport:
+    def test_it_is_written_into_the_run_unless_it_is_told_where(self, scale_eval, first, tmp_path):
+        result = scale_eval("report", first)
+        assert result.code == cli.OK
+        assert result.out == f"Report: {first / 'report.html'}\n"
+        elsewhere = tmp_path / "page.html"
+        assert scale_eval("report", first, "--out", elsewhere).code == cli.OK
+        assert elsewhere.read_bytes() == (first / "report.html").read_bytes()
+        (first / "report.html").unlink()
+
+    def test_where_there_is_no_run_it_says_how_to_make_one(self, scale_eval, tmp_path):
+        assert_refused(scale_eval("report", tmp_path), "is not a run", "scale-eval run")
