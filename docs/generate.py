@@ -11,6 +11,7 @@ import click
 import pyarrow as pa
 
 import scale_eval.cli
+from scale_eval.cli.options import IN_FILES
 from scale_eval.evaluation import reasons
 from scale_eval.evaluation.schema import EVALUATION_COLUMNS, SCORE_COLUMNS
 from scale_eval.metrics import METRICS
@@ -81,6 +82,12 @@ def commands() -> str:
     )
 
 
+def configuration_keys() -> str:
+    """Return the keys of a configuration file: what each may be, and what it does."""
+    rows = ((f"`{o.name}`", o.kind.description, o.help) for o in IN_FILES.values())
+    return _table(("key", "value", "meaning"), rows)
+
+
 def _command_group() -> click.Group:
     """Return the group of all commands, in whichever module of `scale_eval.cli` it is."""
     modules = vars(scale_eval.cli).values()
@@ -106,6 +113,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "evaluation_tables": evaluation_tables,
     "run_tables": run_tables,
     "commands": commands,
+    "configuration_keys": configuration_keys,
     "metrics": metrics,
     "conventions": conventions,
     "evaluation_reasons": partial(reason_table, reasons.EVALUATIONS),
