@@ -13,9 +13,9 @@ import numpy as np
 
 from benchmarks.machine import cores
 from scale_eval.datasets import Dataset, open_dataset
-from scale_eval.datasets.dataset import commit
-from scale_eval.datasets.file_layout import CompanyToWrite, write_pack
+from scale_eval.datasets.file_layout import CompanyToWrite, write_shared_file
 from scale_eval.datasets.instants import DAY
+from scale_eval.datasets.manifest import commit, manifest_table
 from scale_eval.datasets.synthetic.synthesize import synthesize
 from scale_eval.execution.tasks import RunContext
 from scale_eval.models import NamedModel
@@ -80,11 +80,11 @@ def of_all_sizes(dataset: Dataset, n: int) -> list[str]:
 def copy_of(dataset: Dataset, company_ids: Sequence[str], into: Path) -> Dataset:
     """Copy companies to a dataset of their own, so that reading it passes over no others."""
     store = open_store(into)
-    deliveries = (
+    copies = (
         CompanyToWrite(dataset.read(company_id), dates_only=False, sources=["copied"])
         for company_id in sorted(company_ids, key=str.encode)
     )
-    commit(store, write_pack(store, deliveries))
+    commit(store, manifest_table(write_shared_file(store, copies)))
     return open_dataset(into)
 
 

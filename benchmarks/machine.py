@@ -1,4 +1,4 @@
-"""What a benchmark ran on, to be printed and kept beside its figures; and how it is confined."""
+"""The machine of a benchmark, printed and kept beside its figures, and its use of threads."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ONE_THREAD = dict.fromkeys(
     ),
     "1",
 )
-"""What keeps libraries to one thread each; most read it once, when they are loaded."""
+"""Variables that limit libraries to one thread each; most read them once, when loaded."""
 
 _PACKAGES = (
     "scale_eval",
@@ -67,10 +67,10 @@ def cores() -> int:
 
 
 def peak_gb(process: str = "self") -> float:
-    """Peak resident memory of this process, or another (its id), in 10^9 bytes.
+    """Return the peak resident memory of this process, or of another (its id), in 10^9 bytes.
 
-    Where the system tells it of the program alone: `ru_maxrss` begins with what the process that
-    started this one held then.
+    It is read where the system counts the program alone: `ru_maxrss` starts with the memory of the
+    process that started this one.
     """
     status = Path(f"/proc/{process}/status")
     if process != "self" or status.exists():  # another may be gone: an OSError
@@ -89,9 +89,9 @@ def keep(name: str, figures: Any) -> Path:
 
 
 def confine_to_one_thread(module: str) -> None:
-    """Begin the command ``python -m module`` anew where its libraries may take several threads.
+    """Restart the command ``python -m module`` where its libraries may take several threads.
 
-    Processes that it starts inherit the confinement.
+    Processes that it starts inherit the limit.
     """
     if any(os.environ.get(name) != value for name, value in ONE_THREAD.items()):
         command = [sys.executable, "-m", module, *sys.argv[1:]]

@@ -194,12 +194,12 @@ def with_fits(customers: pl.DataFrame, models: Sequence[str]) -> pl.DataFrame:
                         fitted, features[here]
                     )
             if "bgnbd" in predicted:
-                told = bgnbd_compiled.customers_in_days(
+                in_days = bgnbd_compiled.customers_in_days(
                     days[here], first[here], last[here], int(cutoff[start])
                 )
-                *params, _ = bgnbd_compiled.fit(*told, PRIOR_SD, centre)
+                *params, _ = bgnbd_compiled.fit(*in_days, PRIOR_SD, centre)
                 predicted["bgnbd"][here] = bgnbd_compiled.probability_of_purchase(
-                    *params, *told, (end[start] - cutoff[start]) / DAY_US
+                    *params, *in_days, (end[start] - cutoff[start]) / DAY_US
                 )
         earlier = here
     return customers.with_columns(**{name: pl.Series(p) for name, p in predicted.items()})

@@ -96,12 +96,12 @@ class Bank:
 def make_bank(n_companies: int, population: Population, seed: int, n_processes: int = 2) -> Bank:
     """Evaluate `n_companies` companies drawn from the population."""
     shares = np.array_split(np.arange(n_companies), max(n_processes * 8, 1))
-    asked = [(share, population, seed) for share in shares if len(share)]
+    tasks = [(share, population, seed) for share in shares if len(share)]
     if n_processes > 1:
         with ProcessPoolExecutor(n_processes) as processes:
-            parts = list(processes.map(_evaluated, asked))
+            parts = list(processes.map(_evaluated, tasks))
     else:
-        parts = list(map(_evaluated, asked))
+        parts = list(map(_evaluated, tasks))
     evaluations, scores, truth = zip(*parts, strict=True)
     return Bank(pa.concat_tables(evaluations), pa.concat_tables(scores), pd.concat(truth))
 
@@ -170,19 +170,19 @@ class Company:
         common, own = shared(SAME_CUSTOMERS, c, n), shared(SAME_CUSTOMERS, c, 2, n)
         noise = np.sqrt(SAME_SCORES) * common[:, np.newaxis] + np.sqrt(1 - SAME_SCORES) * own
         x = noise + self.distance[:, np.newaxis] * (outcomes[:, np.newaxis] - 0.5)
-        said = [expit(self.logits(x[:, model], model)) for model in range(len(MODELS))]
-        return outcomes, np.stack(said, axis=1)
+        probabilities = [expit(self.logits(x[:, model], model)) for model in range(len(MODELS))]
+        return outcomes, np.stack(probabilities, axis=1)
 
     def truth(self) -> dict[str, float]:
         """Return, by "effect model", the logit AUC, slope, log O:E, and the expected losses."""
-        told: dict[str, float] = {}
+        truth: dict[str, float] = {}
         for model, name in enumerate(MODELS):
             p1, p0 = (
                 expit(self.logits(NODE + sign * self.distance[model] / 2, model))
                 for sign in (1, -1)
             )
             rate = self.rate[:, np.newaxis]
-            told |= {
+            truth |= {
                 f"roc_auc {name}": float(logit(ndtr(self.distance[model] / np.sqrt(2)))),
                 f"calibration_slope {name}": 1 / float(self.stretch[model]),
                 f"observed_expected_ratio {name}": self.log_ratio(model, 0.0),
@@ -193,17 +193,17 @@ class Company:
                     ((rate * (1 - p1) ** 2 + (1 - rate) * p0**2) @ WEIGHT).mean()
                 ),
             }
-        return told
+        return truth
 
     def evaluations(self, seed: int, draw: int = 0) -> list[tuple[dict[str, Any], pa.Table]]:
         """Return rows of the table evaluations, each with its part of the table scores."""
-        outcomes, said = self.customers(seed, draw)
+        outcomes, probabilities = self.customers(seed, draw)
         groups = np.random.default_rng([seed, self.number, 0]).integers(0, 16, self.n)
         reference = float(np.clip(self.rate[0], 0.01, 0.99))
-        told = []
+        rows = []
         for t, cutoff in enumerate(CUTOFFS):
             for model, name in enumerate(MODELS):
-                scores = Scores(outcomes[t], said[t, model], 10.0 * outcomes[t], reference)
+                scores = Scores(outcomes[t], probabilities[t, model], 10.0 * outcomes[t], reference)
                 values, undefined, sums = score_compiled(scores, groups)
                 row = {
                     "company_id": _name(self.number),
@@ -236,14 +236,14 @@ class Company:
                     "n_negative": kept.n_negative,
                     "spend_minor": kept.spend_minor,
                 }
-                told.append((row, pa.table(columns).cast(SCORES_SCHEMA)))
-        return told
+                rows.append((row, pa.table(columns).cast(SCORES_SCHEMA)))
+        return rows
 
 
 def _evaluated(
-    asked: tuple[np.ndarray, Population, int],
+    task: tuple[np.ndarray, Population, int],
 ) -> tuple[pa.Table, pa.Table, pd.DataFrame]:
-    numbers, population, seed = asked
+    numbers, population, seed = task
     companies = [Company.drawn(i, population, seed) for i in numbers.tolist()]
     rows, scores = zip(*(e for c in companies for e in c.evaluations(seed)), strict=True)
     return (

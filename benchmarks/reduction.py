@@ -250,30 +250,32 @@ def main() -> None:
     parser.add_argument("--companies", type=int, default=100_000)
     parser.add_argument("--cutoffs", type=int, default=1)
     parser.add_argument("--models", type=int, default=4)
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as directory:
         place = Path(directory) / "run"
-        write_run(place, asked.companies, asked.cutoffs, asked.models)
+        write_run(place, arguments.companies, arguments.cutoffs, arguments.models)
         figures = {
-            "asked": vars(asked),
-            "scale_eval": measure(reduce_as_a_run, place, asked.companies),
-            "pandas": measure(reduce_in_pandas, place, asked.companies),
+            "asked": vars(arguments),
+            "scale_eval": measure(reduce_as_a_run, place, arguments.companies),
+            "pandas": measure(reduce_in_pandas, place, arguments.companies),
         }
         size = sum(f.stat().st_size for f in place.glob("*.parquet"))
     print(
-        f"{asked.companies:,} companies x {asked.cutoffs} cutoffs x {asked.models} models, "
+        f"{arguments.companies:,} companies x {arguments.cutoffs} cutoffs x {arguments.models} "
+        "models, "
         f"{len(METRICS)} metrics, {len(INFLUENCED)} with influence; tables {size / 1e6:.0f} MB"
     )
     print(f"{'':34}{'seconds':>9}{'peak GB':>9}")
-    for name, told in (
+    for name, kind in (
         ("all tables with intervals", "scale_eval"),
         ("pandas, means and a bootstrap", "pandas"),
     ):
-        row = figures[told]
+        row = figures[kind]
         print(f"{name:34}{row['seconds']:9.1f}{row['peak_gb']:9.2f}")
     ratio = figures["pandas"]["seconds"] / figures["scale_eval"]["seconds"]
     print(f"pandas takes {ratio:.1f} times as long, for less")
-    print(json.dumps(figures["asked"]), keep(f"reduction-{asked.cutoffs}-cutoffs", figures).name)
+    name = f"reduction-{arguments.cutoffs}-cutoffs"
+    print(json.dumps(figures["asked"]), keep(name, figures).name)
 
 
 if __name__ == "__main__":

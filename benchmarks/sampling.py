@@ -101,9 +101,9 @@ def make_population(n_companies: int, seed: int = 1) -> Population:
     evaluations, scores = [], []
     for start in range(0, n_companies, PER_PART):
         part = slice(start, min(start + PER_PART, n_companies))
-        told = _evaluated(rng, start, ids[part], size[part], rate[part], z[part])
-        evaluations.append(told[0])
-        scores.append(told[1])
+        evaluated = _evaluated(rng, start, ids[part], size[part], rate[part], z[part])
+        evaluations.append(evaluated[0])
+        scores.append(evaluated[1])
     of_all = pa.concat_tables(scores).combine_chunks()
     of_company = of_all["company_group"].to_numpy()
     first = np.searchsorted(of_company, np.arange(n_companies + 1))
@@ -211,7 +211,7 @@ def _figures(
     p = expit(mid_logit(bin_of(expit(SCORES))))
     n, n_positive = size[:, None], np.repeat(positive[:, None], len(MODELS), axis=1)
     n_negative = n - n_positive
-    told: dict[str, np.ndarray] = {}
+    figures: dict[str, np.ndarray] = {}
     with np.errstate(divide="ignore", invalid="ignore"):
         for name, of_positive, of_negative in (
             ("log_loss", -np.log(p), -np.log1p(-p)),
@@ -219,44 +219,44 @@ def _figures(
         ):
             first = (positives @ of_positive + negatives @ of_negative) / n
             second = (positives @ of_positive**2 + negatives @ of_negative**2) / n
-            told[name] = first
-            told[f"{name}_se"] = np.sqrt(np.maximum(second - first**2, 1e-12) / (n - 1))
+            figures[name] = first
+            figures[f"{name}_se"] = np.sqrt(np.maximum(second - first**2, 1e-12) / (n - 1))
         q = np.clip(rate, 0.01, 0.99)[:, None]
-        told["reference_log_loss"] = -(n_positive * np.log(q) + n_negative * np.log1p(-q)) / n
-        told["reference_brier_score"] = (n_positive * (1 - q) ** 2 + n_negative * q**2) / n
-        told["log_loss_skill"] = 1 - told["log_loss"] / told["reference_log_loss"]
-        told["brier_skill"] = 1 - told["brier_score"] / told["reference_brier_score"]
+        figures["reference_log_loss"] = -(n_positive * np.log(q) + n_negative * np.log1p(-q)) / n
+        figures["reference_brier_score"] = (n_positive * (1 - q) ** 2 + n_negative * q**2) / n
+        figures["log_loss_skill"] = 1 - figures["log_loss"] / figures["reference_log_loss"]
+        figures["brier_skill"] = 1 - figures["brier_score"] / figures["reference_brier_score"]
         below = np.cumsum(negatives, axis=-1) - negatives / 2
         above = np.cumsum(positives[..., ::-1], axis=-1)[..., ::-1] - positives / 2
         auc = (positives * below).sum(axis=-1) / (n_positive * n_negative)
         v10, v01 = below / n_negative[..., None], above / n_positive[..., None]
         s10 = (positives * np.square(v10 - auc[..., None])).sum(axis=-1) / (n_positive - 1)
         s01 = (negatives * np.square(v01 - auc[..., None])).sum(axis=-1) / (n_negative - 1)
-        told["roc_auc"] = auc
-        told["roc_auc_se"] = np.sqrt(s10 / n_positive + s01 / n_negative)
+        figures["roc_auc"] = auc
+        figures["roc_auc_se"] = np.sqrt(s10 / n_positive + s01 / n_negative)
         expected = (positives + negatives) @ p
-        told["mean_prediction"] = expected / n
-        told["observed_expected_ratio"] = n_positive / expected
+        figures["mean_prediction"] = expected / n
+        figures["observed_expected_ratio"] = n_positive / expected
         variance = n_positive - 2 * n_positive / expected * (positives @ p)
         variance += np.square(n_positive / expected) * ((positives + negatives) @ p**2)
-        told["log_observed_expected_se"] = np.sqrt(variance) / n_positive
+        figures["log_observed_expected_se"] = np.sqrt(variance) / n_positive
         held = np.cumsum(positives[..., ::-1], axis=-1)
         ranked = np.cumsum((positives + negatives)[..., ::-1], axis=-1)
         precision = held / np.maximum(ranked, 1)
-        told["average_precision"] = (positives[..., ::-1] * precision).sum(axis=-1) / n_positive
-        told["gain_at_10"] = _captured(positives, positives + negatives)
-        told["lift_at_10"] = 10 * told["gain_at_10"]
+        figures["average_precision"] = (positives[..., ::-1] * precision).sum(axis=-1) / n_positive
+        figures["gain_at_10"] = _captured(positives, positives + negatives)
+        figures["lift_at_10"] = 10 * figures["gain_at_10"]
         flat = positives.reshape(-1, N_SCORES), negatives.reshape(-1, N_SCORES)
         logits = mid_logit(bin_of(expit(SCORES)))
-        told["calibration_slope"] = logistic_many.slopes(logits, *flat).reshape(n_positive.shape)
-        told["calibration_intercept"] = logistic_many.intercepts(logits, *flat).reshape(
+        figures["calibration_slope"] = logistic_many.slopes(logits, *flat).reshape(n_positive.shape)
+        figures["calibration_intercept"] = logistic_many.intercepts(logits, *flat).reshape(
             n_positive.shape
         )
-        slope = told["calibration_slope"]
+        slope = figures["calibration_slope"]
         weight = (positives + negatives) * (p * (1 - p))
         centre = (weight @ logits) / weight.sum(axis=-1)
         spread = (weight @ logits**2) - weight.sum(axis=-1) * centre**2
-        told["calibration_slope_se"] = np.where(np.isfinite(slope), 1 / np.sqrt(spread), np.nan)
+        figures["calibration_slope_se"] = np.where(np.isfinite(slope), 1 / np.sqrt(spread), np.nan)
     for name in (
         "roc_auc",
         "average_precision",
@@ -264,10 +264,10 @@ def _figures(
         "lift_at_10",
         "log_observed_expected_se",
     ):
-        told[name] = np.where(n_positive > 0, told[name], np.nan)
+        figures[name] = np.where(n_positive > 0, figures[name], np.nan)
     for name in ("roc_auc", "calibration_slope", "roc_auc_se", "calibration_slope_se"):
-        told[name] = np.where(np.isfinite(told[name]), told[name], np.nan)
-    return told
+        figures[name] = np.where(np.isfinite(figures[name]), figures[name], np.nan)
+    return figures
 
 
 def _captured(amounts: np.ndarray, rows: np.ndarray) -> np.ndarray:
@@ -303,16 +303,16 @@ def _usual(panel: Panel, scores: RowScores) -> Iterator[tuple[Key, dict[str, Any
                 for figure in ("mean", "std", "p05", "p25", "p50", "p75", "p95"):
                     yield (name, row["model"], "equal_company", figure), {"value": row[figure]}
                 if "tau" in row:
-                    told = {
+                    figure = {
                         "value": row["tau"],
                         "ci_low": row["tau_low"],
                         "ci_high": row["tau_high"],
                     }
-                    yield (name, row["model"], "equal_company", "tau"), told
+                    yield (name, row["model"], "equal_company", "tau"), figure
         for row in comparisons_of(panel, metric, scores, influence, {}):
             if row["stratum"] == "all":
-                told = row | {"value": row["mean_difference"]}
-                yield (name, "difference", row["estimand"], "value"), told
+                figure = row | {"value": row["mean_difference"]}
+                yield (name, "difference", row["estimand"], "value"), figure
                 if "tau" in row:
                     key = (name, "difference", row["estimand"], "tau")
                     yield key, {"value": row["tau"]}
@@ -334,11 +334,11 @@ def of_sample(population: Population, sample: Sample) -> Iterator[tuple[Key, dic
 _SHARED: list[Any] = []
 
 
-def _replicate(asked: tuple[int, int, bool]) -> list[tuple[Any, ...]]:
+def _replicate(task: tuple[int, int, bool]) -> list[tuple[Any, ...]]:
     """Return key, method, right (1, 0, or NaN: none), half-width, error and n_effective."""
-    seed, n, beside = asked
+    seed, n, beside = task
     population, truth = _SHARED
-    told: list[tuple[Any, ...]] = []
+    judged: list[tuple[Any, ...]] = []
     by_method = {
         "sampled": of_sample(population, SamplingFrame(population.manifest, seed).sample(n))
     }
@@ -355,8 +355,8 @@ def _replicate(asked: tuple[int, int, bool]) -> list[tuple[Any, ...]]:
             right = float(low <= truth[key] <= high) if known else np.nan
             half = (high - low) / 2 if known else np.nan
             n_effective = row.get("n_effective", np.nan)
-            told.append((*key, method, right, half, row["value"] - truth[key], n_effective))
-    return told
+            judged.append((*key, method, right, half, row["value"] - truth[key], n_effective))
+    return judged
 
 
 def measure(
@@ -372,15 +372,15 @@ def measure(
         intervals.
     """
     _SHARED[:] = [population, of_all(population)]
-    asked = [(seed, n, seed < beside) for seed in range(replicates)]
+    tasks = [(seed, n, seed < beside) for seed in range(replicates)]
     if n_processes > 1:
         with multiprocessing.get_context("fork").Pool(n_processes) as pool:
-            told = pool.map(_replicate, asked, chunksize=2)
+            replicates_done = pool.map(_replicate, tasks, chunksize=2)
     else:
-        told = list(map(_replicate, asked))
+        replicates_done = list(map(_replicate, tasks))
     keys = ["metric", "model", "estimand", "figure", "method"]
     frame = pd.DataFrame(
-        [row for replicate in told for row in replicate],
+        [row for replicate in replicates_done for row in replicate],
         columns=[*keys, "right", "half_width", "error", "n_effective"],
     )
     frame["squared"] = frame["error"] ** 2
@@ -415,24 +415,24 @@ def main() -> None:
     parser.add_argument("--companies", type=int, default=100_000)
     parser.add_argument("--sample", type=int, default=1_000)
     parser.add_argument("--processes", type=int, default=2)
-    asked = parser.parse_args()
-    population = make_population(asked.companies)
+    arguments = parser.parse_args()
+    population = make_population(arguments.companies)
     began = time.perf_counter()
     table = measure(
         population,
-        asked.sample,
-        asked.replicates,
-        beside=asked.beside,
-        n_processes=asked.processes,
+        arguments.sample,
+        arguments.replicates,
+        beside=arguments.beside,
+        n_processes=arguments.processes,
     )
-    print(f"{asked.sample:,} of {asked.companies:,} companies, nominal .95")
+    print(f"{arguments.sample:,} of {arguments.companies:,} companies, nominal .95")
     print(show(table))
     ours = table[(table["method"] == "sampled") & (table["n"] > 0)]
     inside = ours["coverage"].between(0.93, 0.97)
     print(f"sampled: {inside.sum()} of {len(ours)} figures between .93 and .97")
     print(ours[~inside].to_string())
     figures = {
-        "asked": vars(asked),
+        "asked": vars(arguments),
         "seconds": time.perf_counter() - began,
         "coverage": [
             {k: v for k, v in row.items() if v == v}  # no NaN in JSON

@@ -10,14 +10,13 @@ from benchmarks.clocks import clocked
 from scale_eval.datasets import Dataset
 from scale_eval.evaluation.rows import EvaluationRows
 from scale_eval.execution import EvaluationPlugin, worker
-from scale_eval.results.directory import RunDirectory
 
 _CLOCKED: tuple[tuple[Any, str, str], ...] = (
     (EvaluationPlugin, "do", "busy"),
     (Dataset, "read_many", "reading"),
     (EvaluationRows, "table", "writing"),
     (worker, "score_table", "writing"),
-    (RunDirectory, "write_batch", "writing"),
+    (worker, "write_part", "writing"),
 )
 """Functions with the clock of each; only `do` calls others of them."""
 
@@ -32,8 +31,8 @@ def put_clocks_on(client: Client) -> None:
 def seconds_on(client: Client) -> dict[str, float]:
     """Return the seconds of all workers by clock, since the last call."""
     total: dict[str, float] = {}
-    for told in client.run(_read).values():
-        for name, seconds in told.items():
+    for of_worker in client.run(_read).values():
+        for name, seconds in of_worker.items():
             total[name] = total.get(name, 0.0) + seconds
     return total
 
@@ -44,6 +43,6 @@ def _put_on() -> None:
 
 
 def _read() -> dict[str, float]:
-    told = dict(_seconds)
+    seconds = dict(_seconds)
     _seconds.update(dict.fromkeys(_seconds, 0.0))
-    return told
+    return seconds

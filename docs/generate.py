@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable
-from importlib import import_module
+from functools import partial
 from pathlib import Path
-from pkgutil import iter_modules
 
 import click
 import pyarrow as pa
 
 import scale_eval.cli
-from scale_eval.evaluation import schema
+from scale_eval.evaluation import reasons
+from scale_eval.evaluation.schema import EVALUATION_COLUMNS, SCORE_COLUMNS
 from scale_eval.metrics import METRICS
-from scale_eval.results import reduce as reduction
 from scale_eval.results import tables as result_tables
+from scale_eval.results.tables import TABLES
+from scale_eval.storage.columns import Column
 
 
 def write(folder: Path) -> None:
@@ -27,33 +28,32 @@ def write(folder: Path) -> None:
 
 def evaluation_tables() -> str:
     """Return the columns of the tables that evaluations are written to."""
-    parts = {
-        "evaluations": _columns_of(schema, "EVALUATION_COLUMNS", schema.evaluations_schema()),
-        "scores": _columns_of(schema, "SCORE_COLUMNS", schema.SCORES_SCHEMA),
-    }
-    return "\n".join(f"### {name}\n\n{text}" for name, text in parts.items())
+    parts = {"evaluations": EVALUATION_COLUMNS, "scores": SCORE_COLUMNS}
+    return "\n".join(f"### {name}\n\n{_columns(columns)}" for name, columns in parts.items())
 
 
 def run_tables() -> str:
     """Return the result tables: what a row is, and every column."""
-    if not hasattr(result_tables, "TABLES"):
-        return _unregistered()
     return "\n".join(
         f"### {table.name}\n\n{table.doc}\n\nOne row per ({table.row}).\n\n"
         + _columns(table.columns)
-        for table in result_tables.TABLES.values()
+        for table in TABLES.values()
     )
 
 
 def metrics() -> str:
-    """Return the built-in metrics: which way is better, and the default margin."""
+    """Return the built-in metrics: how each is read, pooled, and when it is undefined."""
+    header = ("metric", "in reports", "better", "margin", "estimands", "undefined")
     return _table(
-        ("metric", "better", "default margin"),
+        header,
         (
             (
                 f"`{m.name}`",
+                m.label,
                 f"nearer to {m.target:g}" if m.better == "target" else m.better,
                 f"{m.margin:g}",
+                ", ".join(m.estimands),
+                ", ".join(f"`{reason}`" for reason in m.reasons),
             )
             for m in METRICS.values()
         ),
@@ -62,8 +62,13 @@ def metrics() -> str:
 
 def conventions() -> str:
     """Return what `run.json` records of how figures are computed."""
-    said = getattr(reduction, "CONVENTIONS", None) or result_tables.conventions()
-    return _table(("figure", "convention"), ((f"`{k}`", v) for k, v in said.items()))
+    rows = ((f"`{figure}`", text) for figure, text in result_tables.conventions().items())
+    return _table(("figure", "convention"), rows)
+
+
+def reason_table(sentences: dict[str, str]) -> str:
+    """Return the reasons of one list with their sentences."""
+    return _table(("reason", "meaning"), ((f"`{code}`", text) for code, text in sentences.items()))
 
 
 def commands() -> str:
@@ -77,14 +82,10 @@ def commands() -> str:
 
 
 def _command_group() -> click.Group:
-    """The group of all commands, in whichever module of `scale_eval.cli` it is."""
-    for module in iter_modules(scale_eval.cli.__path__, "scale_eval.cli."):
-        if module.name.endswith("__main__"):  # importing it runs the command line
-            continue
-        for value in vars(import_module(module.name)).values():
-            if isinstance(value, click.Group):
-                return value
-    raise LookupError("no module of scale_eval.cli has a click.Group")
+    """Return the group of all commands, in whichever module of `scale_eval.cli` it is."""
+    modules = vars(scale_eval.cli).values()
+    groups = (getattr(module, "cli", None) for module in modules)
+    return next(group for group in groups if isinstance(group, click.Group))
 
 
 def _command(context: click.Context) -> str:
@@ -107,11 +108,14 @@ PARTS: dict[str, Callable[[], str]] = {
     "commands": commands,
     "metrics": metrics,
     "conventions": conventions,
+    "evaluation_reasons": partial(reason_table, reasons.EVALUATIONS),
+    "figure_reasons": partial(reason_table, reasons.FIGURES),
+    "row_reasons": partial(reason_table, reasons.ROWS),
 }
 """The files that are written, by name, and what writes each."""
 
 
-def _columns(columns: Iterable) -> str:
+def _columns(columns: Iterable[Column]) -> str:
     rows = (
         (f"`{c.name}`", _kind(c.type), f"{c.doc} Null: {c.null}." if c.null else c.doc)
         for c in columns
@@ -119,45 +123,11 @@ def _columns(columns: Iterable) -> str:
     return _table(("column", "type", "meaning"), rows)
 
 
-def _columns_of(module: object, name: str, fields: pa.Schema) -> str:
-    """The documented columns where the module has them, else names and types."""
-    columns = getattr(module, name, None)
-    if columns is not None:
-        return _columns(columns)
-    return _table(("column", "type"), ((f"`{f.name}`", _kind(f.type)) for f in fields))
-
-
-def _unregistered() -> str:
-    """The names and types of the result tables' columns, where no registry documents them."""
-    from scale_eval.results.tables import (
-        companies,
-        comparisons,
-        finite_population,
-        periods,
-        pooled,
-        reliability,
-        spread,
-    )
-
-    schemas = {
-        "companies": companies.COMPANIES_SCHEMA,
-        "pooled": pooled.POOLED_SCHEMA,
-        "comparisons": comparisons.COMPARISONS_SCHEMA,
-        "reliability": reliability.RELIABILITY_SCHEMA,
-        "decompositions": reliability.DECOMPOSITIONS_SCHEMA,
-        "spread": spread.SPREAD_SCHEMA,
-        "periods": periods.PERIODS_SCHEMA,
-        "sampled": finite_population.SAMPLED_SCHEMA,
-    }
-    return "\n".join(
-        f"### {name}\n\n{_columns_of(None, name, fields)}" for name, fields in schemas.items()
-    )
-
-
 def _kind(kind: pa.DataType) -> str:
-    return {"timestamp[us, tz=UTC]": "timestamp (UTC)", "double": "float64"}.get(
-        str(kind), str(kind)
-    )
+    if pa.types.is_fixed_size_list(kind):
+        return f"{kind.list_size} x {_kind(kind.value_type)}"
+    names = {"timestamp[us, tz=UTC]": "timestamp (UTC)", "double": "float64", "float": "float32"}
+    return names.get(str(kind), str(kind))
 
 
 def _table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:

@@ -14,7 +14,8 @@ from scale_eval.datasets.ingest.ingest import ingest
 from scale_eval.datasets.synthetic.synthesize import synthesize
 from scale_eval.evaluate import evaluate, reduce
 from scale_eval.evaluation.evaluate import evaluate_one
-from scale_eval.evaluation.history import History, Skipped
+from scale_eval.evaluation.history import History
+from scale_eval.evaluation.no_prediction import Skipped
 from scale_eval.metrics import Metric, Undefined, metric
 from scale_eval.models import ClassifierModel, Model
 from scale_eval.planning.run_options import Execution, Reduction, Sampling

@@ -45,12 +45,18 @@ from scale_eval.results.directory import (
     RunDirectory,
     open_run_directory,
 )
-from scale_eval.results.reduce import CONVENTIONS, reduce_run
+from scale_eval.results.maintenance import (
+    remove_repeats,
+    remove_unfinished,
+    remove_without_scores,
+)
+from scale_eval.results.reduce import reduce_run
 from scale_eval.results.share_directory import (
     ShareDirectory,
     hold_whole_run,
     shares_at_work,
 )
+from scale_eval.results.tables import conventions
 from scale_eval.run import Run
 from scale_eval.storage import open_store, read_table, write_table, write_tables
 
@@ -152,15 +158,15 @@ def reduce(place: str | os.PathLike[str], *, margins: Mapping[str, float] | None
     directory = open_run_directory(place)
     with hold_whole_run(directory.store), _process_to_reduce(directory) as call:
         started = time.monotonic()
-        directory.clean()
-        directory.remove_without_scores()
-        directory.remove_repeats()
+        remove_unfinished(directory.store)
+        remove_without_scores(directory.store)
+        remove_repeats(directory.store)
         if not directory.store.names("evaluations/*.parquet"):
             raise ValueError(
                 f"{directory.store.root}: no evaluation is done yet, nothing to reduce"
             )
         directory.record(n_missing=directory.n_missing())
-        own_metrics = recorded_metrics(directory.document["asked"]["metrics"])
+        own_metrics = recorded_metrics(directory.document["settings"]["metrics"])
         _reduce(directory, own_metrics, Reduction(margins), call)
         _finish(directory, started)
     return Run(directory)
@@ -209,22 +215,26 @@ def _begin(
     Raises `RunDiffers` where the directory holds another run, or one that is divided otherwise.
     """
     settings, size, part = chosen.settings, chosen.sampling.sample, chosen.execution.part
-    asked = {"data": dataset.content_hash, **settings.document()}
+    identity = {"data": dataset.content_hash, **settings.document()}
     identities = {name: model.identity for name, model in models.items()}
-    running = {"status": "running", "started_at": _now()}
-    facts = {"dataset": str(dataset.store.root), "versions": recorded_versions(), **running}
+    started_at = _now()
+    facts = {
+        "dataset": str(dataset.store.root),
+        "versions": recorded_versions(),
+        "started_at": started_at,
+    }
     if not isinstance(directory, ShareDirectory):
-        directory.begin(asked, identities, facts)
-        directory.clean()
+        directory.begin(identity, identities, facts)
+        remove_unfinished(directory.store)
         return _drawn(directory, dataset, size, settings.seed)
     assert part is not None
     with directory.agreeing() as whole:
         division = {"of": part.of, "sample": _size(whole, size)}
         _require_same_division(whole, part, division)
-        whole.begin(asked, identities, facts)
+        whole.begin(identity, identities, facts)
         sample = _drawn(whole, dataset, size, settings.seed)
         _divide(whole, division, dataset, settings, sample)
-    directory.record(**running)
+    directory.record(status="running", started_at=started_at)
     return sample
 
 
@@ -327,21 +337,22 @@ def _companies_to_add(directory: RunDirectory, sampling: Sampling) -> int:
 
 
 def _complete(session: Session, sample: Sample | None) -> Plan:
-    """Evaluate what is missing, again while batches on disk do not count; return the plan."""
-    directory = session.directory
+    """Evaluate what is missing, again while parts on disk do not count; return the plan."""
     plan = session.evaluate(sample)
-    while (completion := _completion(directory, plan)) is None:
+    while (completion := _completion(session, plan)) is None:
         plan = session.evaluate(sample)
-    directory.record(n_missing=completion.n_missing, n_failed=int(completion.failed.sum()))
+    session.directory.record(n_missing=completion.n_missing, n_failed=int(completion.failed.sum()))
     return plan
 
 
-def _completion(directory: RunDirectory, plan: Plan) -> Completion | None:
-    """Return what is done, or None after batches were removed that must be done again."""
-    if directory.remove_without_scores():
+def _completion(session: Session, plan: Plan) -> Completion | None:
+    """Return what is done, or None after parts were removed that must be done again."""
+    store = session.directory.store
+    whole = session.execution.share is None  # a share removes nothing: others are writing
+    if whole and remove_without_scores(store):
         return None
-    completion = completed(plan, directory.evaluation_parts(COLUMNS))
-    if completion.n_repeated and directory.remove_repeats():
+    completion = completed(plan, session.directory.evaluation_parts(COLUMNS))
+    if whole and completion.n_repeated and remove_repeats(store):
         return None
     return completion
 
@@ -374,7 +385,7 @@ def _reduce(
         design = Sample.of_table(read_table(directory.store, SAMPLE)).design
     call(reduce_run, directory, metrics, directory.company_groups(), margins, design)
     directory.record(
-        conventions=CONVENTIONS, margins=margins, reduce_seconds=time.monotonic() - started
+        conventions=conventions(), margins=margins, reduce_seconds=time.monotonic() - started
     )
 
 

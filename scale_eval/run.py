@@ -1,4 +1,4 @@
-"""A run, opened: its tables, what they say in words, and its plots."""
+"""Open a run: its tables, its verdict in words, its plots and its report."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pandas as pd
 
 from scale_eval.results.directory import PLAN, RunDirectory, open_run_directory
 from scale_eval.results.fingerprint import fingerprint
+from scale_eval.results.tables import TABLES
 from scale_eval.storage import open_store, read_table
 
 if TYPE_CHECKING:
@@ -23,17 +24,22 @@ if TYPE_CHECKING:
 class Run:
     """The results of a run; open one with `open_run`, or get it from `evaluate`.
 
-    The tables are those of its directory, as DataFrames.
+    Every result table is an attribute that is read when it is first used, as a DataFrame:
+    ``run.companies``, ``run.pooled``, ``run.comparisons``, ``run.reliability``,
+    ``run.decompositions``, ``run.spread``, ``run.periods``, and ``run.sampled`` of a run of a
+    sample of the companies. `scale_eval.results.tables` says what they and their columns hold.
+
+    A table raises `FileNotFoundError` before the run was reduced.
     """
 
     def __init__(self, directory: RunDirectory) -> None:
         self.directory = directory
 
     def __repr__(self) -> str:
-        return f"Run({str(self.directory.store.root)!r}, {self.document['status']})"
+        return f"Run({self.path!r}, {self.document['status']})"
 
     def _repr_html_(self) -> str | None:
-        """The headline and the leaderboard, where there are tables."""
+        """Return the headline and the leaderboard, where there are tables."""
         from scale_eval.report.notebook import leaderboard_html, sentences_html
 
         try:
@@ -42,88 +48,57 @@ class Run:
         except FileNotFoundError:
             return None  # a notebook then shows the text
 
+    def __getattr__(self, name: str) -> pd.DataFrame:
+        """Read a result table, and keep it."""
+        if name not in TABLES:
+            raise AttributeError(f"a run has no {name!r}; its tables are {', '.join(TABLES)}")
+        if TABLES[name].only_of_samples and "sample" not in self.document:
+            raise FileNotFoundError(
+                f"{self.path} is a run of all companies, not of a sample: it has no table {name!r}"
+            )
+        frame = self.directory.table(name)
+        self.__dict__[name] = frame
+        return frame
+
+    def __dir__(self) -> list[str]:
+        return [*super().__dir__(), *TABLES]
+
     @property
     def path(self) -> str:
-        """Where the run lies."""
+        """Return the place of the run."""
         return str(self.directory.store.root)
 
     @property
     def document(self) -> dict[str, Any]:
-        """What `run.json` says: what was asked, models, versions, conventions, timings."""
+        """Return what `run.json` says: settings, models, versions, conventions, timings."""
         return self.directory.document
 
     @property
     def finished(self) -> bool:
-        """Whether every planned evaluation has a row."""
+        """Return whether every planned evaluation has a row."""
         return bool(self.document["status"] == "finished")
 
     @cached_property
     def plan(self) -> pd.DataFrame:
-        """One row an evaluation that was planned or refused."""
+        """Return the plan: one row an evaluation that was planned or refused."""
         return read_table(self.directory.store, PLAN).to_pandas()
 
     @cached_property
     def evaluations(self) -> pd.DataFrame:
-        """One row a (company, cutoff, model)."""
+        """Return the evaluations: one row a (company, cutoff, model)."""
         return self.directory.evaluations().to_pandas()
 
     @cached_property
-    def companies(self) -> pd.DataFrame:
-        """One row a (company, model, metric)."""
-        return self.directory.table("companies")
-
-    @cached_property
-    def pooled(self) -> pd.DataFrame:
-        """One row a (model, metric, cutoff, estimand, coverage)."""
-        return self.directory.table("pooled")
-
-    @cached_property
-    def comparisons(self) -> pd.DataFrame:
-        """One row a (metric, model_a, model_b, estimand, stratum)."""
-        return self.directory.table("comparisons")
-
-    @cached_property
-    def sampled(self) -> pd.DataFrame:
-        """What all companies of the dataset would give, from a run of a sample of them.
-
-        One row a (metric, model, model_b, estimand, coverage, figure). Raises `FileNotFoundError`
-        for a run that is of no sample.
-        """
-        if "sample" not in self.directory.document:
-            raise FileNotFoundError(f"{self.path} is a run of all companies, not of a sample")
-        return self.directory.table("sampled")
-
-    @cached_property
-    def reliability(self) -> pd.DataFrame:
-        """One row a (model, point of its reliability curve)."""
-        return self.directory.table("reliability")
-
-    @cached_property
-    def decompositions(self) -> pd.DataFrame:
-        """One row a (model, loss): miscalibration, discrimination, uncertainty."""
-        return self.directory.table("decompositions")
-
-    @cached_property
-    def spread(self) -> pd.DataFrame:
-        """One row a (model, metric): standard deviations of company, cutoff and residual."""
-        return self.directory.table("spread")
-
-    @cached_property
-    def periods(self) -> pd.DataFrame:
-        """One row a (cutoff, all or the same companies, model)."""
-        return self.directory.table("periods")
-
-    @cached_property
     def failures(self) -> pd.DataFrame:
-        """Evaluations that failed, with their reason and note."""
+        """Return the evaluations that failed, with their reason and note."""
         return self.directory.failures()
 
     def fingerprint(self) -> str:
-        """A hash that two runs share where they found the same, bit for bit.
+        """Return a hash that two runs share where they found the same, bit for bit.
 
         Raises `FileNotFoundError` for a run that is not finished.
         """
-        _ = self.pooled  # or say what to do first
+        _ = self.pooled  # raises where nothing was reduced yet
         if self.document["status"] == "running":
             raise FileNotFoundError(
                 f"{self.path} is not finished, and its tables are of an earlier state; run the "
@@ -133,20 +108,26 @@ class Run:
 
     @cached_property
     def findings(self) -> Findings:
-        """What the verdict and the plots read; raises `FileNotFoundError` before the tables are."""
+        """Return what the verdict, the plots and the report are made from.
+
+        Raises `FileNotFoundError` before the run was reduced.
+        """
         from scale_eval.report.findings import Findings
 
         return Findings.read(self.directory)
 
     @cached_property
     def verdict(self) -> Verdict:
-        """Which model to choose, for whom, what to expect of it; `verdict.sentences` says it."""
+        """Return which model to choose, for whom, and what to expect of it.
+
+        `verdict.sentences` says it in words.
+        """
         from scale_eval.report.verdict import verdict
 
         return verdict(self.findings)
 
     def leaderboard(self) -> pd.DataFrame:
-        """Models at the average company, best first, with 95 % intervals: as text, to be read.
+        """Return the models at the average company, best first, with 95 % intervals, as text.
 
         The numbers are in `pooled`.
         """
@@ -155,12 +136,12 @@ class Run:
         return leaderboard(self.findings)
 
     def report(self, out: str | os.PathLike[str] | None = None) -> Path:
-        """Write the report as one HTML page; ``report.html`` in the run if not said.
+        """Write the report as one HTML page, into ``report.html`` of the run by default.
 
         Returns
         -------
         Path
-            Where it is. It stands alone, below 2 MB, for three companies or 100,000.
+            The page. It stands alone, below 2 MB, for three companies or 100,000.
         """
         from scale_eval.report.page import page
 
@@ -170,38 +151,38 @@ class Run:
         return path
 
     def plot_leaderboard(self) -> Figure:
-        """Figures of the average company, their intervals, and the next company's; as a Figure.
+        """Plot the figures of the average company, their intervals, and the next company's.
 
         Every plot of a run is a `matplotlib.figure.Figure`: a notebook shows it.
         """
         return self._plot("leaderboard")
 
     def plot_distribution(self) -> Figure:
-        """How companies' own figures are spread, by model."""
+        """Plot how companies' own figures are spread, by model."""
         return self._plot("distribution")
 
     def plot_funnel(self, model: str | None = None) -> Figure:
-        """AUC of each company against its number of buyers; of the best model if not said."""
-        return self._plot("funnel", model=self._known(model))
+        """Plot each company's AUC against its number of buyers, of the best model by default."""
+        return self._plot("funnel", model=self._compared(model))
 
     def plot_over_time(self) -> Figure:
-        """Cutoff by cutoff, the same companies at each."""
+        """Plot figures cutoff by cutoff, of the same companies at each."""
         return self._plot("over_time")
 
     def plot_reliability(self) -> Figure:
-        """What came of the probabilities that models gave."""
+        """Plot what came of the probabilities that models gave."""
         return self._plot("reliability")
 
     def plot_comparison(self, metric: str = "log_loss", model: str | None = None) -> Figure:
-        """One model, the best if not said, against each other."""
-        return self._plot("comparison", metric=metric, model=self._known(model))
+        """Plot one model, the best by default, against each other model."""
+        return self._plot("comparison", metric=metric, model=self._compared(model))
 
     def plot_sizes(self, metric: str = "log_loss", model: str | None = None) -> Figure:
-        """The same by class of company size: which model for whom."""
-        return self._plot("sizes", metric=metric, model=self._known(model))
+        """Plot the same by class of company size: which model is best for whom."""
+        return self._plot("sizes", metric=metric, model=self._compared(model))
 
     def plot_spread(self, metric: str = "roc_auc") -> Figure:
-        """What makes evaluations differ: companies, half-years, the rest, and chance."""
+        """Plot what makes evaluations differ: companies, cutoffs, the rest, and chance."""
         return self._plot("spread", metric=metric)
 
     def _plot(self, name: str, **choices: Any) -> Figure:
@@ -211,7 +192,7 @@ class Run:
             raise ValueError("there is nothing to plot: no window was answered by every model")
         return draw(name, self.findings, **choices)
 
-    def _known(self, model: str | None) -> str | None:
+    def _compared(self, model: str | None) -> str | None:
         if model is not None and model not in self.findings.models:
             raise ValueError(
                 f"no model {model!r} is compared; there are {', '.join(self.findings.models)}"
@@ -220,5 +201,13 @@ class Run:
 
 
 def open_run(place: str | os.PathLike[str]) -> Run:
-    """The run at `place`; raises `FileNotFoundError` where there is none."""
+    """Open the run at `place`.
+
+    Raises
+    ------
+    FileNotFoundError
+        There is no run.
+    OtherFormat
+        Another version wrote it in a format that this one does not read (a `ValueError`).
+    """
     return Run(open_run_directory(place))

@@ -9,6 +9,7 @@ import click
 import pytest
 
 import scale_eval as se
+import scale_eval.cli
 from scale_eval.metrics import METRICS, STANDARD_ERRORS
 from scale_eval.models import BUILT_IN
 from tests.support.documentation import DOCS, commands, page
@@ -27,6 +28,12 @@ def test_the_exported_names_are_the_documented_ones():
 def test_every_metric_and_standard_error_is_documented():
     text = page("reference/metrics")
     assert [name for name in (*METRICS, *STANDARD_ERRORS) if f"`{name}`" not in text] == []
+
+
+def test_every_reason_for_which_a_metric_is_undefined_is_documented():
+    text = page("reference/metrics")
+    reasons = {reason for metric in METRICS.values() for reason in metric.reasons}
+    assert [reason for reason in sorted(reasons) if f"`{reason}`" not in text] == []
 
 
 def test_every_built_in_model_is_documented():
@@ -85,6 +92,6 @@ def test_locked_requirements_agree_with_each_other():
 
 
 def command_group() -> click.Group:
-    from scale_eval.cli import runs
-
-    return runs.cli
+    modules = vars(scale_eval.cli).values()
+    groups = (getattr(module, "cli", None) for module in modules)
+    return next(group for group in groups if isinstance(group, click.Group))

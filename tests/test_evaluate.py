@@ -17,8 +17,10 @@ from distributed import SchedulerPlugin
 
 import scale_eval as se
 from scale_eval.datasets import Transactions
+from scale_eval.evaluation.schema import EVALUATION_COLUMNS
 from scale_eval.execution.clusters.registry import dask_client
 from scale_eval.results.directory import RunDiffers, RunDirectory
+from scale_eval.results.tables import TABLES
 from scale_eval.storage import StoreLocked, open_store
 from tests.support import models as models
 from tests.support.companies import dataset_of, frame_of, shop
@@ -227,6 +229,15 @@ def test_predictions_that_were_saved_are_evaluated_to_the_same_figures(shops, cl
     )
 
 
+def test_a_column_is_null_only_where_its_table_says_when(shops, client, tmp_path):
+    run = evaluate(shops, tmp_path / "run", client)
+    columns = {name: table.columns for name, table in TABLES.items() if name != "sampled"}
+    columns["evaluations"] = EVALUATION_COLUMNS
+    for name, said in columns.items():
+        nulls = getattr(run, name).isna().any()
+        assert {c.name for c in said if nulls[c.name]} <= {c.name for c in said if c.null}, name
+
+
 def test_a_metric_of_the_user_reaches_every_table(shops, client, tmp_path):
     run = evaluate(shops, tmp_path / "run", client, metrics=[models.hits])
     assert run.evaluations.query("status == 'ok'")["hits"].notna().all()
@@ -295,8 +306,8 @@ def test_a_run_that_was_killed_before_its_plan_has_nothing_to_reduce(tmp_path):
 def test_run_json_names_what_was_run_on_what(shops, client, tmp_path):
     evaluate(shops, tmp_path / "run", client, seed=3)
     document = json.loads((tmp_path / "run" / "run.json").read_text())
-    assert document["asked"]["seed"] == 3
-    assert document["asked"]["data"] == shops.content_hash
+    assert document["settings"]["seed"] == 3
+    assert document["settings"]["data"] == shops.content_hash
     assert set(document["models"]) == {"base_rate", "recency", "frequency", "constant"}
     assert {"numpy", "distributed", "instructions", "python"} <= set(document["versions"])
     assert document["conventions"]["roc_auc_se"].startswith("DeLong")

@@ -7,7 +7,7 @@ from rich.text import Text
 
 import scale_eval as se
 from scale_eval.cli.app import Examples, cli, out
-from scale_eval.report.terminal import SHOWN, overview, print_table
+from scale_eval.report.terminal import SHOWN, overview, print_columns, print_table
 from scale_eval.run import Run
 
 
@@ -27,6 +27,7 @@ from scale_eval.run import Run
 @click.option(
     "--limit", type=click.IntRange(min=1), default=20, show_default=True, help="Rows to show."
 )
+@click.option("--columns", is_flag=True, help="Say what each column of the table holds instead.")
 def show(
     run: str,
     table: str | None,
@@ -34,24 +35,29 @@ def show(
     metric: str | None,
     company: str | None,
     limit: int,
+    columns: bool,
 ) -> None:
     """Show the results of a run, or one of its tables."""
     opened = se.open_run(run)
-    if table is None and (model or metric or company):
+    if table is None and (model or metric or company or columns):
         raise click.UsageError(
-            f"--model, --metric and --company filter a table: name one of {', '.join(SHOWN)}"
+            "--model, --metric, --company and --columns are for a table: name one of "
+            f"{', '.join(SHOWN)}"
         )
     if table is None:
         print_results(opened)
+        return
+    if columns:
+        print_columns(out, table)
         return
     frame = getattr(opened, table)
     chosen = {"model": model, "metric": metric, "company_id": company}
     for column, value in chosen.items():
         if value is not None:
-            columns = [c for c in (column, f"{column}_a", f"{column}_b") if c in frame]
-            if not columns:
+            holding = [c for c in (column, f"{column}_a", f"{column}_b") if c in frame]
+            if not holding:
                 raise click.UsageError(f"the table {table} has no {column}")
-            frame = frame[(frame[columns] == value).any(axis=1)]
+            frame = frame[(frame[holding] == value).any(axis=1)]
     if frame.empty:
         out.print("No such rows." if any(chosen.values()) else "None.")
     else:

@@ -1,7 +1,7 @@
-"""Customer ids: strings in a dictionary that many companies may share, and the groups they are in.
+"""Customer ids are strings in a dictionary that many companies may share, with their groups.
 
 Most models never look at an id, so an id stays what it is on disk, a position in a dictionary,
-until somebody asks for it.
+until it is read.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ N_CUSTOMER_GROUPS = 16
 _CRC_OF_BYTE = np.array(
     [zlib.crc32(bytes([byte])) ^ zlib.crc32(b"\0") for byte in range(256)], dtype=np.uint32
 )
-"""The table of CRC-32: `zlib.crc32` is affine in the bits, and its constant cancels."""
+"""The table of CRC-32 by byte: `zlib.crc32` is affine in the bits, and its constant cancels."""
 
 
 @dataclass(frozen=True, eq=False)
 class CustomerIds:
-    """The customers of a company, in the order of its codes.
+    """Customer ids of a company, in the order of its codes.
 
     Attributes
     ----------
     dictionary : pyarrow.StringArray
-        Ids, each once; those of other companies may stand among them.
+        Ids, each once; there may be ids of other companies among them.
     positions : ndarray of int32, shape (n_customers,)
-        Where each customer's id is in `dictionary`.
+        Position of each customer's id in `dictionary`.
     groups : ndarray of uint8, shape (n_customers,)
         See `customer_groups`.
     """
@@ -44,41 +44,41 @@ class CustomerIds:
 
     @classmethod
     def of(cls, ids: pa.StringArray) -> CustomerIds:
-        """Customers with these `ids`, in this order."""
+        """Make customers with these `ids`, in this order."""
         return cls(ids, np.arange(len(ids), dtype=np.int32), customer_groups(ids))
 
     def __len__(self) -> int:
         return len(self.positions)
 
     def __reduce__(self) -> tuple[Callable[..., CustomerIds], tuple[Any, ...]]:
-        return CustomerIds.of, (self.array,)  # without what else is in the dictionary
+        return CustomerIds.of, (self.array,)  # without other companies' ids
 
     @cached_property
     def array(self) -> pa.StringArray:
-        """The ids as strings, in memory of their own; shape (n_customers,)."""
+        """Return the ids as strings, in memory of their own; shape (n_customers,)."""
         return self.dictionary.take(pa.array(self.positions))
 
     def slice(self, start: int, stop: int) -> CustomerIds:
-        """The customers from `start` to before `stop`, in the same dictionary."""
+        """Return the customers from `start` to before `stop`, in the same dictionary."""
         return CustomerIds(self.dictionary, self.positions[start:stop], self.groups[start:stop])
 
     def take(self, chosen: np.ndarray) -> CustomerIds:
-        """The customers at the places `chosen`; nothing leads from them to any other id."""
+        """Return the customers at the positions `chosen`, in a dictionary without any other id."""
         ids = self.dictionary.take(pa.array(self.positions[chosen]))
         return CustomerIds(ids, np.arange(len(ids), dtype=np.int32), self.groups[chosen])
 
 
 def customer_groups(ids: pa.StringArray) -> np.ndarray:
-    """The group of each id: CRC-32 of its UTF-8 bytes modulo 16; uint8, shape (len(ids),).
+    """Return the group of each id: CRC-32 of its UTF-8 bytes modulo 16; uint8, shape (len(ids),).
 
-    As `scale_eval.metrics.customer_groups` has it, without a Python object for each id.
+    Equal to `scale_eval.metrics.customer_groups`, without a Python object for each id.
     """
     offsets, data = string_buffers(ids)
     return _groups(offsets, data, _CRC_OF_BYTE)
 
 
 def string_buffers(ids: pa.StringArray) -> tuple[np.ndarray, np.ndarray]:
-    """Where each string begins (int32, shape (n + 1,)), and the bytes of all (uint8)."""
+    """Return where each string begins (int32, shape (n + 1,)), and the bytes of all (uint8)."""
     _, offsets, data = ids.buffers()
     if offsets is None or not len(ids):
         return np.zeros(1, dtype=np.int32), np.zeros(0, dtype=np.uint8)

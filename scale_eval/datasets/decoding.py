@@ -1,4 +1,4 @@
-"""Rows as Arrow reads them become arrays, with the customers of each company numbered from 0."""
+"""Decode rows as Arrow reads them to arrays, with each company's customers numbered from 0."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from scale_eval.datasets.customer_ids import CustomerIds, customer_groups
 
 @dataclass(frozen=True)
 class DecodedRows:
-    """Rows of one or many companies.
+    """Decoded rows of one or many companies.
 
     Attributes
     ----------
@@ -25,7 +25,7 @@ class DecodedRows:
     ids : CustomerIds
         The customers of all the companies, one company after the other.
     first_customer : ndarray of int64, shape (n_companies + 1,)
-        Where the customers of each company begin in `ids`.
+        Position in `ids` at which the customers of each company begin.
     """
 
     codes: np.ndarray
@@ -68,28 +68,28 @@ def decode(table: pa.Table, starts: np.ndarray, stops: np.ndarray) -> DecodedRow
 
 
 def _dictionary(ids: pa.ChunkedArray) -> tuple[pa.StringArray, np.ndarray]:
-    """The distinct ids as strings, and the position of each row's; int32, shape (n_rows,)."""
+    """Return the distinct ids, and the position of each row's id; int32, shape (n_rows,)."""
     if not pa.types.is_dictionary(ids.type):
         ids = ids.combine_chunks().dictionary_encode()
     if isinstance(ids, pa.ChunkedArray):  # chunks may have dictionaries of their own
         ids = ids.chunk(0) if ids.num_chunks == 1 else ids.unify_dictionaries().combine_chunks()
-    if isinstance(ids, pa.ChunkedArray):  # Arrow: of one chunk, or of none
+    if isinstance(ids, pa.ChunkedArray):  # Arrow gives one chunk, or none
         ids = ids.chunk(0)
-    ids.validate(full=True)  # compiled code looks codes up without asking
+    ids.validate(full=True)  # compiled code does not check bounds
     codes = ids.indices.cast(pa.int32()).to_numpy(zero_copy_only=False)
     return ids.dictionary.cast(pa.string()), codes
 
 
 def _array(column: pa.ChunkedArray) -> np.ndarray:
-    """As NumPy has it, without copying a column that is of one piece."""
+    """Convert to NumPy, without copying a column that is in one piece."""
     return column.chunk(0).to_numpy() if column.num_chunks == 1 else column.to_numpy()
 
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
 def _numbered(id_codes, starts, stops):  # type: ignore[no-untyped-def]
-    """Codes within each company, where the id of each of its customers is, and their bounds.
+    """Return codes within each company, the position of each customer's id, and their bounds.
 
-    The rows of a customer stand together: where the id changes, another customer begins.
+    The rows of a customer are neighbours: where the id changes, another customer begins.
     """
     codes = np.empty(len(id_codes), dtype=np.int32)
     positions = np.empty(len(id_codes), dtype=np.int32)

@@ -1,4 +1,4 @@
-"""The data that the package carries: three synthetic companies."""
+"""The demo dataset comes with the package: three synthetic companies."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from scale_eval.datasets.dataset import Dataset, open_dataset
 
 
 def demo_dataset() -> Dataset:
-    """Three synthetic companies, unlike each other; how they were made stands in data/README.md."""
-    carried = Path(str(files("scale_eval") / "data"))  # of a wheel
-    if not carried.is_dir():
-        carried = Path(__file__).parents[2] / "data"  # of a checkout
-    return open_dataset(carried / "demo")
+    """Open three synthetic companies, unlike each other; data/README.md says how they were made."""
+    directory = Path(str(files("scale_eval") / "data"))  # in a wheel
+    if not directory.is_dir():
+        directory = Path(__file__).parents[2] / "data"  # in a checkout
+    return open_dataset(directory / "demo")

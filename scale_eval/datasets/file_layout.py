@@ -1,19 +1,21 @@
-"""The packed layout: many companies in a file, so that 100,000 of them are some dozen files.
+"""The file layout decides which companies share a file of transactions, and writes the files.
 
-A company's rows lie in one row group, beside those of others; one that is larger than a row group
-has a file of its own. Companies go to files in the order of a hash of their id, so that each file
-is a random sample of them; within a file they are in the order of their ids. More than `MAX_UNCUT`
-companies are cut into `N_RUNS` runs of that order, each with a directory of its own: who reads in
-the order of the disk meets run after run.
+Up to `SHARED_FROM` companies each has a file of its own: that is found, replaced and looked at by
+its name, and opening a thousand files takes a quarter of a second. From there on many companies
+share a file, so that 100,000 of them are some dozen files.
 
-Up to `PACKED_FROM` companies each has a file of its own: that is found, replaced and looked at by
-its name, and opening a thousand files takes a quarter of a second.
+In a shared file a company's rows lie in one row group, beside those of others; a company that is
+larger than a row group has a file of its own. Companies go to files in the order of a hash of their
+id, so that each file is a random sample of them; within a file they are in the order of their ids.
+More than `MAX_UNCUT` companies are cut into `N_SLICES` slices of the hash order, each with a
+directory of its own: whoever reads in the order of the disk meets one slice after the other.
 """
 
 from __future__ import annotations
 
 import hashlib
 import math
+import urllib.parse
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -22,17 +24,16 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from scale_eval.datasets.dataset import rows_of, write_company, write_rows
-from scale_eval.datasets.hash_order import MAX_UNCUT, ranks_of, runs_of
-from scale_eval.datasets.manifest import describe
+from scale_eval.datasets.hash_order import MAX_UNCUT, ranks_of, slices_of
+from scale_eval.datasets.manifest import TIMESTAMP, TRANSACTIONS_SCHEMA, describe
 from scale_eval.datasets.transactions import Transactions
-from scale_eval.storage import ROWS_PER_ROW_GROUP, Store
+from scale_eval.storage import ROWS_PER_ROW_GROUP, Store, write_row_groups
 
-PACKED_FROM = 1_001
-"""Companies from which those that are written together are packed."""
+SHARED_FROM = 1_001
+"""Companies from which those that are written together share files."""
 
 ROWS_PER_FILE = 1 << 22
-"""Rows of a file, about: 40 MB, 32 row groups."""
+"""Rows of a shared file, about: 40 MB, 32 row groups."""
 
 
 @dataclass(frozen=True)
@@ -54,22 +55,22 @@ class CompanyToWrite:
 
 
 class FileAssignment(NamedTuple):
-    """Companies that go into one file.
+    """A file assignment lists the companies that go into one shared file.
 
     Attributes
     ----------
     directory : str
         Where the file goes, and the files of those that are too large for it.
     companies : list of int
-        Positions of the companies, in the order in which `write_pack` takes them.
+        Positions of the companies, in the order in which `write_shared_file` takes them.
     """
 
     directory: str
     companies: list[int]
 
 
-def parcels_of(company_ids: Sequence[str], n_rows: Sequence[float]) -> list[FileAssignment]:
-    """Divide companies into files of `ROWS_PER_FILE` rows at most, about, none of two runs.
+def assign_files(company_ids: Sequence[str], n_rows: Sequence[float]) -> list[FileAssignment]:
+    """Divide companies into files of about `ROWS_PER_FILE` rows at most, each of one slice.
 
     Parameters
     ----------
@@ -79,20 +80,22 @@ def parcels_of(company_ids: Sequence[str], n_rows: Sequence[float]) -> list[File
     """
     order = np.argsort(ranks_of(company_ids))
     if len(order) <= MAX_UNCUT:
-        return _parcels("transactions", order, company_ids, n_rows)
-    runs = runs_of(company_ids)[order]
-    bounds = np.flatnonzero(np.diff(runs, prepend=-1, append=runs[-1] + 1))
+        return _divide("transactions", order, company_ids, n_rows)
+    slices = slices_of(company_ids)[order]
+    bounds = np.flatnonzero(np.diff(slices, prepend=-1, append=slices[-1] + 1))
     return [
-        parcel
-        for run, (start, stop) in enumerate(pairwise(bounds.tolist()))
-        for parcel in _parcels(f"transactions/run-{run:02}", order[start:stop], company_ids, n_rows)
+        assignment
+        for i, (start, stop) in enumerate(pairwise(bounds.tolist()))
+        for assignment in _divide(
+            f"transactions/slice-{i:02}", order[start:stop], company_ids, n_rows
+        )
     ]
 
 
-def _parcels(
+def _divide(
     directory: str, order: np.ndarray, company_ids: Sequence[str], n_rows: Sequence[float]
 ) -> list[FileAssignment]:
-    """Companies, at the positions `order`, as few files of about equally many rows."""
+    """Divide companies, at the positions `order`, into as few files of about equally many rows."""
     rows = np.array([n_rows[i] for i in order.tolist()], dtype=np.float64)
     total = max(float(rows.sum()), 1.0)
     n_files = math.ceil(total / ROWS_PER_FILE)
@@ -107,59 +110,78 @@ def _parcels(
     ]
 
 
-def write_deliveries(
+def write_companies(
     store: Store,
     company_ids: Sequence[str],
     n_rows: Sequence[int],
-    delivery: Callable[[int], CompanyToWrite],
+    company_at: Callable[[int], CompanyToWrite],
 ) -> list[dict[str, Any]]:
-    """Write companies in the layout that their number asks for; returns their rows for `commit`.
+    """Write companies to files of their own or to shared ones, by their number.
 
     Parameters
     ----------
+    store : Store
     company_ids : sequence of str, shape (n,)
     n_rows : sequence of int, shape (n,)
         Rows that each has, about.
-    delivery : callable
-        The company at a position; asked for once, when its turn has come.
+    company_at : callable
+        Returns the company at a position; called once for each, when its turn has come.
+
+    Returns
+    -------
+    list of dict
+        Their rows of the manifest. Nobody reads the files before a manifest names them.
     """
-    if len(company_ids) < PACKED_FROM:
-        return [write_alone(store, delivery(i)) for i in range(len(company_ids))]
+    if len(company_ids) < SHARED_FROM:
+        return [write_company(store, company_at(i)) for i in range(len(company_ids))]
     return [
         row
-        for directory, companies in parcels_of(company_ids, n_rows)
-        for row in write_pack(store, map(delivery, companies), directory)
+        for directory, companies in assign_files(company_ids, n_rows)
+        for row in write_shared_file(store, map(company_at, companies), directory)
     ]
 
 
-def write_alone(
+def write_company(
     store: Store, each: CompanyToWrite, directory: str = "transactions"
 ) -> dict[str, Any]:
-    """Write a company into a file of its own; returns its row for `commit`."""
-    return write_company(
-        store, each.company, dates_only=each.dates_only, sources=each.sources, beneath=directory
-    )
+    """Write a company to a file of its own; return its row of the manifest.
+
+    The file goes into a directory of the company's own, beneath the one named. It is named after
+    its content, so that writing the same rows again changes nothing.
+    """
+    company = each.company
+    row = describe(company, dates_only=each.dates_only, sources=list(each.sources))
+    directory = f"{directory}/{_directory_of(company.company_id)}"
+    name = f"{row['content_hash'][:16]}.parquet"
+    starts = range(0, len(company), ROWS_PER_ROW_GROUP)
+    if not store.exists(f"{directory}/{name}"):
+        table = _rows_of(company)
+        row_groups = (table.slice(start, ROWS_PER_ROW_GROUP) for start in starts)
+        _write_rows(store, directory, row_groups, name=lambda: name)
+    row["path"] = f"{directory}/{name}"
+    row["first_row_group"], row["n_row_groups"], row["row_offset"] = 0, len(starts), 0
+    return row
 
 
-def write_pack(
-    store: Store, deliveries: Iterable[CompanyToWrite], directory: str = "transactions"
+def write_shared_file(
+    store: Store, companies: Iterable[CompanyToWrite], directory: str = "transactions"
 ) -> list[dict[str, Any]]:
-    """Write companies, sorted by id, into one file as they come; returns their rows for `commit`.
+    """Write companies, sorted by id, to one file as they come; return their rows of the manifest.
 
     No more than a row group and a company are held at a time. Like any file of a dataset this one
     is named after its content.
     """
-    rows: list[dict[str, Any]] = []
-    packed: list[dict[str, Any]] = []
+    apart: list[dict[str, Any]] = []
+    shared: list[dict[str, Any]] = []
     digest = hashlib.sha256()
 
     def row_groups() -> Iterator[pa.Table]:
         waiting: list[pa.Table] = []
         n_waiting = n_groups = 0
-        for each in deliveries:
+        for each in companies:
             company = each.company
             if len(company) > ROWS_PER_ROW_GROUP:
-                rows.append(write_alone(store, each, directory))
+                apart.append(write_company(store, each, directory))
                 continue
             if n_waiting + len(company) > ROWS_PER_ROW_GROUP:
                 yield pa.concat_tables(waiting)
@@ -167,16 +189,52 @@ def write_pack(
             row = describe(company, dates_only=each.dates_only, sources=list(each.sources))
             row["first_row_group"], row["n_row_groups"] = n_groups, 1
             row["row_offset"] = n_waiting
-            packed.append(row)
+            shared.append(row)
             digest.update(f"{company.company_id}\n{row['content_hash']}\n".encode())
-            waiting.append(rows_of(company))
+            waiting.append(_rows_of(company))
             n_waiting += len(company)
         if waiting:
             yield pa.concat_tables(waiting)
 
-    path = write_rows(
+    path = _write_rows(
         store, directory, row_groups(), name=lambda: f"{digest.hexdigest()[:16]}.parquet"
     )
-    for row in packed:
+    for row in shared:
         row["path"] = path
-    return rows + packed
+    return apart + shared
+
+
+def _rows_of(company: Transactions) -> pa.Table:
+    """Return a company's rows by TRANSACTIONS_SCHEMA."""
+    columns = [
+        pa.repeat(company.company_id, len(company)),
+        company.customers.take(pa.array(company.codes)),
+        pa.array(company.timestamps).cast(TIMESTAMP),
+        pa.array(company.values),
+    ]
+    return pa.table(columns, schema=TRANSACTIONS_SCHEMA)
+
+
+def _write_rows(
+    store: Store, directory: str, row_groups: Iterable[pa.Table], *, name: Callable[[], str]
+) -> str | None:
+    """Write a file of transactions; see `storage.write_row_groups`."""
+    return write_row_groups(
+        store,
+        directory,
+        TRANSACTIONS_SCHEMA,
+        row_groups,
+        name=name,
+        repeating=["company_id", "customer_id", "value"],
+        ascending=["timestamp"],
+    )
+
+
+def _directory_of(company_id: str) -> str:
+    """Name a company's directory: no ``/``, no ``key=value``, no leading dot, and not too long."""
+    quoted = urllib.parse.quote(company_id, safe=" ")
+    if quoted.startswith("."):
+        quoted = "%2E" + quoted[1:]
+    if len(quoted) > 200:
+        quoted = f"{quoted[:180]}~{hashlib.sha256(company_id.encode()).hexdigest()[:16]}"
+    return quoted

@@ -1,4 +1,4 @@
-"""RunContext with instants and lengths of calendar time, always in UTC."""
+"""Instants and lengths of calendar time, always in UTC."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ class Duration:
         return f"{count} {unit}{'' if count == 1 else 's'}"
 
     def after(self, instant: pd.Timestamp, times: int = 1) -> pd.Timestamp:
-        """`instant` plus this length, `times` over; a month too short clips to its last day."""
+        """Add this length to `instant`, `times` over; a month too short clips to its last day."""
         return instant + pd.DateOffset(months=self.months * times, days=self.days * times)
 
     def before(self, instant: pd.Timestamp, times: int = 1) -> pd.Timestamp:
-        """`instant` minus this length, `times` over."""
+        """Subtract this length from `instant`, `times` over."""
         return self.after(instant, -times)
 
 
@@ -54,7 +54,7 @@ SIX_MONTHS = Duration(months=6)
 
 
 def as_utc(instant: str | pd.Timestamp) -> pd.Timestamp:
-    """A timestamp in UTC with microseconds; one without a zone is taken as UTC.
+    """Return a timestamp in UTC with microseconds; one without a zone is taken as UTC.
 
     Raises `ValueError` where the text is not a date or time.
     """
@@ -69,17 +69,17 @@ def as_utc(instant: str | pd.Timestamp) -> pd.Timestamp:
 
 
 def microseconds(instant: pd.Timestamp) -> int:
-    """Microseconds since 1970-01-01 UTC."""
+    """Return the microseconds since 1970-01-01 UTC."""
     return int(instant.as_unit("us").asm8.astype("int64"))
 
 
 def from_microseconds(instant: int) -> pd.Timestamp:
-    """The UTC timestamp at `instant` microseconds since 1970."""
+    """Return the UTC timestamp at `instant` microseconds since 1970."""
     return pd.Timestamp(instant, unit="us", tz="UTC").as_unit("us")
 
 
 NEVER = 2**63 - 1
-"""In place of an instant, in microseconds, for what never happened."""
+"""The instant, in microseconds, that stands for an event that never happened."""
 
 
 DAY = 86_400_000_000

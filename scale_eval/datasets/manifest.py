@@ -1,16 +1,33 @@
-"""The manifest: one row a company, saying where its rows lie and what they are like."""
+"""The manifest has one row a company: where its rows lie and what they are like.
+
+The manifest is the truth: a file of transactions becomes part of the dataset when the manifest that
+names it takes the place of the one before. Its metadata carry the number of the dataset's format,
+which is read without reading a row.
+"""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from scale_eval.datasets.customer_ids import string_buffers
 from scale_eval.datasets.purchases import MIN_CUSTOMERS, PURCHASE_RULES, is_purchase
 from scale_eval.datasets.transactions import Transactions
+from scale_eval.storage import Store, read_metadata, read_table, write_table
+from scale_eval.storage.formats import require_format
+
+MANIFEST = "manifest.parquet"
+
+FORMAT = 1
+"""The number of the format in which this version writes datasets, and the only one it reads."""
+
+_FORMAT_KEY, _VERSION_KEY = b"scale_eval.format", b"scale_eval.version"
 
 TIMESTAMP = pa.timestamp("us", "UTC")
 
@@ -22,7 +39,7 @@ TRANSACTIONS_SCHEMA = pa.schema(
         ("value", pa.float64()),
     ]
 )
-"""What every file under `transactions/` holds, sorted by these four columns."""
+"""The columns of every file under `transactions/`, which is sorted by all four."""
 
 MANIFEST_SCHEMA = pa.schema(
     [
@@ -49,7 +66,7 @@ MANIFEST_SCHEMA = pa.schema(
 
 
 def content_hash(company: Transactions) -> str:
-    """SHA-256 of a company's rows: the same for the same rows, however they are stored."""
+    """Return the SHA-256 of a company's rows: equal for equal rows, however they are stored."""
     digest = hashlib.sha256()
     bounds, text = string_buffers(company.customers)
     digest.update(np.diff(bounds).astype("<i4").tobytes())
@@ -64,7 +81,7 @@ def content_hash(company: Transactions) -> str:
 
 
 def describe(company: Transactions, *, dates_only: bool, sources: list[str]) -> dict[str, Any]:
-    """The manifest's row of `company`, but for where its rows lie."""
+    """Return the manifest's row of `company`, but for where its rows lie."""
     codes, times, values = company.codes, company.timestamps, company.values
     duplicate = (np.diff(codes) == 0) & (np.diff(times) == 0) & (np.diff(values) == 0)
     purchases = np.bincount(codes[values >= 0], minlength=company.n_customers)
@@ -89,6 +106,68 @@ def describe(company: Transactions, *, dates_only: bool, sources: list[str]) -> 
         row[f"first_customer_at_{rule}"] = _nth(joined, 1)
         row[f"tenth_customer_at_{rule}"] = _nth(joined, MIN_CUSTOMERS)
     return row
+
+
+def require_readable(store: Store) -> None:
+    """Raise `OtherFormat` where the dataset is of another format than this version reads.
+
+    Raises `OSError` or `pyarrow.ArrowInvalid` where its manifest is missing or damaged.
+    """
+    written = read_metadata(store, MANIFEST).metadata or {}
+    number = written.get(_FORMAT_KEY)
+    require_format(
+        store.root,
+        {} if number is None else {"format": int(number)},
+        FORMAT,
+        written.get(_VERSION_KEY, b"").decode(),
+        "Ingest or synthesize the data anew with this version, or use the version that wrote them.",
+    )
+
+
+def manifest_table(rows: Iterable[Mapping[str, Any]]) -> pa.Table:
+    """Return rows that are to be committed, one a company, as a table by MANIFEST_SCHEMA."""
+    return pa.Table.from_pylist(list(rows), schema=MANIFEST_SCHEMA)
+
+
+def read_manifest(store: Store, columns: Sequence[str] = MANIFEST_SCHEMA.names) -> pa.Table:
+    """Read the manifest, or some of its columns, by MANIFEST_SCHEMA."""
+    schema = pa.schema([MANIFEST_SCHEMA.field(name) for name in columns])
+    return read_table(store, MANIFEST, columns=columns, schema=schema)
+
+
+def read_manifest_rows(store: Store) -> dict[str, dict[str, Any]]:
+    """Read the manifest's rows by company id, as `manifest_table` takes them.
+
+    Times are integers, in microseconds since 1970-01-01 UTC. A new dataset has no rows.
+    """
+    if not store.exists(MANIFEST):
+        return {}
+    table = read_manifest(store)
+    for i, field in enumerate(MANIFEST_SCHEMA):
+        if field.type == TIMESTAMP:
+            table = table.set_column(i, field.name, pc.cast(table[field.name], pa.int64()))
+    return {row["company_id"]: row for row in table.to_pylist()}
+
+
+def commit(store: Store, manifest: pa.Table) -> None:
+    """Make `manifest` (by MANIFEST_SCHEMA, in any order) the dataset's, whole or not at all.
+
+    Files that the new manifest does not name are deleted afterwards. A manifest whose rows equal
+    those of the present one is not written.
+    """
+    manifest = manifest.sort_by("company_id")
+    unchanged = store.exists(MANIFEST) and read_table(store, MANIFEST).equals(manifest)
+    if not unchanged:
+        numbers = {_FORMAT_KEY: str(FORMAT), _VERSION_KEY: version("scale_eval")}
+        write_table(store, MANIFEST, manifest.replace_schema_metadata(numbers))
+    delete_unnamed(store, set(manifest["path"].unique().to_pylist()))
+
+
+def delete_unnamed(store: Store, named: set[str]) -> None:
+    """Delete the files of transactions that are not among `named`."""
+    for name in store.names("transactions/**/*.parquet"):
+        if name not in named:
+            store.delete(name)
 
 
 def _nth(ordered: np.ndarray, n: int) -> int | None:

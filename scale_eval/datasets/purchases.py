@@ -1,18 +1,18 @@
-"""What counts as a purchase."""
+"""Purchase rules say which transactions are purchases."""
 
 from __future__ import annotations
 
 import numpy as np
 
 PURCHASE_RULES = ("non_negative", "positive", "all")
-"""Which transactions are purchases: ``value >= 0`` (the default), ``value > 0``, or every one.
+"""The rules: purchases are those of ``value >= 0`` (the default), of ``value > 0``, or all.
 
 A negative value is a refund. Under ``positive`` a free order is no purchase either.
 """
 
 
 def is_purchase(values: np.ndarray, rule: str) -> np.ndarray:
-    """Which `values` are purchases under `rule`, one of `PURCHASE_RULES`; shape of `values`."""
+    """Return whether each of `values` is a purchase under `rule`, one of `PURCHASE_RULES`."""
     if rule == "non_negative":
         return values >= 0
     if rule == "positive":
@@ -21,4 +21,4 @@ def is_purchase(values: np.ndarray, rule: str) -> np.ndarray:
 
 
 MIN_CUSTOMERS = 10
-"""Customers from which a default cutoff, and a labelled window to train on, is worth having."""
+"""The fewest customers for a default cutoff, and for a labelled window to train on."""

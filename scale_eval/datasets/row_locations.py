@@ -1,4 +1,4 @@
-"""Where the rows of companies lie: a file, its row groups, and the rows before them."""
+"""Row locations say where companies' rows lie: a file, row groups, and the rows before them."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import pyarrow as pa
 
 
 @dataclass(frozen=True)
-class Places:
-    """Places of companies; the arrays have the shape (n_companies,).
+class RowLocations:
+    """The locations of companies' rows; the arrays have the shape (n_companies,).
 
     Attributes
     ----------
     names : list of str
         Every file, relative to the dataset.
     file : ndarray of int32
-        Position in `names`.
+        The company's file, as a position in `names`.
     first_row_group, n_row_groups : ndarray of int32
     row_offset : ndarray of int64
         Rows before the company's in its first row group.
@@ -35,8 +35,8 @@ class Places:
     COLUMNS = ("path", "first_row_group", "n_row_groups", "row_offset", "n_rows", "n_customers")
 
     @classmethod
-    def of(cls, manifest: pa.Table) -> Places:
-        """The places in a manifest's `COLUMNS`."""
+    def of(cls, manifest: pa.Table) -> RowLocations:
+        """Take the locations from a manifest's `COLUMNS`."""
         paths = manifest["path"].combine_chunks().dictionary_encode()
         return cls(
             paths.dictionary.to_pylist(),
@@ -44,8 +44,8 @@ class Places:
             *(manifest[name].to_numpy() for name in cls.COLUMNS[1:]),
         )
 
-    def __getitem__(self, chosen: np.ndarray | slice) -> Places:
-        return Places(
+    def __getitem__(self, chosen: np.ndarray | slice) -> RowLocations:
+        return RowLocations(
             self.names,
             self.file[chosen],
             self.first_row_group[chosen],
@@ -55,17 +55,18 @@ class Places:
             self.n_customers[chosen],
         )
 
-    def runs(self) -> np.ndarray:
-        """Where those that follow one another cease to share their row groups.
+    def row_group_bounds(self) -> np.ndarray:
+        """Return the bounds of neighbours that share their row groups.
 
-        Shape (n_runs + 1,): run i are the places from ``runs[i]`` to before ``runs[i + 1]``.
+        The i-th neighbours are those from ``bounds[i]`` to before ``bounds[i + 1]``; shape
+        (n + 1,).
         """
         other = np.diff(self.file) | np.diff(self.first_row_group) | np.diff(self.n_row_groups)
         bounds = np.concatenate([[True], other != 0, [True]])
         return np.flatnonzero(bounds)[: len(self.file) + 1]
 
-    def order(self) -> np.ndarray:
-        """The permutation that brings places into the order of the disk: files by their names."""
+    def disk_order(self) -> np.ndarray:
+        """Return the permutation into the order of the disk: files by name, then by position."""
         rank = np.empty(len(self.names), dtype=np.int64)
         rank[sorted(range(len(self.names)), key=self.names.__getitem__)] = np.arange(len(rank))
         return np.lexsort((self.row_offset, self.first_row_group, rank[self.file]))

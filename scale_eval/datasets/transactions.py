@@ -1,4 +1,4 @@
-"""One company's transactions in memory: sorted arrays, with customers as codes."""
+"""Transactions of one company in memory: sorted arrays, with customers as codes."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from scale_eval.datasets.decoding import decode
 
 @dataclass(frozen=True)
 class Transactions:
-    """What a company sold, sorted by customer, timestamp and value.
+    """Transactions of a company, sorted by customer, timestamp and value.
 
     The arrays are read-only. They may be views of a row group that holds other companies too (see
-    `Dataset.read_many`): whoever keeps a company for long keeps a `copy`.
+    `Dataset.read_many`): keep a `copy` of a company that is kept for long.
 
     Attributes
     ----------
@@ -52,35 +52,35 @@ class Transactions:
 
     @property
     def n_customers(self) -> int:
-        """Customers with at least one row."""
+        """Return the number of customers with at least one row."""
         return len(self.ids)
 
     @property
     def customers(self) -> pa.StringArray:
-        """Customer ids, sorted, each once; shape (n_customers,). Made when first asked for."""
+        """Return the customer ids, sorted, each once; shape (n_customers,)."""
         return self.ids.array
 
     @property
     def customer_groups(self) -> np.ndarray:
-        """CRC-32 of each customer's id modulo 16; uint8, shape (n_customers,)."""
+        """Return CRC-32 of each customer's id modulo 16; uint8, shape (n_customers,)."""
         return self.ids.groups
 
     @property
     def n_bytes(self) -> int:
-        """Memory that the arrays take, in bytes; a dictionary that is shared counts whole."""
+        """Return the bytes of memory that the arrays take; a shared dictionary counts whole."""
         rows = self.codes.nbytes + self.timestamps.nbytes + self.values.nbytes
         ids = self.ids.positions.nbytes + self.ids.groups.nbytes + self.ids.dictionary.nbytes
         return rows + int(ids)
 
     @classmethod
     def from_arrow(cls, company_id: str, table: pa.Table) -> Transactions:
-        """From a table sorted as in a Dataset, `customer_id` as strings or dictionary codes."""
+        """Take a table sorted as in a Dataset; `customer_id` are strings or dictionary codes."""
         rows = decode(table, np.array([0]), np.array([len(table)]))
         return cls(company_id, rows.ids, rows.codes, rows.timestamps, rows.values).copy()
 
     @classmethod
     def from_frame(cls, company_id: str, frame: pd.DataFrame) -> Transactions:
-        """From a DataFrame with `customer_id`, `timestamp` (naive: UTC), `value`; any order."""
+        """Take a DataFrame with `customer_id`, `timestamp` (naive: UTC), `value`, in any order."""
         ordered = pd.DataFrame(
             {
                 "customer_id": frame["customer_id"].astype(str),
@@ -95,7 +95,7 @@ class Transactions:
         return cls.from_arrow(company_id, table.sort_by(order))
 
     def to_frame(self) -> pd.DataFrame:
-        """A DataFrame of `customer_id`, `timestamp` (UTC), `value`; `from_frame` reads it back."""
+        """Return a DataFrame of `customer_id`, `timestamp` (UTC), `value`, for `from_frame`."""
         return pd.DataFrame(
             {
                 "customer_id": self.customers.to_numpy(zero_copy_only=False)[self.codes],
@@ -105,7 +105,7 @@ class Transactions:
         )
 
     def copy(self) -> Transactions:
-        """The same in memory of its own."""
+        """Return the same in memory of its own."""
         return Transactions(
             self.company_id,
             self.ids.take(np.arange(len(self.ids))),
@@ -115,10 +115,10 @@ class Transactions:
         )
 
     def before(self, instant: int) -> Transactions:
-        """A copy of the rows strictly before `instant` (microseconds since 1970, UTC).
+        """Copy the rows strictly before `instant` (microseconds since 1970, UTC).
 
-        Nothing of the rest is left behind in it: the arrays own their memory and customers who only
-        come later are gone.
+        The copy holds nothing else: its arrays own their memory, and customers who only come later
+        are gone.
         """
         rows = self.timestamps < instant
         present, codes = compact_codes(self.codes[rows], len(self.ids))
@@ -132,7 +132,7 @@ class Transactions:
 
 
 def compact_codes(codes: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
-    """Which of the codes 0..n-1 occur, and `codes` renumbered among these, order kept."""
+    """Return the codes in 0..n-1 that occur, and `codes` renumbered among these, order kept."""
     present = np.zeros(n, dtype=bool)
     present[codes] = True
     renumbered = np.cumsum(present, dtype=np.int32) - np.int32(1)

@@ -1,50 +1,54 @@
-"""Summarise all windows of companies in one pass: what was known, what then happened."""
+"""Summarise all windows of companies in one pass: a summary and the outcomes at each cutoff."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numba
 import numpy as np
 
-from scale_eval.datasets.instants import DAY, Duration
+from scale_eval.datasets.instants import DAY
 from scale_eval.datasets.transactions import Transactions
 from scale_eval.evaluation.customer_summaries import Summaries, summarise
-from scale_eval.evaluation.history import (
-    History,
-    Outcomes,
-    PopulationRules,
+from scale_eval.evaluation.history import History
+from scale_eval.evaluation.labelled_history import Outcomes
+from scale_eval.evaluation.rules import PopulationRules
+from scale_eval.evaluation.summary_history import SummaryHistory
+from scale_eval.evaluation.training_window import (
+    TrainingBounds,
     TrainingWindow,
-    labelled_window,
+    training_bounds,
     training_note,
-    window_bounds,
 )
+from scale_eval.evaluation.window_bounds import window_bounds
 from scale_eval.evaluation.windows import Window
 
 
 class WindowArrays(NamedTuple):
-    """What was known at the beginning of each of companies' windows, for compiled models.
+    """The summaries and outcomes of companies' windows, as compiled models take them.
 
-    Arrays by window hold the windows that are asked for and those to train on; arrays by fold say
-    which are which; arrays by customer hold one window after the other, see `Summaries`. A model of
-    the package that answers for all folds at once is given it whole: it is bound to look, for each
-    fold, at the summary of `own` and at the summary and outcomes of `past`, as the history of that
-    fold has them.
+    The windows that are evaluated and those that models train on are summarised together. Arrays
+    of shape (n_summarised,) have an entry a summarised window, and those of shape (n_windows,) an
+    entry a window that is evaluated. Arrays by customer hold one summarised window after the other,
+    see `Summaries`. A model of the package that predicts for all windows at once is given all of
+    it: it must use, for each evaluated window, the summary at `label_window` and the summary and
+    outcomes at `training_window` alone, as the history of that window has them.
 
     Attributes
     ----------
-    start : ndarray of int64, shape (n_windows + 1,)
-    n_customers, n_bought : ndarray of int64, shape (n_windows,)
+    start : ndarray of int64, shape (n_summarised + 1,)
+    n_customers, n_bought : ndarray of int64, shape (n_summarised,)
     fields, reals : ndarray of int64 and of float64, shape (7, start[-1])
         The same memory.
     bought : ndarray of bool, shape (start[-1],)
-    cutoff, horizon_end : ndarray of int64, shape (n_windows,)
+    cutoff, horizon_end : ndarray of int64, shape (n_summarised,)
         Microseconds since 1970 UTC.
-    own, past : ndarray of int64, shape (n_folds,)
-        The window of each fold, and the one that its models train on.
-    exponent : ndarray of float64, shape (n_folds,)
-        What carries probabilities from that one to the horizon.
+    label_window, training_window : ndarray of int64, shape (n_windows,)
+        Positions of each evaluated window, and of the one that its models train on, among the
+        summarised ones.
+    exponent : ndarray of float64, shape (n_windows,)
+        Horizon / length of the window to train on, see `TrainingBounds`.
     """
 
     start: np.ndarray
@@ -55,8 +59,8 @@ class WindowArrays(NamedTuple):
     bought: np.ndarray
     cutoff: np.ndarray
     horizon_end: np.ndarray
-    own: np.ndarray
-    past: np.ndarray
+    label_window: np.ndarray
+    training_window: np.ndarray
     exponent: np.ndarray
 
 
@@ -66,75 +70,87 @@ class CompanyWindows:
     Attributes
     ----------
     companies : list of Transactions
-        The company of each fold.
+        The company of each window.
     windows : list of Window
-        The window of each fold.
-    found : Summaries
-        Of the windows in `known`.
-    known : WindowArrays
-    n_customers : ndarray of int64, shape (n_folds,)
+    summaries : Summaries
+        The summarised windows of `arrays`.
+    arrays : WindowArrays
+    n_customers : ndarray of int64, shape (n_windows,)
     """
 
     def __init__(
         self,
         companies: list[Transactions],
         windows: list[Window],
-        asked: PopulationRules,
+        rules: PopulationRules,
         first: list[int],
-        found: Summaries,
-        known: WindowArrays,
+        summaries: Summaries,
+        arrays: WindowArrays,
     ) -> None:
         self.companies, self.windows = companies, windows
-        self.found, self.known = found, known
-        self.n_customers = found.n_customers[known.own]
-        self._asked, self._first = asked, first
+        self.summaries, self.arrays = summaries, arrays
+        self.n_customers = summaries.n_customers[arrays.label_window]
+        self._rules, self._first = rules, first
 
     def __len__(self) -> int:
         return len(self.windows)
 
+    def __iter__(self) -> Iterator[CompanyWindow]:
+        return map(self.__getitem__, range(len(self)))
+
     def __getitem__(self, i: int) -> CompanyWindow:
-        known, found = self.known, self.found
-        if not 0 <= i < len(self):
-            raise IndexError(i)
-        own, past = int(known.own[i]), int(known.past[i])
-        cutoff, horizon_end = int(known.cutoff[past]), int(known.horizon_end[past])
-        trained = TrainingWindow(
-            cutoff,
-            horizon_end,
-            float(known.exponent[i]),
-            found.summary(past),
-            found.known_bought(past),
-            int(found.n_bought[past]),
+        arrays, summaries = self.arrays, self.summaries
+        label_window, training_window = int(arrays.label_window[i]), int(arrays.training_window[i])
+        bounds = TrainingBounds(
+            int(arrays.cutoff[training_window]),
+            int(arrays.horizon_end[training_window]),
+            float(arrays.exponent[i]),
         )
-        company, window, first = self.companies[i], self.windows[i], self._first[i]
-        return CompanyWindow(company, window, self._asked, first, found, own, trained)
+        training = TrainingWindow.of(summaries, training_window, bounds)
+        return CompanyWindow(
+            self.companies[i],
+            self.windows[i],
+            self._rules,
+            self._first[i],
+            summaries,
+            label_window,
+            training,
+        )
+
+    def customers(self, i: int) -> slice:
+        """Return the positions of a window's customers in the arrays by customer."""
+        return self.summaries.population(int(self.arrays.label_window[i]))
+
+    @property
+    def start(self) -> np.ndarray:
+        """Return where each window's customers begin in the arrays by customer; (n_windows,)."""
+        return self.summaries.start[self.arrays.label_window]
 
     def training_note(self, i: int) -> str:
-        """What is said of the window that the models of a fold train on, if anything."""
-        past = self.known.past[i]
-        days = int(self.known.horizon_end[past] - self.known.cutoff[past]) / DAY
-        return training_note(days, float(self.known.exponent[i]))
+        """Return the note on the training window of window i; empty where it is a whole horizon."""
+        window = self.arrays.training_window[i]
+        days = int(self.arrays.horizon_end[window] - self.arrays.cutoff[window]) / DAY
+        return training_note(days, float(self.arrays.exponent[i]))
 
     def customer_groups(self) -> np.ndarray:
-        """The group of each customer, for sums of influence; uint8 of shape (start[-1],).
+        """Return each customer's group, for sums of influence; uint8 of shape (start[-1],).
 
-        Set for the folds' own windows.
+        Only the customers of the evaluated windows have one.
         """
         before = [None, *self.companies]
         is_new = [one is not other for one, other in zip(self.companies, before, strict=False)]
-        of_company = [
+        groups_by_company = [
             company.customer_groups
             for company, begins in zip(self.companies, is_new, strict=True)
             if begins
         ]
-        first = np.cumsum([0, *map(len, of_company)])[np.cumsum(is_new) - 1]
-        found, own = self.found, self.known.own
-        groups = np.empty(int(found.start[-1]), np.uint8)
+        first = np.cumsum([0, *map(len, groups_by_company)])[np.cumsum(is_new) - 1]
+        groups = np.empty(int(self.summaries.start[-1]), np.uint8)
         _take(
-            np.concatenate(of_company),
+            np.concatenate(groups_by_company),
             first,
-            found.customer,
-            found.start[own],
+            self.summaries.customer,
+            self.start,
             self.n_customers,
             groups,
         )
@@ -143,17 +159,17 @@ class CompanyWindows:
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
 def _take(
-    of_customers: np.ndarray,
+    groups_by_company: np.ndarray,
     first: np.ndarray,
     customer: np.ndarray,
     start: np.ndarray,
     n_customers: np.ndarray,
-    taken: np.ndarray,
+    groups: np.ndarray,
 ) -> None:
-    """What each fold's customers have, of its company's that stand from `first` on."""
-    for f in range(len(start)):
-        for i in range(start[f], start[f] + n_customers[f]):
-            taken[i] = of_customers[first[f] + customer[i]]
+    """Fill `groups` for each window; those of its company begin at `first`."""
+    for w in range(len(start)):
+        for i in range(start[w], start[w] + n_customers[w]):
+            groups[i] = groups_by_company[first[w] + customer[i]]
 
 
 class CompanyWindow:
@@ -163,9 +179,8 @@ class CompanyWindow:
     ----------
     company : Transactions
     window : Window
-    n_customers, n_positive, n_lapsed : int
-        The population; of these, who bought in the window; and who had not bought for one horizon
-        before the cutoff.
+    n_customers : int
+        The size of the population.
     outcomes : Outcomes
         Never shown to a model.
     """
@@ -174,123 +189,86 @@ class CompanyWindow:
         self,
         company: Transactions,
         window: Window,
-        asked: PopulationRules,
+        rules: PopulationRules,
         first: int,
-        found: Summaries,
-        at: int,
-        past: TrainingWindow,
+        summaries: Summaries,
+        position: int,
+        training: TrainingWindow,
     ) -> None:
         self.company, self.window = company, window
-        self.n_customers, self.n_positive = int(found.n_customers[at]), int(found.n_bought[at])
-        self.n_lapsed = int(found.n_lapsed[at])
-        self.outcomes = Outcomes(found.bought(at), found.future_spend(at), self.n_positive)
-        self._asked, self._first = asked, first
-        self._customers = found.customers(at)
-        self._known, self._past = found.summary(at), past
+        self.n_customers = int(summaries.n_customers[position])
+        self.outcomes = Outcomes(
+            summaries.bought(position),
+            summaries.future_spend(position),
+            int(summaries.n_bought[position]),
+        )
+        self._rules, self._first = rules, first
+        self._customers = summaries.customers(position)
+        self._summary, self._training = summaries.summary(position), training
 
     def history(self, reads: str = "transactions") -> History:
-        """What a model is given: its own, made from copies of what lies before the cutoff."""
+        """Return a history for one model, made from copies of what lies before the cutoff."""
         if reads == "summary":
-            return History.of_summary(
+            return SummaryHistory(
                 self.company.company_id,
                 self.window.cutoff_us,
                 self.window.horizon_end_us,
                 self._first,
-                self._known,
-                self._past,
+                self._summary,
+                self._training,
             )
-        return History(self.company, self.window, **self._asked._asdict())
+        return History(self.company, self.window, **self._rules._asdict())
 
     @property
     def customer_ids(self) -> np.ndarray:
-        """Customer ids as strings; shape (n_customers,), dtype object."""
+        """Return the customer ids as strings; shape (n_customers,), dtype object."""
         ids = self.company.customers.take(self._customers)
         return ids.to_numpy(zero_copy_only=False)
 
 
 def windows_of_companies(
-    asked: Sequence[tuple[Transactions, Sequence[Window]]],
-    horizon: Duration,
-    *,
-    purchase_rule: str = "non_negative",
-    lookback: Duration | None = None,
+    companies: Sequence[tuple[Transactions, Sequence[Window]]], rules: PopulationRules
 ) -> CompanyWindows:
-    """The folds of companies, one a window, in the order in which they are asked for.
+    """Summarise each company at each of its windows, in the order in which they are given.
 
-    A window to train on that is itself a window of the company, as on a grid of horizons, is
-    summarised once.
+    A customer has lapsed at a cutoff after one horizon without a purchase. A window to train on
+    that is itself a window of the company, as on a grid of horizons, is summarised once.
     """
-    rules = PopulationRules(purchase_rule, lookback, horizon)
-    companies: list[Transactions] = []
+    company_of_window: list[Transactions] = []
     windows: list[Window] = []
-    firsts, spans, own, past, exponent = [], [], [], [], []
+    first_rows, bounds, label_windows, training_windows, exponents = [], [], [], [], []
     n_before = 0
-    for company, of_company in asked:
+    for company, company_windows in companies:
         first = int(company.timestamps.min()) if len(company) else 0
-        keys = [(window.cutoff_us, window.horizon_end_us) for window in of_company]
-        pasts = [
-            labelled_window(cutoff, horizon_end, first, horizon) for cutoff, horizon_end in keys
+        keys = [(window.cutoff_us, window.horizon_end_us) for window in company_windows]
+        training = [
+            training_bounds(cutoff, horizon_end, first, rules.horizon)
+            for cutoff, horizon_end in keys
         ]
-        wanted = tuple(sorted({*keys, *(past[:2] for past in pasts)}))
-        place = {window: n_before + at for at, window in enumerate(wanted)}
-        n_before += len(wanted)
-        spans.append(window_bounds(wanted, rules, horizon))
-        own += [place[key] for key in keys]
-        past += [place[cutoff, horizon_end] for cutoff, horizon_end, _ in pasts]
-        exponent += [each[2] for each in pasts]
-        companies += [company] * len(keys)
-        firsts += [first] * len(keys)
-        windows += of_company
-    found = summarise([company for company, _ in asked], spans, purchase_rule)
-    known = WindowArrays(
-        found.start,
-        found.n_customers,
-        found.n_bought,
-        found.fields,
-        found.fields.view(np.float64),
-        found.all_bought.view(),
-        np.concatenate([each.cutoff for each in spans]),
-        np.concatenate([each.horizon_end for each in spans]),
-        np.array(own, np.int64),
-        np.array(past, np.int64),
-        np.array(exponent, np.float64),
+        summarised = tuple(sorted({*keys, *(each.window for each in training)}))
+        position = {window: n_before + i for i, window in enumerate(summarised)}
+        n_before += len(summarised)
+        bounds.append(window_bounds(summarised, rules.lookback, rules.horizon))
+        label_windows += [position[key] for key in keys]
+        training_windows += [position[each.window] for each in training]
+        exponents += [each.exponent for each in training]
+        company_of_window += [company] * len(keys)
+        first_rows += [first] * len(keys)
+        windows += company_windows
+    summaries = summarise([company for company, _ in companies], bounds, rules.purchase_rule)
+    arrays = WindowArrays(
+        summaries.start,
+        summaries.n_customers,
+        summaries.n_bought,
+        summaries.fields,
+        summaries.fields.view(np.float64),
+        summaries.all_bought.view(),
+        np.concatenate([each.cutoff for each in bounds]),
+        np.concatenate([each.horizon_end for each in bounds]),
+        np.array(label_windows, np.int64),
+        np.array(training_windows, np.int64),
+        np.array(exponents, np.float64),
     )
-    for array in known:
+    for array in arrays:
         array.flags.writeable = False  # models share them
-    return CompanyWindows(companies, windows, rules, firsts, found, known)
-
-
-def training_history(
-    company: Transactions,
-    window: Window,
-    horizon: Duration,
-    *,
-    purchase_rule: str = "non_negative",
-    lookback: Duration | None = None,
-    reads: str = "transactions",
-) -> History:
-    """A history for a model of all companies to train on: its labelled history has one, too.
-
-    So that what a model learns of a company at the earlier cutoff is what it will know at this one.
-    """
-    asked = PopulationRules(purchase_rule, lookback, horizon)
-    if reads != "summary":
-        return History(company, window, **asked._asdict())
-    known = company.before(window.cutoff_us)
-    first = int(known.timestamps.min()) if len(known) else window.cutoff_us
-    near = labelled_window(window.cutoff_us, window.horizon_end_us, first, horizon)
-    far = labelled_window(near[0], near[1], first, horizon)
-    spans = [(window.cutoff_us, window.horizon_end_us), near[:2], far[:2]]
-    order = tuple(sorted(set(spans)))
-    found = summarise([known], [window_bounds(order, asked)], purchase_rule)
-    past: TrainingWindow | None = None
-    for cutoff, horizon_end, exponent in (far, near):
-        at = order.index((cutoff, horizon_end))
-        bought, n_bought = found.known_bought(at), int(found.n_bought[at])
-        past = TrainingWindow(
-            cutoff, horizon_end, exponent, found.summary(at), bought, n_bought, past
-        )
-    summary = found.summary(order.index(spans[0]))
-    return History.of_summary(
-        company.company_id, window.cutoff_us, window.horizon_end_us, first, summary, past
-    )
+    return CompanyWindows(company_of_window, windows, rules, first_rows, summaries, arrays)

@@ -1,8 +1,8 @@
-"""Customers' summaries at many cutoffs, and what then happened, in one pass over a company's rows.
+"""Summarise customers at many cutoffs, and their outcomes, in one pass over a company's rows.
 
-Rows are sorted by customer and time. Walking along them, a customer's totals so far are what was
-known of him at every cutoff that is passed on the way, and a purchase is an outcome of every window
-that is open: each row is looked at once, however many windows there are.
+Rows are sorted by customer and time. A customer's totals up to a row are the summary at every
+cutoff that is passed before the next row, and a purchase is an outcome of every window that is
+open: each row is read once, however many windows there are.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numba
 import numpy as np
@@ -18,6 +17,7 @@ import numpy as np
 from scale_eval.datasets.instants import DAY
 from scale_eval.datasets.purchases import PURCHASE_RULES
 from scale_eval.datasets.transactions import Transactions
+from scale_eval.evaluation.window_bounds import WindowBounds
 
 (
     N_PURCHASES,
@@ -28,11 +28,10 @@ from scale_eval.datasets.transactions import Transactions
     SPEND,
     LOG_SPEND,
 ) = range(7)
-"""Of a customer, 8 bytes each: places of the fields of `CustomerSummary`."""
+"""Positions of the fields of `CustomerSummary`; each takes 8 bytes a customer."""
 
 _N_FIELDS = LOG_SPEND + 1
 _N_COUNTS = 3
-BEGINNING_OF_TIME = -(2**63)
 
 
 class CustomerSummary:
@@ -71,20 +70,21 @@ class CustomerSummary:
 
 @dataclass(frozen=True)
 class Summaries:
-    """What was known at the beginning of each of n windows, and what happened in it.
+    """Summaries of the customers at the cutoff of each of n windows, and the outcomes in it.
 
     The windows may be those of several companies. Arrays by customer hold one window after the
     other: the population of window w are the first ``n_customers[w]`` from ``start[w]`` on, and
-    what stands behind them means nothing. Compiled code takes the arrays whole.
+    the values behind them up to ``start[w + 1]`` mean nothing. Compiled code takes the arrays
+    whole.
 
     Attributes
     ----------
     start : ndarray of int64, shape (n_windows + 1,)
     n_customers, n_bought, n_lapsed : ndarray of int64, shape (n_windows,)
-        The population; of these, who bought in the window; and who had not bought for as long as
-        was asked.
+        The size of the population; the number of them who bought in the window; and of those who
+        had lapsed at its cutoff, see `scale_eval.evaluation.window_bounds.WindowBounds`.
     fields : ndarray of int64, shape (7, start[-1])
-        What `CustomerSummary` holds, as words of 8 bytes.
+        The fields of `CustomerSummary`, as words of 8 bytes.
     customer : ndarray of int32, shape (start[-1],)
         Positions among the customers of the window's company, ascending.
     all_bought : ndarray of bool, shape (start[-1],)
@@ -101,62 +101,38 @@ class Summaries:
     all_spend: np.ndarray
 
     def population(self, window: int) -> slice:
-        """Where the customers of a window are."""
+        """Return the positions of a window's customers in the arrays by customer."""
         start = int(self.start[window])
         return slice(start, start + int(self.n_customers[window]))
 
     def summary(self, window: int) -> CustomerSummary:
-        """What was known of the population of a window at its beginning: a copy, for models."""
+        """Copy the summary of the population at the cutoff of a window, for models."""
         words = np.frombuffer(self.fields[:, self.population(window)].tobytes(), np.int64)
         return CustomerSummary(words.reshape(_N_FIELDS, -1))
 
     def customers(self, window: int) -> np.ndarray:
-        """The population of a window, as positions among the company's customers; ascending."""
+        """Return a window's population, as ascending positions among the company's customers."""
         return self.customer[self.population(window)]
 
     def bought(self, window: int) -> np.ndarray:
-        """Whether each of the population bought in the window; bool of shape (n_customers,)."""
+        """Return True for each customer who bought in the window; bool of shape (n_customers,)."""
         return self.all_bought[self.population(window)]
 
-    def known_bought(self, window: int) -> np.ndarray:
-        """The same as a copy, for models: of a window that is over."""
+    def bought_copy(self, window: int) -> np.ndarray:
+        """Copy `bought` for models, which may have it where the window ends by their cutoff."""
         return np.frombuffer(self.bought(window).tobytes(), np.bool_)
 
     def future_spend(self, window: int) -> np.ndarray:
-        """What each spent in the window, gross of refunds; float64 of shape (n_customers,)."""
+        """Return each customer's spend in the window, gross of refunds; float64, (n_customers,)."""
         return self.all_spend[self.population(window)]
 
 
-@dataclass(frozen=True)
-class WindowBounds:
-    """Windows in microseconds since 1970 UTC, ascending by `cutoff`; int64 of shape (n_windows,).
-
-    Attributes
-    ----------
-    cutoff, horizon_end : ndarray
-    since : ndarray
-        Only who bought from then on belongs to the population; `BEGINNING_OF_TIME` for everybody.
-    lapsed_before : ndarray
-        Who bought last before this has lapsed.
-    """
-
-    cutoff: np.ndarray
-    horizon_end: np.ndarray
-    since: np.ndarray
-    lapsed_before: np.ndarray
-
-    @cached_property
-    def n(self) -> int:
-        """How many."""
-        return len(self.cutoff)
-
-
 def summarise(
-    companies: Sequence[Transactions], spans: Sequence[WindowBounds], purchase_rule: str
+    companies: Sequence[Transactions], bounds: Sequence[WindowBounds], purchase_rule: str
 ) -> Summaries:
-    """Summaries and outcomes of all `spans` of each company."""
+    """Summarise each company at all of its windows; `bounds` has those of one company an entry."""
     n_customers = [int(c.codes[-1]) + 1 if len(c) else 0 for c in companies]
-    n_windows = [each.n for each in spans]
+    n_windows = [len(each) for each in bounds]
     start = np.zeros(sum(n_windows) + 1, np.int64)
     np.cumsum(np.repeat(n_customers, n_windows), out=start[1:])
     total = int(start[-1])
@@ -167,16 +143,16 @@ def summarise(
     future_spend = np.zeros(total)
     counts = np.zeros((_N_COUNTS, len(start) - 1), np.int64)
     rule, first = PURCHASE_RULES.index(purchase_rule), 0
-    for company, asked in zip(companies, spans, strict=True):
+    for company, windows in zip(companies, bounds, strict=True):
         _summarise(
             company.codes,
             company.timestamps,
             company.values,
             rule,
-            asked.cutoff,
-            asked.horizon_end,
-            asked.since,
-            asked.lapsed_before,
+            windows.cutoff,
+            windows.horizon_end,
+            windows.since,
+            windows.lapsed_before,
             first,
             start,
             fields,
@@ -186,9 +162,9 @@ def summarise(
             future_spend,
             counts,
         )
-        first += asked.n
-    n_known, n_bought, n_lapsed = counts
-    return Summaries(start, n_known, n_bought, n_lapsed, fields, customer, bought, future_spend)
+        first += len(windows)
+    populations, n_bought, n_lapsed = counts
+    return Summaries(start, populations, n_bought, n_lapsed, fields, customer, bought, future_spend)
 
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
@@ -212,7 +188,7 @@ def _summarise(
 ) -> None:
     """Fill the arrays from `first_window` on; `reals` is the memory of `fields` as float64."""
     n_rows, n_windows = len(codes), len(cutoff)
-    place = np.empty(n_windows, np.int64)  # of this customer in the arrays; -1 is outside
+    place = np.empty(n_windows, np.int64)  # the customer's position in the arrays; -1 is outside
     row = 0
     while row < n_rows:
         code = codes[row]

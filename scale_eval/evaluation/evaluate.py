@@ -1,7 +1,7 @@
-"""Evaluations: history -> model -> metrics -> a row. Pure; they run without Dask.
+"""Evaluate models for companies: history -> model -> metrics -> a row. Pure; it needs no Dask.
 
-The row depends on the company's transactions, the window, the model and the rules alone (but for
-the columns `*_seconds`). Whatever goes wrong in a model becomes a row that says so.
+A row depends on the company's transactions, the window, the model and the rules alone (but for the
+columns `*_seconds`). Whatever goes wrong in a model becomes a row that says so.
 """
 
 from __future__ import annotations
@@ -22,29 +22,30 @@ from scale_eval.datasets.transactions import Transactions
 from scale_eval.evaluation.company_windows import (
     CompanyWindow,
     CompanyWindows,
-    training_history,
     windows_of_companies,
 )
 from scale_eval.evaluation.histograms import Cell, ScoreCounts, score_table
 from scale_eval.evaluation.model import NamedModel
-from scale_eval.evaluation.predict import PredictionContext, failure, predict_all, shares
+from scale_eval.evaluation.no_prediction import failure
+from scale_eval.evaluation.predict import PredictionContext, predict_all, shares
 from scale_eval.evaluation.reference import base_rates
-from scale_eval.evaluation.rows import NULL, EvaluationRows
+from scale_eval.evaluation.rows import HISTORY_SECONDS, NULL, SCORE_SECONDS, EvaluationRows
 from scale_eval.evaluation.rules import Rules
+from scale_eval.evaluation.training_history import training_history
 from scale_eval.evaluation.windows import Window
 from scale_eval.metrics.compiled.batch import APART, score_windows_into, spend_of_windows
 from scale_eval.metrics.compiled.values import VALUES
 from scale_eval.metrics.scores import LARGEST_SPEND
 
 TOGETHER = 60_000
-"""Customers, times windows, of companies that are evaluated together: what fits into a cache."""
+"""Customers times windows of the companies that are evaluated together: what fits into a cache."""
 
 _FUTURE_SPEND = VALUES.index("future_spend")
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What came of one (company, cutoff, model).
+    """The result of evaluating one model for one company at one cutoff.
 
     Attributes
     ----------
@@ -62,19 +63,19 @@ class Evaluation:
 
 
 class LoadedCompany(NamedTuple):
-    """What is asked for of a company.
+    """A company that has been read, and what is to be evaluated for it.
 
     Attributes
     ----------
     company : Transactions
     windows : sequence of (Window, bool)
-        With whether the window overlaps with another of the company.
+        The flag is True where the window overlaps with another of the company.
     models : sequence of NamedModel
         Each is evaluated at each window.
     group : int
-        In which its scores are counted.
+        The group of companies in whose histograms its scores are counted.
     attempt : int
-        Which try this is.
+        The number of the try; the first is 1.
     """
 
     company: Transactions
@@ -85,19 +86,19 @@ class LoadedCompany(NamedTuple):
 
 
 class WindowPredictions(NamedTuple):
-    """What a model gave for a fold: `probabilities`, float64 of shape (n_customers,)."""
+    """A model's `probabilities` for one window of a company, float64 of shape (n_customers,)."""
 
-    fold: CompanyWindow
+    company_window: CompanyWindow
     model: str
     probabilities: np.ndarray
 
     def frame(self) -> pd.DataFrame:
-        """customer_id, probability, bought."""
+        """Return them as a table: customer_id, probability, bought."""
         return pd.DataFrame(
             {
-                "customer_id": self.fold.customer_ids,
+                "customer_id": self.company_window.customer_ids,
                 "probability": self.probabilities,
-                "bought": self.fold.outcomes.bought,
+                "bought": self.company_window.outcomes.bought,
             }
         )
 
@@ -107,77 +108,73 @@ def evaluate_one(
 ) -> Evaluation:
     """Evaluate one model for one company at one cutoff.
 
-    The model is given its own history, a fresh copy of itself and a random state that depends on
-    (seed, company, cutoff, model) alone. Outcomes are computed apart from it. A model of all
-    companies is fitted on this one.
+    A fresh copy of the model is given a history of its own and a random state that depends on
+    (seed, company, cutoff, model) alone; it never sees the outcomes. A model of all companies is
+    fitted on this one.
     """
 
     def fitted(model: NamedModel, window: Window) -> Any:
         fresh = model.fresh()
-        history = training_history(
-            company,
-            window,
-            rules.horizon,
-            purchase_rule=rules.purchase_rule,
-            lookback=rules.lookback,
-            reads=model.reads,
-        )
-        fresh.fit([history])
+        fresh.fit([training_history(company, window, rules.population, model.reads)])
         return fresh
 
     rows, counts = EvaluationRows(1, rules.metric_names), ScoreCounts()
-    given: list[WindowPredictions] = []
-    asked = LoadedCompany(company, [(window, False)], [model])
-    evaluate_companies([asked], rules, rows, counts, fitted=fitted, keep=given.append)
+    predictions: list[WindowPredictions] = []
+    loaded = LoadedCompany(company, [(window, False)], [model])
+    evaluate_companies([loaded], rules, rows, counts, fitted=fitted, keep=predictions.append)
     (row,) = rows.table().to_pylist()
-    frame = given[0].frame() if given else None
+    frame = predictions[0].frame() if predictions else None
     return Evaluation(row, score_table([counts.sparse()]), frame)
 
 
+def _announce_nothing(company_id: str, window: Window, model: str) -> None:
+    """Do nothing before an evaluation."""
+
+
 def evaluate_companies(
-    asked: Iterable[LoadedCompany],
+    companies: Iterable[LoadedCompany],
     rules: Rules,
     rows: EvaluationRows,
     counts: ScoreCounts,
     *,
     fitted: Callable[[NamedModel, Window], Any] | None = None,
     keep: Callable[[WindowPredictions], None] | None = None,
-    about: Callable[[str, Window, str], None] | None = None,
+    announce: Callable[[str, Window, str], None] = _announce_nothing,
     catch: type[BaseException] | tuple[type[BaseException], ...] = (Exception, SystemExit),
 ) -> None:
-    """Evaluate models for companies at some cutoffs each, and add what comes of it.
+    """Evaluate models for companies at some cutoffs each; add to `rows` and `counts`.
 
     Small companies are taken together, as they come, so that compiled code is called for many
-    evaluations at once; what comes of each is the same. The seconds that some take together are
-    shared among them by customers.
+    evaluations at once; the results are the same as for each alone. The seconds that some take
+    together are shared among them by customers.
 
     Parameters
     ----------
-    asked : iterable of LoadedCompany
+    companies : iterable of LoadedCompany
     rows : EvaluationRows
         Each (company, window, model) becomes a row.
     counts : ScoreCounts
-        The scores of those that are `ok` are counted there.
+        The scores of rows that are `ok` are counted there.
     fitted : callable, optional
         Gives the fitted model of a window, for models of ``scope = "all"``; raises what its
         fitting raised.
     keep : callable, optional
-        Told each answer.
-    about : callable, optional
-        Told what is to be evaluated next, before it is: company, window, model.
+        Called with the predictions of each row that is `ok`.
+    announce : callable, optional
+        Called before each evaluation with the company, the window and the name of the model.
     catch : exception type or types
-        What a model may throw that becomes a row.
+        Exceptions of a model that become a row.
     """
-    asking = PredictionContext(rules.seed, rows, fitted, about, catch)
-    for together in _together(asked):
-        _evaluate(together, rules, asking, counts, keep)
+    context = PredictionContext(rules.seed, rows, fitted, announce, catch)
+    for together in _together(companies):
+        _evaluate(together, rules, context, counts, keep)
 
 
-def _together(asked: Iterable[LoadedCompany]) -> Iterator[list[LoadedCompany]]:
-    """Neighbours that have the same models, as long as they are small together."""
+def _together(companies: Iterable[LoadedCompany]) -> Iterator[list[LoadedCompany]]:
+    """Yield neighbours that have the same models, as long as they are small together."""
     held: list[LoadedCompany] = []
     n = 0
-    for each in asked:
+    for each in companies:
         size = each.company.n_customers * len(each.windows)
         if held and (n + size > TOGETHER or each.models != held[0].models):
             yield held
@@ -189,88 +186,88 @@ def _together(asked: Iterable[LoadedCompany]) -> Iterator[list[LoadedCompany]]:
 
 
 def _evaluate(
-    asked: list[LoadedCompany],
+    companies: list[LoadedCompany],
     rules: Rules,
-    asking: PredictionContext,
+    context: PredictionContext,
     counts: ScoreCounts,
     keep: Callable[[WindowPredictions], None] | None,
 ) -> None:
-    rows, models = asking.rows, asked[0].models
+    rows, models = context.rows, companies[0].models
     began = time.perf_counter()
     try:
-        folds = windows_of_companies(
-            [(each.company, [window for window, _ in each.windows]) for each in asked],
-            rules.horizon,
-            purchase_rule=rules.purchase_rule,
-            lookback=rules.lookback,
+        windows = windows_of_companies(
+            [(each.company, [window for window, _ in each.windows]) for each in companies],
+            rules.population,
         )
-    except asking.catch as error:
-        if len(asked) > 1:  # it is of one company alone: others go on
-            for each in asked:
-                _evaluate([each], rules, asking, counts, keep)
+    except context.catch as error:
+        if len(companies) > 1:  # it is of one company alone: others go on
+            for each in companies:
+                _evaluate([each], rules, context, counts, keep)
         else:
-            for place in _begun(asked, rows).flat:
-                rows.tell(int(place), *failure(error))
+            for place in _begin_rows(companies, rows).flat:
+                rows.set_status(int(place), *failure(error))
         return
-    places = _begun(asked, rows)
-    is_asked = _outcomes_into(rows, places, folds)
-    references = base_rates(folds.known)
-    share = shares(folds.n_customers)
-    rows.seconds[places, 0] = (time.perf_counter() - began) * share[:, np.newaxis] / len(models)
-    probabilities, answered = predict_all(folds, is_asked, models, asking, places)
-    groups = np.repeat([each.group for each in asked], [len(each.windows) for each in asked])
-    _score(folds, models, answered, probabilities, references, groups, rows, counts, places)
+    places = _begin_rows(companies, rows)
+    wanted = _fill_outcomes(rows, places, windows)
+    references = base_rates(windows.arrays)
+    share = shares(windows.n_customers)[:, np.newaxis]
+    rows.seconds[places, HISTORY_SECONDS] = (time.perf_counter() - began) * share / len(models)
+    probabilities, predicted = predict_all(windows, wanted, models, context, places)
+    groups = np.repeat(
+        [each.group for each in companies], [len(each.windows) for each in companies]
+    )
+    _score(windows, models, predicted, probabilities, references, groups, rows, counts, places)
     if rules.metrics or keep is not None:
-        for f, m in np.argwhere(answered).tolist():
-            fold = folds[f]
-            answer = probabilities[m, folds.found.population(int(folds.known.own[f]))]
+        for i, m in np.argwhere(predicted).tolist():
+            window, output = windows[i], probabilities[m, windows.customers(i)]
             if rules.metrics:
-                _score_by_own_metrics(fold, answer, references[f], rules, rows, int(places[f, m]))
+                _score_user_metrics(window, output, references[i], rules, rows, int(places[i, m]))
             if keep is not None:
-                keep(WindowPredictions(fold, models[m].name, answer.copy()))
+                keep(WindowPredictions(window, models[m].name, output.copy()))
 
 
-def _begun(asked: list[LoadedCompany], rows: EvaluationRows) -> np.ndarray:
-    """Places of the rows that are begun, shape (n_folds, n_models)."""
-    names = [model.name for model in asked[0].models]
+def _begin_rows(companies: list[LoadedCompany], rows: EvaluationRows) -> np.ndarray:
+    """Begin the rows of companies; return their positions, shape (n_windows, n_models)."""
+    names = [model.name for model in companies[0].models]
     first = len(rows)
-    for company, windows, _, _, attempt in asked:
-        spans = [
+    for company, windows, _, _, attempt in companies:
+        bounds = [
             (window.cutoff_us, window.horizon_end_us, overlaps) for window, overlaps in windows
         ]
-        rows.add_all(company.company_id, spans, names, attempt)
+        rows.add_all(company.company_id, bounds, names, attempt)
     return np.arange(first, len(rows)).reshape(-1, len(names))
 
 
-def _outcomes_into(rows: EvaluationRows, places: np.ndarray, folds: CompanyWindows) -> np.ndarray:
-    """Fill in what came of each window, whatever the models say.
+def _fill_outcomes(rows: EvaluationRows, places: np.ndarray, windows: CompanyWindows) -> np.ndarray:
+    """Fill the rows' population and outcomes, which do not depend on a model.
 
-    Returns where models are to be asked, bool of shape (n_folds,); elsewhere rows say why not.
+    Returns the windows that models are to predict for, bool of shape (n_windows,); the rows of the
+    others say why not.
     """
-    found, own, n = folds.found, folds.known.own, folds.n_customers
-    spend, largest = spend_of_windows(found.all_spend, found.start[own], n)
-    asked = (n > 0) & (largest < LARGEST_SPEND)
+    summaries, label_window, n = windows.summaries, windows.arrays.label_window, windows.n_customers
+    spend, largest = spend_of_windows(summaries.all_spend, windows.start, n)
+    wanted = (n > 0) & (largest < LARGEST_SPEND)
     rows.population[places, 0] = n[:, np.newaxis]
-    rows.population[places, 1] = found.n_lapsed[own, np.newaxis]
-    rows.counts[places, 0] = found.n_bought[own, np.newaxis]
+    rows.population[places, 1] = summaries.n_lapsed[label_window, np.newaxis]
+    rows.counts[places, 0] = summaries.n_bought[label_window, np.newaxis]
     rows.values[places, _FUTURE_SPEND] = spend[:, np.newaxis]
-    for f in np.flatnonzero(~asked).tolist():
-        told = ("skipped", "no_customers", "")
-        if n[f]:
-            what = f"a customer spends {largest[f]:.3g} in the window"
-            told = ("error", "spend_too_large", what)
+    for i in np.flatnonzero(~wanted).tolist():
+        if n[i]:
+            note = f"a customer spends {largest[i]:.3g} in the window"
+            texts = ("error", "spend_too_large", note)
         else:
-            rows.population[places[f]] = rows.counts[places[f], 0] = NULL
-            rows.values[places[f], _FUTURE_SPEND] = np.nan
-        for place in places[f].tolist():
-            rows.tell(place, *told)
-    return asked
+            texts = ("skipped", "no_customers", "")
+            rows.population[places[i]] = rows.counts[places[i], 0] = NULL
+            rows.values[places[i], _FUTURE_SPEND] = np.nan
+        for place in places[i].tolist():
+            rows.set_status(place, *texts)
+    return wanted
 
 
 def _score(
-    folds: CompanyWindows,
+    windows: CompanyWindows,
     models: Sequence[NamedModel],
-    answered: np.ndarray,
+    predicted: np.ndarray,
     probabilities: np.ndarray,
     references: np.ndarray,
     groups: np.ndarray,
@@ -278,69 +275,66 @@ def _score(
     counts: ScoreCounts,
     places: np.ndarray,
 ) -> None:
-    """Fill the figures of the rows that were answered, and count the scores."""
-    if not answered.any():
+    """Fill the figures of the rows that have predictions, and count the scores."""
+    if not predicted.any():
         return
     began = time.perf_counter()
-    found = folds.found
-    kinds: dict[tuple[int, int, bytes], int] = {}  # at one cutoff, in one group, the same answered
-    kind = np.empty(len(folds), np.int64)
-    for f, (window, group) in enumerate(zip(folds.windows, groups.tolist(), strict=True)):
-        kind[f] = kinds.setdefault((window.cutoff_us, group, answered[f].tobytes()), len(kinds))
+    # Windows of a kind are at one cutoff and in one group, and the same models predicted for them.
+    kinds: dict[tuple[int, int, bytes], int] = {}
+    kind = np.empty(len(windows), np.int64)
+    for i, (window, group) in enumerate(zip(windows.windows, groups.tolist(), strict=True)):
+        kind[i] = kinds.setdefault((window.cutoff_us, group, predicted[i].tobytes()), len(kinds))
     cells = [_cells(models, *key) for key in kinds]
-    at = counts.places(cells, np.bincount(kind))[kind]
-    mine = slice(int(places[0, 0]), int(places[-1, -1]) + 1)
+    histogram = counts.places(cells, np.bincount(kind))[kind]
+    own_rows = slice(int(places[0, 0]), int(places[-1, -1]) + 1)
     apart = score_windows_into(
-        answered,
+        predicted,
         probabilities,
-        found.start[folds.known.own],
-        folds.n_customers,
-        folds.customer_groups(),
-        found.all_bought,
-        found.all_spend,
+        windows.start,
+        windows.n_customers,
+        windows.customer_groups(),
+        windows.summaries.all_bought,
+        windows.summaries.all_spend,
         references,
-        at,
+        histogram,
         counts.histograms,
-        rows.values[mine],
-        rows.reasons[mine],
-        rows.counts[mine],
-        rows.influence[mine],
+        rows.values[own_rows],
+        rows.reasons[own_rows],
+        rows.counts[own_rows],
+        rows.influence[own_rows],
     )
-    alone = [cells[kind[f]][m] for f, m in np.argwhere(answered & (at == APART)).tolist()]
+    alone = [cells[kind[i]][m] for i, m in np.argwhere(predicted & (histogram == APART)).tolist()]
     counts.add(filter(None, alone), *apart)
-    of_answers = places[answered]
-    for place in of_answers.tolist():
+    scored = places[predicted]
+    for place in scored.tolist():
         rows.status[place] = "ok"
-    n_customers = np.broadcast_to(folds.n_customers[:, np.newaxis], places.shape)[answered]
-    rows.seconds[of_answers, 3] = (time.perf_counter() - began) * shares(n_customers)
+    n_customers = np.broadcast_to(windows.n_customers[:, np.newaxis], places.shape)[predicted]
+    rows.seconds[scored, SCORE_SECONDS] = (time.perf_counter() - began) * shares(n_customers)
 
 
 def _cells(
-    models: Sequence[NamedModel], cutoff: int, group: int, answered: bytes
+    models: Sequence[NamedModel], cutoff: int, group: int, predicted: bytes
 ) -> list[Cell | None]:
-    """Where the scores of each model that answered are counted, at a window with such answers."""
+    """Return the cell of each model that predicted for a kind of windows; None for the others."""
     names = [model.name for model in models]
-    answered_by = ";".join(sorted(compress(names, answered)))
+    answered_by = ";".join(sorted(compress(names, predicted)))
     cells = [(name, cutoff, group, answered_by) for name in names]
-    return [cell if is_one else None for cell, is_one in zip(cells, answered, strict=True)]
+    return [cell if is_one else None for cell, is_one in zip(cells, predicted, strict=True)]
 
 
-def _score_by_own_metrics(
-    fold: CompanyWindow,
+def _score_user_metrics(
+    window: CompanyWindow,
     probabilities: np.ndarray,
     reference: float,
     rules: Rules,
     rows: EvaluationRows,
     place: int,
 ) -> None:
-    bought, spend, _ = fold.outcomes
-    scores = metrics.Scores(bought, probabilities, spend, _none_for_nan(reference))
+    bought, spend, _ = window.outcomes
+    known_reference = None if math.isnan(reference) else reference
+    scores = metrics.Scores(bought, probabilities, spend, known_reference)
     values, undefined = metrics.score(scores, rules.metrics)
     own = [values[name] for name in rules.metric_names]
-    rows.own[place] = [np.nan if value is None else value for value in own]
+    rows.user_values[place] = [np.nan if value is None else value for value in own]
     reasons = [f"{name}:{undefined[name]}" for name in rules.metric_names if name in undefined]
-    rows.own_undefined[place] = ";".join(reasons)
-
-
-def _none_for_nan(number: float) -> float | None:
-    return None if math.isnan(number) else number
+    rows.user_undefined[place] = ";".join(reasons)

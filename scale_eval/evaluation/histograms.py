@@ -1,7 +1,7 @@
-"""Histograms of the scores of many evaluations, by model, cutoff and group of companies.
+"""Count the scores of many evaluations in histograms, by model, cutoff and group of companies.
 
-Beside them stands which models answered at the windows that were counted: so that the windows which
-all of them answered can be told from the others, where a group holds both.
+Each histogram also says which models predicted for the windows that were counted in it, so that the
+windows for which all models predicted can be told from the others of a group.
 """
 
 from __future__ import annotations
@@ -21,20 +21,19 @@ _N_COUNTS = 3  # buyers, others, spend in minor units
 _FIRST_CELLS = 32
 
 Cell = tuple[str, int, int, str]
-"""Model, cutoff in microseconds, group of companies, and the models that answered there."""
-
+"""Model, cutoff in microseconds, group of companies, and the models that predicted there, "a;b"."""
 
 SparseCounts = list[tuple[Cell, np.ndarray, np.ndarray]]
-"""Cells, each with the bins that hold somebody, ascending, and their counts, shape (n_bins, 3)."""
+"""Cells, each with its bins that are not empty, ascending, and their counts, shape (n_bins, 3)."""
 
 
 class ScoreCounts:
-    """Integers on fixed edges, so that adding them up gives the same in any order.
+    """Counts of scores between fixed edges: integers, whose sums are the same in any order.
 
     Attributes
     ----------
     histograms : ndarray of int64, shape (n, N_BINS, 3)
-        See `add_to_histogram`; more of them than there are cells.
+        See `add_to_histogram`; there may be more of them than cells.
     """
 
     def __init__(self) -> None:
@@ -45,21 +44,21 @@ class ScoreCounts:
     def places(
         self, cells: Sequence[Sequence[Cell | None]], n_evaluations: np.ndarray
     ) -> np.ndarray:
-        """In which of the `histograms` evaluations are counted that have their cells in common.
+        """Return the histogram in which the evaluations of each cell are counted.
 
         Parameters
         ----------
         cells : sequence of sequences of Cell or None
-            For each kind of windows the cell of each model that answered.
+            For each kind of windows the cell of each model; None where it did not predict.
         n_evaluations : ndarray of int, shape (n_kinds,)
-            Of each model at the windows of a kind.
+            The number of evaluations of each model at the windows of a kind.
 
         Returns
         -------
         ndarray of int64, shape (n_kinds, n_models)
-            `APART` for one that is alone in its cell: where companies are few, each has cells of
-            its own, and to fill 100 kB for some customers would take longer than all else.
-            `histograms` may be another array afterwards.
+            `APART` for an evaluation that is alone in its cell: where companies are few, each has
+            cells of its own, and to fill 100 kB for some customers would take longer than all
+            else. `histograms` may be another array afterwards.
         """
         kinds = zip(cells, n_evaluations.tolist(), strict=True)
         return np.array(
@@ -81,43 +80,47 @@ class ScoreCounts:
     def add(
         self, cells: Iterable[Cell], ends: np.ndarray, bins: np.ndarray, counts: np.ndarray
     ) -> None:
-        """What `score_windows_into` returns of the evaluations that stand apart, in their order."""
+        """Add the counts of evaluations that are `APART`, as `score_windows_into` returns them."""
         for cell, (low, high) in zip(cells, pairwise(ends.tolist()), strict=True):
             self._apart.append((cell, bins[low:high], counts[low:high]))
 
     def sparse(self) -> SparseCounts:
-        """What is not zero: little to send where few were counted."""
-        found = list(self._apart)
+        """Return the counts that are not zero, which are few where few evaluations were counted."""
+        cells = list(self._apart)
         for cell, place in self._places.items():
             counts = self.histograms[place]
-            held = np.flatnonzero(counts[:, POSITIVE] + counts[:, NEGATIVE])
-            found.append((cell, held, counts[held]))
-        return found
+            bins = _filled_bins(counts)
+            cells.append((cell, bins, counts[bins]))
+        return cells
 
 
 def score_table(parts: Iterable[SparseCounts]) -> pa.Table:
-    """The counts of several parts added up, by SCORES_SCHEMA, sorted."""
+    """Return the sums of the counts of several parts as a table by SCORES_SCHEMA, sorted."""
     cells: dict[Cell, list[tuple[np.ndarray, np.ndarray]]] = {}
     for cell, bins, counts in chain.from_iterable(parts):
         cells.setdefault(cell, []).append((bins, counts))
     keys = sorted(cells)
-    found = [_added(cells[key]) for key in keys]
-    lengths = np.array([len(bins) for bins, _ in found], dtype=np.int64)
+    sums = [_sum(cells[key]) for key in keys]
+    lengths = np.array([len(bins) for bins, _ in sums], dtype=np.int64)
     at = pa.array(np.repeat(np.arange(len(keys)), lengths))
     kinds = zip(zip(*keys, strict=True), SCORES_SCHEMA, strict=False)
     columns = [pa.array(list(values)).cast(field.type).take(at) for values, field in kinds]
     if not keys:
         return SCORES_SCHEMA.empty_table()
-    all_bins = np.concatenate([bins for bins, _ in found]).astype(np.int32)
-    all_counts = np.concatenate([counts for _, counts in found])
+    all_bins = np.concatenate([bins for bins, _ in sums]).astype(np.int32)
+    all_counts = np.concatenate([counts for _, counts in sums])
     return pa.table([*columns, all_bins, *all_counts.T], schema=SCORES_SCHEMA)
 
 
-def _added(several: list[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
+def _sum(several: list[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
     if len(several) == 1:
         return several[0]
     whole = np.zeros((N_BINS, _N_COUNTS), np.int64)
     for bins, counts in several:
         whole[bins] += counts
-    held = np.flatnonzero(whole[:, POSITIVE] + whole[:, NEGATIVE])
-    return held, whole[held]
+    filled = _filled_bins(whole)
+    return filled, whole[filled]
+
+
+def _filled_bins(counts: np.ndarray) -> np.ndarray:
+    return np.flatnonzero(counts[:, POSITIVE] + counts[:, NEGATIVE])

@@ -1,4 +1,4 @@
-"""The two verbs of a model."""
+"""The contract of a model: its two verbs, and what a run knows of it."""
 
 from __future__ import annotations
 
@@ -16,34 +16,33 @@ from scale_eval.evaluation.history import History
 
 
 class Model(Protocol):
-    """What the evaluation asks of a model; any class with these two methods is one.
+    """A model has the verbs `fit` and `predict_proba`; any class with these two methods is one.
 
     Optional attributes:
 
     ``name``
-        How the tables call it; by default the name that it was asked for by.
+        The model's name in the tables; by default the text by which it was chosen, or its class.
     ``random_state``
         Set before `fit` to an integer that depends on seed, company, cutoff and model alone.
     ``reads``
         ``"summary"`` for a model that works on `history.summary` alone; it is then given no
-        transactions and no customer ids, which is many times as fast. ``"transactions"`` if not
-        said.
+        transactions and no customer ids, which is many times as fast. Default ``"transactions"``.
     ``draws``
         False for a model that draws no random numbers, so that nothing is seeded for it.
     ``scope``
-        ``"all"`` for one model of many companies: see `FitsMany`. ``"company"`` if not said.
+        ``"all"`` for one model of many companies: see `FitsMany`. Default ``"company"``.
     ``note_``
         Set by `fit` or `predict_proba`; stands in the evaluation's row.
 
-    A model that cannot answer for a history raises `scale_eval.Skipped`; any other exception makes
+    A model that cannot predict for a history raises `scale_eval.Skipped`; any other exception makes
     the evaluation an `error` row.
     """
 
     def fit(self, history: History) -> Any:
-        """Learn from what was known at the cutoff; `history.labelled()` gives data to train on."""
+        """Learn from a history; `history.labelled()` gives an earlier one with its outcomes."""
 
     def predict_proba(self, history: History) -> np.ndarray | pd.Series:
-        """The probability of at least one purchase in ``[cutoff, horizon_end)``.
+        """Return each customer's probability of a purchase in ``[cutoff, horizon_end)``.
 
         Returns
         -------
@@ -53,52 +52,52 @@ class Model(Protocol):
 
 
 class FitsMany(Protocol):
-    """A model of many companies, told by ``scope = "all"``: fitted once a cutoff, on a sample.
+    """A model with ``scope = "all"`` serves many companies: fitted once a cutoff, on a sample.
 
-    What is fitted is pickled, and predicts for every company at that cutoff. Where a call costs
+    The fitted model is pickled, and predicts for every company at that cutoff. Where a call costs
     much whatever the number of customers, it can have a third verb besides:
     ``predict_many(histories)``, which gives for each of the histories (a list, of companies at that
-    cutoff) what `predict_proba` gives for it, whoever else is among them.
+    cutoff) what `predict_proba` gives for it, whichever companies are among them.
     """
 
     def fit(self, histories: Iterable[History]) -> Any:
-        """Learn from what was known of many companies at one cutoff.
+        """Learn from the histories of many companies at one cutoff.
 
         `history.labelled()` of each gives data to train on, all before that cutoff; `Skipped` is
         raised where a company has none. They are read one by one, and can be gone through again.
         """
 
     def predict_proba(self, history: History) -> np.ndarray | pd.Series:
-        """As `Model.predict_proba`."""
+        """Return each customer's probability, as `Model.predict_proba`."""
 
 
 class FitsWindows(Protocol):
-    """A model of this package that answers for many windows in two compiled calls.
+    """A built-in model may predict for many windows in two compiled calls.
 
-    What it gives is what `fit` and `predict_proba` give at each window, bit for bit. It sees the
-    summaries of all windows, those of later ones too, and so must be trusted: no other model is
-    asked for it.
+    It gives what `fit` and `predict_proba` give at each window, bit for bit. It sees the summaries
+    of all windows, those of later ones too, and so must be trusted: only the classes listed in
+    `scale_eval.models.registry` are called so.
 
     Attributes
     ----------
     trains : bool
-        Whether it learns from the labelled window, of which the evaluation's row then tells.
+        True for a model that learns from the window to train on, so that rows note its length.
     """
 
     trains: bool
 
-    def fit_windows(self, known: WindowArrays) -> np.ndarray:
-        """Learn at each window; bool of shape (n_folds,): where it could, and need not say why not.
+    def fit_windows(self, arrays: WindowArrays) -> np.ndarray:
+        """Learn at each window; return where that worked, bool of shape (n_windows,).
 
-        The others are left to `fit`.
+        The other windows are left to `fit`, which says why.
         """
 
     def predict_windows(
-        self, known: WindowArrays, answered: np.ndarray, probabilities: np.ndarray
+        self, arrays: WindowArrays, fitted: np.ndarray, probabilities: np.ndarray
     ) -> None:
-        """Fill in `probabilities`, shape (start[-1],), of each answered fold's own window.
+        """Fill in `probabilities`, shape (start[-1],), for each window of `fitted`.
 
-        `answered` is what `fit_windows` gave.
+        `fitted` is what `fit_windows` gave.
         """
 
 
@@ -112,45 +111,42 @@ class NamedModel:
     Attributes
     ----------
     name : str
-        How the tables call it.
-    prototype : Model
+        The model's name in the tables.
+    prototype : Model or FitsMany
         Never fitted: each evaluation fits a copy.
     identity : dict
         What its results depend on, as JSON; see `scale_eval.models.identity`.
+    fits_windows : bool
+        True where the prototype is a `FitsWindows` that is trusted with more than a history.
     """
 
     name: str
     prototype: Model | FitsMany
     identity: dict[str, Any]
+    fits_windows: bool = False
 
     @cached_property
     def reads(self) -> str:
-        """``"summary"`` or ``"transactions"``: what its histories must hold."""
+        """Return ``"summary"`` or ``"transactions"``: what its histories must hold."""
         return str(getattr(self.prototype, "reads", "transactions"))
 
     @cached_property
     def draws(self) -> bool:
-        """Whether it may draw random numbers, so that generators are seeded for it."""
+        """Return False where it draws no random numbers, so that nothing is seeded for it."""
         return bool(getattr(self.prototype, "draws", True))
 
     @cached_property
     def scope(self) -> str:
-        """``"company"``, or ``"all"`` for one model of many companies."""
+        """Return ``"company"``, or ``"all"`` for one model of many companies."""
         return str(getattr(self.prototype, "scope", "company"))
 
     @cached_property
-    def fits_windows(self) -> bool:
-        """Whether it is an `FitsWindows`: of this package, for it sees more than a history."""
-        kind = type(self.prototype)
-        return hasattr(kind, "fit_windows") and kind.__module__.startswith("scale_eval.models.")
-
-    @cached_property
     def predicts_many(self) -> bool:
-        """Whether it is one model of all companies that has `predict_many`."""
+        """Return True for one model of all companies that has `predict_many`."""
         return self.scope == "all" and callable(getattr(self.prototype, "predict_many", None))
 
     def fresh(self) -> Any:
-        """A copy that has nothing in common with any other."""
+        """Return a copy that has nothing in common with any other."""
         if not self._is_plain:
             return copy.deepcopy(self.prototype)
         fresh = object.__new__(type(self.prototype))
@@ -159,7 +155,7 @@ class NamedModel:
 
     @cached_property
     def _is_plain(self) -> bool:
-        """Whether copying its attributes copies it: they are numbers and texts."""
+        """Return True where copying the attributes copies it: they are numbers and texts."""
         kind = type(self.prototype)
         hooks = ("__deepcopy__", "__copy__", "__reduce__", "__getstate__", "__new__", "__slots__")
         own = any(hook in vars(base) for base in kind.__mro__[:-1] for hook in hooks)

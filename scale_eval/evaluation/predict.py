@@ -1,329 +1,226 @@
-"""What models answer for the windows of companies: asked, checked, and told why they do not.
+"""Let models predict for the windows of companies, and say in the rows where they do not.
 
-The package's own models are asked for all windows at once, fitted models of all companies for all
+The package's own models are called for all windows at once, fitted models of all companies for all
 companies of a cutoff, and every other model window by window, with a history of its own.
 """
 
 from __future__ import annotations
 
-import hashlib
-import random
-import re
 import time
-import traceback
 import warnings
 from collections.abc import Callable, Sequence
-from pathlib import PurePath
 from typing import Any, NamedTuple
 
 import numpy as np
-import pandas as pd
 
 from scale_eval.evaluation.company_windows import CompanyWindow, CompanyWindows
-from scale_eval.evaluation.history import Skipped
 from scale_eval.evaluation.model import NamedModel
-from scale_eval.evaluation.rows import EvaluationRows
+from scale_eval.evaluation.model_output import checked_probabilities
+from scale_eval.evaluation.no_prediction import NoPrediction, failure, row_text
+from scale_eval.evaluation.random_state import random_state, seed_generators
+from scale_eval.evaluation.rows import FIT_SECONDS, PREDICT_SECONDS, EvaluationRows
 from scale_eval.evaluation.windows import Window
 from scale_eval.metrics.compiled.batch import are_probabilities
 
 ALIKE_CUSTOMERS = 20
-"""Seconds are shared as if each window had so many more customers: what it takes besides."""
-
-
-class WrongOutput(Exception):  # noqa: N818 - becomes a row's reason, never reaches a user
-    """A model gave something other than one probability a customer, in order."""
-
-    def __init__(self, reason: str, note: str) -> None:
-        super().__init__(reason, note)
-        self.reason = reason
-        self.note = note
-
-
-class NotFitted(Exception):  # noqa: N818 - becomes a row's status, never reaches a user
-    """A model of all companies could not be fitted for a cutoff."""
-
-    def __init__(self, status: str, reason: str, note: str) -> None:
-        super().__init__(status, reason, note)
-        self.status = status
-        self.reason = reason
-        self.note = note
+"""Seconds are shared as if each window had so many more customers: the cost of a call."""
 
 
 class PredictionContext(NamedTuple):
-    """How models are asked.
+    """The context that all predictions of a call to `evaluate_companies` share.
 
     Attributes
     ----------
     seed : int
-        Of what models draw.
+        The seed of whatever models draw.
     rows : EvaluationRows
-        Told how long it took, and why there is no answer.
-    fitted, about, catch
-        As `evaluate_companies` takes them.
+        Takes the seconds, the notes, and why there is no prediction.
+    fitted, announce, catch
+        See `scale_eval.evaluation.evaluate.evaluate_companies`.
     """
 
     seed: int
     rows: EvaluationRows
     fitted: Callable[[NamedModel, Window], Any] | None
-    about: Callable[[str, Window, str], None] | None
+    announce: Callable[[str, Window, str], None]
     catch: type[BaseException] | tuple[type[BaseException], ...]
 
 
 def predict_all(
-    folds: CompanyWindows,
-    asked: np.ndarray,
+    windows: CompanyWindows,
+    wanted: np.ndarray,
     models: Sequence[NamedModel],
-    asking: PredictionContext,
+    context: PredictionContext,
     places: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Ask all models for all folds.
+    """Let all models predict for all windows.
 
     Parameters
     ----------
-    asked : ndarray of bool, shape (n_folds,)
-        Where to ask.
-    places : ndarray of int, shape (n_folds, n_models)
-        Of the rows.
+    wanted : ndarray of bool, shape (n_windows,)
+        The windows to predict for.
+    places : ndarray of int, shape (n_windows, n_models)
+        Positions in `context.rows` of each window by each model.
 
     Returns
     -------
     probabilities : ndarray of float64, shape (n_models, start[-1])
-        As the arrays by customer in `Summaries`, of each fold's own window.
-    answered : ndarray of bool, shape (n_folds, n_models)
-        Where there are any; elsewhere the row says why not.
+        As the arrays by customer in `Summaries`; `windows.customers(i)` has those of window i.
+    predicted : ndarray of bool, shape (n_windows, n_models)
+        False where there are none; the row then says why.
     """
-    probabilities = np.empty((len(models), int(folds.found.start[-1])))
-    answered = np.zeros(places.shape, np.bool_)
-    if not asked.any():
-        return probabilities, answered
+    probabilities = np.empty((len(models), int(windows.summaries.start[-1])))
+    predicted = np.zeros(places.shape, np.bool_)
+    if not wanted.any():
+        return probabilities, predicted
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
         for m, model in enumerate(models):
+            arguments = windows, wanted, model, probabilities[m], context, places[:, m]
             if model.fits_windows:
-                answered[:, m] = _predict_windows(
-                    folds, asked, model, probabilities[m], asking, places[:, m]
-                )
+                predicted[:, m] = _predict_windows(*arguments)
             elif model.predicts_many:
-                answered[:, m] = _predict_by_cutoff(
-                    folds, asked, model, probabilities[m], asking, places[:, m], warned
-                )
-            for f in np.flatnonzero(asked & ~answered[:, m]).tolist():
-                answer = _answer(folds[f], model, asking, int(places[f, m]), warned)
-                if answer is not None:
-                    probabilities[m, folds.found.population(int(folds.known.own[f]))] = answer
-                    answered[f, m] = True
-    return probabilities, answered
+                predicted[:, m] = _predict_by_cutoff(*arguments, warned)
+            for i in np.flatnonzero(wanted & ~predicted[:, m]).tolist():
+                output = _predict_one(windows[i], model, context, int(places[i, m]), warned)
+                if output is not None:
+                    probabilities[m, windows.customers(i)] = output
+                    predicted[i, m] = True
+    return probabilities, predicted
 
 
 def shares(n_customers: np.ndarray) -> np.ndarray:
-    """Of the seconds that evaluations took together, the share of each; sums to 1."""
+    """Return each evaluation's share of the seconds that all took together; sums to 1."""
     weight = n_customers + ALIKE_CUSTOMERS
     return np.asarray(weight / weight.sum())
 
 
 def _predict_windows(
-    folds: CompanyWindows,
-    asked: np.ndarray,
+    windows: CompanyWindows,
+    wanted: np.ndarray,
     model: NamedModel,
     probabilities: np.ndarray,
-    asking: PredictionContext,
+    context: PredictionContext,
     places: np.ndarray,
 ) -> np.ndarray:
-    """Where such a model answers, bool of shape (n_folds,); what, is in `probabilities`.
+    """Fill `probabilities` by a model that predicts for all windows in two compiled calls.
 
-    Whatever is not as it should be is left for each window to be asked for alone.
+    Returns where there are any, bool of shape (n_windows,). The model is called for each other
+    window alone, which finds out why.
     """
-    if asking.about is not None:
-        asking.about(folds.companies[0].company_id, folds.windows[0], model.name)
+    context.announce(windows.companies[0].company_id, windows.windows[0], model.name)
     began = time.perf_counter()
-    fresh, known, rows = model.fresh(), folds.known, asking.rows
+    fresh, arrays, rows = model.fresh(), windows.arrays, context.rows
     try:
-        answered = np.asarray(fresh.fit_windows(known))
+        predicted = np.asarray(fresh.fit_windows(arrays))
         between = time.perf_counter()
-        fresh.predict_windows(known, answered, probabilities)
-    except asking.catch:
-        return np.zeros(len(folds), np.bool_)
-    answered &= asked & are_probabilities(probabilities, known.start[known.own], folds.n_customers)
-    share = shares(folds.n_customers)[answered]
-    rows.seconds[places[answered], 1] = (between - began) * share
-    rows.seconds[places[answered], 2] = (time.perf_counter() - between) * share
+        fresh.predict_windows(arrays, predicted, probabilities)
+    except context.catch:
+        return np.zeros(len(windows), np.bool_)
+    predicted &= wanted & are_probabilities(probabilities, windows.start, windows.n_customers)
+    share = shares(windows.n_customers)[predicted]
+    rows.seconds[places[predicted], FIT_SECONDS] = (between - began) * share
+    rows.seconds[places[predicted], PREDICT_SECONDS] = (time.perf_counter() - between) * share
     if fresh.trains:
-        for f in np.flatnonzero(answered & (known.exponent != 1.0)).tolist():
-            rows.note[int(places[f])] = folds.training_note(f)
-    return answered
-
-
-def _why(declined: Skipped | WrongOutput | NotFitted) -> tuple[str, str, str]:
-    """Status, reason and note of a row for which there is no answer, and why is known."""
-    if isinstance(declined, NotFitted):
-        return declined.status, declined.reason, declined.note
-    status = "skipped" if isinstance(declined, Skipped) else "error"
-    return status, text(declined.reason), text(declined.note)
+        for i in np.flatnonzero(predicted & (arrays.exponent != 1.0)).tolist():
+            rows.note[int(places[i])] = windows.training_note(i)
+    return predicted
 
 
 def _predict_by_cutoff(
-    folds: CompanyWindows,
-    asked: np.ndarray,
+    windows: CompanyWindows,
+    wanted: np.ndarray,
     model: NamedModel,
     probabilities: np.ndarray,
-    asking: PredictionContext,
+    context: PredictionContext,
     places: np.ndarray,
     warned: list[warnings.WarningMessage],
 ) -> np.ndarray:
-    """As `_predict_windows`, of a fitted model that predicts for many companies in one call.
+    """Fill `probabilities` by a fitted model that predicts for many companies in one call.
 
-    Whatever is not as it should be is left for each company to be asked for alone.
+    Returns where there are any, as `_predict_windows` does.
     """
-    answered = np.zeros(len(folds), np.bool_)
-    rows, start = asking.rows, folds.found.start
+    predicted = np.zeros(len(windows), np.bool_)
+    rows = context.rows
     by_window: dict[Window, list[int]] = {}
-    for f in np.flatnonzero(asked).tolist():
-        by_window.setdefault(folds.windows[f], []).append(f)
+    for i in np.flatnonzero(wanted).tolist():
+        by_window.setdefault(windows.windows[i], []).append(i)
     for window, members in by_window.items():
-        if asking.about is not None:
-            asking.about(folds.companies[members[0]].company_id, window, model.name)
-        told_before, began = len(warned), time.perf_counter()
+        context.announce(windows.companies[members[0]].company_id, window, model.name)
+        n_warned, began = len(warned), time.perf_counter()
         try:
-            assert asking.fitted is not None
-            fresh = asking.fitted(model, window)
+            assert context.fitted is not None
+            fresh = context.fitted(model, window)
             between = time.perf_counter()
-            several = [folds[f] for f in members]
-            outputs = fresh.predict_many([fold.history(model.reads) for fold in several])
-            checked = [_checked(*each) for each in zip(outputs, several, strict=True)]
-        except asking.catch:
+            several = [windows[i] for i in members]
+            outputs = fresh.predict_many([each.history(model.reads) for each in several])
+            checked = [checked_probabilities(*each) for each in zip(outputs, several, strict=True)]
+        except context.catch:
             continue
-        if len(warned) > told_before:
+        if len(warned) > n_warned:
             continue
-        share = shares(folds.n_customers[members])
-        rows.seconds[places[members], 1] = (between - began) * share
-        rows.seconds[places[members], 2] = (time.perf_counter() - between) * share
-        note = getattr(fresh, "note_", "")
-        for f, answer in zip(members, checked, strict=True):
-            own = start[folds.known.own[f]]
-            probabilities[own : own + len(answer)] = answer
-            rows.note[int(places[f])] = text(note) if note else ""
-        answered[members] = True
-    return answered
+        share = shares(windows.n_customers[members])
+        rows.seconds[places[members], FIT_SECONDS] = (between - began) * share
+        rows.seconds[places[members], PREDICT_SECONDS] = (time.perf_counter() - between) * share
+        note = _note_of(fresh)
+        for i, output in zip(members, checked, strict=True):
+            probabilities[windows.customers(i)] = output
+            rows.note[int(places[i])] = note
+        predicted[members] = True
+    return predicted
 
 
-def _answer(
-    fold: CompanyWindow,
+def _predict_one(
+    window: CompanyWindow,
     model: NamedModel,
-    asking: PredictionContext,
+    context: PredictionContext,
     place: int,
     warned: list[warnings.WarningMessage],
 ) -> np.ndarray | None:
-    """What the model predicts, checked; or nothing, and its row says why."""
-    rows, told_before = asking.rows, len(warned)
-    if asking.about is not None:
-        asking.about(fold.company.company_id, fold.window, model.name)
+    """Return the model's probabilities, checked; None where its row says why there are none."""
+    rows, n_warned = context.rows, len(warned)
+    context.announce(window.company.company_id, window.window, model.name)
     rows.note[place] = ""
     try:
-        answer, note = _asked(fold, model, asking, rows.seconds[place])
-    except (Skipped, WrongOutput, NotFitted) as declined:
-        rows.tell(place, *_why(declined))
+        output, note = _fit_predict(window, model, context, rows.seconds[place])
+    except NoPrediction as declined:
+        rows.set_status(place, *declined.row_texts())
         return None
-    except asking.catch as error:
-        rows.tell(place, *failure(error))
+    except context.catch as error:
+        rows.set_status(place, *failure(error))
         return None
-    rows.note[place] = "; ".join(filter(None, [note, _told(warned[told_before:])]))
-    return answer
+    names = sorted({each.category.__name__ for each in warned[n_warned:]})
+    warning = f"warned {', '.join(names)}" if names else ""
+    rows.note[place] = "; ".join(filter(None, [note, warning]))
+    return output
 
 
-def _asked(
-    fold: CompanyWindow, model: NamedModel, asking: PredictionContext, seconds: np.ndarray
+def _fit_predict(
+    window: CompanyWindow, model: NamedModel, context: PredictionContext, seconds: np.ndarray
 ) -> tuple[np.ndarray, str]:
-    """What the model predicts, checked, and its note; seconds of fitting and predicting are set."""
-    seconds[1:3] = np.nan
+    """Return the model's probabilities, checked, and its note; fill its two `seconds`."""
+    seconds[[FIT_SECONDS, PREDICT_SECONDS]] = np.nan
     began = time.perf_counter()
-    history = fold.history(model.reads)
+    history = window.history(model.reads)
     if model.scope == "all":
-        if asking.fitted is None:
+        if context.fitted is None:
             raise ValueError(f"{model.name} is one model for all companies, and nobody fitted it")
-        fresh = asking.fitted(model, fold.window)
+        fresh = context.fitted(model, window.window)
     else:
         fresh = model.fresh()
         if model.draws:
-            state = random_state(asking.seed, fold.company.company_id, fold.window, model.name)
-            seed_generators(fresh, state)
+            company_id = window.company.company_id
+            seed_generators(
+                fresh, random_state(context.seed, company_id, window.window, model.name)
+            )
         fresh.fit(history)
     between = time.perf_counter()
-    seconds[1] = between - began
+    seconds[FIT_SECONDS] = between - began
     output = fresh.predict_proba(history)
-    seconds[2] = time.perf_counter() - between
-    note = getattr(fresh, "note_", "")
-    return _checked(output, fold), text(note) if note else ""
+    seconds[PREDICT_SECONDS] = time.perf_counter() - between
+    return checked_probabilities(output, window), _note_of(fresh)
 
 
-def failure(error: BaseException) -> tuple[str, str, str]:
-    """Status, reason and note of a row that ended in `error`: what was said, and where.
-
-    What differs from machine to machine or run to run (directories, addresses in memory) is left
-    out of the note.
-    """
-    frames = traceback.extract_tb(error.__traceback__)
-    place = f"{PurePath(frames[-1].filename).name}:{frames[-1].lineno} in {frames[-1].name}"
-    try:
-        message = re.sub(r"0x[0-9a-fA-F]+", "0x", text(error))
-    except Exception:  # its own __str__ fails
-        message = "no message"
-    return "error", f"exception:{type(error).__name__}", f"{message} ({place})"
-
-
-def text(thing: object) -> str:
-    """What a model says, as a short string that any file can hold."""
-    return str(thing).strip()[:500].encode("utf-8", "replace").decode()
-
-
-def random_state(seed: int, company_id: str, window: Window, model: str) -> int:
-    """An integer below 2**32 that depends on these four alone, the same in every process."""
-    return random_state_of(f"{seed}\n{company_id}\n{window.cutoff.isoformat()}\n{model}")
-
-
-def random_state_of(text: str) -> int:
-    """An integer below 2**32 that depends on `text` alone."""
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "little")
-
-
-def seed_generators(model: Any, state: int) -> None:
-    """Seed what the model may draw from: its own `random_state`, and the global generators."""
-    if hasattr(model, "random_state"):
-        model.random_state = state
-    random.seed(state)
-    np.random.seed(state)
-
-
-def _checked(output: Any, fold: CompanyWindow) -> np.ndarray:
-    """The model's output as float64 of shape (n_customers,), or `WrongOutput`."""
-    n = fold.n_customers
-    if isinstance(output, pd.Series):
-        ids = output.index.astype(str).to_numpy(dtype=object)
-        customers = fold.customer_ids
-        if len(ids) == n and not np.array_equal(ids, customers):
-            if set(ids) == set(customers):
-                raise WrongOutput("wrong_order", "the Series is not in the order of customers")
-            raise WrongOutput("wrong_customers", "the Series is not indexed by customer id")
-    shape = np.shape(output)
-    if len(shape) != 1:
-        hint = "; take its column [:, 1]" if shape == (n, 2) else ""
-        raise WrongOutput("wrong_shape", f"shape {shape} where ({n},) is wanted{hint}")
-    if shape != (n,):
-        raise WrongOutput("wrong_length", f"{shape[0]} probabilities for {n} customers")
-    try:
-        probabilities = np.array(output, dtype=np.float64)
-    except (TypeError, ValueError):
-        kind = getattr(output, "dtype", type(output).__name__)
-        raise WrongOutput("not_numeric", f"values of type {kind}") from None
-    n_missing = int(np.isnan(probabilities).sum())
-    if n_missing:
-        raise WrongOutput("not_a_number", f"{n_missing} of {n} probabilities are NaN")
-    outside = (probabilities < 0) | (probabilities > 1)
-    if outside.any():
-        example = probabilities[outside][0]
-        raise WrongOutput("outside_0_1", f"{int(outside.sum())} of {n}, such as {example:.6g}")
-    return probabilities
-
-
-def _told(warned: list[warnings.WarningMessage]) -> str:
-    names = sorted({w.category.__name__ for w in warned})
-    return f"warned {', '.join(names)}" if names else ""
+def _note_of(fitted: Any) -> str:
+    note = getattr(fitted, "note_", "")
+    return row_text(note) if note else ""

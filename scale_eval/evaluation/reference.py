@@ -9,18 +9,18 @@ import numpy as np
 
 from scale_eval.datasets.purchases import MIN_CUSTOMERS
 from scale_eval.evaluation.company_windows import WindowArrays
-from scale_eval.evaluation.history import carry_to_horizon
+from scale_eval.evaluation.training_window import carry_to_horizon
 
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
-def base_rates(known: WindowArrays) -> np.ndarray:
-    """What `BaseRate` gives at each window, the reference of every skill; NaN where it skips."""
-    rates = np.empty(len(known.own))
-    for f in range(len(rates)):
-        past = known.past[f]
-        if known.n_customers[past] < MIN_CUSTOMERS:
-            rates[f] = math.nan
+def base_rates(arrays: WindowArrays) -> np.ndarray:
+    """Return the rate of `BaseRate` at each window, shape (n_windows,); NaN where it skips."""
+    rates = np.empty(len(arrays.training_window))
+    for i in range(len(rates)):
+        training = arrays.training_window[i]
+        if arrays.n_customers[training] < MIN_CUSTOMERS:
+            rates[i] = math.nan
             continue
-        rates[f] = (known.n_bought[past] + 0.5) / (known.n_customers[past] + 1.0)
-        carry_to_horizon(rates[f : f + 1], known.exponent[f])
+        rates[i] = (arrays.n_bought[training] + 0.5) / (arrays.n_customers[training] + 1.0)
+        carry_to_horizon(rates[i : i + 1], arrays.exponent[i])
     return rates

@@ -1,6 +1,6 @@
-"""Rows of the table `evaluations` on their way there: columns, filled one evaluation at a time.
+"""Collect rows of the table `evaluations` as columns that are filled one evaluation at a time.
 
-Millions of them are made, so that nothing is an object that need not be one.
+Millions of rows are made, so that no row is an object of its own.
 """
 
 from __future__ import annotations
@@ -20,9 +20,10 @@ from scale_eval.metrics import INFLUENCED, N_GROUPS
 from scale_eval.metrics.compiled.values import COUNTS, N_SCORED, VALUES, undefined_text
 
 SECONDS = ("history_seconds", "fit_seconds", "predict_seconds", "score_seconds")
+HISTORY_SECONDS, FIT_SECONDS, PREDICT_SECONDS, SCORE_SECONDS = range(len(SECONDS))
 _POPULATION = ("n_customers", "n_lapsed")
 _TEXTS = ("company_id", "model", "status", "reason", "note", "worker")
-_LISTS = (*_TEXTS, "own_undefined")
+_LISTS = (*_TEXTS, "user_undefined")
 _ARRAYS = (
     "values",
     "reasons",
@@ -30,29 +31,31 @@ _ARRAYS = (
     "population",
     "influence",
     "seconds",
-    "own",
+    "user_values",
     "cutoff",
     "horizon_end",
     "overlaps",
     "attempt",
 )
-NULL = -1  # of a count that nobody made
+NULL = -1
+"""Stands for a count that is null in the table."""
 
 
 class EvaluationRows:
-    """Evaluations by column; arrays of shape (n, ...), of which the first `len` hold a row.
+    """Evaluations by column: arrays of shape (n, ...), of which the first `len` hold a row.
 
     Attributes
     ----------
     values : ndarray of float64, shape (n, len(VALUES))
-        What `score_into` gives; NaN is null.
+        The values of `score_into`; NaN is null.
     reasons : ndarray of uint8, shape (n, len(VALUES))
+        The codes of why values are null.
     counts : ndarray of int64, shape (n, len(COUNTS))
     population : ndarray of int64, shape (n, 2)
-        Customers, and the lapsed among them.
+        The number of customers, and of the lapsed among them.
     influence : ndarray of float32, shape (n, len(INFLUENCED), N_GROUPS)
     seconds : ndarray of float64, shape (n, len(SECONDS))
-    own : ndarray of float64, shape (n, number of the user's metrics)
+    user_values : ndarray of float64, shape (n, number of the user's metrics)
     """
 
     def __init__(self, n: int, user_metrics: Sequence[str] = ()) -> None:
@@ -63,7 +66,7 @@ class EvaluationRows:
         self.population = np.full((n, len(_POPULATION)), NULL, np.int64)
         self.influence = np.full((n, len(INFLUENCED), N_GROUPS), np.nan, np.float32)
         self.seconds = np.full((n, len(SECONDS)), np.nan)
-        self.own = np.full((n, len(self.user_metrics)), np.nan)
+        self.user_values = np.full((n, len(self.user_metrics)), np.nan)
         self.cutoff = np.zeros(n, np.int64)
         self.horizon_end = np.zeros(n, np.int64)
         self.overlaps = np.zeros(n, np.bool_)
@@ -73,7 +76,7 @@ class EvaluationRows:
         self.status: list[str] = []
         self.reason: list[str] = []
         self.note: list[str] = []
-        self.own_undefined: list[str] = []  # of the user's metrics
+        self.user_undefined: list[str] = []  # "metric:reason;..." of the user's metrics
         self.worker: list[str | None] = []
 
     def __len__(self) -> int:
@@ -89,16 +92,17 @@ class EvaluationRows:
         reason: str = "",
         note: str = "",
     ) -> int:
-        """Begin a row; returns its place. `window`: cutoff, horizon_end (microseconds), overlaps.
+        """Begin a row and return its position; status, reason and note can be set later.
 
-        Its status, reason and note can be set later.
+        `window` is the cutoff, the end of the horizon (both in microseconds since 1970 UTC), and
+        True where it overlaps with another one.
         """
         place = self.add_all(company_id, [window], [model], attempt)
-        self.tell(place, status, reason, note)
+        self.set_status(place, status, reason, note)
         return place
 
-    def tell(self, place: int, status: str, reason: str = "", note: str = "") -> None:
-        """Say what came of a row."""
+    def set_status(self, place: int, status: str, reason: str = "", note: str = "") -> None:
+        """Set the status, the reason and the note of the row at `place`."""
         self.status[place], self.reason[place], self.note[place] = status, reason, note
 
     def add_all(
@@ -108,9 +112,9 @@ class EvaluationRows:
         models: Sequence[str],
         attempt: int,
     ) -> int:
-        """Begin the rows of a company, each window by each model; returns the place of the first.
+        """Begin the rows of a company, each window by each model; return the first one's position.
 
-        Their statuses are to be set later.
+        Their statuses are set later.
         """
         first, n_models = len(self.status), len(models)
         n = len(windows) * n_models
@@ -122,13 +126,13 @@ class EvaluationRows:
         self.attempt[first:last] = attempt
         self.company_id += [company_id] * n
         self.model += list(models) * len(windows)
-        for texts in (self.status, self.reason, self.note, self.own_undefined):
+        for texts in (self.status, self.reason, self.note, self.user_undefined):
             texts += [""] * n
-        self.worker += [None] * n  # nobody, until somebody says so
+        self.worker += [None] * n  # whoever runs the evaluations fills it in
         return first
 
     def table(self) -> pa.Table:
-        """The rows by `evaluations_schema`; what is not `ok` holds no figures."""
+        """Return the rows as a table by `evaluations_schema`; only `ok` rows hold figures."""
         n = len(self)
         columns: dict[str, Any] = {
             name: pa.array(getattr(self, name), pa.string()) for name in _TEXTS
@@ -151,7 +155,7 @@ class EvaluationRows:
         for names, floats in (
             (VALUES, self.values),
             (SECONDS, self.seconds),
-            (self.user_metrics, self.own),
+            (self.user_metrics, self.user_values),
         ):
             for name, column in zip(names, floats[:n].T, strict=True):
                 columns[name] = pa.array(column, from_pandas=True)
@@ -166,32 +170,32 @@ class EvaluationRows:
         return pa.table(columns).select(self.schema.names).cast(self.schema)
 
     def _undefined(self) -> pa.Array:
-        """Which figures are null for a reason, and the reason, of each row."""
+        """Return each row's text of the figures that are null for a reason, "metric:reason;..."."""
         n = len(self)
-        words = pa.Array.from_buffers(
+        codes = pa.Array.from_buffers(
             pa.binary(N_SCORED),
             n,
             [None, pa.py_buffer(np.ascontiguousarray(self.reasons[:n, :N_SCORED]))],
         )
-        kinds = words.dictionary_encode()
-        told = [
-            undefined_text(np.frombuffer(kind, np.uint8)) for kind in kinds.dictionary.to_pylist()
-        ]
-        texts = pa.array(told, pa.string()).take(kinds.indices)
-        if not any(self.own_undefined):
+        distinct = codes.dictionary_encode()  # few, among millions of rows
+        texts = pa.array(
+            [undefined_text(np.frombuffer(c, np.uint8)) for c in distinct.dictionary.to_pylist()],
+            pa.string(),
+        ).take(distinct.indices)
+        if not any(self.user_undefined):
             return texts
-        both = zip(texts.to_pylist(), self.own_undefined, strict=True)
+        both = zip(texts.to_pylist(), self.user_undefined, strict=True)
         merged = (filter(None, [*one.split(";"), *other.split(";")]) for one, other in both)
         return pa.array([";".join(sorted(reasons)) for reasons in merged], pa.string())
 
     @property
     def schema(self) -> pa.Schema:
-        """Of the `table`."""
+        """Return the schema of `table`."""
         return evaluations_schema(self.user_metrics)
 
     @classmethod
     def concatenated(cls, parts: Sequence[EvaluationRows]) -> EvaluationRows:
-        """The rows of several in one."""
+        """Return the rows of `parts`, one after the other."""
         whole = cls(0, parts[0].user_metrics if parts else ())
         for name in _ARRAYS:
             kept = [getattr(whole, name), *(getattr(part, name)[: len(part)] for part in parts)]

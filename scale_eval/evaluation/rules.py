@@ -1,17 +1,36 @@
-"""Rules: how evaluations are made."""
+"""Rules of evaluation: horizon, purchases, lookback, seed, and the user's metrics."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 from scale_eval import metrics
 from scale_eval.datasets.instants import SIX_MONTHS, Duration
 
 
+class PopulationRules(NamedTuple):
+    """The rules that a history depends on, besides the data and the window.
+
+    Attributes
+    ----------
+    purchase_rule : str
+        Which transactions are purchases, one of `scale_eval.datasets.purchases.PURCHASE_RULES`.
+    lookback : Duration or None
+        Customers without a purchase in this time before the cutoff are left out.
+    horizon : Duration or None
+        A labelled history goes back by it in calendar time; None goes back by exact time.
+    """
+
+    purchase_rule: str = "non_negative"
+    lookback: Duration | None = None
+    horizon: Duration | None = None
+
+
 @dataclass(frozen=True)
 class Rules:
-    """How evaluations are made: what their results depend on, besides data, window and model.
+    """The rules that evaluations depend on, besides the data, the windows and the models.
 
     Attributes
     ----------
@@ -22,8 +41,9 @@ class Rules:
     lookback : Duration or None
         Customers without a purchase in this time before the cutoff are left out.
     seed : int
+        The seed of whatever models draw.
     metrics : tuple of Metric
-        Beyond those that every evaluation computes.
+        The user's metrics, beyond those that every evaluation computes.
     """
 
     horizon: Duration = SIX_MONTHS
@@ -33,6 +53,11 @@ class Rules:
     metrics: tuple[metrics.Metric, ...] = ()
 
     @cached_property
+    def population(self) -> PopulationRules:
+        """Return the part on which histories depend."""
+        return PopulationRules(self.purchase_rule, self.lookback, self.horizon)
+
+    @cached_property
     def metric_names(self) -> tuple[str, ...]:
-        """Of the metrics that are the user's."""
+        """Return the names of the user's metrics."""
         return tuple(metric.name for metric in self.metrics)

@@ -1,4 +1,4 @@
-"""The tables of a run, on whose columns others rely. Null means undefined or not counted."""
+"""The tables `evaluations` and `scores`, on whose columns others rely."""
 
 from __future__ import annotations
 
@@ -6,78 +6,126 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
-from scale_eval.datasets.manifest import TIMESTAMP
 from scale_eval.metrics import INFLUENCED, METRICS, N_GROUPS, STANDARD_ERRORS
+from scale_eval.storage.columns import COUNT, FLAG, NUMBER, TEXT, TIME, Column, schema_of
 
 KEY = ["company_id", "cutoff", "model"]
-"""What an evaluation is."""
+"""The columns that identify an evaluation."""
 
 FAILED = ("error", "timeout", "killed")
 """Statuses of failed evaluations; the others are ``ok`` and ``skipped``."""
 
+_NOT_OK = "the evaluation is not ok"
+_UNDEFINED = "the evaluation is not ok, or the metric is undefined: `undefined` says why"
+_NOT_RUN = "no worker did the evaluation"
+
+EVALUATION_COLUMNS = (
+    Column("company_id", TEXT, "The company."),
+    Column(
+        "cutoff",
+        TIME,
+        "The cutoff: the model sees what came before it.",
+        null="the company has no whole window",
+    ),
+    Column(
+        "horizon_end",
+        TIME,
+        "The end of the label window, which begins at the cutoff.",
+        null="the company has no whole window",
+    ),
+    Column("model", TEXT, "The model."),
+    Column("status", TEXT, "How it ended: `ok`, `skipped`, `error`, `timeout` or `killed`."),
+    Column("reason", TEXT, "Why it is not ok; empty where it is."),
+    Column("note", TEXT, "Details for people: the error's text, or what the model assumed."),
+    Column("undefined", TEXT, 'Undefined metrics: "metric:reason;...", sorted.'),
+    Column("overlaps", FLAG, "Whether its label window overlaps another of the company."),
+    Column("n_customers", COUNT, "Customers of the population.", null=_NOT_OK),
+    Column("n_positive", COUNT, "Customers who bought in the label window.", null=_NOT_OK),
+    Column("n_clipped", COUNT, "Probabilities that were moved off 0 or 1.", null=_NOT_OK),
+    Column("observed_rate", NUMBER, "n_positive / n_customers.", null=_NOT_OK),
+    Column("mean_prediction", NUMBER, "Mean of the probabilities.", null=_NOT_OK),
+    Column(
+        "n_lapsed",
+        COUNT,
+        "Customers without a purchase in one horizon before the cutoff.",
+        null=_NOT_OK,
+    ),
+    Column("future_spend", NUMBER, "Spend of all customers in the label window.", null=_NOT_OK),
+    *(Column(name, NUMBER, f"The metric `{name}`.", null=_UNDEFINED) for name in METRICS),
+    *(
+        Column(name, NUMBER, f"Standard error of `{name.removesuffix('_se')}`.", null=_UNDEFINED)
+        for name in STANDARD_ERRORS
+    ),
+    Column(
+        "reference_log_loss",
+        NUMBER,
+        "Log loss of `base_rate` at the same company and cutoff.",
+        null="`base_rate` gives no probabilities there",
+    ),
+    Column(
+        "reference_brier_score",
+        NUMBER,
+        "Brier score of `base_rate` at the same company and cutoff.",
+        null="`base_rate` gives no probabilities there",
+    ),
+    *(
+        Column(
+            f"{name}_influence",
+            pa.list_(pa.float32(), N_GROUPS),
+            f"Influence of customers on `{name}`, summed over {N_GROUPS} groups of customers.",
+            null=_UNDEFINED,
+        )
+        for name in INFLUENCED
+    ),
+    Column("history_seconds", NUMBER, "Seconds to make the history.", null=_NOT_RUN),
+    Column("fit_seconds", NUMBER, "Seconds to fit the model.", null=_NOT_RUN),
+    Column("predict_seconds", NUMBER, "Seconds to predict.", null=_NOT_RUN),
+    Column("score_seconds", NUMBER, "Seconds to score the predictions.", null=_NOT_RUN),
+    Column("attempts", pa.int32(), "How often it was tried, this time included."),
+    Column("worker", TEXT, "Address of the worker.", null=_NOT_RUN),
+    Column("evaluated_at", TIME, "When the row was made."),
+)
+"""The table `evaluations`, one row an evaluation; a user's metrics follow as further columns.
+
+In the files of a run a list is one value of 64 bytes, see `storage.fixed_size_lists`.
+"""
+
+SCORE_COLUMNS = (
+    Column("model", TEXT, "The model."),
+    Column("cutoff", TIME, "The cutoff."),
+    Column("company_group", pa.int32(), "The group of companies."),
+    Column(
+        "answered_by",
+        TEXT,
+        'Models that are ok at these windows, as far as the task knew: "a;b".',
+    ),
+    Column("bin", pa.int32(), "The bin of the score; the edges are those of `scale_eval.metrics`."),
+    Column("n_positive", COUNT, "Customers in the bin who bought."),
+    Column("n_negative", COUNT, "Customers in the bin who did not."),
+    Column("spend_minor", COUNT, "Future spend of the bin's customers, in hundredths."),
+)
+"""The table `scores`: histograms of scores, one row a (model, cutoff, group of companies, bin)."""
+
+SCORES_SCHEMA = schema_of(SCORE_COLUMNS)
+
+SCORE_KEYS = SCORES_SCHEMA.names[:5]
+"""The columns by which scores are counted; the rest are the counts."""
+
+CONVENTIONS = {
+    "roc_auc_se": "DeLong 1988, ddof 1",
+    "influence": f"sums over {N_GROUPS} groups of customers, group = crc32(customer_id) mod "
+    f"{N_GROUPS}; a variance is {N_GROUPS} / {N_GROUPS - 1} of the sum of their squares",
+}
+"""Computation of the figures of an evaluation, as recorded in `run.json`."""
+
 
 def evaluations_schema(user_metrics: Sequence[str] = ()) -> pa.Schema:
-    """One row an evaluation; metrics of the user stand as columns at the end.
-
-    In the files of a run a list is one value of 64 bytes, see `storage.fixed_size_lists`.
-    """
-    return pa.schema(
-        [
-            ("company_id", pa.string()),
-            ("cutoff", TIMESTAMP),
-            ("horizon_end", TIMESTAMP),
-            ("model", pa.string()),
-            ("status", pa.string()),
-            ("reason", pa.string()),
-            ("note", pa.string()),
-            ("undefined", pa.string()),  # "metric:reason;..." sorted
-            ("overlaps", pa.bool_()),
-            ("n_customers", pa.int64()),
-            ("n_positive", pa.int64()),
-            ("n_clipped", pa.int64()),
-            ("observed_rate", pa.float64()),
-            ("mean_prediction", pa.float64()),
-            (
-                "n_lapsed",
-                pa.int64(),
-            ),  # customers without a purchase in one horizon before the cutoff
-            ("future_spend", pa.float64()),
-            *[(name, pa.float64()) for name in METRICS],
-            *[(name, pa.float64()) for name in STANDARD_ERRORS],
-            ("reference_log_loss", pa.float64()),  # of base_rate at the same company and cutoff
-            ("reference_brier_score", pa.float64()),
-            *[(f"{name}_influence", pa.list_(pa.float32(), N_GROUPS)) for name in INFLUENCED],
-            ("history_seconds", pa.float64()),
-            ("fit_seconds", pa.float64()),
-            ("predict_seconds", pa.float64()),
-            ("score_seconds", pa.float64()),
-            ("attempts", pa.int32()),
-            ("worker", pa.string()),
-            ("evaluated_at", TIMESTAMP),
-            *[(name, pa.float64()) for name in user_metrics],
-        ]
-    )
+    """Return the schema of the table `evaluations`, with a column for each of `user_metrics`."""
+    fields = [pa.field(name, pa.float64()) for name in user_metrics]
+    return pa.schema([*schema_of(EVALUATION_COLUMNS), *fields])
 
 
 def coded(schema: pa.Schema) -> pa.Schema:
-    """The same, texts as dictionary codes."""
+    """Return the same schema, with texts as dictionary codes."""
     codes = pa.dictionary(pa.int32(), pa.string())
     return pa.schema([f.with_type(codes) if pa.types.is_string(f.type) else f for f in schema])
-
-
-SCORES_SCHEMA = pa.schema(
-    [
-        ("model", pa.string()),
-        ("cutoff", TIMESTAMP),
-        ("company_group", pa.int32()),
-        ("answered_by", pa.string()),  # models that are ok at these windows, as far as known: "a;b"
-        ("bin", pa.int32()),
-        ("n_positive", pa.int64()),
-        ("n_negative", pa.int64()),
-        ("spend_minor", pa.int64()),  # future spend of the bin's customers, in hundredths
-    ]
-)
-"""Histograms of scores by group of companies; the edges are those of `scale_eval.metrics`."""
-
-SCORE_KEYS = SCORES_SCHEMA.names[:5]
-"""What they are counted by; the rest are the counts."""

@@ -13,7 +13,7 @@ from scale_eval.datasets import Transactions
 from scale_eval.datasets.instants import from_microseconds
 from scale_eval.evaluation.evaluate import LoadedCompany, WindowPredictions, evaluate_companies
 from scale_eval.evaluation.histograms import ScoreCounts
-from scale_eval.evaluation.predict import text
+from scale_eval.evaluation.no_prediction import row_text
 from scale_eval.evaluation.rows import EvaluationRows
 from scale_eval.evaluation.windows import Window
 from scale_eval.execution.company_cache import CompanyCache
@@ -41,7 +41,7 @@ class BatchEvaluator:
         rows = EvaluationRows(batch.n_evaluations, self._work.rules.metric_names)
         counts = ScoreCounts()
 
-        def about(company_id: str, window: Window, model: str) -> None:
+        def announce(company_id: str, window: Window, model: str) -> None:
             self._watchdog.begin(key, company_id, window.cutoff_us, model)
 
         evaluate_companies(
@@ -49,7 +49,7 @@ class BatchEvaluator:
             self._work.rules,
             rows,
             counts,
-            about=about,
+            announce=announce,
             catch=BaseException,
             fitted=self._fitted,
             keep=self._write_predictions if self._work.save_predictions else None,
@@ -89,7 +89,7 @@ class BatchEvaluator:
         self, company_batch: CompanyBatch, error: Exception, rows: EvaluationRows
     ) -> None:
         message = str(error).replace(str(self._work.dataset.store.root), "DATASET")
-        note = text(re.sub(r"\s+", " ", message))
+        note = row_text(re.sub(r"\s+", " ", message))
         for single in company_batch.single_evaluations():
             (window,), (model,) = single.windows, single.models
             reason = "data_unreadable"
@@ -97,8 +97,8 @@ class BatchEvaluator:
 
     def _write_predictions(self, predictions: WindowPredictions) -> None:
         """Write the probabilities of one evaluation."""
-        company_id = predictions.fold.company.company_id
-        cutoff, model = predictions.fold.window.cutoff, predictions.model
+        window, model = predictions.company_window, predictions.model
+        company_id, cutoff = window.company.company_id, window.window.cutoff
         frame = predictions.frame().assign(company_id=company_id, cutoff=cutoff, model=model)
         table = pa.Table.from_pandas(frame, preserve_index=False)
         digest = uuid.uuid5(uuid.NAMESPACE_OID, repr((company_id, cutoff.isoformat(), model))).hex

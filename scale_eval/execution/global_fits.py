@@ -19,11 +19,12 @@ import cloudpickle
 
 from scale_eval.datasets import Dataset
 from scale_eval.datasets.instants import from_microseconds
-from scale_eval.evaluation.company_windows import training_history
-from scale_eval.evaluation.history import History, Skipped
-from scale_eval.evaluation.predict import NotFitted, failure, random_state_of, seed_generators, text
+from scale_eval.evaluation.history import History
+from scale_eval.evaluation.no_prediction import NotFitted, Skipped, failure, row_text
+from scale_eval.evaluation.random_state import random_state_of, seed_generators
 from scale_eval.evaluation.rules import Rules
 from scale_eval.evaluation.schema import FAILED
+from scale_eval.evaluation.training_history import training_history
 from scale_eval.evaluation.windows import Window
 from scale_eval.models import NamedModel
 from scale_eval.planning.global_fits import GlobalFit, fit_key
@@ -95,14 +96,7 @@ class Histories:
         for _, company in self._dataset.read_many(fit.company_ids):
             if isinstance(company, Exception):
                 continue
-            yield training_history(
-                company,
-                window,
-                rules.horizon,
-                purchase_rule=rules.purchase_rule,
-                lookback=rules.lookback,
-                reads=self._reads,
-            )
+            yield training_history(company, window, rules.population, self._reads)
 
 
 def fit_one(
@@ -116,10 +110,10 @@ def fit_one(
     try:
         fresh.fit(Histories(dataset, fit, model.reads, rules))
     except Skipped as skipped:
-        return GlobalFitResult("", "skipped", text(skipped.reason), text(skipped.note))
+        return GlobalFitResult("", "skipped", row_text(skipped.reason), row_text(skipped.note))
     except BaseException as error:
         status, reason, note = failure(error)
-        return GlobalFitResult("", status, reason, text(f"fitting: {note}"))
+        return GlobalFitResult("", status, reason, row_text(f"fitting: {note}"))
     content = cloudpickle.dumps(fresh)
     digest = hashlib.sha256(content).hexdigest()
     run.write(f"models/{digest}.pickle", content)

@@ -65,7 +65,7 @@ class LiveTasks:
         """Submit all of `tasks` now, under keys that begin with `name`."""
         if not tasks:
             return
-        keys = [_key(f"{name}-{self._run}", task, next(self._numbers)) for task in tasks]
+        keys = [task_key(f"{name}-{self._run}", task, next(self._numbers)) for task in tasks]
         runs = [self._run] * len(tasks)
         futures = self._client.map(do_on_worker, runs, keys, tasks, key=keys, pure=False)
         self._live.update(zip(keys, zip(futures, tasks, strict=True), strict=True))
@@ -88,7 +88,7 @@ class LiveTasks:
         self._client.cancel([future for future, _ in self._live.values()], force=True)
 
 
-def _key(name: str, task: Task, number: int) -> TaskKey:
+def task_key(name: str, task: Task, number: int) -> TaskKey:
     """Name what a task evaluates, to be read on the dashboard; never the same twice."""
     company_id, at, model = task.first
     cutoff = from_microseconds(at).isoformat()

@@ -7,7 +7,8 @@ import time
 from scale_eval.evaluation.histograms import score_table
 from scale_eval.evaluation.rows import EvaluationRows
 from scale_eval.execution.tasks import TaskResult
-from scale_eval.results.directory import RunDirectory
+from scale_eval.results.evaluation_parts import write_part
+from scale_eval.storage import Store
 
 WRITE_ROWS = 1_000
 WRITE_SECONDS = 2.0
@@ -20,8 +21,8 @@ class ResultBuffer:
     It is a context manager: on leaving the block it writes the rest too, whatever ended the block.
     """
 
-    def __init__(self, directory: RunDirectory) -> None:
-        self._directory = directory
+    def __init__(self, store: Store) -> None:
+        self._store = store
         self._results: list[TaskResult] = []
         self._n_rows = 0
         self._written_at = time.monotonic()
@@ -50,6 +51,6 @@ class ResultBuffer:
         if self._results:
             rows = EvaluationRows.concatenated([result.rows for result in self._results])
             scores = score_table(result.counts for result in self._results)
-            self._directory.write_batch(rows.table(), scores)
+            write_part(self._store, rows.table(), scores)
         self._results, self._n_rows = [], 0
         self._written_at = time.monotonic()

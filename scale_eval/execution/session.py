@@ -31,6 +31,8 @@ from scale_eval.planning.run_options import Execution
 from scale_eval.planning.settings import Settings
 from scale_eval.planning.shares import share_of
 from scale_eval.results.directory import PLAN, RunDirectory
+from scale_eval.results.evaluation_parts import write_part
+from scale_eval.results.maintenance import remove_repeats
 from scale_eval.storage import write_tables
 
 if TYPE_CHECKING:
@@ -77,7 +79,7 @@ class Session:
                     already=plan.n_planned - int(todo.sum()),
                     shown=self.execution.progress,
                 ) as progress,
-                ResultBuffer(directory) as buffer,
+                ResultBuffer(directory.store) as buffer,
             ):
                 self._connect(progress)
                 work = _Work(self, plan, progress, buffer)
@@ -96,14 +98,18 @@ class Session:
 
     def _completion(self, plan: Plan) -> Completion:
         completion = completed(plan, self.directory.evaluation_parts(COLUMNS))
-        if completion.n_repeated and self.directory.remove_repeats():
+        if (
+            completion.n_repeated
+            and self.execution.share is None
+            and remove_repeats(self.directory.store)
+        ):
             completion = completed(plan, self.directory.evaluation_parts(COLUMNS))
         return completion
 
     def _write_refused(self, plan: Plan, completion: Completion) -> None:
         missing = (completion.attempts == 0) & ~plan.is_planned[:, None]
         for rows in refused_rows(plan, missing, self.directory.user_metrics):
-            self.directory.write_batch(rows.table(), score_table([]))
+            write_part(self.directory.store, rows.table(), score_table([]))
         completion.attempts[missing] = 1
 
     def _connect(self, progress: Progress) -> None:

@@ -30,7 +30,7 @@ from scale_eval.execution.versions import VersionsDiffer, own_versions, version_
 from scale_eval.execution.watchdog import Watchdog
 from scale_eval.planning.batches import Batch
 from scale_eval.planning.global_fits import GlobalFit
-from scale_eval.results.directory import RunDirectory
+from scale_eval.results.evaluation_parts import write_part
 
 _ONE_AT_A_TIME = threading.Lock()
 """Held while a process evaluates. Recording warnings and seeding the global generators are for the
@@ -110,8 +110,7 @@ class EvaluationPlugin(WorkerPlugin):
         statuses = Counter(rows.status)
         if not batch.writes:
             return TaskResult(rows, counts.sparse(), statuses)
-        directory = RunDirectory(self.work.run)
-        directory.write_batch(rows.table(), score_table([counts.sparse()]))
+        write_part(self.work.run, rows.table(), score_table([counts.sparse()]))
         return TaskResult(EvaluationRows(0), statuses=statuses)
 
     @contextlib.contextmanager

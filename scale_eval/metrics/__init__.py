@@ -1,5 +1,7 @@
-"""What a score is: metrics of one evaluation, each one expression over shared statistics.
+"""Metrics of one evaluation, each one expression over shared statistics.
 
+A family of metrics is a file: `losses`, `ranking`, `calibration`, `gain`. To add a metric, write
+its function there and an entry in the family's `METRICS`, with all that is known of it (`base`).
 This room works on arrays and imports nothing of the project but `statistics`.
 
 Examples
@@ -23,7 +25,6 @@ from scale_eval.metrics.histogram import (
     ScoreHistogram,
     bin_of,
     histogram,
-    merge,
     mid_logit,
 )
 from scale_eval.metrics.influence import (
@@ -63,7 +64,6 @@ __all__ = [
     "histogram",
     "influence_sums",
     "influence_values",
-    "merge",
     "metric",
     "mid_logit",
     "score",

@@ -1,4 +1,4 @@
-"""What a metric is: one expression over shared statistics, and all that is known of it."""
+"""The definition of a metric: one expression, how to read it, pool it, and how sure it is."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class Metric:
         they go with the rate of buyers.
     is_mean_of_effects : bool
         At ``equal_company`` it is the mean of random effects. A plain mean of slopes would be
-        carried by companies whose slope is hardly known.
+        carried by a few companies with uncertain slopes.
     reasons : tuple of str
         The reasons for which it can be undefined.
     user_function : callable or None
@@ -115,7 +115,7 @@ class Metric:
     @property
     def is_quotient(self) -> bool:
         """Return whether a company's figure is a quotient whose denominator can be next to 0."""
-        return self.pooling.of_one or self.pooling.log or self.is_mean_of_effects
+        return self.pooling.one_minus or self.pooling.log or self.is_mean_of_effects
 
     def distance(self, values: np.ndarray) -> np.ndarray:
         """Return `values` on the scale on which two models are compared; of the same shape.

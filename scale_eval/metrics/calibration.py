@@ -1,4 +1,4 @@
-"""Whether the probabilities can be taken at their word: in all, in level, and in spread.
+"""Metrics of calibration: whether the probabilities can be taken at their word.
 
 Source: Cox 1958; TRIPOD. In words: `observed_expected_ratio` 1.2 is a fifth more buyers than
 expected; an intercept above 0 is underprediction at the given spread; a slope below 1 is scores

@@ -1,4 +1,4 @@
-"""What the tenth of customers ranked highest holds: of the buyers, and of the future spend.
+"""Metrics of the tenth of customers ranked highest: its share of the buyers, and of the spend.
 
 The gain curve is linear inside ties and is read at exactly n / 10. As in `ranking`, each metric has
 a form by block, which serves the merged histograms too.

@@ -7,7 +7,6 @@ scale, so that companies where everybody's probability is below .02 keep their r
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -46,7 +45,7 @@ class ScoreHistogram:
         Bins that hold somebody, ascending.
     n_positive, n_negative : ndarray of int64
     spend_minor : ndarray of int64
-        Future spend in minor units (cents), each customer's rounded before it is added.
+        Future spend in minor units (cents); each customer's is rounded before it is added.
     """
 
     bin: np.ndarray
@@ -83,18 +82,6 @@ def histogram(scores: Scores) -> ScoreHistogram:
         scores.block_positives,
         scores.block_negatives,
         scores.sum_by_block(spend_minor),
-    )
-
-
-def merge(histograms: Iterable[ScoreHistogram]) -> ScoreHistogram:
-    """Return the histogram of the rows of all; bit-identical in any order and grouping."""
-    none = np.empty(0, dtype=np.int64)
-    parts = [ScoreHistogram(none.astype(np.int16), none, none, none), *histograms]
-    return ScoreHistogram.of_rows(
-        np.concatenate([part.bin for part in parts]),
-        np.concatenate([part.n_positive for part in parts]),
-        np.concatenate([part.n_negative for part in parts]),
-        np.concatenate([part.spend_minor for part in parts]),
     )
 
 

@@ -1,4 +1,4 @@
-"""How much each customer moves a metric: what covariances between evaluations are made of.
+"""Influence of customers on metrics, from which covariances between evaluations are made.
 
 The models and cutoffs of one company share customers, so each evaluation keeps the sums IF_g of
 influence values over the same 16 groups of customers. The variance of any combination

@@ -1,4 +1,4 @@
-"""How the figures of many windows become one: what is summed, and what each window weighs.
+"""Pooling of the values of many windows: what is summed, and what each window weighs.
 
 Every pooled figure is a sum over a sum. A `Pooling` says which sums; how far they reach (all rows,
 one company) is the business of the estimands.
@@ -73,7 +73,7 @@ class Pooling:
     weight : Amount or None
         What a window weighs in a figure over all companies. In a company's own figure each of its
         windows weighs the same. None: the metric has no figure but the mean over companies.
-    of_one : bool
+    one_minus : bool
         The figure is 1 - the quotient of the sums, as for a skill.
     log : bool
         The figure is a ratio and averaged on logarithms: companies' figures by their geometric
@@ -82,7 +82,7 @@ class Pooling:
 
     weight: Amount | None = None
 
-    of_one: ClassVar[bool] = False
+    one_minus: ClassVar[bool] = False
     log: ClassVar[bool] = False
 
     @property
@@ -129,7 +129,7 @@ class SkillPooling(Pooling):
     loss: str
     reference: str
 
-    of_one: ClassVar[bool] = True
+    one_minus: ClassVar[bool] = True
 
     @property
     def columns(self) -> tuple[str, ...]:

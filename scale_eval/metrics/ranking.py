@@ -1,4 +1,4 @@
-"""How well the probabilities rank the customers; ties never depend on the order of rows.
+"""Metrics of the whole ranking; ties never depend on the order of rows.
 
 Each metric has two forms: one of `Scores`, and one of arrays by *block*, of shape (n_blocks,), from
 the highest probability to the lowest, where customers of one block are tied. The second serves the

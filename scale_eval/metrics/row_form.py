@@ -1,4 +1,4 @@
-"""How a metric that is no sum over windows is made of all customers in one.
+"""Forms of metrics over all customers in one, for metrics that are no sums over windows.
 
 Its value comes from a merged histogram: the metric of its rows where the rows of a bin are tied,
 and a bound, how far the metric of the rows themselves can be from it, whatever their order and ties

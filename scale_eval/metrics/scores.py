@@ -1,4 +1,4 @@
-"""What the metrics of one evaluation share, each computed once and only if asked for."""
+"""Statistics that the metrics of one evaluation share; each is computed at most once."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ CLIP = 1e-15
 
 
 LARGEST_SPEND = 1e13
-"""Of one customer; beyond it sums of whole cents over companies would leave 64 bits."""
+"""The largest spend of one customer: sums of cents over companies stay within 64 bits."""
 
 
 class Scores:
-    """The scores of one model for n customers, beside what these customers then did.
+    """Scores are one model's probabilities for n customers, and what these customers then did.
 
     One descending sort serves everything that ranks. It cuts the customers into *blocks* of equal
     probability, highest first; arrays of shape (n_blocks,) are in that order. What is computed
@@ -34,7 +34,7 @@ class Scores:
     future_spend : array of float64 >= 0, shape (n,)
         In the label window, gross of refunds.
     reference : float, optional
-        What the base rate known at the cutoff predicts for each of these customers.
+        The base rate known at the cutoff: one probability for all these customers.
     """
 
     def __init__(
@@ -50,7 +50,9 @@ class Scores:
         self.reference = reference
         shapes = {a.shape for a in (self.outcomes, self.probabilities, self.future_spend)}
         if len(shapes) > 1 or self.outcomes.ndim != 1:
-            raise ValueError(f"three arrays of one shape (n,) are wanted, got shapes {shapes}")
+            raise ValueError(
+                f"outcomes, probabilities and future_spend must have one shape (n,), got {shapes}"
+            )
         if not ((self.probabilities >= 0) & (self.probabilities <= 1)).all():
             raise ValueError("probabilities must lie in [0, 1]")
         if not ((self.future_spend >= 0) & (self.future_spend < LARGEST_SPEND)).all():
@@ -63,37 +65,37 @@ class Scores:
 
     @cached_property
     def y(self) -> np.ndarray:
-        """Outcomes as 0. and 1., shape (n,)."""
+        """Return the outcomes as 0. and 1., shape (n,)."""
         return self.outcomes.astype(np.float64)
 
     @cached_property
     def clipped(self) -> np.ndarray:
-        """Probabilities clipped to [CLIP, 1 - CLIP], shape (n,)."""
+        """Return the probabilities clipped to [CLIP, 1 - CLIP], shape (n,)."""
         return np.clip(self.probabilities, CLIP, 1 - CLIP)
 
     @cached_property
     def n_clipped(self) -> int:
-        """How many probabilities lie outside [CLIP, 1 - CLIP]."""
+        """Return the number of probabilities outside [CLIP, 1 - CLIP]."""
         return int(np.count_nonzero(self.clipped != self.probabilities))
 
     @cached_property
     def logit(self) -> np.ndarray:
-        """log(p / (1 - p)) of the clipped probabilities, shape (n,)."""
+        """Return log(p / (1 - p)) of the clipped probabilities, shape (n,)."""
         return special.logit(self.clipped)
 
     @cached_property
     def losses_log(self) -> np.ndarray:
-        """-log p(y) of each customer, p clipped; shape (n,)."""
+        """Return -log p(y) of each customer, p clipped; shape (n,)."""
         return _log_losses(self.outcomes, self.clipped)
 
     @cached_property
     def losses_brier(self) -> np.ndarray:
-        """(p - y)^2 of each customer, shape (n,)."""
+        """Return (p - y)^2 of each customer, shape (n,)."""
         return np.square(self.probabilities - self.y)
 
     @cached_property
     def reference_log_loss(self) -> float | None:
-        """Mean log loss of `reference`, clipped as the scores are; None without one."""
+        """Return the mean log loss of `reference`, clipped as the scores are; None without one."""
         if self.reference is None or not self.n_customers:
             return None
         constant = np.full(self.n_customers, np.clip(self.reference, CLIP, 1 - CLIP))
@@ -101,62 +103,62 @@ class Scores:
 
     @cached_property
     def reference_brier_score(self) -> float | None:
-        """Mean of (reference - y)^2; None without a reference."""
+        """Return the mean of (reference - y)^2; None without a reference."""
         if self.reference is None or not self.n_customers:
             return None
         return float(np.square(self.reference - self.y).mean())
 
     @cached_property
     def order(self) -> np.ndarray:
-        """Customers by descending probability, shape (n,)."""
+        """Return the customers by descending probability, shape (n,)."""
         return np.argsort(-self.probabilities, kind="stable")
 
     @cached_property
     def block_ends(self) -> np.ndarray:
-        """How many customers are ranked before the end of each block, shape (n_blocks,)."""
+        """Return the number of customers ranked before the end of each block, shape (n_blocks,)."""
         steps = np.diff(self.probabilities[self.order], append=-1.0)
         return np.flatnonzero(steps) + 1
 
     @cached_property
     def block_rows(self) -> np.ndarray:
-        """Customers of each block, shape (n_blocks,)."""
+        """Return the customers of each block, shape (n_blocks,)."""
         return np.diff(self.block_ends, prepend=0)
 
     @cached_property
     def block_positives(self) -> np.ndarray:
-        """Customers of each block who bought, int64 of shape (n_blocks,)."""
+        """Return the customers of each block who bought, int64 of shape (n_blocks,)."""
         return self.sum_by_block(self.outcomes.astype(np.int64))
 
     @cached_property
     def block_negatives(self) -> np.ndarray:
-        """Customers of each block who did not, int64 of shape (n_blocks,)."""
+        """Return the customers of each block who did not buy, int64 of shape (n_blocks,)."""
         return self.block_rows - self.block_positives
 
     @cached_property
     def block_spend(self) -> np.ndarray:
-        """Future spend of each block, shape (n_blocks,)."""
+        """Return the future spend of each block, shape (n_blocks,)."""
         return self.sum_by_block(self.future_spend)
 
     @cached_property
     def block_probability(self) -> np.ndarray:
-        """The probability that each block shares, shape (n_blocks,)."""
+        """Return the probability of each block, shape (n_blocks,)."""
         return self.probabilities[self.order[self.block_ends - 1]]
 
     @cached_property
     def block_logit(self) -> np.ndarray:
-        """Its logit, clipped; shape (n_blocks,)."""
+        """Return the clipped logit of each block, shape (n_blocks,)."""
         return self.logit[self.order[self.block_ends - 1]]
 
     @cached_property
     def block_of_customer(self) -> np.ndarray:
-        """The block that each customer is in, shape (n,)."""
+        """Return the block of each customer, shape (n,)."""
         blocks = np.empty(self.n_customers, dtype=np.intp)
         blocks[self.order] = np.repeat(np.arange(len(self.block_rows)), self.block_rows)
         return blocks
 
     @cached_property
     def placements(self) -> tuple[np.ndarray, np.ndarray]:
-        """DeLong's V10 and V01 by block, each of shape (n_blocks,); wants both classes.
+        """Return DeLong's V10 and V01 by block, each of shape (n_blocks,); both classes must occur.
 
         V10: the share of negatives that a positive of this block outranks, ties counted half.
         V01: the share of positives that outrank a negative of this block, ties counted half.
@@ -168,7 +170,7 @@ class Scores:
 
     @cached_property
     def recalibration(self) -> logistic.Fit:
-        """Regression of the outcomes on the logit, see `logistic.fit`."""
+        """Return the regression of the outcomes on the logit, see `logistic.fit`."""
         return logistic.fit(self.block_logit, self.block_positives, self.block_negatives)
 
     def by_class(self, of_positives: np.ndarray, of_negatives: np.ndarray) -> np.ndarray:
@@ -180,7 +182,7 @@ class Scores:
         return np.where(self.outcomes, of_positives[block], of_negatives[block])
 
     def sum_by_block(self, values: np.ndarray) -> np.ndarray:
-        """Sums of `values`, shape (n,), over the customers of each block; shape (n_blocks,)."""
+        """Return the sums of `values`, shape (n,), over the customers of each block."""
         return np.add.reduceat(values[self.order], self.block_ends - self.block_rows)
 
 

@@ -1,4 +1,4 @@
-"""What is known of the chance in a metric: its standard error, its influence, its effects' scale.
+"""Chance in a metric: its standard error, its influence values, the scale of its effects.
 
 Customers are independent given the model. A customer's influence value is what the metric gains by
 their presence, to first order; the variance of a metric is the sum of the squared values.
@@ -19,7 +19,7 @@ from scale_eval.metrics.scores import Scores
 
 @dataclass(frozen=True)
 class Influence:
-    """What the chance of customers does to a metric, or to its logarithm, in one evaluation.
+    """An influence says what the chance of customers does to a metric in one evaluation.
 
     Attributes
     ----------
@@ -30,9 +30,10 @@ class Influence:
     std_error : callable
         `Scores` -> float; raises `Undefined`.
     rests_on : Amount
-        What is few where influence understates chance, see `small_sample_factor`.
+        The amount that must not be small: influence understates the chance of few customers, see
+        `small_sample_factor`.
     log : bool
-        Both are of the logarithm of the metric.
+        Both functions are of the logarithm of the metric.
     """
 
     name: str

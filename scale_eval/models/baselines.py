@@ -1,4 +1,4 @@
-"""Baselines: what a model must beat to be worth its keep."""
+"""Baselines: a model that cannot beat them is not worth deploying."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ _compiled = numba.njit(nogil=True, cache=True, error_model="numpy")
 
 
 class BaseRate:
-    """Everybody buys with the rate that was known at the cutoff; never the rate that then came.
+    """Every customer buys with the base rate known at the cutoff, never with the test rate.
 
-    ``(k + 1/2) / (n + 1)``, where k of n customers bought in the labelled window: the mean of
-    Jeffreys' posterior, so never 0 or 1. Carried to the horizon where that window was shorter.
+    The rate is ``(k + 1/2) / (n + 1)``, where k of n customers bought in the labelled window: the
+    mean of Jeffreys' posterior, so never 0 or 1. It is carried to the horizon where that window was
+    shorter.
     """
 
     name = "base_rate"
@@ -27,7 +28,7 @@ class BaseRate:
     trains = True
 
     def fit(self, history: History) -> BaseRate:
-        """Count who bought in the labelled window; `Skipped` where the history has none."""
+        """Count the buyers of the labelled window; raises `Skipped` where the history has none."""
         labelled = history.labelled()
         rate = (labelled.n_bought + 0.5) / (len(labelled.bought) + 1.0)
         self.rate_ = float(labelled.to_horizon(rate))
@@ -35,30 +36,30 @@ class BaseRate:
         return self
 
     def predict_proba(self, history: History) -> np.ndarray:
-        """The same probability for every customer; shape (n_customers,)."""
+        """Return the same probability for every customer; shape (n_customers,)."""
         return np.full(history.n_customers, self.rate_)
 
-    def fit_windows(self, known: WindowArrays) -> np.ndarray:
-        """`fit` at each window."""
-        self.rates_ = base_rates(known)
+    def fit_windows(self, arrays: WindowArrays) -> np.ndarray:
+        """Fit at each window, as `fit` does."""
+        self.rates_ = base_rates(arrays)
         return ~np.isnan(self.rates_)
 
     def predict_windows(
-        self, known: WindowArrays, answered: np.ndarray, probabilities: np.ndarray
+        self, arrays: WindowArrays, fitted: np.ndarray, probabilities: np.ndarray
     ) -> None:
-        """`predict_proba` at each window."""
-        _fill_folds(known, self.rates_, probabilities)
+        """Predict at each window, as `predict_proba` does."""
+        _fill_windows(arrays, self.rates_, probabilities)
 
 
 @_compiled
-def _fill_folds(known: WindowArrays, rates: np.ndarray, probabilities: np.ndarray) -> None:
-    for f in range(len(rates)):
-        start = known.start[known.own[f]]
-        probabilities[start : start + known.n_customers[known.own[f]]] = rates[f]
+def _fill_windows(arrays: WindowArrays, rates: np.ndarray, probabilities: np.ndarray) -> None:
+    for i in range(len(rates)):
+        w = arrays.label_window[i]
+        probabilities[arrays.start[w] : arrays.start[w] + arrays.n_customers[w]] = rates[i]
 
 
 class Recency:
-    """Who bought last buys next: ``exp(-d / horizon)``, d = cutoff - last purchase.
+    """Customers who bought last buy next: ``exp(-d / horizon)``, d = cutoff - last purchase.
 
     Both lengths are in microseconds, divided in float64; d is neither clipped nor rounded.
     """
@@ -69,25 +70,25 @@ class Recency:
     trains = False
 
     def fit(self, history: History) -> Recency:
-        """Nothing is learnt."""
+        """Learn nothing from the history."""
         return self
 
     def predict_proba(self, history: History) -> np.ndarray:
-        """Probabilities of shape (n_customers,); 1/e one horizon after the last purchase."""
+        """Return probabilities, shape (n_customers,); 1/e one horizon after the last purchase."""
         probabilities = np.empty(history.n_customers)
         last, cutoff = history.summary.last_purchase, history.cutoff_us
         _recency_into(last, cutoff, history.horizon_end_us - cutoff, probabilities)
         return probabilities
 
-    def fit_windows(self, known: WindowArrays) -> np.ndarray:
-        """`fit` at each window."""
-        return np.ones(len(known.own), np.bool_)
+    def fit_windows(self, arrays: WindowArrays) -> np.ndarray:
+        """Fit at each window, as `fit` does."""
+        return np.ones(len(arrays.label_window), np.bool_)
 
     def predict_windows(
-        self, known: WindowArrays, answered: np.ndarray, probabilities: np.ndarray
+        self, arrays: WindowArrays, fitted: np.ndarray, probabilities: np.ndarray
     ) -> None:
-        """`predict_proba` at each window."""
-        _recency_of_folds(known, probabilities)
+        """Predict at each window, as `predict_proba` does."""
+        _recency_of_windows(arrays, probabilities)
 
 
 @_compiled
@@ -99,30 +100,30 @@ def _recency_into(
 
 
 @_compiled
-def _recency_of_folds(known: WindowArrays, probabilities: np.ndarray) -> None:
-    for f in range(len(known.own)):
-        w = known.own[f]
-        first, last, cutoff = known.start[w], known.start[w] + known.n_customers[w], known.cutoff[w]
+def _recency_of_windows(arrays: WindowArrays, probabilities: np.ndarray) -> None:
+    for w in arrays.label_window:
+        first, cutoff = arrays.start[w], arrays.cutoff[w]
+        last = first + arrays.n_customers[w]
         _recency_into(
-            known.fields[LAST_PURCHASE, first:last],
+            arrays.fields[LAST_PURCHASE, first:last],
             cutoff,
-            known.horizon_end[w] - cutoff,
+            arrays.horizon_end[w] - cutoff,
             probabilities[first:last],
         )
 
 
 class Frequency:
-    """Who bought often buys again: ``n / (n + 1)``, n = purchases before the cutoff."""
+    """Customers who bought often buy again: ``n / (n + 1)``, n = purchases before the cutoff."""
 
     name = "frequency"
     reads = "summary"
     draws = False
 
     def fit(self, history: History) -> Frequency:
-        """Nothing is learnt."""
+        """Learn nothing from the history."""
         return self
 
     def predict_proba(self, history: History) -> np.ndarray:
-        """Probabilities of shape (n_customers,), 1/2 or more."""
+        """Return probabilities, shape (n_customers,), of 1/2 or more."""
         n = history.summary.n_purchases
         return n / (n + 1.0)

@@ -1,10 +1,10 @@
-"""BG/NBD: buying at a gamma-distributed rate until a beta-geometric death.
+"""BG/NBD: customers buy at a gamma-distributed rate until a beta-geometric death.
 
 Fader, Hardie & Lee (2005), "Counting Your Customers" the Easy Way, Marketing Science 24(2),
 275-284, https://doi.org/10.1287/mksc.1040.0098. While alive a customer buys as a Poisson process of
 rate λ ~ Gamma(r, rate α); after each purchase he dies with probability p ~ Beta(a, b).
 
-A customer is told by three numbers: `x` repeat purchases, the last of them at `t_x`, watched until
+Three numbers describe a customer: `x` repeat purchases, the last of them at `t_x`, watched until
 `T`, both counted from the first purchase. With
 
     z = log(a / (b + x - 1)) + (r + x) log((α + T) / (α + t_x)),
@@ -13,9 +13,9 @@ the log odds of being dead where x > 0, their likelihood (equation 6) is
 
     L = Γ(r + x) / Γ(r) · α^r / (α + T)^(r + x) · B(a, b + x) / B(a, b) · (1 + [x > 0] e^z).
 
-Everything here is computed from z and log-gamma, so that thousands of purchases do no harm. The
-functions are written for reading and for any x and weights; the model takes the same from
-`scale_eval.models.bgnbd_compiled`, which a test holds equal to them.
+Everything here is computed from z and log-gamma, which stay finite for thousands of purchases. The
+functions are written for reading and for any x and weights; the model takes the same figures from
+`scale_eval.models.bgnbd_compiled`, and a test compares the two.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from scipy.special import digamma, expit, gammaln
 
 from scale_eval.evaluation.company_windows import WindowArrays
 from scale_eval.evaluation.history import History
-from scale_eval.models import bgnbd_compiled
+from scale_eval.models import bgnbd_compiled, bgnbd_windows
 from scale_eval.models.bgnbd_compiled import FURTHEST
 
 
 class Parameters(NamedTuple):
-    """Shape `r` and rate `alpha` (a time) of buying, `a` and `b` of dying; all positive."""
+    """Shape `r` and rate `alpha` (a time) of buying, `a` and `b` of dying; all are positive."""
 
     r: float
     alpha: float
@@ -42,20 +42,20 @@ class Parameters(NamedTuple):
 
 
 PRIOR_CENTRE = Parameters(r=1.0, alpha=30.0, a=1.0, b=1.0)
-"""Where the prior on the log parameters is centred, and fitting begins; `alpha` in days."""
+"""The centre of the prior on the log parameters, and the start of a fit; `alpha` in days."""
 
 _CENTRE = tuple(PRIOR_CENTRE)  # compiled code is quicker to know a plain tuple
 
 
 def _log_odds_dead(params: Parameters, x: np.ndarray, t_x: np.ndarray, T: np.ndarray) -> np.ndarray:
-    """The z of the module's text; -inf for x = 0, for no one dies before a repeat purchase."""
+    """Return z; -inf for x = 0, for no one dies before a repeat purchase."""
     odds = np.divide(params.a, params.b + x - 1.0, out=np.zeros(np.shape(x)), where=x > 0)
     log_odds = np.log(odds, out=np.full(np.shape(x), -np.inf), where=x > 0)
     return log_odds + (params.r + x) * np.log1p((T - t_x) / (params.alpha + t_x))
 
 
 def log_likelihood(params: Parameters, x: np.ndarray, t_x: np.ndarray, T: np.ndarray) -> np.ndarray:
-    """Log likelihood of each customer (equation 6); arrays of shape (n_customers,)."""
+    """Return the log likelihood of each customer (equation 6); arrays of shape (n_customers,)."""
     r, alpha, a, b = params
     return (
         gammaln(r + x)
@@ -71,7 +71,7 @@ def log_likelihood(params: Parameters, x: np.ndarray, t_x: np.ndarray, T: np.nda
 
 
 def gradient(params: Parameters, x: np.ndarray, t_x: np.ndarray, T: np.ndarray) -> np.ndarray:
-    """Derivatives of `log_likelihood` by log r, log alpha, log a, log b; (4, n_customers)."""
+    """Return the derivatives of `log_likelihood` by log r, alpha, a, b; shape (4, n_customers)."""
     r, alpha, a, b = params
     dead = expit(_log_odds_dead(params, x, t_x, T))
     idle = (T - t_x) / (alpha + t_x)
@@ -90,14 +90,14 @@ def fit_parameters(
     weights: np.ndarray | None = None,
     prior_sd: float = 2.0,
 ) -> Parameters:
-    """Parameters of the largest likelihood, times a weak prior that steadies small companies.
+    """Fit the parameters of the largest likelihood, times a prior that steadies small companies.
 
     Parameters
     ----------
     x, t_x, T : ndarray of shape (n_customers,)
         Repeat purchases, time of the last, time watched. In days where there is a prior.
     weights : ndarray of shape (n_customers,), optional
-        How many customers each row stands for; by default 1.
+        The number of customers that each row stands for; by default 1.
     prior_sd : float
         The log parameters have independent normal priors of this standard deviation around the
         logs of `PRIOR_CENTRE`. `inf` gives plain maximum likelihood, in any unit of time.
@@ -109,7 +109,7 @@ def fit_parameters(
     centre = np.array(PRIOR_CENTRE)
 
     def loss(shift: np.ndarray) -> tuple[float, np.ndarray]:
-        """Mean negative log posterior and its gradient at log(parameter / centre)."""
+        """Return the mean negative log posterior and its gradient at log(parameter / centre)."""
         params = Parameters(*(centre * np.exp(shift)))
         # Sums, not BLAS products: their last bits do not depend on the number of threads.
         likelihood = (counts * log_likelihood(params, *customers)).sum()
@@ -131,7 +131,7 @@ def fit_parameters(
 def probability_alive(
     params: Parameters, x: np.ndarray, t_x: np.ndarray, T: np.ndarray
 ) -> np.ndarray:
-    """P(alive at T | x, t_x, T) = 1 / (1 + [x > 0] e^z); shape (n_customers,).
+    """Return P(alive at T | x, t_x, T) = 1 / (1 + [x > 0] e^z); shape (n_customers,).
 
     Fader, Hardie & Lee (2008), Computing P(alive) Using the BG/NBD Model,
     http://brucehardie.com/notes/021/.
@@ -146,7 +146,7 @@ def probability_of_purchase(
     T: np.ndarray,
     t: float | np.ndarray,
 ) -> np.ndarray:
-    """P(at least one purchase in (T, T + t] | x, t_x, T); shape (n_customers,).
+    """Return P(at least one purchase in (T, T + t] | x, t_x, T); shape (n_customers,).
 
     Given that he is alive at T, a customer's part of the likelihood that holds his rate is
     λ^x e^(-λT) times its Gamma(r, α) prior, so λ ~ Gamma(r + x, α + T), whatever his p. Nobody who
@@ -155,15 +155,15 @@ def probability_of_purchase(
 
         P(alive) · (1 - ((α + T) / (α + T + t))^(r + x)).
 
-    The paper derives the expected number of purchases, E[Y(t) | x, t_x, T], in the same way. Never
-    more than P(alive), for which it must not be mistaken.
+    The paper derives the expected number of purchases, E[Y(t) | x, t_x, T], in the same way. The
+    probability of a purchase is never more than P(alive), for which it must not be mistaken.
     """
     rate = (params.r + x) * np.log1p(t / (params.alpha + T))
     return probability_alive(params, x, t_x, T) * -np.expm1(-rate)
 
 
 class BGNBD:
-    """BG/NBD fitted to the company's own customers, all of them, up to the cutoff.
+    """BG/NBD, fitted to all of the company's own customers up to the cutoff.
 
     Purchases of one day (UTC) are one purchase. In days: x = purchase days - 1, t_x from the first
     to the last of them, T from the first to the last day before the cutoff. It needs no labelled
@@ -190,25 +190,25 @@ class BGNBD:
         return self
 
     def predict_proba(self, history: History) -> np.ndarray:
-        """Probability of a purchase within the horizon; shape (n_customers,)."""
+        """Return the probability of a purchase within the horizon; shape (n_customers,)."""
         return bgnbd_compiled.probability_of_purchase(
             *self.params_, *_customers(history), history.horizon_days
         )
 
-    def fit_windows(self, known: WindowArrays) -> np.ndarray:
-        """`fit` at each window."""
-        self.params_of_folds_ = bgnbd_compiled.fit_windows(known, float(self.prior_sd), _CENTRE)
-        return np.ones(len(known.own), np.bool_)
+    def fit_windows(self, arrays: WindowArrays) -> np.ndarray:
+        """Fit at each window, as `fit` does."""
+        self.params_by_window_ = bgnbd_windows.fit_windows(arrays, float(self.prior_sd), _CENTRE)
+        return np.ones(len(arrays.label_window), np.bool_)
 
     def predict_windows(
-        self, known: WindowArrays, answered: np.ndarray, probabilities: np.ndarray
+        self, arrays: WindowArrays, fitted: np.ndarray, probabilities: np.ndarray
     ) -> None:
-        """`predict_proba` at each window."""
-        bgnbd_compiled.predict_windows(known, self.params_of_folds_, probabilities)
+        """Predict at each window, as `predict_proba` does."""
+        bgnbd_windows.predict_windows(arrays, self.params_by_window_, probabilities)
 
 
 def _customers(history: History) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """`x`, `t_x` and `T` of each customer, times in days."""
+    """Return `x`, `t_x` and `T` of each customer, times in days."""
     summary = history.summary
     return bgnbd_compiled.customers_in_days(
         summary.n_purchase_days, summary.first_purchase, summary.last_purchase, history.cutoff_us

@@ -1,12 +1,12 @@
-"""BG/NBD in microseconds: Newton's method on the log posterior, and the probability of a purchase.
+"""Fit BG/NBD by Newton's method on the log posterior, and predict by it, in compiled code.
 
-The formulas are those of `scale_eval.models.bgnbd`, the symbols too; here they are summed in one
+The formulas and the symbols are those of `scale_eval.models.bgnbd`; here they are summed in one
 pass, with gradient and Hessian by the log parameters. Two things make a pass cheap:
 
 *   log Γ(r + x) - log Γ(r) = Σ_{i<x} log(r + i), and so the sum over customers is
     Σ_i n_i log(r + i), where n_i customers have x > i. No gamma function is computed, and its
     derivatives are those of log(r + i). The same for b and for a + b.
-*   The logarithms of many factors are the logarithm of their product, as long as it is a number.
+*   The sum of many logarithms is the logarithm of a product, as long as that does not overflow.
 
 A step is the solution of B step = gradient, with B the negative Hessian. Where that is not positive
 definite, the pivots that Cholesky's method meets are made so by turning their sign, which keeps
@@ -24,8 +24,6 @@ import numba
 import numpy as np
 
 from scale_eval.datasets.instants import DAY
-from scale_eval.evaluation.company_windows import WindowArrays
-from scale_eval.evaluation.customer_summaries import FIRST_PURCHASE, LAST_PURCHASE, N_PURCHASE_DAYS
 from scale_eval.metrics.compiled.elementary import exp_of, log_of
 from scale_eval.metrics.compiled.simd import LANES, lanes_of, load, store, total, where
 
@@ -34,7 +32,7 @@ FURTHEST = 10.0
 
 MAX_STEPS = 200
 START = (-0.5, 0.5, -0.3, 0.4)
-"""Where the search begins, as log(parameter / centre): companies' fits lie about twice as far."""
+"""The start of the search, as log(parameter / centre): companies' fits lie about twice as far."""
 
 LONGEST_STEP = 2.0  # in the log parameters; beyond it the quadratic says nothing
 LAST_STEP = 1e-4  # in the log parameters; the one after it would be about its square
@@ -51,51 +49,13 @@ _compiled = numba.njit(nogil=True, cache=True, error_model="numpy")
 
 
 @_compiled
-def fit_windows(
-    known: WindowArrays, prior_sd: float, centre: tuple[float, float, float, float]
-) -> np.ndarray:
-    """`r`, `alpha`, `a`, `b` at each window, from `fit`; shape (n_folds, 4)."""
-    params = np.ones((len(known.own), 4))
-    for f in range(len(known.own)):
-        w = known.own[f]
-        if known.n_customers[w] > 0:
-            x, t_x, T = _customers_of_window(known, w)
-            r, alpha, a, b, _ = fit(x, t_x, T, prior_sd, centre)
-            params[f, 0], params[f, 1], params[f, 2], params[f, 3] = r, alpha, a, b
-    return params
-
-
-@_compiled
-def predict_windows(known: WindowArrays, params: np.ndarray, probabilities: np.ndarray) -> None:
-    """`probability_of_purchase` at each window, into `probabilities`, shape (n_folds, n)."""
-    for f in range(len(known.own)):
-        w = known.own[f]
-        x, t_x, T = _customers_of_window(known, w)
-        r, alpha, a, b = params[f, 0], params[f, 1], params[f, 2], params[f, 3]
-        t = (known.horizon_end[w] - known.cutoff[w]) / DAY
-        mine = probabilities[known.start[w] : known.start[w] + len(x)]
-        mine[:] = probability_of_purchase(r, alpha, a, b, x, t_x, T, t)
-
-
-@_compiled
-def _customers_of_window(known: WindowArrays, w: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    first, last = known.start[w], known.start[w] + known.n_customers[w]
-    return customers_in_days(
-        known.fields[N_PURCHASE_DAYS, first:last],
-        known.fields[FIRST_PURCHASE, first:last],
-        known.fields[LAST_PURCHASE, first:last],
-        known.cutoff[w],
-    )
-
-
-@_compiled
 def customers_in_days(
     n_purchase_days: np.ndarray,
     first_purchase: np.ndarray,
     last_purchase: np.ndarray,
     cutoff: int,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """`x` (int64), `t_x` and `T` (float64) in days of UTC; arrays of shape (n_customers,).
+    """Return `x` (int64), `t_x` and `T` (float64) in days of UTC, shape (n_customers,).
 
     Parameters
     ----------
@@ -104,7 +64,7 @@ def customers_in_days(
     first_purchase, last_purchase : ndarray of int64, shape (n_customers,)
         Microseconds since 1970-01-01 UTC.
     cutoff : int
-        The same; the last day of which anything is known ends there or contains it.
+        Microseconds since 1970-01-01 UTC; the last day that is observed ends there or contains it.
     """
     n = len(n_purchase_days)
     x, t_x, T = np.empty(n, np.int64), np.empty(n), np.empty(n)
@@ -125,7 +85,7 @@ def fit(
     prior_sd: float,
     centre: tuple[float, float, float, float],
 ) -> tuple[float, float, float, float, int]:
-    """`r`, `alpha`, `a`, `b` of the highest posterior, and the number of steps to it.
+    """Fit `r`, `alpha`, `a`, `b` of the highest posterior; return them and the number of steps.
 
     Parameters
     ----------
@@ -203,9 +163,9 @@ def probability_of_purchase(
     T: np.ndarray,
     t: float,
 ) -> np.ndarray:
-    """P(at least one purchase in (T, T + t] | x, t_x, T); shape (n_customers,).
+    """Return P(at least one purchase in (T, T + t] | x, t_x, T); shape (n_customers,).
 
-    As `scale_eval.models.bgnbd.probability_of_purchase`, to 1e-12 and better.
+    It agrees with `scale_eval.models.bgnbd.probability_of_purchase` to 1e-12 and better.
     """
     probability = np.empty(len(x))
     for i in range(len(x)):
@@ -229,11 +189,11 @@ def _parameters(shift, centre):  # type: ignore[no-untyped-def]
 
 @_compiled
 def _split(x, t_x, T):  # type: ignore[no-untyped-def]
-    """How many customers have x > i, for each i; those who bought again, and the T of the others.
+    """Split customers into what the sums of `_posterior` need.
 
-    Only counts are told of the first sums, and of who bought once the T alone matters. With the
-    counts come the i. All but the last are padded to whole `LANES`, by counts of 0 and by customers
-    from `n_again` on who are nobody.
+    Returns, for each i, the number of customers with x > i, and i; the number of customers who
+    bought again, with their x, t_x and T; and the T of the others. All but the last are padded to
+    whole `LANES`: counts by 0, customers by x = t_x = T = 1, whose terms are set to 0 later.
     """
     n, largest, n_again = len(x), 0, 0
     for i in range(n):
@@ -261,9 +221,10 @@ def _split(x, t_x, T):  # type: ignore[no-untyped-def]
 
 @_compiled
 def _posterior(shift, centre, precision, customers, work, slope, bend):  # type: ignore[no-untyped-def]
-    """Log posterior at log(parameter / centre) = `shift`; fills its `slope` and negative Hessian.
+    """Return the log posterior at log(parameter / centre) = `shift`; fill its `slope` and `bend`.
 
-    Of the Hessian, `bend`, the lower triangle is filled; the order is r, alpha, a, b.
+    `slope` is the gradient, and `bend` the negative Hessian, of which the lower triangle is filled;
+    the order is r, alpha, a, b.
     """
     r, alpha, a, b = _parameters(shift, centre)
     more_than, n_again, x_again, t_x_again, T_again, T_once = customers
@@ -310,7 +271,7 @@ def _posterior(shift, centre, precision, customers, work, slope, bend):  # type:
     alpha_slope, alpha_bend = -r * young, r * alpha_bend
 
     # The same of those who bought again, (alpha + T)^-x, and 1 + e^z; e^z / (1 + e^z) is `dead`.
-    # First what is one number a customer, then sums.
+    # First one number a customer, then sums.
     log_end, log_idle, from_end, from_last, v, odds, alive = work
     for i in range(0, len(x_again), LANES):
         x, end = load(x_again, i), alpha + load(T_again, i)
@@ -330,7 +291,7 @@ def _posterior(shift, centre, precision, customers, work, slope, bend):  # type:
         if product > OVERFLOW:
             height += math.log(product)
             product = 1.0
-    for i in range(n_again, len(odds)):  # behind the customers stands nobody
+    for i in range(n_again, len(odds)):  # the padding adds nothing
         log_end[i] = log_idle[i] = from_end[i] = from_last[i] = odds[i] = 0.0
     nothing = waits = shares = n_shares = n_bends = heights = lanes_of(0.0)
     for i in range(0, len(odds), LANES):
@@ -408,7 +369,7 @@ def _posterior(shift, centre, precision, customers, work, slope, bend):  # type:
 
 @_compiled
 def _newton_step(shift, slope, bend, step):  # type: ignore[no-untyped-def]
-    """Fill `step`, uphill; returns whether it is Newton's, for the matrix is positive definite."""
+    """Fill `step`, uphill; return True if it is Newton's, for the matrix is positive definite."""
     stands = np.zeros(4, np.bool_)
     for i in range(4):
         stands[i] = _leaves(shift[i], slope[i])
@@ -424,13 +385,13 @@ def _newton_step(shift, slope, bend, step):  # type: ignore[no-untyped-def]
 
 @_compiled
 def _leaves(shift, direction):  # type: ignore[no-untyped-def]
-    """Whether a parameter is at its bound, and the direction leads beyond it."""
+    """Return True if a parameter is at its bound, and the direction leads beyond it."""
     return abs(shift) > FURTHEST - AT_BOUND and shift * direction > 0.0
 
 
 @_compiled
 def _ascent(stands, slope, bend, step):  # type: ignore[no-untyped-def]
-    """`_newton_step` where it is known which parameters stand still."""
+    """Fill `step` as `_newton_step`, given the parameters that stand still."""
     lower = np.empty((4, 4))
     is_newton = True
     for i in range(4):

@@ -1,8 +1,8 @@
-"""One model for all companies: RFM features beside what sets a company apart, pooled over many.
+"""One model for all companies: RFM features and features of the company, pooled over many.
 
-A small company has too few customers to learn from; here it borrows from the others. It keeps what
-is its own through features of the company: its base rate (drawn to that of all, by how few
-customers it stands on), its age and its size at the cutoff.
+A small company has too few customers to learn from; here it borrows from the others. Features of
+the company keep what distinguishes it: its base rate (shrunk towards that of all companies, the
+more so the fewer its customers), its age and its size at the cutoff.
 """
 
 from __future__ import annotations
@@ -14,33 +14,34 @@ from typing import Any, Protocol
 import numpy as np
 
 from scale_eval.datasets.instants import DAY
-from scale_eval.evaluation.history import History, Skipped
+from scale_eval.evaluation.history import History
+from scale_eval.evaluation.no_prediction import Skipped
 from scale_eval.models.rfm import FEATURES, rfm_features
 from scale_eval.models.ridge_logistic import fit, probabilities_of
 
 COMPANY_FEATURES = ("logit_base_rate", "log_age_days", "log_customers")
 
 PSEUDO_CUSTOMERS = 10.0
-"""Customers with the base rate of all companies that each company is given besides its own."""
+"""The weight of the base rate of all companies in that of one, as a number of customers."""
 
 MOST_CUSTOMERS = 1_000
-"""Of a company, to train on: giants are not to drown the others."""
+"""The most customers of one company to train on, so that giants do not outweigh the others."""
 
 
 class Learner(Protocol):
-    """What is fitted on the pooled features."""
+    """A learner is fitted on the pooled features."""
 
     def fit(self, features: np.ndarray, bought: np.ndarray) -> Any:
-        """Of float64, shape (n, n_features), and bool, shape (n,)."""
+        """Learn from float64 of shape (n, n_features) and bool of shape (n,)."""
 
     def probabilities(self, features: np.ndarray) -> np.ndarray:
-        """Of shape (n,)."""
+        """Return a probability for each row; shape (n,)."""
 
 
 class GlobalModel:
-    """Pools the labelled histories of many companies at one cutoff.
+    """A model of all companies: it pools the labelled histories of many at one cutoff.
 
-    Companies whose past is shorter than two horizons do not train, but are predicted.
+    It does not train on companies whose past is shorter than two horizons, but predicts for them.
 
     Parameters
     ----------
@@ -58,7 +59,7 @@ class GlobalModel:
         self.name = name
 
     def fit(self, histories: Iterable[History]) -> GlobalModel:
-        """Train on who bought in the labelled windows of companies; all before their cutoff.
+        """Train on the labelled windows of companies, which all end before their cutoff.
 
         Raises
         ------
@@ -92,17 +93,17 @@ class GlobalModel:
         return self
 
     def predict_proba(self, history: History) -> np.ndarray:
-        """Probability of a purchase within the horizon; shape (n_customers,)."""
+        """Return the probability of a purchase within the horizon; shape (n_customers,)."""
         return self.learner.probabilities(self._features(history))
 
     def predict_many(self, histories: list[History]) -> list[np.ndarray]:
-        """`predict_proba` of each: trees take milliseconds a call, and microseconds a customer."""
+        """Predict for each history in one call: a call to trees takes milliseconds at any size."""
         features = np.concatenate([self._features(history) for history in histories])
         ends = np.cumsum([history.n_customers for history in histories])
         return np.split(self.learner.probabilities(features), ends[:-1])
 
     def _features(self, history: History) -> np.ndarray:
-        """FEATURES and COMPANY_FEATURES of each customer; shape (n_customers, 7)."""
+        """Return FEATURES and COMPANY_FEATURES of each customer; shape (n_customers, 7)."""
         n_bought, n = 0.0, 0
         try:
             labelled = history.labelled()
@@ -112,7 +113,7 @@ class GlobalModel:
             n = len(labelled.bought)
             n_bought = n * float(labelled.to_horizon(labelled.n_bought / n))
         rate = (n_bought + PSEUDO_CUSTOMERS * self.base_rate_) / (n + PSEUDO_CUSTOMERS)
-        rate = min(rate, 1.0 - 1e-9)  # of customers who all bought
+        rate = min(rate, 1.0 - 1e-9)  # 1 where all customers bought
         features = np.empty((history.n_customers, len(FEATURES) + len(COMPANY_FEATURES)))
         features[:, : len(FEATURES)] = rfm_features(history)
         features[:, len(FEATURES) :] = (
@@ -124,27 +125,29 @@ class GlobalModel:
 
 
 class RidgeLearner:
-    """Logistic regression with scikit-learn's own ridge."""
+    """Logistic regression with scikit-learn's default ridge."""
 
     def __init__(self, C: float = 1.0) -> None:
         self.C = C
 
     def fit(self, features: np.ndarray, bought: np.ndarray) -> None:
-        """See `scale_eval.models.ridge_logistic.fit`."""
+        """Learn as `scale_eval.models.ridge_logistic.fit` does."""
         self.fitted_ = fit(features, bought, self.C)
 
     def probabilities(self, features: np.ndarray) -> np.ndarray:
-        """Of shape (n,)."""
+        """Return a probability for each row; shape (n,)."""
         return probabilities_of(self.fitted_, features)
 
 
 class BoostingLearner:
-    """Two hundred boosted trees."""
+    """Two hundred boosted trees of scikit-learn."""
 
     random_state = 0
 
     def __init__(self) -> None:
-        from sklearn.ensemble import HistGradientBoostingClassifier  # most processes need none
+        from sklearn.ensemble import (
+            HistGradientBoostingClassifier,  # slow to import, and most processes do not need it
+        )
 
         self.estimator = HistGradientBoostingClassifier(
             max_iter=200,
@@ -156,25 +159,25 @@ class BoostingLearner:
         )
 
     def fit(self, features: np.ndarray, bought: np.ndarray) -> None:
-        """Of float64, shape (n, n_features), and bool, shape (n,)."""
+        """Learn from float64 of shape (n, n_features) and bool of shape (n,)."""
         self.estimator.set_params(random_state=self.random_state)
         self.estimator.fit(features, bought)
 
     def probabilities(self, features: np.ndarray) -> np.ndarray:
-        """Of shape (n,)."""
+        """Return a probability for each row; shape (n,)."""
         return np.ascontiguousarray(self.estimator.predict_proba(features)[:, 1])
 
 
 def global_rfm_logistic() -> GlobalModel:
-    """Logistic regression of all companies together."""
+    """Return a logistic regression of all companies together."""
     return GlobalModel(RidgeLearner(), "global_rfm_logistic")
 
 
 def global_rfm_gradient_boosting() -> GlobalModel:
-    """Boosted trees of all companies together."""
+    """Return boosted trees of all companies together."""
     return GlobalModel(BoostingLearner(), "global_rfm_gradient_boosting")
 
 
 def _spread(n: int) -> slice:
-    """At most MOST_CUSTOMERS of n, evenly spaced: ids are sorted, and may tell of age."""
+    """Return at most MOST_CUSTOMERS of n, evenly spaced: ids are sorted, and may grow with time."""
     return slice(None, None, -(-n // MOST_CUSTOMERS))

@@ -1,6 +1,6 @@
-"""What a model's results depend on besides the data: its source and its parameters.
+"""Identify what a model's results depend on besides the data: its source and its parameters.
 
-A run is finished only by the same models; a changed one is refused with what differs.
+A run is resumed only with the same models; a changed one is refused with what differs.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ import pandas as pd
 
 from scale_eval.models.predictions import Predictions
 
-_DEEPEST = 8  # levels of objects inside objects that are told: they may lead in circles
+_DEEPEST = 8  # levels of objects inside objects: they may lead in circles
 
 
 def identity_of_model(model: Any) -> dict[str, Any]:
-    """Hash of the `source` of a model, and its `parameters` as text.
+    """Return the hash of a model's `source`, and its `parameters` as text.
 
     The source is that of its class and the classes above it, and of the functions and estimators
-    among its parameters; modules that these import are not looked at. The parameters are its
-    attributes, or `get_params()` where it or an attribute has that. Those of `Predictions` are the
-    content of the file, wherever it lies.
+    among its parameters; modules that these import are left out. The parameters are its attributes,
+    or `get_params()` where it or an attribute has that. Those of `Predictions` are the content of
+    the file, wherever it lies.
     """
     if isinstance(model, Predictions):
         parameters: dict[str, Any] = {"content": model.content_hash()}
@@ -42,10 +42,10 @@ def identity_of_model(model: Any) -> dict[str, Any]:
 
 
 def identity_of_source(thing: Any) -> str:
-    """SHA-256 of the file that defines a class or function; of its own code where it has none.
+    """Return the SHA-256 of the file that defines a class or function, or of its own code.
 
-    That is so in a notebook and in ``__main__``, where the rest of the file is no part of it. What
-    a function has closed over is part of it.
+    It is the own code in a notebook and in ``__main__``, where the rest of the file does not count,
+    and where there is no file. The variables that a function closes over are part of it.
     """
     try:
         if thing.__module__ == "__main__":
@@ -84,9 +84,9 @@ def _definitions(model: Any, parameters: dict[str, Any]) -> Iterator[Any]:
 
 
 def _text(value: Any, depth: int = 0) -> str:
-    """`repr`, arrays and tables in full, without memory addresses: they differ between processes.
+    """Return `repr`, with arrays and tables in full and without addresses in memory.
 
-    An object whose `repr` says no more than its address is told by its attributes.
+    An object whose `repr` says no more than its address is described by its attributes.
     """
     if isinstance(value, pd.DataFrame | pd.Series):
         return hashlib.sha256(value.to_csv().encode()).hexdigest()
@@ -96,18 +96,18 @@ def _text(value: Any, depth: int = 0) -> str:
     if isinstance(value, list | tuple):
         return f"[{', '.join(_text(item, deeper) for item in value)}]"
     if isinstance(value, dict):
-        told = [f"{_text(key, deeper)}: {_text(value[key], deeper)}" for key in value]
-        return f"{{{', '.join(told)}}}"
+        items = [f"{_text(key, deeper)}: {_text(value[key], deeper)}" for key in value]
+        return f"{{{', '.join(items)}}}"
     if type(value).__repr__ is object.__repr__:
         attributes = getattr(value, "__dict__", {})
-        told = [f"{name}={_text(attributes[name], deeper)}" for name in sorted(attributes)]
-        return f"{type(value).__qualname__}({', '.join(told)})"
+        items = [f"{name}={_text(attributes[name], deeper)}" for name in sorted(attributes)]
+        return f"{type(value).__qualname__}({', '.join(items)})"
     with np.printoptions(threshold=sys.maxsize, floatmode="unique"):
         return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(value))
 
 
 def _bytecode(thing: Any) -> str:
-    """What a class, function or code object does, without where it stands."""
+    """Return what a class, function or code object does, without its place in a file."""
     if isinstance(thing, type):
         members = {k: v for k, v in vars(thing).items() if callable(v) or not k.startswith("__")}
         return repr([(name, _bytecode(members[name])) for name in sorted(members)])

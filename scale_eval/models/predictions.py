@@ -1,4 +1,4 @@
-"""Probabilities made elsewhere, evaluated like those of any model."""
+"""Predictions made elsewhere, read from a file and evaluated like those of any model."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from scale_eval.datasets.instants import as_utc, microseconds
-from scale_eval.evaluation.history import History, Skipped
+from scale_eval.evaluation.history import History
+from scale_eval.evaluation.no_prediction import Skipped
 from scale_eval.storage import open_store, read_metadata, read_row_groups
 
 _IDS = ("company_id", "customer_id")
@@ -36,7 +37,7 @@ class Predictions:
     Raises
     ------
     FileNotFoundError, ValueError
-        There is no such file; it is not Parquet, or lacks a column, or its ids are no strings.
+        The file does not exist; it is not Parquet, or lacks a column, or its ids are no strings.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -62,18 +63,18 @@ class Predictions:
                 )
 
     def fit(self, history: History) -> Predictions:
-        """Nothing is learnt."""
+        """Learn nothing from the history."""
         return self
 
     def predict_proba(self, history: History) -> np.ndarray:
-        """The file's probabilities for this company and cutoff; shape (n_customers,).
+        """Return the file's probabilities for this company and cutoff; shape (n_customers,).
 
         Raises
         ------
         Skipped
             ``no_predictions``: the file has no row for this company and cutoff.
         ValueError
-            Customers are missing, or there more than once.
+            Customers are missing, or have more than one prediction.
         """
         rows = self._rows(history)
         if len(rows) == 0:
@@ -101,27 +102,27 @@ class Predictions:
         return rows["probability"].take(positions).to_numpy()
 
     def content_hash(self) -> str:
-        """SHA-256 of the file: what the results depend on."""
+        """Return the SHA-256 of the file, on which the results depend."""
         with self.path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
 
     def _rows(self, history: History) -> pa.Table:
-        """customer_id and probability of the rows for this company and cutoff."""
+        """Return customer_id and probability of the rows for this company and cutoff."""
         status = self.path.stat()
         file = _Version(str(self.path), status.st_mtime_ns, status.st_size)
-        found = [_ROWS.empty_table()]
+        parts = [_ROWS.empty_table()]
         for index in _row_groups(file).get(history.company_id, []):
             group = _row_group(file, index)
-            is_asked = pc.and_(
+            is_wanted = pc.and_(
                 pc.equal(group["company_id"], history.company_id),
                 pc.equal(group["cutoff"], microseconds(history.cutoff)),
             )
-            found.append(group.select(_ROWS.names).filter(is_asked))
-        return pa.concat_tables(found)
+            parts.append(group.select(_ROWS.names).filter(is_wanted))
+        return pa.concat_tables(parts)
 
 
 class _Version(NamedTuple):
-    """A file as it was at one time: the key of what is remembered of it."""
+    """A file as it was at one time: the key of what is cached of it."""
 
     path: str
     modified_ns: int
@@ -130,7 +131,7 @@ class _Version(NamedTuple):
 
 @lru_cache(maxsize=4)
 def _row_groups(file: _Version) -> dict[str, list[int]]:
-    """The row groups in which each company has rows."""
+    """Return the row groups in which each company has rows."""
     path = Path(file.path)
     where: dict[str, list[int]] = {}
     for index in range(read_metadata(open_store(path.parent), path.name).num_row_groups):
@@ -141,7 +142,7 @@ def _row_groups(file: _Version) -> dict[str, list[int]]:
 
 @lru_cache(maxsize=8)
 def _row_group(file: _Version, index: int) -> pa.Table:
-    """One row group: ids as strings, cutoff as microseconds since 1970, probability as float64."""
+    """Read one row group: ids as strings, cutoffs as microseconds since 1970 UTC."""
     table = _read(Path(file.path), [index], _COLUMNS)
     cutoffs = table["cutoff"].combine_chunks().dictionary_encode()
     instants = [microseconds(as_utc(cutoff)) for cutoff in cutoffs.dictionary.to_pylist()]

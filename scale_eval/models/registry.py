@@ -1,31 +1,23 @@
-"""Which model is meant: from a name, ``package.module:Class``, a file, a class or an instance."""
+"""Find a model by its name, by ``package.module:Class`` or a file, or from a class or an instance.
+
+A model that comes with the package has an entry in `BUILT_IN`, and a file of its own.
+"""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
-
-from scale_eval.models import NamedModel
-
-if TYPE_CHECKING:
-    pass
-
-
-if TYPE_CHECKING:
-    pass
 
 import importlib
 import inspect
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
-from scale_eval.evaluation.model import FitsMany, Model
+from scale_eval.evaluation.model import FitsMany, Model, NamedModel
 from scale_eval.models.baselines import BaseRate, Frequency, Recency
 from scale_eval.models.bgnbd import BGNBD
 from scale_eval.models.global_rfm import global_rfm_gradient_boosting, global_rfm_logistic
 from scale_eval.models.identity import identity_of_model
 from scale_eval.models.predictions import Predictions
-from scale_eval.models.ridge_logistic import rfm_logistic
+from scale_eval.models.ridge_logistic import RidgeLogistic
 from scale_eval.models.scikit_learn import ClassifierModel, rfm_gradient_boosting
 from scale_eval.spelling import did_you_mean
 
@@ -33,16 +25,23 @@ BUILT_IN: dict[str, Callable[[], Model | FitsMany]] = {
     "base_rate": BaseRate,
     "recency": Recency,
     "frequency": Frequency,
-    "rfm_logistic": rfm_logistic,
+    "rfm_logistic": RidgeLogistic,
     "rfm_gradient_boosting": rfm_gradient_boosting,
     "bgnbd": BGNBD,
     "global_rfm_logistic": global_rfm_logistic,
     "global_rfm_gradient_boosting": global_rfm_gradient_boosting,
 }
-"""The models that come with the package, by name."""
+"""The models that come with the package, by name.
+
+A class among them that has `fit_windows` is trusted with more than a history, see
+`scale_eval.evaluation.model.FitsWindows`.
+"""
 
 BASELINES = ("base_rate", "recency")
-"""Models that are always run: whatever cannot beat them is not worth deploying."""
+"""The models that are always run: a model that cannot beat them is not worth deploying."""
+
+DEFAULT_MODELS = (*BASELINES, "rfm_logistic", "bgnbd")
+"""The models of a run that names none."""
 
 _PREDICTIONS = "predictions:"
 _SCOPES = ("company", "all")
@@ -50,19 +49,19 @@ _READS = ("transactions", "summary")
 
 
 def resolve(model: Any) -> NamedModel:
-    """The model that is meant by `model`.
+    """Return the model that `model` names or is.
 
     Parameters
     ----------
     model : str, class, function or instance
-        A name in `BUILT_IN`; ``"predictions:FILE.parquet"``; ``"package.module:Thing"``; or a thing
-        itself. A thing is a class or a function to be called without arguments, an instance, or a
-        scikit-learn classifier, which becomes a `ClassifierModel`.
+        A name in `BUILT_IN`; ``"predictions:FILE.parquet"``; ``"package.module:Name"``; or an
+        object: a class or a function to be called without arguments, an instance, or a scikit-learn
+        classifier, which becomes a `ClassifierModel`.
 
     Raises
     ------
     ValueError
-        There is no such model, or it is none; the message says what to do.
+        There is no such model, or the object is no model; the message says what to do.
     """
     typed = model if isinstance(model, str) else ""
     thing = _load(typed) if isinstance(model, str) else model
@@ -73,19 +72,20 @@ def resolve(model: Any) -> NamedModel:
     _check(thing, name)
     if _is_scikit_learn_classifier(thing):
         thing = ClassifierModel(thing, name)
-    return NamedModel(name, thing, identity_of_model(thing))
+    is_trusted = type(thing) in BUILT_IN.values() and hasattr(thing, "fit_windows")
+    return NamedModel(name, thing, identity_of_model(thing), is_trusted)
 
 
 def _is_scikit_learn_classifier(thing: Any) -> bool:
     if "sklearn.base" not in sys.modules:
-        return False  # nothing can be of a class that nobody has imported
+        return False  # an instance of a class that is not imported cannot exist
     from sklearn.base import BaseEstimator, is_classifier
 
     return isinstance(thing, BaseEstimator) and bool(is_classifier(thing))
 
 
 def load_object(text: str, kind: str) -> Any:
-    """What ``package.module:Name`` names; `kind` says in the `ValueError` what was looked for."""
+    """Import what ``package.module:Name`` names; a `ValueError` calls it a `kind`."""
     module_name, colon, name = text.partition(":")
     if not (module_name and colon and name):
         raise ValueError(f"there is no {kind} {text!r}; write package.module:Name for one of yours")
@@ -139,28 +139,27 @@ def _check(thing: Any, name: str) -> None:
             f"{name!r} ({type(thing).__name__}) lacks {' and '.join(missing)}; a model has "
             "fit(history) and predict_proba(history)"
         )
-    for attribute, known in (("scope", _SCOPES), ("reads", _READS)):
-        value = getattr(thing, attribute, known[0])
-        if value not in known:
-            raise ValueError(f"{name!r} has {attribute} {value!r}; it is one of {', '.join(known)}")
+    for attribute, allowed in (("scope", _SCOPES), ("reads", _READS)):
+        value = getattr(thing, attribute, allowed[0])
+        if value not in allowed:
+            raise ValueError(
+                f"{name!r} has {attribute} {value!r}; it is one of {', '.join(allowed)}"
+            )
 
 
 def named_models(models: Sequence[Any]) -> dict[str, NamedModel]:
-    """The models that a run of `models` evaluates, by name: these and the baselines.
+    """Return the models that a run of `models` evaluates, by name: these and the baselines.
 
-    Raises `ValueError` for a model that there is not, and for two of one name.
+    Raises `ValueError` for a model that does not exist, and for two of one name.
     """
-    asked = [models] if isinstance(models, str) else list(models)
+    by_user = [models] if isinstance(models, str) else list(models)
     chosen: dict[str, NamedModel] = {}
-    for given in [*BASELINES, *asked]:
-        model = resolve(given)
+    for each in [*BASELINES, *by_user]:
+        model = resolve(each)
         other = chosen.get(model.name)
-        if other and (other.identity != model.identity or not isinstance(given, str | type)):
+        if other and (other.identity != model.identity or not isinstance(each, str | type)):
             raise ValueError(
                 f"there are two models named {model.name!r}; give one of them another `name`"
             )
         chosen.setdefault(model.name, model)
     return chosen
-
-
-DEFAULT_MODELS = ("base_rate", "recency", "rfm_logistic", "bgnbd")

@@ -1,4 +1,4 @@
-"""Logistic regression with a ridge on RFM features, fitted in microseconds.
+"""Logistic regression with a ridge on RFM features, fitted by compiled code.
 
 With z the features less their means, over their standard deviations, it minimises
 
@@ -6,8 +6,8 @@ With z the features less their means, over their standard deviations, it minimis
 
 as scikit-learn's `LogisticRegression` behind a `StandardScaler` does: the intercept is free of the
 penalty, and a feature that does not vary is left at 0. The loss is convex, and with both classes
-present it has one minimum, which Newton's method reaches by steps that are halved where they lose
-(Boyd & Vandenberghe 2004, Convex Optimization, section 9.5).
+present it has one minimum, which Newton's method reaches by steps that are halved where they do not
+lower it (Boyd & Vandenberghe 2004, Convex Optimization, section 9.5).
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ import numpy as np
 
 from scale_eval.datasets.purchases import MIN_CUSTOMERS
 from scale_eval.evaluation.company_windows import WindowArrays
-from scale_eval.evaluation.history import History, carry_to_horizon
+from scale_eval.evaluation.history import History
+from scale_eval.evaluation.training_window import carry_to_horizon
 from scale_eval.metrics.compiled.elementary import exp_of
 from scale_eval.metrics.compiled.simd import LANES, lanes_of, load, store, total, where
 from scale_eval.models.rfm import FEATURES, features_of_window, rfm_features
@@ -34,14 +35,14 @@ _compiled = numba.njit(nogil=True, cache=True, error_model="numpy")
 
 
 class RidgeLogistic:
-    """Logistic regression on RFM features, trained on who bought in the labelled window.
+    """Logistic regression on RFM features, trained on the buyers of the labelled window.
 
     Parameters
     ----------
     C : float
-        Inverse strength of the ridge. The default is ten times scikit-learn's ridge, for companies
-        are small and next half-year is another one: in samples of four companies C = 1 had the
-        larger log loss at each size from 60 to 1,200.
+        Inverse strength of the ridge. The default is ten times scikit-learn's ridge, because
+        companies are small and half-years differ: in samples of four companies C = 1 had the
+        larger log loss at each size from 60 to 1,200 customers.
     """
 
     name = "rfm_logistic"
@@ -53,7 +54,7 @@ class RidgeLogistic:
         self.C = C
 
     def fit(self, history: History) -> RidgeLogistic:
-        """Train on the labelled window; `Skipped` where it is too short or has one class."""
+        """Train on the labelled window; raises `Skipped` where it is too short or has one class."""
         self.labelled_ = history.labelled().require_both_classes()
         self.note_ = self.labelled_.note
         features = rfm_features(self.labelled_.history)
@@ -61,82 +62,77 @@ class RidgeLogistic:
         return self
 
     def predict_proba(self, history: History) -> np.ndarray:
-        """Probability of a purchase within the horizon; shape (n_customers,)."""
+        """Return the probability of a purchase within the horizon; shape (n_customers,)."""
         probabilities = probabilities_of(self.fitted_, rfm_features(history))
         return self.labelled_.to_horizon(probabilities)
 
-    def fit_windows(self, known: WindowArrays) -> np.ndarray:
-        """`fit` at each window."""
-        self.fits_ = np.empty((len(known.own), 3, 1 + len(FEATURES)))
-        return _fit_folds(known, float(self.C), self.fits_)
+    def fit_windows(self, arrays: WindowArrays) -> np.ndarray:
+        """Fit at each window, as `fit` does."""
+        self.fits_ = np.empty((len(arrays.label_window), 3, 1 + len(FEATURES)))
+        return _fit_windows(arrays, float(self.C), self.fits_)
 
     def predict_windows(
-        self, known: WindowArrays, answered: np.ndarray, probabilities: np.ndarray
+        self, arrays: WindowArrays, fitted: np.ndarray, probabilities: np.ndarray
     ) -> None:
-        """`predict_proba` at each window."""
-        _predict_folds(known, self.fits_, answered, probabilities)
-
-
-def rfm_logistic() -> RidgeLogistic:
-    """The model of that name."""
-    return RidgeLogistic()
+        """Predict at each window, as `predict_proba` does."""
+        _predict_windows(arrays, self.fits_, fitted, probabilities)
 
 
 @_compiled
-def _fit_folds(known: WindowArrays, C: float, fits: np.ndarray) -> np.ndarray:
-    """Fills `fits`, shape (n_folds, 3, 1 + n_features), as `fit` gives them."""
-    answered = np.zeros(len(known.past), np.bool_)
-    for f in range(len(known.past)):
-        w = known.past[f]
-        n, n_bought = known.n_customers[w], known.n_bought[w]
+def _fit_windows(arrays: WindowArrays, C: float, fits: np.ndarray) -> np.ndarray:
+    """Fill `fits`, shape (n_windows, 3, 1 + n_features); return where that was possible."""
+    fitted = np.zeros(len(fits), np.bool_)
+    for i in range(len(fits)):
+        w = arrays.training_window[i]
+        n, n_bought = arrays.n_customers[w], arrays.n_bought[w]
         if n >= MIN_CUSTOMERS and 0 < n_bought < n:
-            bought = known.bought[known.start[w] : known.start[w] + n]
-            fits[f] = fit(features_of_window(known, w), bought, C)
-            answered[f] = True
-    return answered
+            bought = arrays.bought[arrays.start[w] : arrays.start[w] + n]
+            fits[i] = fit(features_of_window(arrays, w), bought, C)
+            fitted[i] = True
+    return fitted
 
 
 @_compiled
-def _predict_folds(
-    known: WindowArrays, fits: np.ndarray, answered: np.ndarray, probabilities: np.ndarray
+def _predict_windows(
+    arrays: WindowArrays, fits: np.ndarray, fitted: np.ndarray, probabilities: np.ndarray
 ) -> None:
-    for f in range(len(known.own)):
-        if answered[f]:
-            w = known.own[f]
-            mine = probabilities[known.start[w] : known.start[w] + known.n_customers[w]]
-            mine[:] = probabilities_of(fits[f], features_of_window(known, w))
-            carry_to_horizon(mine, known.exponent[f])
+    for i in range(len(fits)):
+        if fitted[i]:
+            w = arrays.label_window[i]
+            own = probabilities[arrays.start[w] : arrays.start[w] + arrays.n_customers[w]]
+            own[:] = probabilities_of(fits[i], features_of_window(arrays, w))
+            carry_to_horizon(own, arrays.exponent[i])
 
 
 @_compiled
 def fit(features: np.ndarray, bought: np.ndarray, C: float) -> np.ndarray:
-    """Intercept and weights of the least penalised loss, with the scale on which they are meant.
+    """Fit intercept and weights of the least penalised loss; return them with their scale.
 
     Parameters
     ----------
     features : ndarray of float64, shape (n_customers, n_features)
     bought : ndarray of bool, shape (n_customers,)
-        True for some and False for some.
+        It holds both True and False.
     C : float
         Inverse strength of the ridge.
 
     Returns
     -------
     ndarray of shape (3, 1 + n_features)
-        Rows: what is subtracted from a feature, what it is then divided by, its weight. First
-        comes the intercept, as the weight of a feature that is 1 (less 0, over 1).
+        Rows: the number subtracted from a feature, the number that it is then divided by, its
+        weight. The first column is the intercept, as the weight of a feature that is always 1.
     """
     n, n_weights = len(features), features.shape[1] + 1
     fitted = np.zeros((3, n_weights))
     means, scales, weights = fitted
-    room = (n + LANES - 1) // LANES * LANES  # behind the customers, zeros and nobody's signs
-    z = np.zeros((n_weights, room))
+    n_padded = (n + LANES - 1) // LANES * LANES  # whole lanes: zeros follow the customers
+    z = np.zeros((n_weights, n_padded))
     z[0, :n] = 1.0
     scales[0] = 1.0
     for j in range(1, n_weights):
         z[j, :n] = features[:, j - 1]
         means[j], scales[j] = _standardise(z[j, :n])
-    sign = np.ones(room)  # of η, where it speaks for what did not come
+    sign = np.ones(n_padded)  # sign * η is the log odds of what did not happen
     n_bought = 0
     for i in range(n):
         if bought[i]:
@@ -147,7 +143,7 @@ def fit(features: np.ndarray, bought: np.ndarray, C: float) -> np.ndarray:
     trial, slope, step = np.empty(n_weights), np.empty(n_weights), np.empty(n_weights)
     trial_slope = np.empty(n_weights)
     bend, trial_bend = np.empty((n_weights, n_weights)), np.empty((n_weights, n_weights))
-    work = np.empty(room), np.empty(room), np.empty(room), np.empty(room)
+    work = np.empty(n_padded), np.empty(n_padded), np.empty(n_padded), np.empty(n_padded)
     loss = _loss(weights, z, n, sign, C, work, slope, bend)
     for _ in range(MAX_STEPS):
         _solve(bend, slope, step)
@@ -174,7 +170,7 @@ def fit(features: np.ndarray, bought: np.ndarray, C: float) -> np.ndarray:
 
 @_compiled
 def probabilities_of(fitted: np.ndarray, features: np.ndarray) -> np.ndarray:
-    """1 / (1 + e^-η) of each row of `features`, from what `fit` gave; shape (n_customers,)."""
+    """Return 1 / (1 + e^-η) of each row of `features`, by the result of `fit`; (n_customers,)."""
     probabilities = np.empty(len(features))
     means, scales, weights = fitted
     for i in range(len(features)):
@@ -187,10 +183,10 @@ def probabilities_of(fitted: np.ndarray, features: np.ndarray) -> np.ndarray:
 
 @_compiled
 def _standardise(feature):  # type: ignore[no-untyped-def]
-    """Make the mean 0 and the variance 1; return what was subtracted, and what then divided by.
+    """Make the mean 0 and the variance 1 in place; return the former mean and standard deviation.
 
-    That is 1 where the feature varies no more than by rounding. The bound is that of scikit-learn:
-    the error of a variance in two passes (Chan, Golub & LeVeque 1983, Algorithms for computing the
+    A feature that varies no more than by rounding is divided by 1. The bound is scikit-learn's: the
+    error of a variance in two passes (Chan, Golub & LeVeque 1983, Algorithms for computing the
     sample variance, The American Statistician 37(3), 242-247).
     """
     n = len(feature)
@@ -214,18 +210,18 @@ def _standardise(feature):  # type: ignore[no-untyped-def]
 
 @_compiled
 def _loss(weights, z, n, sign, C, work, slope, bend):  # type: ignore[no-untyped-def]
-    """The penalised loss at `weights`; fills its gradient and, lower triangle, its Hessian.
+    """Return the penalised loss at `weights`; fill its gradient and its Hessian's lower triangle.
 
-    Of the n customers stands in each row of `z` what is followed by zeros.
+    Each row of `z` holds one feature of the n customers, then zeros.
     """
-    n_weights, room = z.shape
+    n_weights, n_padded = z.shape
     against, unlikely, residual, curvature = work
     nothing = lanes_of(0.0)
-    for i in range(0, room, LANES):
+    for i in range(0, n_padded, LANES):
         eta = lanes_of(0.0)
         for j in range(n_weights):
             eta += weights[j] * load(z[j], i)
-        eta = eta * load(sign, i)  # the log odds of what did not come
+        eta = eta * load(sign, i)  # the log odds of what did not happen
         odds = exp_of(min(eta, nothing - eta))
         likely = 1.0 / (1.0 + odds)
         store(against, i, eta)
@@ -243,12 +239,12 @@ def _loss(weights, z, n, sign, C, work, slope, bend):  # type: ignore[no-untyped
 
     for j in range(n_weights):
         of_slope = lanes_of(0.0)
-        for i in range(0, room, LANES):
+        for i in range(0, n_padded, LANES):
             of_slope += load(residual, i) * load(z[j], i)
         slope[j] = total(of_slope)
         for k in range(j + 1):
             of_bend = lanes_of(0.0)
-            for i in range(0, room, LANES):
+            for i in range(0, n_padded, LANES):
                 of_bend += load(curvature, i) * load(z[j], i) * load(z[k], i)
             bend[j, k] = total(of_bend)
     for j in range(1, n_weights):
@@ -260,7 +256,7 @@ def _loss(weights, z, n, sign, C, work, slope, bend):  # type: ignore[no-untyped
 
 @_compiled
 def _solve(bend, slope, step):  # type: ignore[no-untyped-def]
-    """Fill `step` with the solution of bend · step = slope by Cholesky, which `bend` is left as."""
+    """Fill `step` with the solution of bend · step = slope; Cholesky's factor is left in `bend`."""
     n = len(slope)
     for i in range(n):
         for j in range(i + 1):

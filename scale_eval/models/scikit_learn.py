@@ -13,7 +13,7 @@ from scale_eval.models.rfm import rfm_features
 
 
 class ClassifierModel:
-    """A scikit-learn classifier that learns who bought from features of a history.
+    """A scikit-learn classifier as a model: it learns from features of a history who bought.
 
     It trains on `history.labelled()`, and its probability of the class True is carried to the
     horizon where the labelled window was shorter.
@@ -22,11 +22,11 @@ class ClassifierModel:
     ----------
     estimator : classifier with `predict_proba`
         Cloned before it is fitted; each `random_state` in it is set to the model's, each `n_jobs`
-        to 1, for evaluations run side by side already.
+        to 1, because evaluations already run side by side.
     name : str, optional
-        By default the class of `estimator`.
+        The model's name in the tables; by default the class of `estimator`.
     features : callable
-        From a `History` to an array of shape (n_customers, n_features).
+        Takes a `History` and returns an array of shape (n_customers, n_features).
     """
 
     random_state = 0
@@ -48,8 +48,8 @@ class ClassifierModel:
         self.features = features
 
     def fit(self, history: History) -> ClassifierModel:
-        """Train on the labelled window; `Skipped` where it is too short or has one class."""
-        from sklearn.base import clone  # who has no classifier does not wait for scikit-learn
+        """Train on the labelled window; raises `Skipped` where it is too short or has one class."""
+        from sklearn.base import clone  # slow to import, and not every run needs it
 
         self.labelled_ = history.labelled().require_both_classes()
         self.note_ = self.labelled_.note
@@ -60,20 +60,20 @@ class ClassifierModel:
                     self.estimator_.set_params(**{parameter: self.random_state})
                 case "n_jobs":
                     self.estimator_.set_params(**{parameter: 1})
-        with warnings.catch_warnings():  # LogisticRegression finds even n_jobs=1 worth a warning
+        with warnings.catch_warnings():  # LogisticRegression warns of n_jobs=1 too
             warnings.filterwarnings("ignore", "'n_jobs' has no effect", FutureWarning)
             self.estimator_.fit(self.features(self.labelled_.history), self.labelled_.bought)
         return self
 
     def predict_proba(self, history: History) -> np.ndarray:
-        """Probability of a purchase within the horizon; shape (n_customers,)."""
+        """Return the probability of a purchase within the horizon; shape (n_customers,)."""
         bought = list(self.estimator_.classes_).index(True)
         probabilities = self.estimator_.predict_proba(self.features(history))[:, bought]
         return self.labelled_.to_horizon(probabilities)
 
 
 def rfm_gradient_boosting() -> ClassifierModel:
-    """Fifty shallow boosted trees on RFM features; below 40 customers they give the base rate."""
+    """Return fifty shallow boosted trees on RFM features; below 40 customers: the base rate."""
     from sklearn.ensemble import HistGradientBoostingClassifier
 
     trees = HistGradientBoostingClassifier(

@@ -1,4 +1,4 @@
-"""Compile what is compiled before anything is timed."""
+"""Compile the package's compiled code before anything is timed."""
 
 from __future__ import annotations
 
@@ -10,14 +10,11 @@ from scale_eval.datasets.transactions import Transactions
 from scale_eval.evaluation.evaluate import evaluate_one
 from scale_eval.evaluation.rules import Rules
 from scale_eval.evaluation.windows import Window
-from scale_eval.models import resolve
-
-BUILT_IN_COMPILED = ("base_rate", "recency", "rfm_logistic", "bgnbd")
-"""Models of the package that are compiled, or whose scores need all that scoring has."""
+from scale_eval.models.registry import BUILT_IN, resolve
 
 
 def warm_up() -> None:
-    """Compile what is compiled, or load it from where it was kept, before anything is timed."""
+    """Compile all compiled code of models and scoring, or load it from Numba's cache."""
     at = microseconds(as_utc("2020-01-01")) + np.arange(36) * DAY
     frame = pd.DataFrame(
         {
@@ -28,5 +25,6 @@ def warm_up() -> None:
     )
     company = Transactions.from_frame("warm-up", frame)
     window = Window.at(as_utc("2020-09-01"))
-    for name in BUILT_IN_COMPILED:
-        evaluate_one(company, window, resolve(name), Rules())
+    for name, kind in BUILT_IN.items():
+        if hasattr(kind, "fit_windows"):  # it is compiled
+            evaluate_one(company, window, resolve(name), Rules())

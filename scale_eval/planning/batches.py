@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from scale_eval.datasets.file_layout import PACKED_FROM
+from scale_eval.datasets.file_layout import SHARED_FROM
 from scale_eval.datasets.instants import from_microseconds
 from scale_eval.planning.calendar import PlannedWindow
 from scale_eval.planning.cost_model import PER_COMPANY, Costs
@@ -164,12 +164,12 @@ def choose_granularity(
     """Choose what a task holds, where `granularity` is "auto".
 
     One evaluation where that costs little, for then the dashboard shows what is evaluated; else one
-    company; else a batch. From `PACKED_FROM` companies on, many share a file, and a company alone
+    company; else a batch. From `SHARED_FROM` companies on, many share a file, and a company alone
     could not be read without its neighbours: they are always taken in batches.
     """
     if granularity != "auto":
         return granularity
-    if n_companies >= PACKED_FROM:
+    if n_companies >= SHARED_FROM:
         return "batch"
     for name, n_tasks, few in (
         ("evaluation", n_evaluations, FEW_EVALUATIONS),

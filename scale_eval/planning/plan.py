@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from scale_eval.datasets import Dataset
-from scale_eval.datasets.hash_order import MAX_UNCUT, ranks_of, runs_of
+from scale_eval.datasets.hash_order import MAX_UNCUT, ranks_of, slices_of
 from scale_eval.datasets.instants import DAY, NEVER, as_utc, from_microseconds, microseconds
 from scale_eval.datasets.manifest import TIMESTAMP
 from scale_eval.datasets.purchases import MIN_CUSTOMERS
@@ -244,11 +244,11 @@ def company_groups(company_ids: Sequence[str]) -> dict[str, int]:
     """Return the group in which each company's scores are kept.
 
     Companies are ordered by a stable hash. Up to 4,096 each is a group of its own, numbered in that
-    order; of more, the runs of `runs_of` are the groups, as the packed layout has them on disk.
+    order; of more, the slices of `slices_of` are the groups, as shared files have them on disk.
     The number modulo 64 is the group that a jackknife leaves out, either way.
     """
     many = len(company_ids) > MAX_SCORES_BY_COMPANY
-    groups = runs_of(company_ids) if many else ranks_of(company_ids)
+    groups = slices_of(company_ids) if many else ranks_of(company_ids)
     return dict(zip(company_ids, groups.tolist(), strict=True))
 
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from scale_eval.datasets import Dataset
-from scale_eval.datasets.file_layout import PACKED_FROM
+from scale_eval.datasets.file_layout import SHARED_FROM
 from scale_eval.planning.calendar import PlannedWindows
 from scale_eval.planning.cost_model import PER_COMPANY, Costs
 from scale_eval.planning.plan import Plan, disk_order
@@ -72,7 +72,7 @@ def divided(plan: Plan, order: np.ndarray, n: int) -> np.ndarray:
     of_windows = dataclasses.replace(plan, models=("any",)).costs(Costs())
     seconds = np.bincount(plan.windows.company, of_windows, minlength=len(order)) + PER_COMPANY
     shares = np.empty(len(order), np.int64)
-    if len(order) >= PACKED_FROM:
+    if len(order) >= SHARED_FROM:
         middle = np.cumsum(seconds[order]) - seconds[order] / 2
         shares[order] = np.minimum(middle * n / seconds.sum(), n - 1).astype(np.int64)
         return shares

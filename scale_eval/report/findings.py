@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import Any
 
@@ -14,14 +14,13 @@ from scale_eval.metrics import METRICS
 from scale_eval.report.pair import Pair
 from scale_eval.report.population import with_population_figures
 from scale_eval.results.directory import RunDirectory
+from scale_eval.results.tables import TABLES
 
 PRIMARY = "log_loss"
 """The metric that decides: it rewards both ranking and calibrated probabilities."""
 
 FEW = 30
 """Number of companies, or effective companies, below which the report warns."""
-
-_TABLES = ("pooled", "comparisons", "reliability", "decompositions", "spread", "periods")
 
 
 @dataclass(frozen=True)
@@ -42,7 +41,8 @@ class Findings:
     @classmethod
     def read(cls, directory: RunDirectory) -> Findings:
         """Read the findings of a run; raises `FileNotFoundError` before it was reduced."""
-        tables = {name: directory.table(name) for name in _TABLES}
+        names = [column.name for column in fields(cls) if column.name in TABLES]
+        tables = {name: directory.table(name) for name in names}
         if "sample" in directory.document:
             tables["pooled"], tables["comparisons"] = with_population_figures(
                 tables["pooled"], tables["comparisons"], directory.table("sampled")
@@ -124,7 +124,7 @@ class Findings:
     @cached_property
     def window(self) -> str:
         """Return the word for a label window: half-year, or window for another horizon."""
-        horizon = self.document.get("asked", {}).get("horizon", "6 months")
+        horizon = self.document.get("settings", {}).get("horizon", "6 months")
         return "half-year" if horizon == "6 months" else "window"
 
     def pair(
@@ -148,7 +148,7 @@ class Findings:
         """Return the direction in which a metric is better: ``higher``, ``lower``, ``target``."""
         if metric in METRICS:
             return METRICS[metric].better
-        own = self.document.get("asked", {}).get("metrics", {})
+        own = self.document.get("settings", {}).get("metrics", {})
         return str(own.get(metric, {}).get("better", "higher"))
 
     @cached_property

@@ -7,7 +7,7 @@ from html import escape
 import pandas as pd
 
 from scale_eval.report.findings import Findings
-from scale_eval.report.wording import companies, figure_with_interval, metric_words
+from scale_eval.report.wording import companies, figure_with_interval, metric_label
 
 _SHOWN = {"log_loss": 3, "log_loss_skill": 3, "roc_auc": 3, "observed_expected_ratio": 2}
 """Metrics of the leaderboard, with their numbers of decimals."""
@@ -26,7 +26,7 @@ def sentences_html(headline: str, support: list[str], reservations: list[str]) -
 def leaderboard(findings: Findings) -> pd.DataFrame:
     """Return the models at the average company, best first, as text with 95 % intervals."""
     figures = {
-        metric_words(metric): [
+        metric_label(metric): [
             _figure(findings.figure(metric, model), 10.0**-decimals) for model in findings.models
         ]
         for metric, decimals in _SHOWN.items()

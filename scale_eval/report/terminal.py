@@ -9,10 +9,12 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from scale_eval.evaluation.schema import EVALUATION_COLUMNS
 from scale_eval.planning.plan import Plan
 from scale_eval.planning.run_estimate import RunEstimate
 from scale_eval.report.findings import Findings
 from scale_eval.report.wording import number, span
+from scale_eval.results.tables import TABLES
 
 SHOWN = {
     "evaluations": [
@@ -26,78 +28,7 @@ SHOWN = {
         "roc_auc",
         "reason",
     ],
-    "companies": [
-        "company_id",
-        "model",
-        "metric",
-        "n_customers",
-        "n_defined",
-        "mean",
-        "std_error",
-        "std",
-        "shrunk",
-    ],
-    "pooled": [
-        "metric",
-        "model",
-        "estimand",
-        "coverage",
-        "cutoff",
-        "value",
-        "ci_low",
-        "ci_high",
-        "n_effective",
-        "reason",
-    ],
-    "comparisons": [
-        "metric",
-        "model_a",
-        "model_b",
-        "estimand",
-        "stratum",
-        "mean_difference",
-        "ci_low",
-        "ci_high",
-        "wins",
-        "losses",
-    ],
-    "sampled": [
-        "metric",
-        "model",
-        "model_b",
-        "estimand",
-        "coverage",
-        "figure",
-        "value",
-        "ci_low",
-        "ci_high",
-        "n_sampled",
-        "n_population",
-    ],
-    "reliability": ["model", "probability", "recalibrated", "ci_low", "ci_high", "n_customers"],
-    "decompositions": ["model", "loss", "value", "miscalibration", "discrimination", "uncertainty"],
-    "spread": [
-        "model",
-        "metric",
-        "scale",
-        "n_cutoffs",
-        "company_sd",
-        "cutoff_sd",
-        "residual_sd",
-        "noise_sd",
-        "reason",
-    ],
-    "periods": [
-        "cutoff",
-        "companies",
-        "model",
-        "n_companies",
-        "observed_rate",
-        "share_lapsed",
-        "log_loss",
-        "roc_auc",
-        "drift",
-    ],
+    **{name: list(table.shown) for name, table in TABLES.items()},
     "failures": ["company_id", "cutoff", "model", "status", "reason", "note"],
 }
 """Columns in which each table is shown; the files have more."""
@@ -128,6 +59,19 @@ def print_table(console: Console, name: str, frame: pd.DataFrame, *, limit: int)
             "--company choose among them",
             style="dim",
         )
+
+
+def print_columns(console: Console, name: str) -> None:
+    """Print what each column of a table holds, and where it is null."""
+    columns = TABLES[name].columns if name in TABLES else EVALUATION_COLUMNS
+    rows = [
+        {"column": column.name, "holds": column.doc, "null where": column.null}
+        for column in columns
+        if name != "failures" or column.name in SHOWN[name]
+    ]
+    if name in TABLES:
+        console.print(Text(f"One row a ({TABLES[name].row}). {TABLES[name].doc}\n"))
+    console.print(frame_table(pd.DataFrame(rows)))
 
 
 def overview(findings: Findings) -> RenderableType:

@@ -5,20 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-METRIC_WORDS = {
-    "log_loss": "log loss",
-    "brier_score": "Brier score",
-    "log_loss_skill": "skill",
-    "brier_skill": "Brier skill",
-    "roc_auc": "AUC",
-    "average_precision": "average precision",
-    "calibration_intercept": "calibration intercept",
-    "calibration_slope": "calibration slope",
-    "observed_expected_ratio": "observed / expected",
-    "lift_at_10": "lift in the top tenth",
-    "gain_at_10": "buyers in the top tenth",
-    "value_captured_at_10": "spend in the top tenth",
-}
+from scale_eval.evaluation.reasons import FIGURES, sentence_of
+from scale_eval.metrics import METRICS
 
 _SHARES = (
     (0.10, "a tenth"),
@@ -47,18 +35,10 @@ _NUMBERS = (
     "twelve",
 )
 
-REASON_WORDS = {
-    "too_few_companies": "fewer than five companies with enough buyers",
-    "fewer_than_2_companies": "fewer than two companies with enough buyers",
-    "no_whole_window": "no window was observed whole",
-    "history_too_short": "fewer than 10 customers to learn from",
-    "history_one_class": "all customers to learn from bought, or none",
-}
 
-
-def metric_words(metric: str) -> str:
+def metric_label(metric: str) -> str:
     """Return the name of a metric in a report: ``log loss`` for ``log_loss``."""
-    return METRIC_WORDS.get(metric, metric.replace("_", " "))
+    return METRICS[metric].label if metric in METRICS else metric.replace("_", " ")
 
 
 def number(value: float, step: float = 0.001) -> str:
@@ -131,9 +111,9 @@ def percent_with_interval(value: float, low: float, high: float) -> str:
     return f"{text} ({100 * low:.{decimals}f} to {100 * high:.{decimals}f} %)"
 
 
-def reason(code: str) -> str:
-    """Return the meaning of a reason code of the tables."""
-    return REASON_WORDS.get(code, code.replace("_", " "))
+def reason(code: str, reasons: dict[str, str] = FIGURES) -> str:
+    """Return the sentence of a reason that a table gives."""
+    return sentence_of(code, reasons)
 
 
 def figure_with_interval(row: pd.Series, step: float = 0.001) -> str:

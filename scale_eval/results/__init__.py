@@ -1,1 +1,1 @@
-"""What came of a run: its directory, the tables, and how they are reduced."""
+"""The results of a run: its directory, the tables, and how they are reduced."""

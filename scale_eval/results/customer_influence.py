@@ -1,4 +1,4 @@
-"""What customers' chance alone makes uncertain: these companies, in these half-years.
+"""The uncertainty from customers' chance alone: these companies, in these half-years.
 
 The models and cutoffs of a company share customers, so that variances come from the sums of
 influence that each evaluation keeps, never from marginal standard errors: the variance of
@@ -20,7 +20,7 @@ from scale_eval.metrics import N_GROUPS, Metric
 from scale_eval.results.panel import Panel
 
 DEGREES_OF_FREEDOM = N_GROUPS - 1
-"""Of a clustered variance of one company."""
+"""Degrees of freedom of the clustered variance of one company."""
 
 
 def sums_by_company(
@@ -32,7 +32,7 @@ def sums_by_company(
     *,
     own: bool,
 ) -> np.ndarray:
-    """What each company's groups of customers move a figure that is a weighted sum over windows.
+    """Sum, by company, what each group of customers moves a weighted sum over windows by.
 
     Parameters
     ----------
@@ -69,12 +69,12 @@ def _add(
 ) -> None:
     begin = 0
     while begin < len(windows):
-        of, end, total = company[windows[begin]], begin, 0.0
-        while end < len(windows) and company[windows[end]] == of:
+        c, end, total = company[windows[begin]], begin, 0.0
+        while end < len(windows) and company[windows[end]] == c:
             if weight[windows[end]] > 0:
                 total += weight[windows[end]]
             end += 1
-        of_company = sums[of]
+        of_company = sums[c]
         for i in range(begin, end):
             window = windows[i]
             if weight[window] > 0:
@@ -87,7 +87,7 @@ def _add(
 
 
 class Variances(NamedTuple):
-    """Of customers' chance, of a figure over all windows, and of the average company's."""
+    """Variances from customers' chance: of the pooled figure and of the average company's."""
 
     pooled: float
     equal_company: float
@@ -95,14 +95,14 @@ class Variances(NamedTuple):
 
 @dataclass(frozen=True)
 class InfluenceSums:
-    """Influence sums of one model.
+    """Influence sums are those of every window of one model.
 
     Attributes
     ----------
     sums : ndarray of float32, shape (n_windows, n_groups)
     squares : ndarray of float64, shape (n_windows,)
-        Their squares added up: all there is to know of a company with one window, which a selection
-        of one cutoff has of each; the sums themselves would have to be fetched one by one.
+        The sums of the squares over groups. They are enough for a company with one window, as every
+        company is at one cutoff; the sums themselves would have to be fetched one by one.
     """
 
     sums: np.ndarray
@@ -110,7 +110,7 @@ class InfluenceSums:
 
     @classmethod
     def of(cls, sums: np.ndarray) -> InfluenceSums:
-        """With the squares of these sums."""
+        """Make them of these sums, with their squares."""
         squares = np.empty(len(sums))
         _add_squares(sums, squares)
         return cls(sums, squares)
@@ -124,7 +124,7 @@ def variances(
     own: np.ndarray,
     few: np.ndarray,
 ) -> Variances:
-    """Both in one pass; windows weigh by `weight` in the pooled figure, by `own` in a company's.
+    """Return both variances; windows weigh by `weight` in the pooled figure, `own` in a company's.
 
     The other parameters are as for `sums_by_company`. NaN where nothing weighs.
     """
@@ -146,8 +146,8 @@ def _variances(
     squares, squares_own, total, n_companies = 0.0, 0.0, 0.0, 0
     begin = 0
     while begin < len(windows):
-        of, end, within = company[windows[begin]], begin, 0.0
-        while end < len(windows) and company[windows[end]] == of:
+        c, end, within = company[windows[begin]], begin, 0.0
+        while end < len(windows) and company[windows[end]] == c:
             if own[windows[end]] > 0:
                 within += own[windows[end]]
                 total += weight[windows[end]]
@@ -179,13 +179,13 @@ def _variances(
 
 
 def small_sample_factor(panel: Panel, metric: Metric, model: int) -> np.ndarray:
-    """Return by how much influence understates the chance of few customers; (n_windows,)."""
+    """Return the factor by which influence understates the chance of few customers."""
     assert metric.influence is not None
     return metric.influence.small_sample_factor(lambda name: panel.columns[name][:, model])
 
 
 def squared(sums: np.ndarray) -> np.ndarray:
-    """The variance that each company's sums by group make; shape (n_companies,)."""
+    """Return the variance that each company's sums by group give; shape (n_companies,)."""
     squares = np.empty(len(sums))
     _add_squares(sums, squares)
     return squares * (N_GROUPS / DEGREES_OF_FREEDOM)

@@ -1,4 +1,4 @@
-"""A pooled figure and how sure it is: the three estimands, over companies.
+"""A pooled figure and how sure it is: the three estimands over companies.
 
 ``row``
     All customers in one: what a customer drawn at random meets. A rank metric then also rewards
@@ -34,17 +34,17 @@ from scale_eval.statistics.jackknife import delete_a_group
 from scale_eval.statistics.linearization import linearised, ratio_influence
 
 MIN_COMPANIES = 5
-"""Below it no interval for figures in which companies weigh unequally."""
+"""Companies below which a figure with unequal weights has no interval."""
 
 FEW_EFFECTIVE = 30
-"""Below so many effective companies a figure is warned of."""
+"""Effective companies below which the report warns of a figure."""
 
 
 @dataclass(frozen=True)
 class Interval:
-    """How sure a figure is; NaN where it cannot be said, with a reason.
+    """An interval says how sure a figure is; NaN with a reason where that is unknown.
 
-    `std_error` is on the scale of the figure; `degrees_of_freedom` are those of its t.
+    `std_error` is on the scale of the figure; `degrees_of_freedom` are those of Student's t.
     """
 
     std_error: float = np.nan
@@ -56,26 +56,28 @@ class Interval:
 
 @dataclass(frozen=True)
 class Estimate:
-    """A pooled figure, and what moves it.
+    """An estimate is a pooled figure with what its interval is made of.
 
     Attributes
     ----------
     value : float
         NaN where undefined, with a `reason`.
     error_bound : float
-        The value of the rows themselves is no further; 0 where it is exact.
+        The largest distance of the value from that of the rows themselves; 0 where it is exact,
+        NaN where there is no bound.
+    log : bool
+        `influence` is that on the logarithm of the figure.
     influence, weight : ndarray of shape (n_companies,) or None
-        What each company adds to the figure (to its logarithm, where `log`), to first order, and
-        how much it weighs; both 0 for a company that does not count.
+        What each company adds to the figure, to first order, and how much it weighs; both 0 for a
+        company that does not count.
     replicates : ndarray of shape (n_groups,) or None
-        The figure without each group of companies in turn, where that is how its error is known.
+        The figure without each group of companies in turn, for a jackknifed error.
     smooth : bool
-        Leaving groups out tells the bias, too, and it is corrected. What is read off a curve at a
-        fixed share of customers (gain, lift) moves by jumps: its correction would be mostly noise.
+        The jackknife also corrects the bias, see `RowForm`.
     expected : Interval or None
-        Where the figure is the mean of random effects: its own interval.
+        The interval of a figure that is the mean of random effects.
     refusal : str
-        Why it has no interval, whatever its influence says.
+        The reason why it has no interval, whatever its influence.
     """
 
     value: float
@@ -91,16 +93,16 @@ class Estimate:
 
     @cached_property
     def n_effective(self) -> float:
-        """(sum of weights)^2 / sum of squared weights; NaN without weights."""
+        """Return (sum of weights)^2 / sum of squared weights; NaN without weights."""
         if self.weight is None or not self.weight.any():
             return np.nan
         return float(self.weight.sum() ** 2 / (self.weight @ self.weight))
 
     def interval(self, low: float = -np.inf, high: float = np.inf) -> Interval:
-        """Of 95 %, cut off at `low` and `high`.
+        """Return the interval of 95 %, cut off at `low` and `high`.
 
         Reasons: that of the value; ``one_company``, and ``fewer_than_5_companies`` where companies
-        weigh unequally; ``no_spread``, where what weighs is one company; ``undefined_replicate``,
+        weigh unequally; ``no_spread``, where all weight is on one company; ``undefined_replicate``,
         where the figure does not exist without one of the groups; ``distance_from_target``, see
         `difference`.
         """
@@ -142,9 +144,9 @@ class Estimate:
 def equal_company(
     panel: Panel, metric: Metric, model: int, windows: np.ndarray, sums: Sums | None = None
 ) -> tuple[Estimate, np.ndarray]:
-    """The mean over companies, and the figures that it is the mean of, shape (n_companies,).
+    """Return the mean over companies, and the companies' figures, shape (n_companies,).
 
-    `sums` are those of the `terms`, not weighted, over these windows, if they are there already.
+    `sums` are those of the unweighted `terms` over these windows, computed where not given.
     """
     if sums is None:
         sums = terms(panel, metric, model, weighted=False).over(panel, windows)
@@ -152,13 +154,13 @@ def equal_company(
     defined = ~np.isnan(figures)
     k = int(np.count_nonzero(defined))
     if not k:
-        return Estimate(np.nan, _why(panel, metric, model, windows)), figures
-    if metric.pooling.of_one:
+        return Estimate(np.nan, _reason(panel, metric, model, windows)), figures
+    if metric.pooling.one_minus:
         losses, references = (
             np.divide(summed, sums.n, out=np.zeros(panel.n_companies), where=sums.n > 0)
             for summed in (sums.numerator, sums.denominator)
         )
-        return _quotient(losses, references, of_one=True), figures
+        return _quotient(losses, references, one_minus=True), figures
     log = metric.pooling.log
     scaled = np.log(figures[defined]) if log else figures[defined]
     mean = float(scaled.mean())
@@ -169,19 +171,19 @@ def equal_company(
 
 
 def summed(panel: Panel, metric: Metric, model: int, windows: np.ndarray, sums: Sums) -> Estimate:
-    """A sum over a sum over all windows: ``row`` of losses, skills and O:E, ``within_company``.
+    """Return a sum over a sum over all windows: ``row`` of losses, skills, O:E; ``within_company``.
 
-    `sums` are those of the `terms`, weighted, over these windows.
+    `sums` are those of the weighted `terms` over these windows.
     """
     if sums.denominator.sum() == 0:
-        return Estimate(np.nan, _why(panel, metric, model, windows))
+        return Estimate(np.nan, _reason(panel, metric, model, windows))
     if metric.pooling.log:
         return _log_quotient(sums.numerator, sums.denominator)
-    return _quotient(sums.numerator, sums.denominator, of_one=metric.pooling.of_one)
+    return _quotient(sums.numerator, sums.denominator, one_minus=metric.pooling.one_minus)
 
 
 def difference(metric: Metric, a: Estimate, b: Estimate) -> Estimate:
-    """a - b on the scale on which models are compared, paired company by company.
+    """Return a - b on the scale on which models are compared, paired company by company.
 
     With a target, that is the difference of the distances from it (of logarithms, for a ratio). A
     distance turns around at the target, where no error carries over from the figure to it: such a
@@ -205,18 +207,18 @@ def difference(metric: Metric, a: Estimate, b: Estimate) -> Estimate:
 
 
 def mean_of(values: np.ndarray) -> Estimate:
-    """The mean of companies' values, shape (n,), each counting once."""
+    """Return the mean of companies' values, shape (n,), each counting once."""
     if not len(values):
         return Estimate(np.nan, "undefined_for_both")
     mean = float(values.mean())
     return Estimate(mean, influence=(values - mean) / len(values), weight=np.ones(len(values)))
 
 
-def _quotient(numerator: np.ndarray, denominator: np.ndarray, *, of_one: bool) -> Estimate:
+def _quotient(numerator: np.ndarray, denominator: np.ndarray, *, one_minus: bool) -> Estimate:
     total = float(denominator.sum())
     quotient = float(numerator.sum()) / total
     influence = ratio_influence(numerator, denominator)
-    if of_one:
+    if one_minus:
         return Estimate(1.0 - quotient, influence=-influence, weight=denominator)
     return Estimate(quotient, influence=influence, weight=denominator)
 
@@ -229,7 +231,7 @@ def _log_quotient(numerator: np.ndarray, denominator: np.ndarray) -> Estimate:
     return Estimate(quotient, log=True, influence=influence, weight=denominator)
 
 
-def _why(panel: Panel, metric: Metric, model: int, windows: np.ndarray) -> str:
+def _reason(panel: Panel, metric: Metric, model: int, windows: np.ndarray) -> str:
     if not len(windows):
         return "no_evaluations"
     counted = panel.undefined_reasons(metric.name, model, windows)

@@ -1,4 +1,4 @@
-"""A hash of a run's results: equal where two runs found the same, bit for bit."""
+"""Hash the results of a run: the hash is equal where two runs found the same, bit for bit."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from scale_eval.results.directory import TABLES, RunDirectory
+from scale_eval.results.directory import RunDirectory
+from scale_eval.results.tables import tables_of
 from scale_eval.storage import read_table
 
 UNREPEATABLE_COLUMNS = re.compile(r".*_seconds|.*_at|worker|attempts")
@@ -17,7 +18,7 @@ UNREPEATABLE_STATUSES = ("timeout", "killed")
 
 
 def fingerprint(run: RunDirectory) -> str:
-    """SHA-256 of the sorted tables of a run, without what cannot be the same twice.
+    """Return the SHA-256 of the sorted tables of a run, without what cannot be the same twice.
 
     Left out are the columns `*_seconds`, `*_at`, `worker` and `attempts`, and rows whose status is
     ``timeout`` or ``killed``.
@@ -25,8 +26,8 @@ def fingerprint(run: RunDirectory) -> str:
     evaluations = run.evaluations()
     repeatable = pc.invert(pc.is_in(evaluations["status"], pa.array(UNREPEATABLE_STATUSES)))
     tables = {"evaluations": evaluations.filter(repeatable), "scores": run.scores()}
-    for name in [*TABLES, *(["sampled"] if "sample" in run.document else [])]:
-        tables[name] = read_table(run.store, f"{name}.parquet")
+    for made in tables_of(sample="sample" in run.document):
+        tables[made.name] = read_table(run.store, f"{made.name}.parquet")
     digest = hashlib.sha256()
     for name, table in tables.items():
         digest.update(f"{name} {len(table)}\n".encode())

@@ -1,10 +1,10 @@
-"""How much companies differ in truth, and so what to expect at the next one: random effects.
+"""Random effects: how much companies differ in truth, and so what to expect at the next one.
 
 A company's effect y is its mean over cutoffs, on a scale where effects are nearly normal; v is the
-variance that its customers' chance gives y. Enter those with at least 10 positives and 10 negatives
-at a cutoff: below, v is not known. v is estimated from 16 groups of customers, moderated towards
-what its evaluations' own standard errors say (`statistics.moderation`), for the noise of v would
-otherwise pass for differences between companies.
+variance that its customers' chance gives y. An evaluation enters with at least 10 positives and 10
+negatives: below, v is not known well enough. v is estimated from 16 groups of customers, and
+moderated towards the evaluations' own standard errors (`statistics.variance_moderation`), because
+the noise of v would otherwise pass for differences between companies.
 
 Source: Viechtbauer 2005 (REML), Knapp & Hartung 2003, Viechtbauer 2007 (interval of tau),
 Higgins, Thompson & Spiegelhalter 2009 and Nagashima et al. 2019 (prediction).
@@ -28,12 +28,12 @@ from scale_eval.statistics.undefined import Undefined
 from scale_eval.statistics.variance_moderation import moderate
 
 MIN_PER_CLASS = 10
-"""Positives, and negatives, that an evaluation must have to enter."""
+"""Positives, and negatives, that an evaluation needs to enter."""
 
 
 @dataclass(frozen=True)
 class Effects:
-    """Companies' effects on a scale, with the variances of customers' chance.
+    """Effects are those of companies on a scale, with the variances of customers' chance.
 
     Arrays of shape (k,): `company` positions in the panel, ascending, `y`, and `v` > 0.
     """
@@ -43,23 +43,23 @@ class Effects:
     v: np.ndarray
 
     def among(self, companies: np.ndarray) -> Effects:
-        """Those whose company is in `companies`, a mask of shape (n_companies,)."""
+        """Select the companies in `companies`, a mask of shape (n_companies,)."""
         chosen = companies[self.company]
         return Effects(self.company[chosen], self.y[chosen], self.v[chosen])
 
 
 @dataclass(frozen=True)
 class Scaled:
-    """Evaluations on the scale where effects are nearly normal; arrays of shape (n_windows,).
+    """Scaled evaluations are on the scale where effects are nearly normal; shape (n_windows,).
 
     Attributes
     ----------
     y : ndarray of float64
         NaN for an evaluation that does not enter.
     variance : ndarray of float64
-        Of y, by the evaluation's own standard error.
+        The variance of y by the evaluation's own standard error.
     lever : ndarray
-        How far y moves when what the influence sums are of moves by 1.
+        How far y moves when the figure of the influence sums moves by 1.
     """
 
     y: np.ndarray
@@ -67,7 +67,7 @@ class Scaled:
     lever: np.ndarray
 
     def effects(self, panel: Panel, windows: np.ndarray, influence: InfluenceSums) -> Effects:
-        """Of the companies of `panel`: means over `windows`, ascending positions."""
+        """Return the effects of companies: means over `windows`, ascending positions."""
         n, sums = np.zeros(panel.n_companies, np.int64), np.zeros((3, panel.n_companies))
         _by_company(
             panel.company,
@@ -84,14 +84,14 @@ class Scaled:
         means, apart, squares = sums[:, entered]
         clustered = squares * (N_GROUPS / DEGREES_OF_FREEDOM)
         v = moderate(clustered, apart, DEGREES_OF_FREEDOM)
-        known = v > 0
-        return Effects(entered[known], means[known], v[known])
+        varies = v > 0
+        return Effects(entered[varies], means[varies], v[varies])
 
 
 def scaled(panel: Panel, metric: Metric, model: int) -> Scaled:
     """Return the evaluations of one model on the scale of the metric's effects."""
     assert metric.effects is not None and metric.influence is not None
-    value = np.where(_rich(panel, model), panel.columns[metric.name][:, model], np.nan)
+    value = np.where(_enough_of_both(panel, model), panel.columns[metric.name][:, model], np.nan)
     with np.errstate(divide="ignore", invalid="ignore"):
         y, slope = metric.effects.to(value), metric.effects.slope(value)
     lever = np.ones_like(slope) if metric.influence.log else slope
@@ -110,7 +110,7 @@ def company_effects(
     windows : ndarray of int
         Ascending positions.
     influence : ndarray, shape (n_windows, n_models, n_groups)
-        Of the whole panel, see `Panel.influences`.
+        Influence sums of the whole panel, see `Panel.influences`.
     """
     of_model = InfluenceSums.of(influence[:, model])
     return scaled(panel, metric, model).effects(panel, windows, of_model)
@@ -119,7 +119,7 @@ def company_effects(
 def difference_effects(
     panel: Panel, metric: Metric, pair: tuple[int, int], windows: np.ndarray, influence: np.ndarray
 ) -> Effects:
-    """Effects of the difference of two models on the metric's own scale, paired.
+    """Return the effects of the difference of two models on the metric's own scale, paired.
 
     With a target, each figure is taken as its distance from it, on the side on which the model's
     mean effect lies. See `company_effects`.
@@ -136,7 +136,7 @@ def difference_effects(
         sign = [-1.0 if mean < metric.target else 1.0 for mean in means]
     target = metric.target or 0.0
     y = sign[0] * (column[:, a] - target) - sign[1] * (column[:, b] - target)
-    y[~_rich(panel, a)] = np.nan
+    y[~_enough_of_both(panel, a)] = np.nan
     variance = np.square(error[:, a]) + np.square(error[:, b])
     apart = sign[0] * influence[:, a]
     (np.subtract if sign[1] > 0 else np.add)(apart, influence[:, b], out=apart)
@@ -144,8 +144,8 @@ def difference_effects(
     return Scaled(y, variance, lever).effects(panel, windows, InfluenceSums.of(apart))
 
 
-def _rich(panel: Panel, model: int) -> np.ndarray:
-    """Evaluations with enough of both classes to enter; bool of shape (n_windows,)."""
+def _enough_of_both(panel: Panel, model: int) -> np.ndarray:
+    """Return whether evaluations have enough of both classes to enter; shape (n_windows,)."""
     positive = panel.columns["n_positive"][:, model]
     negative = panel.columns["n_customers"][:, model] - positive
     return np.asarray((positive >= MIN_PER_CLASS) & (negative >= MIN_PER_CLASS))
@@ -165,28 +165,29 @@ def _by_company(
     apart: np.ndarray,
     squares: np.ndarray,
 ) -> None:
-    """How many windows of each company count; means of y, and their variances: that of windows
-    taken apart, and the squares of what groups of customers move them.
+    """Count the windows of each company, and average y and its variances over them.
 
-    A window without a finite effect and a variance (constant predictions, an AUC of exactly 1)
-    stays out. The last four are of shape (n_companies,), and are added to.
+    `apart` is the variance if windows were independent, `squares` the sum of the squares of what
+    groups of customers move the mean by. A window without a finite effect and a variance (constant
+    predictions, an AUC of exactly 1) stays out. The last four parameters, shape (n_companies,), are
+    added to.
     """
     sums, counted = np.zeros(influence.shape[1], lever.dtype), np.zeros(len(windows), np.bool_)
     begin = 0
     while begin < len(windows):
-        of, end = company[windows[begin]], begin
-        while end < len(windows) and company[windows[end]] == of:
+        c, end = company[windows[begin]], begin
+        while end < len(windows) and company[windows[end]] == c:
             window = windows[end]
-            known = np.isfinite(y[window]) and np.isfinite(variance[window])
-            known &= variance[window] > 0 and squared[window] < np.inf
-            counted[end] = known
-            n[of] += known
+            enters = np.isfinite(y[window]) and np.isfinite(variance[window])
+            enters &= variance[window] > 0 and squared[window] < np.inf
+            counted[end] = enters
+            n[c] += enters
             end += 1
-        share = 1.0 / max(n[of], 1)
+        share = 1.0 / max(n[c], 1)
         if end == begin + 1 and counted[begin]:
             window = windows[begin]
-            means[of], apart[of] = y[window], variance[window]
-            squares[of] = lever[window] * lever[window] * squared[window]
+            means[c], apart[c] = y[window], variance[window]
+            squares[c] = lever[window] * lever[window] * squared[window]
             begin = end
             continue
         share_moved = lever.dtype.type(share)
@@ -194,31 +195,27 @@ def _by_company(
         for i in range(begin, end):
             if counted[i]:
                 window = windows[i]
-                means[of] += share * y[window]
-                apart[of] += share * share * variance[window]
+                means[c] += share * y[window]
+                apart[c] += share * share * variance[window]
                 for group in range(len(sums)):
                     sums[group] += share_moved * (lever[window] * influence[window, group])
         for moved in sums:
-            squares[of] += np.float64(moved) * np.float64(moved)
+            squares[c] += np.float64(moved) * np.float64(moved)
         begin = end
 
 
 def next_company(effects: Effects) -> ConfidenceDistribution:
-    """The distribution of the true effect at the next company; raises `Undefined`."""
+    """Return the distribution of the true effect at the next company; raises `Undefined`."""
     return confidence_distribution(effects.y, effects.v)
 
 
 def fitted(effects: Effects) -> RandomEffects:
-    """REML; raises `Undefined` below two companies."""
+    """Fit random effects by REML; raises `Undefined` below two companies."""
     return random_effects(effects.y, effects.v)
 
 
 def mean_of_effects(effects: Effects) -> Estimate:
-    """The mean of random effects, as an estimate.
-
-    What the average company's calibration slope is taken from: a plain mean of slopes would be
-    carried by companies whose slope is hardly known.
-    """
+    """Return the mean of random effects, as an estimate."""
     try:
         fit = fitted(effects)
     except Undefined as undefined:
@@ -228,8 +225,8 @@ def mean_of_effects(effects: Effects) -> Estimate:
 
 
 def heterogeneity(effects: Effects, scale: EffectScale) -> dict[str, Any]:
-    """The columns of the table `pooled` from `n_heterogeneity` on."""
-    told: dict[str, Any] = {"n_heterogeneity": len(effects.y), "heterogeneity_reason": ""}
+    """Return the columns of the table `pooled` from `n_heterogeneity` on."""
+    columns: dict[str, Any] = {"n_heterogeneity": len(effects.y), "heterogeneity_reason": ""}
     try:
         fit = fitted(effects)
         tau2_low, tau2_high = q_profile(effects.y, effects.v)
@@ -237,7 +234,7 @@ def heterogeneity(effects: Effects, scale: EffectScale) -> dict[str, Any]:
         # an interval by the one can leave out the estimate by the other.
         tau2_low, tau2_high = min(tau2_low, fit.tau2), max(tau2_high, fit.tau2)
         low, high = fit.interval()
-        told |= {
+        columns |= {
             "tau": np.sqrt(fit.tau2),
             "tau_low": np.sqrt(tau2_low),
             "tau_high": np.sqrt(tau2_high),
@@ -248,10 +245,10 @@ def heterogeneity(effects: Effects, scale: EffectScale) -> dict[str, Any]:
             "expected_high": float(scale.back(high)),
         }
         low, high = next_company(effects).interval()
-        told |= {
+        columns |= {
             "prediction_low": float(scale.back(low)),
             "prediction_high": float(scale.back(high)),
         }
     except Undefined as undefined:
-        told["heterogeneity_reason"] = undefined.reason
-    return told
+        columns["heterogeneity_reason"] = undefined.reason
+    return columns

@@ -1,7 +1,7 @@
 """Memory that is free in this process, given back to the machine.
 
-Arrow and the C library keep what was freed, for it may be wanted again: after a table of a large
-run was read, that is as much as what is held of it.
+Arrow and the C library keep freed memory for later: after a table of a large run was read, that is
+as much as the arrays that were made of it.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ from collections.abc import Callable, Iterator
 import pyarrow as pa
 
 LARGE = 16 * 2**20
-"""Bytes of an array that is given back to the machine as soon as it is freed."""
+"""Bytes above which an array is given back to the machine as soon as it is freed."""
 
 _M_MMAP_THRESHOLD = -3  # of malloc.h
 
 
 @contextlib.contextmanager
 def little_kept() -> Iterator[None]:
-    """Arrow takes its memory from the C library meanwhile, as NumPy does.
+    """Make Arrow take its memory from the C library meanwhile, as NumPy does.
 
-    Its own pools are by thread, and keep what threads that have ended had. The C library for its
-    part takes large arrays from the machine one by one, and not, once some were freed, from what
-    it keeps: there they leave holes.
+    Arrow's own pools are by thread and keep the memory of threads that have ended. The C library
+    takes large arrays from the machine one by one: in the memory that it keeps, they would leave
+    holes.
     """
     before = pa.default_memory_pool()
-    choose = _of_glibc("mallopt")
+    choose = _glibc_function("mallopt")
     if choose is not None:
         choose(_M_MMAP_THRESHOLD, LARGE)
     pa.set_memory_pool(pa.system_memory_pool())
@@ -39,12 +39,15 @@ def little_kept() -> Iterator[None]:
 
 
 def give_back() -> None:
-    """Takes milliseconds; where the C library cannot be asked (not glibc), Arrow alone is."""
+    """Give free memory back to the machine, which takes milliseconds.
+
+    Where the C library is not glibc, only Arrow gives back.
+    """
     pa.default_memory_pool().release_unused()
-    trim = _of_glibc("malloc_trim")
+    trim = _glibc_function("malloc_trim")
     if trim is not None:
         trim(0)
 
 
-def _of_glibc(name: str) -> Callable[..., int] | None:
+def _glibc_function(name: str) -> Callable[..., int] | None:
     return getattr(ctypes.CDLL(None), name, None) if sys.platform == "linux" else None

@@ -1,7 +1,7 @@
 """The evaluations of a run as arrays: one row a window, one column a model.
 
-Arrays, because 100,000 companies are reduced in seconds; and always in the order of companies and
-cutoffs, so that sums do not depend on the order in which evaluations were done or written.
+Arrays reduce 100,000 companies in seconds. They are always in the order of companies and cutoffs,
+so that sums do not depend on the order in which evaluations were done or written.
 """
 
 from __future__ import annotations
@@ -23,15 +23,18 @@ from scale_eval.evaluation.schema import FAILED
 from scale_eval.metrics import N_GROUPS, Metric
 from scale_eval.results.memory import give_back
 
+COVERAGES = ("own", "common")
+"""Windows that a model's figures count: those where it is `ok`, or where every model is."""
+
 FACTS = ("n_customers", "n_positive")
 """Columns that figures of many metrics need."""
 
 Parts = Callable[[Sequence[str]], Iterable[pa.Table]]
-"""Reads these columns of the table `evaluations`, part by part, the same parts at every call."""
+"""A function that reads columns of the table `evaluations` in parts, the same at every call."""
 
 _NO_CUTOFF = np.iinfo(np.int64).min
 
-_OF_KEYS = (
+_BEFORE_COLUMNS = (
     "ok",
     "skipped",
     "failed",
@@ -43,12 +46,12 @@ _OF_KEYS = (
     "_ids_by_cutoff",
     "_reasons",
 )
-"""What is worked out of a panel whatever columns it holds."""
+"""Properties of a panel that do not depend on the columns it holds."""
 
 
 @dataclass(frozen=True)
 class Panel:
-    """Evaluations by window and model.
+    """A panel holds evaluations by window and model.
 
     Attributes
     ----------
@@ -57,17 +60,17 @@ class Panel:
     cutoffs : DatetimeIndex of length n_cutoffs
         Every cutoff, sorted.
     company, cutoff : ndarray of int64, shape (n_windows,)
-        The (company, cutoff) of each window as positions in these two; sorted. The cutoff is -1
-        where a company has no whole window.
+        The (company, cutoff) of each window as positions in `company_ids` and `cutoffs`; sorted.
+        The cutoff is -1 where a company has no whole window.
     models : list of str
         Sorted: n_models.
     status : ndarray of int8, shape (n_windows, n_models)
-        As a position in `status_texts`; -1 where a model was not evaluated for a window.
+        Positions in `status_texts`; -1 where a model was not evaluated for a window.
     status_texts : list of str
     columns : Columns
         By name, float64 of shape (n_windows, n_models); NaN for null.
     undefined : ndarray of int, shape (n_windows, n_models)
-        "metric:reason;..." of each evaluation, as a position in `undefined_texts`.
+        Positions in `undefined_texts`, which say "metric:reason;..." of an evaluation.
     undefined_texts : list of str
     """
 
@@ -86,9 +89,9 @@ class Panel:
 
     @classmethod
     def of(cls, parts: Parts) -> Panel:
-        """From the table `evaluations`, refused windows included, its rows in any order.
+        """Read the table `evaluations`, refused windows included, its rows in any order.
 
-        Of an evaluation that was tried again the last attempt counts.
+        The last attempt at an evaluation counts.
         """
         texts = {name: _Codes() for name in ("company_id", "model", "status", "undefined")}
         keys: dict[str, list[np.ndarray]] = {name: [] for name in (*texts, "cutoff", "attempts")}
@@ -135,13 +138,13 @@ class Panel:
 
     @property
     def n_companies(self) -> int:
-        """How many companies there are, evaluated or refused."""
+        """Return the number of companies, evaluated or refused."""
         return len(self.company_ids)
 
     def holding(self, names: Iterable[str]) -> Panel:
-        """The same, with these columns in memory besides."""
-        for name in _OF_KEYS:
-            getattr(self, name)  # here, and not again in every copy
+        """Return the panel with these columns in memory, too."""
+        for name in _BEFORE_COLUMNS:
+            getattr(self, name)  # computed here, and not again in every copy
         panel = copy.copy(self)
         object.__setattr__(panel, "columns", self.columns.holding(names))
         return panel
@@ -163,18 +166,18 @@ class Panel:
                 first = lists.offset * N_GROUPS
                 listed = lists.values[first : first + len(lists) * N_GROUPS]
                 values = listed.to_numpy(zero_copy_only=False).reshape(-1, N_GROUPS)
-                known = lists.is_valid().to_numpy(zero_copy_only=False)
-                self._cells.put(sums, values, at, known)
+                valid = lists.is_valid().to_numpy(zero_copy_only=False)
+                self._cells.put(sums, values, at, valid)
                 at += len(lists)
         give_back()
         return sums.transpose(1, 0, 2)
 
-    def of_model(self, name: str, model: int, windows: np.ndarray) -> np.ndarray:
-        """A column of one model at some windows; float64 of their shape."""
+    def values(self, name: str, model: int, windows: np.ndarray) -> np.ndarray:
+        """Return a column of one model at some windows; float64 of their shape."""
         return self.columns[name][:, model].take(windows)
 
     def at(self, cutoff: int | None) -> np.ndarray:
-        """The windows of one cutoff (a position in `cutoffs`), or of all; ascending positions."""
+        """Return the windows of one cutoff (a position in `cutoffs`), or of all; ascending."""
         if cutoff is None:
             return np.arange(len(self.company))
         return self._by_cutoff[cutoff]
@@ -185,11 +188,11 @@ class Panel:
         starts = np.searchsorted(self.cutoff[order], np.arange(len(self.cutoffs) + 1))
         return [order[low:high] for low, high in itertools.pairwise(starts.tolist())]
 
-    def of_cutoff(self, cutoff: int | None) -> Panel:
-        """The same, its companies numbered among those with a window at one cutoff, or all.
+    def at_cutoff(self, cutoff: int | None) -> Panel:
+        """Return the panel, its companies numbered among those with a window at one cutoff, or all.
 
         Figures of a cutoff that few companies have are then made of few numbers. Windows of other
-        cutoffs must not be asked for.
+        cutoffs have no place in it.
         """
         if cutoff is None:
             return self
@@ -204,40 +207,40 @@ class Panel:
 
     @cached_property
     def _rank_at_cutoff(self) -> np.ndarray:
-        """Of each window's company among those of its cutoff; a company is there at most once."""
+        """Return the place of each window's company among the companies of its cutoff."""
         rank = np.zeros(len(self.company), dtype=np.int64)
         for windows in self._by_cutoff:
             rank[windows] = np.arange(len(windows))
         return rank
 
     def n_with(self, windows: np.ndarray) -> int:
-        """How many companies have one of these windows, ascending positions."""
+        """Return the number of companies that have one of these windows, ascending positions."""
         return _n_distinct(self.company, windows)
 
     def count_by_company(self, windows: np.ndarray) -> np.ndarray:
-        """How many of these windows each company has; shape (n_companies,)."""
+        """Return the number of these windows that each company has; shape (n_companies,)."""
         return np.bincount(self.company[windows], minlength=self.n_companies)
 
     @cached_property
     def ok(self) -> np.ndarray:
-        """Which evaluations are `ok`; shape (n_windows, n_models)."""
+        """Return whether evaluations are `ok`; shape (n_windows, n_models)."""
         return self._ended("ok")
 
     @cached_property
     def skipped(self) -> np.ndarray:
-        """Which evaluations were refused or skipped."""
+        """Return whether evaluations were refused or skipped."""
         return self._ended("skipped")
 
     @cached_property
     def failed(self) -> np.ndarray:
-        """Which evaluations failed."""
+        """Return whether evaluations failed."""
         return self._ended(*FAILED)
 
     @cached_property
     def n_ended(self) -> dict[str, np.ndarray]:
-        """How many evaluations are `ok`, skipped and failed.
+        """Return the numbers of evaluations that are `ok`, skipped and failed.
 
-        Of shape (n_cutoffs + 1, n_models); in the last place those of all cutoffs, and of companies
+        Each of shape (n_cutoffs + 1, n_models); the last row counts all cutoffs and the companies
         without one.
         """
         by_status = {"ok": self.ok, "skipped": self.skipped, "failed": self.failed}
@@ -252,17 +255,17 @@ class Panel:
 
     def _ended(self, *statuses: str) -> np.ndarray:
         codes = [code for code, text in enumerate(self.status_texts) if text in statuses]
-        return np.isin(self.status.T, codes).T  # what is wanted of one model lies together
+        return np.isin(self.status.T, codes).T  # the values of one model lie together
 
     @cached_property
     def common(self) -> np.ndarray:
-        """Windows for which every model that answered anywhere is `ok`; shape (n_windows,)."""
+        """Return whether every model that answered anywhere is `ok`, by window; (n_windows,)."""
         answering = self.ok.any(axis=0)
         return np.asarray(self.ok[:, answering].all(axis=1) & answering.any())
 
     @cached_property
     def latest_common_size(self) -> np.ndarray:
-        """Customers of each company at its latest common window; NaN without one."""
+        """Return the customers of each company at its latest common window; NaN without one."""
         size = np.full(self.n_companies, np.nan)
         windows = np.flatnonzero(self.common)  # in order of time: the latest stays
         counted = self.columns["n_customers"][windows][:, self.ok.any(axis=0)]
@@ -270,12 +273,12 @@ class Panel:
         return size
 
     def covered(self, coverage: str, model: int, windows: np.ndarray) -> np.ndarray:
-        """Those of `windows` that a coverage counts: ``own``, or ``common`` to all models."""
+        """Return the `windows` that a coverage counts: ``own``, or ``common`` to all models."""
         counts = self.ok[:, model].take(windows)
         return windows[counts if coverage == "own" else counts & self.common[windows]]
 
     def undefined_reasons(self, metric: str, model: int, windows: np.ndarray) -> str:
-        """Why `metric` is undefined in these evaluations: "reason:count;..." sorted by reason."""
+        """Return the reasons why `metric` is undefined there: "reason:count;..." sorted."""
         if not len(windows):
             return ""
         counts = np.bincount(self.undefined[:, model].take(windows) + 1)[1:]  # -1 has none
@@ -296,7 +299,7 @@ class Panel:
 
 
 class Columns:
-    """Columns of the table `evaluations` by window and model; read when asked for, unless held.
+    """Columns of the table `evaluations` by window and model are read when needed, unless held.
 
     Of a run of many companies few of them fit into memory beside each other.
     """
@@ -310,36 +313,36 @@ class Columns:
         return self._held[name] if name in self._held else self._read([name])[name]
 
     def holding(self, names: Iterable[str]) -> Columns:
-        """The same, with these in memory besides."""
+        """Return the columns with these in memory, too."""
         missing = [name for name in dict.fromkeys(names) if name not in self._held]
         return Columns(self._parts, self._cells, self._held | self._read(missing))
 
     def _read(self, names: Sequence[str]) -> dict[str, np.ndarray]:
-        found = {name: self._cells.nothing(np.float64, np.nan) for name in names}
+        read = {name: self._cells.filled(np.float64, np.nan) for name in names}
         at = 0
         for part in self._parts(names) if names else ():
             for name in names:
-                self._cells.put(found[name], _numbers(part[name]), at)
+                self._cells.put(read[name], _numbers(part[name]), at)
             at += len(part)
-        return {name: column.T for name, column in found.items()}
+        return {name: column.T for name, column in read.items()}
 
 
 class _Cells:
-    """Where each row of the table `evaluations`, in the order of its parts, belongs.
+    """Cells say where each row of the table `evaluations`, in the order of its parts, belongs.
 
-    By model first, so that what is wanted of one model lies together.
+    Models come first, so that the values of one model lie together.
     """
 
     def __init__(self, cells: np.ndarray, shape: tuple[int, int]) -> None:
         self._cells, self._shape = cells, shape
 
-    def nothing(self, dtype: type, empty: float) -> np.ndarray:
-        """An array of shape (n_models, n_windows) that holds nothing but `empty`."""
+    def filled(self, dtype: type, empty: float) -> np.ndarray:
+        """Return an array of shape (n_models, n_windows) filled with `empty`."""
         return np.full(self._shape, empty, dtype=dtype)
 
     def spread(self, parts: Sequence[np.ndarray], dtype: type, empty: int) -> np.ndarray:
-        """Values of all rows, part by part, as an array of shape (n_models, n_windows)."""
-        spread_out = self.nothing(dtype, empty)
+        """Put the values of all rows into an array of shape (n_models, n_windows)."""
+        spread_out = self.filled(dtype, empty)
         at = 0
         for values in parts:
             self.put(spread_out, values.astype(dtype, copy=False), at)
@@ -347,23 +350,23 @@ class _Cells:
         return spread_out
 
     def put(
-        self, into: np.ndarray, values: np.ndarray, at: int, known: np.ndarray | None = None
+        self, into: np.ndarray, values: np.ndarray, at: int, valid: np.ndarray | None = None
     ) -> None:
         """Put the values of the rows from `at` on where they belong; of the dtype of `into`.
 
-        `known` says which of the rows have one, bool; all if not said. Rows that a later attempt
-        supersedes are left out.
+        `valid`, bool, says which of the rows have a value; by default all. Rows that a later
+        attempt supersedes are left out.
         """
-        known = np.ones(len(values), dtype=bool) if known is None else known
+        valid = np.ones(len(values), dtype=bool) if valid is None else valid
         cells = self._cells[at : at + len(values)]
         width = math.prod(into.shape[2:])
-        _put(into.reshape(-1, width), cells, known, values.reshape(-1, width))
+        _put(into.reshape(-1, width), cells, valid, values.reshape(-1, width))
 
 
 @numba.njit(nogil=True, cache=True)
-def _put(into: np.ndarray, cells: np.ndarray, known: np.ndarray, values: np.ndarray) -> None:
+def _put(into: np.ndarray, cells: np.ndarray, valid: np.ndarray, values: np.ndarray) -> None:
     for row in range(len(cells)):
-        if known[row] and cells[row] >= 0:
+        if valid[row] and cells[row] >= 0:
             for i in range(into.shape[1]):
                 into[cells[row], i] = values[row, i]
 
@@ -377,25 +380,25 @@ def _n_distinct(ascending: np.ndarray, at: np.ndarray) -> int:
 
 
 class _Codes:
-    """Texts as numbers, handed out as they are met; -1 for null."""
+    """Codes number texts in the order in which they are first met; -1 for null."""
 
     def __init__(self) -> None:
-        self._known: dict[str, int] = {}
+        self._codes: dict[str, int] = {}
 
     @property
     def texts(self) -> list[str]:
-        return list(self._known)
+        return list(self._codes)
 
     def of(self, column: pa.ChunkedArray) -> np.ndarray:
         encoded = column.combine_chunks().dictionary_encode()
-        known = self._known
+        seen = self._codes
         codes = np.array(
-            [known.setdefault(text, len(known)) for text in encoded.dictionary.to_pylist()] + [-1]
+            [seen.setdefault(text, len(seen)) for text in encoded.dictionary.to_pylist()] + [-1]
         )
         return codes[_whole(encoded.indices, -1)]
 
     def ranked(self, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The texts sorted, and `codes` as positions among them."""
+        """Return the texts sorted, and `codes` as positions among them."""
         texts = np.array(self.texts, dtype=object)
         order = np.argsort(texts)
         rank = np.empty(len(texts), dtype=np.int64)
@@ -404,7 +407,7 @@ class _Codes:
 
 
 def _latest_attempts(cells: np.ndarray, attempts: np.ndarray) -> np.ndarray:
-    """`cells`, with -1 in the place of those rows that a later attempt supersedes."""
+    """Set the cells of rows that a later attempt supersedes to -1."""
     if not (attempts > 1).any():
         return cells
     order = np.lexsort([attempts, cells])
@@ -426,7 +429,7 @@ def _numbers(column: pa.ChunkedArray) -> np.ndarray:
 
 
 def parts_of(table: pa.Table) -> Parts:
-    """A table in memory as `Parts`."""
+    """Return a table in memory as `Parts`."""
 
     def read(columns: Sequence[str]) -> Iterator[pa.Table]:
         yield table.select(list(columns))

@@ -1,8 +1,8 @@
 """Scores of all customers in one, from histograms that were kept by group of companies.
 
-Integers on fixed edges, so that merging them is exact in any order. They are kept by group to leave
-a group out: that is how sure a figure of all rows is (`estimates`), and how the windows that not
-every model answered are left out of the common coverage.
+Integers on fixed edges are merged exactly, in any order. They are kept by group so that a group can
+be left out: for the error of a figure of all rows (`pooled_figures`), and for the common coverage,
+which leaves out windows that not every model answered.
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ import pyarrow as pa
 from scale_eval.metrics import N_BINS, GroupedHistograms
 from scale_eval.metrics.histogram import COUNTS
 from scale_eval.results.memory import give_back
-from scale_eval.results.panel import Panel
+from scale_eval.results.panel import COVERAGES, Panel
 from scale_eval.statistics.undefined import Undefined
 
 N_JACKKNIFE_GROUPS = 64
 """Groups of companies that are left out in turn; companies are dealt to them by a stable hash."""
 
 MERGE_ROWS = 4_000_000
-"""Rows that are gathered before they are merged: what bounds the memory of reading."""
+"""Rows that are gathered before they are merged, which bounds the memory of reading."""
 
 
 def groups_of(panel: Panel, groups: Mapping[str, int]) -> np.ndarray:
-    """The group in which each company's scores were kept; int64 of shape (n_companies,)."""
+    """Return the group in which each company's scores were kept; int64, shape (n_companies,)."""
     return np.array([groups[company] for company in panel.company_ids], dtype=np.int64)
 
 
 class RowScores:
-    """The scores of a run, merged by model, cutoff, coverage and group of companies.
+    """Row scores are those of a run, merged by model, cutoff, coverage and group of companies.
 
     Parameters
     ----------
@@ -47,23 +47,23 @@ class RowScores:
 
     def __init__(self, parts: Iterable[pa.Table], panel: Panel, groups: Mapping[str, int]) -> None:
         self._panel = panel
-        of_company = groups_of(panel, groups)
-        self._number, self._group = np.unique(of_company, return_inverse=True)
+        group = groups_of(panel, groups)
+        self._number, self._group = np.unique(group, return_inverse=True)
         self.n_groups = len(self._number)
-        self.by_company = self.n_groups == len(of_company)
+        self.by_company = self.n_groups == len(group)
         self._mark_common()
         self._read(parts)
         self._grouped: dict[tuple[int, int | None, str], GroupedHistograms | None] = {}
         if not self.by_company:
             for model in range(len(panel.models)):
                 for cutoff in (None, *range(len(panel.cutoffs))):
-                    for coverage in ("own", "common"):
+                    for coverage in COVERAGES:
                         self.of(model, cutoff, coverage)
-            self._rows.clear()  # all that is asked for is made
+            self._rows.clear()  # every selection is made
         give_back()
 
     def of(self, model: int, cutoff: int | None, coverage: str) -> GroupedHistograms | None:
-        """Histograms by jackknife group; None where common windows cannot be told from others.
+        """Return histograms by jackknife group; None if common windows cannot be told apart.
 
         Parameters
         ----------
@@ -89,11 +89,11 @@ class RowScores:
 
     @cached_property
     def company_of_group(self) -> np.ndarray:
-        """The company of each group, where scores are kept by company; shape (n_groups,)."""
+        """Return the company of each group, where scores are kept by company; shape (n_groups,)."""
         return np.argsort(self._group)
 
     def _mark_common(self) -> None:
-        """Which (model, cutoff, group) hold common windows only, others only, or both."""
+        """Mark which (model, cutoff, group) hold common windows, others, or both."""
         panel = self._panel
         windows = np.flatnonzero(panel.cutoff >= 0)
         cell = panel.cutoff[windows] * self.n_groups + self._group[panel.company[windows]]
@@ -113,7 +113,7 @@ class RowScores:
         waiting = 0
         for part in parts:
             if not self.n_groups or not len(self._panel.cutoffs):
-                continue  # nobody was evaluated
+                continue  # no company was evaluated
             rows = self._coded(part)
             kept.append(rows)
             waiting += len(rows[0])
@@ -122,31 +122,31 @@ class RowScores:
                 waiting = 0
         key, *counts = _merged(kept) if kept else (np.empty(0, dtype=np.int64),) * 4
         n_cutoffs, n_models = len(self._panel.cutoffs), len(self._panel.models)
-        of_cell = 2 * max(self.n_groups, 1) * N_BINS  # rows of a (model, cutoff)
-        self._starts = np.searchsorted(key, np.arange(n_models * n_cutoffs + 1) * of_cell)
+        cell = 2 * max(self.n_groups, 1) * N_BINS  # keys of a (model, cutoff)
+        self._starts = np.searchsorted(key, np.arange(n_models * n_cutoffs + 1) * cell)
         self._rows: dict[str, np.ndarray] = {
             "cutoff": np.tile(np.arange(n_cutoffs, dtype=np.int32), n_models).repeat(
                 np.diff(self._starts)
             ),
-            "group": (key % of_cell // (2 * N_BINS)).astype(np.int32),
+            "group": (key % cell // (2 * N_BINS)).astype(np.int32),
             "common": key // N_BINS % 2 == 1,
             "bin": (key % N_BINS).astype(np.int16),
-            **{name: _narrow(of) for name, of in zip(COUNTS, counts, strict=True)},
+            **{name: _narrow(count) for name, count in zip(COUNTS, counts, strict=True)},
         }
-        self._told = self._told_apart()
+        self._separable = self._are_separable()
 
     def _answered_by_all(self, text: str | None) -> bool:
-        """Whether every model that answered anywhere is among these, "a;b"."""
+        """Return whether every model that answered anywhere is among these, "a;b"."""
         return text is not None and self._answering <= set(text.split(";"))
 
     @cached_property
     def _answering(self) -> set[str]:
-        """Models that answered anywhere."""
+        """Return the models that answered anywhere."""
         answering = self._panel.ok.any(axis=0)
         return {self._panel.models[m] for m in np.flatnonzero(answering).tolist()}
 
-    def _told_apart(self) -> np.ndarray:
-        """Where the scores that are marked as common are those of the common windows.
+    def _are_separable(self) -> np.ndarray:
+        """Return where the scores marked as common are those of the common windows.
 
         They are not where models were evaluated one by one, or added later: then too few customers
         are marked. Shape (n_models, n_cutoffs).
@@ -161,12 +161,12 @@ class RowScores:
         windows = np.flatnonzero(panel.common & (panel.cutoff >= 0))
         expected = np.zeros(shape, dtype=np.int64)
         for m in np.flatnonzero(panel.ok.any(axis=0)).tolist():
-            size = panel.of_model("n_customers", m, windows).astype(np.int64)
+            size = panel.values("n_customers", m, windows).astype(np.int64)
             np.add.at(expected[m], panel.cutoff[windows], size)
         return np.asarray(marked == expected)
 
     def _coded(self, part: pa.Table) -> tuple[np.ndarray, ...]:
-        """One integer for (model, cutoff, group, common, bin), in that order, and the counts."""
+        """Return one integer for (model, cutoff, group, common, bin), and the counts."""
         models, n_cutoffs = self._panel.models, len(self._panel.cutoffs)
         model = _numbered(part["model"], lambda name: models.index(name) if name in models else -1)
         instants = self._panel.cutoffs.asi8
@@ -178,10 +178,10 @@ class RowScores:
         key = (model * n_cutoffs + cutoff) * self.n_groups + place
         key = (key * 2 + common) * N_BINS + part["bin"].to_numpy()
         counts = [_narrow(part[count].to_numpy()) for count in COUNTS]
-        known = (model >= 0) & (instants[cutoff] == instant) & (self._number[place] == group)
-        if known.all():
+        in_panel = (model >= 0) & (instants[cutoff] == instant) & (self._number[place] == group)
+        if in_panel.all():
             return (key, *counts)
-        return (key[known], *(count[known] for count in counts))
+        return (key[in_panel], *(count[in_panel] for count in counts))
 
     def _chosen(self, model: int, cutoff: int | None, coverage: str) -> np.ndarray:
         n_cutoffs, rows = len(self._panel.cutoffs), self._rows
@@ -189,13 +189,13 @@ class RowScores:
         begin, end = (int(self._starts[model * n_cutoffs + c]) for c in (first, last))
         if coverage == "own" or self._all_common[model]:
             return np.arange(begin, end)
-        of_model = self._told[model], self._holds_common[model]
+        marks = self._separable[model], self._holds_common[model]
         return np.asarray(
-            _common(begin, end, rows["cutoff"], rows["group"], rows["common"], *of_model)
+            _common(begin, end, rows["cutoff"], rows["group"], rows["common"], *marks)
         )
 
     def _select(self, model: int, cutoff: int | None, coverage: str) -> GroupedHistograms | None:
-        mixed = self._mixed[model] & ~self._told[model]
+        mixed = self._mixed[model] & ~self._separable[model]
         if coverage == "common" and (mixed.any() if cutoff is None else mixed[cutoff]):
             return None
         chosen = self._chosen(model, cutoff, coverage)
@@ -216,14 +216,14 @@ def _common(
     cutoff: np.ndarray,
     group: np.ndarray,
     common: np.ndarray,
-    told: np.ndarray,
+    separable: np.ndarray,
     holds_common: np.ndarray,
 ) -> np.ndarray:
-    """Rows of the common coverage: those marked where marks can be told, else whole groups."""
+    """Select the rows of the common coverage: marked rows, or whole groups where marks fail."""
     chosen, n = np.empty(end - begin, np.int64), 0
     for row in range(begin, end):
         at = cutoff[row]
-        if common[row] if told[at] else holds_common[at, group[row]]:
+        if common[row] if separable[at] else holds_common[at, group[row]]:
             chosen[n] = row
             n += 1
     return chosen[:n]
@@ -233,8 +233,9 @@ def _common(
 def _cells(
     chosen: np.ndarray, group: np.ndarray, bins: np.ndarray, dealt: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Jackknife groups and bins that hold somebody, ascending; and each row's place in the table
-    of these groups by these bins.
+    """Return the jackknife groups and bins that hold somebody, and each row's cell among them.
+
+    Groups and bins ascend; a cell is a place in the table of these groups by these bins.
     """
     holds_group, holds_bin = np.zeros(N_JACKKNIFE_GROUPS, np.bool_), np.zeros(N_BINS, np.bool_)
     for row in chosen:
@@ -251,7 +252,7 @@ def _cells(
 def _added(
     chosen: np.ndarray, cell: np.ndarray, counts: np.ndarray, shape: tuple[int, int]
 ) -> np.ndarray:
-    """The counts of the chosen rows, added up by cell."""
+    """Add up the counts of the chosen rows by cell."""
     added = np.zeros(shape[0] * shape[1], counts.dtype)
     for i, row in enumerate(chosen):
         added[cell[i]] += counts[row]
@@ -259,7 +260,7 @@ def _added(
 
 
 def _numbered(column: pa.ChunkedArray, number: Callable[[str | None], int]) -> np.ndarray:
-    """`number` of each text of a column, asked once of each distinct one; int64."""
+    """Return `number` of each text of a column, called once for each distinct text; int64."""
     encoded = column.combine_chunks().dictionary_encode()
     numbers = [number(text) for text in [*encoded.dictionary.to_pylist(), None]]
     indices = encoded.indices.fill_null(len(numbers) - 1).to_numpy()
@@ -267,9 +268,9 @@ def _numbered(column: pa.ChunkedArray, number: Callable[[str | None], int]) -> n
 
 
 def _merged(rows: list[tuple[np.ndarray, ...]]) -> tuple[np.ndarray, ...]:
-    """Rows of several parts, those of one key added up, sorted by it; `rows` is emptied.
+    """Add up the rows of several parts by key, sorted; `rows` is emptied.
 
-    Column by column, so that little is in memory twice.
+    One column after another, so that little is in memory twice.
     """
     columns = [list(column) for column in zip(*rows, strict=True)]
     rows.clear()
@@ -286,5 +287,5 @@ def _merged(rows: list[tuple[np.ndarray, ...]]) -> tuple[np.ndarray, ...]:
 
 
 def _narrow(counts: np.ndarray) -> np.ndarray:
-    """Counts in half the memory, where none of their sums could leave 32 bits."""
+    """Return counts in half the memory, if no sum of theirs can leave 32 bits."""
     return counts.astype(np.int32) if counts.sum() < 2**31 else counts

@@ -1,6 +1,6 @@
-"""What is summed for a metric: every pooled figure is a sum over a sum.
+"""Terms of a metric in every window: every pooled figure is a sum over a sum.
 
-The metric's `Pooling` says what is summed; how far it is summed is the business of the estimands.
+The metric's `Pooling` says what is summed; the estimands say how far.
 """
 
 from __future__ import annotations
@@ -32,6 +32,11 @@ class Terms:
     numerator: np.ndarray
     denominator: np.ndarray
     pooling: Pooling = COMPANY_MEAN
+
+    @property
+    def defined(self) -> np.ndarray:
+        """Return which windows have something to sum; bool of shape (n_windows,)."""
+        return ~np.isnan(self.numerator)
 
     @property
     def weight(self) -> np.ndarray:
@@ -72,7 +77,7 @@ class Sums:
         """Return each company's own figure; NaN where it has none."""
         quotient = np.full(len(self.n), np.nan)
         np.divide(self.numerator, self.denominator, out=quotient, where=self.denominator != 0)
-        return 1.0 - quotient if self.pooling.of_one else quotient
+        return 1.0 - quotient if self.pooling.one_minus else quotient
 
     @cached_property
     def averaged_figures(self) -> np.ndarray:
@@ -88,16 +93,16 @@ def _sum(
     windows: np.ndarray,
     numerator: np.ndarray,
     denominator: np.ndarray,
-    of_numerator: np.ndarray,
-    of_denominator: np.ndarray,
+    numerator_sum: np.ndarray,
+    denominator_sum: np.ndarray,
     n: np.ndarray,
 ) -> None:
     for window in windows:
         if not np.isnan(numerator[window]):
-            of = company[window]
-            of_numerator[of] += numerator[window]
-            of_denominator[of] += denominator[window]
-            n[of] += 1
+            c = company[window]
+            numerator_sum[c] += numerator[window]
+            denominator_sum[c] += denominator[window]
+            n[c] += 1
 
 
 def terms(panel: Panel, metric: Metric, model: int, *, weighted: bool) -> Terms:

@@ -1,8 +1,8 @@
-"""A run's directory as one share of the run sees it, while others write beside it.
+"""The directory of a run as one share of the run uses it, while others write beside it.
 
-A share holds the run together with the other shares, and itself alone. What it records goes into a
-file of its own, and it removes nothing: whoever reduces the run does, when all shares are over.
-What all must agree on is settled by who comes first, under a lock that is held for a moment.
+A share holds the run together with the other shares, and itself alone. It records into a file of
+its own, and removes nothing: that is for whoever reduces the run, when all shares are over. What
+all shares must agree on is settled by the first, under a lock that is held for a moment.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class ShareDirectory(RunDirectory):
     store : Store
         The run's place.
     name : str
-        Of the share.
+        The name of the share, such as ``2-of-8``.
     """
 
     def __init__(self, store: Store, name: str) -> None:
@@ -41,11 +41,11 @@ class ShareDirectory(RunDirectory):
     def held(self) -> Iterator[None]:
         """Hold the share, beside others of the run.
 
-        Raises `StoreLocked` where another process does, or has the whole run.
+        Raises `StoreLocked` where another process holds the share, or the whole run.
         """
         with self.store.lock(shared=True), contextlib.ExitStack() as stack:
             try:
-                # A moment of patience: somebody may be looking whether it is held.
+                # A moment of patience: another process may be testing whether it is held.
                 stack.enter_context(self.store.lock(_lock_of(self.name), patience=1.0))
             except StoreLocked as error:
                 raise StoreLocked(f"share {self.name}: {error}") from None
@@ -53,14 +53,14 @@ class ShareDirectory(RunDirectory):
 
     @contextlib.contextmanager
     def agreeing(self) -> Iterator[RunDirectory]:
-        """The directory of the whole run, while no other share writes to its record."""
+        """Give the directory of the whole run, while no other share writes to its record."""
         with self.store.lock(AGREEING, patience=PATIENCE):
             yield RunDirectory(self.store)
         self.__dict__.pop("document", None)
 
     @cached_property
     def document(self) -> dict[str, Any]:
-        """What the run's record says, and over it what this share has recorded."""
+        """Return what the run's record says, and over it what this share has recorded."""
         return {**RunDirectory(self.store).document, **self._own}
 
     @cached_property
@@ -77,29 +77,18 @@ class ShareDirectory(RunDirectory):
     def record_fits(self, fitted: Mapping[str, Any]) -> dict[str, Any]:
         """Record fits of models of all companies, but for those that another share had first.
 
-        Returns what all shares are to use. They fit the same; but that is for the models to keep,
-        and within a run there is one.
+        Returns the fits that all shares are to use. Shares should fit the same, but only the model
+        can see to that; a run has one fit.
         """
-        seen = self.document.get("fitted", {})  # when this share began, and found them wanting
+        seen = self.document.get("fitted", {})  # when this share began, and could not use them
         with self.store.lock(AGREEING, patience=PATIENCE):
             run = RunDirectory(self.store)
-            there = run.document.get("fitted", {})
-            others = {k: there[k] for k in fitted if k in there and there[k] != seen.get(k)}
+            recorded = run.document.get("fitted", {})
+            others = {k: recorded[k] for k in fitted if recorded.get(k) not in (None, seen.get(k))}
             return run.record_fits({**fitted, **others})
 
-    def clean(self) -> None:
-        """Nothing: what looks unfinished is what others are writing."""
-
-    def remove_repeats(self) -> int:
-        """Nothing; returns 0."""
-        return 0
-
-    def remove_without_scores(self) -> int:
-        """Nothing; returns 0."""
-        return 0
-
     def table(self, name: str) -> pd.DataFrame:
-        """None yet: raises `FileNotFoundError`."""
+        """Raise `FileNotFoundError`: the tables of a run are made when all shares are done."""
         raise FileNotFoundError(
             f"share {self.name} of {self.store.root} has no table '{name}': when all shares are "
             f"done, 'scale-eval reduce {self.store.root}' makes the tables of the run"
@@ -107,7 +96,7 @@ class ShareDirectory(RunDirectory):
 
 
 def shares_at_work(store: Store) -> list[str]:
-    """The names of the shares of a run that other processes hold."""
+    """Return the names of the shares of a run that other processes hold."""
     locks = [lock for lock in store.names(_lock_of("*")) if store.is_locked(lock)]
     return [lock.removeprefix(".share-").removesuffix(".lock") for lock in locks]
 
@@ -130,7 +119,7 @@ def hold_whole_run(store: Store) -> Iterator[None]:
 
 
 def unfinished_shares(store: Store) -> list[str]:
-    """The names of the shares that did not finish, of those into which the run was last divided."""
+    """Return the shares that did not finish, of those into which the run was last divided."""
     of = RunDirectory(store).document.get("divided", {}).get("of", 0)
     names = [f"{number}-of-{of}" for number in range(1, of + 1)]
     records = {

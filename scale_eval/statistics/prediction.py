@@ -133,12 +133,12 @@ def _tau2_values(y: np.ndarray, v: np.ndarray) -> np.ndarray:
     # Q(0), where tau2 leaves 0, is itself a knot: beyond it there is none.
     at_zero = generalised_q(y, v, 0.0)
     q = np.concatenate([[at_zero], knots[first:]])
-    found = np.concatenate([[0.0], solved[first:]])
+    values = np.concatenate([[0.0], solved[first:]])
     if first == 0 and at_zero > knots[0]:
-        q, found = q[1:], found[1:]
+        q, values = q[1:], values[1:]
     if len(q) < 2:
-        return np.where(targets < at_zero, found[-1], 0.0)
-    by_q = PchipInterpolator(-q, found, extrapolate=False)
+        return np.where(targets < at_zero, values[-1], 0.0)
+    by_q = PchipInterpolator(-q, values, extrapolate=False)
     return np.asarray(np.where(targets >= at_zero, 0.0, np.nan_to_num(by_q(-targets))))
 
 

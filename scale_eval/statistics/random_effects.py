@@ -123,18 +123,18 @@ def invert_q(y: np.ndarray, v: np.ndarray, targets: np.ndarray) -> np.ndarray:
     -------
     ndarray of shape (n,)
     """
-    found = np.zeros(len(targets))
+    roots = np.zeros(len(targets))
     sums = weighted_sums(y, v, 0.0)
     for i in np.argsort(-targets):  # tau2 rises, and each search starts where the last one ended
         while True:
             step, target = 0.0, float(targets[i])
             if sums.q > target and sums.fall_of_q > 0:
                 step = sums.q / target * (sums.q - target) / sums.fall_of_q
-            found[i] = sums.tau2 + step
-            if step <= LAST_STEP_OF_Q * found[i]:
+            roots[i] = sums.tau2 + step
+            if step <= LAST_STEP_OF_Q * roots[i]:
                 break
-            sums = weighted_sums(y, v, float(found[i]))
-    return found
+            sums = weighted_sums(y, v, float(roots[i]))
+    return roots
 
 
 def chi_squared_quantile(probability: np.ndarray, df: int) -> np.ndarray:

@@ -109,7 +109,7 @@ def _best(layout: _Layout, *, several: bool) -> np.ndarray:
     starts = np.array(list(itertools.product(GRID, GRID if several else [0.0])))
     start = min(starts, key=layout.deviance)
     bounds = [(0.0, 1e3), (0.0, 1e3) if several else (0.0, 0.0)]
-    found = minimize(
+    best = minimize(
         layout.deviance,
         start,
         method="Nelder-Mead",
@@ -121,7 +121,7 @@ def _best(layout: _Layout, *, several: bool) -> np.ndarray:
             "initial_simplex": start + 0.2 * np.array([[0, 0], [1, 0], [0, float(several)]]),
         },
     )
-    return np.asarray(found.x if found.fun <= layout.deviance(start) else start)
+    return np.asarray(best.x if best.fun <= layout.deviance(start) else start)
 
 
 class _Layout:

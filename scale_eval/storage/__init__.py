@@ -1,4 +1,4 @@
-"""Where tables and objects live: every read and write of a file goes through this package.
+"""Stores keep tables and objects: every read and write of a file goes through this package.
 
 A `Store` is a root and a few verbs over named bytes (`base`). A kind of store is a file (`local`)
 and an entry in `kinds`; tables, documents and spilled rows work on any of them.

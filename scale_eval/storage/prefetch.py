@@ -1,4 +1,4 @@
-"""Work on one thing after another by several threads, its results in order."""
+"""Prefetch: threads work ahead of a loop, which takes the results in order."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ Result = TypeVar("Result")
 def ahead(
     work: Callable[[Item], Result], items: Iterable[Item], n_threads: int
 ) -> Iterator[Result]:
-    """As `map`, by threads that are no more than `n_threads` items ahead: what they made and
-    nobody has taken yet is in memory.
+    """Yield the results of `map`, made by threads that are at most `n_threads` items ahead.
+
+    Results that are made and not yet taken are in memory.
     """
     with ThreadPoolExecutor(n_threads) as threads:
         waiting: deque[Future[Result]] = deque()

@@ -9,7 +9,8 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from benchmarks.coverage import JUDGED, measure, spread_of_cutoffs, summary
+from benchmarks.coverage import measure, spread_of_cutoffs, summary
+from benchmarks.judged_intervals import JUDGED
 from benchmarks.population import Population
 
 

@@ -47,8 +47,8 @@ class TestConfig:
         (tmp_path / "settings.toml").write_text(text)
         result = scale_eval("run", data, "--out", "run", "--config", "settings.toml", "--seed", 7)
         assert result.code == cli.OK, result.err
-        asked = json.loads((tmp_path / "run" / "run.json").read_text())["asked"]
-        assert (asked["horizon"], asked["seed"]) == ("3 months", 7)
+        settings = json.loads((tmp_path / "run" / "run.json").read_text())["settings"]
+        assert (settings["horizon"], settings["seed"]) == ("3 months", 7)
 
     @pytest.mark.parametrize(
         ("content", "words"),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -47,6 +49,13 @@ class TestShow:
         assert "South" in result.out
         assert "North" not in result.out
         assert "No such rows" in scale_eval("show", first, "companies", "--company", "Sohth").out
+
+    @pytest.mark.parametrize("table", SHOWN)
+    def test_the_columns_of_every_table_are_explained_in_80_columns(self, scale_eval, first, table):
+        result = scale_eval("show", first, table, "--columns")
+        assert result.code == cli.OK
+        assert_fits(result.out, first)
+        assert all(column in " ".join(result.out.split()) for column in SHOWN[table])
 
     def test_a_filter_that_the_table_does_not_have_is_refused(self, scale_eval, first):
         result = scale_eval("show", first, "evaluations", "--metric", "roc_auc")
@@ -128,3 +137,20 @@ class TestReport:
 
     def test_where_there_is_no_run_it_says_how_to_make_one(self, scale_eval, tmp_path):
         assert_refused(scale_eval("report", tmp_path), "is not a run", "scale-eval run")
+
+
+class TestRunsOfAnotherFormat:
+    @pytest.fixture
+    def other(self, first, tmp_path) -> Path:
+        document = json.loads((first / "run.json").read_text()) | {"format": 99}
+        (tmp_path / "other").mkdir()
+        (tmp_path / "other" / "run.json").write_text(json.dumps(document))
+        return tmp_path / "other"
+
+    @pytest.mark.parametrize("command", ["show", "report", "fingerprint", "reduce", "run"])
+    def test_every_command_refuses_one_and_says_what_to_do(self, scale_eval, data, other, command):
+        words = [data, "--out", other] if command == "run" else [other]
+        result = scale_eval(command, *words)
+        version = json.loads((other / "run.json").read_text())["versions"]["scale_eval"]
+        assert_refused(result, f"was written by scale_eval {version} in format 99", "another place")
+        assert not (other / "report.html").exists()

@@ -12,7 +12,7 @@ import pytest
 import scale_eval as se
 from scale_eval.cli import app as cli
 from scale_eval.planning.run_options import seconds_of
-from scale_eval.results.directory import TABLES
+from scale_eval.results.tables import tables_of
 from scale_eval.storage import open_store
 from tests.support.commands import (
     DEFAULT_MODELS,
@@ -57,7 +57,9 @@ class TestRun:
 
     def test_leaves_the_tables_and_no_half_written_file(self, first):
         left = {path.name for path in first.iterdir()}
-        tables = {f"{name}.parquet" for name in ("plan", *TABLES)}
+        tables = {
+            f"{name}.parquet" for name in ("plan", *(t.name for t in tables_of(sample=False)))
+        }
         assert left == {"run.json", "evaluations", "scores", ".lock", *tables}
         assert not list(first.rglob("*.unfinished"))
 

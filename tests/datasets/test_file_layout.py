@@ -9,6 +9,7 @@ import hashlib
 import pickle
 import tracemalloc
 import zlib
+from importlib.metadata import version
 from itertools import pairwise
 from pathlib import Path
 
@@ -20,14 +21,24 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scale_eval.datasets import Dataset, Transactions, open_dataset
-from scale_eval.datasets import dataset as layout
-from scale_eval.datasets import file_layout as packing
+from scale_eval.datasets import Dataset, Transactions, file_layout, open_dataset
+from scale_eval.datasets import dataset as dataset_module
 from scale_eval.datasets.customer_ids import CustomerIds, customer_groups
-from scale_eval.datasets.dataset import commit
-from scale_eval.datasets.file_layout import CompanyToWrite, parcels_of, write_deliveries, write_pack
-from scale_eval.datasets.hash_order import N_RUNS, ranks_of, runs_of
-from scale_eval.datasets.manifest import TRANSACTIONS_SCHEMA
+from scale_eval.datasets.file_layout import (
+    CompanyToWrite,
+    assign_files,
+    write_companies,
+    write_shared_file,
+)
+from scale_eval.datasets.hash_order import N_SLICES, ranks_of, slices_of
+from scale_eval.datasets.ingest.ingest import ingest
+from scale_eval.datasets.manifest import (
+    FORMAT,
+    MANIFEST,
+    TRANSACTIONS_SCHEMA,
+    commit,
+    manifest_table,
+)
 from scale_eval.planning.plan import company_groups
 from scale_eval.storage import open_store
 from tests.support.companies import dataset_of
@@ -52,14 +63,14 @@ def company_of(name: str, n_rows: int, seed: int = 0) -> Transactions:
     )
 
 
-def packed(companies: list[Transactions], place: Path) -> Dataset:
-    """A dataset of one pack."""
+def shared(companies: list[Transactions], place: Path) -> Dataset:
+    """Write a dataset of one shared file."""
     store = open_store(place)
-    deliveries = (
+    companies_to_write = (
         CompanyToWrite(c, dates_only=False, sources=["made for a test"])
         for c in sorted(companies, key=lambda c: c.company_id.encode())
     )
-    commit(store, write_pack(store, deliveries))
+    commit(store, manifest_table(write_shared_file(store, companies_to_write)))
     return open_dataset(place)
 
 
@@ -75,13 +86,12 @@ def assert_equal(one: Transactions, two: Transactions) -> None:
 @pytest.fixture
 def small_row_groups(monkeypatch):
     """Row groups of 40 rows, so that few rows make many, and giants are small."""
-    for module in (packing, layout):
-        monkeypatch.setattr(module, "ROWS_PER_ROW_GROUP", 40)
+    monkeypatch.setattr(file_layout, "ROWS_PER_ROW_GROUP", 40)
 
 
 @pytest.fixture
 def companies() -> list[Transactions]:
-    """Of one row to a hundred; `giant` is larger than a row group of 40."""
+    """Companies of one row to a hundred; `giant` is larger than a row group of 40."""
     sizes = [1, 7, 30, 12, 39, 40, 3, 1, 25, 40]
     made = [company_of(f"company-{i}", n) for i, n in enumerate(sizes)]
     return [*made, company_of("giant", 100), company_of("東", 5), company_of("a/b=c", 6)]
@@ -89,13 +99,14 @@ def companies() -> list[Transactions]:
 
 @settings(max_examples=25, deadline=None)
 @given(sizes=st.lists(st.integers(1, 90), min_size=1, max_size=12), seed=st.integers(0, 99))
-def test_the_same_companies_in_one_file_each_and_packed_are_equal(sizes, seed, tmp_path_factory):
+def test_the_same_companies_in_files_of_their_own_and_in_a_shared_one_are_equal(
+    sizes, seed, tmp_path_factory
+):
     made = [company_of(f"c{i}", n, seed) for i, n in enumerate(sizes)]
-    place = tmp_path_factory.mktemp("packed")
+    place = tmp_path_factory.mktemp("shared")
     with pytest.MonkeyPatch.context() as patch:
-        for module in (packing, layout):
-            patch.setattr(module, "ROWS_PER_ROW_GROUP", 40)
-        apart, together = dataset_of(made, place / "apart"), packed(made, place / "together")
+        patch.setattr(file_layout, "ROWS_PER_ROW_GROUP", 40)
+        apart, together = dataset_of(made, place / "apart"), shared(made, place / "together")
     assert apart.content_hash == together.content_hash
     order = together.reading_order(together.company_ids)
     assert sorted(order) == together.company_ids
@@ -111,7 +122,7 @@ def test_the_same_companies_in_one_file_each_and_packed_are_equal(sizes, seed, t
 def test_no_company_spans_two_row_groups_and_a_giant_has_a_file_of_its_own(
     companies, tmp_path, small_row_groups
 ):
-    dataset = packed(companies, tmp_path)
+    dataset = shared(companies, tmp_path)
     manifest = dataset.manifest.set_index("company_id")
     assert manifest.loc["giant", "n_row_groups"] == 3
     files = manifest["path"].value_counts()
@@ -129,7 +140,7 @@ def test_no_company_spans_two_row_groups_and_a_giant_has_a_file_of_its_own(
 
 
 def test_everything_under_transactions_is_one_sorted_table_to_any_reader(companies, tmp_path):
-    dataset = packed(companies, tmp_path)
+    dataset = shared(companies, tmp_path)
     everything = pq.read_table(tmp_path / "transactions")
     assert everything.schema.equals(TRANSACTIONS_SCHEMA)
     assert len(everything) == sum(map(len, companies))
@@ -141,15 +152,15 @@ def test_everything_under_transactions_is_one_sorted_table_to_any_reader(compani
 def test_a_row_group_is_read_once_for_companies_that_follow_one_another(
     companies, tmp_path, small_row_groups, monkeypatch
 ):
-    dataset = packed(companies, tmp_path)
+    dataset = shared(companies, tmp_path)
     reads = []
-    read = layout.read_row_groups
+    read = dataset_module.read_row_groups
 
     def counted(store, name, groups, **options):
         reads.append((name, *groups))
         return read(store, name, groups, **options)
 
-    monkeypatch.setattr(layout, "read_row_groups", counted)
+    monkeypatch.setattr(dataset_module, "read_row_groups", counted)
     names = [name for name, _ in dataset.read_many(dataset.reading_order(dataset.company_ids))]
     assert len(names) == len(companies)
     assert len(reads) == len(set(reads))
@@ -158,7 +169,7 @@ def test_a_row_group_is_read_once_for_companies_that_follow_one_another(
 
 
 def test_an_unknown_company_is_an_error_before_anything_is_read(companies, tmp_path):
-    dataset = packed(companies, tmp_path)
+    dataset = shared(companies, tmp_path)
     with pytest.raises(KeyError, match="'nobody' is not a company of"):
         next(dataset.read_many(["company-0", "nobody"]))
     with pytest.raises(KeyError, match="'nobody' is not a company of"):
@@ -199,14 +210,13 @@ def damageable(tmp_path_factory):
     made = [company_of(f"company-{i}", n) for i, n in enumerate([30, 20, 20, 35, 3, 40, 39])]
     made.append(company_of("giant", 100))
     with pytest.MonkeyPatch.context() as patch:
-        for module in (packing, layout):
-            patch.setattr(module, "ROWS_PER_ROW_GROUP", 40)
-        dataset = packed(made, tmp_path_factory.mktemp("damageable"))
+        patch.setattr(file_layout, "ROWS_PER_ROW_GROUP", 40)
+        dataset = shared(made, tmp_path_factory.mktemp("damageable"))
     return dataset, {company.company_id: company for company in made}
 
 
-def test_a_file_that_is_gone_is_told_by_its_path(companies, tmp_path):
-    dataset = packed(companies, tmp_path)
+def test_a_missing_file_is_named_by_its_path(companies, tmp_path):
+    dataset = shared(companies, tmp_path)
     path = dataset.store.path(dataset.place("company-0")[0])
     path.unlink()
     for _, error in dataset.read_many(["company-0", "company-1"]):
@@ -216,19 +226,52 @@ def test_a_file_that_is_gone_is_told_by_its_path(companies, tmp_path):
         dataset.read("company-0")
 
 
-def test_a_dataset_of_before_there_were_packs_is_read_as_it_is():
+def test_a_dataset_of_another_format_or_without_a_number_is_refused(companies, tmp_path):
+    shared(companies, tmp_path)
+    manifest = pq.read_table(tmp_path / MANIFEST)
+    written = {key.decode(): value.decode() for key, value in manifest.schema.metadata.items()}
+    assert written == {
+        "scale_eval.format": str(FORMAT),
+        "scale_eval.version": version("scale_eval"),
+    }
+    later = {"scale_eval.format": str(FORMAT + 1), "scale_eval.version": "9.8.7"}
+    pq.write_table(manifest.replace_schema_metadata(later), tmp_path / MANIFEST)
+    says = (
+        rf"{tmp_path} was written by scale_eval 9.8.7 in format {FORMAT + 1}; this version reads "
+        rf"format {FORMAT}. Ingest or synthesize the data anew with this version"
+    )
+    with pytest.raises(ValueError, match=says):
+        open_dataset(tmp_path)
+    # Made by an earlier version, which had other columns too.
+    earlier = manifest.drop_columns(["row_offset"]).replace_schema_metadata(None)
+    pq.write_table(earlier, tmp_path / MANIFEST)
+    says = (
+        rf"{tmp_path} was written by another version of scale_eval in a format without a number; "
+        rf"this version reads format {FORMAT}"
+    )
+    with pytest.raises(ValueError, match=says):
+        open_dataset(tmp_path)
+    rows = tmp_path / "rows.csv"
+    rows.write_text("CustomerID,Timestamp,PurchaseValue\n1,2017-01-01,1\n")
+    with pytest.raises(ValueError, match=says):
+        ingest(rows, tmp_path)
+    assert pq.read_table(tmp_path / MANIFEST).equals(earlier)
+
+
+def test_the_demo_dataset_is_read_as_it_was_made():
     demo = open_dataset(DATA / "demo")
     assert demo.manifest["row_offset"].tolist() == [0, 0, 0]
     assert [len(company) for _, company in demo.read_many(demo.company_ids)] == demo.manifest[
         "n_rows"
     ].tolist()
+    assert demo.content_hash == "759df83619a15b817176322a52f26731aacdee808f0f25a77d8c9aaff90bf7bd"
 
 
 # What is read
 
 
 def test_arrays_are_read_only_and_what_is_kept_does_not_keep_its_neighbours(companies, tmp_path):
-    dataset = packed(companies, tmp_path)
+    dataset = shared(companies, tmp_path)
     ((_, view),) = dataset.read_many(["company-1"])
     kept = dataset.read("company-1")
     for company in (view, kept, pickle.loads(pickle.dumps(view)), view.before(10**14)):
@@ -241,16 +284,16 @@ def test_arrays_are_read_only_and_what_is_kept_does_not_keep_its_neighbours(comp
 
 
 def test_before_leads_to_no_later_customer_and_no_other_company(companies, tmp_path):
-    dataset = packed(companies, tmp_path)
+    dataset = shared(companies, tmp_path)
     ((_, company),) = dataset.read_many(["company-8"])
     instant = int(np.median(company.timestamps))
-    known = company.before(instant)
+    earlier = company.before(instant)
     rows = company.timestamps < instant
     expected = pa.array(sorted({company.customers[c].as_py() for c in company.codes[rows]}))
-    assert known.ids.dictionary.equals(known.customers)
-    assert sorted(known.customers.to_pylist()) == expected.to_pylist()
-    assert known.timestamps.max() < instant
-    np.testing.assert_array_equal(known.customer_groups, customer_groups(known.customers))
+    assert earlier.ids.dictionary.equals(earlier.customers)
+    assert sorted(earlier.customers.to_pylist()) == expected.to_pylist()
+    assert earlier.timestamps.max() < instant
+    np.testing.assert_array_equal(earlier.customer_groups, customer_groups(earlier.customers))
 
 
 @given(st.lists(st.text(st.characters(codec="utf-8"), max_size=12), max_size=20))
@@ -273,9 +316,9 @@ def test_groups_of_customers_are_zlibs_crc32_modulo_16(ids):
 )
 def test_companies_are_divided_into_files_by_the_hash_of_their_id(companies):
     ids = [name for name, _ in companies]
-    parcels = parcels_of(ids, [n for _, n in companies])
-    assert {directory for directory, _ in parcels} <= {"transactions"}
-    files = [file for _, file in parcels]
+    assignments = assign_files(ids, [n for _, n in companies])
+    assert {directory for directory, _ in assignments} <= {"transactions"}
+    files = [file for _, file in assignments]
     assert sorted(i for file in files for i in file) == list(range(len(ids)))
 
     def hashed(i: int) -> bytes:
@@ -284,32 +327,31 @@ def test_companies_are_divided_into_files_by_the_hash_of_their_id(companies):
     for file in files:
         assert [ids[i] for i in file] == sorted((ids[i] for i in file), key=str.encode)
         rows = [companies[i][1] for i in sorted(file, key=hashed)]
-        assert sum(rows[:-1]) <= packing.ROWS_PER_FILE
+        assert sum(rows[:-1]) <= file_layout.ROWS_PER_FILE
     for one, next_one in pairwise(files):
         assert max(map(hashed, one)) < min(map(hashed, next_one))
 
 
 @given(st.lists(st.text(min_size=1, max_size=5), max_size=300, unique=True))
-def test_runs_are_of_equal_length_in_the_order_of_the_hash(ids):
+def test_slices_are_of_equal_length_in_the_order_of_the_hash(ids):
     by_hash = sorted(ids, key=lambda name: hashlib.sha256(name.encode()).digest())
     assert [ids[i] for i in np.argsort(ranks_of(ids))] == by_hash
-    run = dict(zip(ids, runs_of(ids).tolist(), strict=True))
-    expected = np.arange(len(ids)) * N_RUNS // max(len(ids), 1)
-    assert [run[name] for name in by_hash] == expected.tolist()
+    slice_of = dict(zip(ids, slices_of(ids).tolist(), strict=True))
+    expected = np.arange(len(ids)) * N_SLICES // max(len(ids), 1)
+    assert [slice_of[name] for name in by_hash] == expected.tolist()
 
 
 def test_of_many_companies_each_file_holds_those_of_one_group_and_groups_lie_together(
     tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(packing, "PACKED_FROM", 1_001)
-    monkeypatch.setattr(packing, "ROWS_PER_FILE", 200)
-    for module in (packing, layout):
-        monkeypatch.setattr(module, "ROWS_PER_ROW_GROUP", 40)
+    monkeypatch.setattr(file_layout, "SHARED_FROM", 1_001)
+    monkeypatch.setattr(file_layout, "ROWS_PER_FILE", 200)
+    monkeypatch.setattr(file_layout, "ROWS_PER_ROW_GROUP", 40)
     ids = [f"shop {i}" for i in range(4_097)]
     n_rows = [50 if i % 1_000 == 0 else 1 + i % 7 for i in range(len(ids))]
     templates = {n: _fields(company_of("template", n)) for n in set(n_rows)}
     store = open_store(tmp_path)
-    rows = write_deliveries(
+    rows = write_companies(
         store,
         ids,
         n_rows,
@@ -317,14 +359,14 @@ def test_of_many_companies_each_file_holds_those_of_one_group_and_groups_lie_tog
             Transactions(ids[i], *templates[n_rows[i]]), dates_only=False, sources=[]
         ),
     )
-    commit(store, rows)
+    commit(store, manifest_table(rows))
     dataset = open_dataset(tmp_path)
     group = company_groups(ids)
     of_file = dataset.manifest.assign(group=dataset.manifest["company_id"].map(group))
     assert of_file.groupby("path")["group"].nunique().max() == 1
-    packs = of_file[of_file["n_rows"] < 50].groupby("group")["path"].nunique()
-    assert packs.between(2, 3).all()  # of 64 companies and 256 rows: cut further
-    assert len(packs) == N_RUNS
+    n_files = of_file[of_file["n_rows"] < 50].groupby("group")["path"].nunique()
+    assert n_files.between(2, 3).all()  # of 64 companies and 256 rows: cut further
+    assert len(n_files) == N_SLICES
     visited = [group[name] for name in dataset.reading_order(ids)]
     assert visited == sorted(visited)
     assert all(len(company) == n_rows[int(name[5:])] for name, company in dataset.read_many(ids))
@@ -333,22 +375,21 @@ def test_of_many_companies_each_file_holds_those_of_one_group_and_groups_lie_tog
 def test_a_file_is_named_after_its_content_and_writing_it_again_changes_nothing(
     companies, tmp_path
 ):
-    packed(companies, tmp_path)
+    shared(companies, tmp_path)
     before = {path: path.read_bytes() for path in tmp_path.rglob("*.parquet")}
-    packed(companies[::-1], tmp_path)
+    shared(companies[::-1], tmp_path)
     assert {path: path.read_bytes() for path in tmp_path.rglob("*.parquet")} == before
-    packed(companies[1:], tmp_path)
+    shared(companies[1:], tmp_path)
     assert len(set(tmp_path.rglob("*.parquet")) - set(before)) == 1  # and the old file is gone
     assert len(list(tmp_path.rglob("*.parquet"))) == len(before)
 
 
-def test_a_pack_is_written_with_no_more_than_a_row_group_in_memory(tmp_path, monkeypatch):
-    for module in (packing, layout):
-        monkeypatch.setattr(module, "ROWS_PER_ROW_GROUP", 2_000)
+def test_a_shared_file_is_written_with_no_more_than_a_row_group_in_memory(tmp_path, monkeypatch):
+    monkeypatch.setattr(file_layout, "ROWS_PER_ROW_GROUP", 2_000)
     template = company_of("template", 500)
 
     def peak(n: int) -> int:
-        deliveries = (
+        companies_to_write = (
             CompanyToWrite(
                 Transactions(f"c{i:04}", *_fields(template)), dates_only=False, sources=[]
             )
@@ -360,12 +401,12 @@ def test_a_pack_is_written_with_no_more_than_a_row_group_in_memory(tmp_path, mon
 
         def watched():
             nonlocal most
-            for each in deliveries:
+            for each in companies_to_write:
                 yield each
                 most = max(most, pa.total_allocated_bytes() - before)
 
         tracemalloc.start()
-        write_pack(store, watched())
+        write_shared_file(store, watched())
         of_python = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         return most + of_python

@@ -51,8 +51,8 @@ def docker() -> dict[str, str]:
         if started.returncode != 0:
             pytest.skip(f"docker cannot be started here: {started.stderr.strip()[-500:]}")
         source = f'source "{started.stdout.strip()}" && env -0'
-        told = subprocess.run(["bash", "-c", source], capture_output=True, text=True, check=True)
-        environment = dict(line.split("=", 1) for line in told.stdout.split("\0") if line)
+        result = subprocess.run(["bash", "-c", source], capture_output=True, text=True, check=True)
+        environment = dict(line.split("=", 1) for line in result.stdout.split("\0") if line)
         environment["CA_BUNDLE"] = str(CA_BUNDLE)
     if not shutil.which("docker", path=environment["PATH"]):
         pytest.skip("there is no docker on this machine")
@@ -100,15 +100,15 @@ class Project:
 
     def done(self, *words: object, **environment: str) -> str:
         """What a command prints that must succeed."""
-        told = self.compose(*words, **environment)
-        assert told.code == 0, told.text
-        return told.text
+        result = self.compose(*words, **environment)
+        assert result.code == 0, result.text
+        return result.text
 
     def containers(self, *services: str) -> list[dict]:
         ids = self.done("ps", "--all", "--quiet", *services).split()
-        told = self.run("docker", "inspect", *ids)
-        assert told.code == 0, told.text
-        return json.loads(told.text)
+        result = self.run("docker", "inspect", *ids)
+        assert result.code == 0, result.text
+        return json.loads(result.text)
 
     def batches(self, run: str) -> int:
         return len([*(self.place / run / "evaluations").glob("*.parquet")])
@@ -151,8 +151,8 @@ def project(docker, tmp_path_factory):
 def shops(project):
     """A dataset, made in a container, as a user would."""
     words = ["synth", "--companies", N_PATIENT, "--seed", 5, "--into", "datasets/shops"]
-    told = project.compose("run", "--rm", "-T", "--no-deps", "evaluate", *words)
-    assert told.code == 0, told.text
+    result = project.compose("run", "--rm", "-T", "--no-deps", "evaluate", *words)
+    assert result.code == 0, result.text
     return project.place / "datasets" / "shops"
 
 
@@ -181,9 +181,9 @@ def local_patient(shops, tmp_path_factory) -> str:
 
 def test_two_commands_from_a_clone_give_a_finished_evaluation_by_three_workers(project, local_demo):
     _, evaluate = commands("how-to/docker-compose", "compose")
-    told = project.run("bash", "-c", evaluate)
-    assert told.code == 0, told.text
-    assert "Report: " in told.text
+    result = project.run("bash", "-c", evaluate)
+    assert result.code == 0, result.text
+    assert "Report: " in result.text
     run = se.open_run(project.place / "runs" / "demo")
     assert run.finished
     assert run.evaluations["worker"].nunique() == 3
@@ -235,9 +235,9 @@ def test_a_stopped_job_keeps_its_rows_and_the_same_command_goes_on(
     assert container["State"]["ExitCode"] == cli.UNFINISHED
     for worker in project.containers("scheduler", "worker"):
         assert worker["State"]["ExitCode"] in (0, 128 + signal.SIGTERM), worker["State"]
-    told = project.done("logs", "evaluate", **job)
-    assert "Interrupted. What is done is on disk" in told
-    assert "Traceback" not in told
+    result = project.done("logs", "evaluate", **job)
+    assert "Interrupted. What is done is on disk" in result
+    assert "Traceback" not in result
     before = open_run_directory(project.place / "runs" / "stopped").evaluations().to_pandas()
     assert len(before) > 0
 
@@ -253,12 +253,12 @@ def test_a_stopped_job_keeps_its_rows_and_the_same_command_goes_on(
 
 
 def test_the_exit_code_of_a_job_is_that_of_the_command(project, cluster):
-    told = project.evaluate("run", "datasets/none", "--out", "runs/none")
-    assert told.code == cli.USAGE, told.text
-    assert "datasets/none" in told.text
+    result = project.evaluate("run", "datasets/none", "--out", "runs/none")
+    assert result.code == cli.USAGE, result.text
+    assert "datasets/none" in result.text
     job = {"EVALUATE": "run datasets/none --out runs/none"}
-    told = project.compose("up", "--exit-code-from", "evaluate", **job)
-    assert told.code == cli.USAGE, told.text
+    result = project.compose("up", "--exit-code-from", "evaluate", **job)
+    assert result.code == cli.USAGE, result.text
 
 
 def test_nothing_listens_beyond_loopback_and_containers_run_as_a_user(project, cluster):
@@ -268,8 +268,8 @@ def test_nothing_listens_beyond_loopback_and_containers_run_as_a_user(project, c
         published += [each for bound in ports.values() for each in bound or []]
         assert container["HostConfig"]["NetworkMode"] != "host"
         assert not container["HostConfig"]["Privileged"]
-        told = project.run("docker", "exec", container["Id"], "id", "-u")
-        assert int(told.text) == owner()
+        result = project.run("docker", "exec", container["Id"], "id", "-u")
+        assert int(result.text) == owner()
         header, *processes = project.run(
             "docker", "top", container["Id"], "-eo", "pid,uid"
         ).text.splitlines()
@@ -291,8 +291,8 @@ def test_dask_is_told_of_the_memory_that_a_container_has(project, cluster):
         "from distributed import Client; c = Client('tcp://scheduler:8786', timeout=20); "
         "print(max(w['memory_limit'] for w in c.scheduler_info(-1)['workers'].values()))"
     )
-    told = project.done("exec", "-T", "scheduler", "python", "-c", asks)
-    assert 0.8 * limit < int(told.split()[-1]) < limit
+    result = project.done("exec", "-T", "scheduler", "python", "-c", asks)
+    assert 0.8 * limit < int(result.split()[-1]) < limit
 
 
 def test_a_container_finds_everything_compiled(project, cluster):
@@ -302,10 +302,10 @@ def test_a_container_finds_everything_compiled(project, cluster):
         "place = pathlib.Path('/opt/compiled'); there = {*place.rglob('*.nbc')}; warm_up();"
         "print(len(there), len({*place.rglob('*.nbc')} - there), time.monotonic() - began)"
     )
-    told = project.done(
+    result = project.done(
         "run", "--rm", "-T", "--no-deps", "--entrypoint", "python", "evaluate", "-c", counts
     )
-    n_compiled, n_new, seconds = told.splitlines()[-1].split()
+    n_compiled, n_new, seconds = result.splitlines()[-1].split()
     print(f"\nwarm-up in a fresh container: {float(seconds):.1f} s")
     assert int(n_compiled) > 20
     assert int(n_new) == 0
@@ -349,8 +349,8 @@ def test_a_notebook_server_is_for_this_machine_and_for_who_has_the_token(project
 
 def test_over_tls_the_answer_is_the_same_and_who_has_no_certificate_is_refused(project, local_demo):
     tls = {"COMPOSE_FILE": "docker-compose.yml:deploy/compose.tls.yml"}
-    told = project.evaluate("demo", "--out", "runs/tls", **tls)
-    assert told.code == cli.OK, told.text
+    result = project.evaluate("demo", "--out", "runs/tls", **tls)
+    assert result.code == cli.OK, result.text
     run = se.open_run(project.place / "runs" / "tls")
     assert run.fingerprint() == local_demo
     assert all(worker.startswith("tls://") for worker in run.evaluations["worker"].dropna())
@@ -365,9 +365,9 @@ def test_over_tls_the_answer_is_the_same_and_who_has_no_certificate_is_refused(p
     for who, has in others.items():
         tries = f"{has} && scale-eval demo --out runs/none"
         words = ["run", "--rm", "-T", "--no-deps", "--entrypoint", "sh", "evaluate", "-c", tries]
-        told = project.compose(*words, **tls)
-        assert told.code == cli.USAGE, f"{who}: {told.text}"
-        assert "cannot be joined" in told.text
-        assert "Traceback" not in told.text
+        result = project.compose(*words, **tls)
+        assert result.code == cli.USAGE, f"{who}: {result.text}"
+        assert "cannot be joined" in result.text
+        assert "Traceback" not in result.text
     logs = project.done("logs", **tls)
     assert "PRIVATE KEY" not in logs

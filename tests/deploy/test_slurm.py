@@ -19,7 +19,7 @@ import pytest
 import scale_eval as se
 from scale_eval.cli import app as cli
 from scale_eval.execution.clusters.registry import require_cluster
-from tests.support import models as models
+from tests.support import models
 from tests.support.paths import PROJECT, SHARED
 
 pytestmark = pytest.mark.slow
@@ -77,7 +77,7 @@ class Slurm:
         self.jobs.append(job)
         return job
 
-    def told(self, job: str) -> dict[str, str]:
+    def facts(self, job: str) -> dict[str, str]:
         return dict(re.findall(r"(\w+)=(\S*)", self("scontrol", "show", "job", "-o", job)))
 
     def wait_for(self, happened, what: str, seconds: float = SECONDS):
@@ -91,18 +91,18 @@ class Slurm:
         """Exit codes; a job that is queued again is let go at once, without its two minutes."""
 
         def ended():
-            told = [self.told(job) for job in jobs]
-            for job in told:
+            jobs_now = [self.facts(job) for job in jobs]
+            for job in jobs_now:
                 if job["Reason"] == "BeginTime":
                     self("scontrol", "update", f"jobid={job['JobId']}", "StartTime=now")
-            if all(job["JobState"] in OVER for job in told):
-                return [job["ExitCode"].partition(":")[0] for job in told]
+            if all(job["JobState"] in OVER for job in jobs_now):
+                return [job["ExitCode"].partition(":")[0] for job in jobs_now]
             return None
 
         return self.wait_for(ended, f"jobs {jobs} do not end")
 
     def wait_for_restart(self, job: str) -> None:
-        self.wait_for(lambda: self.told(job)["Restarts"] != "0", f"job {job} is not queued again")
+        self.wait_for(lambda: self.facts(job)["Restarts"] != "0", f"job {job} is not queued again")
 
     def wait_until_it_evaluates(self) -> None:
         """Until the slow model has been here: it goes on slowly, till `open_gate`."""
@@ -232,7 +232,7 @@ def test_the_job_ends_with_the_code_of_the_command_and_says_what_is_wrong(slurm,
     assert "one evaluation may take 3,600 s" in " ".join(log_of(slurm, short).split())
     assert not (slurm.place / "short").exists()
     assert "usage: sbatch evaluate.sbatch DATASET RUN" in log_of(slurm, no_words)
-    assert {slurm.told(job)["Restarts"] for job in (nothing, short, strict)} == {"0"}
+    assert {slurm.facts(job)["Restarts"] for job in (nothing, short, strict)} == {"0"}
 
 
 def test_a_job_that_another_takes_the_place_of_stops_in_order_and_goes_on_when_it_is_back(
@@ -277,7 +277,7 @@ def test_a_job_is_not_queued_again_for_ever(slurm, data):
     slurm("scancel", "--signal=TERM", "--batch", job)
     assert slurm.wait_for_end(job) == [str(cli.UNFINISHED)]
     assert "not finished after 0 restarts" in log_of(slurm, job)
-    assert slurm.told(job)["Restarts"] == "0"
+    assert slurm.facts(job)["Restarts"] == "0"
 
 
 def test_a_share_that_failed_is_run_again_and_the_array_is_then_reduced_to_the_plain_run(
@@ -295,7 +295,7 @@ def test_a_share_that_failed_is_run_again_and_the_array_is_then_reduced_to_the_p
     slurm.open_gate()
     one, _, three, after = slurm.wait_for_end(*(f"{job}_{i}" for i in (1, 2, 3)), reduced)
     assert (one, three, after) == ("0", "0", str(cli.UNFINISHED)), slurm.logs()
-    assert slurm.told(f"{job}_2")["JobState"] == "CANCELLED"  # and not queued again by itself
+    assert slurm.facts(f"{job}_2")["JobState"] == "CANCELLED"  # and not queued again by itself
     log = (slurm.place / f"scale-eval-reduce-{reduced}.log").read_text()
     assert re.search(r"[1-9]\d* evaluations have not been done", log)
     assert "Shares that did not finish: 2-of-3" in log

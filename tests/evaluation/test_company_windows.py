@@ -7,18 +7,21 @@ import pytest
 from scale_eval.datasets.instants import SIX_MONTHS, Duration, as_utc
 from scale_eval.datasets.transactions import Transactions
 from scale_eval.evaluation import evaluate as evaluation
-from scale_eval.evaluation.company_windows import training_history, windows_of_companies
+from scale_eval.evaluation.company_windows import windows_of_companies
 from scale_eval.evaluation.evaluate import LoadedCompany, evaluate_companies
 from scale_eval.evaluation.histograms import ScoreCounts, score_table
-from scale_eval.evaluation.history import Skipped
+from scale_eval.evaluation.no_prediction import Skipped
+from scale_eval.evaluation.reference import base_rates
 from scale_eval.evaluation.rows import EvaluationRows
-from scale_eval.evaluation.rules import Rules
+from scale_eval.evaluation.rules import PopulationRules, Rules
+from scale_eval.evaluation.training_history import training_history
 from scale_eval.evaluation.windows import Window
-from scale_eval.models import BGNBD, BaseRate, Recency, RidgeLogistic, base_rates, resolve
+from scale_eval.models import BGNBD, BaseRate, Recency, RidgeLogistic, resolve
 from tests.support.companies import shop
 
 WINDOWS = [Window.at(as_utc(day)) for day in ("2018-08-01", "2019-02-01", "2019-08-01")]
 OFF_THE_GRID = [Window.at(as_utc(day)) for day in ("2018-09-15", "2019-03-01", "2020-01-01")]
+HALF_YEARS = PopulationRules(horizon=SIX_MONTHS)
 AT_ONCE = [BaseRate, Recency, RidgeLogistic, BGNBD]
 
 
@@ -42,7 +45,7 @@ def companies() -> list[Transactions]:
     ]
 
 
-def asked_of(windows=WINDOWS, models=("base_rate", "recency", "rfm_logistic", "bgnbd")):
+def loaded(windows=WINDOWS, models=("base_rate", "recency", "rfm_logistic", "bgnbd")):
     resolved = [resolve(model) for model in models]
     return [
         LoadedCompany(company, [(window, i > 0) for i, window in enumerate(windows)], resolved, g)
@@ -50,10 +53,10 @@ def asked_of(windows=WINDOWS, models=("base_rate", "recency", "rfm_logistic", "b
     ]
 
 
-def evaluated(asked, rules=Rules()) -> tuple[pd.DataFrame, pd.DataFrame]:  # noqa: B008
-    n = sum(len(each.windows) * len(each.models) for each in asked)
+def evaluated(companies, rules=Rules()) -> tuple[pd.DataFrame, pd.DataFrame]:  # noqa: B008
+    n = sum(len(each.windows) * len(each.models) for each in companies)
     rows, counts = EvaluationRows(n, rules.metric_names), ScoreCounts()
-    evaluate_companies(asked, rules, rows, counts)
+    evaluate_companies(companies, rules, rows, counts)
     frame = rows.table().to_pandas()
     unlike = frame.columns.str.endswith("_seconds") | (frame.columns == "evaluated_at")
     return frame.loc[:, ~unlike], score_table([counts.sparse()]).to_pandas()
@@ -65,47 +68,47 @@ def evaluated(asked, rules=Rules()) -> tuple[pd.DataFrame, pd.DataFrame]:  # noq
 def test_a_model_answers_at_once_what_it_answers_at_each_window_bit_for_bit(
     kind, windows, lookback
 ):
-    folds = windows_of_companies([(c, windows) for c in companies()], SIX_MONTHS, lookback=lookback)
+    rules = PopulationRules(lookback=lookback, horizon=SIX_MONTHS)
+    company_windows = windows_of_companies([(c, windows) for c in companies()], rules)
     together = kind()
-    answered = together.fit_windows(folds.known)
-    probabilities = np.full(int(folds.found.start[-1]), np.nan)
-    together.predict_windows(folds.known, answered, probabilities)
-    assert answered.any()
-    for f, fold in enumerate(folds):
-        if fold.n_customers == 0:
+    fitted = together.fit_windows(company_windows.arrays)
+    probabilities = np.full(int(company_windows.summaries.start[-1]), np.nan)
+    together.predict_windows(company_windows.arrays, fitted, probabilities)
+    assert fitted.any()
+    for i, window in enumerate(company_windows):
+        if window.n_customers == 0:
             continue
-        history = fold.history("summary")
+        history = window.history("summary")
         try:
             expected = kind().fit(history).predict_proba(history)
         except Skipped:
-            assert not answered[f]
+            assert not fitted[i]
             continue
-        assert answered[f]
-        found = probabilities[folds.found.population(int(folds.known.own[f]))]
-        assert found.tobytes() == expected.tobytes()
+        assert fitted[i]
+        assert probabilities[company_windows.customers(i)].tobytes() == expected.tobytes()
 
 
 def test_references_are_what_the_base_rate_gives_and_none_where_it_declines():
-    folds = windows_of_companies([(company, OFF_THE_GRID) for company in companies()], SIX_MONTHS)
-    references = base_rates(folds.known)
+    windows = windows_of_companies([(company, OFF_THE_GRID) for company in companies()], HALF_YEARS)
+    references = base_rates(windows.arrays)
     declined = 0
-    for fold, reference in zip(folds, references, strict=True):
+    for window, reference in zip(windows, references, strict=True):
         try:
-            assert BaseRate().fit(fold.history()).rate_ == reference
+            assert BaseRate().fit(window.history()).rate_ == reference
         except Skipped:
             assert np.isnan(reference)
             declined += 1
-    assert 0 < declined < len(folds)
+    assert 0 < declined < len(windows)
 
 
 @pytest.mark.parametrize("together", [1, 700, 10**9])
 @pytest.mark.parametrize("windows", [WINDOWS, OFF_THE_GRID])
 def test_companies_evaluated_together_are_as_each_alone(together, windows, monkeypatch):
     models = ("base_rate", "recency", "frequency", "rfm_logistic", "bgnbd")
-    asked = asked_of(windows, models)
-    alone = [evaluated([each]) for each in asked]
+    several = loaded(windows, models)
+    alone = [evaluated([each]) for each in several]
     monkeypatch.setattr(evaluation, "TOGETHER", together)
-    rows, scores = evaluated(asked)
+    rows, scores = evaluated(several)
     expected = pd.concat([rows for rows, _ in alone], ignore_index=True)
     pd.testing.assert_frame_equal(rows, expected, check_exact=True)
     each = pd.concat([scores for _, scores in alone]).sort_values([*scores.columns[:5]])
@@ -135,16 +138,16 @@ def test_what_happens_after_a_cutoff_does_not_change_answers_at_it_or_before():
             poisoned.append((other, before))
         for kind in AT_ONCE:
             answers = []
-            for asked in (given, poisoned):
-                folds = windows_of_companies(asked, SIX_MONTHS)
+            for several in (given, poisoned):
+                windows = windows_of_companies(several, HALF_YEARS)
                 model = kind()
-                answered = model.fit_windows(folds.known)
-                probabilities = np.full(int(folds.found.start[-1]), np.nan)
-                model.predict_windows(folds.known, answered, probabilities)
+                fitted = model.fit_windows(windows.arrays)
+                probabilities = np.full(int(windows.summaries.start[-1]), np.nan)
+                model.predict_windows(windows.arrays, fitted, probabilities)
                 answers.append(
                     [
-                        probabilities[folds.found.population(own)].tobytes() if ok else b""
-                        for own, ok in zip(folds.known.own.tolist(), answered, strict=True)
+                        probabilities[windows.customers(i)].tobytes() if ok else b""
+                        for i, ok in enumerate(fitted)
                     ]
                 )
             assert answers[0] == answers[1]
@@ -162,10 +165,10 @@ def test_a_model_of_the_users_is_never_asked_at_once_even_where_it_could_answer(
 def test_one_model_of_all_companies_predicts_for_many_at_once_what_it_predicts_for_each(name):
     model = resolve(name)
     assert model.predicts_many
-    folds = windows_of_companies([(c, [WINDOWS[-1]]) for c in companies()], SIX_MONTHS)
-    histories = [fold.history(model.reads) for fold in folds if fold.n_customers]
+    windows = windows_of_companies([(c, [WINDOWS[-1]]) for c in companies()], HALF_YEARS)
+    histories = [window.history(model.reads) for window in windows if window.n_customers]
     fitted = model.fresh().fit(
-        [training_history(c, WINDOWS[-1], SIX_MONTHS, reads=model.reads) for c in companies()]
+        [training_history(c, WINDOWS[-1], HALF_YEARS, model.reads) for c in companies()]
     )
     for together, history in zip(fitted.predict_many(histories), histories, strict=True):
         assert together.tobytes() == fitted.predict_proba(history).tobytes()
@@ -204,7 +207,7 @@ def test_what_goes_wrong_with_many_is_asked_again_of_each_alone(fails, monkeypat
     model = SometimesMany()
     rows, counts = EvaluationRows(100), ScoreCounts()
     evaluate_companies(
-        asked_of([WINDOWS[-1]], [model]), Rules(), rows, counts, fitted=lambda *_: model
+        loaded([WINDOWS[-1]], [model]), Rules(), rows, counts, fitted=lambda *_: model
     )
     table = rows.table().to_pandas().set_index("company_id")
     assert table.loc["large", "status"] == "ok"
@@ -232,10 +235,10 @@ def test_why_a_window_is_not_asked_for_is_said_whatever_models_train_on():
 
 
 def test_a_model_that_cannot_answer_at_once_is_asked_for_each_window(monkeypatch):
-    def raises(self, known):
+    def raises(self, arrays):
         raise FloatingPointError("not all at once")
 
-    expected = evaluated(asked_of())
+    expected = evaluated(loaded())
     monkeypatch.setattr(BGNBD, "fit_windows", raises)
-    for found, wanted in zip(evaluated(asked_of()), expected, strict=True):
+    for found, wanted in zip(evaluated(loaded()), expected, strict=True):
         pd.testing.assert_frame_equal(found, wanted, check_exact=True)

@@ -14,7 +14,7 @@ from scale_eval.datasets.instants import Duration, as_utc
 from scale_eval.evaluation.company_windows import windows_of_companies
 from scale_eval.evaluation.evaluate import LoadedCompany, evaluate_companies, evaluate_one
 from scale_eval.evaluation.histograms import ScoreCounts
-from scale_eval.evaluation.predict import random_state
+from scale_eval.evaluation.random_state import random_state
 from scale_eval.evaluation.rows import EvaluationRows
 from scale_eval.evaluation.rules import Rules
 from scale_eval.evaluation.schema import evaluations_schema
@@ -38,8 +38,8 @@ def test_every_model_that_comes_with_the_project_gives_a_row_of_the_schema(name)
     assert row["status"] == "ok", row
     assert set(row) <= set(evaluations_schema().names)
     missing = {metric for metric in METRICS if row[metric] is None}
-    told = {entry.partition(":")[0] for entry in row["undefined"].split(";")}
-    assert missing <= told
+    undefined = {entry.partition(":")[0] for entry in row["undefined"].split(";")}
+    assert missing <= undefined
 
 
 def test_the_row_agrees_with_scikit_learn_on_the_predictions():
@@ -299,18 +299,18 @@ def test_zero_values_counted_or_not_make_another_population(klaviyo):
 
 
 def test_a_company_whose_windows_cannot_be_made_is_error_rows_and_no_other_is(monkeypatch):
-    def only_of_others(asked, *rest, **named):
-        if any(company.company_id == "odd" for company, _ in asked):
+    def only_of_others(companies, rules):
+        if any(company.company_id == "odd" for company, _ in companies):
             raise OverflowError("a time that nobody can count")
-        return windows_of_companies(asked, *rest, **named)
+        return windows_of_companies(companies, rules)
 
     monkeypatch.setattr("scale_eval.evaluation.evaluate.windows_of_companies", only_of_others)
     models = [resolve("recency"), resolve("bgnbd")]
     rows, counts = EvaluationRows(6), ScoreCounts()
-    asked = [
+    companies = [
         LoadedCompany(shop(name, 60, seed=1), [(WINDOW, False)], models)
         for name in ("even", "odd", "other")
     ]
-    evaluate_companies(asked, Rules(), rows, counts)
+    evaluate_companies(companies, Rules(), rows, counts)
     assert rows.status == ["ok", "ok", "error", "error", "ok", "ok"]
     assert rows.reason[2:4] == ["exception:OverflowError"] * 2

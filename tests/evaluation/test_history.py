@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,7 +13,9 @@ from hypothesis import strategies as st
 from scale_eval.datasets import Transactions
 from scale_eval.datasets.instants import SIX_MONTHS, Duration, as_utc, microseconds
 from scale_eval.evaluation.company_windows import windows_of_companies
-from scale_eval.evaluation.history import History, Skipped
+from scale_eval.evaluation.history import History
+from scale_eval.evaluation.no_prediction import Skipped
+from scale_eval.evaluation.rules import PopulationRules
 from scale_eval.evaluation.windows import Window
 
 CUTOFF = as_utc("2020-06-01")
@@ -57,9 +61,9 @@ def test_population_labels_and_spend_are_what_the_rules_say(drawn, rule):
 
     company = company_of(drawn)
     history = History(company, WINDOW, purchase_rule=rule, horizon=SIX_MONTHS)
-    (fold,) = windows_of_companies([(company, [WINDOW])], SIX_MONTHS, purchase_rule=rule)
-    outcomes = fold.outcomes
-    assert fold.customer_ids.tolist() == population
+    (window,) = windows_of_companies([(company, [WINDOW])], PopulationRules(rule, None, SIX_MONTHS))
+    outcomes = window.outcomes
+    assert window.customer_ids.tolist() == population
     assert history.customers.tolist() == population
     assert outcomes.bought.tolist() == [c in set(within["customer_id"]) for c in population]
     assert outcomes.future_spend.tolist() == pytest.approx([spend.get(c, 0.0) for c in population])
@@ -93,8 +97,8 @@ def test_a_purchase_at_the_cutoff_is_an_outcome_and_one_at_the_horizon_is_not():
         ]
     )
     history = History(company, WINDOW)
-    (fold,) = windows_of_companies([(company, [WINDOW])], SIX_MONTHS)
-    outcomes = fold.outcomes
+    (window,) = windows_of_companies([(company, [WINDOW])], PopulationRules(horizon=SIX_MONTHS))
+    outcomes = window.outcomes
     assert history.customers.tolist() == ["a", "b", "c"]
     assert outcomes.bought.tolist() == [False, True, False]
 
@@ -176,3 +180,44 @@ def test_what_a_model_does_to_its_arrays_is_refused():
     history = History(company_of(many(10, "2019-05-01")), WINDOW)
     with pytest.raises(ValueError, match="read-only"):
         history.values[0] = 7.0
+
+
+def history_of_summaries() -> History:
+    company = company_of(many(20, "2019-05-01", "2020-01-15"))
+    (window,) = windows_of_companies([(company, [WINDOW])], PopulationRules(horizon=SIX_MONTHS))
+    return window.history("summary")
+
+
+@pytest.mark.parametrize(
+    "name", ["codes", "timestamps", "values", "is_purchase", "customers", "transactions"]
+)
+def test_a_history_of_summaries_has_no_transactions_and_says_what_to_do(name):
+    history = history_of_summaries()
+    assert isinstance(history, History)
+    with pytest.raises(AttributeError, match='declares reads = "summary"; take the declaration'):
+        getattr(history, name)
+    with pytest.raises(AttributeError, match="no attribute 'customer_codes'"):
+        _ = history.customer_codes  # type: ignore[attr-defined]
+
+
+def test_a_history_of_summaries_answers_all_else_as_one_of_transactions_does():
+    company = company_of(many(20, "2019-05-01", "2020-01-15"))
+    whole, bare = History(company, WINDOW, horizon=SIX_MONTHS), history_of_summaries()
+    for name in ("company_id", "cutoff", "horizon_end", "horizon_days", "first_timestamp"):
+        assert getattr(whole, name) == getattr(bare, name)
+    assert repr(whole) == repr(bare)
+    assert whole.summary.last_purchase.tobytes() == bare.summary.last_purchase.tobytes()
+    one, other = whole.labelled(), bare.labelled()
+    assert one.bought.tobytes() == other.bought.tobytes()
+    assert (one.exponent, one.n_bought, one.history.cutoff) == (
+        other.exponent,
+        other.n_bought,
+        other.history.cutoff,
+    )
+    copied = pickle.loads(pickle.dumps(bare))
+    assert copied.summary.spend.tobytes() == bare.summary.spend.tobytes()
+
+
+def test_the_labelled_history_of_summaries_leads_no_further_back():
+    with pytest.raises(AttributeError, match="leads no further back"):
+        history_of_summaries().labelled().history.labelled()

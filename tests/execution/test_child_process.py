@@ -63,21 +63,21 @@ def test_a_process_that_is_never_asked_ends_with_its_block_in_silence(capfd):
 
 
 def test_it_ends_with_its_caller_whatever_ends_that(tmp_path):
-    told = tmp_path / "pid"
+    pid_file = tmp_path / "pid"
     script = f"""
 import os, time
 from scale_eval.execution import child_process
 
 def linger():
-    open({str(told)!r}, "w").write(str(os.getpid()))
+    open({str(pid_file)!r}, "w").write(str(os.getpid()))
     time.sleep(600)
 
 with child_process.start() as call:
     call(linger)
 """
     caller = subprocess.Popen([sys.executable, "-c", script])
-    _until(lambda: told.exists() and told.read_text())
-    pid = int(told.read_text())
+    _until(lambda: pid_file.exists() and pid_file.read_text())
+    pid = int(pid_file.read_text())
     caller.kill()
     caller.wait()
     _until(lambda: not _is_running(pid))

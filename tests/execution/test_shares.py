@@ -22,10 +22,10 @@ from scale_eval.planning import batches
 from scale_eval.planning.plan import plan_run
 from scale_eval.planning.settings import make_settings
 from scale_eval.planning.shares import Share, share_of
-from scale_eval.results.directory import RunDiffers, open_run_directory
+from scale_eval.results.directory import RunDiffers, RunDirectory, open_run_directory
 from scale_eval.results.share_directory import ShareDirectory, shares_at_work
-from scale_eval.storage import StoreLocked, open_store, write_json
-from tests.support import models as models
+from scale_eval.storage import StoreLocked, open_store
+from tests.support import models
 from tests.support.companies import companies_of_unequal_size
 from tests.support.paths import PROJECT
 
@@ -119,8 +119,10 @@ class TestOneAfterAnother:
         plan = plan_run(dataset, plain.document["models"], make_settings())
         mine = share_of(plan, dataset, Share(2, 3))
         run = evaluate(dataset, tmp_path / "run", client, share="2/3")
-        there = set(open_run_directory(tmp_path / "run").evaluations()["company_id"].to_pylist())
-        assert there == {plan.company_ids[i] for i in mine.windows.company.tolist()}
+        evaluated = set(
+            open_run_directory(tmp_path / "run").evaluations()["company_id"].to_pylist()
+        )
+        assert evaluated == {plan.company_ids[i] for i in mine.windows.company.tolist()}
         assert run.document["n_evaluations"] == mine.n_evaluations
 
     def test_shares_that_have_no_company_are_finished_too(self, dataset, client, plain, tmp_path):
@@ -248,9 +250,9 @@ def test_shares_at_the_same_time_interrupted_and_begun_again_are_the_plain_run(
     finally:
         for process in processes.values():
             end(process)
-    told = out.with_suffix(".log").read_text()
-    assert "Interrupted. What is done is on disk" in told
-    assert "Traceback" not in told
+    log = out.with_suffix(".log").read_text()
+    assert "Interrupted. What is done is on disk" in log
+    assert "Traceback" not in log
     run = se.reduce(out)
     assert run.finished
     assert run.fingerprint() == quiet.fingerprint()
@@ -281,7 +283,7 @@ class TestModelsOfAllCompanies:
 
 
 def open_store_begun(store, fitted):
-    write_json(store, "run.json", {"asked": {}, "models": {}, "fitted": fitted})
+    RunDirectory(store).begin({}, {}, {"fitted": fitted})
     return lambda: open_run_directory(store)
 
 
@@ -388,10 +390,10 @@ class TestCommands:
         self, dataset, tmp_path
     ):
         words = ["run", dataset.store.root, "--out", "run", "--time-limit", "10 minutes"]
-        told = self.run(*words, cwd=tmp_path)
-        assert told.returncode == cli.USAGE
-        assert "600 s are left here" in told.stderr
-        assert "one evaluation may take 3,600 s" in " ".join(told.stderr.split())
+        done = self.run(*words, cwd=tmp_path)
+        assert done.returncode == cli.USAGE
+        assert "600 s are left here" in done.stderr
+        assert "one evaluation may take 3,600 s" in " ".join(done.stderr.split())
         assert not (tmp_path / "run").exists()
-        told = self.run(*words, "--timeout", "1 minute", "--workers", "1", cwd=tmp_path)
-        assert told.returncode == cli.OK
+        done = self.run(*words, "--timeout", "1 minute", "--workers", "1", cwd=tmp_path)
+        assert done.returncode == cli.OK

@@ -11,7 +11,6 @@ from scale_eval.metrics import (
     Undefined,
     bin_of,
     histogram,
-    merge,
     ranking,
     score,
 )
@@ -37,6 +36,18 @@ customers = st.lists(
 def scores_of(rows):
     y, p, spend = zip(*rows, strict=True) if rows else ((), (), ())
     return Scores(y, p, spend)
+
+
+def merge(histograms: list[ScoreHistogram]) -> ScoreHistogram:
+    """Return the histogram of the rows of all; bit-identical in any order and grouping."""
+    none = np.empty(0, dtype=np.int64)
+    parts = [ScoreHistogram(none.astype(np.int16), none, none, none), *histograms]
+    return ScoreHistogram.of_rows(
+        np.concatenate([part.bin for part in parts]),
+        np.concatenate([part.n_positive for part in parts]),
+        np.concatenate([part.n_negative for part in parts]),
+        np.concatenate([part.spend_minor for part in parts]),
+    )
 
 
 def bits(merged):

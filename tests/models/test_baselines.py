@@ -8,7 +8,8 @@ import pytest
 
 from scale_eval.datasets.instants import SIX_MONTHS, as_utc
 from scale_eval.datasets.transactions import Transactions
-from scale_eval.evaluation.history import History, Skipped
+from scale_eval.evaluation.history import History
+from scale_eval.evaluation.no_prediction import Skipped
 from scale_eval.evaluation.windows import Window
 from scale_eval.models import BaseRate, Frequency, Recency
 

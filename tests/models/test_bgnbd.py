@@ -15,6 +15,7 @@ from scale_eval.datasets.instants import SIX_MONTHS, as_utc
 from scale_eval.datasets.transactions import Transactions
 from scale_eval.evaluation.company_windows import windows_of_companies
 from scale_eval.evaluation.history import History
+from scale_eval.evaluation.rules import PopulationRules
 from scale_eval.evaluation.windows import Window
 from scale_eval.models.bgnbd import (
     BGNBD,
@@ -54,7 +55,7 @@ def days_of(history):
 
 
 def from_lifetimes(name):
-    """A file of the wheel of `lifetimes` (MIT), which carries CDNOW; never imported."""
+    """Return a file of the wheel of `lifetimes` (MIT), which carries CDNOW; never imported."""
     files = importlib.metadata.files("lifetimes") or []
     return next(file.locate() for file in files if file.name == name)
 
@@ -85,8 +86,10 @@ def cdnow():
     )
     frame["timestamp"] = pd.to_datetime(frame["timestamp"], format="%Y%m%d")
     company = Transactions.from_frame("cdnow", frame)
-    (fold,) = windows_of_companies([(company, [Window.at(as_utc("1998-01-01"))])], SIX_MONTHS)
-    return fold.history(), fold.outcomes.bought
+    (company_window,) = windows_of_companies(
+        [(company, [Window.at(as_utc("1998-01-01"))])], PopulationRules(horizon=SIX_MONTHS)
+    )
+    return company_window.history(), company_window.outcomes.bought
 
 
 def log_loss(bought, probabilities):
@@ -177,7 +180,7 @@ def test_probability_of_purchase_equals_the_integral_over_rates_and_dropouts(x, 
     params = Parameters(r=0.8, alpha=4.4, a=0.9, b=2.4)
 
     def mean(f, distribution):
-        """The mean of f over customers' rates, or over their dropout probabilities."""
+        """Return the mean of f over customers' rates, or over their dropout probabilities."""
         low, high = distribution.support()
         value, _ = integrate.quad(
             lambda u: f(u) * distribution.pdf(u), low, high, epsabs=0, epsrel=1e-9, limit=200

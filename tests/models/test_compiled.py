@@ -12,7 +12,9 @@ from sklearn.preprocessing import StandardScaler
 from scale_eval.datasets.instants import SIX_MONTHS, as_utc
 from scale_eval.datasets.synthetic.generator import synthetic_company
 from scale_eval.evaluation.company_windows import windows_of_companies
-from scale_eval.evaluation.history import History, Skipped
+from scale_eval.evaluation.history import History
+from scale_eval.evaluation.no_prediction import Skipped
+from scale_eval.evaluation.rules import PopulationRules
 from scale_eval.evaluation.windows import Window
 from scale_eval.models import (
     BGNBD,
@@ -21,7 +23,6 @@ from scale_eval.models import (
     bgnbd,
     bgnbd_compiled,
     rfm_features,
-    rfm_logistic,
     ridge_logistic,
 )
 
@@ -239,7 +240,7 @@ def test_a_feature_that_does_not_vary_has_scale_1_and_no_weight():
 
 def test_the_logistic_fit_is_at_the_minimum_of_its_penalised_likelihood(labelled):
     for history, known in labelled:
-        _, _, weights = rfm_logistic().fit(history).fitted_
+        _, _, weights = RidgeLogistic().fit(history).fitted_
         scaled = StandardScaler().fit_transform(rfm_features(known.history))
         residuals = known.bought - 1 / (1 + np.exp(-(scaled @ weights[1:] + weights[0])))
         slope = scaled.T @ residuals - weights[1:] / 0.1
@@ -250,8 +251,10 @@ def test_the_logistic_fit_is_at_the_minimum_of_its_penalised_likelihood(labelled
 @pytest.mark.parametrize("model", [BGNBD, RidgeLogistic])
 def test_models_of_summaries_need_no_transactions(model):
     company, window = synthetic_company(1, 3), Window.at(as_utc("2024-01-01"))
-    (fold,) = windows_of_companies([(company, [window])], SIX_MONTHS)
-    whole, bare = fold.history(), fold.history(model.reads)
+    (company_window,) = windows_of_companies(
+        [(company, [window])], PopulationRules(horizon=SIX_MONTHS)
+    )
+    whole, bare = company_window.history(), company_window.history(model.reads)
     with pytest.raises(AttributeError, match="summaries only"):
         _ = bare.transactions
     one, other = (model().fit(known).predict_proba(known) for known in (whole, bare))

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from scale_eval.datasets.instants import SIX_MONTHS, as_utc, microseconds
 from scale_eval.datasets.transactions import Transactions
-from scale_eval.evaluation.history import History, Skipped
+from scale_eval.evaluation.history import History
+from scale_eval.evaluation.no_prediction import Skipped
 from scale_eval.evaluation.windows import Window
 from scale_eval.models import BUILT_IN, resolve
 
@@ -23,7 +24,7 @@ REASONS = {"history_too_short", "history_one_class"}
 
 
 def random_rows(seed, n_customers=None):
-    """A small company: 1 to 60 customers, up to 200 rows in two years around the cutoff."""
+    """Make a small company: 1 to 60 customers, up to 200 rows in two years around the cutoff."""
     rng = np.random.default_rng(seed)
     n_customers = n_customers or rng.integers(1, 61)
     n_rows = rng.integers(n_customers, 200)
@@ -43,7 +44,7 @@ def history_of(rows, rule="non_negative"):
 
 
 def answer(name, history):
-    """What the model predicts, or the reason for which it does not."""
+    """Return what the model predicts, or the reason for which it does not."""
     model = resolve(name)
     learnt_from = [history] if model.scope == "all" else history
     try:
@@ -142,7 +143,7 @@ class Cheat:
         return any(bytes_ in memory for memory in self.memory)
 
     def latest(self):
-        """The latest instant in an array of 64-bit integers, floats read as such left out."""
+        """Return the latest instant in an array of 64-bit integers, floats left out."""
         end = microseconds(as_utc("2200-01-01"))
         arrays = (array.ravel() for array in self.arrays if array.dtype == np.int64)
         return max(instants.max() for a in arrays if (instants := a[a < end]).size)
@@ -178,7 +179,7 @@ def test_a_cheat_that_walks_everything_reachable_finds_no_row_from_the_cutoff_on
 def test_the_cheat_is_good_enough_to_see_through_a_slice(company):
     n_known = int((company.timestamps < microseconds(CUTOFF)).sum())
     history = History(company, Window.at(CUTOFF), horizon=SIX_MONTHS)
-    history._known = replace(
+    history._company_before = replace(
         company,
         timestamps=company.timestamps[:n_known],
         values=company.values[:n_known],

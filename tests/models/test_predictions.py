@@ -11,7 +11,8 @@ import pytest
 
 from scale_eval.datasets.instants import as_utc
 from scale_eval.datasets.transactions import Transactions
-from scale_eval.evaluation.history import History, Skipped
+from scale_eval.evaluation.history import History
+from scale_eval.evaluation.no_prediction import Skipped
 from scale_eval.evaluation.windows import Window
 from scale_eval.models import Predictions, predictions
 
@@ -20,7 +21,7 @@ CUTOFF = as_utc("2017-12-01")
 
 @pytest.fixture
 def history():
-    """Customers 01, 02 and 10 of shop 7; customer 99 comes after the cutoff."""
+    """Make shop 7 of customers 01, 02 and 10; customer 99 comes after the cutoff."""
     rows = [("10", "2017-01-01"), ("02", "2017-02-01"), ("01", "2017-03-01"), ("99", "2017-12-25")]
     frame = pd.DataFrame(rows, columns=["customer_id", "timestamp"]).assign(value=1.0)
     return History(Transactions.from_frame("7", frame), Window.at(CUTOFF))

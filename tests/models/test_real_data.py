@@ -8,6 +8,7 @@ from sklearn.metrics import roc_auc_score
 from scale_eval.datasets.instants import SIX_MONTHS, as_utc
 from scale_eval.datasets.transactions import Transactions
 from scale_eval.evaluation.company_windows import windows_of_companies
+from scale_eval.evaluation.rules import PopulationRules
 from scale_eval.evaluation.windows import Window
 from scale_eval.models import BUILT_IN, resolve
 from tests.support.paths import SHARED
@@ -27,8 +28,10 @@ def company(request):
 
 
 def known(company, rule):
-    (fold,) = windows_of_companies([(company, [WINDOW])], SIX_MONTHS, purchase_rule=rule)
-    return fold.history(), fold.outcomes.bought
+    (company_window,) = windows_of_companies(
+        [(company, [WINDOW])], PopulationRules(rule, None, SIX_MONTHS)
+    )
+    return company_window.history(), company_window.outcomes.bought
 
 
 def log_loss(bought, p):

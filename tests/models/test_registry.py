@@ -56,7 +56,7 @@ classifier = LogisticRegression(C=2.0)
 
 @pytest.fixture
 def module(tmp_path, monkeypatch):
-    """A user's module `models_of_a_shop`, in a directory that is on the path."""
+    """Write a user's module `models_of_a_shop` into a directory that is on the path."""
     path = tmp_path / "models_of_a_shop.py"
     path.write_text(MODULE.format(limit=1))
     monkeypatch.syspath_prepend(tmp_path)

@@ -14,9 +14,10 @@ from sklearn.svm import LinearSVC
 
 from scale_eval.datasets.instants import SIX_MONTHS, as_utc
 from scale_eval.datasets.transactions import Transactions
-from scale_eval.evaluation.history import History, Skipped
+from scale_eval.evaluation.history import History
+from scale_eval.evaluation.no_prediction import Skipped
 from scale_eval.evaluation.windows import Window
-from scale_eval.models import ClassifierModel, rfm_gradient_boosting, rfm_logistic
+from scale_eval.models import ClassifierModel, RidgeLogistic, rfm_gradient_boosting
 
 CUTOFF = as_utc("2017-12-01")
 
@@ -108,7 +109,7 @@ def test_a_labelled_window_of_one_class_is_skipped():
     rows = [(f"c{i}", "2016-01-01", 1.0) for i in range(12)]
     frame = pd.DataFrame(rows, columns=["customer_id", "timestamp", "value"])
     with pytest.raises(Skipped) as skipped:
-        rfm_logistic().fit(history_of(Transactions.from_frame("shop", frame)))
+        RidgeLogistic().fit(history_of(Transactions.from_frame("shop", frame)))
     assert skipped.value.reason == "history_one_class"
 
 
@@ -126,7 +127,7 @@ def test_warnings_of_an_estimator_are_left_to_the_evaluation_but_for_n_jobs():
     assert [w.category.__name__ for w in caught] == ["ConvergenceWarning"]
 
 
-@pytest.mark.parametrize("make", [rfm_logistic, rfm_gradient_boosting])
+@pytest.mark.parametrize("make", [RidgeLogistic, rfm_gradient_boosting])
 def test_two_fits_are_equal_bit_for_bit(make):
     history = history_of(random_company(1))
     one, two = (make().fit(history).predict_proba(history) for _ in range(2))
@@ -134,7 +135,7 @@ def test_two_fits_are_equal_bit_for_bit(make):
     assert len(np.unique(one)) > 10
 
 
-@pytest.mark.parametrize("make", [rfm_logistic, rfm_gradient_boosting])
+@pytest.mark.parametrize("make", [RidgeLogistic, rfm_gradient_boosting])
 def test_the_order_in_which_rows_were_read_does_not_matter(make):
     company = random_company(2)
     frame = pd.DataFrame(

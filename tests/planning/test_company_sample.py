@@ -18,7 +18,7 @@ from scale_eval.planning.company_sample import (
     measure_of_size,
 )
 from scale_eval.results.tables.comparisons import comparisons_of
-from scale_eval.results.tables.finite_population import SAMPLED_SCHEMA, sampled_of, sampled_table
+from scale_eval.results.tables.finite_population import SAMPLED, sampled_of, sampled_table
 from scale_eval.results.tables.pooled import pooled_of
 from scale_eval.statistics import survey, weighted_blocks
 from scale_eval.statistics.random_effects import random_effects
@@ -399,7 +399,7 @@ def test_the_table_describes_its_sample(population):
         for m in ("log_loss", "roc_auc", "observed_expected_ratio")
     ]
     table = sampled_table(pieces).to_pandas()
-    assert table.columns.tolist() == SAMPLED_SCHEMA.names
+    assert table.columns.tolist() == SAMPLED.schema.names
     assert (table["n_sampled"] == 150).all() and (table["n_population"] == 400).all()
     assert (table["n_certain"] == sample.design.certain.sum()).all()
     keys = ["metric", "model", "model_b", "estimand", "coverage", "figure"]

@@ -20,6 +20,7 @@ from scale_eval.report.findings import Findings
 from scale_eval.report.page import page
 from scale_eval.report.plots import PLOTS
 from scale_eval.results.directory import RunDirectory
+from scale_eval.results.evaluation_parts import write_part
 from scale_eval.results.reduce import reduce_run
 from scale_eval.storage import open_store, write_tables
 from tests.support.companies import dataset_of, shop
@@ -167,7 +168,7 @@ def test_statuses_count_the_last_attempt_of_each_evaluation(tmp_path):
     for attempt, status, reason in ((1, "error", "boom"), (2, "ok", "")):
         rows = EvaluationRows(1)
         rows.add("a", window, "m", attempt, status, reason)
-        directory.write_batch(rows.table(), score_table([]))
+        write_part(directory.store, rows.table(), score_table([]))
     statuses = directory.statuses()
     assert statuses[["status", "n"]].values.tolist() == [["ok", 1]]
 

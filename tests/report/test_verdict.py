@@ -11,9 +11,9 @@ import pytest
 from scale_eval.report.findings import Findings
 from scale_eval.report.verdict import Verdict, verdict
 from scale_eval.report.wording import chance, number, percent, percent_with_interval, share, span
-from scale_eval.results.tables.comparisons import COMPARISONS_SCHEMA
-from scale_eval.results.tables.periods import PERIODS_SCHEMA
-from scale_eval.results.tables.pooled import POOLED_SCHEMA
+from scale_eval.results.tables.comparisons import COMPARISONS
+from scale_eval.results.tables.periods import PERIODS
+from scale_eval.results.tables.pooled import POOLED
 
 NAN = math.nan
 MARGINS = {"log_loss": 0.002, "roc_auc": 0.005}
@@ -41,7 +41,7 @@ def figure(model: str, metric: str, value: float, estimand="equal_company", **ot
 
 
 def difference(metric: str, a: str, b: str, by: float, half: float, **others: Any) -> dict:
-    """By how much a's figure is above b's (a < b by name), and half its interval."""
+    """Return a row that says by how much a is above b (a < b by name), with half its interval."""
     margin = MARGINS[metric]
     return {
         "metric": metric,
@@ -92,12 +92,12 @@ def findings(
     ]
     empty = pd.DataFrame()
     return Findings(
-        pooled=pd.DataFrame(figures).reindex(columns=POOLED_SCHEMA.names),
-        comparisons=pd.DataFrame(comparisons).reindex(columns=COMPARISONS_SCHEMA.names),
+        pooled=pd.DataFrame(figures).reindex(columns=POOLED.schema.names),
+        comparisons=pd.DataFrame(comparisons).reindex(columns=COMPARISONS.schema.names),
         reliability=empty,
         decompositions=empty,
         spread=empty,
-        periods=pd.DataFrame(periods).reindex(columns=PERIODS_SCHEMA.names),
+        periods=pd.DataFrame(periods).reindex(columns=PERIODS.schema.names),
         statuses=pd.DataFrame([*ok, *statuses]),
         document={},
     )

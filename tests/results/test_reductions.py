@@ -17,27 +17,9 @@ from scale_eval.evaluation.windows import Window
 from scale_eval.metrics import METRICS
 from scale_eval.models import resolve
 from scale_eval.planning.plan import company_groups
-from scale_eval.results.directory import merge_scores
 from scale_eval.results.reduce import reduce_tables
 from tests.support.companies import BY_HAND, FIRST, SECOND, company_with, given_model, shop
-
-
-def tables_of(evaluations: list[Evaluation], rows: list[dict] = ()) -> dict[str, pd.DataFrame]:
-    """Reduce as a run does; `rows` are evaluations that never came to be."""
-    groups = company_groups(sorted({e.row["company_id"] for e in evaluations}))
-    at = SCORES_SCHEMA.get_field_index("company_group")
-    scores = []
-    for evaluation in evaluations:
-        if evaluation.scores is not None:
-            group = groups[evaluation.row["company_id"]]
-            column = pa.array([group] * len(evaluation.scores), pa.int32())
-            scores.append(evaluation.scores.set_column(at, "company_group", column))
-    table = pa.Table.from_pylist(
-        [e.row for e in evaluations] + list(rows), schema=evaluations_schema()
-    )
-    reduced = reduce_tables(table, merge_scores(scores), [], groups)
-    tables = {**reduced, "evaluations": table, "scores": merge_scores(scores)}
-    return {name: t.to_pandas() for name, t in tables.items()}
+from tests.support.tables import pooled, tables_of
 
 
 @pytest.fixture(scope="module")
@@ -52,20 +34,6 @@ def by_hand() -> dict[str, pd.DataFrame]:
             for company, window, _, _ in BY_HAND
         ]
     )
-
-
-def pooled(tables, metric: str, estimand: str, model="hand", coverage="own", cutoff=None):
-    rows = tables["pooled"]
-    at = rows["cutoff"].isna() if cutoff is None else rows["cutoff"] == cutoff
-    chosen = rows[
-        at
-        & (rows["model"] == model)
-        & (rows["metric"] == metric)
-        & (rows["estimand"] == estimand)
-        & (rows["coverage"] == coverage)
-    ]
-    assert len(chosen) == 1
-    return chosen.iloc[0]
 
 
 # docs/reference/statistics.md, "Pooling over companies: three companies by hand".
@@ -281,7 +249,7 @@ def test_a_model_that_skips_the_hard_companies_does_not_lead_on_the_common_cover
 
         def fit(self, history):
             if history.company_id != "shop0":
-                from scale_eval.evaluation.history import Skipped
+                from scale_eval.evaluation.no_prediction import Skipped
 
                 raise Skipped("too_hard")
 

@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 
 from scale_eval.datasets import Dataset, Transactions, open_dataset
-from scale_eval.datasets.dataset import commit, write_company
+from scale_eval.datasets.file_layout import CompanyToWrite, write_company
 from scale_eval.datasets.instants import as_utc
+from scale_eval.datasets.manifest import commit, manifest_table
 from scale_eval.evaluation.windows import Window
 from scale_eval.models import NamedModel, resolve
 from scale_eval.storage import open_store
@@ -87,10 +88,11 @@ def frame_of(company: Transactions) -> pd.DataFrame:
 
 def dataset_of(companies: list[Transactions], place) -> Dataset:
     store = open_store(place)
-    commit(
-        store,
-        [write_company(store, c, dates_only=False, sources=["made for a test"]) for c in companies],
-    )
+    rows = [
+        write_company(store, CompanyToWrite(c, dates_only=False, sources=["made for a test"]))
+        for c in companies
+    ]
+    commit(store, manifest_table(rows))
     return open_dataset(place)
 
 

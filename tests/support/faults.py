@@ -69,8 +69,8 @@ def assert_equal_but_for(run, undisturbed, places, status, model="at"):
     """The evaluations of a model at these "company cutoff" have this status; others are equal."""
     found, expected = facts(run), facts(undisturbed)
     pd.testing.assert_frame_equal(found[KEY], expected[KEY])
-    told = found["company_id"] + found["cutoff"].dt.strftime(" %Y-%m-%d")
-    lost = told.isin(places) & (found["model"] == model)
+    names = found["company_id"] + found["cutoff"].dt.strftime(" %Y-%m-%d")
+    lost = names.isin(places) & (found["model"] == model)
     assert Counter(found.loc[lost, "status"]) == {status: len(places)}
     pd.testing.assert_frame_equal(found[~lost], expected[~lost], check_exact=True)
     assert not set(found.loc[~lost, "status"]) & {"killed", "timeout", "error"}

@@ -84,7 +84,7 @@ class DeclinesWithANumber(Constant):
     name = "declines"
 
     def fit(self, history):
-        from scale_eval.evaluation.history import Skipped
+        from scale_eval.evaluation.no_prediction import Skipped
 
         raise Skipped(3, 4)
 

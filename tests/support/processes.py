@@ -77,9 +77,8 @@ class Outside:
 SCRIPT = """
 import sys
 import scale_eval as se
-from scale_eval.cli import app as cli
 from scale_eval.planning import batches
-from tests.support import models as models
+from tests.support import models
 
 batches.BATCH_EVALUATIONS, batches.FEW_BATCHES = {batch_evaluations}, 1
 

@@ -1,4 +1,4 @@
-"""Records of delimited text: plain, gzip or zip; comma, semicolon or tab; with their lines.
+"""Read records of delimited text: plain, gzip or zip; comma, semicolon or tab; with their lines.
 
 A record keeps the physical line on which it starts. A quote that is not closed costs its own line
 and no other: the lines that it would have swallowed are read again as records of their own.
@@ -24,20 +24,28 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from scale_eval.datasets.ingest.records import TEXT_LENGTH, Batch, IngestError, Refusal, locate
+from scale_eval.datasets.ingest.records import (
+    TEXT_LENGTH,
+    IngestError,
+    InputFormat,
+    RecordBatch,
+    Refusal,
+    locate,
+)
 
 if TYPE_CHECKING:
     from _csv import Reader
 
 LINES_PER_BATCH = 100_000
 
+_GZIP, _ZIP = b"\x1f\x8b", (b"PK\x03\x04", b"PK\x05\x06")  # how such files begin
 _DELIMITERS = (",", ";", "\t")
 _NOT_UTF8 = re.compile("[\udc80-\udcff]")  # how Python's `surrogateescape` writes such a byte
 _DAMAGED = (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile, zipfile.BadZipFile)
 
 
 @dataclass(frozen=True)
-class _Layout:
+class _Header:
     delimiter: str
     n_fields: int
     positions: dict[str, int]
@@ -45,7 +53,7 @@ class _Layout:
 
 @dataclass(frozen=True)
 class _Records:
-    """Records found in some lines: the columns, and the lines that each takes, from 0."""
+    """Records of some lines: the columns, and the lines that each record takes, from 0."""
 
     columns: dict[str, pa.Array]
     starts: np.ndarray
@@ -54,8 +62,8 @@ class _Records:
     n_lines: int  # that were read; the rest may be the beginning of a record
 
 
-def read_csv(path: Path, columns: Mapping[str, str]) -> Iterator[Batch]:
-    """The records of a delimited text, in batches; `columns` are names by role.
+def read_csv(path: Path, columns: Mapping[str, str]) -> Iterator[RecordBatch]:
+    """Read the records of a delimited text in batches; `columns` are names by role.
 
     A record is refused with reason `wrong_number_of_fields`, `unclosed_quote`, `malformed_field`
     (text after a closing quote), `not_utf8` or `nul_byte`. An empty line is no record.
@@ -63,14 +71,14 @@ def read_csv(path: Path, columns: Mapping[str, str]) -> Iterator[Batch]:
     Raises
     ------
     IngestError
-        The file is empty, no text, UTF-16, a damaged archive, a zip of several files, or has not
-        the columns.
+        The file is empty, no text, UTF-16, a damaged archive, a zip of several files, or lacks a
+        column.
     OSError
         It cannot be read.
     """
     with _open_text(path) as stream:
-        n_before, header = _header(path, stream)
-        layout = _find_layout(path, header, columns)
+        n_before, header = _header_line(path, stream)
+        layout = _read_header(path, header, columns)
         rest: list[str] = []
         while True:
             fresh = list(islice(stream, LINES_PER_BATCH))
@@ -83,7 +91,7 @@ def read_csv(path: Path, columns: Mapping[str, str]) -> Iterator[Batch]:
             n_before += records.n_lines
 
 
-def _read(lines: list[str], layout: _Layout, *, last: bool) -> _Records:
+def _read(lines: list[str], layout: _Header, *, last: bool) -> _Records:
     text = "".join(lines)
     clean = not _fault(text)
     if clean and '"' not in text:
@@ -91,8 +99,8 @@ def _read(lines: list[str], layout: _Layout, *, last: bool) -> _Records:
     return _parse(lines, layout, clean=clean, last=last)
 
 
-def _split(lines: list[str], layout: _Layout) -> _Records:
-    """Lines without a quote: each is a record, and every delimiter divides it."""
+def _split(lines: list[str], layout: _Header) -> _Records:
+    """Split lines without a quote: each is a record, and every delimiter divides it."""
     texts = pc.utf8_rtrim(pa.array(lines, pa.large_string()), "\n")
     fields = pc.split_pattern(texts, layout.delimiter)
     whole = pc.equal(pc.list_value_length(fields), layout.n_fields)
@@ -108,8 +116,8 @@ def _split(lines: list[str], layout: _Layout) -> _Records:
     )
 
 
-def _parse(lines: list[str], layout: _Layout, *, clean: bool, last: bool) -> _Records:
-    """Any lines, with the csv module.
+def _parse(lines: list[str], layout: _Header, *, clean: bool, last: bool) -> _Records:
+    """Parse any lines with the csv module.
 
     `clean` says that no line has a fault, `last` that none comes after these.
     """
@@ -140,12 +148,12 @@ def _parse(lines: list[str], layout: _Layout, *, clean: bool, last: bool) -> _Re
 
 
 def _walk(
-    lines: list[str], layout: _Layout, *, last: bool
+    lines: list[str], layout: _Header, *, last: bool
 ) -> Iterator[tuple[int, int, list[str], str]]:
-    """Each record's first line, the line after it, its fields, and what is malformed about it.
+    """Yield each record's first line, the line after it, its fields, and its fault.
 
-    What is malformed costs its first line only: the next record begins on the second. The walk ends
-    before a record that might go on after these lines, unless they are the `last`.
+    A fault costs the first line only: the next record begins on the second. The walk ends before a
+    record that might go on after these lines, unless they are the `last`.
     """
     start, origin, reader = 0, 0, _reader(lines, 0, layout)
     while start < len(lines):
@@ -168,14 +176,14 @@ def _walk(
             reader = _reader(lines, start, layout)
 
 
-def _reader(lines: list[str], start: int, layout: _Layout) -> Reader:
+def _reader(lines: list[str], start: int, layout: _Header) -> Reader:
     return csv.reader(
         map(lines.__getitem__, range(start, len(lines))), delimiter=layout.delimiter, strict=True
     )
 
 
-def _is_sound(fields: list[str], lines: list[str], layout: _Layout) -> bool:
-    """Whether a record is meant as one: what is used of it has no line end and no odd quote."""
+def _is_sound(fields: list[str], lines: list[str], layout: _Header) -> bool:
+    """Return whether a record is meant as one: its used fields have no line end, no odd quote."""
     if len(fields) != layout.n_fields:
         return len(lines) == 1
     used = "".join([fields[i] for i in layout.positions.values()])
@@ -185,18 +193,18 @@ def _is_sound(fields: list[str], lines: list[str], layout: _Layout) -> bool:
 
 
 def _fault(text: str) -> str:
-    """Why no record may hold `text`; empty where it may."""
+    """Return why no record may hold `text`; empty where it may."""
     if not text.isascii() and _NOT_UTF8.search(text):
         return "not_utf8"
     return "nul_byte" if "\0" in text else ""
 
 
-def _batch(records: _Records, lines: list[str], n_before: int) -> Batch:
+def _batch(records: _Records, lines: list[str], n_before: int) -> RecordBatch:
     def text(start: int, stop: int) -> str:
         record = "".join(lines[start:stop]).rstrip("\n")[:TEXT_LENGTH]
         return record.encode(errors="surrogateescape").decode(errors="backslashreplace")
 
-    return Batch(
+    return RecordBatch(
         columns=records.columns,
         lines=n_before + 1 + records.starts,
         text=lambda i: text(records.starts[i], records.stops[i]),
@@ -207,8 +215,8 @@ def _batch(records: _Records, lines: list[str], n_before: int) -> Batch:
     )
 
 
-def _header(path: Path, stream: TextIO) -> tuple[int, str]:
-    """The first line that is not empty, and its number."""
+def _header_line(path: Path, stream: TextIO) -> tuple[int, str]:
+    """Return the number of the first line that is not empty, and the line."""
     for number, line in enumerate(stream, start=1):
         if line != "\n":
             if _fault(line):
@@ -220,10 +228,10 @@ def _header(path: Path, stream: TextIO) -> tuple[int, str]:
     raise IngestError(f"{path} is empty; give a file with a header and rows")
 
 
-def _find_layout(path: Path, header: str, columns: Mapping[str, str]) -> _Layout:
-    """The delimiter under which the header has all columns, and where it has them.
+def _read_header(path: Path, header: str, columns: Mapping[str, str]) -> _Header:
+    """Find the delimiter under which the header has all columns, and their positions.
 
-    Raises `IngestError` where there is none; its message takes the delimiter that divides most.
+    Raises `IngestError` where there is none; its message is about the delimiter that divides most.
     """
     try:
         headers = {
@@ -238,22 +246,22 @@ def _find_layout(path: Path, header: str, columns: Mapping[str, str]) -> _Layout
 
     delimiter = max(_DELIMITERS, key=fitness)
     names = headers[delimiter]
-    return _Layout(delimiter, len(names), locate(path, names, columns))
+    return _Header(delimiter, len(names), locate(path, names, columns))
 
 
 @contextmanager
 def _open_text(path: Path) -> Iterator[TextIO]:
-    """`path` as text, unpacked; raises `IngestError` for what is no text, or damaged meanwhile."""
+    """Open `path` as text, unpacked; raise `IngestError` where it is no text or is damaged."""
     with ExitStack() as stack:
         try:
-            packed: io.BufferedIOBase = stack.enter_context(path.open("rb"))
-            start = packed.read(4)
-            packed.seek(0)
-            if start.startswith(b"\x1f\x8b"):
-                packed = stack.enter_context(gzip.GzipFile(fileobj=packed))
-            elif start in (b"PK\x03\x04", b"PK\x05\x06"):
-                packed = stack.enter_context(_member(path, zipfile.ZipFile(packed)))
-            data = stack.enter_context(io.BufferedReader(packed, 1 << 16))
+            content: io.BufferedIOBase = stack.enter_context(path.open("rb"))
+            start = content.read(4)
+            content.seek(0)
+            if start.startswith(_GZIP):
+                content = stack.enter_context(gzip.GzipFile(fileobj=content))
+            elif start in _ZIP:
+                content = stack.enter_context(_member(path, zipfile.ZipFile(content)))
+            data = stack.enter_context(io.BufferedReader(content, 1 << 16))
             _check_is_text(path, data.peek())
             yield stack.enter_context(
                 io.TextIOWrapper(data, encoding="utf-8-sig", errors="surrogateescape")
@@ -294,3 +302,11 @@ def _check_is_text(path: Path, start: bytes) -> None:
             f"{path} is not text (byte {start.index(0) + 1} is NUL); give CSV in UTF-8, plain, "
             "gzip or zip, or Parquet"
         )
+
+
+DELIMITED_TEXT = InputFormat(
+    suffixes=frozenset({".csv", ".tsv", ".txt", ".gz", ".zip"}),
+    recognizes=lambda start: True,  # its own checks say what is wrong with a file of no format
+    expansion=lambda start: 6 if start.startswith(_GZIP) or start in _ZIP else 1,
+    read=read_csv,
+)

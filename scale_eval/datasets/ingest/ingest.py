@@ -1,9 +1,9 @@
-"""Ingest: files of transactions become a Dataset, or more of one.
+"""Ingest reads files of transactions into a dataset, or into more of one.
 
-All files are parsed before anything is written: what is too much for memory is put aside on disk,
-divided by company, and then brought together part by part (see `ingest.shuffle`).
-Companies' files are written under names that nobody reads yet, and the manifest last. What is
-refused is kept beside the rows, with its file, line and reason.
+All files are parsed before anything is written: rows that are too many for memory are spilled to
+disk, divided by company, and then brought together partition by partition (see `ingest.shuffle`).
+Companies' files are written under names that nobody reads yet, and the manifest last. Refused rows
+are kept beside the others (see `ingest.refused`).
 """
 
 from __future__ import annotations
@@ -13,36 +13,40 @@ import errno
 import os
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
-import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from scale_eval.datasets.dataset import (
-    MANIFEST,
-    REFUSED,
-    Dataset,
-    commit,
-    read_manifest_rows,
-    remove_unnamed,
+from scale_eval.datasets.dataset import REFUSED, Dataset
+from scale_eval.datasets.file_layout import write_companies
+from scale_eval.datasets.ingest.merge import CompanyUpdate, Merge
+from scale_eval.datasets.ingest.parse import DEFAULT_COLUMNS, ParsedFile, ReadOptions, parse_file
+from scale_eval.datasets.ingest.records import IngestError
+from scale_eval.datasets.ingest.refused import (
+    all_refused,
+    late_lines,
+    late_rows,
+    read_refused,
+    write_refused,
 )
-from scale_eval.datasets.file_layout import write_deliveries
-from scale_eval.datasets.ingest.merge import CompanyUpdate, Merging
-from scale_eval.datasets.ingest.parse import (
-    DEFAULT_COLUMNS,
-    REFUSED_SCHEMA,
-    ParsedFile,
-    Reading,
-    parse_file,
+from scale_eval.datasets.ingest.report import (
+    IngestReport,
+    summarize_companies,
+    summarize_files,
+    summarize_refused,
 )
-from scale_eval.datasets.ingest.records import IngestError, Refusal
-from scale_eval.datasets.ingest.shuffle import ShuffleBuffer, n_parts_of
+from scale_eval.datasets.ingest.shuffle import ShuffleBuffer, n_partitions_of
 from scale_eval.datasets.instants import from_microseconds
-from scale_eval.storage import Store, open_store, read_table, write_table
+from scale_eval.datasets.manifest import (
+    MANIFEST,
+    commit,
+    delete_unnamed,
+    manifest_table,
+    read_manifest_rows,
+    require_readable,
+)
+from scale_eval.storage import Store, open_store
 
 __all__ = ["DEFAULT_COLUMNS", "IngestError", "IngestReport", "ingest"]
 
@@ -54,36 +58,6 @@ _REMEDIES = {
     errno.EPERM: "choose a place that you may write, or ask for the permission",
     errno.ENOTDIR: "choose a place that is a directory, or does not exist yet",
 }
-
-
-@dataclass(frozen=True)
-class IngestReport:
-    """What an ingest read, kept and refused.
-
-    Attributes
-    ----------
-    dataset : Dataset
-    files : DataFrame
-        One row a file: `file, rows_in, rows_kept, rows_refused, n_naive_timestamps, status`;
-        `status` is ``ingested``, or ``unchanged`` where the dataset already had its rows.
-    companies : DataFrame
-        One row a company of these files: `company_id, status, rows, customers, first, last,
-        refunds, zero_values, duplicates, one_time_buyers`, as the dataset now has it; `status` is
-        ``new``, ``appended``, ``replaced`` or ``unchanged``.
-    refused : DataFrame
-        One row a reason for which rows of these files were refused: `reason, count, first_file,
-        first_line`.
-    naive_timestamps : int
-        Timestamps of kept rows that were written without a time zone; taken to be in `timezone`.
-    timezone : str
-    """
-
-    dataset: Dataset
-    files: pd.DataFrame
-    companies: pd.DataFrame
-    refused: pd.DataFrame
-    naive_timestamps: int
-    timezone: str
 
 
 def ingest(
@@ -108,19 +82,19 @@ def ingest(
     ----------
     files : sequence of paths
         Delimited text (comma, semicolon or tab; plain, gzip or zip) or Parquet; the content says
-        which. A file is a company, named by its stem.
+        which. A file holds one company, named by the file's stem.
     into : path
     columns : mapping
-        What the columns `customer_id`, `timestamp` and `value` are called in the files.
+        The names that the columns `customer_id`, `timestamp` and `value` have in the files.
     company_column : str, optional
         The files are parts of one table, and this column says whose each row is.
     append : bool
-        Add rows to companies that are known. Those not later than a company's last (a later day
+        Add rows to companies of the dataset. Rows not later than a company's last (a later day
         where it has dates only) are refused with reason `overlap`.
     replace : bool
-        These rows take the place of those that a known company has.
+        These rows take the place of those that a company of the dataset has.
     timezone : str
-        Of timestamps written without one.
+        The zone of timestamps written without one.
     timestamp_format : str, optional
         As for `strptime`; ISO 8601 without it.
     decimal : ``"."`` or ``","``
@@ -129,36 +103,39 @@ def ingest(
     Raises
     ------
     IngestError
-        An option is none; a file is missing, unreadable, empty, without the columns, or refused in
-        all of its rows; two files are one company; a company is known with other rows, and neither
-        `append` nor `replace` is given; `into` is no place for a dataset, or cannot be written.
+        An option is not valid; a file is missing, unreadable, empty, without the columns, or
+        refused in all of its rows; two files hold one company; the dataset has other rows of a
+        company, and neither `append` nor `replace` is given; `into` is no place for a dataset, or
+        cannot be written.
     StoreLocked
         Another process is writing to the dataset.
     ValueError
-        `into` is an address that no kind of store serves.
+        `into` is an address that no kind of store serves, or a dataset of another format than the
+        one this version reads.
     """
     if append and replace:
         raise IngestError("append and replace exclude each other; choose one")
-    reading = Reading(columns, company_column, timezone, timestamp_format, decimal)
+    options = ReadOptions(columns, company_column, timezone, timestamp_format, decimal)
     paths = [Path(file) for file in ([files] if isinstance(files, str | os.PathLike) else files)]
     if not paths:
         raise IngestError("no files are given; name at least one")
     store = open_store(into)
     _check_place(store)
-    with _held(store) as hold, ShuffleBuffer(store, lambda: n_parts_of(paths), hold) as arriving:
+    with (
+        _lock_when_needed(store) as hold,
+        ShuffleBuffer(store, lambda: n_partitions_of(paths), hold) as buffer,
+    ):
         parsed = [
-            parse_file(path, reading, keep_text=append, hand_over=_taking(store, arriving, i))
+            parse_file(path, options, keep_text=append, hand_over=_adding_to(buffer, store, i))
             for i, path in enumerate(paths)
         ]
         if company_column is None:
             _check_one_company_a_file(parsed, append)
         else:
             _check_no_copies(parsed)
-        with _explained(store):
+        with _explaining_errors(store):
             hold()
-            return _merge(
-                store, parsed, arriving, append=append, replace=replace, timezone=timezone
-            )
+            return _merge(store, parsed, buffer, append=append, replace=replace, timezone=timezone)
 
 
 def _check_place(store: Store) -> None:
@@ -174,10 +151,13 @@ def _check_place(store: Store) -> None:
             f"{store.root} is not a dataset and holds other things ({min(others)!r}); choose "
             "an empty directory, or a name that is free"
         )
+    if store.exists(MANIFEST):
+        with _explaining_errors(store):
+            require_readable(store)
 
 
 def _check_one_company_a_file(parsed: Sequence[ParsedFile], append: bool) -> None:
-    """Raises `IngestError` where two files are one company, but for parts that can be appended."""
+    """Raise `IngestError` where two files hold one company, but for parts that can be appended."""
     by_company = defaultdict(list)
     for file in parsed:
         by_company[file.company_id].append((*file.span, file.path))
@@ -198,7 +178,7 @@ def _check_one_company_a_file(parsed: Sequence[ParsedFile], append: bool) -> Non
 
 
 def _check_no_copies(parsed: Sequence[ParsedFile]) -> None:
-    """Raises `IngestError` where two parts of a table are the same bytes."""
+    """Raise `IngestError` where two parts of a table are the same bytes."""
     by_content: dict[str, ParsedFile] = {}
     for file in parsed:
         other = by_content.setdefault(file.source.rpartition("#")[2], file)
@@ -207,8 +187,8 @@ def _check_no_copies(parsed: Sequence[ParsedFile]) -> None:
 
 
 @contextlib.contextmanager
-def _held(store: Store) -> Iterator[Callable[[], None]]:
-    """Gives what takes the lock of `store` when first called, and removes what others left."""
+def _lock_when_needed(store: Store) -> Iterator[Callable[[], None]]:
+    """Yield a function whose first call takes the lock of `store` and deletes unfinished files."""
     with contextlib.ExitStack() as stack:
         is_held = False
 
@@ -222,19 +202,19 @@ def _held(store: Store) -> Iterator[Callable[[], None]]:
         yield hold
 
 
-def _taking(store: Store, arriving: ShuffleBuffer, file: int) -> Callable[[pa.Table], None]:
-    """What takes the rows of a file, at its position."""
+def _adding_to(buffer: ShuffleBuffer, store: Store, file: int) -> Callable[[pa.Table], None]:
+    """Return a function that takes the rows of the file at a position."""
 
-    def take(rows: pa.Table) -> None:
-        with _explained(store):
-            arriving.add(rows, file)
+    def add(rows: pa.Table) -> None:
+        with _explaining_errors(store):
+            buffer.add(rows, file)
 
-    return take
+    return add
 
 
 @contextlib.contextmanager
-def _explained(store: Store) -> Iterator[None]:
-    """Turns the errors of a place that cannot be read or written into `IngestError`."""
+def _explaining_errors(store: Store) -> Iterator[None]:
+    """Turn the errors of a place that cannot be read or written into `IngestError`."""
     try:
         yield
     except (OSError, pa.ArrowInvalid) as error:
@@ -249,171 +229,54 @@ def _explained(store: Store) -> Iterator[None]:
 def _merge(
     store: Store,
     parsed: Sequence[ParsedFile],
-    arriving: ShuffleBuffer,
+    buffer: ShuffleBuffer,
     *,
     append: bool,
     replace: bool,
     timezone: str,
 ) -> IngestReport:
-    """Bring parsed files into the dataset whose lock is held."""
-    known = read_manifest_rows(store)
-    before = _read_refused(store)
-    late_lines = {} if replace else _late_lines(parsed, before)
-    merging = Merging(
+    """Merge parsed files into the dataset, whose lock is held."""
+    manifest = read_manifest_rows(store)
+    refused_before = read_refused(store)
+    merge = Merge(
         store,
-        arriving.shelf(),
+        buffer.sorted_partitions(),
         [file.source for file in parsed],
-        known,
-        late_lines,
+        manifest,
+        {} if replace else late_lines(parsed, refused_before),
         append=append,
         replace=replace,
         timezone=timezone,
     )
-    arrived: list[CompanyUpdate] = []
-    refused_late: list[pa.Table] = []
-    for rows in arriving.parts():
-        of_part, late = merging.arrivals(rows, arriving.company_ids)
-        arrived += of_part
-        refused_late.append(_late(late, arriving.company_ids))
-        del rows, late
-    refused = _refused(parsed, pa.concat_tables(refused_late))
-    files = _file_summary(parsed, refused, arrived)
-    after = dict(known)
-    changed = [each for each in arrived if each.status != "unchanged"]
+    updates: list[CompanyUpdate] = []
+    late: list[pa.Table] = []
+    for rows in buffer.partitions():
+        of_partition, late_in_partition = merge.updates(rows, buffer.company_ids)
+        updates += of_partition
+        late.append(late_rows(late_in_partition, buffer.company_ids))
+        del rows, late_in_partition  # the next partition takes their memory
+    refused = all_refused(parsed, pa.concat_tables(late))
+    files = summarize_files(parsed, refused, updates)
+    changed = [update for update in updates if update.status != "unchanged"]
+    named_before = {row["path"] for row in manifest.values()}
     try:
-        written = write_deliveries(
+        written = write_companies(
             store,
-            [each.company_id for each in changed],
-            [each.n_rows for each in changed],
-            lambda i: merging.delivery(changed[i]),
+            [update.company_id for update in changed],
+            [update.n_rows for update in changed],
+            lambda i: merge.company_to_write(changed[i]),
         )
-        after.update((row["company_id"], row) for row in written)
-        _write_refused(store, before, refused, arrived, after)
+        manifest = {**manifest, **{row["company_id"]: row for row in written}}
+        write_refused(store, refused_before, refused, updates, manifest)
     except BaseException:
-        remove_unnamed(store, {row["path"] for row in known.values()})
+        delete_unnamed(store, named_before)
         raise
-    commit(store, after.values())
+    commit(store, manifest_table(manifest.values()))
     return IngestReport(
         dataset=Dataset(store),
         files=files,
-        companies=_company_summary(arrived, after),
-        refused=_refused_summary(refused),
+        companies=summarize_companies(updates, manifest),
+        refused=summarize_refused(refused),
         naive_timestamps=int(files["n_naive_timestamps"].sum()),
         timezone=timezone,
     )
-
-
-def _read_refused(store: Store) -> pa.Table:
-    if not store.exists(REFUSED):
-        return REFUSED_SCHEMA.empty_table()
-    return read_table(store, REFUSED, schema=REFUSED_SCHEMA)
-
-
-def _late_lines(parsed: Sequence[ParsedFile], before: pa.Table) -> dict[int, list[int]]:
-    """Lines that an earlier ingest of the same file refused as overlapping, by position of file.
-
-    They are refused again: the same file again changes nothing.
-    """
-    lines = defaultdict(list)
-    for row in before.filter(pc.equal(before["reason"], "overlap")).to_pylist():
-        lines[row["source"]].append(row["line"])
-    return {i: lines[file.source] for i, file in enumerate(parsed) if file.source in lines}
-
-
-def _late(rows: pa.Table, company_ids: Sequence[str]) -> pa.Table:
-    """Of late rows (ARRIVING_SCHEMA) what is told of them, with their companies by name."""
-    names = [company_ids[code] for code in rows["company"].to_pylist()]
-    told = rows.select(["file", "line", "text"])
-    return told.append_column("company_id", pa.array(names, pa.string()))
-
-
-def _refused(parsed: Sequence[ParsedFile], late: pa.Table) -> pd.DataFrame:
-    """The refused rows of this ingest, by file and line."""
-    records = [(i, *refusal) for i, file in enumerate(parsed) for refusal in file.refused]
-    for row in late.to_pylist():
-        refusal = Refusal(row["line"], "overlap", row["text"], row["company_id"])
-        records.append((row["file"], *refusal))
-    frame = pd.DataFrame(records, columns=["position", *Refusal._fields])
-    frame["file"] = [parsed[i].path.name for i in frame["position"]]
-    frame["source"] = [parsed[i].source for i in frame["position"]]
-    return frame.sort_values(["position", "line"], ignore_index=True)
-
-
-def _write_refused(
-    store: Store,
-    before: pa.Table,
-    refused: pd.DataFrame,
-    arrived: Sequence[CompanyUpdate],
-    after: Mapping[str, dict[str, Any]],
-) -> None:
-    """Keep the refused rows of every file that feeds a company; each once."""
-    feeding = {source for row in after.values() for source in row["sources"]}
-    replaced = [each.company_id for each in arrived if each.status == "replaced"]
-    old = before.to_pandas()
-    old = old[~old["company_id"].isin(replaced)]
-    frame = pd.concat([old, refused[REFUSED_SCHEMA.names]])
-    frame = frame[frame["source"].isin(feeding)].drop_duplicates(["source", "line"])
-    table = pa.Table.from_pandas(
-        frame.sort_values(["file", "source", "line"]), schema=REFUSED_SCHEMA, preserve_index=False
-    ).replace_schema_metadata()
-    if not store.exists(REFUSED) or not table.equals(before):
-        write_table(store, REFUSED, table)
-
-
-def _file_summary(
-    parsed: Sequence[ParsedFile], refused: pd.DataFrame, arrived: Sequence[CompanyUpdate]
-) -> pd.DataFrame:
-    """One row a file; raises `IngestError` where nothing of a file is left."""
-    n_refused = refused["position"].value_counts()
-    feeding = {i for each in arrived if each.status != "unchanged" for i in each.files}
-    summary = []
-    for i, file in enumerate(parsed):
-        rows_in = file.n_rows + len(file.refused)
-        rows_refused = int(n_refused.get(i, 0))
-        if rows_refused == rows_in:
-            raise IngestError(
-                f"{file.path}: every row is refused or overlaps what is known of its company; "
-                "append files whose rows are later, or replace the company (--replace)"
-            )
-        summary.append(
-            {
-                "file": str(file.path),
-                "rows_in": rows_in,
-                "rows_kept": rows_in - rows_refused,
-                "rows_refused": rows_refused,
-                "n_naive_timestamps": file.n_naive_timestamps,
-                "status": "ingested" if i in feeding else "unchanged",
-            }
-        )
-    return pd.DataFrame(summary)
-
-
-def _company_summary(
-    arrived: Sequence[CompanyUpdate], after: Mapping[str, dict[str, Any]]
-) -> pd.DataFrame:
-    summary = []
-    for each in sorted(arrived, key=lambda each: each.company_id):
-        row = after[each.company_id]
-        summary.append(
-            {
-                "company_id": each.company_id,
-                "status": each.status,
-                "rows": row["n_rows"],
-                "customers": row["n_customers"],
-                "first": from_microseconds(row["first_timestamp"]),
-                "last": from_microseconds(row["last_timestamp"]),
-                "refunds": row["n_refunds"],
-                "zero_values": row["n_zero_values"],
-                "duplicates": row["n_duplicates"],
-                "one_time_buyers": row["n_one_time_buyers"],
-            }
-        )
-    return pd.DataFrame(summary)
-
-
-def _refused_summary(refused: pd.DataFrame) -> pd.DataFrame:
-    """One row a reason, the most frequent first."""
-    summary = refused.groupby("reason", as_index=False).agg(
-        count=("line", "size"), first_file=("file", "first"), first_line=("line", "first")
-    )
-    return summary.sort_values("count", ascending=False, kind="stable", ignore_index=True)

@@ -1,4 +1,4 @@
-"""What becomes of the companies that files bring: new, unchanged, replaced or appended."""
+"""Merge the companies that files bring into a dataset: new, unchanged, replaced or appended."""
 
 from __future__ import annotations
 
@@ -15,24 +15,23 @@ import pyarrow.compute as pc
 from scale_eval.datasets.file_layout import CompanyToWrite
 from scale_eval.datasets.ingest.records import IngestError
 from scale_eval.datasets.ingest.shuffle import (
-    ARRIVING_SCHEMA,
+    BUFFERED_SCHEMA,
     SORTED_SCHEMA,
-    Shelved,
+    RowRange,
     SortedPartitions,
 )
-from scale_eval.datasets.ingest.timestamps import DAY
-from scale_eval.datasets.instants import from_microseconds, microseconds
+from scale_eval.datasets.instants import DAY, from_microseconds, microseconds
 from scale_eval.datasets.manifest import TRANSACTIONS_SCHEMA, content_hash
 from scale_eval.datasets.transactions import Transactions
 from scale_eval.storage import Store, read_row_groups
 
 _WRITTEN_SCHEMA = pa.schema(list(TRANSACTIONS_SCHEMA)[1:])
-"""A company's rows in the dataset, but for its id."""
+"""Columns of a company's rows in the dataset, without its id."""
 
 
 @dataclass(frozen=True, slots=True)
 class CompanyUpdate:
-    """A company as the files of one ingest bring it, and what becomes of it.
+    """A company update: the rows that the files of one ingest bring, and what is done with them.
 
     Attributes
     ----------
@@ -40,37 +39,37 @@ class CompanyUpdate:
     status : str
         ``new``, ``replaced``, ``appended`` or ``unchanged``.
     files : tuple of int
-        Positions of the files that bring what is to be written; none where it is unchanged.
+        Positions of the files whose rows are to be written; empty where it is unchanged.
     dates_only : bool
-        All timestamps of what is to be written are dates.
-    place : Shelved
-        Where it is, until it is written.
+        All timestamps of the rows to be written are dates.
+    rows : RowRange
+        Where these rows are until they are written.
     """
 
     company_id: str
     status: str
     files: tuple[int, ...]
     dates_only: bool
-    place: Shelved
+    rows: RowRange
 
     @property
     def n_rows(self) -> int:
-        """Rows that are to be written, beside those that are known of a company appended to."""
-        return self.place.stop - self.place.start
+        """Return the number of rows to be written, without those a company already has."""
+        return self.rows.stop - self.rows.start
 
 
-class Merging:
-    """What becomes of the companies that files bring.
+class Merge:
+    """A merge decides what is done with each company that files bring.
 
     Parameters
     ----------
     store : Store
         The dataset.
-    shelf : SortedPartitions
+    partitions : SortedPartitions
         Where companies are kept until they are written.
     sources : sequence of str
-        Of each file, by position.
-    known : mapping
+        The source of each file, by position.
+    manifest : mapping
         The dataset's rows of the manifest, by company.
     late_lines : mapping of int to sequence of int
         By position of the file: lines that an earlier ingest of it refused as overlapping.
@@ -81,25 +80,25 @@ class Merging:
     def __init__(
         self,
         store: Store,
-        shelf: SortedPartitions,
+        partitions: SortedPartitions,
         sources: Sequence[str],
-        known: Mapping[str, dict[str, Any]],
+        manifest: Mapping[str, dict[str, Any]],
         late_lines: Mapping[int, Sequence[int]],
         *,
         append: bool,
         replace: bool,
         timezone: str,
     ) -> None:
-        self._shelf, self._sources, self._known = shelf, sources, known
-        self._store, self._before = store, _KnownRows(store)
+        self._partitions, self._sources, self._manifest = partitions, sources, manifest
+        self._store, self._existing = store, _ExistingRows(store)
         self._append, self._replace, self._timezone = append, replace, timezone
         lines = [(i << 40) | line for i, lines in late_lines.items() for line in lines]
         self._late_places = np.array(lines, dtype=np.int64)
 
-    def arrivals(
+    def updates(
         self, rows: pa.Table, company_ids: Sequence[str]
     ) -> tuple[list[CompanyUpdate], pa.Table]:
-        """What becomes of each company in `rows`, which are all of these companies' rows.
+        """Return the update of each company in `rows`, which are all rows of these companies.
 
         A company whose files are already among its sources is unchanged, and so is one that comes
         with the rows that it has; if its file in the dataset was lost, these take its place.
@@ -107,22 +106,22 @@ class Merging:
         Parameters
         ----------
         rows : pyarrow.Table
-            By ARRIVING_SCHEMA.
+            By BUFFERED_SCHEMA.
         company_ids : sequence of str
-            By code.
+            The company of each code.
 
         Returns
         -------
-        arrivals : list of CompanyUpdate
+        updates : list of CompanyUpdate
             Sorted by company.
         late : pyarrow.Table
-            Rows that are refused because they are not later than what is known; by
-            ARRIVING_SCHEMA.
+            Rows that are refused because they are not later than those of the dataset; by
+            BUFFERED_SCHEMA.
 
         Raises
         ------
         IngestError
-            A company is known with other rows, and it is said neither to append nor to replace.
+            The dataset has other rows of a company, and neither `append` nor `replace` is given.
         """
         late = []
         if len(self._late_places):
@@ -138,11 +137,11 @@ class Merging:
         statuses = []
         kept = np.ones(len(rows), dtype=bool)
         for i, (start, stop) in enumerate(pairwise(bounds.tolist())):
-            row = self._known.get(names[i])
+            row = self._manifest.get(names[i])
             if row is None:
                 statuses.append("new")
                 continue
-            status, keeps, is_late = self._meets(row, rows.slice(start, stop - start), files[i])
+            status, keeps, is_late = self._decide(row, rows.slice(start, stop - start), files[i])
             statuses.append(status)
             kept[start:stop] = keeps
             if is_late is not None and is_late.any():
@@ -151,10 +150,10 @@ class Merging:
             before = np.concatenate([[0], np.cumsum(kept)])
             rows, bounds = rows.filter(pa.array(kept)), before[bounds]
             files = _files_of(rows["file"].to_numpy(), bounds)
-        part = self._shelf.put(rows.select(SORTED_SCHEMA.names))
-        arrivals = [
-            CompanyUpdate(name, status, of_files, dates, Shelved(part, start, stop))
-            for name, status, of_files, dates, (start, stop) in zip(
+        partition = self._partitions.put(rows.select(SORTED_SCHEMA.names))
+        updates = [
+            CompanyUpdate(name, status, feeding, dates, RowRange(partition, start, stop))
+            for name, status, feeding, dates, (start, stop) in zip(
                 names,
                 statuses,
                 files,
@@ -163,25 +162,25 @@ class Merging:
                 strict=True,
             )
         ]
-        return arrivals, pa.concat_tables([ARRIVING_SCHEMA.empty_table(), *late])
+        return updates, pa.concat_tables([BUFFERED_SCHEMA.empty_table(), *late])
 
-    def _meets(
+    def _decide(
         self, row: Mapping[str, Any], rows: pa.Table, files: tuple[int, ...]
     ) -> tuple[str, np.ndarray | bool, np.ndarray | None]:
-        """Of a company that is known: its status, which `rows` to write, and which are late."""
+        """Return the status of a company of the dataset, the `rows` to write, and the late ones."""
         before, now = set(row["sources"]), {self._sources[i] for i in files}
-        if now == before or _is_what_it_has(row, rows):
-            is_there = self._store.exists(row["path"])
-            return ("unchanged", False, None) if is_there else ("replaced", True, None)
+        if now == before or _has_rows(row, rows):
+            is_lost = not self._store.exists(row["path"])
+            return ("replaced", True, None) if is_lost else ("unchanged", False, None)
         if now < before and not self._replace:
             return "unchanged", False, None
         if self._replace:
             return "replaced", True, None
         if not self._append:
             raise IngestError(
-                f"company {row['company_id']!r} is known from {_names(before)} and comes with "
-                f"other rows from {_names(now - before)}; append later rows (--append), put these "
-                "in the place of the old ones (--replace), or give the company another name"
+                f"company {row['company_id']!r} was ingested from {_names(before)}, and other "
+                f"rows of it are in {_names(now - before)}; append later rows (--append), put "
+                "these in the place of the old ones (--replace), or give the company another name"
             )
         fresh = [i for i in files if self._sources[i] not in before]
         is_fresh = np.isin(rows["file"].to_numpy(), fresh)
@@ -189,36 +188,36 @@ class Merging:
         keeps = is_fresh & ~is_late
         return ("appended" if keeps.any() else "unchanged"), keeps, is_late
 
-    def delivery(self, arrival: CompanyUpdate) -> CompanyToWrite:
-        """The company, to be written."""
-        dates_only = arrival.dates_only
-        fed_by = {self._sources[i] for i in arrival.files}
-        rows = self._shelf.get(arrival.place).cast(_WRITTEN_SCHEMA)
-        if arrival.status == "appended":
-            known = self._known[arrival.company_id]
-            dates_only = dates_only and known["dates_only"]
-            fed_by.update(known["sources"])
-            rows = pa.concat_tables([self._before.read(known), rows])
+    def company_to_write(self, update: CompanyUpdate) -> CompanyToWrite:
+        """Return the company with all of its rows."""
+        dates_only = update.dates_only
+        sources = {self._sources[i] for i in update.files}
+        rows = self._partitions.get(update.rows).cast(_WRITTEN_SCHEMA)
+        if update.status == "appended":
+            row = self._manifest[update.company_id]
+            dates_only = dates_only and row["dates_only"]
+            sources.update(row["sources"])
+            rows = pa.concat_tables([self._existing.read(row), rows])
             rows = rows.take(pa.array(_order([], rows)))
         return CompanyToWrite(
-            Transactions.from_arrow(arrival.company_id, rows),
+            Transactions.from_arrow(update.company_id, rows),
             dates_only=dates_only,
-            sources=sorted(fed_by),
+            sources=sorted(sources),
         )
 
 
-class _KnownRows:
-    """Rows that the dataset has; the row group that was read last is kept for its neighbours."""
+class _ExistingRows:
+    """Read rows of the dataset; the row group that was read last is kept for its neighbours."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._place: tuple[Any, ...] = ()
+        self._location: tuple[Any, ...] = ()
         self._rows = _WRITTEN_SCHEMA.empty_table()
 
     def read(self, row: Mapping[str, Any]) -> pa.Table:
-        """Those of a company, by its row of the manifest; raises `IngestError` for damage."""
-        place = row["path"], row["first_row_group"], row["n_row_groups"]
-        if place != self._place:
+        """Read those of a company, by its row of the manifest; raise `IngestError` for damage."""
+        location = row["path"], row["first_row_group"], row["n_row_groups"]
+        if location != self._location:
             groups = range(row["first_row_group"], row["first_row_group"] + row["n_row_groups"])
             try:
                 self._rows = read_row_groups(
@@ -229,12 +228,12 @@ class _KnownRows:
                     f"company {row['company_id']!r}: {row['path']} is damaged ({error}); remove it "
                     "and ingest the company's files again"
                 ) from error
-            self._place = place
+            self._location = location
         return self._rows.slice(row["row_offset"], row["n_rows"])
 
 
 def _sorted(rows: pa.Table, company_ids: Sequence[str]) -> pa.Table:
-    """`rows` (ARRIVING_SCHEMA) by company, and within one as in a Dataset."""
+    """Sort `rows` (BUFFERED_SCHEMA) by company, and within a company as in a Dataset."""
     codes = rows["company"].to_numpy()
     present = np.unique(codes)
     rank = np.zeros(len(company_ids), dtype=np.int32)
@@ -244,7 +243,7 @@ def _sorted(rows: pa.Table, company_ids: Sequence[str]) -> pa.Table:
 
 
 def _order(first: list[np.ndarray], rows: pa.Table) -> np.ndarray:
-    """The permutation that sorts `rows` by what comes `first`, then as in a Dataset."""
+    """Return the permutation that sorts `rows` by the keys in `first`, then as in a Dataset."""
     ids = rows["customer_id"].combine_chunks().dictionary_encode()
     # Integers of the same order sort several times as fast as strings.
     rank = pc.rank(ids.dictionary).take(ids.indices).to_numpy()
@@ -252,7 +251,7 @@ def _order(first: list[np.ndarray], rows: pa.Table) -> np.ndarray:
 
 
 def _files_of(file: np.ndarray, bounds: np.ndarray) -> list[tuple[int, ...]]:
-    """The files of each company; `file` of shape (n_rows,), `bounds` (n_companies + 1,)."""
+    """Return the files of each company; shapes: `file` (n_rows,), `bounds` (n_companies + 1,)."""
     n_files = int(file.max(initial=0)) + 1
     company = np.repeat(np.arange(len(bounds) - 1), np.diff(bounds))
     pairs = np.unique(company * n_files + file)
@@ -262,10 +261,10 @@ def _files_of(file: np.ndarray, bounds: np.ndarray) -> list[tuple[int, ...]]:
 
 
 def _dates_only(rows: pa.Table, bounds: np.ndarray) -> list[bool]:
-    """Whether all of a company's timestamps are midnight: as written, or in UTC."""
+    """Return for each company whether all of its timestamps are midnight, as written or in UTC."""
     as_written = rows["midnight"].to_numpy()
     in_utc = _instants(rows) % DAY == 0
-    # How many are not, before each row.
+    # The number before each row that are not.
     others = [np.concatenate([[0], np.cumsum(~each)])[bounds] for each in (as_written, in_utc)]
     return ((np.diff(others[0]) == 0) | (np.diff(others[1]) == 0)).tolist()
 
@@ -274,14 +273,14 @@ def _instants(rows: pa.Table) -> np.ndarray:
     return rows["timestamp"].cast(pa.int64()).to_numpy()
 
 
-def _is_what_it_has(row: Mapping[str, Any], rows: pa.Table) -> bool:
+def _has_rows(row: Mapping[str, Any], rows: pa.Table) -> bool:
     if row["n_rows"] != len(rows):
         return False
     return row["content_hash"] == content_hash(Transactions.from_arrow(row["company_id"], rows))
 
 
 def _end(row: Mapping[str, Any], timezone: str) -> int:
-    """The first instant, in microseconds, that is later than a known company's last row."""
+    """Return the first instant, in microseconds, that is later than a company's last row."""
     if not row["dates_only"]:
         return row["last_timestamp"] + 1
     last = from_microseconds(row["last_timestamp"]).tz_convert(timezone)
@@ -289,6 +288,6 @@ def _end(row: Mapping[str, Any], timezone: str) -> int:
 
 
 def _names(sources: Iterable[str]) -> str:
-    """The files of some sources, for a message."""
+    """List the files of some sources, for a message."""
     names = sorted(source.rpartition("#")[0] for source in sources)
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

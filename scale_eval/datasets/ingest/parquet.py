@@ -1,4 +1,4 @@
-"""Records of a Parquet file: ids as text, timestamps and values as they are typed."""
+"""Read records of a Parquet file: ids as text, timestamps and values as they are typed."""
 
 from __future__ import annotations
 
@@ -10,18 +10,24 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import types
 
-from scale_eval.datasets.ingest.records import TEXT_LENGTH, Batch, IngestError, locate
+from scale_eval.datasets.ingest.records import (
+    TEXT_LENGTH,
+    IngestError,
+    InputFormat,
+    RecordBatch,
+    locate,
+)
 
 ROWS_PER_BATCH = 100_000
 
 
-def read_parquet(path: Path, columns: Mapping[str, str]) -> Iterator[Batch]:
-    """The records of a Parquet file, in batches; `columns` are names by role.
+def read_parquet(path: Path, columns: Mapping[str, str]) -> Iterator[RecordBatch]:
+    """Read the records of a Parquet file in batches; `columns` are names by role.
 
     Raises
     ------
     IngestError
-        The file is damaged, or has not the columns, or one of a type that cannot be meant: an id
+        The file is damaged, or lacks a column, or has one of a type that cannot be meant: an id
         that is a floating-point number has lost its leading zeros and perhaps its last digits.
     """
     try:
@@ -44,11 +50,11 @@ def read_parquet(path: Path, columns: Mapping[str, str]) -> Iterator[Batch]:
         ) from error
 
 
-def _batch(picked: dict[str, pa.Array], first: int, n_rows: int) -> Batch:
+def _batch(picked: dict[str, pa.Array], first: int, n_rows: int) -> RecordBatch:
     def text(i: int) -> str:
         return ",".join(_text(column[i]) for column in picked.values())[:TEXT_LENGTH]
 
-    return Batch(picked, first + np.arange(n_rows), text, refused=[])
+    return RecordBatch(picked, first + np.arange(n_rows), text, refused=[])
 
 
 def _text(field: pa.Scalar) -> str:
@@ -79,3 +85,11 @@ def _as_read(path: Path, role: str, name: str, column: pa.Array) -> pa.Array:
 
 def _is_text(kind: pa.DataType) -> bool:
     return types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind)
+
+
+PARQUET = InputFormat(
+    suffixes=frozenset({".parquet"}),
+    recognizes=lambda start: start == b"PAR1",
+    expansion=lambda start: 6,
+    read=read_parquet,
+)

@@ -1,4 +1,4 @@
-"""A file becomes rows and refused rows, and every record is one of the two."""
+"""Parse a file into rows and refused rows: every record becomes one of the two."""
 
 from __future__ import annotations
 
@@ -13,10 +13,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from scale_eval.datasets.ingest.csv import read_csv
-from scale_eval.datasets.ingest.parquet import read_parquet
-from scale_eval.datasets.ingest.records import Batch, IngestError, Refusal
-from scale_eval.datasets.ingest.timestamps import EARLIEST, LATEST, Clock
+from scale_eval.datasets.ingest.formats import SUFFIXES, format_of
+from scale_eval.datasets.ingest.records import IngestError, RecordBatch, Refusal
+from scale_eval.datasets.ingest.timestamps import EARLIEST, LATEST, TimestampReader
 from scale_eval.datasets.manifest import TIMESTAMP
 
 DEFAULT_COLUMNS = {
@@ -24,7 +23,7 @@ DEFAULT_COLUMNS = {
     "timestamp": "Timestamp",
     "value": "PurchaseValue",
 }
-"""The column of each role, where nothing else is said."""
+"""Names of the columns by role, unless the caller gives others."""
 
 ROWS_SCHEMA = pa.schema(
     [
@@ -34,35 +33,23 @@ ROWS_SCHEMA = pa.schema(
         ("value", pa.float64()),
         ("midnight", pa.bool_()),  # in the time in which it was written
         ("line", pa.int64()),
-        ("text", pa.large_string()),  # null where it was not asked to be kept
-    ]
-)
-
-REFUSED_SCHEMA = pa.schema(
-    [
-        ("file", pa.string()),  # without its directory
-        ("source", pa.string()),  # as in the manifest's `sources`
-        ("line", pa.int64()),
-        ("company_id", pa.string()),
-        ("reason", pa.string()),
-        ("text", pa.string()),  # the record as it stands, cut at TEXT_LENGTH
+        ("text", pa.large_string()),  # null where it is not kept
     ]
 )
 
 _NO_ROWS = ROWS_SCHEMA.empty_table()
-_SUFFIXES = {".csv", ".tsv", ".txt", ".parquet", ".gz", ".zip"}
 _NUMBER = r"(?i)^[+-]?(?:\d+[.]?\d*|[.]\d+)(?:e[+-]?\d+)?$|^[+-]?(?:nan|inf|infinity)$"
 
 
 @dataclass(frozen=True)
-class Reading:
-    """How files are to be read; see `scale_eval.datasets.ingest.ingest.ingest` for the fields.
+class ReadOptions:
+    """The options for reading files; see `scale_eval.datasets.ingest.ingest.ingest` for each.
 
     Raises
     ------
     IngestError
         A key of `columns` is unknown, `decimal` is neither ``.`` nor ``,``, there is no such
-        `timezone`, or `timestamp_format` is none.
+        `timezone`, or `timestamp_format` is not valid.
     """
 
     columns: Mapping[str, str] = field(default_factory=dict)
@@ -81,48 +68,48 @@ class Reading:
             )
         if self.decimal not in (".", ","):
             raise IngestError(f"decimal: {self.decimal!r} is neither '.' nor ','")
-        _ = self.clock
+        _ = self.timestamps
 
     @cached_property
-    def clock(self) -> Clock:
-        """Reads the timestamps."""
-        return Clock(self.timezone, self.timestamp_format)
+    def timestamps(self) -> TimestampReader:
+        """Return the reader of timestamps."""
+        return TimestampReader(self.timezone, self.timestamp_format)
 
     @cached_property
-    def wanted(self) -> dict[str, str]:
-        """Every column that is read, its name by role."""
+    def names_by_role(self) -> dict[str, str]:
+        """Return the name, by role, of every column that is read."""
         company = {} if self.company_column is None else {"company_id": self.company_column}
         return {**company, **DEFAULT_COLUMNS, **self.columns}
 
     def source_of(self, path: Path) -> str:
-        """What a file says when read like this: its name, and a hash of its bytes and of `self`."""
+        """Return the file's name and a hash of its bytes and of these options."""
         with path.open("rb") as file:
             content = hashlib.file_digest(file, "sha256").hexdigest()
-        options = (self.wanted, self.timezone, self.timestamp_format, self.decimal)
+        options = (self.names_by_role, self.timezone, self.timestamp_format, self.decimal)
         return f"{path.name}#{hashlib.sha256(repr((content, options)).encode()).hexdigest()[:16]}"
 
 
 @dataclass(frozen=True)
 class ParsedFile:
-    """What a file holds: every record of it is one of `rows` or of `refused`.
+    """A parsed file: every record of it is one of `rows` or of `refused`.
 
     Attributes
     ----------
     path : Path
     source : str
-        The file's name and a hash of what it says, as in the manifest's `sources`.
+        The file's name and a hash of its content as read, as in the manifest's `sources`.
     company_id : str or None
-        The company that the file is; None where a column says it.
+        The company whose rows the file has; None where a column names companies.
     rows : pyarrow.Table
-        As in ROWS_SCHEMA, in the file's order; none where they were handed over.
+        By ROWS_SCHEMA, in the file's order; empty where `parse_file` handed them over.
     span : tuple of (int, int)
         The first and the last timestamp of its rows, in microseconds since 1970-01-01 UTC.
     n_rows : int
-        How many rows it has, wherever they are.
+        Number of its rows, handed over or not.
     refused : list of Refusal
         By line.
     n_naive_timestamps : int
-        How many of its rows were written without a time zone.
+        Number of its rows that were written without a time zone.
     """
 
     path: Path
@@ -137,22 +124,22 @@ class ParsedFile:
 
 def parse_file(
     path: Path,
-    reading: Reading,
+    options: ReadOptions,
     *,
     keep_text: bool = False,
     hand_over: Callable[[pa.Table], object] | None = None,
 ) -> ParsedFile:
-    """Read `path`, delimited text or Parquet as its first bytes say, into rows and refused rows.
+    """Parse `path`, whose first bytes say its format, into rows and refused rows.
 
     Parameters
     ----------
     path : Path
-    reading : Reading
+    options : ReadOptions
     keep_text : bool
         Keep each row's text with it, for a caller who may refuse some of them.
     hand_over : callable, optional
-        Takes the rows, by ROWS_SCHEMA, some hundred thousand at a time as they are read; they are
-        not held here then.
+        Takes the rows, by ROWS_SCHEMA, some hundred thousand at a time as they are read, and then
+        `ParsedFile.rows` is empty.
 
     Raises
     ------
@@ -161,7 +148,7 @@ def parse_file(
         has no rows, or all of its rows are refused.
     """
     try:
-        return _parse_file(path, reading, keep_text, hand_over)
+        return _parse_file(path, options, keep_text, hand_over)
     except OSError as error:
         raise IngestError(
             f"{path} cannot be read: {error.strerror or error}; check the path and its permissions"
@@ -169,7 +156,10 @@ def parse_file(
 
 
 def _parse_file(
-    path: Path, reading: Reading, keep_text: bool, hand_over: Callable[[pa.Table], object] | None
+    path: Path,
+    options: ReadOptions,
+    keep_text: bool,
+    hand_over: Callable[[pa.Table], object] | None,
 ) -> ParsedFile:
     if path.is_dir():
         raise IngestError(f"{path} is a directory; name the files in it, such as {path}/*.csv")
@@ -177,16 +167,14 @@ def _parse_file(
         raise IngestError(f"{path} is not a regular file; write it to one first")
     if path.name.encode(errors="ignore").decode() != path.name:
         raise IngestError(f"{path!r}: the name is not UTF-8; rename the file")
-    source = reading.source_of(path)
-    with path.open("rb") as file:
-        read = read_parquet if file.read(4) == b"PAR1" else read_csv
-    company_id = _company_of(path) if reading.company_column is None else None
+    source = options.source_of(path)
+    company_id = _company_of(path) if options.company_column is None else None
     tables = [_NO_ROWS]
     refused: list[Refusal] = []
     n_rows = n_naive = 0
     first, last = LATEST, EARLIEST
-    for batch in read(path, reading.wanted):
-        rows, naive = _parse_batch(batch, reading, company_id, keep_text, refused)
+    for batch in format_of(path).read(path, options.names_by_role):
+        rows, naive = _parse_batch(batch, options, company_id, keep_text, refused)
         n_naive += naive
         if len(rows):
             times = rows["timestamp"].cast(pa.int64()).to_numpy()
@@ -202,15 +190,19 @@ def _parse_file(
 
 
 def _parse_batch(
-    batch: Batch, reading: Reading, company_id: str | None, keep_text: bool, refused: list[Refusal]
+    batch: RecordBatch,
+    options: ReadOptions,
+    company_id: str | None,
+    keep_text: bool,
+    refused: list[Refusal],
 ) -> tuple[pa.Table, int]:
-    """The rows of `batch`, and how many have naive timestamps; appends to `refused`."""
+    """Return the rows of `batch` and the number of naive timestamps; append to `refused`."""
     n_records, columns = len(batch.lines), batch.columns
     companies = columns.get("company_id")
     if companies is None:
         companies = pa.repeat(pa.scalar(company_id, pa.large_string()), n_records)
-    times = reading.clock.read(columns["timestamp"])
-    values, is_number = _read_values(columns["value"], reading.decimal)
+    times = options.timestamps.read(columns["timestamp"])
+    values, is_number = _read_values(columns["value"], options.decimal)
     faults = {
         "customer_id_empty": _is_blank(columns["customer_id"]),
         "company_id_empty": _is_blank(companies),
@@ -242,7 +234,7 @@ def _parse_batch(
 
 
 def _read_values(column: pa.Array, decimal: str) -> tuple[np.ndarray, np.ndarray]:
-    """Values as float64, and which of them are numbers; NaN and infinities are, here."""
+    """Return values as float64, and which of them are numbers; NaN and infinities are, here."""
     is_number = np.ones(len(column), dtype=bool)
     if not pa.types.is_floating(column.type):
         text = pc.utf8_trim_whitespace(column)
@@ -260,8 +252,8 @@ def _is_blank(column: pa.Array) -> np.ndarray:
 
 
 def _company_of(path: Path) -> str:
-    """The company that a file is: its name without what says how it is written."""
-    while path.suffix.lower() in _SUFFIXES:
+    """Return the company whose rows a file has: the file's name without its suffixes."""
+    while path.suffix.lower() in SUFFIXES:
         path = path.with_suffix("")
     return path.name
 

@@ -1,9 +1,9 @@
-"""Between a file and its rows: the columns that ingest asks for, and records as they stand."""
+"""Records stand between a file and its rows: the columns that ingest reads, not yet parsed."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -16,11 +16,11 @@ TEXT_LENGTH = 500
 
 
 class IngestError(ValueError):
-    """Input that cannot be ingested; the message names the file, line or key, and the remedy."""
+    """The input cannot be ingested; the message names the file, line or key, and the remedy."""
 
 
 class Refusal(NamedTuple):
-    """A record that did not become a row, and why.
+    """A refusal is a record that did not become a row, and why.
 
     `line` is where it starts: physical lines of a text from 1 (the header, mostly), rows of a
     Parquet file from 1.
@@ -33,18 +33,18 @@ class Refusal(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Batch:
-    """Some records of a file, not yet parsed.
+class RecordBatch:
+    """A batch holds some records of a file, not yet parsed.
 
     Attributes
     ----------
     columns : dict of pyarrow.Array
-        By role: `customer_id`, `timestamp`, `value` and, where asked for, `company_id`. Strings;
+        By role: `customer_id`, `timestamp`, `value` and, where it is read, `company_id`. Strings;
         from Parquet a timestamp may be typed and a value float64.
     lines : ndarray of int64
         Where each record starts.
     text : callable
-        The i-th record as it stands in the file, cut at `TEXT_LENGTH`.
+        Returns the i-th record as it stands in the file, cut at `TEXT_LENGTH`.
     refused : list of Refusal
         Records beside these that have no such columns.
     """
@@ -55,10 +55,34 @@ class Batch:
     refused: list[Refusal]
 
 
-def locate(path: Path, header: Sequence[str], columns: Mapping[str, str]) -> dict[str, int]:
-    """Where `header` has the `columns` (name by role): position by role. Blanks around are nothing.
+@dataclass(frozen=True)
+class InputFormat:
+    """An input format reads one kind of file; `ingest.formats` lists all of them.
 
-    Raises `IngestError` where a column is missing, with the nearest there is, or is there twice.
+    Attributes
+    ----------
+    suffixes : frozenset of str
+        Endings of file names, in lower case, that are not part of a company's name.
+    recognizes : callable
+        Returns whether a file that begins with these four bytes is of this format.
+    expansion : callable
+        Returns about how many bytes of plain text a byte of such a file holds.
+    read : callable
+        Reads the records of a file in batches; its second argument has the names of columns by
+        role. Raises `IngestError` where the file cannot be read as a whole.
+    """
+
+    suffixes: frozenset[str]
+    recognizes: Callable[[bytes], bool]
+    expansion: Callable[[bytes], int]
+    read: Callable[[Path, Mapping[str, str]], Iterator[RecordBatch]]
+
+
+def locate(path: Path, header: Sequence[str], columns: Mapping[str, str]) -> dict[str, int]:
+    """Find the `columns` (name by role) in `header`; return the position by role.
+
+    Blanks around a name do not count. Raises `IngestError` where a column is missing, with the
+    nearest name that the header has, or where it has the column twice.
     """
     names = [name.strip() for name in header]
     missing = [name for name in columns.values() if name not in names]
@@ -70,13 +94,14 @@ def locate(path: Path, header: Sequence[str], columns: Mapping[str, str]) -> dic
     for name in columns.values():
         if names.count(name) > 1:
             raise IngestError(
-                f"{path}: column {name!r} is there {names.count(name)} times; rename all but one"
+                f"{path}: the header has column {name!r} {names.count(name)} times; rename all "
+                "but one"
             )
     return {role: names.index(name) for role, name in columns.items()}
 
 
 def _suggestion(names: Sequence[str], columns: Mapping[str, str]) -> str:
-    """The options that would name the columns, as far as they can be guessed."""
+    """Return the options that would name the columns, as far as they can be guessed."""
     lowered = {name.lower(): name for name in names}
 
     def guess(role: str) -> str:

@@ -1,8 +1,9 @@
-"""Rows on their way from files to companies: in memory while they are few, else on disk in parts.
+"""A hash-partitioned external shuffle brings together the rows of each company.
 
-Files bring rows in any order, and a company is written whole. What arrives is divided by the hash
-of the company, so that all rows of a company are in one part, and a part fits into memory. Parts
-follow the order in which companies are packed: who packs them finds neighbours in a part or two.
+Files bring rows in any order, and a company is written whole. Rows are divided by the hash of their
+company, so that all rows of a company are in one partition and a partition fits into memory. While
+rows are few they stay in memory; then they are spilled to disk. Partitions follow the order in
+which companies share files: whoever writes a shared file finds its companies in a partition or two.
 """
 
 from __future__ import annotations
@@ -17,67 +18,67 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from scale_eval.datasets.hash_order import N_RUNS, hash_of
+from scale_eval.datasets.hash_order import N_SLICES, hash_of
+from scale_eval.datasets.ingest.formats import text_bytes
 from scale_eval.datasets.ingest.parse import ROWS_SCHEMA
 from scale_eval.datasets.manifest import TRANSACTIONS_SCHEMA
 from scale_eval.storage import Spill, Store
 
 ROWS_HELD = 1 << 20
-"""Rows that are held before they go to disk: about 100 MB."""
+"""Rows that are held in memory before they are spilled: about 100 MB."""
 
 TABLES_HELD = 1_000
-"""Tables that are held before they become one: of a few rows, a table is larger than they are."""
+"""Tables that are held before they become one: a table of few rows is larger than its rows."""
 
-BYTES_PER_PART = 32_000_000
-"""Of the files: about 600,000 rows, which take 300 MB while they are sorted."""
+BYTES_PER_PARTITION = 32_000_000
+"""Bytes of text in a partition: about 600,000 rows, which take 300 MB while they are sorted."""
 
-MIN_PARTS, MAX_PARTS = 16, 256
+MIN_PARTITIONS, MAX_PARTITIONS = 16, 256
 
-ARRIVING_SCHEMA = pa.schema(
+BUFFERED_SCHEMA = pa.schema(
     [
         ("company", pa.int32()),  # a code
         *[field for field in ROWS_SCHEMA if field.name != "company_id"],
         ("file", pa.int32()),  # its position among those of the ingest
     ]
 )
+"""Rows as they come from files, in any order."""
 
 SORTED_SCHEMA = pa.schema(
     [(name, ROWS_SCHEMA.field(name).type) for name in TRANSACTIONS_SCHEMA.names[1:]]
 )
-"""Rows of companies that have arrived, one company after the other, sorted as in a Dataset."""
+"""Rows of one company after the other, sorted as in a Dataset."""
 
 
-def n_parts_of(paths: Iterable[Path]) -> int:
-    """Into how many parts the rows of these files should be divided, should they be many."""
-    n_bytes = 0
-    for path in paths:
-        with path.open("rb") as file:
-            packed = file.read(2) in (b"\x1f\x8b", b"PK", b"PA")
-        n_bytes += path.stat().st_size * (6 if packed else 1)
-    return int(np.clip(n_bytes // BYTES_PER_PART + 1, MIN_PARTS, MAX_PARTS))
+def n_partitions_of(paths: Iterable[Path]) -> int:
+    """Return the number of partitions for the rows of these files, should they be spilled."""
+    n_bytes = sum(map(text_bytes, paths))
+    return int(np.clip(n_bytes // BYTES_PER_PARTITION + 1, MIN_PARTITIONS, MAX_PARTITIONS))
 
 
 class ShuffleBuffer:
-    """Rows of files, as they come; use it as a context manager.
+    """A shuffle buffer takes rows file by file and gives them back company by company.
+
+    Use it as a context manager.
 
     Parameters
     ----------
     store : Store
-        Where they are put aside.
-    n_parts : callable
-        Says how many parts there are to be; asked only if they do not fit into memory.
+        Rows are spilled to its scratch directory.
+    n_partitions : callable
+        Returns the number of partitions; called only if the rows do not fit into memory.
     hold : callable
-        Takes the store's lock; called before anything is put aside.
+        Takes the store's lock; called before anything is spilled.
     """
 
     def __init__(
-        self, store: Store, n_parts: Callable[[], int], hold: Callable[[], object]
+        self, store: Store, n_partitions: Callable[[], int], hold: Callable[[], object]
     ) -> None:
         self.company_ids: list[str] = []  # by code
         self._codes: dict[str, int] = {}
-        self._part_of = np.zeros(0, dtype=np.int64)  # by code
-        self._store, self._ask, self._hold = store, n_parts, hold
-        self._n_parts = 1
+        self._partition_of = np.zeros(0, dtype=np.int64)  # by code
+        self._store, self._count, self._hold = store, n_partitions, hold
+        self._n_partitions = 1
         self._spill: Spill | None = None
         self._held: list[pa.Table] = []
         self._n_held = self._n_loose = 0
@@ -96,65 +97,67 @@ class ShuffleBuffer:
 
     @property
     def n_held(self) -> int:
-        """Rows in memory."""
+        """Return the number of rows in memory."""
         return self._n_held
 
     def add(self, rows: pa.Table, file: int) -> None:
         """Take `rows` (ROWS_SCHEMA) of the file at a position.
 
-        Raises `OSError` where they cannot be put aside.
+        Raises `OSError` where they cannot be spilled.
         """
         position = pa.repeat(pa.scalar(file, pa.int32()), len(rows))
         self._held.append(rows.append_column("file", position))
         self._n_held += len(rows)
         self._n_loose += 1
         if self._n_held >= ROWS_HELD:
-            self._put_aside()
+            self._spill_rows()
         elif self._n_loose >= TABLES_HELD:
             self._held = [pa.concat_tables(self._held).combine_chunks()]
             self._n_loose = 0
 
-    def parts(self) -> Iterator[pa.Table]:
-        """All rows by ARRIVING_SCHEMA, part by part; each is forgotten when the next is asked for.
+    def partitions(self) -> Iterator[pa.Table]:
+        """Yield all rows by BUFFERED_SCHEMA, partition by partition; each is dropped by the next.
 
-        No part is empty; some rows must have come.
+        No partition is empty. Call it once, after rows have been added.
         """
         if self._spill is None:
             rows, self._held, self._n_held = self._coded(), [], 0
             yield rows
             return
         if self._held:
-            self._put_aside()
-        for part in range(self._n_parts):
-            rows = self._spill.read(part)
-            self._spill.remove(part)
+            self._spill_rows()
+        for partition in range(self._n_partitions):
+            rows = self._spill.read(partition)
+            self._spill.remove(partition)
             if len(rows):
                 yield rows
 
-    def shelf(self) -> SortedPartitions:
-        """Where companies that have arrived can be kept: in memory if these rows were there."""
+    def sorted_partitions(self) -> SortedPartitions:
+        """Return where companies can be kept until they are written: in memory, if the rows are."""
         if self._spill is None:
             return SortedPartitions(None, 1)
         spill = Spill(self._store.scratch(), "sorted", SORTED_SCHEMA, compressed=False)
-        return SortedPartitions(self._files.enter_context(spill), 2 + self._n_parts // N_RUNS)
+        return SortedPartitions(
+            self._files.enter_context(spill), 2 + self._n_partitions // N_SLICES
+        )
 
-    def _put_aside(self) -> None:
+    def _spill_rows(self) -> None:
         if self._spill is None:
             self._hold()
-            self._n_parts = self._ask()
-            spill = Spill(self._store.scratch(), "arriving", ARRIVING_SCHEMA, compressed=True)
+            self._n_partitions = self._count()
+            spill = Spill(self._store.scratch(), "buffered", BUFFERED_SCHEMA, compressed=True)
             self._spill = self._files.enter_context(spill)
         rows = self._coded()
         self._held, self._n_held, self._n_loose = [], 0, 0
-        part = self._part_of[rows["company"].to_numpy()]
-        rows = rows.take(pa.array(np.argsort(part, kind="stable")))
-        bounds = np.cumsum([0, *np.bincount(part, minlength=self._n_parts)]).tolist()
+        partition = self._partition_of[rows["company"].to_numpy()]
+        rows = rows.take(pa.array(np.argsort(partition, kind="stable")))
+        bounds = np.cumsum([0, *np.bincount(partition, minlength=self._n_partitions)]).tolist()
         for i, (start, stop) in enumerate(pairwise(bounds)):
             if start < stop:
                 self._spill.append(i, rows.slice(start, stop - start))
 
     def _coded(self) -> pa.Table:
-        """What is held, by ARRIVING_SCHEMA; companies that are new get codes."""
+        """Return the rows in memory by BUFFERED_SCHEMA; companies that are new get codes."""
         rows = pa.concat_tables(self._held)
         ids = rows["company_id"].combine_chunks().dictionary_encode()
         names = ids.dictionary.to_pylist()
@@ -163,60 +166,62 @@ class ShuffleBuffer:
             zip(new, range(len(self._codes), len(self._codes) + len(new)), strict=True)
         )
         self.company_ids += new
-        self._place(new)
+        self._assign(new)
         codes = np.array([self._codes[name] for name in names], dtype=np.int32)
         company = pa.array(codes).take(ids.indices)
-        return rows.set_column(0, "company", company).cast(ARRIVING_SCHEMA)
+        return rows.set_column(0, "company", company).cast(BUFFERED_SCHEMA)
 
-    def _place(self, company_ids: list[str]) -> None:
-        """Say in which part the next companies are: a run of the order of their hashes."""
+    def _assign(self, company_ids: list[str]) -> None:
+        """Assign new companies to partitions, which are ranges of their hashes."""
         if self._spill is None:
             return
-        parts = [int.from_bytes(hash_of(name)[:8]) * self._n_parts >> 64 for name in company_ids]
-        self._part_of = np.append(self._part_of, np.array(parts, dtype=np.int64))
+        partitions = [
+            int.from_bytes(hash_of(name)[:8]) * self._n_partitions >> 64 for name in company_ids
+        ]
+        self._partition_of = np.append(self._partition_of, np.array(partitions, dtype=np.int64))
 
 
-class Shelved(NamedTuple):
-    """Where a company's rows are in `SortedPartitions`: in a part, from a row to before another."""
+class RowRange(NamedTuple):
+    """A company's rows in `SortedPartitions`: those of a partition from a row to before another."""
 
-    part: int
+    partition: int
     start: int
     stop: int
 
 
 class SortedPartitions:
-    """Companies that have arrived and are not yet written, by SORTED_SCHEMA.
+    """Sorted partitions keep companies, by SORTED_SCHEMA, until they are written.
 
     Parameters
     ----------
     spill : Spill or None
-        Where they are put; None if they are held in memory.
+        Where they are kept; None if they are held in memory.
     n_open : int
-        Parts that are looked at together.
+        Partitions that are kept open together.
     """
 
     def __init__(self, spill: Spill | None, n_open: int) -> None:
         self._spill, self._n_open = spill, n_open
-        self._n_parts = 0
-        self._open: dict[int, pa.Table] = {}  # the one that was asked for last is the last
+        self._n_partitions = 0
+        self._open: dict[int, pa.Table] = {}  # the one that was read last is the last
 
     def put(self, rows: pa.Table) -> int:
-        """Keep `rows` as a part; its number."""
-        part, self._n_parts = self._n_parts, self._n_parts + 1
+        """Keep `rows` as a partition; return its number."""
+        partition, self._n_partitions = self._n_partitions, self._n_partitions + 1
         if self._spill is None:
-            self._open[part] = rows
+            self._open[partition] = rows
         else:
-            self._spill.append(part, rows)
-            self._spill.finish(part)
-        return part
+            self._spill.append(partition, rows)
+            self._spill.finish(partition)
+        return partition
 
-    def get(self, place: Shelved) -> pa.Table:
-        """The rows at a place."""
-        rows = self._open.pop(place.part, None)
+    def get(self, location: RowRange) -> pa.Table:
+        """Return the rows of a range."""
+        rows = self._open.pop(location.partition, None)
         if rows is None:
             assert self._spill is not None
-            rows = self._spill.read(place.part)
-        self._open[place.part] = rows
+            rows = self._spill.read(location.partition)
+        self._open[location.partition] = rows
         if self._spill is not None and len(self._open) > self._n_open:
             del self._open[next(iter(self._open))]
-        return rows.slice(place.start, place.stop - place.start)
+        return rows.slice(location.start, location.stop - location.start)

@@ -1,4 +1,4 @@
-"""From text to instants: ISO 8601 or a given format, in a given time zone where none is written."""
+"""Read timestamps: ISO 8601 or a given format, in a given time zone where none is written."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from scale_eval.datasets.ingest.records import IngestError
+from scale_eval.datasets.instants import DAY
 
 ISO_8601 = (
     r"^(?P<date>\d{4}(?:-\d\d-\d\d|\d{4}))"
@@ -22,33 +23,30 @@ ISO_8601 = (
 """``2017-03-26`` or ``20170326``, then ``T`` or a blank and ``02:30``, ``02:30:15`` or
 ``02:30:15.123456``, then ``Z``, ``UTC``, ``+01``, ``+0100`` or ``+01:00``."""
 
-DAY = 86_400_000_000
-"""Microseconds of a day."""
-
 EARLIEST, LATEST = (
     int(np.datetime64(text, "us").astype("int64")) for text in ("1678-01-01", "2262-01-01")
 )
-"""Instants from the first to before the second are timestamps: what pandas holds in any unit."""
+"""Timestamps from the first to before the second are read: pandas holds these in any unit."""
 
 _NONE = np.iinfo("int64").min  # NaT
 
 
 _Wall: TypeAlias = tuple[np.ndarray, np.ndarray, np.ndarray]
-"""Time as written and its offset from UTC, in microseconds; whether it was written without one."""
+"""A time as written, its offset from UTC (both in microseconds), and whether it has no zone."""
 
 
 @dataclass(frozen=True)
 class Instants:
-    """Timestamps as read; arrays of equal length.
+    """Instants are timestamps as read, in arrays of equal length.
 
     Attributes
     ----------
     microseconds : ndarray of int64
         Since 1970-01-01 UTC; undefined where `unparsable` or `ambiguous`.
     unparsable : ndarray of bool
-        No such time, not written as asked for, or not of the years 1678 to 2261.
+        There is no such time, it is not written in the format, or not of the years 1678 to 2261.
     ambiguous : ndarray of bool
-        Written without a zone, in an hour that the zone has twice or not at all.
+        It is written without a zone, in an hour that the zone has twice or not at all.
     naive : ndarray of bool
         Written without a zone.
     midnight : ndarray of bool
@@ -62,21 +60,21 @@ class Instants:
     midnight: np.ndarray
 
 
-class Clock:
-    """Reads timestamps.
+class TimestampReader:
+    """A timestamp reader turns text, or typed timestamps, into instants.
 
     Parameters
     ----------
     timezone : str
-        Where timestamps without a zone were written, as ``Europe/Berlin``.
+        The zone in which timestamps without a zone were written, as ``Europe/Berlin``.
     timestamp_format : str, optional
-        As for `strptime`. Without it, ISO 8601 (see `ISO_8601`). Of a format with a zone
-        (``%z``, ``%Z``) only midnight UTC is known as midnight.
+        As for `strptime`. Without it, ISO 8601 (see `ISO_8601`). Where a format has a zone
+        (``%z``, ``%Z``), only midnight UTC counts as midnight.
 
     Raises
     ------
     IngestError
-        There is no such zone, or the format is none.
+        There is no such zone, or the format is not valid.
     """
 
     def __init__(self, timezone: str = "UTC", timestamp_format: str | None = None) -> None:
@@ -85,7 +83,7 @@ class Clock:
         except (KeyError, ValueError, OSError):
             near = difflib.get_close_matches(timezone, zoneinfo.available_timezones(), n=3)
             raise IngestError(
-                f"time zone {timezone!r} is not known; give a name of the IANA database, such as "
+                f"there is no time zone {timezone!r}; give a name of the IANA database, such as "
                 f"{' or '.join(near) or 'Europe/Berlin'}"
             ) from None
         self.timezone = timezone
@@ -102,7 +100,7 @@ class Clock:
                 ) from None
 
     def read(self, column: pa.Array) -> Instants:
-        """The instants of `column`, an array of strings or of timestamps."""
+        """Read the instants of `column`, an array of strings or of timestamps."""
         if pa.types.is_timestamp(column.type):
             wall, offset, naive = _typed(column)
         else:
@@ -155,7 +153,7 @@ def _iso_8601(text: pa.Array) -> _Wall:
 
 
 def _offset(zone: str) -> int:
-    """Microseconds that `zone`, as ``ISO_8601`` has it, is ahead of UTC."""
+    """Return the microseconds that `zone`, as in ``ISO_8601``, is ahead of UTC."""
     digits = zone.strip().replace(":", "")
     if digits in ("", "Z", "UTC"):
         return 0

@@ -1,7 +1,7 @@
-"""Synthetic companies in trouble: damaged on disk, nearly empty, or of one class.
+"""Faulty synthetic companies are damaged on disk, nearly empty, or of one class.
 
-They show what a run makes of data as they come. Which companies are in trouble depends on the seed
-and on how many are asked for.
+They show how a run treats the faults of real data. Which companies are faulty depends on the seed
+and on the number of each kind.
 """
 
 from __future__ import annotations
@@ -25,26 +25,26 @@ from scale_eval.datasets.synthetic.generator import (
 from scale_eval.datasets.transactions import Transactions
 from scale_eval.storage import Store, read_metadata
 
-_TRANSACTIONS, _WHO = 1, 2  # streams of random numbers; 0 and 1 are a company's
+_TRANSACTIONS, _CHOICE = 1, 2  # streams of random numbers; 0 and 1 are a company's
 
 
-def troubled(seed: int, companies: int, counts: Sequence[int]) -> list[list[int]]:
-    """For each kind of trouble the places of its companies, sorted; no company has two.
+def draw_faulty(seed: int, companies: int, counts: Sequence[int]) -> list[list[int]]:
+    """Draw the indices of the faulty companies of each kind, sorted; no company has two faults.
 
     Raises `ValueError` for a negative count, and where there are not enough companies.
     """
     if min(counts) < 0 or sum(counts) > companies:
         raise ValueError(
-            f"{sum(counts)} companies in trouble of {companies}: give counts of at least 0 that "
+            f"{sum(counts)} faulty companies of {companies}: give counts of at least 0 that "
             "add to no more than all"
         )
-    order = stream(seed, 0, _WHO).permutation(companies)
+    order = stream(seed, 0, _CHOICE).permutation(companies)
     bounds = np.cumsum([0, *counts]).tolist()
     return [sorted(order[start:stop].tolist()) for start, stop in pairwise(bounds)]
 
 
 def empty_company(seed: int, index: int, **options: Any) -> Transactions:
-    """One to four customers in the last five months: no window is observed whole."""
+    """Make a company of one to four customers in five months: no window is observed whole."""
     traits = draw_traits(seed, index, **options)
     opened = OBSERVED_UNTIL - pd.Timedelta(days=150)
     traits = replace(
@@ -54,13 +54,13 @@ def empty_company(seed: int, index: int, **options: Any) -> Transactions:
 
 
 def one_class_company(seed: int, index: int, **options: Any) -> Transactions:
-    """In every label window nobody buys, everybody does, or there are refunds only.
+    """Make a company with one class in every label window: nobody buys, or everybody does.
 
-    By the place `index`, modulo 3:
+    By `index`, modulo 3:
 
     0. Every customer buys once and never again: of those who had bought, nobody buys.
     1. Everybody buys about every six days; 200 customers at most, all of the first month.
-    2. As 0, and in the second half of its life the company has refunds only.
+    2. As 0, and in the second half of its life the company has only refunds.
     """
     traits = draw_traits(seed, index, **options)
     rng = stream(seed, index, _TRANSACTIONS)
@@ -88,7 +88,7 @@ def _middle(company: Transactions) -> int:
 
 
 def _refunds_from(company: Transactions, instant: int) -> Transactions:
-    """`company` with every later value turned into a refund."""
+    """Return `company` with every value from `instant` on turned into a refund."""
     late = company.timestamps >= instant
     values = np.where(late, -np.maximum(np.abs(company.values), 0.01), company.values)
     order = np.lexsort((values, company.timestamps, company.codes))
@@ -101,9 +101,9 @@ def _refunds_from(company: Transactions, instant: int) -> Transactions:
 
 
 def corrupt(dataset: Dataset, company_ids: Sequence[str]) -> None:
-    """Damage the data of these companies on disk: a byte of their values is turned over.
+    """Damage the data of these companies on disk: every bit of a byte of their values is turned.
 
-    In a packed file the whole row group cannot be read any more: what shares it with the company is
+    In a shared file the whole row group cannot be read any more: the companies that share it are
     lost as well, one or two hundred others. Files keep their names.
     """
     for path, row_group in {dataset.place(company) for company in company_ids}:  # each once

@@ -1,7 +1,7 @@
-"""Synthetic companies: customers who arrive, buy by the season, and leave without a word.
+"""Generate synthetic companies, whose customers arrive, buy by the season, and leave unannounced.
 
-Company i depends on (seed, i) alone: it is the same whoever makes it, and whatever is made beside
-it. Of each customer c of a company, with x the time since the company opened:
+Company i depends on (seed, i) alone: it is the same in any process, whichever companies are made
+with it. For each customer c of a company, with x the time since the company opened:
 
 ========================  ====================================================================
 arrival                   density in proportion to s(x) exp(growth x)
@@ -35,33 +35,33 @@ from scale_eval.datasets.instants import microseconds
 from scale_eval.datasets.transactions import Transactions
 
 OBSERVED_UNTIL = pd.Timestamp("2024-07-01", tz="UTC").as_unit("us")
-"""The instant before which all data end; companies that closed end earlier."""
+"""All data end before this instant; those of companies that closed end earlier."""
 
 MEDIAN_CUSTOMERS = 110.0
 SIGMA = 1.39
-"""Median and log-standard deviation of companies' sizes; these give a mean of 289 customers."""
+"""Median and log-standard deviation of the sizes of companies; the mean is 289 customers."""
 
-_DAY = 86_400  # seconds
-_YEAR = 365.25  # days
+_SECONDS_PER_DAY = 86_400
+_DAYS_PER_YEAR = 365.25
 _NEW_YEAR = pd.Timestamp("2000-01-01", tz="UTC").as_unit("us")  # where the seasons' year begins
 _TRAITS, _TRANSACTIONS = 0, 1  # a company's two streams of random numbers
 
 
 @dataclass(frozen=True)
 class CompanyTraits:
-    """What sets a company apart from others.
+    """Traits set a company apart from others.
 
     Attributes
     ----------
     n_customers : int
-        Everyone who buys between `opened` and `closed`.
+        Number of those who buy between `opened` and `closed`.
     opened, closed : Timestamp
         First day, and the instant before which the data end; midnights.
     growth : float
         New customers multiply by exp(growth) in a year.
     one_time_share : float
-        Customers who leave after their first purchase. More than these buy only once: some leave
-        no time for a second purchase, some are slow.
+        Share of customers who leave after their first purchase. More than these buy only once:
+        some arrive too late for a second purchase, some are slow.
     purchases_per_year, rate_shape : float
         Mean and shape of the Gamma distribution of λ_c, the rate of those who have not left.
     dropout, dropout_concentration : float
@@ -71,16 +71,16 @@ class CompanyTraits:
     holiday_peak : float
         Height of the bump of log s around the beginning of December.
     weekend : float
-        Business of a Saturday or Sunday relative to that of another day.
+        Purchases on a Saturday or Sunday relative to another day.
     busiest_hour : float
         Hour of the day (UTC) with the most purchases.
     median_price, price_spread : float
         Median of the values and standard deviation of their logarithms, zero values aside.
     refund_share : float
-        Purchases, zero values aside, of which all or a part is refunded, a fortnight later on
-        average.
+        Share of purchases, zero values aside, of which all or a part is refunded, a fortnight
+        later on average.
     zero_share : float
-        Purchases of value zero.
+        Share of purchases of value zero.
     """
 
     n_customers: int
@@ -111,7 +111,7 @@ def synthetic_company(
     sigma: float = SIGMA,
     observed_whole: bool = False,
 ) -> Transactions:
-    """The company at the place `index`; see `draw_traits`."""
+    """Make the company at `index`; see `draw_traits`."""
     traits = draw_traits(
         seed, index, median_customers=median_customers, sigma=sigma, observed_whole=observed_whole
     )
@@ -119,7 +119,7 @@ def synthetic_company(
 
 
 def company_id(index: int) -> str:
-    """What the company at the place `index` is called."""
+    """Return the id of the company at `index`."""
     return f"company-{index:06d}"
 
 
@@ -131,7 +131,7 @@ def draw_traits(
     sigma: float = SIGMA,
     observed_whole: bool = False,
 ) -> CompanyTraits:
-    """The traits of company `index`, independent of each other.
+    """Draw the traits of company `index`, independent of each other.
 
     With `observed_whole` a company is at least 4.5 years old and has not closed, so that its latest
     six half-yearly windows are observed whole; its other traits stay.
@@ -152,7 +152,7 @@ def draw_traits(
         return float(low * (high / low) ** rng.random())
 
     n_customers = max(1, round(median_customers * float(np.exp(sigma * rng.standard_normal()))))
-    age = round(log_uniform(4.5 if observed_whole else 0.7, 9.0) * _YEAR)
+    age = round(log_uniform(4.5 if observed_whole else 0.7, 9.0) * _DAYS_PER_YEAR)
     life = round(age * uniform(0.4, 1.0)) if rng.random() < 0.06 else age
     if observed_whole:
         life = age
@@ -182,7 +182,7 @@ def draw_traits(
 def generate_company(
     company_id: str, traits: CompanyTraits, rng: np.random.Generator
 ) -> Transactions:
-    """Every transaction of a company with these `traits`."""
+    """Generate every transaction of a company with these `traits`."""
     n = traits.n_customers
     codes, moments = _purchases(traits, rng)
     seconds = _seconds(moments, traits)
@@ -191,7 +191,7 @@ def generate_company(
     values[rng.random(len(codes)) < traits.zero_share] = 0.0
 
     refunded = np.flatnonzero((rng.random(len(codes)) < traits.refund_share) & (values > 0))
-    delay = rng.exponential(14 * _DAY, len(refunded))
+    delay = rng.exponential(14 * _SECONDS_PER_DAY, len(refunded))
     part = np.minimum(rng.uniform(0.2, 2.0, len(refunded)), 1.0)  # more than half: all of it
     codes = np.concatenate([codes, codes[refunded]])
     seconds = np.concatenate([seconds, seconds[refunded] + delay])
@@ -211,7 +211,7 @@ def generate_company(
 
 
 def _purchases(traits: CompanyTraits, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Every purchase: who (0 to n - 1, in order of arrival) and the moment.
+    """Draw every purchase: its customer (0 to n - 1, in order of arrival) and its moment.
 
     A moment is a number of days since `traits.opened`: whole days, and the share of the day's
     business that is done, so that the rhythm of the hours comes in at the very end. The season is
@@ -223,8 +223,8 @@ def _purchases(traits: CompanyTraits, rng: np.random.Generator) -> tuple[np.ndar
     n = traits.n_customers
     season = _season(traits)
     days = np.arange(len(season) + 1.0)
-    business = _integral(season) / _YEAR
-    arrivals = _integral(season * np.exp(traits.growth / _YEAR * days[:-1]))
+    business = _integral(season) / _DAYS_PER_YEAR
+    arrivals = _integral(season * np.exp(traits.growth / _DAYS_PER_YEAR * days[:-1]))
 
     arrived = np.interp(np.sort(rng.random(n)), arrivals / arrivals[-1], days)
     begin = np.interp(arrived, days, business)
@@ -245,17 +245,17 @@ def _purchases(traits: CompanyTraits, rng: np.random.Generator) -> tuple[np.ndar
 
 
 def stream(seed: int, index: int, which: int) -> np.random.Generator:
-    """Random numbers of company `index`, for the purpose `which`."""
+    """Return the random numbers of company `index` for the purpose `which`."""
     return np.random.Generator(
         np.random.PCG64(np.random.SeedSequence(seed, spawn_key=(index, which)))
     )
 
 
 def _season(traits: CompanyTraits) -> np.ndarray:
-    """The business of each day of the company's life; the mean is 1."""
+    """Return the season of each day of the company's life; the mean is 1."""
     first = (traits.opened - _NEW_YEAR).days  # 2000-01-01 is a Saturday
     day = np.arange(first, (traits.closed - _NEW_YEAR).days)
-    phase = day / _YEAR % 1.0
+    phase = day / _DAYS_PER_YEAR % 1.0
     log_season = traits.season_amplitude * np.cos(2 * np.pi * (phase - traits.season_peak))
     log_season += traits.holiday_peak * np.exp(-0.5 * ((phase - 0.92) / 0.035) ** 2)
     season = np.exp(log_season) * np.where(day % 7 < 2, traits.weekend, 1.0)
@@ -263,19 +263,19 @@ def _season(traits: CompanyTraits) -> np.ndarray:
 
 
 def _integral(intensity: np.ndarray) -> np.ndarray:
-    """The integral of a daily intensity at each midnight, the last one included."""
+    """Return the integral of a daily intensity at each midnight, the last one included."""
     return np.concatenate([[0.0], np.cumsum(intensity)])
 
 
 def _seconds(moments: np.ndarray, traits: CompanyTraits) -> np.ndarray:
-    """Seconds since `traits.opened` of moments, by the rhythm of the hours."""
+    """Return the seconds of moments since `traits.opened`, by the rhythm of the hours."""
     hours = np.arange(24) + 0.5
     rhythm = _integral(np.exp(1.2 * np.cos(2 * np.pi / 24 * (hours - traits.busiest_hour))))
     day = np.floor(moments)
     hour = np.interp(moments - day, rhythm / rhythm[-1], np.arange(25.0))
-    return day * _DAY + hour * 3_600
+    return day * _SECONDS_PER_DAY + hour * 3_600
 
 
 def _cents(amounts: np.ndarray) -> np.ndarray:
-    """Positive amounts rounded to cents, at least one."""
+    """Round positive amounts to cents, at least one."""
     return np.maximum(np.round(amounts, 2), 0.01)

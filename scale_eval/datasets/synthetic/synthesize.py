@@ -1,8 +1,8 @@
-"""Making a dataset of synthetic companies: three or 100,000, on one core or many, and with trouble.
+"""Synthesize a dataset: three companies or 100,000, on one core or many, and with faults.
 
-The arguments say all of the content: not a byte depends on the number of workers. Companies are
-divided into files before any is made, and each file is made by one worker from beginning to end,
-with no more than a row group and a company in memory.
+The content depends on the arguments alone, and no byte of it on the number of workers. Companies
+are divided into files before any is made, and each file is made by one worker from beginning to
+end, with no more than a row group and a company in memory.
 """
 
 from __future__ import annotations
@@ -19,17 +19,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from scale_eval.datasets.dataset import Dataset, commit_manifest, remove_unnamed
+from scale_eval.datasets.dataset import Dataset
 from scale_eval.datasets.file_layout import (
-    PACKED_FROM,
+    SHARED_FROM,
     CompanyToWrite,
     FileAssignment,
-    parcels_of,
-    write_alone,
-    write_pack,
+    assign_files,
+    write_company,
+    write_shared_file,
 )
-from scale_eval.datasets.manifest import MANIFEST_SCHEMA
-from scale_eval.datasets.synthetic.faults import corrupt, empty_company, one_class_company, troubled
+from scale_eval.datasets.manifest import commit, delete_unnamed, manifest_table
+from scale_eval.datasets.synthetic.faults import (
+    corrupt,
+    draw_faulty,
+    empty_company,
+    one_class_company,
+)
 from scale_eval.datasets.synthetic.generator import (
     MEDIAN_CUSTOMERS,
     SIGMA,
@@ -45,12 +50,12 @@ if TYPE_CHECKING:
     from multiprocessing.sharedctypes import Synchronized
 
 ROWS_PER_CUSTOMER = 3.0
-"""About, over all companies: for dividing them into files before they are made."""
+"""Mean rows of a customer, about: companies are divided into files before they are made."""
 
 
 @dataclass(frozen=True)
 class Population:
-    """Which companies there are: company i depends on these fields and i alone.
+    """A population of synthetic companies: company i depends on these fields and i alone.
 
     Attributes
     ----------
@@ -60,7 +65,7 @@ class Population:
     observed_whole : bool
         See `draw_traits`.
     empty, one_class : frozenset of int
-        Companies that are in trouble; see `synthetic.faults`.
+        Indices of faulty companies; see `synthetic.faults`.
     """
 
     seed: int
@@ -71,7 +76,7 @@ class Population:
     one_class: frozenset[int] = frozenset()
 
     def company(self, index: int) -> Transactions:
-        """The company at the place `index`."""
+        """Make the company at `index`."""
         make = synthetic_company
         if index in self.empty:
             make = empty_company
@@ -85,14 +90,14 @@ class Population:
             observed_whole=self.observed_whole,
         )
 
-    def delivery(self, index: int) -> CompanyToWrite:
-        """The company at the place `index`, to be written."""
+    def company_to_write(self, index: int) -> CompanyToWrite:
+        """Make the company at `index`, with what is written beside its rows."""
         source = f"synth seed {self.seed} company {index}"
         return CompanyToWrite(self.company(index), dates_only=False, sources=[source])
 
     @property
     def expected_rows(self) -> float:
-        """Rows of a company, about."""
+        """Return the mean rows of a company, about."""
         return ROWS_PER_CUSTOMER * self.median_customers * float(np.exp(self.sigma**2 / 2))
 
 
@@ -110,7 +115,7 @@ def synthesize(
     workers: int = 1,
     progress: bool = False,
 ) -> Dataset:
-    """Make a dataset of `companies` synthetic companies; the arguments say all of its content.
+    """Make a dataset of `companies` synthetic companies; it depends on the arguments alone.
 
     Parameters
     ----------
@@ -121,25 +126,25 @@ def synthesize(
     observed_whole : bool
         All companies are 4.5 to 9 years old and open: six half-yearly windows are observed whole.
     corrupt_companies, empty_companies, one_class_companies : int
-        Companies in trouble, drawn by the seed; see `synthetic.faults`. They are
-        different ones, as long as there are enough.
+        Numbers of faulty companies, drawn by the seed; see `synthetic.faults`. No company has two
+        faults.
     workers : int
-        Processes. They change nothing but the time that it takes. In a script, more than one need
+        Processes. They change only the time that it takes. In a script, more than one need
         ``if __name__ == "__main__":``.
     progress : bool
-        Whether to show a bar.
+        Show a progress bar.
 
     Raises
     ------
     FileExistsError
-        There are data at `into` already.
+        `into` holds data already.
     ValueError
-        No company is asked for, more trouble than there are companies, or an argument is outside
-        its range.
+        There are no companies, fewer companies than faulty ones, or an argument is outside its
+        range.
     """
     if companies < 1:
-        raise ValueError(f"{companies} companies: ask for at least one")
-    damaged, empty, one_class = troubled(
+        raise ValueError(f"{companies} companies: make at least one")
+    damaged, empty, one_class = draw_faulty(
         seed, companies, (corrupt_companies, empty_companies, one_class_companies)
     )
     population = Population(
@@ -153,10 +158,10 @@ def synthesize(
         )
     with store.lock():
         try:
-            with _bar(companies, shown=progress) as tell:
-                commit_manifest(store, _made(store, population, companies, workers, tell))
+            with _bar(companies, shown=progress) as advance:
+                commit(store, _make(store, population, companies, workers, advance))
         except BaseException:  # so that the same command can be run again
-            remove_unnamed(store, set())
+            delete_unnamed(store, set())
             store.delete_unfinished()
             raise
         dataset = Dataset(store)
@@ -164,70 +169,66 @@ def synthesize(
     return dataset
 
 
-def _made(
+def _make(
     store: Store,
     population: Population,
     companies: int,
     workers: int,
-    tell: Callable[[int], object],
+    advance: Callable[[int], object],
 ) -> pa.Table:
-    """Make and write all companies; the manifest. `tell` is told how many more there are."""
-    if companies < PACKED_FROM:
-        alone = []
+    """Make and write all companies; return the manifest. `advance` takes the number newly made."""
+    if companies < SHARED_FROM:
+        rows = []
         for index in range(companies):
-            alone.append(write_alone(store, population.delivery(index)))
-            tell(1)
-        return _manifest(alone)
+            rows.append(write_company(store, population.company_to_write(index)))
+            advance(1)
+        return manifest_table(rows)
     ids = [company_id(index) for index in range(companies)]
-    parcels = parcels_of(ids, [population.expected_rows] * companies)
-    if workers == 1 or len(parcels) == 1:
-        return pa.concat_tables([_make_file(store, population, each, tell) for each in parcels])
-    return pa.concat_tables(_made_together(store, population, parcels, workers, tell))
+    files = assign_files(ids, [population.expected_rows] * companies)
+    if workers == 1 or len(files) == 1:
+        return pa.concat_tables([_make_file(store, population, each, advance) for each in files])
+    return pa.concat_tables(_make_in_processes(store, population, files, workers, advance))
 
 
 def _make_file(
     store: Store,
     population: Population,
-    parcel: FileAssignment,
-    tell: Callable[[int], object],
+    file: FileAssignment,
+    advance: Callable[[int], object],
 ) -> pa.Table:
-    """Make and write the companies of one file; their rows of the manifest."""
+    """Make and write the companies of one file; return their rows of the manifest."""
 
-    def deliveries() -> Iterator[CompanyToWrite]:
-        for index in parcel.companies:
-            yield population.delivery(index)
-            tell(1)
+    def made() -> Iterator[CompanyToWrite]:
+        for index in file.companies:
+            yield population.company_to_write(index)
+            advance(1)
 
-    return _manifest(write_pack(store, deliveries(), parcel.directory))
-
-
-def _manifest(rows: list[dict[str, Any]]) -> pa.Table:
-    return pa.Table.from_pylist(rows, schema=MANIFEST_SCHEMA)
+    return manifest_table(write_shared_file(store, made(), file.directory))
 
 
-def _made_together(
+def _make_in_processes(
     store: Store,
     population: Population,
-    parcels: Sequence[FileAssignment],
+    files: Sequence[FileAssignment],
     workers: int,
-    tell: Callable[[int], object],
+    advance: Callable[[int], object],
 ) -> list[pa.Table]:
-    """`_make_file` for each of `parcels`, in several processes."""
+    """Do `_make_file` for each of `files`, in several processes."""
     context = multiprocessing.get_context("spawn")  # a fork of threads may hang
     done, stopped = context.Value("q", 0), context.Event()
-    told = 0
+    n_shown = 0
     with ProcessPoolExecutor(
-        min(workers, len(parcels)), context, initializer=_begin, initargs=(done, stopped)
+        min(workers, len(files)), context, initializer=_begin, initargs=(done, stopped)
     ) as pool:
-        tasks = [pool.submit(_make_file_apart, store, population, each) for each in parcels]
+        tasks = [pool.submit(_make_file_apart, store, population, each) for each in files]
         waiting: set[Any] = set(tasks)
         try:
             while waiting:
                 finished, waiting = wait(waiting, timeout=0.2, return_when=FIRST_EXCEPTION)
                 for task in finished:
                     task.result()
-                tell(done.value - told)
-                told = done.value
+                advance(done.value - n_shown)
+                n_shown = done.value
         except BaseException:
             stopped.set()
             pool.shutdown(cancel_futures=True)
@@ -240,18 +241,18 @@ _stopped: Event
 
 
 def _begin(done: Synchronized[int], stopped: Event) -> None:
-    """What a worker shares with the process that asked for it."""
+    """Keep what a worker shares with the process that started it."""
     global _done, _stopped
     _done, _stopped = done, stopped
 
 
-def _make_file_apart(store: Store, population: Population, parcel: FileAssignment) -> pa.Table:
-    with contextlib.suppress(KeyboardInterrupt):  # the process that asked hears of it as well
-        return _make_file(store, population, parcel, _tell_apart)
+def _make_file_apart(store: Store, population: Population, file: FileAssignment) -> pa.Table:
+    with contextlib.suppress(KeyboardInterrupt):  # the process that started this one gets it too
+        return _make_file(store, population, file, _advance_apart)
     raise InterruptedError("stopped")
 
 
-def _tell_apart(n: int) -> None:
+def _advance_apart(n: int) -> None:
     if _stopped.is_set():
         raise KeyboardInterrupt
     with _done.get_lock():

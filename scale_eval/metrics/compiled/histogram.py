@@ -23,8 +23,8 @@ def _least_bins() -> np.ndarray:
     lowest = ((np.arange(N_CELLS) + FIRST_CELL) << CELL_SHIFT).view(np.float64)
     beyond = np.append(lowest[1:], 0.5 + 2.0**-20)
     lowest[0] = 0.0  # probabilities below the first edge share its cell
-    found: np.ndarray = np.searchsorted(EDGES, [lowest, 1 - beyond], side="right")
-    return found.astype(np.int16)
+    least: np.ndarray = np.searchsorted(EDGES, [lowest, 1 - beyond], side="right")
+    return least.astype(np.int16)
 
 
 _LEAST_BINS = _least_bins()
@@ -50,11 +50,11 @@ def add_to_histogram(
         p = probabilities[i]
         mirrored = p >= 0.5
         cell = (bits_of(1 - p if mirrored else p) >> CELL_SHIFT) - FIRST_CELL
-        found = np.int64(_LEAST_BINS[np.int64(mirrored), max(cell, 0)])
-        found += _EDGES_AND_END[found] <= p
-        counts[found, NEGATIVE - np.int64(outcomes[i])] += 1
+        b = np.int64(_LEAST_BINS[np.int64(mirrored), max(cell, 0)])
+        b += _EDGES_AND_END[b] <= p
+        counts[b, NEGATIVE - np.int64(outcomes[i])] += 1
         if future_spend[i] > 0:
-            counts[found, SPEND_MINOR] += np.int64(np.rint(100 * future_spend[i]))
+            counts[b, SPEND_MINOR] += np.int64(np.rint(100 * future_spend[i]))
 
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
@@ -65,10 +65,10 @@ def take_out(histogram: np.ndarray, bins: np.ndarray, counts: np.ndarray) -> int
     of bins written.
     """
     n = 0
-    for found in range(len(histogram)):
-        if histogram[found, POSITIVE] + histogram[found, NEGATIVE]:
-            bins[n] = found
-            counts[n] = histogram[found]
-            histogram[found] = 0
+    for b in range(len(histogram)):
+        if histogram[b, POSITIVE] + histogram[b, NEGATIVE]:
+            bins[n] = b
+            counts[n] = histogram[b]
+            histogram[b] = 0
             n += 1
     return n

@@ -262,11 +262,11 @@ def _log_likelihood(
     b: float,
     origin: float,
 ) -> float:
-    nothing = found = lanes_of(0.0)
+    nothing = log_likelihood = lanes_of(0.0)
     for i in range(0, len(logit), LANES):
         eta = a + b * (load(logit, i) - origin)
         y, n = load(positives, i), load(negatives, i)
         against = min(eta, nothing - eta)  # - |eta|
         surprised = where(eta > nothing, n, y)
-        found += surprised * against - (y + n) * log_of(1.0 + exp_of(against))
-    return total(found)
+        log_likelihood += surprised * against - (y + n) * log_of(1.0 + exp_of(against))
+    return total(log_likelihood)

@@ -16,7 +16,7 @@ from scale_eval.report.plots.style import (
     label_rows,
     simplify,
 )
-from scale_eval.report.wording import companies, metric_words
+from scale_eval.report.wording import companies, metric_label
 
 
 def comparison(findings: Findings, metric: str = PRIMARY, model: str | None = None) -> Figure:
@@ -29,7 +29,7 @@ def comparison(findings: Findings, metric: str = PRIMARY, model: str | None = No
     ]
     figure = _forest_plot(
         [(f"against {other}", pair) for other, pair in pairs],
-        f"by how much the {metric_words(metric)} of {best} is better (right) or worse",
+        f"by how much the {metric_label(metric)} of {best} is better (right) or worse",
     )
     n = max((pair.n for _, pair in pairs), default=0)
     add_heading(
@@ -53,7 +53,7 @@ def sizes(findings: Findings, metric: str = PRIMARY, model: str | None = None) -
                 label = f"{'all companies' if stratum == 'all' else stratum}: against {rival}"
                 rows.append((label, pair))
     figure = _forest_plot(
-        rows, f"by how much the {metric_words(metric)} of {best} is better (right) or worse"
+        rows, f"by how much the {metric_label(metric)} of {best} is better (right) or worse"
     )
     add_heading(
         figure,

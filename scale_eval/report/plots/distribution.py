@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from scale_eval.metrics import METRICS
 from scale_eval.report.figure import Figure
 from scale_eval.report.findings import Findings
 from scale_eval.report.plots.style import (
@@ -17,10 +18,10 @@ from scale_eval.report.plots.style import (
     simplify,
     styles,
 )
-from scale_eval.report.wording import companies, metric_words
+from scale_eval.report.wording import companies, metric_label
 
-SHOWN = {"log_loss_skill": 0.0, "roc_auc": 0.5}
-"""Metrics of the plot, with their values for a model that is of no use."""
+SHOWN = ("log_loss_skill", "roc_auc")
+"""Metrics of the plot; each has a value for a model that is of no use."""
 
 
 def distribution(findings: Findings) -> Figure:
@@ -50,8 +51,8 @@ def distribution(findings: Findings) -> Figure:
         if np.isfinite(low):
             margin = 0.15 * (high - low) or 0.05
             axis.set_xlim(low - margin, high + margin)
-        axis.axvline(SHOWN[metric], color=INK, linewidth=0.8, linestyle=":")
-        axis.set_title(f"{metric_words(metric)} (dotted: no use)", fontsize=9)
+        axis.axvline(METRICS[metric].uninformed, color=INK, linewidth=0.8, linestyle=":")
+        axis.set_title(f"{metric_label(metric)} (dotted: no use)", fontsize=9)
         simplify(axis)
     label_rows(axes[0], models)
     add_heading(

@@ -18,7 +18,7 @@ from scale_eval.report.plots.style import (
     simplify,
     styles,
 )
-from scale_eval.report.wording import companies, metric_words, number
+from scale_eval.report.wording import companies, metric_label, number
 
 SHOWN = ("log_loss", "roc_auc", "observed_expected_ratio")
 """Metrics of the plot; a target is that of a ratio, on a logarithmic axis."""
@@ -44,7 +44,7 @@ def leaderboard(findings: Findings) -> Figure:
             draw_interval(axis, y, row["prediction_low"], row["prediction_high"], 7, "#c9c9c9")
             draw_interval(axis, y, row["ci_low"], row["ci_high"], 2.2, look[model].color)
             axis.plot(row["value"], y, look[model].marker, color=look[model].color, markersize=6)
-        axis.set_title(f"{metric_words(metric)}\n{direction}", fontsize=9)
+        axis.set_title(f"{metric_label(metric)}\n{direction}", fontsize=9)
         simplify(axis)
     label_rows(axes[0], models)
     add_heading(

@@ -16,7 +16,7 @@ from scale_eval.report.plots.style import (
     simplify,
     styles,
 )
-from scale_eval.report.wording import companies, metric_words
+from scale_eval.report.wording import companies, metric_label
 
 
 def over_time(findings: Findings) -> Figure:
@@ -38,7 +38,7 @@ def over_time(findings: Findings) -> Figure:
                 markersize=4,
                 label=model,
             )
-        axis.set_title(metric_words(metric), fontsize=9)
+        axis.set_title(metric_label(metric), fontsize=9)
     first = rows[rows["model"] == rows["model"].min()]
     axes[2].plot(
         first["cutoff"],

@@ -15,7 +15,7 @@ from scale_eval.report.plots.style import (
     label_rows,
     simplify,
 )
-from scale_eval.report.wording import metric_words
+from scale_eval.report.wording import metric_label
 
 
 def spread(findings: Findings, metric: str = "roc_auc") -> Figure:
@@ -51,7 +51,7 @@ def spread(findings: Findings, metric: str = "roc_auc") -> Figure:
     label_rows(axis, models)
     scale = rows["scale"].iloc[0] if len(rows) else ""
     on = f", on the {scale} scale" if scale not in ("", "identity") else ""
-    axis.set_xlabel(f"standard deviation of the {metric_words(metric)}{on}")
+    axis.set_xlabel(f"standard deviation of the {metric_label(metric)}{on}")
     if models:
         widest = float(np.nanmax(rows.loc[models, list(parts)].to_numpy(float)))
         axis.set_xlim(0, 1.8 * widest or 1)
@@ -60,7 +60,7 @@ def spread(findings: Findings, metric: str = "roc_auc") -> Figure:
     n = int(rows["n_evaluations"].max()) if len(rows) else 0
     add_heading(
         figure,
-        f"What makes the {metric_words(metric)} differ: {n:,} evaluations",
+        f"What makes the {metric_label(metric)} differ: {n:,} evaluations",
         "thin line: 95 % interval of a standard deviation",
     )
     return figure

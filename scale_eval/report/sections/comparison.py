@@ -14,7 +14,7 @@ from scale_eval.report.section import Section, table
 from scale_eval.report.wording import (
     companies,
     interval_or_nothing,
-    metric_words,
+    metric_label,
     number,
     p_value,
     percent_with_interval,
@@ -38,7 +38,7 @@ def comparison(findings: Findings) -> Section | None:
             step = 0.0001
             rows.append(
                 {
-                    "metric": metric_words(metric),
+                    "metric": metric_label(metric),
                     f"{best} against": other,
                     "better by": number(pair.better_by, step),
                     "95 %": interval_or_nothing(pair.low, pair.high, step),

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from scale_eval.evaluation.reasons import EVALUATIONS
 from scale_eval.metrics import METRICS
 from scale_eval.report.findings import Findings
 from scale_eval.report.section import Section, table
 from scale_eval.report.wording import (
-    metric_words,
+    metric_label,
     reason,
 )
 
@@ -17,7 +18,7 @@ def coverage(findings: Findings) -> Section:
     rows = [
         {
             "status": status,
-            "reason": reason(why) if why else "",
+            "reason": reason(why, EVALUATIONS) if why else "",
             **{model: f"{int(n):,}" if n else "" for model, n in by_model.items()},
         }
         for (status, why), by_model in statuses.pivot_table(
@@ -31,7 +32,7 @@ def coverage(findings: Findings) -> Section:
             if row["n_undefined"]:
                 undefined.append(
                     {
-                        "metric": metric_words(metric),
+                        "metric": metric_label(metric),
                         "model": model,
                         "defined": f"{int(row['n_defined']):,}",
                         "undefined": f"{int(row['n_undefined']):,}",
@@ -42,7 +43,7 @@ def coverage(findings: Findings) -> Section:
         "An evaluation is a model at a company and a cutoff. What was refused, failed or is "
         "undefined is counted here, and left out above."
     ]
-    settings = findings.document.get("asked", {})
+    settings = findings.document.get("settings", {})
     unobserved = (statuses["reason"] == "no_whole_window").any()
     if unobserved and not settings.get("observed_until"):
         text.append(

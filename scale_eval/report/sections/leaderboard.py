@@ -12,7 +12,7 @@ from scale_eval.report.section import Section, table
 from scale_eval.report.wording import (
     companies,
     figure_with_interval,
-    metric_words,
+    metric_label,
     number,
     span,
     why_no_effects,
@@ -94,7 +94,7 @@ def _every_metric(findings: Findings) -> list[dict[str, Any]]:
     """Return a row a metric, with a column a model."""
     return [
         {
-            "metric": metric_words(metric),
+            "metric": metric_label(metric),
             "better": findings.better(metric).replace("target", "nearer to its target"),
             **{
                 model: figure_with_interval(findings.figure(metric, model))

@@ -6,7 +6,7 @@ from scale_eval.report.findings import PRIMARY, Findings
 from scale_eval.report.plots import draw
 from scale_eval.report.section import Section, table
 from scale_eval.report.wording import (
-    metric_words,
+    metric_label,
     number,
 )
 
@@ -19,7 +19,7 @@ def reliability(findings: Findings) -> Section | None:
     rows = [
         {
             "model": row.model,
-            "loss": metric_words(row.loss),
+            "loss": metric_label(row.loss),
             "in all": number(row.value, 0.0001),
             "miscalibration": number(row.miscalibration, 0.0001),
             "discrimination": number(row.discrimination, 0.0001),

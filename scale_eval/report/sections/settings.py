@@ -16,7 +16,7 @@ def settings(findings: Findings) -> Section:
     document = findings.document
     chosen = [
         {"setting": name, "value": _plain(value)}
-        for name, value in document.get("asked", {}).items()
+        for name, value in document.get("settings", {}).items()
     ]
     margins = ", ".join(f"{k} {v:g}" for k, v in document.get("margins", {}).items())
     chosen.append({"setting": "margins", "value": margins})

@@ -8,7 +8,7 @@ from scale_eval.report.findings import PRIMARY, Findings
 from scale_eval.report.plots import draw
 from scale_eval.report.section import Section, table
 from scale_eval.report.wording import (
-    metric_words,
+    metric_label,
     number,
     reason,
     span,
@@ -45,7 +45,7 @@ def _row(findings: Findings, metric: str, model: str, row: pd.Series) -> dict[st
     if not pd.isna(row["next_cutoff_low"]):
         next_cutoff = span(row["next_cutoff_low"], row["next_cutoff_high"])
     return {
-        "metric": metric_words(metric),
+        "metric": metric_label(metric),
         "model": model,
         "scale": row["scale"],
         "companies": number(row["company_sd"]),

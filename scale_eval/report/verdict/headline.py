@@ -11,7 +11,7 @@ from scale_eval.report.verdict.phrases import MIN_FOR_THE_NEXT, interval_of, mar
 from scale_eval.report.wording import (
     companies,
     listed,
-    metric_words,
+    metric_label,
     number,
     percent,
     span,
@@ -103,7 +103,7 @@ def _difference(pair: Pair) -> str:
     if pair.ties:
         better += f", no worse at {percent((pair.wins + pair.ties) / pair.n)}"
     return (
-        f"{metric_words(pair.metric)} lower by {number(pair.better_by, step)} "
+        f"{metric_label(pair.metric)} lower by {number(pair.better_by, step)} "
         f"({interval_of(pair)}) at the average company; {better}"
     )
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numba
 import numpy as np
 import pyarrow as pa
@@ -13,52 +11,37 @@ from scale_eval.results.customer_influence import small_sample_factor, squared, 
 from scale_eval.results.heterogeneity import company_effects, fitted
 from scale_eval.results.panel import Panel
 from scale_eval.results.ratio_terms import terms
+from scale_eval.results.tables.base import MetricTable
 from scale_eval.statistics.shrinkage import shrink
 from scale_eval.statistics.undefined import Undefined
+from scale_eval.storage.columns import COUNT, NUMBER, TEXT, Column
 
 
-def companies_of(panel: Panel, metric: Metric, influence: np.ndarray | None) -> Iterator[pa.Table]:
-    """The table `companies` of one metric: one row a (company, model).
-
-    Over the evaluations of that model that are ok.
-
-    `mean` is the company's figure: the mean over its defined cutoffs; for O:E the sum of observed
-    over the sum of expected; for a skill 1 - mean loss / mean reference loss. `std_error` is what
-    its customers' chance makes uncertain in it. `std` (ddof 1), `min` and `max` are of the cutoffs'
-    values: time and noise, not differences between companies. `latest` is the value at the latest
-    cutoff that is ok, `n_customers` and `n_positive` are of that cutoff.
-
-    `shrunk` is the best prediction of the true figure (empirical Bayes): between the company's
-    effect (`heterogeneity`) and the mean of all, as near to its own as `shrinkage_weight` =
-    tau^2 / (tau^2 + v) says; for metrics with random effects, and companies that enter them.
-
-    Yields
-    ------
-    Table
-        Of one model each, sorted by company.
-    """
+def companies_of(
+    panel: Panel, metric: Metric, influence: np.ndarray | None, model: int
+) -> pa.Table:
+    """Make the rows of one metric and model, sorted by company."""
     ids = pa.array(panel.company_ids, pa.string())
-    for model, name in enumerate(panel.models):
-        figures = _facts(panel, model) | _figures(panel, metric, model, influence)
-        columns = {
-            "company_id": ids,
-            "model": pa.repeat(name, len(ids)),
-            "metric": pa.repeat(metric.name, len(ids)),
-            **{f: pa.array(values, from_pandas=True) for f, values in figures.items()},
-        }
-        yield pa.table(
-            [
-                columns[field.name].cast(field.type)
-                if field.name in columns
-                else pa.nulls(len(ids), field.type)
-                for field in COMPANIES_SCHEMA
-            ],
-            schema=COMPANIES_SCHEMA,
-        )
+    figures = _facts(panel, model) | _figures(panel, metric, model, influence)
+    columns = {
+        "company_id": ids,
+        "model": pa.repeat(panel.models[model], len(ids)),
+        "metric": pa.repeat(metric.name, len(ids)),
+        **{f: pa.array(values, from_pandas=True) for f, values in figures.items()},
+    }
+    return pa.table(
+        [
+            columns[field.name].cast(field.type)
+            if field.name in columns
+            else pa.nulls(len(ids), field.type)
+            for field in COMPANIES.schema
+        ],
+        schema=COMPANIES.schema,
+    )
 
 
 def _facts(panel: Panel, model: int) -> dict[str, np.ndarray]:
-    """Counts of each company, whatever the metric; null where no evaluation is ok."""
+    """Count what does not depend on the metric; null where no evaluation is ok."""
     ok = np.flatnonzero(panel.ok[:, model])
     evaluated = np.flatnonzero(panel.status[:, model] >= 0)
     latest = _latest(panel, ok)
@@ -77,12 +60,12 @@ def _figures(
 ) -> dict[str, np.ndarray]:
     ok = panel.covered("own", model, panel.at(None))
     column = panel.columns[metric.name][:, model]
-    of_model = terms(panel, metric, model, weighted=False)
-    mean = of_model.over(panel, ok).figures
+    own = terms(panel, metric, model, weighted=False)
+    mean = own.over(panel, ok).figures
     figures = _spread(panel, column, ok) | {"mean": mean, "latest": _at(column, _latest(panel, ok))}
     if influence is not None:
         defined = ok[~np.isnan(column[ok])]
-        error = _std_error(panel, metric, model, defined, influence, of_model.weight)
+        error = _std_error(panel, metric, model, defined, influence, own.weight)
         figures["std_error"] = error * (mean if metric.pooling.log else 1.0)
         if metric.effects is not None:
             figures |= _shrunk(panel, metric, metric.effects, model, ok, influence)
@@ -90,7 +73,7 @@ def _figures(
 
 
 def _spread(panel: Panel, values: np.ndarray, windows: np.ndarray) -> dict[str, np.ndarray]:
-    """Number, standard deviation (ddof 1) and range of the cutoffs' values of each company."""
+    """Return number, standard deviation (ddof 1) and range of each company's values."""
     n = np.zeros(panel.n_companies, np.int64)
     std, low, high = np.full((3, panel.n_companies), np.nan)
     _spread_into(panel.company, values, windows, n, std, low, high)
@@ -109,21 +92,21 @@ def _spread_into(
 ) -> None:
     begin = 0
     while begin < len(windows):
-        of, end, total = company[windows[begin]], begin, 0.0
-        while end < len(windows) and company[windows[end]] == of:
+        c, end, total = company[windows[begin]], begin, 0.0
+        while end < len(windows) and company[windows[end]] == c:
             value = values[windows[end]]
             if not np.isnan(value):
-                n[of] += 1
+                n[c] += 1
                 total += value
-                low[of] = value if n[of] == 1 else min(low[of], value)
-                high[of] = value if n[of] == 1 else max(high[of], value)
+                low[c] = value if n[c] == 1 else min(low[c], value)
+                high[c] = value if n[c] == 1 else max(high[c], value)
             end += 1
-        if n[of] > 1:
-            mean, squares = total / n[of], 0.0
+        if n[c] > 1:
+            mean, squares = total / n[c], 0.0
             for window in windows[begin:end]:
                 if not np.isnan(values[window]):
                     squares += (values[window] - mean) ** 2
-            std[of] = np.sqrt(squares / (n[of] - 1))
+            std[c] = np.sqrt(squares / (n[c] - 1))
         begin = end
 
 
@@ -135,9 +118,9 @@ def _std_error(
     influence: np.ndarray,
     weight: np.ndarray,
 ) -> np.ndarray:
-    """Of the company's figure, or of its logarithm for O:E; NaN where it is not known.
+    """Return the standard error of each company's figure; NaN where no influence was kept.
 
-    `weight` is how much each window moves it.
+    For a ratio it is that of the logarithm. `weight` says how much each window moves the figure.
     """
     windows = windows[~np.isnan(influence[windows, model, 0]) & (weight.take(windows) > 0)]
     few = small_sample_factor(panel, metric, model)
@@ -166,7 +149,7 @@ def _shrunk(
 
 
 def _latest(panel: Panel, windows: np.ndarray) -> np.ndarray:
-    """The last of these windows of each company; -1 without one."""
+    """Return the last of these windows of each company; -1 without one."""
     latest = np.full(panel.n_companies, -1)
     latest[panel.company[windows]] = windows  # in order of time
     return latest
@@ -178,23 +161,82 @@ def _at(column: np.ndarray, windows: np.ndarray) -> np.ndarray:
     return np.where(windows >= 0, column[windows], np.nan)
 
 
-COMPANIES_SCHEMA = pa.schema(
-    [
-        ("company_id", pa.string()),
-        ("model", pa.string()),
-        ("metric", pa.string()),
-        ("n_customers", pa.int64()),  # at the latest cutoff that is ok
-        ("n_positive", pa.int64()),
-        ("n_evaluations", pa.int64()),  # planned or refused, whatever came of them
-        ("n_cutoffs", pa.int64()),  # evaluations that are ok
-        ("n_defined", pa.int64()),  # of these, where the metric is defined
-        ("mean", pa.float64()),
-        ("std_error", pa.float64()),  # of `mean`: customers' chance, clustered by customer
-        ("std", pa.float64()),
-        ("min", pa.float64()),
-        ("max", pa.float64()),
-        ("latest", pa.float64()),
-        ("shrunk", pa.float64()),
-        ("shrinkage_weight", pa.float64()),
-    ]
+COMPANIES = MetricTable(
+    "companies",
+    row="company, model, metric",
+    doc="Each company's own figures over its cutoffs, from the evaluations of a model that are ok.",
+    columns=(
+        Column("company_id", TEXT, "The company."),
+        Column("model", TEXT, "The model."),
+        Column("metric", TEXT, "The metric."),
+        Column(
+            "n_customers",
+            COUNT,
+            "Customers at the latest cutoff whose evaluation is ok.",
+            null="no evaluation is ok",
+        ),
+        Column("n_positive", COUNT, "Customers who bought, there.", null="no evaluation is ok"),
+        Column("n_evaluations", COUNT, "Evaluations that were planned or refused."),
+        Column("n_cutoffs", COUNT, "Evaluations that are ok."),
+        Column("n_defined", COUNT, "Evaluations that are ok and define the metric."),
+        Column(
+            "mean",
+            NUMBER,
+            "The company's figure: the mean over its defined cutoffs; for O:E the sum of observed "
+            "over the sum of expected; for a skill 1 - mean loss / mean reference loss.",
+            null="no cutoff defines the metric",
+        ),
+        Column(
+            "std_error",
+            NUMBER,
+            "Standard error of `mean` from the chance of its customers, clustered by customer.",
+            null="evaluations of the metric keep no influence sums, or the figure is null",
+        ),
+        Column(
+            "std",
+            NUMBER,
+            "Standard deviation (ddof 1) of the values at its cutoffs: time and noise.",
+            null="fewer than two cutoffs define the metric",
+        ),
+        Column("min", NUMBER, "Smallest value at a cutoff.", null="no cutoff defines the metric"),
+        Column("max", NUMBER, "Largest value at a cutoff.", null="no cutoff defines the metric"),
+        Column(
+            "latest",
+            NUMBER,
+            "Value at the latest cutoff whose evaluation is ok.",
+            null="the metric is undefined there",
+        ),
+        Column(
+            "shrunk",
+            NUMBER,
+            "Best prediction of the true figure (empirical Bayes): the company's own effect, "
+            "shrunk towards the mean of all companies.",
+            null="the metric has no random effects, or the company does not enter them",
+        ),
+        Column(
+            "shrinkage_weight",
+            NUMBER,
+            "Weight of the company's own effect in `shrunk`: tau^2 / (tau^2 + v).",
+            null="`shrunk` is null",
+        ),
+    ),
+    shown=(
+        "company_id",
+        "model",
+        "metric",
+        "n_customers",
+        "n_defined",
+        "mean",
+        "std_error",
+        "std",
+        "shrunk",
+    ),
+    make=lambda of: companies_of(of.panel, of.metric, of.influence, *of.models),
+    by_model=True,
+    conventions={
+        "company figure": "mean over defined cutoffs; O:E: sum O / sum E; "
+        "skill: 1 - mean loss / mean reference loss",
+        "std": "ddof 1, of companies' own figures; in companies, of cutoffs' values",
+        "shrunk": "mu + w (y - mu), w = tau^2 / (tau^2 + v)",
+    },
 )

@@ -1,9 +1,4 @@
-"""The table `comparisons`: two models on the same customers of the same companies and cutoffs.
-
-Only windows count for which every model is ok and, within a pair, for which the metric is defined
-for both. A metric with a target (O:E, slope, intercept) is compared by its distance from it:
-|log O:E|, |slope - 1|, |intercept|.
-"""
+"""The table `comparisons`: two models on the same customers of the same companies and cutoffs."""
 
 from __future__ import annotations
 
@@ -32,70 +27,51 @@ from scale_eval.results.panel import Panel
 from scale_eval.results.pooled_figures import pooled_figure
 from scale_eval.results.pooled_histograms import RowScores
 from scale_eval.results.ratio_terms import Terms, terms
+from scale_eval.results.tables.base import MetricTable
 from scale_eval.statistics.comparison import benjamini_hochberg, equivalence, wilcoxon
 from scale_eval.statistics.undefined import Undefined
+from scale_eval.storage.columns import COUNT, FLAG, NUMBER, TEXT, Column
 
 SIZE_CLASSES = (1, 100, 1_000, 10_000)
 """Customers at a company's latest common cutoff from which each class of companies begins."""
 
 Margins = Mapping[str, float]
-"""By metric: the difference that is worth having; smaller ones are ties."""
+"""The smallest difference of practical interest by metric; smaller ones are ties."""
 
 
 def comparisons_table(pieces: Iterable[list[dict[str, Any]]]) -> pa.Table:
-    """One row a (metric, model_a < model_b, estimand, stratum).
-
-    `mean_difference` is a - b. On ``equal_company`` rows it is the mean over companies of the
-    difference of their own figures, `ci_low` to `ci_high` is Student's interval of that mean, and
-    `wins`, `ties` and `losses` count the companies where a is better, no further than `margin`, or
-    worse than b. (Of the calibration slope the mean is one of random effects, over companies that
-    enter them: a few slopes that are hardly known would carry a plain one.) On ``row`` and
-    ``within_company`` rows it is the difference of the pooled figures.
-    Strata are all companies, and classes of company size.
-
-    `sampling_std_error` is what customers' chance makes uncertain at these companies in these
-    half-years, paired through the sums of influence. `p_value` is Wilcoxon's signed rank test over
-    companies, `p_adjusted` that after Benjamini & Hochberg over the pairs of models of one metric,
-    estimand and stratum. `prediction_low` to `prediction_high` holds the true difference at the
-    next company with a probability of 95 %; `probability_a_better` is that of its favouring a, and
-    `probability_a_better_by_margin` and `..._b_...` by more than the margin. `equivalent` says
-    that the difference was shown to lie within the margin (TOST at 5 %; Schuirmann 1987): where it
-    is false the models may differ or not, look at the interval.
-
-    Parameters
-    ----------
-    pieces : iterable of list
-        From `comparisons_of`, a metric each.
-    """
+    """Make the table from `comparisons_of`, a metric each, and adjust its p values."""
     frame = pd.DataFrame(list(itertools.chain.from_iterable(pieces)))
     if frame.empty:
-        return COMPARISONS_SCHEMA.empty_table()
-    frame = frame.reindex(columns=COMPARISONS_SCHEMA.names)
+        return COMPARISONS.schema.empty_table()
+    frame = frame.reindex(columns=COMPARISONS.schema.names)
     families = frame.groupby(["metric", "estimand", "stratum"], sort=False)["p_value"]
     frame["p_adjusted"] = families.transform(lambda p: benjamini_hochberg(p.to_numpy()))
     frame["equivalent"] = frame["equivalent"].astype("boolean")
-    return pa.Table.from_pandas(frame, schema=COMPARISONS_SCHEMA, preserve_index=False)
+    return pa.Table.from_pandas(frame, schema=COMPARISONS.schema, preserve_index=False)
 
 
 def comparisons_of(
     panel: Panel, metric: Metric, scores: RowScores, influence: np.ndarray | None, margins: Margins
 ) -> Iterator[dict[str, Any]]:
-    """The rows of one metric, without `p_adjusted`, which wants them all."""
+    """Make the rows of one metric, without `p_adjusted`, which needs the rows of all pairs."""
     strata = dict(_strata(panel))
     margin = margins.get(metric.name, metric.margin)
     compared = [_Compared(panel, metric, m, influence) for m in range(len(panel.models))]
     pooled: dict[str, list[_Pooled]] = {
         estimand: [] for estimand in metric.estimands if estimand != EQUAL_COMPANY
     }
-    for m, of in enumerate(compared):
+    for m, of_model in enumerate(compared):
         windows = panel.covered("common", m, panel.at(None))
-        of_model = terms(panel, metric, m, weighted=True)
-        sums = of_model.over(panel, windows)
+        weighted = terms(panel, metric, m, weighted=True)
+        sums = weighted.over(panel, windows)
         n_companies = panel.n_with(windows)
-        for estimand, of_models in pooled.items():
-            told = pooled_figure(panel, metric, m, windows, estimand, scores, None, "common", sums)
-            moved = of.moved_pooled(estimand, windows, of_model)
-            of_models.append(_Pooled(told, moved, n_companies))
+        for estimand, figures in pooled.items():
+            figure = pooled_figure(
+                panel, metric, m, windows, estimand, scores, None, "common", sums
+            )
+            moved = of_model.moved_pooled(estimand, windows, weighted)
+            figures.append(_Pooled(figure, moved, n_companies))
     for a, b in itertools.combinations(range(len(panel.models)), 2):
         key = {
             "metric": metric.name,
@@ -103,24 +79,25 @@ def comparisons_of(
             "model_b": panel.models[b],
             "margin": margin,
         }
-        for row in _of_companies(compared[a], compared[b], strata, margin):
+        for row in _company_rows(compared[a], compared[b], strata, margin):
             yield key | row
-        for estimand, of_models in pooled.items():
-            of_a, of_b = of_models[a], of_models[b]
-            told = difference(metric, of_a.told, of_b.told)
-            row = {"estimand": estimand, "stratum": "all", "n_companies": of_a.n_companies}
-            row |= _told(told, margin)
-            if of_a.moved is not None and of_b.moved is not None and not told.reason:
-                variance = squared(of_a.moved - of_b.moved).sum()
+        for estimand, figures in pooled.items():
+            pooled_a, pooled_b = figures[a], figures[b]
+            estimate = difference(metric, pooled_a.estimate, pooled_b.estimate)
+            row = {"estimand": estimand, "stratum": "all", "n_companies": pooled_a.n_companies}
+            row |= _columns(estimate, margin)
+            moved_a, moved_b = pooled_a.moved, pooled_b.moved
+            if moved_a is not None and moved_b is not None and not estimate.reason:
+                variance = squared(moved_a - moved_b).sum()
                 row["sampling_std_error"] = float(np.sqrt(variance))
             yield key | row
 
 
 @dataclass(frozen=True)
 class _Pooled:
-    """A model's pooled figure, what companies' groups of customers move it, and how many count."""
+    """A pooled figure of a model, what groups of customers move it by, and its companies."""
 
-    told: Estimate
+    estimate: Estimate
     moved: np.ndarray | None
     n_companies: int
 
@@ -129,8 +106,8 @@ class _Pooled:
 class _Compared:
     """A model, and what its comparisons with all others have in common.
 
-    Where a metric is defined for both of a pair whenever it is for this model, the windows of the
-    pair are all of its own, and what is made of them is made once.
+    If the metric is defined for both of a pair whenever it is for this model, the windows of the
+    pair are this model's, and their figures are made once.
     """
 
     panel: Panel
@@ -140,26 +117,24 @@ class _Compared:
 
     @cached_property
     def defined(self) -> np.ndarray:
-        """Common windows where the metric is defined; bool of shape (n_windows,)."""
-        defined = self.panel.common & self.panel.ok[:, self.model]
-        if not self.metric.pooling.log:
-            defined &= ~np.isnan(self.panel.columns[self.metric.name][:, self.model])
-        return np.asarray(defined)
+        """Return the common windows where the metric is defined; bool of shape (n_windows,)."""
+        ok = self.panel.common & self.panel.ok[:, self.model]
+        return np.asarray(ok & self._own.defined)
 
     def figures(self, windows: np.ndarray) -> np.ndarray:
-        """Of each company over `windows`, defined ones; shape (n_companies,)."""
+        """Return the figure of each company over defined `windows`; shape (n_companies,)."""
         if len(windows) == self._n_defined:
             return self._figures_of_all
         return self._own.over(self.panel, windows).figures
 
     def moved(self, windows: np.ndarray) -> np.ndarray:
-        """What groups of customers move them; shape (n_companies, n_groups)."""
+        """Return what groups of customers move the figures by; shape (n_companies, n_groups)."""
         return self._moved_of_all if len(windows) == self._n_defined else self._moved(windows)
 
     def moved_pooled(
         self, estimand: str, windows: np.ndarray, weighted: Terms
     ) -> np.ndarray | None:
-        """What companies' groups of customers move a pooled figure.
+        """Return what the groups of customers of each company move a pooled figure by.
 
         None for figures that are no sums over sums, and for distances from a target.
         """
@@ -193,19 +168,22 @@ class _Compared:
         return self._moved(np.flatnonzero(self.defined))
 
     def _moved(self, windows: np.ndarray) -> np.ndarray:
-        """A distance from a target moves up or down with the figure: each company has its sign."""
+        """Return what groups of customers move each company's figure by, over `windows`.
+
+        A distance from a target moves up or down with the figure: each company has its sign.
+        """
         assert self.influence is not None
         influence = self.influence[:, self.model]
-        known = windows[~np.isnan(influence[windows, 0])]
-        sums = sums_by_company(self.panel, known, influence, self._own.weight, self._few, own=True)
+        kept = windows[~np.isnan(influence[windows, 0])]
+        sums = sums_by_company(self.panel, kept, influence, self._own.weight, self._few, own=True)
         if self.metric.target is not None:
-            figures = self._own.over(self.panel, known).figures
+            figures = self._own.over(self.panel, kept).figures
             side = np.nan_to_num(np.sign(figures - self.metric.target))
             sums *= side[:, np.newaxis].astype(sums.dtype)
         return sums
 
 
-def _of_companies(
+def _company_rows(
     a: _Compared, b: _Compared, strata: dict[str, np.ndarray], margin: float
 ) -> Iterator[dict[str, Any]]:
     panel, metric, influence = a.panel, a.metric, a.influence
@@ -232,9 +210,9 @@ def _of_companies(
             "losses": losses,
         }
         if metric.is_mean_of_effects and effects is not None:
-            row |= _told(mean_of_effects(effects.among(compared)), margin)
+            row |= _columns(mean_of_effects(effects.among(compared)), margin)
         else:
-            row |= _told(mean_of(values), margin)
+            row |= _columns(mean_of(values), margin)
         if variance is not None and len(values):
             row["sampling_std_error"] = float(np.sqrt(variance[compared].sum())) / len(values)
         try:
@@ -248,27 +226,27 @@ def _of_companies(
         yield row
 
 
-def _told(told: Estimate, margin: float) -> dict[str, Any]:
-    interval = told.interval()
+def _columns(estimate: Estimate, margin: float) -> dict[str, Any]:
+    interval = estimate.interval()
     row: dict[str, Any] = {
-        "mean_difference": told.value,
-        "reason": told.reason,
+        "mean_difference": estimate.value,
+        "reason": estimate.reason,
         "std_error": interval.std_error,
         "ci_low": interval.low,
         "ci_high": interval.high,
         "ci_reason": interval.reason,
-        "n_effective": told.n_effective,
+        "n_effective": estimate.n_effective,
         "p_reason": "",
         "heterogeneity_reason": "",
     }
     if not interval.reason:
-        test = equivalence(told.value, interval.std_error, interval.degrees_of_freedom, margin)
+        test = equivalence(estimate.value, interval.std_error, interval.degrees_of_freedom, margin)
         row["equivalent"] = bool(test.equivalent)
     return row
 
 
 def _next_company(effects: Effects, metric: Metric, margin: float) -> dict[str, Any]:
-    """What to expect of the true difference at the next company."""
+    """Return the columns on the true difference at the next company."""
     row: dict[str, Any] = {"n_heterogeneity": len(effects.y)}
     try:
         row["tau"] = float(np.sqrt(fitted(effects).tau2))
@@ -290,7 +268,7 @@ def _next_company(effects: Effects, metric: Metric, margin: float) -> dict[str, 
 
 
 def _strata(panel: Panel) -> Iterator[tuple[str, np.ndarray]]:
-    """Names of strata and the companies in each; shape (n_companies,)."""
+    """Yield the names of strata and the companies in each; shape (n_companies,)."""
     yield "all", np.ones(panel.n_companies, dtype=bool)
     size = panel.latest_common_size
     for low, high in itertools.pairwise([*SIZE_CLASSES, np.inf]):
@@ -300,37 +278,149 @@ def _strata(panel: Panel) -> Iterator[tuple[str, np.ndarray]]:
             yield f"{low:,}{upto} customers", companies
 
 
-COMPARISONS_SCHEMA = pa.schema(
-    [
-        ("metric", pa.string()),
-        ("model_a", pa.string()),
-        ("model_b", pa.string()),
-        ("estimand", pa.string()),
-        ("stratum", pa.string()),
-        ("n_companies", pa.int64()),
-        ("mean_difference", pa.float64()),
-        ("reason", pa.string()),  # why it is null
-        ("std_error", pa.float64()),
-        ("ci_low", pa.float64()),
-        ("ci_high", pa.float64()),
-        ("ci_reason", pa.string()),
-        ("sampling_std_error", pa.float64()),  # customers' chance alone, paired
-        ("n_effective", pa.float64()),
-        ("margin", pa.float64()),
-        ("wins", pa.int64()),
-        ("ties", pa.int64()),
-        ("losses", pa.int64()),
-        ("p_value", pa.float64()),
-        ("p_adjusted", pa.float64()),
-        ("p_reason", pa.string()),
-        ("n_heterogeneity", pa.int64()),
-        ("tau", pa.float64()),
-        ("prediction_low", pa.float64()),
-        ("prediction_high", pa.float64()),
-        ("probability_a_better", pa.float64()),
-        ("probability_a_better_by_margin", pa.float64()),
-        ("probability_b_better_by_margin", pa.float64()),
-        ("heterogeneity_reason", pa.string()),
-        ("equivalent", pa.bool_()),
-    ]
+_OF_COMPANIES = "the estimand is not `equal_company`"
+_OF_EFFECTS = "`heterogeneity_reason` says why"
+
+COMPARISONS = MetricTable(
+    "comparisons",
+    row="metric, model_a < model_b, estimand, stratum",
+    doc="Two models on the same customers of the same companies and cutoffs. A window counts if "
+    "every model is ok there and the metric is defined for both. A metric with a target (O:E, "
+    "slope, intercept) is compared by the distance from it: |log O:E|, |slope - 1|, |intercept|.",
+    columns=(
+        Column("metric", TEXT, "The metric."),
+        Column("model_a", TEXT, "The first model, by name."),
+        Column("model_b", TEXT, "The second model."),
+        Column("estimand", TEXT, "Whose difference it is: as in `pooled`."),
+        Column("stratum", TEXT, "The companies compared: `all`, or a class of company size."),
+        Column("n_companies", COUNT, "Companies that count."),
+        Column(
+            "mean_difference",
+            NUMBER,
+            "a - b: the mean over companies of the difference of their own figures (of the "
+            "calibration slope, the mean of random effects), or the difference of pooled figures.",
+            null="`reason` says why",
+        ),
+        Column("reason", TEXT, "Why `mean_difference` is null; empty where it is not."),
+        Column(
+            "std_error",
+            NUMBER,
+            "Standard error of `mean_difference`, as a figure of companies like these.",
+            null="`ci_reason` says why",
+        ),
+        Column("ci_low", NUMBER, "Lower end of the 95 % interval.", null="`ci_reason` says why"),
+        Column("ci_high", NUMBER, "Upper end of the 95 % interval.", null="`ci_reason` says why"),
+        Column("ci_reason", TEXT, "Why there is no interval; empty where there is one."),
+        Column(
+            "sampling_std_error",
+            NUMBER,
+            "Standard error that the chance of customers alone causes, paired by customer.",
+            null="evaluations of the metric keep no influence sums that could be paired",
+        ),
+        Column(
+            "n_effective",
+            NUMBER,
+            "Effective number of companies: (sum w)^2 / sum w^2.",
+            null="no company counts",
+        ),
+        Column("margin", NUMBER, "The smallest difference of practical interest."),
+        Column(
+            "wins",
+            COUNT,
+            "Companies where a is better by more than the margin.",
+            null=_OF_COMPANIES,
+        ),
+        Column("ties", COUNT, "Companies where they differ by no more.", null=_OF_COMPANIES),
+        Column(
+            "losses",
+            COUNT,
+            "Companies where b is better by more than the margin.",
+            null=_OF_COMPANIES,
+        ),
+        Column(
+            "p_value",
+            NUMBER,
+            "p value of Wilcoxon's signed rank test over companies.",
+            null="`p_reason` says why, or the estimand is not `equal_company`",
+        ),
+        Column(
+            "p_adjusted",
+            NUMBER,
+            "The same, adjusted for the pairs of models of one metric, estimand and stratum "
+            "(Benjamini & Hochberg 1995).",
+            null="`p_value` is null",
+        ),
+        Column("p_reason", TEXT, "Why `p_value` is null; empty otherwise."),
+        Column(
+            "n_heterogeneity",
+            COUNT,
+            "Companies that enter the random effects of the difference.",
+            null="there are none for the metric or the estimand",
+        ),
+        Column(
+            "tau",
+            NUMBER,
+            "Standard deviation of the true difference between companies.",
+            null=_OF_EFFECTS,
+        ),
+        Column(
+            "prediction_low",
+            NUMBER,
+            "Lower end of the interval that holds the true difference at the next company with a "
+            "probability of 95 %.",
+            null=_OF_EFFECTS,
+        ),
+        Column("prediction_high", NUMBER, "Upper end of that interval.", null=_OF_EFFECTS),
+        Column(
+            "probability_a_better",
+            NUMBER,
+            "Probability that a is truly better at the next company.",
+            null=_OF_EFFECTS,
+        ),
+        Column(
+            "probability_a_better_by_margin",
+            NUMBER,
+            "Probability that it is better by more than the margin.",
+            null=_OF_EFFECTS,
+        ),
+        Column(
+            "probability_b_better_by_margin",
+            NUMBER,
+            "Probability that b is better by more than the margin.",
+            null=_OF_EFFECTS,
+        ),
+        Column("heterogeneity_reason", TEXT, "Why the columns of random effects are null."),
+        Column(
+            "equivalent",
+            FLAG,
+            "Whether the difference was shown to lie within the margin (TOST at 5 %). Where it was "
+            "not, the models may differ or not: see the interval.",
+            null="there is no interval",
+        ),
+    ),
+    shown=(
+        "metric",
+        "model_a",
+        "model_b",
+        "estimand",
+        "stratum",
+        "mean_difference",
+        "ci_low",
+        "ci_high",
+        "wins",
+        "losses",
+    ),
+    make=lambda of: comparisons_table(
+        [list(comparisons_of(of.panel, of.metric, of.run.scores, of.influence, of.run.margins))]
+    ),
+    conventions={
+        "wins": "companies better by more than the margin of the metric",
+        "p_value": "Wilcoxon signed rank over companies, zeros dropped, from 6 companies on; exact "
+        "up to 50, with ties too; above by the normal approximation, corrected for ties",
+        "p_adjusted": "Benjamini & Hochberg 1995 over pairs of models, by metric, estimand, "
+        "stratum",
+        "equivalent": "two one-sided t tests at 5 % (TOST, Schuirmann 1987) within the margin",
+        "probability_a_better": "of the true difference at the next company, by the same "
+        "distribution as the prediction",
+    },
 )

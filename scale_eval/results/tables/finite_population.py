@@ -1,9 +1,4 @@
-"""The table `sampled`: what all companies of a dataset would have given, from a sample of them.
-
-Its intervals are of *these* companies: they say how far the figure of a run over all of them may
-be, shrink to nothing as the sample becomes the dataset, and hold nothing of the next company or of
-companies like these, of which `pooled` speaks. The two never share a column.
-"""
+"""The table `sampled`: what all companies of a dataset would give, from a sample of them."""
 
 from __future__ import annotations
 
@@ -21,74 +16,51 @@ from scale_eval.metrics.base import EQUAL_COMPANY, ROW, WITHIN_COMPANY
 from scale_eval.metrics.histogram import COUNTS
 from scale_eval.metrics.row_form import FitWithinWindows
 from scale_eval.results.heterogeneity import Effects, company_effects, difference_effects
-from scale_eval.results.panel import Panel
+from scale_eval.results.panel import COVERAGES, Panel
 from scale_eval.results.pooled_histograms import RowScores
-from scale_eval.results.ratio_terms import Sums, terms
+from scale_eval.results.ratio_terms import Sums, Terms, terms
+from scale_eval.results.tables.base import MetricInputs, MetricTable
 from scale_eval.statistics import survey
 from scale_eval.statistics.dispersion import QUANTILES
 from scale_eval.statistics.sampled_effects import sampled_effects
 from scale_eval.statistics.survey import Design, Figure
 from scale_eval.statistics.undefined import Undefined
-
-COVERAGES = ("own", "common")
-
-SAMPLED_SCHEMA = pa.schema(
-    [
-        ("metric", pa.string()),
-        ("model", pa.string()),
-        ("model_b", pa.string()),  # null; on rows of a difference, model - model_b
-        ("estimand", pa.string()),
-        ("coverage", pa.string()),
-        ("figure", pa.string()),  # value; of companies' figures mean, std, p05 to p95; tau
-        ("value", pa.float64()),
-        ("reason", pa.string()),  # why it is null
-        ("std_error", pa.float64()),
-        ("ci_low", pa.float64()),  # of the figure of all companies of the dataset
-        ("ci_high", pa.float64()),
-        ("ci_reason", pa.string()),
-        ("n_sampled", pa.int64()),
-        ("n_population", pa.int64()),
-        ("n_certain", pa.int64()),  # companies of the sample whose stratum was taken whole
-        ("sampling_fraction", pa.float64()),
-        ("n_counted", pa.int64()),  # companies of the sample that the figure counts
-        ("n_effective", pa.float64()),  # equal draws that would say as much of those not certain
-    ]
-)
-"""Over all cutoffs: one row a (metric, model, model_b, estimand, coverage, figure)."""
+from scale_eval.storage.columns import COUNT, NUMBER, TEXT, Column
 
 
 def sampled_table(pieces: Iterable[list[dict[str, Any]]]) -> pa.Table:
-    """From `sampled_of`, a metric each."""
-    frame = pd.DataFrame(list(itertools.chain.from_iterable(pieces)), columns=SAMPLED_SCHEMA.names)
-    return pa.Table.from_pandas(frame, schema=SAMPLED_SCHEMA, preserve_index=False)
+    """Make the table from `sampled_of`, a metric each."""
+    frame = pd.DataFrame(list(itertools.chain.from_iterable(pieces)), columns=SAMPLED.schema.names)
+    return pa.Table.from_pandas(frame, schema=SAMPLED.schema, preserve_index=False)
 
 
 def sampled_of(
     panel: Panel, metric: Metric, scores: RowScores, influence: np.ndarray | None, design: Design
 ) -> Iterator[dict[str, Any]]:
-    """The rows of one metric: models, then differences of two, a < b by name, on common windows.
+    """Make the rows of one metric: models, then differences of two, a < b by name, where common.
 
     Notes
     -----
-    A difference is of what `comparisons` compares: of the distances from a target, where a metric
-    has one. As there, the distance of one pooled figure from its target has no interval, for it
-    turns around at the target (``distance_from_target``).
+    A difference is that of `comparisons`: of the distances from a target, where a metric has one.
+    As there, the distance of one pooled figure from its target has no interval, because it turns
+    around at the target (``distance_from_target``).
 
     Parameters
     ----------
     panel : Panel
-        Of the companies of the sample, all of them.
+        The evaluations of all companies of the sample.
     scores : RowScores
-        Kept by company, or figures of all rows by rank are null, ``scores_not_kept_by_company``.
+        Where they are not kept by company, figures of merged scores are null
+        (``scores_not_kept_by_company``).
     influence : ndarray or None
-        `panel.influences` of the metric, where it has some.
+        `panel.influences` of the metric.
     design : Design
         How the companies were drawn, in the order of `panel.company_ids`.
 
     Raises
     ------
     ValueError
-        The panel holds other companies than the sample, by their number.
+        The panel holds another number of companies than the sample.
     """
     if len(design.stratum) != panel.n_companies:
         raise ValueError(
@@ -105,22 +77,22 @@ def sampled_of(
     }
     for model, name in enumerate(panel.models):
         own = panel.covered("own", model, panel.at(None))
-        told: list[dict[str, Any]] = []
+        rows: list[dict[str, Any]] = []
         for coverage in COVERAGES:
             windows = panel.covered(coverage, model, panel.at(None))
             if coverage == "own" or len(windows) != len(own):
-                told = list(source.of_model(model, windows, coverage))
-            for row in told:
+                rows = list(source.model_rows(model, windows, coverage))
+            for row in rows:
                 yield constant | row | {"model": name, "coverage": coverage}
     for a, b in itertools.combinations(range(len(panel.models)), 2):
         key = {"model": panel.models[a], "model_b": panel.models[b], "coverage": "common"}
-        for row in source.of_difference(a, b):
+        for row in source.difference_rows(a, b):
             yield constant | row | key
 
 
 @dataclass(frozen=True)
 class _Source:
-    """What the figures of one metric are made from."""
+    """The source of the figures of one metric."""
 
     panel: Panel
     metric: Metric
@@ -128,26 +100,28 @@ class _Source:
     influence: np.ndarray | None
     design: Design
 
-    def of_model(self, model: int, windows: np.ndarray, coverage: str) -> Iterator[dict[str, Any]]:
+    def model_rows(
+        self, model: int, windows: np.ndarray, coverage: str
+    ) -> Iterator[dict[str, Any]]:
         effects = None
         if self.influence is not None and self.metric.effects is not None:
             effects = company_effects(self.panel, self.metric, model, windows, self.influence)
         for estimand in self.metric.estimands:
             if estimand != EQUAL_COMPANY:
                 figure = self._pooled(model, windows, coverage, estimand)
-                yield {"estimand": estimand} | self._told("value", figure)
+                yield {"estimand": estimand} | self._columns("value", figure)
         sums = self._sums(model, windows)
         by_effects = self.metric.is_mean_of_effects
         value = None if by_effects else lambda: self._equal_company(sums)
-        yield from self._of_companies(sums.averaged_figures, effects, value)
+        yield from self._company_rows(sums.averaged_figures, effects, value)
 
-    def of_difference(self, a: int, b: int) -> Iterator[dict[str, Any]]:
+    def difference_rows(self, a: int, b: int) -> Iterator[dict[str, Any]]:
         windows = [self.panel.covered("common", m, self.panel.at(None)) for m in (a, b)]
         for estimand in self.metric.estimands:
             if estimand != EQUAL_COMPANY:
                 figures = [
-                    self._pooled(m, of_model, "common", estimand)
-                    for m, of_model in zip((a, b), windows, strict=True)
+                    self._pooled(m, chosen, "common", estimand)
+                    for m, chosen in zip((a, b), windows, strict=True)
                 ]
                 yield {"estimand": estimand} | self._difference(*figures)
         both = self._defined_for_both(a, b)
@@ -156,33 +130,33 @@ class _Source:
         if self.influence is not None and self.metric.has_difference_effects:
             effects = difference_effects(self.panel, self.metric, (a, b), both, self.influence)
         values = of_a - of_b
-        told = None if self.metric.is_mean_of_effects else lambda: self._mean(values)
-        yield from self._of_companies(values, effects, told)
+        mean = None if self.metric.is_mean_of_effects else lambda: self._mean(values)
+        yield from self._company_rows(values, effects, mean)
 
-    def _of_companies(
+    def _company_rows(
         self, values: np.ndarray, effects: Effects | None, value: Callable[[], Figure] | None
     ) -> Iterator[dict[str, Any]]:
-        """Value, mean, spread and quantiles of companies' figures, and tau.
+        """Yield the rows of value, mean, spread and quantiles of companies' figures, and of tau.
 
         The value is that of `value`, or else the mean of the random effects.
         """
         rows = [
-            self._told("value", value or (lambda: self._of_effects(effects, "mu"))),
-            self._told("mean", lambda: self._mean(values)),
-            self._told("std", lambda: survey.std(self.design, values), self._refusal_of_std()),
+            self._columns("value", value or (lambda: self._from_effects(effects, "mu"))),
+            self._columns("mean", lambda: self._mean(values)),
+            self._columns("std", lambda: survey.std(self.design, values), self._refusal_of_std()),
             *(self._quantile(name, values, at) for name, at in QUANTILES.items()),
         ]
         if effects is not None:
-            rows.append(self._told("tau", lambda: self._of_effects(effects, "tau")))
+            rows.append(self._columns("tau", lambda: self._from_effects(effects, "tau")))
         for row in rows:
             yield {"estimand": EQUAL_COMPANY} | row
 
     def _refusal_of_std(self) -> str:
-        """Why the spread of companies' figures has no interval.
+        """Return the reason why the spread of companies' figures has no interval, or "".
 
-        Skills, O:E and slopes are quotients: a few companies, whose denominator is next to nothing,
-        make most of their variance, and a sample without them cannot know of them (measured: the
-        interval held .66 to .93, and less where fewer were drawn). Quantiles have one.
+        Skills, O:E and slopes are quotients: a few companies with a denominator next to 0 make most
+        of their variance, and a sample without them cannot show it (measured: the interval held .66
+        to .93, and less where fewer were drawn). Quantiles have an interval.
         """
         return "heavy_tails" if self.metric.is_quotient else ""
 
@@ -202,12 +176,15 @@ class _Source:
         return self._quotient(sums.numerator, sums.denominator)
 
     def _sums(self, model: int, windows: np.ndarray) -> Sums:
-        """Of each company, whose windows weigh the same."""
-        return terms(self.panel, self.metric, model, weighted=False).over(self.panel, windows)
+        """Return the sums of each company, whose windows weigh the same."""
+        return self._own(model).over(self.panel, windows)
+
+    def _own(self, model: int) -> Terms:
+        return terms(self.panel, self.metric, model, weighted=False)
 
     def _quotient(self, numerator: np.ndarray, denominator: np.ndarray) -> Figure:
         figure = survey.ratio(self.design, numerator, denominator)
-        if self.metric.pooling.of_one:
+        if self.metric.pooling.one_minus:
             return Figure(1 - figure.value, -figure.influence, denominator)
         if self.metric.pooling.log:
             if figure.value <= 0:
@@ -216,7 +193,7 @@ class _Source:
         return figure
 
     def _equal_company(self, sums: Sums) -> Figure:
-        if self.metric.pooling.of_one:
+        if self.metric.pooling.one_minus:
             n = np.maximum(sums.n, 1)
             return self._quotient(sums.numerator / n, sums.denominator / n)
         if self.metric.pooling.log:
@@ -227,8 +204,8 @@ class _Source:
     def _mean(self, values: np.ndarray) -> Figure:
         return survey.mean(self.design, values)
 
-    def _of_effects(self, effects: Effects | None, which: str) -> Figure:
-        """The mean of the random effects, or tau on its logarithm."""
+    def _from_effects(self, effects: Effects | None, which: str) -> Figure:
+        """Return the mean of the random effects (`mu`), or tau on its logarithm."""
         assert effects is not None
         fit = sampled_effects(effects.y, effects.v, self.design.weights[effects.company])
         influence, amounts = np.zeros(self.panel.n_companies), np.zeros(self.panel.n_companies)
@@ -265,12 +242,12 @@ class _Source:
             weights[company] * rows["n_negative"],
             company * n_cutoffs + rows["cutoff"],
         )
-        of = fit.strata // n_cutoffs
+        company = fit.strata // n_cutoffs
         n = self.panel.n_companies
         return Figure(
             fit.slope,
-            np.bincount(of, fit.influence / weights[of], n),
-            np.bincount(of, fit.information / weights[of], n),
+            np.bincount(company, fit.influence / weights[company], n),
+            np.bincount(company, fit.information / weights[company], n),
         )
 
     def _rows(self, model: int, coverage: str) -> tuple[dict[str, np.ndarray], np.ndarray]:
@@ -279,11 +256,10 @@ class _Source:
         return rows, self.scores.company_of_group[rows["group"]]
 
     def _defined_for_both(self, a: int, b: int) -> np.ndarray:
-        """Common windows where the metric is defined for both models, ascending."""
-        panel = self.panel
-        defined = panel.common & panel.ok[:, a] & panel.ok[:, b]
-        if not self.metric.pooling.log:
-            defined &= ~np.isnan(panel.columns[self.metric.name][:, [a, b]]).any(axis=1)
+        """Return the common windows where the metric is defined for both models, ascending."""
+        defined = self.panel.common.copy()
+        for model in (a, b):
+            defined &= self.panel.ok[:, model] & self._own(model).defined
         return np.flatnonzero(defined)
 
     def _difference(self, of_a: Callable[[], Figure], of_b: Callable[[], Figure]) -> dict[str, Any]:
@@ -292,7 +268,7 @@ class _Source:
         except Undefined:
             return {"figure": "value", "value": np.nan, "reason": "undefined_for_either"}
         if self.metric.target is None:
-            return self._told("value", lambda: a - b)
+            return self._columns("value", lambda: a - b)
         distances = self.metric.distance(np.array([a.value, b.value]))
         return {
             "figure": "value",
@@ -302,8 +278,10 @@ class _Source:
             "n_counted": int(np.count_nonzero(a.amounts + b.amounts)),
         }
 
-    def _told(self, name: str, figure: Callable[[], Figure], refusal: str = "") -> dict[str, Any]:
-        """A figure's columns; without an interval where there is a `refusal`."""
+    def _columns(
+        self, name: str, figure: Callable[[], Figure], refusal: str = ""
+    ) -> dict[str, Any]:
+        """Return a figure's columns, without an interval where there is a `refusal`."""
         try:
             made = figure()
         except Undefined as undefined:
@@ -342,3 +320,89 @@ class _Source:
             "n_counted": int(counted.sum()),
             "n_effective": self.design.n_effective(counted.astype(float)),
         }
+
+
+_UNSURE = "`ci_reason` says why"
+
+
+def _make(of: MetricInputs) -> pa.Table:
+    assert of.run.design is not None
+    rows = sampled_of(of.panel, of.metric, of.run.scores, of.influence, of.run.design)
+    return sampled_table([list(rows)])
+
+
+SAMPLED = MetricTable(
+    "sampled",
+    row="metric, model, model_b, estimand, coverage, figure; over all cutoffs",
+    doc="What all companies of the dataset would have given, from a run of a sample of them. The "
+    "intervals are of these companies: they shrink to nothing as the sample becomes the dataset, "
+    "and say nothing of the next company, of which `pooled` speaks.",
+    columns=(
+        Column("metric", TEXT, "The metric."),
+        Column("model", TEXT, "The model."),
+        Column("model_b", TEXT, "The model that is subtracted.", null="the row is of one model"),
+        Column("estimand", TEXT, "Whose figure it is: as in `pooled`."),
+        Column("coverage", TEXT, "The windows that count: as in `pooled`."),
+        Column(
+            "figure",
+            TEXT,
+            "Which figure it is: `value`; of companies' figures `mean`, `std`, `p05` to `p95`; or "
+            "`tau`.",
+        ),
+        Column(
+            "value", NUMBER, "The figure of all companies, estimated.", null="`reason` says why"
+        ),
+        Column("reason", TEXT, "Why `value` is null; empty where it is not."),
+        Column("std_error", NUMBER, "Standard error of `value`.", null=_UNSURE),
+        Column(
+            "ci_low",
+            NUMBER,
+            "Lower end of the 95 % interval of the figure of all companies of the dataset.",
+            null=_UNSURE,
+        ),
+        Column("ci_high", NUMBER, "Upper end of that interval.", null=_UNSURE),
+        Column(
+            "ci_reason",
+            TEXT,
+            "Why there is no interval; empty where there is one.",
+            null="`reason` is `undefined_for_either`",
+        ),
+        Column("n_sampled", COUNT, "Companies of the sample."),
+        Column("n_population", COUNT, "Companies of the dataset."),
+        Column("n_certain", COUNT, "Companies of the sample whose stratum was taken whole."),
+        Column("sampling_fraction", NUMBER, "n_sampled / n_population."),
+        Column(
+            "n_counted",
+            COUNT,
+            "Companies of the sample that the figure counts.",
+            null="`value` is null",
+        ),
+        Column(
+            "n_effective",
+            NUMBER,
+            "Equal draws that would say as much as the companies that were not certain.",
+            null="`value` is null, or a distance from a target",
+        ),
+    ),
+    shown=(
+        "metric",
+        "model",
+        "model_b",
+        "estimand",
+        "coverage",
+        "figure",
+        "value",
+        "ci_low",
+        "ci_high",
+        "n_sampled",
+        "n_population",
+    ),
+    make=_make,
+    conventions={
+        "sampled": "of all companies of the dataset, from a stratified sample with permanent "
+        "random numbers (Ohlsson 1995): weights 1 / inclusion probability, linearised by stratum "
+        "with finite population correction (Särndal, Swensson & Wretman 1992), quantiles by "
+        "Woodruff 1952",
+    },
+    only_of_samples=True,
+)

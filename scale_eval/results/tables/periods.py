@@ -1,10 +1,10 @@
 """The table `periods`: cutoff by cutoff, on the common coverage.
 
-A model's figures change over time because the customers do (those who lapsed pile up), because the
-companies do, or because it gets better or worse. So the same companies are compared, the share of
-lapsed customers stands beside, and the loss of the reference is split into uncertainty (the loss of
-the rate that came) and drift (what the rate known at the cutoff loses against it): skill against a
-rate that drifted is not skill at telling customers apart.
+A model's figures change over time because the customers do (lapsed customers accumulate), because
+the companies do, or because the model gets better or worse. So the same companies are compared, the
+share of lapsed customers is shown, and the loss of the reference is split into uncertainty (the
+loss of the observed rate) and drift (what the rate known at the cutoff loses against it): skill
+against a rate that drifted is not skill at telling customers apart.
 """
 
 from __future__ import annotations
@@ -16,20 +16,21 @@ import pandas as pd
 import pyarrow as pa
 from scipy.special import entr
 
-from scale_eval.datasets.manifest import TIMESTAMP
 from scale_eval.metrics import METRICS, Metric
 from scale_eval.results.estimates import equal_company
 from scale_eval.results.panel import Panel
 from scale_eval.results.ratio_terms import Terms, terms
+from scale_eval.results.tables.base import RunTable
+from scale_eval.storage.columns import COUNT, NUMBER, TEXT, TIME, Column
 
 
 def periods_table(panel: Panel) -> pa.Table:
-    """One row a (cutoff or all, companies, model).
+    """Make the table: one row a (cutoff or all, companies, model).
 
-    `companies` is ``all``, or ``same``: those that have every one of m cutoffs, m such that m times
-    their number is largest; rows of these cutoffs only.
+    `companies` is ``all``, or ``same``: the companies that have every one of m cutoffs, with m such
+    that m times their number is largest; rows of these cutoffs only.
     """
-    shown = [METRICS[name] for name in PERIODS_SCHEMA.names if name in METRICS]
+    shown = [METRICS[name] for name in PERIODS.schema.names if name in METRICS]
     needed = {column for metric in shown for column in (metric.name, *metric.pooling.columns)}
     panel = panel.holding([*sorted(needed), "n_lapsed"])
     common = np.flatnonzero(panel.common)
@@ -43,7 +44,7 @@ def periods_table(panel: Panel) -> pa.Table:
         for at in [panel.at(cutoff)]
     ]
     selections.append((None, "all", panel.at(None)))
-    of_models = [
+    own_terms = [
         [(metric, terms(panel, metric, model, weighted=False)) for metric in shown]
         for model in range(len(panel.models))
     ]
@@ -53,21 +54,24 @@ def periods_table(panel: Panel) -> pa.Table:
             "companies": companies_named,
             "model": name,
             **_figures(
-                panel.of_cutoff(cutoff), model, panel.covered("common", model, at), of_models[model]
+                panel.at_cutoff(cutoff),
+                model,
+                panel.covered("common", model, at),
+                own_terms[model],
             ),
         }
         for cutoff, companies_named, at in selections
         for model, name in enumerate(panel.models)
     ]
-    frame = pd.DataFrame(rows, columns=PERIODS_SCHEMA.names)
-    return pa.Table.from_pandas(frame, schema=PERIODS_SCHEMA, preserve_index=False)
+    frame = pd.DataFrame(rows, columns=PERIODS.schema.names)
+    return pa.Table.from_pandas(frame, schema=PERIODS.schema, preserve_index=False)
 
 
 def same_companies(panel: Panel, windows: np.ndarray) -> tuple[list[int], np.ndarray]:
-    """m cutoffs, and the companies that have a window at each, m times those largest.
+    """Choose m cutoffs and the companies that have a window at each, m times those largest.
 
     The cutoffs that most companies have are taken first, two at least where a company has two: some
-    companies have cutoffs of their own, and would leave nobody who has all.
+    companies have cutoffs of their own, and no company has all.
 
     Returns
     -------
@@ -93,19 +97,19 @@ def _figures(
     panel: Panel, model: int, windows: np.ndarray, shown: list[tuple[Metric, Terms]]
 ) -> dict[str, Any]:
     n, positive, lapsed = (
-        panel.of_model(name, model, windows) for name in ("n_customers", "n_positive", "n_lapsed")
+        panel.values(name, model, windows) for name in ("n_customers", "n_positive", "n_lapsed")
     )
     if not len(windows):
         return {"n_companies": 0, "n_customers": 0, "n_positive": 0}
-    rate, reference = positive / n, panel.of_model("reference_log_loss", model, windows)
-    known = ~np.isnan(reference)
-    uncertainty = _company_mean(panel, windows[known], (entr(rate) + entr(1 - rate))[known])
-    reference_loss = _company_mean(panel, windows[known], reference[known])
+    rate, reference = positive / n, panel.values("reference_log_loss", model, windows)
+    held = ~np.isnan(reference)
+    uncertainty = _company_mean(panel, windows[held], (entr(rate) + entr(1 - rate))[held])
+    reference_loss = _company_mean(panel, windows[held], reference[held])
     figures = {}
-    for metric, of in shown:
-        told, _ = equal_company(panel, metric, model, windows, of.over(panel, windows))
-        figures[metric.name] = told.value
-    loss = _company_mean(panel, windows[known], panel.columns["log_loss"][windows[known], model])
+    for metric, metric_terms in shown:
+        sums = metric_terms.over(panel, windows)
+        figures[metric.name] = equal_company(panel, metric, model, windows, sums)[0].value
+    loss = _company_mean(panel, windows[held], panel.columns["log_loss"][windows[held], model])
     return {
         "n_companies": panel.n_with(windows),
         "n_customers": int(n.sum()),
@@ -121,7 +125,7 @@ def _figures(
 
 
 def _company_mean(panel: Panel, windows: np.ndarray, values: np.ndarray) -> float:
-    """The mean over companies of their means over windows."""
+    """Return the mean over companies of their means over windows."""
     n = np.bincount(panel.company[windows], minlength=panel.n_companies)
     if not n.any():
         return np.nan
@@ -129,25 +133,71 @@ def _company_mean(panel: Panel, windows: np.ndarray, values: np.ndarray) -> floa
     return float((sums[n > 0] / n[n > 0]).mean())
 
 
-PERIODS_SCHEMA = pa.schema(
-    [
-        ("cutoff", TIMESTAMP),
-        ("companies", pa.string()),  # "all", or "same": those with every cutoff of the "same" rows
-        ("model", pa.string()),
-        ("n_companies", pa.int64()),
-        ("n_customers", pa.int64()),
-        ("n_positive", pa.int64()),
-        ("observed_rate", pa.float64()),  # of all their customers
-        ("share_lapsed", pa.float64()),  # without a purchase in one horizon before the cutoff
-        ("log_loss", pa.float64()),  # means over companies, from here on
-        ("log_loss_skill", pa.float64()),
-        ("brier_score", pa.float64()),
-        ("roc_auc", pa.float64()),
-        ("observed_expected_ratio", pa.float64()),  # geometric
-        ("reference_log_loss", pa.float64()),
-        ("uncertainty", pa.float64()),  # log loss of the rate that came
-        ("drift", pa.float64()),  # reference_log_loss - uncertainty
-        ("saved", pa.float64()),  # reference_log_loss - the model's, on the reference's windows
-    ]
+_NOBODY = "no company has a common window there"
+
+PERIODS = RunTable(
+    "periods",
+    row="cutoff or all cutoffs, all or the same companies, model",
+    doc="Cutoff by cutoff on the common coverage. Figures change over time because customers do, "
+    "because companies do, or because a model gets better or worse; so the same companies are "
+    "compared, and the reference's loss is split into uncertainty and drift.",
+    columns=(
+        Column("cutoff", TIME, "The cutoff.", null="the row is of all cutoffs, each company once"),
+        Column(
+            "companies",
+            TEXT,
+            "`all` companies, or the `same`: those that have every cutoff of the rows marked so.",
+        ),
+        Column("model", TEXT, "The model."),
+        Column("n_companies", COUNT, "Companies with a common window there."),
+        Column("n_customers", COUNT, "Their customers."),
+        Column("n_positive", COUNT, "Their customers who bought."),
+        Column("observed_rate", NUMBER, "Share of all their customers who bought.", null=_NOBODY),
+        Column(
+            "share_lapsed",
+            NUMBER,
+            "Share of customers without a purchase in one horizon before the cutoff.",
+            null=_NOBODY,
+        ),
+        Column("log_loss", NUMBER, "Mean over companies of the log loss.", null=_NOBODY),
+        Column(
+            "log_loss_skill", NUMBER, "Skill of the log loss at the average company.", null=_NOBODY
+        ),
+        Column("brier_score", NUMBER, "Mean over companies of the Brier score.", null=_NOBODY),
+        Column("roc_auc", NUMBER, "Mean over companies of the AUC.", null=_NOBODY),
+        Column(
+            "observed_expected_ratio", NUMBER, "Geometric mean over companies of O:E.", null=_NOBODY
+        ),
+        Column(
+            "reference_log_loss",
+            NUMBER,
+            "Mean over companies of the log loss of the rate known at the cutoff.",
+            null=_NOBODY,
+        ),
+        Column(
+            "uncertainty",
+            NUMBER,
+            "Mean over companies of the log loss of the rate that came.",
+            null=_NOBODY,
+        ),
+        Column("drift", NUMBER, "reference_log_loss - uncertainty.", null=_NOBODY),
+        Column(
+            "saved",
+            NUMBER,
+            "reference_log_loss - the model's log loss, on the windows of the reference.",
+            null=_NOBODY,
+        ),
+    ),
+    shown=(
+        "cutoff",
+        "companies",
+        "model",
+        "n_companies",
+        "observed_rate",
+        "share_lapsed",
+        "log_loss",
+        "roc_auc",
+        "drift",
+    ),
+    make=lambda of: periods_table(of.panel),
 )
-"""Cutoff by cutoff on the common coverage; a null cutoff is all of them, each company once."""

@@ -1,4 +1,4 @@
-"""The table `pooled`: figures over companies, with how sure they are and how companies differ.
+"""The table `pooled`: figures over companies, how sure they are, and how companies differ.
 
 The estimands answer different questions, see `scale_eval.results.estimates`.
 """
@@ -15,7 +15,6 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from scale_eval.datasets.manifest import TIMESTAMP
 from scale_eval.metrics import Metric, RowForm
 from scale_eval.metrics.base import EQUAL_COMPANY, ROW
 from scale_eval.results.customer_influence import (
@@ -26,35 +25,20 @@ from scale_eval.results.customer_influence import (
 )
 from scale_eval.results.estimates import Estimate, equal_company
 from scale_eval.results.heterogeneity import Scaled, heterogeneity, mean_of_effects, scaled
-from scale_eval.results.panel import Panel
+from scale_eval.results.panel import COVERAGES, Panel
 from scale_eval.results.pooled_figures import pooled_figure
 from scale_eval.results.pooled_histograms import RowScores
 from scale_eval.results.ratio_terms import Sums, Terms, terms
+from scale_eval.results.tables.base import MetricTable
 from scale_eval.statistics.dispersion import dispersion
-
-COVERAGES = ("own", "common")
+from scale_eval.storage.columns import COUNT, NUMBER, TEXT, TIME, Column
 
 
 def pooled_table(pieces: Iterable[list[dict[str, Any]]]) -> pa.Table:
-    """One row a (model, metric, cutoff or all, estimand, coverage).
-
-    Notes
-    -----
-    `std_error`, `ci_low` and `ci_high` speak of companies like these; `sampling_std_error` of these
-    companies in these half-years: what other customers of theirs would have changed. Dispersion
-    (`mean` to `max`) and heterogeneity stand on ``equal_company`` rows. `std` is of the companies'
-    measured figures, and holds true differences, noise and time together; `tau` is the standard
-    deviation of the truth between companies, on `tau_scale`, and `prediction_low` to
-    `prediction_high` holds the true figure of the next company with a probability of 95 %.
-
-    Parameters
-    ----------
-    pieces : iterable of list
-        From `pooled_of`, a metric each, in the order of the table.
-    """
-    frame = pd.DataFrame(list(itertools.chain.from_iterable(pieces)), columns=POOLED_SCHEMA.names)
+    """Make the table from `pooled_of`, a metric each."""
+    frame = pd.DataFrame(list(itertools.chain.from_iterable(pieces)), columns=POOLED.schema.names)
     frame = frame.sort_values("model", kind="stable")
-    return pa.Table.from_pandas(frame, schema=POOLED_SCHEMA, preserve_index=False)
+    return pa.Table.from_pandas(frame, schema=POOLED.schema, preserve_index=False)
 
 
 def pooled_of(
@@ -64,21 +48,21 @@ def pooled_of(
     influence: np.ndarray | None,
     models: Sequence[int] | None = None,
 ) -> Iterator[dict[str, Any]]:
-    """The rows of one metric, of all models or of these positions in the panel."""
+    """Make the rows of one metric, for all models or for these positions in the panel."""
     cutoffs = list(panel.cutoffs)
     for model in range(len(panel.models)) if models is None else models:
-        of_model = _OfModel.of(panel, metric, model, scores, influence)
-        done: dict[tuple[int | None, str], tuple[int, list[dict[str, Any]]]] = {}
+        model_figures = _ModelFigures.of(panel, metric, model, scores, influence)
+        by_selection: dict[tuple[int | None, str], tuple[int, list[dict[str, Any]]]] = {}
         for cutoff in (None, *range(len(panel.cutoffs))):
             at = -1 if cutoff is None else cutoff
             n_ended = {status: int(n[at, model]) for status, n in panel.n_ended.items()}
             for coverage in COVERAGES:
                 windows = panel.covered(coverage, model, panel.at(cutoff))
-                wider = (done.get(key) for key in ((None, coverage), (cutoff, "own")))
+                wider = (by_selection.get(key) for key in ((None, coverage), (cutoff, "own")))
                 # As many windows as in a selection that holds them all are the same windows.
                 same = [rows for n, rows in filter(None, wider) if n == len(windows)]
-                rows = same[0] if same else list(of_model.figures(windows, cutoff, coverage))
-                done[cutoff, coverage] = len(windows), rows
+                rows = same[0] if same else list(model_figures.figures(windows, cutoff, coverage))
+                by_selection[cutoff, coverage] = len(windows), rows
                 counts = {
                     "model": panel.models[model],
                     "metric": metric.name,
@@ -92,8 +76,8 @@ def pooled_of(
 
 
 @dataclass(frozen=True)
-class _OfModel:
-    """What the figures of one metric and model are made of, of every window of the panel.
+class _ModelFigures:
+    """The parts of the figures of one metric and model, for every window of the panel.
 
     Attributes
     ----------
@@ -101,9 +85,9 @@ class _OfModel:
     undefined : ndarray of bool, shape (n_windows,)
     influence : Influence or None
     few : ndarray, shape (n_windows,), or None
-        With the influence: `small_sample_factor`.
+        The small-sample factor, with the influence.
     scaled : Scaled or None
-        Of a metric with random effects.
+        The evaluations on the scale of effects, for a metric with random effects.
     """
 
     panel: Panel
@@ -125,20 +109,20 @@ class _OfModel:
         model: int,
         scores: RowScores,
         influence: np.ndarray | None,
-    ) -> _OfModel:
+    ) -> _ModelFigures:
         own, weighted = (terms(panel, metric, model, weighted=w) for w in (False, True))
         undefined = np.isnan(panel.columns[metric.name][:, model])
         few = None if influence is None else small_sample_factor(panel, metric, model)
         effects = None if metric.effects is None else scaled(panel, metric, model)
-        of_model = None if influence is None else InfluenceSums.of(influence[:, model])
-        return cls(panel, metric, model, scores, own, weighted, undefined, of_model, few, effects)
+        sums = None if influence is None else InfluenceSums.of(influence[:, model])
+        return cls(panel, metric, model, scores, own, weighted, undefined, sums, few, effects)
 
     def figures(
         self, windows: np.ndarray, cutoff: int | None, coverage: str
     ) -> Iterator[dict[str, Any]]:
-        """The rows of one selection of windows, an estimand each."""
-        metric, model, panel = self.metric, self.model, self.panel.of_cutoff(cutoff)
-        own, weighted = (of.over(panel, windows) for of in (self.own, self.weighted))
+        """Make the rows of one selection of windows, an estimand each."""
+        metric, model, panel = self.metric, self.model, self.panel.at_cutoff(cutoff)
+        own, weighted = (t.over(panel, windows) for t in (self.own, self.weighted))
         undefined = windows[self.undefined.take(windows)]
         counts = {
             "n_companies": panel.n_with(windows),
@@ -151,20 +135,20 @@ class _OfModel:
         for estimand in metric.estimands:
             row: dict[str, Any] = {"estimand": estimand, **counts}
             if estimand == EQUAL_COMPANY and len(windows):
-                told, extra = self._of_companies(panel, windows, own, undefined)
+                estimate, extra = self._company_mean(panel, windows, own, undefined)
                 row |= extra
             else:
-                told = pooled_figure(
+                estimate = pooled_figure(
                     panel, metric, model, windows, estimand, self.scores, cutoff, coverage, weighted
                 )
-            row |= _told(told, metric)
+            row |= _columns(estimate, metric)
             of_merged_scores = metric.row_form is not None and estimand == ROW
-            if of_merged_scores and self._floor is not None and not told.reason:
+            if of_merged_scores and self._floor is not None and not estimate.reason:
                 row["constant_floor"] = self._floor.of(windows)
             # A figure of merged scores compares customers across windows: no sum over them.
-            if chance is not None and not told.reason and not of_merged_scores:
+            if chance is not None and not estimate.reason and not of_merged_scores:
                 variance = chance.equal_company if estimand == EQUAL_COMPANY else chance.pooled
-                scale = told.value if told.log else 1.0
+                scale = estimate.value if estimate.log else 1.0
                 row["sampling_std_error"] = scale * float(np.sqrt(variance))
             yield row
 
@@ -174,19 +158,19 @@ class _OfModel:
         return None if form is None or form.floor is None else _Floor(self.panel, form, self.model)
 
     def _chance(self, panel: Panel, windows: np.ndarray) -> Variances | None:
-        """What customers' chance makes uncertain; None where it is not told."""
+        """Return the variances from customers' chance; None for a figure that has none."""
         if self.influence is None or self.metric.is_mean_of_effects:
             return None
         assert self.few is not None
         weights = self.weighted.weight, self.own.weight
         return variances(panel, windows, self.influence, *weights, self.few)
 
-    def _of_companies(
+    def _company_mean(
         self, panel: Panel, windows: np.ndarray, own: Sums, undefined: np.ndarray
     ) -> tuple[Estimate, dict[str, Any]]:
-        """The mean over companies, their dispersion and heterogeneity."""
+        """Return the mean over companies, and their dispersion and heterogeneity."""
         metric, model = self.metric, self.model
-        told, defined = equal_company(panel, metric, model, windows, own)
+        estimate, defined = equal_company(panel, metric, model, windows, own)
         row: dict[str, Any] = dispersion(defined[~np.isnan(defined)])
         n_zero = int(np.count_nonzero(own.figures == 0)) if metric.pooling.log else 0
         if n_zero:  # a company's ratio of 0 has no logarithm to average
@@ -197,30 +181,30 @@ class _OfModel:
         if self.influence is None or self.scaled is None or metric.effects is None:
             kept = metric.influence is not None
             reason = "losses_go_with_the_rate" if kept else "no_influence_kept"
-            return told, row | {"heterogeneity_reason": reason}
+            return estimate, row | {"heterogeneity_reason": reason}
         effects = self.scaled.effects(panel, windows, self.influence)
         row |= heterogeneity(effects, metric.effects)
         if metric.is_mean_of_effects:
-            told = mean_of_effects(effects)
-        return told, row
+            estimate = mean_of_effects(effects)
+        return estimate, row
 
 
-def _told(told: Estimate, metric: Metric) -> dict[str, Any]:
-    interval = told.interval(metric.low, metric.high)
+def _columns(estimate: Estimate, metric: Metric) -> dict[str, Any]:
+    interval = estimate.interval(metric.low, metric.high)
     return {
-        "value": told.value,
-        "reason": told.reason,
-        "error_bound": np.nan if told.reason else told.error_bound,
+        "value": estimate.value,
+        "reason": estimate.reason,
+        "error_bound": np.nan if estimate.reason else estimate.error_bound,
         "std_error": interval.std_error,
         "ci_low": interval.low,
         "ci_high": interval.high,
         "ci_reason": interval.reason,
-        "n_effective": told.n_effective,
+        "n_effective": estimate.n_effective,
     }
 
 
 class _Floor:
-    """The figure of all rows where each window's customers have its rate that came as score."""
+    """The figure of all rows if the score of all customers of a window were its observed rate."""
 
     def __init__(self, panel: Panel, form: RowForm, model: int) -> None:
         assert form.floor is not None
@@ -232,8 +216,8 @@ class _Floor:
         self._n_rates = len(rates)
 
     def of(self, windows: np.ndarray) -> float:
-        """At these windows, one at least; raises `Undefined`."""
-        rank = self._rank.take(windows)  # one order does for all selections
+        """Return the floor at these windows, one at least; raises `Undefined`."""
+        rank = self._rank.take(windows)  # one order serves all selections
         return self._figure(
             *(
                 np.bincount(rank, count.take(windows), self._n_rates).astype(np.int64)
@@ -242,46 +226,190 @@ class _Floor:
         )
 
 
-_DISTRIBUTION = ["mean", "std", "mad", "iqr", "min", "p05", "p25", "p50", "p75", "p95", "max"]
+_OF_COMPANIES = "the estimand is not `equal_company`, or no company has a figure"
+_OF_EFFECTS = "`heterogeneity_reason` says why"
 
-
-POOLED_SCHEMA = pa.schema(
-    [
-        ("model", pa.string()),
-        ("metric", pa.string()),
-        ("cutoff", TIMESTAMP),  # null: all cutoffs
-        ("estimand", pa.string()),
-        ("coverage", pa.string()),
-        ("value", pa.float64()),
-        ("reason", pa.string()),  # why `value` is null
-        ("std_error", pa.float64()),
-        ("ci_low", pa.float64()),
-        ("ci_high", pa.float64()),
-        ("ci_reason", pa.string()),  # why they are null
-        ("sampling_std_error", pa.float64()),  # customers' chance alone: these companies, then
-        ("n_companies", pa.int64()),  # with at least one evaluation in the coverage
-        ("n_companies_defined", pa.int64()),  # of these, where the metric is defined
-        ("n_defined", pa.int64()),  # evaluations
-        ("n_undefined", pa.int64()),
-        ("undefined_reasons", pa.string()),  # "reason:count;..." sorted
-        ("n_skipped", pa.int64()),
-        ("n_failed", pa.int64()),
-        ("n_not_common", pa.int64()),  # ok, but not for every model: out of the common coverage
-        ("n_effective", pa.float64()),
-        ("error_bound", pa.float64()),
-        ("constant_floor", pa.float64()),  # roc_auc, row: what a constant per company reaches
-        *[(name, pa.float64()) for name in _DISTRIBUTION],
-        ("n_heterogeneity", pa.int64()),  # companies that the columns from here on stand on
-        ("tau", pa.float64()),
-        ("tau_low", pa.float64()),
-        ("tau_high", pa.float64()),
-        ("tau_scale", pa.string()),
-        ("i_squared", pa.float64()),
-        ("expected", pa.float64()),  # mean of the random effects, on the metric's scale
-        ("expected_low", pa.float64()),
-        ("expected_high", pa.float64()),
-        ("prediction_low", pa.float64()),
-        ("prediction_high", pa.float64()),
-        ("heterogeneity_reason", pa.string()),  # why they, or the last two, are null
-    ]
+POOLED = MetricTable(
+    "pooled",
+    row="model, metric, cutoff or all cutoffs, estimand, coverage",
+    doc="Figures over companies: how sure they are, how companies differ, and what to expect at "
+    "the next one. `std_error`, `ci_low` and `ci_high` speak of companies like these; "
+    "`sampling_std_error` speaks of these companies in these windows. The estimands answer "
+    "different questions: `row` takes all customers in one, `within_company` compares only "
+    "customers of one company and cutoff, `equal_company` is the average company.",
+    columns=(
+        Column("model", TEXT, "The model."),
+        Column("metric", TEXT, "The metric."),
+        Column("cutoff", TIME, "The cutoff.", null="the row is of all cutoffs"),
+        Column("estimand", TEXT, "Whose figure it is: `equal_company`, `row` or `within_company`."),
+        Column(
+            "coverage",
+            TEXT,
+            "The windows that count: `own` (where this model is ok) or `common` (where every model "
+            "is).",
+        ),
+        Column("value", NUMBER, "The figure.", null="`reason` says why"),
+        Column("reason", TEXT, "Why `value` is null; empty where it is not."),
+        Column(
+            "std_error",
+            NUMBER,
+            "Standard error of `value`, as a figure of companies like these.",
+            null="`ci_reason` says why",
+        ),
+        Column("ci_low", NUMBER, "Lower end of the 95 % interval.", null="`ci_reason` says why"),
+        Column("ci_high", NUMBER, "Upper end of the 95 % interval.", null="`ci_reason` says why"),
+        Column("ci_reason", TEXT, "Why there is no interval; empty where there is one."),
+        Column(
+            "sampling_std_error",
+            NUMBER,
+            "Standard error from the chance of customers alone: what other customers of these "
+            "companies would have changed in these windows.",
+            null="evaluations of the metric keep no influence sums, or it is an AUC over all rows, "
+            "or a calibration slope",
+        ),
+        Column("n_companies", COUNT, "Companies with at least one evaluation in the coverage."),
+        Column("n_companies_defined", COUNT, "Of these, companies that define the metric."),
+        Column("n_defined", COUNT, "Evaluations that define the metric."),
+        Column("n_undefined", COUNT, "Evaluations that do not."),
+        Column(
+            "undefined_reasons",
+            TEXT,
+            'Why they do not, with counts: "reason:count;...", sorted.',
+        ),
+        Column("n_skipped", COUNT, "Evaluations of this model that were skipped."),
+        Column("n_failed", COUNT, "Evaluations of this model that failed."),
+        Column(
+            "n_not_common",
+            COUNT,
+            "Evaluations that are ok but not for every model, and so outside the common coverage.",
+        ),
+        Column(
+            "n_effective",
+            NUMBER,
+            "Effective number of companies: (sum w)^2 / sum w^2.",
+            null="no company counts",
+        ),
+        Column(
+            "error_bound",
+            NUMBER,
+            "The value of the rows themselves is no further from `value`; 0 where it is exact.",
+            null="no bound can be certified, or `value` is null",
+        ),
+        Column(
+            "constant_floor",
+            NUMBER,
+            "AUC over all rows of a constant per company and cutoff, their own rate.",
+            null="the row is not `roc_auc` of the estimand `row`",
+        ),
+        Column("mean", NUMBER, "Mean of companies' figures.", null=_OF_COMPANIES),
+        Column(
+            "std",
+            NUMBER,
+            "Standard deviation (ddof 1) of companies' figures: true differences, noise and time.",
+            null=_OF_COMPANIES,
+        ),
+        Column(
+            "mad",
+            NUMBER,
+            "Median absolute deviation of companies' figures from their median, unscaled.",
+            null=_OF_COMPANIES,
+        ),
+        Column("iqr", NUMBER, "Interquartile range of companies' figures.", null=_OF_COMPANIES),
+        Column("min", NUMBER, "Smallest figure of a company.", null=_OF_COMPANIES),
+        Column("p05", NUMBER, "5 % quantile of companies' figures.", null=_OF_COMPANIES),
+        Column("p25", NUMBER, "25 % quantile of companies' figures.", null=_OF_COMPANIES),
+        Column("p50", NUMBER, "Median of companies' figures.", null=_OF_COMPANIES),
+        Column("p75", NUMBER, "75 % quantile of companies' figures.", null=_OF_COMPANIES),
+        Column("p95", NUMBER, "95 % quantile of companies' figures.", null=_OF_COMPANIES),
+        Column("max", NUMBER, "Largest figure of a company.", null=_OF_COMPANIES),
+        Column(
+            "n_heterogeneity",
+            COUNT,
+            "Companies that enter the random effects, from which the columns after this one come.",
+            null="the metric has no random effects, or the estimand is not `equal_company`",
+        ),
+        Column(
+            "tau",
+            NUMBER,
+            "Standard deviation of the true figures between companies, on `tau_scale`.",
+            null=_OF_EFFECTS,
+        ),
+        Column("tau_low", NUMBER, "Lower end of the 95 % interval of `tau`.", null=_OF_EFFECTS),
+        Column("tau_high", NUMBER, "Upper end of the 95 % interval of `tau`.", null=_OF_EFFECTS),
+        Column("tau_scale", TEXT, "Scale of `tau`: logit, log or identity.", null=_OF_EFFECTS),
+        Column(
+            "i_squared",
+            NUMBER,
+            "Share of the variance of companies' figures that is true difference: I^2.",
+            null=_OF_EFFECTS,
+        ),
+        Column(
+            "expected",
+            NUMBER,
+            "Mean of the random effects, on the metric's own scale.",
+            null=_OF_EFFECTS,
+        ),
+        Column("expected_low", NUMBER, "Lower end of its 95 % interval.", null=_OF_EFFECTS),
+        Column("expected_high", NUMBER, "Upper end of its 95 % interval.", null=_OF_EFFECTS),
+        Column(
+            "prediction_low",
+            NUMBER,
+            "Lower end of the interval that holds the true figure of the next company with a "
+            "probability of 95 %.",
+            null=_OF_EFFECTS,
+        ),
+        Column("prediction_high", NUMBER, "Upper end of that interval.", null=_OF_EFFECTS),
+        Column(
+            "heterogeneity_reason",
+            TEXT,
+            "Why the columns of random effects, or the last two, are null.",
+            null="the estimand is not `equal_company`",
+        ),
+    ),
+    shown=(
+        "metric",
+        "model",
+        "estimand",
+        "coverage",
+        "cutoff",
+        "value",
+        "ci_low",
+        "ci_high",
+        "n_effective",
+        "reason",
+    ),
+    make=lambda of: pooled_table(
+        [list(pooled_of(of.panel, of.metric, of.run.scores, of.influence, of.models))]
+    ),
+    by_model=True,
+    sorted_by="model",
+    conventions={
+        "quantiles": "linear between order statistics (Hyndman & Fan 1996, type 7)",
+        "mad": "median absolute deviation from the median, unscaled",
+        "equal_company": "mean of company figures; O:E: geometric; skill: 1 - mean loss / "
+        "mean reference loss, each first averaged within companies; calibration slope: mean of "
+        "random effects (REML)",
+        "within_company": "roc_auc by pairs; average_precision, gain and lift by positives; "
+        "value captured by spend; calibration slope: one slope, an intercept a company and cutoff",
+        "row rank metrics": "histograms of logit scores, bins of 1/128; error_bound is certified",
+        "common coverage": "windows ok for every model that answered anywhere",
+        "ci": "95 %, over companies: linearised standard error, Student's t with n_effective - 1 "
+        "degrees of freedom (row rank metrics: delete-a-group jackknife, companies dealt to at "
+        "most 64 groups; bias-corrected, but for gain, lift and value captured, taken to first "
+        "order); O:E on the log scale; row and within_company from 5 companies on; none for a "
+        "difference of distances from a target but at the average company",
+        "n_effective": "(sum w)^2 / sum w^2 (Kish 1965); below 30 a figure is warned of",
+        "sampling_std_error": "customers' chance alone, clustered by customer and paired through "
+        "the influence sums: these companies in these half-years",
+        "tau": "REML on logit AUC, log O:E, slope, raw differences of losses and AUC; companies "
+        "with 10 positives and 10 negatives at a cutoff; tau_low, tau_high: Q-profile "
+        "(Viechtbauer 2007), extended to hold tau",
+        "v": "variance of a company's effect: 16 customer groups, moderated by empirical Bayes "
+        "towards the evaluations' own standard errors (Smyth 2004)",
+        "expected": "mean of the random effects, Knapp & Hartung 2003",
+        "i_squared": "tau^2 / (tau^2 + s^2), s^2 = (k - 1) sum w / ((sum w)^2 - sum w^2)",
+        "prediction": "95 %, of the true figure at the next company: confidence distribution of "
+        "tau^2 from the generalised Q statistic, integrated, not drawn; normal effects below 60 "
+        "companies, their own shape beside them from there on, by k / (k + 100)",
+    },
 )

@@ -1,4 +1,4 @@
-"""The tables `reliability` and `decompositions`: can the probabilities be taken at their word?
+"""The tables `reliability` and `decompositions`: how far probabilities can be trusted.
 
 All customers of the common windows in one, from histograms of scores; probabilities are known to
 1/128 on the logit scale.
@@ -6,6 +6,7 @@ All customers of the common windows in one, from histograms of scores; probabili
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -15,47 +16,59 @@ from scipy.special import expit, logit, stdtrit
 from scale_eval.metrics import GroupedHistograms, mid_logit
 from scale_eval.results.panel import Panel
 from scale_eval.results.pooled_histograms import RowScores
+from scale_eval.results.tables.base import RunTable
 from scale_eval.statistics.bootstrap import company_keys, poisson_weights
 from scale_eval.statistics.decomposition import corp, isotonic
+from scale_eval.storage.columns import COUNT, NUMBER, TEXT, Column
 
 POINTS = 64
-"""Of a curve: bins of probability that hold nearly as many customers each."""
+"""Points of a curve: bins of probability that hold nearly as many customers each."""
 
 N_REPLICATES = 2_000
 N_CHUNKS = 20
-"""Replicates are made in so many parts: what bounds the memory that they take."""
+"""Parts in which replicates are made, which bounds their memory."""
 
 MIN_GROUPS = 5
 """Groups of companies below which no band is drawn."""
 
 
-def calibration_tables(panel: Panel, scores: RowScores, seed: int) -> tuple[pa.Table, pa.Table]:
-    """One row a (model, point of its curve), and one row a (model, loss).
+def reliability_table(panel: Panel, scores: RowScores, seed: int) -> pa.Table:
+    """Make one row a (model, point of its curve).
 
-    The curve is CORP's (Dimitriadis, Gneiting & Jordan 2021): the isotonic regression of what
-    happened on the probability, without bins to choose. The band of 95 % resamples companies:
+    The curve is CORP's (Dimitriadis, Gneiting & Jordan 2021): the isotonic regression of the
+    outcomes on the probability, without bins to choose. The band of 95 % resamples companies:
     Poisson weights of groups of companies (each company its own group up to 64), keyed by (seed,
     group, replicate); the standard error of the replicates on the logit scale, times Student's t
     with as many degrees of freedom as effective groups less one.
     """
-    curves: list[dict[str, Any]] = []
-    parts: list[dict[str, Any]] = []
-    for model, name in enumerate(panel.models):
-        grouped = scores.of(model, None, "common")
-        if grouped is None:  # a curve of all windows is still one of this model
-            grouped = scores.of(model, None, "own")
-        if grouped is None or not len(grouped.bin):
-            continue
-        curves += [{"model": name} | point for point in _curve(grouped, seed)]
+    rows = [
+        {"model": model} | point
+        for model, grouped in _answered(panel, scores)
+        for point in _curve(grouped, seed)
+    ]
+    return pa.Table.from_pylist(rows, schema=RELIABILITY.schema)
+
+
+def decompositions_table(panel: Panel, scores: RowScores) -> pa.Table:
+    """Make one row a (model, loss)."""
+    rows: list[dict[str, Any]] = []
+    for model, grouped in _answered(panel, scores):
         merged = grouped.total
         probability = expit(mid_logit(merged.bin))
         for loss, split in corp(probability, merged.n_positive, merged.n_negative).items():
             value = split.miscalibration - split.discrimination + split.uncertainty
-            parts.append({"model": name, "loss": loss, "value": value, **split._asdict()})
-    return (
-        pa.Table.from_pylist(curves, schema=RELIABILITY_SCHEMA),
-        pa.Table.from_pylist(parts, schema=DECOMPOSITIONS_SCHEMA),
-    )
+            rows.append({"model": model, "loss": loss, "value": value, **split._asdict()})
+    return pa.Table.from_pylist(rows, schema=DECOMPOSITIONS.schema)
+
+
+def _answered(panel: Panel, scores: RowScores) -> Iterator[tuple[str, GroupedHistograms]]:
+    """Yield the models that gave probabilities, with their histograms on the common windows."""
+    for model, name in enumerate(panel.models):
+        grouped = scores.of(model, None, "common")
+        if grouped is None:  # a curve of all windows is still one of this model
+            grouped = scores.of(model, None, "own")
+        if grouped is not None and len(grouped.bin):
+            yield name, grouped
 
 
 def _curve(grouped: GroupedHistograms, seed: int) -> list[dict[str, Any]]:
@@ -87,24 +100,24 @@ def _curve(grouped: GroupedHistograms, seed: int) -> list[dict[str, Any]]:
 def _band(
     grouped: GroupedHistograms, recalibrated: np.ndarray, at: np.ndarray, seed: int
 ) -> tuple[list[float | None], list[float | None]]:
-    """Ends of the pointwise interval at some bins, `at`; None below `MIN_GROUPS` groups."""
+    """Return the pointwise interval at some bins, `at`; None below `MIN_GROUPS` groups."""
     n = (grouped.n_positive + grouped.n_negative).sum(axis=1).astype(float)
     if len(n) < MIN_GROUPS:
         return [None] * len(at), [None] * len(at)
     keys = company_keys([str(group) for group in grouped.group.tolist()])
     weights = poisson_weights(keys, N_REPLICATES, seed).astype(np.float64)
-    counts = [held.astype(np.float64) for held in (grouped.n_positive, grouped.n_negative)]
+    counts = [counted.astype(np.float64) for counted in (grouped.n_positive, grouped.n_negative)]
     probability = expit(mid_logit(grouped.bin))
     curves = np.full((N_REPLICATES, len(at)), np.nan)
-    for of_some, curve in zip(
+    for some, curve in zip(
         np.array_split(weights, N_CHUNKS), np.array_split(curves, N_CHUNKS), strict=True
     ):
-        replicates = zip(*(of_some @ held for held in counts), curve, strict=True)
+        replicates = zip(*(some @ counted for counted in counts), curve, strict=True)
         for positive, negative, points in replicates:
-            there = positive + negative > 0
-            if there.any():
-                rates = isotonic(probability[there], positive[there], negative[there])
-                points[:] = np.interp(probability[at], probability[there], rates)
+            held = positive + negative > 0
+            if held.any():
+                rates = isotonic(probability[held], positive[held], negative[held])
+                points[:] = np.interp(probability[at], probability[held], rates)
     n_effective = n.sum() ** 2 / np.square(n).sum()
     kept = np.clip(curves[np.isfinite(curves).all(axis=1)], _LEAST, 1 - _LEAST)
     error = logit(kept).std(axis=0, ddof=1) * stdtrit(max(n_effective - 1, 1), 0.975)
@@ -116,28 +129,51 @@ _LEAST = 1e-4
 """Rates are kept this far from 0 and 1, where the logit would leave the page."""
 
 
-RELIABILITY_SCHEMA = pa.schema(
-    [
-        ("model", pa.string()),
-        ("probability", pa.float64()),  # as the model said it; ascending within a model
-        ("recalibrated", pa.float64()),  # what came of it: isotonic (CORP)
-        ("ci_low", pa.float64()),
-        ("ci_high", pa.float64()),
-        ("n_customers", pa.int64()),  # nearest to this probability
-        ("n_positive", pa.int64()),
-    ]
+RELIABILITY = RunTable(
+    "reliability",
+    row="model, point of its reliability curve; at most 64 points a model",
+    doc="What came of the probabilities that a model gave: all customers of the common windows in "
+    "one.",
+    columns=(
+        Column("model", TEXT, "The model."),
+        Column(
+            "probability",
+            NUMBER,
+            "Probability that the model gave; ascending within a model.",
+        ),
+        Column(
+            "recalibrated",
+            NUMBER,
+            "Share of customers who bought, by isotonic regression on the probability (CORP).",
+        ),
+        Column("ci_low", NUMBER, "Lower end of the 95 % band.", null="fewer than 5 company groups"),
+        Column(
+            "ci_high", NUMBER, "Upper end of the 95 % band.", null="fewer than 5 company groups"
+        ),
+        Column("n_customers", COUNT, "Customers nearest to this probability."),
+        Column("n_positive", COUNT, "Customers among them who bought."),
+    ),
+    shown=("model", "probability", "recalibrated", "ci_low", "ci_high", "n_customers"),
+    make=lambda of: reliability_table(of.panel, of.scores, of.seed),
+    conventions={
+        "reliability": "CORP (Dimitriadis, Gneiting & Jordan 2021); band by Poisson resampling of "
+        "companies' groups, 2,000 replicates",
+    },
 )
-"""All customers of the common windows in one; at most 64 points a model."""
 
 
-DECOMPOSITIONS_SCHEMA = pa.schema(
-    [
-        ("model", pa.string()),
-        ("loss", pa.string()),  # log_loss or brier_score
-        ("value", pa.float64()),
-        ("miscalibration", pa.float64()),
-        ("discrimination", pa.float64()),
-        ("uncertainty", pa.float64()),
-    ]
+DECOMPOSITIONS = RunTable(
+    "decompositions",
+    row="model, loss",
+    doc="Each model's loss on all customers of the common windows, split into its parts.",
+    columns=(
+        Column("model", TEXT, "The model."),
+        Column("loss", TEXT, "The loss: `log_loss` or `brier_score`."),
+        Column("value", NUMBER, "The mean loss: miscalibration - discrimination + uncertainty."),
+        Column("miscalibration", NUMBER, "What recalibration would save."),
+        Column("discrimination", NUMBER, "What telling customers apart saves against one rate."),
+        Column("uncertainty", NUMBER, "The loss of the overall rate, given to everybody."),
+    ),
+    shown=("model", "loss", "value", "miscalibration", "discrimination", "uncertainty"),
+    make=lambda of: decompositions_table(of.panel, of.scores),
 )
-"""value = miscalibration - discrimination + uncertainty, of the rows of RELIABILITY_SCHEMA."""

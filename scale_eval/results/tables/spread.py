@@ -1,8 +1,8 @@
-"""The table `spread`: how much of what differs is the company, the half-year, and chance.
+"""The table `spread`: how much values differ between companies, between half-years, and by chance.
 
-Evaluations on the common coverage as value = mean + company + cutoff + residual, crossed random
-effects by REML. The residual holds what a company and a half-year do together, and noise;
-`noise_sd` is the part of it that customers' chance explains.
+Values on the common coverage are mean + company + cutoff + residual, crossed random effects by
+REML. The residual holds the interaction of company and half-year, and noise; `noise_sd` is the part
+of it that customers' chance explains.
 """
 
 from __future__ import annotations
@@ -17,17 +17,20 @@ from scale_eval.metrics import METRICS, WITH_INFLUENCE, Metric
 from scale_eval.metrics.uncertainty import IDENTITY
 from scale_eval.results.heterogeneity import MIN_PER_CLASS
 from scale_eval.results.panel import Panel
+from scale_eval.results.pooled_histograms import groups_of
+from scale_eval.results.tables.base import RunTable
 from scale_eval.statistics.undefined import Undefined
 from scale_eval.statistics.variance_components import variance_components
+from scale_eval.storage.columns import COUNT, NUMBER, TEXT, Column
 
 MAX_COMPANIES = 5_000
-"""More would not make the parts any surer; the first of a stable order are taken."""
+"""Companies that are used, the first of a stable order: more would not make the parts surer."""
 
 MIN_CUTOFFS = 3
 
 
 def spread_table(panel: Panel, groups: np.ndarray) -> pa.Table:
-    """One row a (model, metric).
+    """Make the table: one row a (model, metric) that has standard errors.
 
     Standard deviations are on `scale`. `next_cutoff_low` to `next_cutoff_high` holds the figure of
     the average company at the next half-year with a probability of 95 %: Student's interval with
@@ -38,7 +41,7 @@ def spread_table(panel: Panel, groups: np.ndarray) -> pa.Table:
     Parameters
     ----------
     groups : ndarray of int, shape (n_companies,)
-        Of each company, in a stable random order.
+        The group of each company, in a stable random order.
 
     Notes
     -----
@@ -58,7 +61,7 @@ def spread_table(panel: Panel, groups: np.ndarray) -> pa.Table:
         for model, name in enumerate(panel.models)
         for metric in WITH_INFLUENCE
     ]
-    return pa.Table.from_pylist(rows, schema=SPREAD_SCHEMA)
+    return pa.Table.from_pylist(rows, schema=SPREAD.schema)
 
 
 def _parts(panel: Panel, model: int, metric: Metric, taken: np.ndarray) -> dict[str, Any]:
@@ -67,7 +70,7 @@ def _parts(panel: Panel, model: int, metric: Metric, taken: np.ndarray) -> dict[
     windows = np.flatnonzero(panel.common & panel.ok[:, model] & taken[panel.company])
 
     def column(name: str) -> np.ndarray:
-        return panel.of_model(name, model, windows)
+        return panel.values(name, model, windows)
 
     with np.errstate(divide="ignore", invalid="ignore"):
         values, slope = scale.to(column(metric.name)), scale.slope(column(metric.name))
@@ -104,7 +107,7 @@ def _parts(panel: Panel, model: int, metric: Metric, taken: np.ndarray) -> dict[
     c = companies.sum() ** 2 / np.square(companies).sum()
     if c < MIN_CUTOFFS - 0.5:
         return row | {"reason": "fewer_than_3_cutoffs"}
-    if panel.of_model("overlaps", model, windows).any():
+    if panel.values("overlaps", model, windows).any():
         return row | {"reason": "overlapping_windows"}
     of_average = parts.cutoff + parts.residual / companies.mean()
     half = stdtrit(c - 1, 0.975) * np.sqrt(of_average * (1 + 1 / c))
@@ -118,25 +121,61 @@ def _parts(panel: Panel, model: int, metric: Metric, taken: np.ndarray) -> dict[
     return row | {"next_cutoff_low": low, "next_cutoff_high": high}
 
 
-SPREAD_SCHEMA = pa.schema(
-    [
-        ("model", pa.string()),
-        ("metric", pa.string()),
-        ("scale", pa.string()),  # on which the standard deviations are
-        ("n_companies", pa.int64()),
-        ("n_cutoffs", pa.int64()),
-        ("n_evaluations", pa.int64()),
-        ("company_sd", pa.float64()),
-        ("company_sd_low", pa.float64()),
-        ("company_sd_high", pa.float64()),
-        ("cutoff_sd", pa.float64()),
-        ("cutoff_sd_low", pa.float64()),
-        ("cutoff_sd_high", pa.float64()),
-        ("residual_sd", pa.float64()),  # company and cutoff together, and noise
-        ("noise_sd", pa.float64()),  # the part of it that is customers' chance
-        ("next_cutoff_low", pa.float64()),  # equal_company value at the next cutoff
-        ("next_cutoff_high", pa.float64()),
-        ("reason", pa.string()),
-    ]
+_REASON = "`reason` says why"
+
+SPREAD = RunTable(
+    "spread",
+    row="model, metric",
+    doc="How much of what differs between evaluations, on the common coverage, is the company, the "
+    "cutoff, and the rest.",
+    columns=(
+        Column("model", TEXT, "The model."),
+        Column("metric", TEXT, "The metric."),
+        Column("scale", TEXT, "Scale of the standard deviations: logit, log or identity."),
+        Column("n_companies", COUNT, "Companies that count."),
+        Column("n_cutoffs", COUNT, "Cutoffs that count."),
+        Column("n_evaluations", COUNT, "Evaluations that count."),
+        Column("company_sd", NUMBER, "Standard deviation between companies.", null=_REASON),
+        Column("company_sd_low", NUMBER, "Lower end of its 95 % interval.", null="it has none"),
+        Column("company_sd_high", NUMBER, "Upper end of its 95 % interval.", null="it has none"),
+        Column("cutoff_sd", NUMBER, "Standard deviation between cutoffs.", null=_REASON),
+        Column("cutoff_sd_low", NUMBER, "Lower end of its 95 % interval.", null="it has none"),
+        Column("cutoff_sd_high", NUMBER, "Upper end of its 95 % interval.", null="it has none"),
+        Column(
+            "residual_sd",
+            NUMBER,
+            "Standard deviation of what company and cutoff do together, and of noise.",
+            null=_REASON,
+        ),
+        Column(
+            "noise_sd",
+            NUMBER,
+            "The part of `residual_sd` that the chance of customers explains.",
+            null="no evaluation has a standard error",
+        ),
+        Column(
+            "next_cutoff_low",
+            NUMBER,
+            "Lower end of the interval that holds the figure of the average company at the next "
+            "cutoff with a probability of 95 %, on the metric's own scale.",
+            null=_REASON,
+        ),
+        Column("next_cutoff_high", NUMBER, "Upper end of that interval.", null=_REASON),
+        Column("reason", TEXT, "Why figures are null; empty where none is."),
+    ),
+    shown=(
+        "model",
+        "metric",
+        "scale",
+        "n_cutoffs",
+        "company_sd",
+        "cutoff_sd",
+        "residual_sd",
+        "noise_sd",
+        "reason",
+    ),
+    make=lambda of: spread_table(of.panel, groups_of(of.panel, of.groups)),
+    conventions={
+        "spread": "crossed random effects by REML; next cutoff: Student's t, cutoffs - 1",
+    },
 )
-"""The parts of the spread of evaluations on the common coverage: company, cutoff, residual."""

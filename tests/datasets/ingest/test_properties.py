@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scale_eval.datasets.ingest import csv as csv_source
+from scale_eval.datasets.ingest import csv as csv_format
 from scale_eval.datasets.ingest.ingest import IngestError, ingest
-from scale_eval.datasets.ingest.parse import Reading, parse_file
+from scale_eval.datasets.ingest.parse import ReadOptions, parse_file
 from scale_eval.datasets.instants import microseconds
 
 COLUMNS = ["note", "CustomerID", "Timestamp", "PurchaseValue"]
@@ -152,12 +152,12 @@ def test_rows_in_are_rows_kept_and_refused_and_the_kept_are_what_plain_python_re
     path.write_bytes(content)
     places = _places(found)
     expected = {line: record.row for line, record in places.items() if record.row}
-    with mock.patch.object(csv_source, "LINES_PER_BATCH", lines_per_batch):
+    with mock.patch.object(csv_format, "LINES_PER_BATCH", lines_per_batch):
         if not expected:
             with pytest.raises(IngestError, match=r"has a header but no rows|rows are refused"):
-                parse_file(path, Reading())
+                parse_file(path, ReadOptions())
             return
-        parsed = parse_file(path, Reading())
+        parsed = parse_file(path, ReadOptions())
     rows = parsed.rows
     times = [microseconds(time) for time in rows["timestamp"].to_pandas()]
     kept = zip(rows["customer_id"].to_pylist(), times, rows["value"].to_pylist(), strict=True)
@@ -202,10 +202,10 @@ def test_any_bytes_are_read_the_same_in_any_batches_and_no_line_gets_lost(
     if b"\0" in content:  # beyond what is looked at for being text
         content = content.replace(b"\nz,", b"\n" * 70_000 + b"z,")
     path.write_bytes(content)
-    parsed = parse_file(path, Reading())
-    with mock.patch.object(csv_source, "LINES_PER_BATCH", lines_per_batch):
+    parsed = parse_file(path, ReadOptions())
+    with mock.patch.object(csv_format, "LINES_PER_BATCH", lines_per_batch):
         if len(content) < 10_000:
-            again = parse_file(path, Reading())
+            again = parse_file(path, ReadOptions())
             assert again.rows.combine_chunks() == parsed.rows.combine_chunks()
             assert again.refused == parsed.refused
     lines = re.split(rb"\r\n|\r|\n", content)

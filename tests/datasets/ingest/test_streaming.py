@@ -1,4 +1,4 @@
-"""More rows than fit into memory: put aside and brought together again, they make the same dataset.
+"""More rows than fit into memory: spilled and brought together again, they make the same dataset.
 
 They are compared with the ingest that holds everything, which other tests judge.
 """
@@ -17,15 +17,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from scale_eval.datasets import file_layout as packing
-from scale_eval.datasets import open_dataset
+from scale_eval.datasets import file_layout, open_dataset
 from scale_eval.datasets.hash_order import ranks_of
-from scale_eval.datasets.ingest import csv as csv_source
+from scale_eval.datasets.ingest import csv as csv_format
 from scale_eval.datasets.ingest import parquet as parquet_source
-from scale_eval.datasets.ingest import shuffle as arriving
+from scale_eval.datasets.ingest import shuffle
 from scale_eval.datasets.ingest.ingest import IngestError, ingest
-from scale_eval.datasets.ingest.merge import Merging
-from scale_eval.datasets.ingest.shuffle import ShuffleBuffer, n_parts_of
+from scale_eval.datasets.ingest.merge import Merge
+from scale_eval.datasets.ingest.shuffle import ShuffleBuffer, n_partitions_of
 from scale_eval.storage import Spill, StoreLocked, open_store
 from tests.support.paths import PROJECT as ROOT
 
@@ -67,12 +66,12 @@ def streaming(monkeypatch):
     """Batches of a few rows, of which a few more are held, in a few parts."""
 
     def streaming(rows_held: int = 90, parts: int = 7) -> None:
-        monkeypatch.setattr(csv_source, "LINES_PER_BATCH", 40)
+        monkeypatch.setattr(csv_format, "LINES_PER_BATCH", 40)
         monkeypatch.setattr(parquet_source, "ROWS_PER_BATCH", 40)
-        monkeypatch.setattr(arriving, "ROWS_HELD", rows_held)
-        monkeypatch.setattr(arriving, "TABLES_HELD", 2)
-        monkeypatch.setattr(arriving, "MIN_PARTS", parts)
-        monkeypatch.setattr(arriving, "MAX_PARTS", parts)
+        monkeypatch.setattr(shuffle, "ROWS_HELD", rows_held)
+        monkeypatch.setattr(shuffle, "TABLES_HELD", 2)
+        monkeypatch.setattr(shuffle, "MIN_PARTITIONS", parts)
+        monkeypatch.setattr(shuffle, "MAX_PARTITIONS", parts)
 
     return streaming
 
@@ -86,12 +85,12 @@ def on_disk(place: Path) -> dict[str, bytes]:
     }
 
 
-def told(report) -> list[list[dict]]:
+def tables_of(report) -> list[list[dict]]:
     return [each.to_dict("records") for each in (report.files, report.companies, report.refused)]
 
 
 def story(months: list[Path], place: Path) -> list[tuple[dict[str, bytes], list[list[dict]]]]:
-    """What a dataset goes through: the files on disk and the report after each ingest."""
+    """Ingest step by step; return the files on disk and the report after each step."""
     january, february, march = months
     later = january.with_name("later.csv")
     overlapping = [*lines_of(2, 200), *lines_of(4, 200)]
@@ -107,16 +106,16 @@ def story(months: list[Path], place: Path) -> list[tuple[dict[str, bytes], list[
     found = []
     for files, options in steps:
         report = ingest(files, place, company_column="Shop", **options)
-        found.append((on_disk(place), told(report)))
+        found.append((on_disk(place), tables_of(report)))
     return found
 
 
-@pytest.mark.parametrize("packed_from", [10, 1_000])
+@pytest.mark.parametrize("shared_from", [10, 1_000])
 def test_in_parts_the_dataset_and_the_report_are_the_same_bit_for_bit(
-    months, tmp_path, streaming, monkeypatch, packed_from
+    months, tmp_path, streaming, monkeypatch, shared_from
 ):
-    monkeypatch.setattr(packing, "PACKED_FROM", packed_from)
-    monkeypatch.setattr(packing, "ROWS_PER_FILE", 300)
+    monkeypatch.setattr(file_layout, "SHARED_FROM", shared_from)
+    monkeypatch.setattr(file_layout, "ROWS_PER_FILE", 300)
     whole = story(months, tmp_path / "whole")
     assert "overlap" in {row["reason"] for row in whole[2][1][2]}
     for name, (rows_held, parts) in {"a": (90, 7), "b": (1, 40)}.items():
@@ -133,7 +132,7 @@ def test_a_file_is_a_company_in_parts_too(months, tmp_path, streaming):
     streaming()
     parts = ingest(months[:2], tmp_path / "parts")
     assert on_disk(tmp_path / "parts") == on_disk(tmp_path / "whole")
-    assert told(parts) == told(whole)
+    assert tables_of(parts) == tables_of(whole)
 
 
 def test_no_more_rows_are_held_than_a_batch_and_what_may_be_held(
@@ -141,7 +140,7 @@ def test_no_more_rows_are_held_than_a_batch_and_what_may_be_held(
 ):
     streaming(rows_held=90)
     held, parts = [], []
-    add, of_part = ShuffleBuffer.add, Merging.arrivals
+    add, of_part = ShuffleBuffer.add, Merge.updates
 
     def watched(self, rows, file):
         add(self, rows, file)
@@ -153,7 +152,7 @@ def test_no_more_rows_are_held_than_a_batch_and_what_may_be_held(
         return of_part(self, rows, company_ids)
 
     monkeypatch.setattr(ShuffleBuffer, "add", watched)
-    monkeypatch.setattr(Merging, "arrivals", counted)
+    monkeypatch.setattr(Merge, "updates", counted)
     report = ingest(months, tmp_path / "dataset", company_column="Shop")
     n_rows = int(report.files["rows_kept"].sum())
     assert sum(parts) == n_rows > 1_000
@@ -163,8 +162,8 @@ def test_no_more_rows_are_held_than_a_batch_and_what_may_be_held(
 
 
 def test_the_memory_of_an_ingest_does_not_grow_with_its_rows(tmp_path, streaming, monkeypatch):
-    monkeypatch.setattr(packing, "PACKED_FROM", 10)
-    monkeypatch.setattr(packing, "ROWS_PER_ROW_GROUP", 2_000)
+    monkeypatch.setattr(file_layout, "SHARED_FROM", 10)
+    monkeypatch.setattr(file_layout, "ROWS_PER_ROW_GROUP", 2_000)
 
     def peak(n: int) -> int:
         path = tmp_path / f"{n}.csv"
@@ -183,11 +182,11 @@ def test_the_memory_of_an_ingest_does_not_grow_with_its_rows(tmp_path, streaming
 
         streaming(rows_held=1_000, parts=2 * n)
         with monkeypatch.context() as patch:
-            patch.setattr(csv_source, "LINES_PER_BATCH", 500)
+            patch.setattr(csv_format, "LINES_PER_BATCH", 500)
             for owner, name in [
                 (ShuffleBuffer, "add"),
-                (Merging, "arrivals"),
-                (Merging, "delivery"),
+                (Merge, "updates"),
+                (Merge, "company_to_write"),
             ]:
                 patch.setattr(owner, name, watching(getattr(owner, name)))
             ingest(path, tmp_path / f"dataset-{n}", company_column="Shop")
@@ -201,7 +200,7 @@ def test_the_memory_of_an_ingest_does_not_grow_with_its_rows(tmp_path, streaming
 
 
 @pytest.mark.parametrize("append", [False, True])
-def test_what_is_put_aside_is_gone_whatever_ends_the_ingest(
+def test_spilled_rows_are_gone_whatever_ends_the_ingest(
     months, tmp_path, streaming, monkeypatch, append
 ):
     place = tmp_path / "dataset"
@@ -215,16 +214,16 @@ def test_what_is_put_aside_is_gone_whatever_ends_the_ingest(
         ingest([*months[1:], bad], place, company_column="Shop", append=append)
 
     if not append:
-        with pytest.raises(IngestError, match=r"is known from .* and comes with other rows"):
+        with pytest.raises(IngestError, match=r"was ingested from .*, and other rows of it are in"):
             ingests()
         assert on_disk(place) == before
     faults = [
         (Spill, "append", OSError(errno.ENOSPC, "No space left on device"), IngestError),
-        (ShuffleBuffer, "parts", KeyboardInterrupt(), KeyboardInterrupt),
-        (Merging, "arrivals", MemoryError(), MemoryError),
+        (ShuffleBuffer, "partitions", KeyboardInterrupt(), KeyboardInterrupt),
+        (Merge, "updates", MemoryError(), MemoryError),
     ]
     if append:
-        faults.append((Merging, "delivery", OSError(errno.EIO, "I/O error"), IngestError))
+        faults.append((Merge, "company_to_write", OSError(errno.EIO, "I/O error"), IngestError))
     for owner, name, error, expected in faults:
 
         def fails(*_, error=error):
@@ -244,7 +243,7 @@ def test_what_is_put_aside_is_gone_whatever_ends_the_ingest(
     assert on_disk(place) == before
 
 
-def test_while_rows_are_put_aside_no_other_process_writes(months, tmp_path, streaming):
+def test_while_rows_are_spilled_no_other_process_writes(months, tmp_path, streaming):
     streaming()
     place = tmp_path / "dataset"
     with open_store(place).lock(), pytest.raises(StoreLocked):
@@ -254,14 +253,14 @@ def test_while_rows_are_put_aside_no_other_process_writes(months, tmp_path, stre
 
 KILLED = """
 import os, signal, sys
-from scale_eval.datasets.ingest import shuffle as arriving
-from scale_eval.datasets.ingest import csv as csv_source
+from scale_eval.datasets.ingest import shuffle
+from scale_eval.datasets.ingest import csv as csv_format
 from scale_eval.datasets.ingest.ingest import ingest
-from scale_eval.datasets.ingest.merge import Merging
+from scale_eval.datasets.ingest.merge import Merge
 
-csv_source.LINES_PER_BATCH, arriving.ROWS_HELD = 40, 90
+csv_format.LINES_PER_BATCH, shuffle.ROWS_HELD = 40, 90
 owner, step, place, *files = sys.argv[1:]
-owner = {"Merging": Merging, "ShuffleBuffer": arriving.ShuffleBuffer}[owner]
+owner = {"Merge": Merge, "ShuffleBuffer": shuffle.ShuffleBuffer}[owner]
 method, calls = getattr(owner, step), []
 
 def killed(self, *arguments):
@@ -276,7 +275,7 @@ ingest(files, place, company_column="Shop", append=True)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("step", ["ShuffleBuffer add", "Merging arrivals", "Merging delivery"])
+@pytest.mark.parametrize("step", ["ShuffleBuffer add", "Merge updates", "Merge company_to_write"])
 def test_killed_in_the_middle_it_leaves_the_dataset_and_the_next_ingest_clears_up(
     months, tmp_path, step
 ):
@@ -302,29 +301,29 @@ def test_killed_in_the_middle_it_leaves_the_dataset_and_the_next_ingest_clears_u
 
 
 def test_the_number_of_parts_is_that_of_the_bytes(tmp_path, monkeypatch):
-    monkeypatch.setattr(arriving, "BYTES_PER_PART", 10)
-    plain, packed = tmp_path / "plain.csv", tmp_path / "packed.csv.gz"
+    monkeypatch.setattr(shuffle, "BYTES_PER_PARTITION", 10)
+    plain, zipped = tmp_path / "plain.csv", tmp_path / "zipped.csv.gz"
     plain.write_bytes(b"x" * 400)
-    packed.write_bytes(b"\x1f\x8b" + b"x" * 98)
-    assert n_parts_of([plain]) == 41
-    assert n_parts_of([plain, packed]) == 101
-    assert n_parts_of([]) == arriving.MIN_PARTS
+    zipped.write_bytes(b"\x1f\x8b" + b"x" * 98)
+    assert n_partitions_of([plain]) == 41
+    assert n_partitions_of([plain, zipped]) == 101
+    assert n_partitions_of([]) == shuffle.MIN_PARTITIONS
     plain.write_bytes(b"x" * 10_000)
-    assert n_parts_of([plain]) == arriving.MAX_PARTS
+    assert n_partitions_of([plain]) == shuffle.MAX_PARTITIONS
 
 
-def test_parts_follow_the_order_in_which_companies_are_packed(months, tmp_path, streaming):
+def test_partitions_follow_the_order_in_which_companies_share_files(months, tmp_path, streaming):
     streaming(parts=5)
     store = open_store(tmp_path / "store")
     ids = [f"shop {i}" for i in range(200)]
     names = pa.array(ids * 3, pa.large_string())
-    others = [pa.nulls(len(names), field.type) for field in list(arriving.ROWS_SCHEMA)[1:]]
-    rows = pa.table([names, *others], schema=arriving.ROWS_SCHEMA)
-    with ShuffleBuffer(store, lambda: 5, lambda: None) as coming:
+    others = [pa.nulls(len(names), field.type) for field in list(shuffle.ROWS_SCHEMA)[1:]]
+    rows = pa.table([names, *others], schema=shuffle.ROWS_SCHEMA)
+    with ShuffleBuffer(store, lambda: 5, lambda: None) as buffer:
         for start in range(0, len(rows), 50):
-            coming.add(rows.slice(start, 50), 0)
-        found = [set(part["company"].to_pylist()) for part in coming.parts()]
-        assert coming.company_ids == ids
+            buffer.add(rows.slice(start, 50), 0)
+        found = [set(part["company"].to_pylist()) for part in buffer.partitions()]
+        assert buffer.company_ids == ids
     assert sum(map(len, found)) == len(ids) == len(set.union(*found))
     ranks = ranks_of(ids)
     for one, next_one in pairwise(found):

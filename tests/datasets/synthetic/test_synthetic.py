@@ -10,11 +10,10 @@ import pytest
 from scipy.special import hyp2f1
 from scipy.stats import chisquare
 
-from scale_eval.datasets import Transactions, open_dataset
-from scale_eval.datasets import file_layout as packing
+from scale_eval.datasets import Transactions, file_layout, open_dataset
 from scale_eval.datasets.instants import microseconds
-from scale_eval.datasets.synthetic import synthesize as synthesis
-from scale_eval.datasets.synthetic.faults import empty_company, one_class_company, troubled
+from scale_eval.datasets.synthetic import synthesize as synthesize_module
+from scale_eval.datasets.synthetic.faults import draw_faulty, empty_company, one_class_company
 from scale_eval.datasets.synthetic.generator import (
     OBSERVED_UNTIL,
     CompanyTraits,
@@ -238,14 +237,14 @@ def test_each_demo_company_has_a_whole_window():
     assert set(windows.company[windows.refusal == 0]) == {0, 1, 2}
 
 
-# Many, on several cores, and in trouble
+# Many, on several cores, and with faults
 
 
 @pytest.fixture
-def small_packs(monkeypatch):
-    """Packs from a dozen companies on, of a few companies each."""
-    monkeypatch.setattr(synthesis, "PACKED_FROM", 12)
-    monkeypatch.setattr(packing, "ROWS_PER_FILE", 2_000)
+def small_files(monkeypatch):
+    """Share files from a dozen companies on, of a few companies each."""
+    monkeypatch.setattr(synthesize_module, "SHARED_FROM", 12)
+    monkeypatch.setattr(file_layout, "ROWS_PER_FILE", 2_000)
 
 
 def files_under(place: Path) -> dict[str, bytes]:
@@ -254,7 +253,7 @@ def files_under(place: Path) -> dict[str, bytes]:
     }
 
 
-def test_the_number_of_workers_changes_no_byte(tmp_path, small_packs):
+def test_the_number_of_workers_changes_no_byte(tmp_path, small_files):
     options: dict[str, Any] = {
         "companies": 40,
         "seed": 8,
@@ -271,9 +270,9 @@ def test_the_number_of_workers_changes_no_byte(tmp_path, small_packs):
     assert [p.name for p in tmp_path.rglob("*unfinished")] == []
 
 
-def test_packed_companies_are_those_of_one_file_each(tmp_path, small_packs, monkeypatch):
+def test_companies_in_shared_files_are_those_of_one_file_each(tmp_path, small_files, monkeypatch):
     together = synthesize(tmp_path / "together", companies=40, seed=8, median_customers=30.0)
-    monkeypatch.setattr(synthesis, "PACKED_FROM", 1_000)
+    monkeypatch.setattr(synthesize_module, "SHARED_FROM", 1_000)
     apart = synthesize(tmp_path / "apart", companies=40, seed=8, median_customers=30.0)
     assert together.manifest["path"].nunique() < 20
     assert apart.manifest["path"].nunique() == 40
@@ -292,15 +291,15 @@ def test_with_observed_whole_every_company_is_old_enough_and_open_and_else_the_s
         assert replace(plain, opened=old.opened, closed=old.closed) == old
 
 
-def test_troubled_companies_are_different_ones_drawn_by_the_seed():
-    corrupt, empty, one_class = troubled(8, 30, (5, 6, 7))
+def test_faulty_companies_are_different_ones_drawn_by_the_seed():
+    corrupt, empty, one_class = draw_faulty(8, 30, (5, 6, 7))
     assert [len(corrupt), len(empty), len(one_class)] == [5, 6, 7]
     assert len({*corrupt, *empty, *one_class}) == 18
-    assert troubled(8, 30, (5, 6, 7)) == [corrupt, empty, one_class]
-    assert troubled(9, 30, (5, 6, 7)) != [corrupt, empty, one_class]
+    assert draw_faulty(8, 30, (5, 6, 7)) == [corrupt, empty, one_class]
+    assert draw_faulty(9, 30, (5, 6, 7)) != [corrupt, empty, one_class]
     for wrong in ((-1, 0, 0), (10, 10, 11)):
-        with pytest.raises(ValueError, match="companies in trouble"):
-            troubled(8, 30, wrong)
+        with pytest.raises(ValueError, match="faulty companies"):
+            draw_faulty(8, 30, wrong)
 
 
 def test_an_empty_company_has_a_handful_of_customers_and_less_than_a_window():
@@ -318,9 +317,9 @@ def test_in_every_window_of_a_one_class_company_all_do_the_same(index):
     purchases = company.values >= 0
     shares, n_refunds = [], 0
     for cutoff in np.linspace(begin + (end - begin) // 2, end - HALF_YEAR, 5).astype(np.int64):
-        known = company.codes[purchases & (company.timestamps < cutoff)]
+        before = company.codes[purchases & (company.timestamps < cutoff)]
         inside = (company.timestamps >= cutoff) & (company.timestamps < cutoff + HALF_YEAR)
-        bought = np.isin(np.unique(known), company.codes[purchases & inside])
+        bought = np.isin(np.unique(before), company.codes[purchases & inside])
         shares.append(bought.mean())
         n_refunds += int((~purchases & inside).sum())
     assert set(shares) == {1.0 if index % 3 == 1 else 0.0}
@@ -332,16 +331,16 @@ def test_in_every_window_of_a_one_class_company_all_do_the_same(index):
     np.testing.assert_array_equal(order, np.arange(len(company)))
 
 
-@pytest.mark.parametrize("packs", [False, True])
+@pytest.mark.parametrize("shared", [False, True])
 def test_corrupt_companies_cannot_be_read_and_what_lies_elsewhere_can(
-    tmp_path, small_packs, monkeypatch, packs
+    tmp_path, small_files, monkeypatch, shared
 ):
-    if not packs:
-        monkeypatch.setattr(synthesis, "PACKED_FROM", 1_000)
+    if not shared:
+        monkeypatch.setattr(synthesize_module, "SHARED_FROM", 1_000)
     dataset = synthesize(
         tmp_path / "damaged", companies=40, seed=8, median_customers=30.0, corrupt_companies=3
     )
-    damaged, *_ = troubled(8, 40, (3, 0, 0))
+    damaged, *_ = draw_faulty(8, 40, (3, 0, 0))
     places = {dataset.place(f"company-{index:06d}") for index in damaged}
     lost = set()
     for name, company in dataset.read_many(dataset.company_ids):
@@ -349,23 +348,23 @@ def test_corrupt_companies_cannot_be_read_and_what_lies_elsewhere_can(
             assert "CRC checksum" in str(company)
             lost.add(name)
     assert lost == {name for name in dataset.company_ids if dataset.place(name) in places}
-    assert len(lost) == 3 if not packs else 3 < len(lost) < 40
+    assert len(lost) == 3 if not shared else 3 < len(lost) < 40
     sound = synthesize(tmp_path / "sound", companies=40, seed=8, median_customers=30.0)
     assert dataset.content_hash == sound.content_hash
 
 
-def test_what_stops_it_leaves_nothing_behind(tmp_path, small_packs, monkeypatch):
-    made = synthesis.synthetic_company
+def test_what_stops_it_leaves_nothing_behind(tmp_path, small_files, monkeypatch):
+    made = synthesize_module.synthetic_company
 
     def stopped(seed, index, **options):
         if index == 20:
             raise KeyboardInterrupt
         return made(seed, index, **options)
 
-    for packed_from in (12, 1_000):
-        monkeypatch.setattr(synthesis, "PACKED_FROM", packed_from)
+    for shared_from in (12, 1_000):
+        monkeypatch.setattr(synthesize_module, "SHARED_FROM", shared_from)
         with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-            patch.setattr(synthesis, "synthetic_company", stopped)
+            patch.setattr(synthesize_module, "synthetic_company", stopped)
             synthesize(tmp_path, companies=40, seed=8, median_customers=30.0)
         assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == [".lock"]
     assert len(synthesize(tmp_path, companies=40, seed=8, workers=2).company_ids) == 40

@@ -23,7 +23,7 @@ from scale_eval.execution.clusters import existing
 from scale_eval.execution.clusters.registry import dask_client
 from scale_eval.execution.versions import VersionsDiffer, require_same_versions, version_differences
 from scale_eval.results.directory import open_run_directory
-from tests.support import models as models
+from tests.support import models
 from tests.support.paths import PROJECT as TOP
 
 BIN = Path(sys.executable).parent
@@ -35,8 +35,8 @@ from distributed import versions
 
 if not hasattr(versions, "real"):  # Dask reads this more than once
     versions.real = importlib.metadata.version
-    told = lambda package: "1.26.4" if package == "numpy" else versions.real(package)
-    importlib.metadata.version = versions.version = told
+    pretended = lambda package: "1.26.4" if package == "numpy" else versions.real(package)
+    importlib.metadata.version = versions.version = pretended
     versions._version_cached.cache_clear()
 """
 
@@ -136,7 +136,7 @@ def test_another_version_of_this_package_is_refused_before_anything_is_evaluated
 @pytest.mark.slow
 def test_a_worker_of_other_packages_is_exit_code_2_and_named(scheduler, shops, tmp_path):
     with old_worker(scheduler, tmp_path):
-        told = subprocess.run(
+        done = subprocess.run(
             [
                 BIN / "scale-eval",
                 "run",
@@ -151,10 +151,10 @@ def test_a_worker_of_other_packages_is_exit_code_2_and_named(scheduler, shops, t
             timeout=120,
             check=False,
         )
-    assert told.returncode == cli.USAGE, told
-    assert f"numpy is {version('numpy')} here, and 1.26.4 on worker tcp://127.0.0.1:" in told.stderr
-    assert "the scheduler, worker" not in told.stderr
-    assert "Traceback" not in told.stderr
+    assert done.returncode == cli.USAGE, done
+    assert f"numpy is {version('numpy')} here, and 1.26.4 on worker tcp://127.0.0.1:" in done.stderr
+    assert "the scheduler, worker" not in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.slow

@@ -51,10 +51,10 @@ def twin(many, client, tmp_path_factory):
 def places(many, harmless):
     """By number, as they lie on disk: "company cutoff" of what is evaluated."""
     rows = harmless.evaluations.query("model == 'at' and status == 'ok'")
-    told = (rows["company_id"] + rows["cutoff"].dt.strftime(" %Y-%m-%d")).groupby(
+    names = (rows["company_id"] + rows["cutoff"].dt.strftime(" %Y-%m-%d")).groupby(
         rows["company_id"]
     )
-    held = {company_id: list(of) for company_id, of in told}
+    held = {company_id: list(of) for company_id, of in names}
     order = many.reading_order(many.company_ids)
     every = [place for name in order for place in held.get(name, [])]
     return lambda *numbers: [every[number] for number in numbers]

@@ -12,7 +12,7 @@ import pytest
 import scale_eval as se
 from scale_eval.datasets.synthetic.faults import corrupt
 from scale_eval.evaluation.schema import KEY
-from tests.support import models as models
+from tests.support import models
 from tests.support.faults import evaluate, facts
 
 pytestmark = pytest.mark.slow
@@ -33,7 +33,7 @@ def small_disk(tmp_path):
 
 
 @pytest.mark.parametrize("free_bytes", [200_000, 900_000])
-def test_a_disk_that_fills_while_workers_write_packs_names_the_place_and_is_resumed(
+def test_a_disk_that_fills_while_workers_write_batches_names_the_place_and_is_resumed(
     many, client, quiet, small_disk, free_bytes
 ):
     there = os.statvfs(small_disk)

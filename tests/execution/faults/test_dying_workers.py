@@ -11,7 +11,7 @@ from collections import Counter
 
 import pytest
 
-from tests.support import models as models
+from tests.support import models
 from tests.support.faults import (
     Names,
     assert_equal_but_for,
@@ -61,8 +61,8 @@ class TestWorkersThatEnd:
             tasks, _ = on_scheduler(client)
         assert len(struck) == 4
         assert not [name for name in tasks if "alone" in name]
-        again = Counter(diary.read_text().splitlines())
-        assert max(again.values()) == 5
+        times = Counter(diary.read_text().splitlines())
+        assert max(times.values()) == 5
         assert run.fingerprint() == quiet.fingerprint()
 
     def test_by_their_memory_limit_one_row_is_killed(self, many, harmless, places, tmp_path):

@@ -8,7 +8,7 @@ import shutil
 import pandas as pd
 import pytest
 
-from tests.support import models as models
+from tests.support import models
 from tests.support.faults import CUTOFFS, assert_equal_but_for, cluster_of_its_own, evaluate, facts
 
 pytestmark = pytest.mark.slow

@@ -18,7 +18,7 @@ from distributed import Client
 import scale_eval as se
 from scale_eval.cli import app as cli
 from scale_eval.execution import ClusterLost
-from tests.support import models as models
+from tests.support import models
 from tests.support.faults import (
     BATCH_COMPANIES,
     CUTOFFS,
@@ -88,10 +88,10 @@ class TestTheRestIsLost:
             )
             wait_for(lambda: batches_written(tmp_path / "run"), process)
             outside.scheduler.kill()
-            told, _ = process.communicate(timeout=90)
-        assert process.returncode == cli.UNFINISHED, told
-        assert "Traceback" not in told
-        assert "run the same command again" in " ".join(told.split())
+            output, _ = process.communicate(timeout=90)
+        assert process.returncode == cli.UNFINISHED, output
+        assert "Traceback" not in output
+        assert "run the same command again" in " ".join(output.split())
 
     @pytest.mark.long
     def test_workers_of_another_machine_that_are_told_to_end_are_not_blamed(

@@ -12,7 +12,6 @@ from dask.utils import key_split
 
 import scale_eval as se
 from scale_eval.execution.progress import Progress
-from tests.support import models as models
 
 pytestmark = pytest.mark.slow
 

@@ -9,7 +9,7 @@ import pytest
 
 import scale_eval as se
 from scale_eval.results.directory import open_run_directory
-from tests.support import models as models
+from tests.support import models
 from tests.support.faults import bound_batches, evaluate, names_in
 
 pytestmark = pytest.mark.slow

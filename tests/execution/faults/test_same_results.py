@@ -17,7 +17,7 @@ from scale_eval.models.registry import named_models
 from scale_eval.planning.plan import plan_run
 from scale_eval.planning.settings import make_settings
 from scale_eval.results.fingerprint import UNREPEATABLE_COLUMNS
-from tests.support import models as models
+from tests.support import models
 from tests.support.faults import CHOSEN, SETTINGS, evaluate, facts
 
 pytestmark = pytest.mark.slow

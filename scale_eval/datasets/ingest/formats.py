@@ -1,0 +1,34 @@
+"""The formats of files that ingest reads; a new one is a module and an entry in `FORMATS`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from scale_eval.datasets.ingest.csv import DELIMITED_TEXT
+from scale_eval.datasets.ingest.parquet import PARQUET
+from scale_eval.datasets.ingest.records import InputFormat
+
+FORMATS = (PARQUET, DELIMITED_TEXT)
+"""The first format that recognizes a file reads it; delimited text takes what is left."""
+
+SUFFIXES = frozenset[str]().union(*(each.suffixes for each in FORMATS))
+
+
+def format_of(path: Path) -> InputFormat:
+    """Return the format of a file, by its first bytes; raise `OSError` if it cannot be read."""
+    return _recognize(_start(path))
+
+
+def text_bytes(path: Path) -> int:
+    """Estimate the bytes that a file would take as plain text."""
+    start = _start(path)
+    return path.stat().st_size * _recognize(start).expansion(start)
+
+
+def _start(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(4)
+
+
+def _recognize(start: bytes) -> InputFormat:
+    return next(each for each in FORMATS if each.recognizes(start))

@@ -1,0 +1,105 @@
+"""The report of an ingest: what it read, kept and refused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from scale_eval.datasets.dataset import Dataset
+from scale_eval.datasets.ingest.merge import CompanyUpdate
+from scale_eval.datasets.ingest.parse import ParsedFile
+from scale_eval.datasets.ingest.records import IngestError
+from scale_eval.datasets.instants import from_microseconds
+
+
+@dataclass(frozen=True)
+class IngestReport:
+    """The report says what an ingest read, kept and refused.
+
+    Attributes
+    ----------
+    dataset : Dataset
+    files : DataFrame
+        One row a file: `file, rows_in, rows_kept, rows_refused, n_naive_timestamps, status`;
+        `status` is ``ingested``, or ``unchanged`` where the dataset already had its rows.
+    companies : DataFrame
+        One row a company of these files: `company_id, status, rows, customers, first, last,
+        refunds, zero_values, duplicates, one_time_buyers`, as the dataset now has it; `status` is
+        ``new``, ``appended``, ``replaced`` or ``unchanged``.
+    refused : DataFrame
+        One row a reason for which rows of these files were refused: `reason, count, first_file,
+        first_line`.
+    naive_timestamps : int
+        Timestamps of kept rows that were written without a time zone; taken to be in `timezone`.
+    timezone : str
+    """
+
+    dataset: Dataset
+    files: pd.DataFrame
+    companies: pd.DataFrame
+    refused: pd.DataFrame
+    naive_timestamps: int
+    timezone: str
+
+
+def summarize_files(
+    parsed: Sequence[ParsedFile], refused: pd.DataFrame, updates: Sequence[CompanyUpdate]
+) -> pd.DataFrame:
+    """Return one row a file; raise `IngestError` where no row of a file is kept."""
+    n_refused = refused["position"].value_counts()
+    feeding = {i for update in updates if update.status != "unchanged" for i in update.files}
+    summary = []
+    for i, file in enumerate(parsed):
+        rows_in = file.n_rows + len(file.refused)
+        rows_refused = int(n_refused.get(i, 0))
+        if rows_refused == rows_in:
+            raise IngestError(
+                f"{file.path}: every row is refused or overlaps the rows that its company has; "
+                "append files whose rows are later, or replace the company (--replace)"
+            )
+        summary.append(
+            {
+                "file": str(file.path),
+                "rows_in": rows_in,
+                "rows_kept": rows_in - rows_refused,
+                "rows_refused": rows_refused,
+                "n_naive_timestamps": file.n_naive_timestamps,
+                "status": "ingested" if i in feeding else "unchanged",
+            }
+        )
+    return pd.DataFrame(summary)
+
+
+def summarize_companies(
+    updates: Sequence[CompanyUpdate], manifest: Mapping[str, dict[str, Any]]
+) -> pd.DataFrame:
+    """Return one row a company, by its row of the new manifest."""
+    summary = []
+    for update in sorted(updates, key=lambda update: update.company_id):
+        row = manifest[update.company_id]
+        summary.append(
+            {
+                "company_id": update.company_id,
+                "status": update.status,
+                "rows": row["n_rows"],
+                "customers": row["n_customers"],
+                "first": from_microseconds(row["first_timestamp"]),
+                "last": from_microseconds(row["last_timestamp"]),
+                "refunds": row["n_refunds"],
+                "zero_values": row["n_zero_values"],
+                "duplicates": row["n_duplicates"],
+                "one_time_buyers": row["n_one_time_buyers"],
+            }
+        )
+    return pd.DataFrame(summary)
+
+
+def summarize_refused(refused: pd.DataFrame) -> pd.DataFrame:
+    """Return one row a reason, the most frequent first."""
+    summary = refused.groupby("reason", as_index=False).agg(
+        count=("line", "size"), first_file=("file", "first"), first_line=("line", "first")
+    )
+    return summary.sort_values("count", ascending=False, kind="stable", ignore_index=True)

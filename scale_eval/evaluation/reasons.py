@@ -1,0 +1,111 @@
+"""List the reasons that tables give, each with a sentence for the documentation and the report.
+
+A reason is a short code, which is counted and compared; its sentence says what it means. Other
+codes are ``exception:NAME``, where code of a user raised an exception; ``a+b``, where a figure is
+null for several reasons; and those that a user's model or metric gives to `Skipped` or `Undefined`.
+"""
+
+from __future__ import annotations
+
+EVALUATIONS = {
+    # A window is refused by the plan.
+    "no_whole_window": "no window was observed whole",
+    "not_observed_whole": "the company's data end before the window does",
+    "too_few_customers": "fewer than 10 customers had bought before the cutoff",
+    "no_customers": "no customer had bought before the cutoff",
+    # A model declines.
+    "history_too_short": "fewer than 10 customers to learn from, or too short a past",
+    "history_one_class": "all customers to learn from bought, or none",
+    "no_predictions": "the file of predictions has none for this company and cutoff",
+    # A model's output is not one probability a customer.
+    "wrong_shape": "the predictions are not a one-dimensional array",
+    "wrong_length": "there are more or fewer predictions than customers",
+    "wrong_order": "the predictions are not in the order of the customers",
+    "wrong_customers": "the predictions are not indexed by customer id",
+    "not_numeric": "the predictions are not numbers",
+    "not_a_number": "some predictions are NaN",
+    "outside_0_1": "some predictions lie below 0 or above 1",
+    # Data or a process fail.
+    "data_unreadable": "the company's file is missing or damaged",
+    "spend_too_large": "a customer spends more in the window than can be counted exactly",
+    "too_long": "the evaluation took longer than the timeout",
+    "worker_died": "the evaluation took down every worker that tried it",
+}
+"""Reasons of evaluations that are not ``ok``: column `reason` of `plan` and `evaluations`."""
+
+FIGURES = {
+    # A metric of one evaluation.
+    "no_customers": "there are no customers",
+    "no_positives": "no customer bought",
+    "no_negatives": "every customer bought",
+    "one_class": "every customer bought, or none",
+    "no_expected": "the predictions are all 0",
+    "no_spend": "no customer spent anything",
+    "no_reference": "the base rate is not known: the history is too short",
+    "reference_is_zero": "the loss of the base rate is 0",
+    "constant_predictions": "the predictions are all the same",
+    "separable": "the predictions separate buyers from the others, so that no slope fits",
+    "not_converged": "the fit did not converge",
+    "fewer_than_2_customers": "there are fewer than two customers",
+    "fewer_than_2_positives": "fewer than two customers bought",
+    "fewer_than_2_negatives": "fewer than two customers did not buy",
+    "not_a_number": "the metric is NaN",
+    "infinite": "the metric is infinite",
+    "nothing_to_capture": "no customer bought or spent anything",
+    # A figure of many evaluations.
+    "no_evaluations": "no evaluation counts",
+    "scores_not_kept_by_company": "histograms are not kept by company (there are over 4,096)",
+    "undefined_for_either": "the figure of one of the two models is undefined",
+    "undefined_for_both": "no company has a figure of both models",
+    "overlapping_windows": "label windows overlap",
+    "fewer_than_3_cutoffs": "no company has three cutoffs",
+    "fewer_than_2_companies": "fewer than two companies with enough buyers",
+    "too_few_companies": "fewer than five companies with enough buyers",
+    "fewer_than_2_models": "there are fewer than two models",
+    "fewer_than_6_companies": "the two models differ at fewer than six companies",
+    "no_repeated_cutoffs": "no company has more than one cutoff",
+    "no_influence_kept": "the metric has no sums of influence, so chance cannot be set apart",
+    "losses_go_with_the_rate": "losses differ with the rate; see differences of models",
+    # An interval.
+    "one_company": "there is only one company",
+    "fewer_than_5_companies": "there are fewer than five companies",
+    "no_spread": "the companies do not differ",
+    "undefined_replicate": "the figure does not exist without one group of companies",
+    "distance_from_target": "no error carries over from a figure to its distance from a target",
+    "at_the_edge": "the share is 0 or 1",
+    "heavy_tails": "the spread of a quotient is too heavy-tailed for an interval",
+    "one_drawn": "one company stands for all that were not taken for certain",
+    "one_counted": "only one company counts",
+    "nothing_counted": "no company counts",
+}
+"""Reasons of figures that are null: columns `undefined`, `reason` and ``*_reason`` of tables."""
+
+ROWS = {
+    "customer_id_empty": "the customer id is empty",
+    "company_id_empty": "the company id is empty",
+    "timestamp_empty": "the timestamp is empty",
+    "timestamp_unparsable": "the timestamp is not a date or time",
+    "timestamp_ambiguous": "the local time exists twice or not at all, because clocks changed",
+    "value_empty": "the value is empty",
+    "value_unparsable": "the value is not a number",
+    "value_not_finite": "the value is infinite or NaN",
+    "wrong_number_of_fields": "the record has more or fewer fields than the header",
+    "unclosed_quote": "a quote is opened and never closed",
+    "malformed_field": "text follows a closing quote",
+    "not_utf8": "the text is not UTF-8",
+    "nul_byte": "the record holds a NUL byte",
+    "overlap": "the row is not later than the rows that the dataset has of its company",
+}
+"""Reasons of rows that `ingest` refuses: column `reason` of the table `refused`."""
+
+
+def sentence_of(code: str, reasons: dict[str, str]) -> str:
+    """Return the sentence of a code in one of the lists; another code with spaces for underscores.
+
+    >>> sentence_of("no_positives+no_customers", FIGURES)
+    'no customer bought; there are no customers'
+    """
+    kind, _, name = code.partition(":")
+    if kind == "exception":
+        return f"an exception was raised: {name}"
+    return "; ".join(reasons.get(each, each.replace("_", " ")) for each in code.split("+"))

@@ -1,0 +1,106 @@
+"""Write and read the evaluations and scores of a run, part by part.
+
+A part is two files of one name: first the scores are written, then the evaluations, whose arrival
+makes both count. Any process can write parts at any time; what is in the files is the only truth.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from scale_eval.evaluation.schema import SCORE_KEYS, SCORES_SCHEMA
+from scale_eval.storage import Store, read_table, write_table
+from scale_eval.storage.prefetch import ahead
+
+READERS = 2
+"""Threads that read files of a run: most of reading is decompression."""
+
+CODED = ("company_id", "model")
+"""The texts of a key, which files hold as dictionary codes."""
+
+_ODD = np.uint64(0x9E3779B97F4A7C15)  # a multiplier that hashes are mixed by
+
+
+def write_part(store: Store, evaluations: pa.Table, scores: pa.Table) -> None:
+    """Write evaluations, and the merged scores of those that are ok, so that both count.
+
+    The name is a function of what is evaluated: the same part again replaces the first.
+    """
+    digest = hashlib.sha256()
+    for column in ("company_id", "model"):
+        digest.update("\n".join(evaluations[column].to_pylist()).encode())
+    for column in ("cutoff", "attempts"):
+        numbers = pc.fill_null(evaluations[column].cast(pa.int64()), -1)
+        digest.update(numbers.to_numpy().tobytes())
+    name = digest.hexdigest()[:24]
+    if len(scores):
+        write_table(store, f"scores/{name}.parquet", scores)
+    write_table(store, f"evaluations/{name}.parquet", evaluations)
+
+
+def evaluation_files(store: Store) -> list[str]:
+    """Return the names of the files of evaluations."""
+    return store.names("evaluations/*.parquet")
+
+
+def score_files(store: Store) -> list[str]:
+    """Return the names of the files of scores, of unfinished parts too."""
+    return store.names("scores/*.parquet")
+
+
+def scores_beside(name: str) -> str:
+    """Return the name of the scores of the part whose evaluations have this name."""
+    return name.replace("evaluations/", "scores/", 1)
+
+
+def read_evaluations(store: Store, schema: pa.Schema) -> Iterator[pa.Table]:
+    """Yield the evaluations file by file, with the columns and types of `schema`."""
+    return _read(store, evaluation_files(store), schema)
+
+
+def read_scores(store: Store, schema: pa.Schema) -> Iterator[pa.Table]:
+    """Yield the scores of whole parts file by file, not merged, with the types of `schema`."""
+    files = score_files(store)
+    whole = {scores_beside(name) for name in evaluation_files(store)}  # listed after the scores
+    return _read(store, [name for name in files if name in whole], schema)
+
+
+def merge_scores(tables: Iterable[pa.Table], keys: Sequence[str] = SCORE_KEYS) -> pa.Table:
+    """Return histograms added up where `keys` are the same, sorted by `keys`."""
+    counts = SCORES_SCHEMA.names[len(SCORE_KEYS) :]
+    table = pa.concat_tables([SCORES_SCHEMA.empty_table(), *tables])
+    merged = table.group_by(list(keys), use_threads=False).aggregate([(c, "sum") for c in counts])
+    merged = merged.rename_columns([*keys, *counts])
+    schema = pa.schema([SCORES_SCHEMA.field(name) for name in merged.column_names])
+    return merged.cast(schema).sort_by([(key, "ascending") for key in keys])
+
+
+def row_hashes(table: pa.Table, columns: Sequence[str]) -> np.ndarray:
+    """Return a hash of each row's values in `columns`; uint64 of shape (n_rows,)."""
+    hashes = np.zeros(len(table), np.uint64)
+    for name in columns:
+        column = table[name].combine_chunks()
+        if pa.types.is_string(column.type) or pa.types.is_dictionary(column.type):
+            codes = column.dictionary_encode()
+            texts = codes.dictionary.to_numpy(zero_copy_only=False)
+            values = pd.util.hash_array(texts, categorize=False)[codes.indices.to_numpy()]
+        else:
+            numbers = pc.fill_null(column.cast(pa.int64()), -1).to_numpy()
+            values = pd.util.hash_array(numbers)
+        hashes = hashes * _ODD + values
+    return hashes
+
+
+def _read(store: Store, files: Sequence[str], schema: pa.Schema) -> Iterator[pa.Table]:
+    codes = [field.name for field in schema if pa.types.is_dictionary(field.type)]
+
+    def read(name: str) -> pa.Table:
+        return read_table(store, name, columns=schema.names, schema=schema, dictionaries=codes)
+
+    return ahead(read, files, READERS)

@@ -1,0 +1,146 @@
+"""A result table: its name, its columns, how it is made, shown and documented.
+
+There are two kinds. A `RunTable` is made of the whole run at once. A `MetricTable` is made metric
+by metric, for the sums of influence that a metric's evaluations keep are most of what a reduction
+holds in memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import pyarrow as pa
+
+from scale_eval.metrics import Metric
+from scale_eval.results.panel import Panel
+from scale_eval.results.pooled_histograms import RowScores
+from scale_eval.statistics.survey import Design
+from scale_eval.storage.columns import Column, schema_of
+
+
+@dataclass(frozen=True)
+class RunInputs:
+    """The inputs hold what the tables of a run are made from.
+
+    Attributes
+    ----------
+    panel : Panel
+        The evaluations. It holds the columns that every table needs; a table that needs others
+        takes them with `panel.holding`.
+    scores : RowScores
+        The histograms of scores.
+    groups : dict
+        The group of companies in which each company's scores were kept.
+    margins : dict
+        The smallest difference of practical interest, by metric.
+    seed : int
+        The seed of the resampling of companies.
+    design : Design or None
+        How the companies were drawn, for a run of a sample of them.
+    """
+
+    panel: Panel
+    scores: RowScores
+    groups: Mapping[str, int]
+    margins: Mapping[str, float]
+    seed: int
+    design: Design | None = None
+
+
+@dataclass(frozen=True)
+class MetricInputs:
+    """The inputs of a metric hold what its rows are made from.
+
+    Attributes
+    ----------
+    run : RunInputs
+    panel : Panel
+        That of the run, with the columns of the metric.
+    metric : Metric
+    influence : ndarray of float32, shape (n_windows, n_models, n_groups), or None
+        The influence sums of the metric, where its evaluations keep some.
+    models : sequence of int
+        The models to make rows of, as positions in the panel.
+    """
+
+    run: RunInputs
+    panel: Panel
+    metric: Metric
+    influence: np.ndarray | None
+    models: Sequence[int]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A result table says its name, its columns and what they hold.
+
+    Attributes
+    ----------
+    name : str
+        The name of its file, of the attribute of `Run`, and in ``scale-eval show``.
+    row : str
+        What there is one row of.
+    doc : str
+        What the table says, in one or more sentences.
+    columns : tuple of Column
+    shown : tuple of str
+        The columns that ``scale-eval show`` prints; the file has all.
+    conventions : dict
+        How its figures are computed, by what they are; recorded in `run.json`.
+    only_of_samples : bool
+        Whether the table is made only for a run of a sample of the companies.
+    """
+
+    name: str
+    row: str
+    doc: str
+    columns: tuple[Column, ...]
+    shown: tuple[str, ...]
+    conventions: Mapping[str, str] = field(default_factory=dict, kw_only=True)
+    only_of_samples: bool = field(default=False, kw_only=True)
+
+    @cached_property
+    def schema(self) -> pa.Schema:
+        """Return the schema of the table."""
+        return schema_of(self.columns)
+
+
+@dataclass(frozen=True)
+class RunTable(Table):
+    """A run table is made of the whole run.
+
+    Attributes
+    ----------
+    make : callable
+        Makes the table.
+    """
+
+    make: Callable[[RunInputs], pa.Table]
+
+
+@dataclass(frozen=True)
+class MetricTable(Table):
+    """A metric table is made metric by metric.
+
+    Attributes
+    ----------
+    make : callable
+        Makes the rows of one metric.
+    by_model : bool
+        Whether the rows of each model are made alone, so that models can be reduced side by side.
+    sorted_by : str or None
+        The column by which the rows of all metrics are sorted in the end; rows that are equal there
+        stay in the order of metrics. Without one they are written as they are made.
+    """
+
+    make: Callable[[MetricInputs], pa.Table]
+    by_model: bool = field(default=False, kw_only=True)
+    sorted_by: str | None = field(default=None, kw_only=True)
+
+    def joined(self, parts: Sequence[pa.Table]) -> pa.Table:
+        """Return the table from the rows of all metrics."""
+        whole = pa.concat_tables(parts)
+        return whole.sort_by(self.sorted_by) if self.sorted_by else whole

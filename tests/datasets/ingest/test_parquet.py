@@ -1,0 +1,155 @@
+"""Parquet files are read by the types of their columns."""
+
+from __future__ import annotations
+
+import datetime as dt
+from decimal import Decimal
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from scale_eval.datasets.ingest import parquet as parquet_source
+from scale_eval.datasets.ingest.parse import ReadOptions, parse_file
+from scale_eval.datasets.ingest.records import IngestError
+from tests.support.transaction_files import refused, rows
+
+DAY = dt.datetime(2017, 6, 2)
+A, ONE = pa.array(["a"]), pa.array([1.0])
+
+
+@pytest.mark.parametrize(
+    "ids",
+    [
+        pa.array(["007"]),
+        pa.array(["007"], pa.large_string()),
+        pa.array(["007"], pa.string_view()),
+        pa.array(["007"]).dictionary_encode(),
+    ],
+    ids=lambda ids: str(ids.type),
+)
+def test_parquet_ids_are_text_of_any_kind(parse_table, ids):
+    file = parse_table(ids, pa.array([DAY]), ONE)
+    assert rows(file) == [("007", "2017-06-02 00:00:00", 1.0)]
+
+
+def test_parquet_ids_that_are_integers_become_their_decimal_text(parse_table):
+    file = parse_table(pa.array([12345678901234567]), pa.array([DAY]), ONE)
+    assert file.rows["customer_id"].to_pylist() == ["12345678901234567"]
+
+
+@pytest.mark.parametrize(
+    ("column", "instant"),
+    [(pa.array([DAY], pa.timestamp(unit)), "2017-06-02 00:00:00") for unit in ("s", "ms", "us")]
+    + [
+        (
+            pa.array([pd.Timestamp("2017-06-02 10:00:00.123456789").value], pa.timestamp("ns")),
+            "2017-06-02 10:00:00.123456",
+        ),
+        (pa.array([DAY], pa.timestamp("us", "Europe/Berlin")), "2017-06-02 00:00:00"),
+        (pa.array([DAY.date()], pa.date32()), "2017-06-02 00:00:00"),
+        (pa.array([DAY.date()], pa.date64()), "2017-06-02 00:00:00"),
+        (pa.array(["2017-06-02T10:00Z"]), "2017-06-02 10:00:00"),
+        (pa.array([20170602]), "2017-06-02 00:00:00"),
+    ],
+)
+def test_parquet_timestamps_may_be_timestamps_dates_text_or_yyyymmdd(parse_table, column, instant):
+    assert rows(parse_table(A, column, ONE)) == [("a", instant, 1.0)]
+
+
+def test_parquet_timestamps_without_a_zone_are_naive_and_with_one_are_not(parse_table):
+    naive = parse_table(A, pa.array([DAY], pa.timestamp("ms")), ONE, timezone="Asia/Tokyo")
+    assert rows(naive)[0][1] == "2017-06-01 15:00:00"
+    assert naive.n_naive_timestamps == 1
+    zoned = pa.array([DAY - dt.timedelta(hours=9)], pa.timestamp("ms", "Asia/Tokyo"))
+    file = parse_table(A, zoned, ONE)
+    assert rows(file)[0][1] == "2017-06-01 15:00:00"
+    assert file.n_naive_timestamps == 0
+    assert file.rows["midnight"].to_pylist() == [True]
+
+
+def test_parquet_timestamps_out_of_range_are_refused(parse_table):
+    wraps = (2**64 + 384) // 1000  # milliseconds that are 384 microseconds in 64 bits
+    for zone in (None, "Europe/Berlin"):
+        times = pa.array([0, wraps, -(2**52), None], pa.int64()).cast(pa.timestamp("ms", zone))
+        file = parse_table(pa.array(list("abcd")), times, pa.array([1.0] * 4))
+        assert refused(file) == [
+            (2, "timestamp_unparsable"),
+            (3, "timestamp_unparsable"),
+            (4, "timestamp_empty"),
+        ]
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pa.array([2.5]),
+        pa.array([2.5], pa.float32()),
+        pa.array([2.5], pa.float16()),
+        pa.array([Decimal("2.50")], pa.decimal128(10, 2)),
+        pa.array(["2.5"]),
+    ],
+    ids=lambda column: str(column.type),
+)
+def test_parquet_values_may_be_numbers_decimals_or_text(parse_table, column):
+    assert parse_table(A, pa.array([DAY]), column).rows["value"].to_pylist() == [2.5]
+
+
+def test_parquet_decimals_do_not_care_for_the_decimal_comma_of_text(parse_table):
+    column = pa.array([Decimal("0.1"), Decimal("12345678901234567.9")], pa.decimal128(20, 1))
+    file = parse_table(pa.array(["a", "b"]), pa.array([DAY, DAY]), column, decimal=",")
+    assert file.rows["value"].to_pylist() == [0.1, 12345678901234567.9]
+
+
+def test_parquet_nulls_are_empty_and_lines_are_row_numbers(parse_table, monkeypatch):
+    monkeypatch.setattr(parquet_source, "ROWS_PER_BATCH", 2)
+    file = parse_table(
+        pa.array(["a", None, "a", "a", "a"]),
+        pa.array([DAY, DAY, None, DAY, DAY]),
+        pa.array([1.0, 1.0, 1.0, None, float("nan")]),
+    )
+    assert refused(file) == [
+        (2, "customer_id_empty"),
+        (3, "timestamp_empty"),
+        (4, "value_empty"),
+        (5, "value_not_finite"),
+    ]
+    assert file.refused[0].text == ",2017-06-02 00:00:00.000000,1"
+    assert file.rows["line"].to_pylist() == [1]
+
+
+@pytest.mark.parametrize(
+    ("columns", "says"),
+    [
+        ((pa.array([1.0]), pa.array([DAY]), ONE), r"'CustomerID' \(customer_id\) has type double"),
+        ((A, pa.array([1.5]), ONE), r"'Timestamp' \(timestamp\) has type double; write it as a ti"),
+        ((A, pa.array([DAY]), pa.array([True])), r"'PurchaseValue' \(value\) has type bool; write"),
+    ],
+)
+def test_a_parquet_column_of_a_type_that_cannot_be_meant_is_an_error(parse_table, columns, says):
+    with pytest.raises(IngestError, match=says):
+        parse_table(*columns)
+
+
+def test_parquet_without_the_columns_or_rows_is_an_error(tmp_path, parse_table):
+    path = tmp_path / "x.parquet"
+    pq.write_table(pa.table({"customerid": ["a"]}), path)
+    with pytest.raises(IngestError, match=r"no column .*--columns customer_id=customerid,timest"):
+        parse_file(path, ReadOptions())
+    with pytest.raises(IngestError, match="no rows"):
+        parse_table(A[:0], pa.array([DAY])[:0], ONE[:0])
+
+
+def test_a_damaged_parquet_file_is_an_error(tmp_path, parse_table):
+    n = 5_000
+    parse_table(pa.array([str(i) for i in range(n)]), pa.array([DAY] * n), pa.array([1.0] * n))
+    content = (tmp_path / "acme.parquet").read_bytes()
+    path: Path = tmp_path / "cut.parquet"
+    path.write_bytes(content[: len(content) // 2])
+    with pytest.raises(IngestError, match=r"cut.parquet is damaged or no Parquet file"):
+        parse_file(path, ReadOptions())
+    path.write_bytes(content[:100] + bytes(1000) + content[1100:])
+    with pytest.raises(IngestError, match=r"cut.parquet is damaged or no Parquet file"):
+        parse_file(path, ReadOptions())

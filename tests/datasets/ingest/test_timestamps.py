@@ -1,0 +1,167 @@
+"""Timestamps become instants, or are refused."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from scale_eval.datasets.ingest.records import IngestError
+from scale_eval.datasets.ingest.timestamps import TimestampReader
+from tests.support.transaction_files import HEADER, TWO_ROWS, refused, rows
+
+
+def instants(texts, **options) -> list[str]:
+    """Each instant in UTC, or why it is none."""
+    column = pa.array(texts) if isinstance(texts, pa.Array) else pa.array(texts, pa.large_string())
+    times = TimestampReader(**options).read(column)
+    return [
+        "unparsable"
+        if times.unparsable[i]
+        else "ambiguous"
+        if times.ambiguous[i]
+        else str(pd.Timestamp(times.microseconds[i], unit="us"))
+        for i in range(len(texts))
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "instant"),
+    [
+        ("2017-06-02", "2017-06-02 00:00:00"),
+        ("19970101", "1997-01-01 00:00:00"),  # a date, not nanoseconds
+        (" 2017-06-02T05:28 ", "2017-06-02 05:28:00"),
+        ("20170602 05:28:36", "2017-06-02 05:28:36"),
+        ("2017-06-02 05:28:36+00:00", "2017-06-02 05:28:36"),
+        ("2017-06-02T05:28:36Z", "2017-06-02 05:28:36"),
+        ("2017-06-02 05:28:36 UTC", "2017-06-02 05:28:36"),
+        ("2017-06-02 05:28:36+02", "2017-06-02 03:28:36"),
+        ("2017-06-02 05:28:36 -0530", "2017-06-02 10:58:36"),
+        ("2017-06-02 05:28+05:45", "2017-06-01 23:43:00"),
+        ("2017-06-02 05:28:36.5", "2017-06-02 05:28:36.500000"),
+        ("2017-06-02 05:28:36.123456789Z", "2017-06-02 05:28:36.123456"),
+        ("1969-12-31 23:59:59.9999999", "1969-12-31 23:59:59.999999"),
+        ("20170602T05:28:36.1234569", "2017-06-02 05:28:36.123456"),
+        ("2016-02-29", "2016-02-29 00:00:00"),
+        *[
+            (text, "unparsable")
+            for text in [
+                "1483228800",
+                "1483228800000",
+                "201701",
+                "2017-1-1",
+                "2017-02-29",
+                "2017-13-01",
+                "2017-0601",
+                "01.02.2017",
+                "02/01/2017",
+                "2017-06-02 5:28",
+                "2017-06-02 24:00",
+                "2017-06-02 05:28:60",
+                "2017-06-02T05",
+                "2017-06-02+02:00",
+                "2017-06-02-05",
+                "2017-06-02 05:28 CET",
+                "2017-06-02 05:28+25:00",
+                "2017-06-02 05:28 PM",
+                "0001-01-01",
+                "9999-12-31",
+                "2262-06-01",
+                "1677-01-01",
+                "２０１７-06-02",
+                "now",
+                "NaT",
+                "2017-06-02\n2017-06-03",
+            ]
+        ],
+    ],
+)
+def test_iso_8601_is_read_and_nothing_else_is_guessed(text, instant):
+    assert instants([text]) == [instant]
+    # whatever stands beside it
+    beside = ["2017-01-01 00:00:00.25+01:00", text, "20170101"]
+    assert instants(beside) == ["2016-12-31 23:00:00.250000", instant, "2017-01-01 00:00:00"]
+
+
+def test_naive_and_zoned_timestamps_may_stand_side_by_side_and_naive_ones_are_counted(parse):
+    file = parse(
+        HEADER + "a,2017-06-02 12:00:00+02:00,1\na,2017-06-02 12:00:00,1\nb,2017-06-02,1\n,2017,1\n"
+    )
+    assert [row[1] for row in rows(file)] == [
+        "2017-06-02 10:00:00",
+        "2017-06-02 12:00:00",
+        "2017-06-02 00:00:00",
+    ]
+    assert file.n_naive_timestamps == 2
+
+
+def test_a_time_zone_applies_to_naive_timestamps_with_daylight_saving():
+    texts = ["2017-01-01 12:00", "2017-07-01 12:00", "2017-07-01 12:00Z"]
+    assert instants(texts, timezone="Europe/Berlin") == [
+        "2017-01-01 11:00:00",
+        "2017-07-01 10:00:00",
+        "2017-07-01 12:00:00",
+    ]
+
+
+def test_an_hour_that_the_clock_skips_or_has_twice_is_ambiguous(parse):
+    texts = ["2017-03-26 02:30", "2017-10-29 02:30", "2017-10-29 02:30+01:00", "2017-10-29 03:00"]
+    assert instants(texts, timezone="Europe/Berlin") == [
+        "ambiguous",
+        "ambiguous",
+        "2017-10-29 01:30:00",
+        "2017-10-29 02:00:00",
+    ]
+    assert "ambiguous" not in instants(texts)
+    file = parse(HEADER + "a,2017-03-26 02:30,1\n" + TWO_ROWS, timezone="Europe/Berlin")
+    assert refused(file) == [(2, "timestamp_ambiguous")]
+
+
+@pytest.mark.parametrize("zone", ["Europe/Berln", "", "/etc/passwd", "Europe", "../x"])
+def test_an_unknown_time_zone_is_an_error(zone):
+    with pytest.raises(IngestError, match=r"there is no time zone '.*'; give .*, such as \w+/"):
+        TimestampReader(zone)
+
+
+@pytest.mark.parametrize(
+    ("form", "text", "instant"),
+    [
+        ("%d.%m.%Y", "26.03.2017", "2017-03-26 00:00:00"),
+        ("%d.%m.%Y %H:%M", "26.03.2017 10:30", "2017-03-26 10:30:00"),
+        ("%m/%d/%y %I:%M %p", "03/26/17 10:30 PM", "2017-03-26 22:30:00"),
+        ("%Y%m%d", "19970101", "1997-01-01 00:00:00"),
+        ("%d/%m/%Y %H:%M %z", "26/03/2017 10:30 +0200", "2017-03-26 08:30:00"),
+        ("%Y-%m-%d %H:%M:%S.%f", "1969-12-31 23:59:59.9999999", "1969-12-31 23:59:59.999999"),
+        ("%d.%m.%Y", "2017-03-26", "unparsable"),
+        ("%d.%m.%Y", "31.02.2017", "unparsable"),
+        ("%Y-%m-%d", "2017-03-26 10:30", "unparsable"),
+    ],
+)
+def test_a_timestamp_format_can_be_given(form, text, instant):
+    assert instants([f" {text} "], timestamp_format=form) == [instant]
+
+
+def test_a_format_without_a_zone_is_in_the_time_zone_and_with_one_is_not():
+    zone = "America/New_York"
+    assert instants(["26.03.2017 10:30"], timestamp_format="%d.%m.%Y %H:%M", timezone=zone) == [
+        "2017-03-26 14:30:00"
+    ]
+    assert instants(["26.03.2017 10:30Z"], timestamp_format="%d.%m.%Y %H:%M%z", timezone=zone) == [
+        "2017-03-26 10:30:00"
+    ]
+
+
+@pytest.mark.parametrize("form", ["%Q", "mixed", "ISO8601", "", "%"])
+def test_a_format_that_is_none_is_an_error(form):
+    with pytest.raises(IngestError, match=r"timestamp format .*; write it as for strptime"):
+        TimestampReader(timestamp_format=form)
+
+
+def test_midnight_is_midnight_where_the_time_was_written():
+    texts = ["2017-06-02", "2017-06-02 00:00:00+02:00", "2017-06-02 00:00:01", "2017-06-01T22:00Z"]
+    assert TimestampReader("Europe/Berlin").read(pa.array(texts)).midnight.tolist() == [
+        True,
+        True,
+        False,
+        False,
+    ]

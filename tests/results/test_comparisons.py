@@ -1,0 +1,112 @@
+"""Comparisons of two models, recomputed from the evaluations."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+from statsmodels.stats.multitest import multipletests
+
+from scale_eval.metrics import METRICS
+from scale_eval.results.reduce import reduce_tables
+from tests.support.tables import (
+    KEY,
+    MODELS,
+    clustered_variance,
+    common,
+    comparison,
+    linearised_by_hand,
+    pooled,
+    reduced_from,
+)
+
+
+def test_a_comparison_is_paired_customer_by_customer(shops):
+    tables, _ = shops
+    a, b = (common(tables, m).set_index(KEY) for m in ("bgnbd", "recency"))
+    both = a.index
+    joined = pd.DataFrame(
+        {
+            "influence": [
+                np.asarray(x, float) - np.asarray(y, float)
+                for x, y in zip(
+                    a["log_loss_influence"][both], b["log_loss_influence"][both], strict=True
+                )
+            ]
+        },
+        index=both,
+    ).reset_index()
+    joined["n_customers"] = a["n_customers"][both].to_numpy()
+    weights = (
+        1
+        / joined.groupby("company_id")["cutoff"].transform("size")
+        / joined["company_id"].nunique()
+    )
+    variance = clustered_variance(joined, "influence", weights)
+    row = comparison(tables, "log_loss", "bgnbd", "recency")
+    assert row["sampling_std_error"] == pytest.approx(math.sqrt(variance), rel=1e-5)
+    marginal = math.hypot(
+        *(
+            pooled(tables, "log_loss", "equal_company", m, coverage="common")["sampling_std_error"]
+            for m in ("bgnbd", "recency")
+        )
+    )
+    assert row["sampling_std_error"] < 0.9 * marginal  # what an unpaired error would have said
+
+
+def test_comparisons_have_students_interval_wilcoxons_p_and_tost(shops):
+    tables, _ = shops
+    means = {m: common(tables, m).groupby("company_id")["log_loss"].mean() for m in MODELS}
+    p_values = {}
+    for a, b in itertools.combinations(sorted(MODELS), 2):
+        differences = means[a] - means[b]
+        row = comparison(tables, "log_loss", a, b)
+        df = len(differences) - 1
+        interval = stats.t.interval(0.95, df, differences.mean(), stats.sem(differences))
+        assert (row["ci_low"], row["ci_high"]) == pytest.approx(interval)
+        p_values[a, b] = stats.wilcoxon(differences).pvalue
+        assert row["p_value"] == pytest.approx(p_values[a, b])
+        margin = METRICS["log_loss"].margin
+        ninety = stats.t.interval(0.90, df, differences.mean(), stats.sem(differences))
+        assert row["equivalent"] == (ninety[0] > -margin and ninety[1] < margin)
+    adjusted = multipletests(list(p_values.values()), method="fdr_bh")[1]
+    for (a, b), p in zip(p_values, adjusted, strict=True):
+        assert comparison(tables, "log_loss", a, b)["p_adjusted"] == pytest.approx(p)
+
+
+def test_differences_of_all_rows_pair_companies(shops):
+    tables, _ = shops
+    sums = {
+        m: common(tables, m)
+        .assign(loss=lambda r: r["n_customers"] * r["brier_score"])
+        .groupby("company_id")[["loss", "n_customers"]]
+        .sum()
+        for m in ("bgnbd", "frequency")
+    }
+    n = sums["bgnbd"]["n_customers"].to_numpy(float)
+    difference = (sums["bgnbd"]["loss"] - sums["frequency"]["loss"]).to_numpy()
+    value, error, n_effective = linearised_by_hand(difference, n)
+    row = comparison(tables, "brier_score", "bgnbd", "frequency", "row")
+    half = stats.t.ppf(0.975, n_effective - 1) * error
+    assert (row["ci_low"], row["ci_high"]) == pytest.approx((value - half, value + half))
+
+
+def test_a_margin_of_the_users_moves_ties_and_equivalence_and_nothing_else(shops):
+    tables, _ = shops
+    table, scores, groups = reduced_from(tables)
+    wide = {
+        name: t.to_pandas()
+        for name, t in reduce_tables(table, scores, [], groups, {"log_loss": 10.0}).items()
+    }
+    row = comparison(wide, "log_loss", "bgnbd", "recency")
+    assert (row["wins"], row["losses"], row["ties"]) == (0, 0, row["n_companies"])
+    assert row["equivalent"] and row["margin"] == 10.0
+    assert row["probability_a_better_by_margin"] == pytest.approx(0, abs=1e-6)
+    before = comparison(tables, "log_loss", "bgnbd", "recency")
+    same = ["mean_difference", "ci_low", "ci_high", "p_value", "prediction_low"]
+    assert row[same].tolist() == before[same].tolist()
+    pd.testing.assert_frame_equal(wide["pooled"], tables["pooled"])

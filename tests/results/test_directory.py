@@ -1,0 +1,90 @@
+"""The directory of a run: its record, and the format in which it is written."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+import scale_eval as se
+from scale_eval.results.directory import FORMAT, RunDirectory
+from scale_eval.storage import open_store
+from scale_eval.storage.formats import OtherFormat
+from tests.support.companies import dataset_of, shop
+
+
+@pytest.fixture
+def place(tmp_path):
+    """A run that was begun, in the present format."""
+    facts = {"versions": {"scale_eval": "9.8"}}
+    directory = RunDirectory(open_store(tmp_path / "run"))
+    directory.begin({"seed": 0, "metrics": {}}, {}, facts)
+    return tmp_path / "run"
+
+
+def change(place, **entries):
+    """Set entries of `run.json`; those that are None are taken out."""
+    document = json.loads((place / "run.json").read_text()) | entries
+    document = {key: value for key, value in document.items() if value is not None}
+    (place / "run.json").write_text(json.dumps(document))
+
+
+def test_a_run_says_in_which_format_it_is(place):
+    assert json.loads((place / "run.json").read_text())["format"] == FORMAT
+    assert se.open_run(place).document["format"] == FORMAT
+
+
+@pytest.mark.parametrize("use", [se.open_run, se.reduce])
+@pytest.mark.parametrize(
+    ("found", "words"),
+    [
+        (FORMAT + 1, f"in format {FORMAT + 1}"),
+        (None, "in a format without a number"),
+        ("1", "in format '1'"),
+        (True, "in format True"),
+    ],
+)
+def test_a_run_of_another_format_is_refused_with_what_to_do(place, use, found, words):
+    change(place, format=found)
+    with pytest.raises(OtherFormat) as refused:
+        use(place)
+    assert str(refused.value) == (
+        f"{place} was written by scale_eval 9.8 {words}; this version reads format {FORMAT}. "
+        "Evaluate again into another place, or use the version that made it"
+    )
+
+
+def test_a_run_that_does_not_say_its_version_is_refused_all_the_same(place):
+    change(place, format=None, versions=None)
+    with pytest.raises(OtherFormat, match="another version of scale_eval in a format without"):
+        se.open_run(place)
+
+
+def test_a_run_of_another_format_is_not_gone_on_with(place, tmp_path):
+    change(place, format=FORMAT + 1)
+    before = (place / "run.json").read_bytes()
+    dataset = dataset_of([shop("shop", 30, seed=1)], tmp_path / "data")
+    for share in (None, (1, 2)):
+        with pytest.raises(OtherFormat, match="Evaluate again into another place"):
+            se.evaluate(dataset, out=place, share=share, progress=False)
+    assert (place / "run.json").read_bytes() == before
+    assert not (place / "evaluations").exists()
+
+
+@pytest.mark.parametrize("key", ["settings", "models", "status"])
+def test_a_record_that_lacks_what_every_run_has_is_damaged(place, key):
+    change(place, **{key: None})
+    with pytest.raises(ValueError, match=rf"run.json is damaged .*{key}.*; restore it"):
+        se.open_run(place)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "[1, 2]", "7", "null", '"format"', "\x00"])
+def test_a_record_that_is_no_record_is_damaged(place, text):
+    (place / "run.json").write_text(text)
+    with pytest.raises(ValueError, match=r"run.json is damaged .*restore it"):
+        se.open_run(place)
+
+
+def test_a_place_without_a_run_says_how_to_make_one(tmp_path):
+    with pytest.raises(FileNotFoundError, match="scale-eval run DATASET --out"):
+        se.open_run(tmp_path)

@@ -1,0 +1,180 @@
+"""Intervals over companies, and the chance of customers, recomputed from the evaluations.
+
+The recomputation uses pandas, SciPy and statsmodels on the table `evaluations` and on the
+predictions alone; nothing of `scale_eval.results`.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+from scipy.special import logit
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+from scale_eval.evaluation.evaluate import evaluate_one
+from scale_eval.evaluation.rules import Rules
+from scale_eval.models import resolve
+from tests.support.companies import shop
+from tests.support.tables import (
+    SIZES,
+    WINDOWS,
+    clustered_variance,
+    comparison,
+    linearised_by_hand,
+    of_model,
+    pooled,
+    tables_of,
+)
+
+
+@pytest.mark.parametrize("metric", ["log_loss", "brier_score", "roc_auc", "average_precision"])
+def test_the_interval_of_the_average_company_is_students_over_companies(shops, metric):
+    tables, _ = shops
+    means = of_model(tables, "bgnbd").groupby("company_id")[metric].mean().dropna()
+    low, high = stats.t.interval(0.95, len(means) - 1, means.mean(), stats.sem(means))
+    row = pooled(tables, metric, "equal_company", "bgnbd")
+    assert (row["ci_low"], row["ci_high"]) == pytest.approx((low, high))
+    assert row["std_error"] == pytest.approx(stats.sem(means))
+    assert row["n_effective"] == pytest.approx(len(means))
+
+
+def test_the_interval_of_the_average_ratio_of_observed_to_expected_is_on_logs(shops):
+    tables, _ = shops
+    rows = of_model(tables, "bgnbd").assign(e=lambda r: r["n_customers"] * r["mean_prediction"])
+    sums = rows.groupby("company_id")[["n_positive", "e"]].sum()
+    logs = np.log(sums["n_positive"] / sums["e"])
+    ends = np.exp(stats.t.interval(0.95, len(logs) - 1, logs.mean(), stats.sem(logs)))
+    row = pooled(tables, "observed_expected_ratio", "equal_company", "bgnbd")
+    assert (row["ci_low"], row["ci_high"]) == pytest.approx(tuple(ends))
+
+
+def test_the_interval_of_all_rows_is_that_of_a_ratio_of_company_sums(shops):
+    tables, _ = shops
+    rows = of_model(tables, "bgnbd")
+    rows = rows.assign(loss=rows["n_customers"] * rows["log_loss"])
+    sums = rows.groupby("company_id")[["loss", "n_customers"]].sum()
+    value, error, n_effective = linearised_by_hand(*sums.to_numpy(float).T)
+    row = pooled(tables, "log_loss", "row", "bgnbd")
+    half = stats.t.ppf(0.975, n_effective - 1) * error
+    assert row["value"] == pytest.approx(value)
+    assert row["n_effective"] == pytest.approx(n_effective)
+    assert (row["ci_low"], row["ci_high"]) == pytest.approx((value - half, value + half))
+
+
+def test_the_interval_of_the_auc_within_companies_weighs_by_pairs(shops):
+    tables, _ = shops
+    rows = of_model(tables, "recency").dropna(subset="roc_auc")
+    pairs = rows["n_positive"] * (rows["n_customers"] - rows["n_positive"])
+    rows = rows.assign(pairs=pairs, right=pairs * rows["roc_auc"])
+    sums = rows.groupby("company_id")[["right", "pairs"]].sum()
+    value, error, n_effective = linearised_by_hand(*sums.to_numpy(float).T)
+    row = pooled(tables, "roc_auc", "within_company", "recency")
+    assert (row["value"], row["std_error"], row["n_effective"]) == pytest.approx(
+        (value, error, n_effective)
+    )
+
+
+@pytest.mark.parametrize(
+    ("metric", "score"),
+    [("roc_auc", roc_auc_score), ("average_precision", average_precision_score)],
+)
+def test_the_interval_of_a_rank_metric_of_all_rows_leaves_out_each_company(shops, metric, score):
+    tables, predictions = shops
+    frames = {}
+    for (company, _, model), frame in predictions.items():
+        if model == "bgnbd":
+            frames.setdefault(company, []).append(frame)
+    companies = {company: pd.concat(parts) for company, parts in frames.items()}
+
+    def of(names) -> float:
+        rows = pd.concat([companies[name] for name in names])
+        return score(rows["bought"], rows["probability"])
+
+    value = of(companies)
+    left_out = np.array([of([n for n in companies if n != name]) for name in companies])
+    k = len(companies)
+    error = math.sqrt((k - 1) / k * ((left_out - left_out.mean()) ** 2).sum())
+    row = pooled(tables, metric, "row", "bgnbd")
+    assert row["value"] == pytest.approx(value, abs=row["error_bound"] + 1e-12)
+    assert row["std_error"] == pytest.approx(error, rel=0.05)  # scores are known to a bin
+    corrected = k * value - (k - 1) * left_out.mean()
+    middle = (row["ci_low"] + row["ci_high"]) / 2
+    assert middle == pytest.approx(corrected, abs=0.1 * error + k * row["error_bound"])
+
+
+def test_a_constant_per_company_reaches_the_floor_of_the_row_auc(shops):
+    tables, predictions = shops
+    frames = [
+        frame.assign(constant=frame["bought"].mean())
+        for (_, _, model), frame in predictions.items()
+        if model == "bgnbd"
+    ]
+    rows = pd.concat(frames)
+    floor = pooled(tables, "roc_auc", "row", "bgnbd")["constant_floor"]
+    assert floor == pytest.approx(roc_auc_score(rows["bought"], rows["constant"]), rel=1e-12)
+
+
+def test_what_customers_chance_makes_uncertain_is_clustered_by_customer(shops):
+    tables, _ = shops
+    rows = of_model(tables, "bgnbd").reset_index(drop=True)
+    equal = 1 / rows.groupby("company_id")["cutoff"].transform("size") / len(SIZES)
+    by_rows = rows["n_customers"] / rows["n_customers"].sum()
+    for estimand, weights in (("equal_company", equal), ("row", by_rows)):
+        variance = clustered_variance(rows, "log_loss_influence", weights)
+        row = pooled(tables, "log_loss", estimand, "bgnbd")
+        assert row["sampling_std_error"] == pytest.approx(math.sqrt(variance), rel=1e-6)
+
+
+def test_three_companies_have_an_honest_interval_and_no_prediction():
+    evaluations = [
+        evaluate_one(shop(f"shop{i}", 200, seed=i), window, resolve(m), Rules())
+        for i in range(3)
+        for window in WINDOWS[-1:]
+        for m in ("recency", "bgnbd")
+    ]
+    tables = tables_of(evaluations)
+    equal = pooled(tables, "roc_auc", "equal_company", "bgnbd")
+    assert equal["ci_high"] - equal["ci_low"] > 4 * equal["std_error"]  # t with 2 df: 4.3
+    assert np.isnan(equal["prediction_low"])
+    assert equal["heterogeneity_reason"] == "too_few_companies"
+    for estimand in ("row", "within_company"):
+        row = pooled(tables, "roc_auc", estimand, "bgnbd")
+        assert np.isnan(row["ci_low"]) and row["ci_reason"] == "fewer_than_5_companies"
+    pair = comparison(tables, "log_loss", "bgnbd", "recency")
+    assert pair["p_reason"] == "fewer_than_6_companies" and np.isnan(pair["p_value"])
+    assert pair["sampling_std_error"] > 0
+    assert np.isnan(pair["probability_a_better"])
+
+
+def test_one_company_has_no_interval_over_companies():
+    evaluations = [
+        evaluate_one(shop("shop", 200, seed=1), window, resolve(m), Rules())
+        for window in WINDOWS
+        for m in ("recency", "bgnbd")
+    ]
+    tables = tables_of(evaluations)
+    row = pooled(tables, "log_loss", "equal_company", "bgnbd")
+    assert row["ci_reason"] == "one_company" and np.isnan(row["ci_low"])
+    assert row["sampling_std_error"] > 0
+
+
+def test_the_slope_within_companies_is_one_regression_with_an_intercept_each(shops):
+    tables, predictions = shops
+    statsmodels = pytest.importorskip("statsmodels.api")
+    rows = pd.concat(
+        frame.assign(stratum=f"{company} {cutoff}")
+        for (company, cutoff, model), frame in predictions.items()
+        if model == "bgnbd"
+    )
+    dummies = pd.get_dummies(rows["stratum"], dtype=float)
+    rate = rows.groupby("stratum")["bought"].mean()
+    kept = rows["stratum"].map(rate).between(0, 1, inclusive="neither")
+    design = dummies.assign(x=logit(rows["probability"].clip(1e-15, 1 - 1e-15)))[kept.to_numpy()]
+    design = design.loc[:, (design != 0).any()]
+    fit = statsmodels.Logit(rows["bought"][kept].to_numpy(float), design.to_numpy()).fit(disp=0)
+    row = pooled(tables, "calibration_slope", "within_company", "bgnbd")
+    assert row["value"] == pytest.approx(fit.params[-1], rel=0.01)  # logits are known to a bin
