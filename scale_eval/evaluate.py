@@ -215,26 +215,22 @@ def _begin(
     Raises `RunDiffers` where the directory holds another run, or one that is divided otherwise.
     """
     settings, size, part = chosen.settings, chosen.sampling.sample, chosen.execution.part
-    identity = {"data": dataset.content_hash, **settings.document()}
+    recorded = {"data": dataset.content_hash, **settings.document()}
     identities = {name: model.identity for name, model in models.items()}
-    started_at = _now()
-    facts = {
-        "dataset": str(dataset.store.root),
-        "versions": recorded_versions(),
-        "started_at": started_at,
-    }
+    started = {"started_at": _now()}
+    facts = {"dataset": str(dataset.store.root), "versions": recorded_versions(), **started}
     if not isinstance(directory, ShareDirectory):
-        directory.begin(identity, identities, facts)
+        directory.begin(recorded, identities, facts)
         remove_unfinished(directory.store)
         return _drawn(directory, dataset, size, settings.seed)
     assert part is not None
     with directory.agreeing() as whole:
         division = {"of": part.of, "sample": _size(whole, size)}
         _require_same_division(whole, part, division)
-        whole.begin(identity, identities, facts)
+        whole.begin(recorded, identities, facts)
         sample = _drawn(whole, dataset, size, settings.seed)
         _divide(whole, division, dataset, settings, sample)
-    directory.record(status="running", started_at=started_at)
+    directory.record(status="running", **started)
     return sample
 
 
@@ -338,21 +334,22 @@ def _companies_to_add(directory: RunDirectory, sampling: Sampling) -> int:
 
 def _complete(session: Session, sample: Sample | None) -> Plan:
     """Evaluate what is missing, again while parts on disk do not count; return the plan."""
+    directory = session.directory
     plan = session.evaluate(sample)
     while (completion := _completion(session, plan)) is None:
         plan = session.evaluate(sample)
-    session.directory.record(n_missing=completion.n_missing, n_failed=int(completion.failed.sum()))
+    directory.record(n_missing=completion.n_missing, n_failed=int(completion.failed.sum()))
     return plan
 
 
 def _completion(session: Session, plan: Plan) -> Completion | None:
     """Return what is done, or None after parts were removed that must be done again."""
     store = session.directory.store
-    whole = session.execution.share is None  # a share removes nothing: others are writing
-    if whole and remove_without_scores(store):
+    holds_run = session.execution.share is None  # a share removes nothing: others are writing
+    if holds_run and remove_without_scores(store):
         return None
     completion = completed(plan, session.directory.evaluation_parts(COLUMNS))
-    if whole and completion.n_repeated and remove_repeats(store):
+    if holds_run and completion.n_repeated and remove_repeats(store):
         return None
     return completion
 

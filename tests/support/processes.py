@@ -77,6 +77,7 @@ class Outside:
 SCRIPT = """
 import sys
 import scale_eval as se
+from scale_eval.cli import app as cli
 from scale_eval.planning import batches
 from tests.support import models
 
