@@ -154,20 +154,3 @@ class TestReport:
 
     def test_where_there_is_no_run_it_says_how_to_make_one(self, scale_eval, tmp_path):
         assert_refused(scale_eval("report", tmp_path), "is not a run", "scale-eval run")
-
-
-class TestRunsOfAnotherFormat:
-    @pytest.fixture
-    def other(self, first, tmp_path) -> Path:
-        document = json.loads((first / "run.json").read_text()) | {"format": 99}
-        (tmp_path / "other").mkdir()
-        (tmp_path / "other" / "run.json").write_text(json.dumps(document))
-        return tmp_path / "other"
-
-    @pytest.mark.parametrize("command", ["show", "report", "fingerprint", "reduce", "run"])
-    def test_every_command_refuses_one_and_says_what_to_do(self, scale_eval, data, other, command):
-        words = [data, "--out", other] if command == "run" else [other]
-        result = scale_eval(command, *words)
-        version = json.loads((other / "run.json").read_text())["versions"]["scale_eval"]
-        assert_refused(result, f"was written by scale_eval {version} in format 99", "another place")
-        assert not (other / "report.html").exists()
