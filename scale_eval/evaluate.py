@@ -344,7 +344,8 @@ def _complete(session: Session, sample: Sample | None) -> Plan:
 
 def _completion(session: Session, plan: Plan) -> Completion | None:
     """Return what is done, or None after parts were removed that must be done again."""
-    store, holds_run = session.directory.store, session.execution.share is None
+    store = session.directory.store
+    holds_run = session.execution.share is None  # a share removes nothing: others are writing
     if holds_run and remove_without_scores(store):
         return None
     completion = completed(plan, session.directory.evaluation_parts(COLUMNS))

@@ -11,7 +11,17 @@ import click
 
 from scale_eval.models import BUILT_IN
 from scale_eval.models.registry import DEFAULT_MODELS
-from scale_eval.planning.options import LIST, TABLE, YES_OR_NO, Kind, Option, options_of
+from scale_eval.planning.options import (
+    COUNT,
+    LIST,
+    POSITIVE_NUMBER,
+    TABLE,
+    WHOLE_NUMBER,
+    YES_OR_NO,
+    Kind,
+    Option,
+    options_of,
+)
 from scale_eval.planning.run_options import GROUPS
 from scale_eval.spelling import did_you_mean_one_of
 
@@ -49,20 +59,15 @@ def group_options(group: type, *names: str) -> Callable[[Command], Command]:
 
 def click_option(option: Option) -> Callable[[Command], Command]:
     """Return an option as click has it; without a value it is None, for files may have one."""
-    more: dict[str, Any] = {"type": _type_of(option.kind)}
-    if option.kind == YES_OR_NO:
-        more = {"is_flag": True, "default": None}
-    elif option.kind.repeated:
-        more |= {"multiple": True}
-    if option.kind == TABLE:
-        more |= {"callback": _numbers}
+    kind = option.kind
+    how = {"type": click.Choice(kind.choices)} if kind.choices else BY_KIND.get(kind, {})
     return click.option(
         option.flag,
         option.name,
         metavar=option.metavar,
         envvar=option.environment,
         help=_help(option),
-        **more,
+        **how,
     )
 
 
@@ -74,16 +79,6 @@ def _help(option: Option) -> str:
     if option.environment:
         words[-1] = f"{words[-1][:-1]}, or what the environment says as {option.environment}."
     return " ".join(words)
-
-
-def _type_of(kind: Kind) -> Any:
-    if kind.choices:
-        return click.Choice(kind.choices)
-    if kind.above is not None:
-        return click.FloatRange(min=kind.above, min_open=True)
-    if kind.types is int:
-        return int if kind.minimum is None else click.IntRange(min=kind.minimum)
-    return str
 
 
 def _numbers(
@@ -101,6 +96,16 @@ def _numbers(
             ) from None
     return numbers
 
+
+BY_KIND: dict[Kind, dict[str, Any]] = {
+    YES_OR_NO: {"is_flag": True, "default": None},
+    WHOLE_NUMBER: {"type": int},
+    COUNT: {"type": click.IntRange(min=1)},
+    POSITIVE_NUMBER: {"type": click.FloatRange(min=0, min_open=True)},
+    LIST: {"multiple": True},
+    TABLE: {"multiple": True, "callback": _numbers},
+}
+"""Arguments of `click.option` by the kind of an option's values; others are texts."""
 
 models_option = click_option(MODELS)
 config_option = click.option(

@@ -28,7 +28,7 @@ class Completion:
     failed : ndarray of bool
         Whether the last attempt failed.
     n_repeated : int
-        Rows beyond the first of the same attempt: see `results.maintenance.remove_repeats`.
+        Rows beyond the first of the same attempt; their batches are to be removed.
     """
 
     attempts: np.ndarray

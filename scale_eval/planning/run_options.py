@@ -38,6 +38,8 @@ from scale_eval.planning.user_metrics import require_metric
 START_SECONDS = 30.0
 """Seconds that a run takes until its first evaluation: the plan, workers, compiled code."""
 
+MARGIN = Kind(int | float, "a number from 0 on", minimum=0)
+
 
 @dataclass(frozen=True)
 class Sampling:
@@ -64,7 +66,7 @@ class Sampling:
     sample: int | None = field(
         default=None,
         metadata=option(
-            Kind(int, "a whole number of companies, at least 1", minimum=1),
+            COUNT,
             "Evaluate a stratified random sample of N companies; the table 'sampled' says what all "
             "would give. More later goes on.",
             metavar="N",
@@ -173,8 +175,7 @@ class Execution:
 
     def __post_init__(self) -> None:
         check_options(self)
-        if self.share is not None:
-            set_field(self, "share", Share.parse(self.share))
+        set_field(self, "share", self.part)
         timeout = self.timeout_seconds
         if self.time_limit is not None:
             _require_enough_time(seconds_of(self.time_limit, "time_limit"), timeout)
@@ -219,8 +220,8 @@ class Reduction:
         check_options(self)
         margins = dict(self.margins or {})
         for name, margin in margins.items():
-            if isinstance(margin, bool) or not isinstance(margin, int | float) or not margin >= 0:
-                raise ValueError(f"the margin of {name} is {margin!r}; write a number from 0 on")
+            if not MARGIN.accepts(margin):
+                raise ValueError(f"the margin of {name} is {margin!r}; write {MARGIN.description}")
         set_field(self, "margins", {name: float(margin) for name, margin in margins.items()})
 
     def margins_of(self, own_metrics: Sequence[Metric]) -> Mapping[str, float]:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scale_eval.datasets.instants import NEVER, Duration, as_utc, from_microseconds, microseconds
@@ -83,6 +83,7 @@ def test_a_window_that_ends_as_the_data_end_is_whole_and_one_a_microsecond_longe
     assert cutoffs(Calendar(), short)[-1] == "2017-11-01"
 
 
+@settings(deadline=None)  # a busy machine takes longer
 @given(
     until=st.datetimes(pd.Timestamp("2005-01-01"), pd.Timestamp("2030-01-01")),
     horizon=st.sampled_from(["6 months", "1 month", "90 days", "26 weeks", "1 year"]),
@@ -165,6 +166,7 @@ def test_a_cutoff_with_a_zone_is_taken_to_utc():
     assert as_utc("2017-12-01T00:00+02:00") == pd.Timestamp("2017-11-30 22:00", tz="UTC")
 
 
+@settings(deadline=None)  # a busy machine takes longer
 @given(
     data=st.lists(
         st.tuples(
