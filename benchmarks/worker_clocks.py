@@ -9,7 +9,8 @@ from distributed import Client
 from benchmarks.clocks import clocked
 from scale_eval.datasets import Dataset
 from scale_eval.evaluation.rows import EvaluationRows
-from scale_eval.execution import EvaluationPlugin, worker
+from scale_eval.execution import worker
+from scale_eval.execution.worker import EvaluationPlugin
 
 _CLOCKED: tuple[tuple[Any, str, str], ...] = (
     (EvaluationPlugin, "do", "busy"),
