@@ -64,14 +64,16 @@ def print_table(console: Console, name: str, frame: pd.DataFrame, *, limit: int)
 def print_columns(console: Console, name: str) -> None:
     """Print what each column of a table holds, and where it is null."""
     columns = TABLES[name].columns if name in TABLES else EVALUATION_COLUMNS
-    rows = [
-        {"column": column.name, "holds": column.doc, "null where": column.null}
-        for column in columns
-        if name != "failures" or column.name in SHOWN[name]
-    ]
+    table = _table()
+    table.add_column("column", no_wrap=True)
+    for heading in ("holds", "null where"):
+        table.add_column(heading, overflow="fold")
+    for column in columns:
+        if name != "failures" or column.name in SHOWN[name]:
+            table.add_row(*map(Text, (column.name, column.doc, column.null)))
     if name in TABLES:
         console.print(Text(f"One row a ({TABLES[name].row}). {TABLES[name].doc}\n"))
-    console.print(frame_table(pd.DataFrame(rows)))
+    console.print(table)
 
 
 def overview(findings: Findings) -> RenderableType:
