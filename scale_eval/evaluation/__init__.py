@@ -2,9 +2,9 @@
 
 ==========================  =====================================================================
 `rules`, `windows`          horizon, purchases, lookback; a cutoff and the end of its horizon
-`history`                   `History`, the only thing that a model sees
+`history`                   `History`, the only thing that a model sees, and `LabelledHistory` to
+                            train on
 `summary_history`           the same for models that read summaries alone
-`labelled_history`          an earlier history with its outcomes, to train on
 `training_window`           the arithmetic of the window to train on; `training_history` for models
                             of all companies
 `customer_summaries`        recency, frequency, spend and outcomes at many windows in one pass
@@ -13,6 +13,7 @@
 `model`                     the contract of a model
 `predict`                   let models predict; `model_output` checks what they give,
                             `random_state` seeds them, `no_prediction` says why there is none
+`outcomes`                  what then happened; models never see it
 `reference`                 the base rate known at the cutoff, the reference of every skill
 `evaluate`                  predictions and metrics of companies, as `rows` and `histograms`
 `schema`                    the columns of both

@@ -12,7 +12,7 @@ from scale_eval.datasets.instants import DAY
 from scale_eval.datasets.transactions import Transactions
 from scale_eval.evaluation.customer_summaries import Summaries, summarise
 from scale_eval.evaluation.history import History
-from scale_eval.evaluation.labelled_history import Outcomes
+from scale_eval.evaluation.outcomes import Outcomes
 from scale_eval.evaluation.rules import PopulationRules
 from scale_eval.evaluation.summary_history import SummaryHistory
 from scale_eval.evaluation.training_window import (

@@ -1,10 +1,12 @@
 """A history: a company as it was known at a cutoff. A model never sees anything else.
 
-It is made by copying what lies before the cutoff, so that nothing leads from it to a later row.
+It is made by copying what lies before the cutoff, so that nothing leads from it to a later row. To
+train on, it leads to an earlier history of the company, labelled with what its customers then did.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -15,10 +17,14 @@ from scale_eval.datasets.instants import DAY, Duration, from_microseconds
 from scale_eval.datasets.purchases import MIN_CUSTOMERS, is_purchase
 from scale_eval.datasets.transactions import Transactions, compact_codes
 from scale_eval.evaluation.customer_summaries import CustomerSummary, Summaries, summarise
-from scale_eval.evaluation.labelled_history import LabelledHistory
 from scale_eval.evaluation.no_prediction import Skipped
 from scale_eval.evaluation.rules import PopulationRules
-from scale_eval.evaluation.training_window import TrainingWindow, training_bounds
+from scale_eval.evaluation.training_window import (
+    TrainingWindow,
+    carry_to_horizon,
+    training_bounds,
+    training_note,
+)
 from scale_eval.evaluation.window_bounds import population_since, window_bounds
 from scale_eval.evaluation.windows import Window
 
@@ -175,3 +181,53 @@ class History:
         """Summarise one window that lies before the cutoff, or begins there."""
         bounds = window_bounds(((cutoff, horizon_end),), self._rules.lookback)
         return summarise([self._company_before], [bounds], self._rules.purchase_rule)
+
+
+@dataclass(frozen=True)
+class LabelledHistory:
+    """An earlier history of a company and its outcomes: a model may train on them.
+
+    Attributes
+    ----------
+    history : History
+        The company at the earlier cutoff.
+    bought : ndarray of bool, shape (history.n_customers,)
+        True for each of its customers who bought in the window that followed.
+    exponent : float
+        Horizon / length of that window: 1 where it is as long as the horizon.
+    n_bought : int
+        The number of customers who bought.
+    """
+
+    history: History
+    bought: np.ndarray
+    exponent: float
+    n_bought: int
+
+    @property
+    def note(self) -> str:
+        """Return the note for the evaluation's row; empty where the window was a whole horizon."""
+        return training_note(self.history.horizon_days, self.exponent)
+
+    def require_both_classes(self) -> LabelledHistory:
+        """Return the labelled history itself, where some customers bought and some did not.
+
+        Raises
+        ------
+        Skipped
+            ``history_one_class``: all of them bought, or none.
+        """
+        if not 0 < self.n_bought < len(self.bought):
+            who = "everybody" if self.n_bought else "nobody"
+            raise Skipped("history_one_class", f"{who} bought in the window to train on")
+        return self
+
+    def to_horizon(self, probabilities: np.ndarray | float) -> np.ndarray:
+        """Carry probabilities for the training window to the horizon by constant hazard.
+
+        With h the length of the training window, a customer buys within the horizon with
+        probability ``1 - (1 - p) ** (horizon / h)``.
+        """
+        carried = np.array(probabilities, dtype=np.float64)
+        carry_to_horizon(carried.reshape(-1), self.exponent)
+        return carried
