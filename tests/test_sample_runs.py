@@ -45,7 +45,7 @@ def test_a_sample_evaluates_its_companies_and_no_other(many, client, tmp_path):
 
 def test_the_verdict_of_a_sample_speaks_of_all_companies_and_says_so(many, client, tmp_path):
     run = evaluate(many, tmp_path / "run", client, sample=120)
-    assert any(s.startswith("Of 300 companies 120 were drawn") for s in run.verdict.sentences)
+    assert any(s.startswith("Of 300 companies 120 were sampled") for s in run.verdict.sentences)
     said = run.sampled.query(VALUE + " and model_b.isna() and metric == 'log_loss'")
     shown = run.findings.leaderboard()["log_loss"]
     assert shown.to_dict() == said.set_index("model")["value"].to_dict()
