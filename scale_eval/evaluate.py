@@ -139,11 +139,13 @@ def evaluate(
         started = time.monotonic()
         first_sample = _begin(directory, dataset, named, chosen)
         for sample in _growing_samples(first_sample, directory, dataset, chosen):
-            plan = _complete(session, sample)
-            if chosen.execution.share is None:  # else `reduce` makes the tables of all shares
-                directory.record(plan_hash=plan.digest())
+            plan = session.evaluate(sample)
+            if chosen.execution.share is None:
                 with _process_to_reduce(directory) as call:
+                    _complete(session, sample, plan)
                     _reduce(directory, chosen.settings.rules.metrics, chosen.reduction, call)
+            else:  # `reduce` makes the tables when all shares are done
+                _complete(session, sample, plan)
             _finish(directory, started)
     return Run(directory)
 
@@ -332,14 +334,15 @@ def _companies_to_add(directory: RunDirectory, sampling: Sampling) -> int:
     )
 
 
-def _complete(session: Session, sample: Sample | None) -> Plan:
-    """Evaluate what is missing, again while parts on disk do not count; return the plan."""
-    directory = session.directory
-    plan = session.evaluate(sample)
+def _complete(session: Session, sample: Sample | None, plan: Plan) -> None:
+    """Evaluate again while parts on disk do not count, and record how complete the run is."""
     while (completion := _completion(session, plan)) is None:
         plan = session.evaluate(sample)
-    directory.record(n_missing=completion.n_missing, n_failed=int(completion.failed.sum()))
-    return plan
+    session.directory.record(
+        plan_hash=plan.digest(),
+        n_missing=completion.n_missing,
+        n_failed=int(completion.failed.sum()),
+    )
 
 
 def _completion(session: Session, plan: Plan) -> Completion | None:
@@ -357,7 +360,10 @@ def _completion(session: Session, plan: Plan) -> Completion | None:
 def _process_to_reduce(
     directory: RunDirectory,
 ) -> contextlib.AbstractContextManager[child_process.Call]:
-    """Return a block whose value calls a function: for a large run, in a process of its own."""
+    """Return a block whose value calls a function: for a large run, in a process of its own.
+
+    That process imports the package while the caller checks what is complete.
+    """
     # A run that was killed before its plan has no number of evaluations.
     if directory.document.get("n_evaluations", 0) >= OWN_PROCESS_FROM:
         return child_process.start()
