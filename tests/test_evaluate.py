@@ -80,6 +80,7 @@ def test_the_baselines_are_run_whatever_the_user_picks(shops, client, tmp_path):
     assert set(run.evaluations["model"]) == {"base_rate", "recency", "frequency"}
 
 
+@pytest.mark.slow
 def test_misbehaving_models_are_rows_and_change_no_other(shops, client, tmp_path):
     alone = evaluate(shops, tmp_path / "alone", client)
     bad = [models.Raises, models.TooShort, models.NotANumber, models.Outside, models.WrongOrder]
@@ -210,6 +211,7 @@ def test_a_corrupt_company_is_error_rows_and_the_others_are_ok(tmp_path, client)
     assert set(run.failures["reason"]) == {"data_unreadable"}
 
 
+@pytest.mark.slow
 def test_predictions_that_were_saved_are_evaluated_to_the_same_figures(shops, client, tmp_path):
     run = evaluate(shops, tmp_path / "run", client, ["bgnbd"], save_predictions=True)
     saved = pd.read_parquet(tmp_path / "run" / "predictions")
@@ -284,6 +286,7 @@ def test_scores_do_not_count_while_the_evaluations_of_their_batch_are_still_to_c
     assert run.directory.scores().equals(before)
 
 
+@pytest.mark.slow
 def test_a_batch_whose_scores_were_cleaned_away_before_its_evaluations_came_is_done_again(
     shops, client, tmp_path
 ):

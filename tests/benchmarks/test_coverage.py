@@ -29,6 +29,7 @@ def quick() -> pd.DataFrame:
     return measure([(population, [30])], n_companies=400, replicates=30, n_processes=1, curves=30)
 
 
+@pytest.mark.slow
 def test_intervals_of_pooled_figures_and_differences_cover(quick):
     for what in ("pooled", "difference"):
         coverage = of(quick, what=what)["coverage"]
@@ -36,22 +37,26 @@ def test_intervals_of_pooled_figures_and_differences_cover(quick):
         assert coverage.min() > 0.70
 
 
+@pytest.mark.slow
 def test_predictions_hold_the_truths_of_other_companies(quick):
     for what in ("next company", "next difference"):
         assert of(quick, what=what)["coverage"].mean() == pytest.approx(0.945, abs=0.025)
 
 
+@pytest.mark.slow
 def test_customers_taken_for_independent_cover_far_too_little(quick):
     assert of(quick, "rows", what="pooled")["coverage"].max() < 0.7
     assert of(quick, "rows (DeLong)", what="pooled")["coverage"].max() < 0.7
 
 
+@pytest.mark.slow
 def test_unpaired_differences_are_far_too_wide(quick):
     ours = of(quick, what="difference", metric="log_loss", estimand="equal_company")["width"]
     unpaired = of(quick, "unpaired", what="difference", metric="log_loss")["width"]
     assert unpaired.iloc[0] > 2 * ours.iloc[0]
 
 
+@pytest.mark.slow
 def test_the_next_half_year_falls_inside_as_often_as_it_should():
     judged = [(0.0, 40, *one) for i in range(80) for one in spread_of_cutoffs(15, 4, i)]
     table = summary(judged)

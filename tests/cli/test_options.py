@@ -35,10 +35,12 @@ class TestConfig:
         assert planned('cutoffs = ["2019-01-01", "2019-02-01"]\nmodels = ["bgnbd"]') == 3 * 2 * 3
         assert planned("cutoffs = [2019-01-01]") == 3 * 4
 
+    @pytest.mark.slow
     def test_the_command_line_wins_over_it(self, planned):
         assert planned("last = 1", "--last", 2) == 3 * 2 * 4
         assert planned('last = 1\nmodels = ["recency"]', "--model", "bgnbd") == 3 * 3
 
+    @pytest.mark.slow
     def test_one_file_serves_both_run_and_plan(self, planned):
         assert planned('last = 1\ntimeout = "5 minutes"\nworkers = 2') == 3 * 4
 

@@ -157,6 +157,7 @@ class TestRun:
 
 
 class TestOwnModelsAndMetrics:
+    @pytest.mark.slow
     def test_a_failing_model_is_exit_code_1_with_strict_alone(self, strict, scale_eval, workshop):
         assert strict.code == cli.FAILED_ROWS, strict
         assert "Traceback" not in strict.err

@@ -341,6 +341,7 @@ def test_slices_are_of_equal_length_in_the_order_of_the_hash(ids):
     assert [slice_of[name] for name in by_hash] == expected.tolist()
 
 
+@pytest.mark.slow
 def test_of_many_companies_each_file_holds_those_of_one_group_and_groups_lie_together(
     tmp_path, monkeypatch
 ):

@@ -62,6 +62,7 @@ def test_a_process_that_is_never_asked_ends_with_its_block_in_silence(capfd):
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.slow
 def test_it_ends_with_its_caller_whatever_ends_that(tmp_path):
     pid_file = tmp_path / "pid"
     script = f"""

@@ -130,6 +130,7 @@ class TestOneAfterAnother:
             assert evaluate(dataset, tmp_path / "run", client, share=(number, 15)).finished
         assert se.reduce(tmp_path / "run").fingerprint() == plain.fingerprint()
 
+    @pytest.mark.slow
     def test_what_is_missing_is_counted_and_a_share_run_again_completes_it(
         self, dataset, client, plain, tmp_path
     ):
@@ -155,6 +156,7 @@ class TestOneAfterAnother:
         evaluate(dataset, tmp_path / "run", client, share=(1, 2))
         assert files() == before
 
+    @pytest.mark.slow
     def test_models_can_be_added_share_by_share(self, dataset, client, tmp_path):
         both = evaluate(dataset, tmp_path / "both", client, ["frequency"])
         for number in (1, 2):
@@ -177,6 +179,7 @@ class TestOneAfterAnother:
             evaluate(dataset, tmp_path / "run", client, share=(number, 2))
         assert se.reduce(tmp_path / "run").fingerprint() == plain.fingerprint()
 
+    @pytest.mark.slow
     def test_half_files_of_a_share_that_died_are_removed_when_all_is_reduced_and_not_before(
         self, dataset, client, plain, tmp_path
     ):
@@ -195,6 +198,7 @@ class TestOneAfterAnother:
 
 
 class TestAtTheSameTime:
+    @pytest.mark.slow
     def test_a_share_that_is_being_evaluated_is_refused_and_another_is_not(
         self, dataset, client, tmp_path
     ):
@@ -259,6 +263,7 @@ def test_shares_at_the_same_time_interrupted_and_begun_again_are_the_plain_run(
 
 
 class TestModelsOfAllCompanies:
+    @pytest.mark.slow
     def test_shares_have_the_model_of_the_plain_run(self, dataset, client, tmp_path):
         whole = evaluate(dataset, tmp_path / "plain", client, ["global_rfm_logistic"])
         for number in (2, 3, 1):
@@ -356,6 +361,7 @@ class TestCommands:
             timeout=120,
         )
 
+    @pytest.mark.slow
     def test_a_share_and_what_a_run_lacks_are_told_with_an_exit_code(
         self, dataset, plain, tmp_path
     ):
@@ -386,6 +392,7 @@ class TestCommands:
         assert record["status"] == "finished"
         assert record["n_missing"] == 0
 
+    @pytest.mark.slow
     def test_a_time_limit_that_an_evaluation_may_outlast_is_refused_before_it_begins(
         self, dataset, tmp_path
     ):

@@ -87,7 +87,13 @@ def replaced(rows, rng):
 
 
 @pytest.mark.parametrize("change", [deleted, shuffled, replaced])
-@pytest.mark.parametrize("name", BUILT_IN)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.slow) if "gradient_boosting" in name else name
+        for name in BUILT_IN
+    ],
+)
 def test_whatever_happens_from_the_cutoff_on_predictions_are_equal_bit_for_bit(name, change):
     n_predicted = 0
     for seed in range(8):

@@ -115,6 +115,7 @@ def test_every_plot_says_how_many_it_stands_on(run):
         assert re.search(r"\d|seven|compan", title), (name, title)
 
 
+@pytest.mark.slow
 def test_the_same_run_gives_the_same_bytes(run, html):
     assert page(Findings.read(run.directory)) == html
 
@@ -142,6 +143,7 @@ def test_a_run_in_which_nothing_could_be_compared_has_a_report_that_says_so(clie
         run.plot_leaderboard()
 
 
+@pytest.mark.slow
 def test_a_run_that_is_not_finished_says_so_on_top(run):
     document = {**run.directory.document, "status": "unfinished"}
     findings = Findings.read(run.directory)

@@ -72,6 +72,7 @@ def test_no_point_of_a_grid_is_better_than_the_components_found(seed):
     assert found <= min(minus(*point) for point in grid) + 1e-6
 
 
+@pytest.mark.slow
 def test_intervals_of_components_hold_the_truth():
     inside = np.zeros(2)
     for seed in range(150):

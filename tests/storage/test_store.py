@@ -135,6 +135,7 @@ class TestWholeOrNotAtAll:
         assert second == ("named", "numbers.parquet")
         assert third == ("flushed", store.root.name)
 
+    @pytest.mark.slow
     def test_readers_beside_a_writer_that_is_killed_meet_whole_files_only(self, store):
         script = (
             "import sys, pyarrow as pa\n"

@@ -144,6 +144,7 @@ module.ingest(path, into, replace=True)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", ["write_refused", "commit"])
 def test_killed_before_the_manifest_the_old_dataset_stands_and_the_next_ingest_succeeds(
     file, into, step

@@ -161,6 +161,7 @@ def test_no_more_rows_are_held_than_a_batch_and_what_may_be_held(
     assert max(parts) < n_rows / 2
 
 
+@pytest.mark.slow
 def test_the_memory_of_an_ingest_does_not_grow_with_its_rows(tmp_path, streaming, monkeypatch):
     monkeypatch.setattr(file_layout, "SHARED_FROM", 10)
     monkeypatch.setattr(file_layout, "ROWS_PER_ROW_GROUP", 2_000)

@@ -253,6 +253,7 @@ def files_under(place: Path) -> dict[str, bytes]:
     }
 
 
+@pytest.mark.slow
 def test_the_number_of_workers_changes_no_byte(tmp_path, small_files):
     options: dict[str, Any] = {
         "companies": 40,
