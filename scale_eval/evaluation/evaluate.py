@@ -217,11 +217,11 @@ def _evaluate(
         [each.group for each in companies], [len(each.windows) for each in companies]
     )
     _score(windows, models, predicted, probabilities, references, groups, rows, counts, places)
-    if rules.metrics or keep is not None:
+    if rules.plain_metrics or keep is not None:
         for i, m in np.argwhere(predicted).tolist():
             window, output = windows[i], probabilities[m, windows.customers(i)]
-            if rules.metrics:
-                _score_user_metrics(window, output, references[i], rules, rows, int(places[i, m]))
+            if rules.plain_metrics:
+                _score_plain_metrics(window, output, references[i], rules, rows, int(places[i, m]))
             if keep is not None:
                 keep(WindowPredictions(window, models[m].name, output.copy()))
 
@@ -322,7 +322,7 @@ def _cells(
     return [cell if is_one else None for cell, is_one in zip(cells, predicted, strict=True)]
 
 
-def _score_user_metrics(
+def _score_plain_metrics(
     window: CompanyWindow,
     probabilities: np.ndarray,
     reference: float,
@@ -333,8 +333,8 @@ def _score_user_metrics(
     bought, spend, _ = window.outcomes
     known_reference = None if math.isnan(reference) else reference
     scores = metrics.Scores(bought, probabilities, spend, known_reference)
-    values, undefined = metrics.score(scores, rules.metrics)
-    own = [values[name] for name in rules.metric_names]
-    rows.user_values[place] = [np.nan if value is None else value for value in own]
-    reasons = [f"{name}:{undefined[name]}" for name in rules.metric_names if name in undefined]
-    rows.user_undefined[place] = ";".join(reasons)
+    values, undefined = metrics.score(scores, rules.plain_metrics)
+    own = [values[name] for name in rows.plain_metrics]
+    rows.plain_values[place] = [np.nan if value is None else value for value in own]
+    reasons = [f"{name}:{undefined[name]}" for name in rows.plain_metrics if name in undefined]
+    rows.plain_undefined[place] = ";".join(reasons)

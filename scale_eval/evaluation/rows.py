@@ -16,14 +16,14 @@ import pyarrow.compute as pc
 from scale_eval.datasets.instants import NEVER
 from scale_eval.datasets.manifest import TIMESTAMP
 from scale_eval.evaluation.schema import evaluations_schema
-from scale_eval.metrics import INFLUENCED, N_GROUPS
+from scale_eval.metrics import INFLUENCED, N_GROUPS, PLAIN
 from scale_eval.metrics.compiled.values import COUNTS, N_SCORED, VALUES, undefined_text
 
 SECONDS = ("history_seconds", "fit_seconds", "predict_seconds", "score_seconds")
 HISTORY_SECONDS, FIT_SECONDS, PREDICT_SECONDS, SCORE_SECONDS = range(len(SECONDS))
 _POPULATION = ("n_customers", "n_lapsed")
 _TEXTS = ("company_id", "model", "status", "reason", "note", "worker")
-_LISTS = (*_TEXTS, "user_undefined")
+_LISTS = (*_TEXTS, "plain_undefined")
 _ARRAYS = (
     "values",
     "reasons",
@@ -31,7 +31,7 @@ _ARRAYS = (
     "population",
     "influence",
     "seconds",
-    "user_values",
+    "plain_values",
     "cutoff",
     "horizon_end",
     "overlaps",
@@ -55,18 +55,22 @@ class EvaluationRows:
         The number of customers, and of the lapsed among them.
     influence : ndarray of float32, shape (n, len(INFLUENCED), N_GROUPS)
     seconds : ndarray of float64, shape (n, len(SECONDS))
-    user_values : ndarray of float64, shape (n, number of the user's metrics)
+    plain_values : ndarray of float64, shape (n, len(plain_metrics))
+        The values of metrics without a compiled twin; NaN is null.
+    plain_metrics : tuple of str
+        Their names; the user's are last.
     """
 
     def __init__(self, n: int, user_metrics: Sequence[str] = ()) -> None:
         self.user_metrics = tuple(user_metrics)
+        self.plain_metrics = (*(metric.name for metric in PLAIN), *user_metrics)
         self.values = np.full((n, len(VALUES)), np.nan)
         self.reasons = np.zeros((n, len(VALUES)), np.uint8)
         self.counts = np.full((n, len(COUNTS)), NULL, np.int64)
         self.population = np.full((n, len(_POPULATION)), NULL, np.int64)
         self.influence = np.full((n, len(INFLUENCED), N_GROUPS), np.nan, np.float32)
         self.seconds = np.full((n, len(SECONDS)), np.nan)
-        self.user_values = np.full((n, len(self.user_metrics)), np.nan)
+        self.plain_values = np.full((n, len(self.plain_metrics)), np.nan)
         self.cutoff = np.zeros(n, np.int64)
         self.horizon_end = np.zeros(n, np.int64)
         self.overlaps = np.zeros(n, np.bool_)
@@ -76,7 +80,7 @@ class EvaluationRows:
         self.status: list[str] = []
         self.reason: list[str] = []
         self.note: list[str] = []
-        self.user_undefined: list[str] = []  # "metric:reason;..." of the user's metrics
+        self.plain_undefined: list[str] = []  # "metric:reason;..." of `plain_metrics`
         self.worker: list[str | None] = []
 
     def __len__(self) -> int:
@@ -126,7 +130,7 @@ class EvaluationRows:
         self.attempt[first:last] = attempt
         self.company_id += [company_id] * n
         self.model += list(models) * len(windows)
-        for texts in (self.status, self.reason, self.note, self.user_undefined):
+        for texts in (self.status, self.reason, self.note, self.plain_undefined):
             texts += [""] * n
         self.worker += [None] * n  # whoever runs the evaluations fills it in
         return first
@@ -155,7 +159,7 @@ class EvaluationRows:
         for names, floats in (
             (VALUES, self.values),
             (SECONDS, self.seconds),
-            (self.user_metrics, self.user_values),
+            (self.plain_metrics, self.plain_values),
         ):
             for name, column in zip(names, floats[:n].T, strict=True):
                 columns[name] = pa.array(column, from_pandas=True)
@@ -182,9 +186,9 @@ class EvaluationRows:
             [undefined_text(np.frombuffer(c, np.uint8)) for c in distinct.dictionary.to_pylist()],
             pa.string(),
         ).take(distinct.indices)
-        if not any(self.user_undefined):
+        if not any(self.plain_undefined):
             return texts
-        both = zip(texts.to_pylist(), self.user_undefined, strict=True)
+        both = zip(texts.to_pylist(), self.plain_undefined, strict=True)
         merged = (filter(None, [*one.split(";"), *other.split(";")]) for one, other in both)
         return pa.array([";".join(sorted(reasons)) for reasons in merged], pa.string())
 

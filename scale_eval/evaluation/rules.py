@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
-from scale_eval import metrics
 from scale_eval.datasets.instants import SIX_MONTHS, Duration
+from scale_eval.metrics import PLAIN, Metric
 
 
 class PopulationRules(NamedTuple):
@@ -50,7 +50,7 @@ class Rules:
     purchase_rule: str = "non_negative"
     lookback: Duration | None = None
     seed: int = 0
-    metrics: tuple[metrics.Metric, ...] = ()
+    metrics: tuple[Metric, ...] = ()
 
     @cached_property
     def population(self) -> PopulationRules:
@@ -61,3 +61,11 @@ class Rules:
     def metric_names(self) -> tuple[str, ...]:
         """Return the names of the user's metrics."""
         return tuple(metric.name for metric in self.metrics)
+
+    @cached_property
+    def plain_metrics(self) -> tuple[Metric, ...]:
+        """Return the metrics whose functions are called for each evaluation; the user's are last.
+
+        They are in the order of `EvaluationRows.plain_metrics`.
+        """
+        return (*PLAIN, *self.metrics)

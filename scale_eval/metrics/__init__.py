@@ -2,6 +2,7 @@
 
 A family of metrics is a file: `losses`, `ranking`, `calibration`, `gain`. To add a metric, write
 its function there and an entry in the family's `METRICS`, with all that is known of it (`base`).
+To make it fast, add it to the family's twin in `compiled`, and say `compiled=True`.
 This room works on arrays and imports nothing of the project but `statistics`.
 
 Examples
@@ -18,7 +19,7 @@ import re
 from collections.abc import Iterable
 
 from scale_eval.metrics.base import Metric, UserFunction, metric, user_metric
-from scale_eval.metrics.built_in import BUILT_IN, METRICS, STANDARD_ERRORS, WITH_INFLUENCE
+from scale_eval.metrics.built_in import BUILT_IN, METRICS, PLAIN, STANDARD_ERRORS, WITH_INFLUENCE
 from scale_eval.metrics.histogram import (
     N_BINS,
     GroupedHistograms,
@@ -46,6 +47,7 @@ __all__ = [
     "METRICS",
     "N_BINS",
     "N_GROUPS",
+    "PLAIN",
     "STANDARD_ERRORS",
     "WITH_INFLUENCE",
     "Amount",

@@ -71,6 +71,9 @@ class Metric:
         carried by a few companies with uncertain slopes.
     reasons : tuple of str
         The reasons for which it can be undefined.
+    compiled : bool
+        A twin in `metrics.compiled` computes it for many evaluations at once, with its standard
+        error and influence. Otherwise `function` is called for each evaluation, which is slower.
     user_function : callable or None
         The function that a user wrote, where `function` calls it.
     """
@@ -92,6 +95,7 @@ class Metric:
     effects: EffectScale | None = None
     is_mean_of_effects: bool = False
     reasons: tuple[str, ...] = ()
+    compiled: bool = False
     user_function: UserFunction | None = None
 
     def __post_init__(self) -> None:

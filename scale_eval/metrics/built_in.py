@@ -19,6 +19,9 @@ BUILT_IN: tuple[Metric, ...] = (
 METRICS = {built_in.name: built_in for built_in in BUILT_IN}
 """The metrics of every evaluation by name, in the order of the tables."""
 
+PLAIN = tuple(built_in for built_in in BUILT_IN if not built_in.compiled)
+"""The built-in metrics without a compiled twin: their functions are called for each evaluation."""
+
 STANDARD_ERRORS: dict[str, Callable[[Scores], float]] = {
     metric.influence.std_error_column: metric.influence.std_error
     for metric in BUILT_IN

@@ -167,6 +167,7 @@ METRICS = (
         estimands=(ROW, EQUAL_COMPANY),
         row_form=RowForm(_intercept_of_rows, _intercepts_without_each, _weighted_intercept),
         reasons=("no_positives", "no_negatives"),
+        compiled=True,
     ),
     Metric(
         "calibration_slope",
@@ -195,6 +196,7 @@ METRICS = (
             "separable",
             "not_converged",
         ),
+        compiled=True,
     ),
     Metric(
         "observed_expected_ratio",
@@ -215,6 +217,7 @@ METRICS = (
         ),
         effects=LOG,
         reasons=("no_customers", "no_expected"),
+        compiled=True,
     ),
 )
 """The metrics of calibration, in the order of the tables."""

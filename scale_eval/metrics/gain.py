@@ -153,6 +153,7 @@ METRICS = (
             smooth=False,
         ),
         reasons=("no_positives",),
+        compiled=True,
     ),
     Metric(
         "gain_at_10",
@@ -173,6 +174,7 @@ METRICS = (
             smooth=False,
         ),
         reasons=("no_positives",),
+        compiled=True,
     ),
     Metric(
         "value_captured_at_10",
@@ -193,6 +195,7 @@ METRICS = (
             smooth=False,
         ),
         reasons=("no_spend",),
+        compiled=True,
     ),
 )
 """The metrics of the top tenth, in the order of the tables."""

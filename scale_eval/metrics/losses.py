@@ -119,6 +119,7 @@ METRICS = (
         estimands=(ROW, EQUAL_COMPANY),
         influence=Influence("log_loss", log_loss_influence, log_loss_se, CUSTOMERS),
         reasons=("no_customers",),
+        compiled=True,
     ),
     Metric(
         "brier_score",
@@ -132,6 +133,7 @@ METRICS = (
         estimands=(ROW, EQUAL_COMPANY),
         influence=Influence("brier_score", brier_influence, brier_score_se, CUSTOMERS),
         reasons=("no_customers",),
+        compiled=True,
     ),
     Metric(
         "log_loss_skill",
@@ -144,6 +146,7 @@ METRICS = (
         pooling=SkillPooling(weight=CUSTOMERS, loss="log_loss", reference="reference_log_loss"),
         estimands=(ROW, EQUAL_COMPANY),
         reasons=("no_customers", "no_reference", "reference_is_zero"),
+        compiled=True,
     ),
     Metric(
         "brier_skill",
@@ -158,6 +161,7 @@ METRICS = (
         ),
         estimands=(ROW, EQUAL_COMPANY),
         reasons=("no_customers", "no_reference", "reference_is_zero"),
+        compiled=True,
     ),
 )
 """The losses and their skills, in the order of the tables."""

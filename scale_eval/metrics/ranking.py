@@ -161,6 +161,7 @@ METRICS = (
         influence=Influence("roc_auc", roc_auc_influence, roc_auc_se, RARER_CLASS),
         effects=LOGIT,
         reasons=("no_customers", "no_positives", "no_negatives"),
+        compiled=True,
     ),
     Metric(
         "average_precision",
@@ -176,6 +177,7 @@ METRICS = (
             _average_precision_of_rows, _average_precision_without_each, _weighted_average_precision
         ),
         reasons=("no_positives",),
+        compiled=True,
     ),
 )
 """The metrics of the whole ranking, in the order of the tables."""

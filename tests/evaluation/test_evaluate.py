@@ -11,6 +11,7 @@ import pytest
 from sklearn.metrics import log_loss, roc_auc_score
 
 from scale_eval.datasets.instants import Duration, as_utc
+from scale_eval.evaluation import schema
 from scale_eval.evaluation.company_windows import windows_of_companies
 from scale_eval.evaluation.evaluate import LoadedCompany, evaluate_companies, evaluate_one
 from scale_eval.evaluation.histograms import ScoreCounts
@@ -19,13 +20,18 @@ from scale_eval.evaluation.rows import EvaluationRows
 from scale_eval.evaluation.rules import Rules
 from scale_eval.evaluation.schema import evaluations_schema
 from scale_eval.evaluation.windows import Window
-from scale_eval.metrics import METRICS, user_metric
+from scale_eval.metrics import METRICS, Metric, user_metric
 from scale_eval.models import BUILT_IN, resolve
+from scale_eval.storage.columns import NUMBER, Column
 from tests.support import models as bad
 from tests.support.companies import shop
 
 WINDOW = Window.at(as_utc("2019-12-01"))
 COMPANY = shop("shop", 80, seed=5)
+
+
+def share_right(scores):
+    return float(((scores.probabilities >= 0.5) == scores.outcomes).mean())
 
 
 def row_of(model, company=COMPANY, rules: Rules | None = None):
@@ -153,6 +159,22 @@ def test_randomness_depends_on_seed_company_cutoff_and_model_alone():
         for model in ("m", "n")
     }
     assert len(states) == 16
+
+
+def test_a_built_in_metric_without_a_compiled_twin_is_computed_by_its_function(monkeypatch):
+    plain = Metric("share_right", share_right, "higher", margin=0)
+    monkeypatch.setattr("scale_eval.evaluation.rules.PLAIN", (plain,))
+    monkeypatch.setattr("scale_eval.evaluation.rows.PLAIN", (plain,))
+    columns = (*schema.EVALUATION_COLUMNS, Column("share_right", NUMBER, "A metric."))
+    monkeypatch.setattr(schema, "EVALUATION_COLUMNS", columns)
+    evaluation = evaluate_one(
+        COMPANY, WINDOW, resolve("bgnbd"), Rules(metrics=(user_metric(bad.hits),))
+    )
+    y, p = evaluation.predictions["bought"], evaluation.predictions["probability"]
+    assert evaluation.row["share_right"] == ((p >= 0.5) == y).mean()
+    assert evaluation.row["hits"] is not None
+    failed = row_of(bad.Raises)
+    assert failed["status"] == "error" and failed["share_right"] is None
 
 
 def test_a_metric_of_the_user_is_a_column_and_its_failure_leaves_the_others():

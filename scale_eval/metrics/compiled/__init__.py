@@ -19,6 +19,8 @@ plain one, which stays the definition:
 `tests/metrics/compiled` holds the twins equal: every value, every null with its reason, every
 influence and every bin of the histogram.
 
+A metric with ``compiled=True`` has a place in `values.VALUES`, where its twin writes.
+
 Numba caches a compiled function until its own file changes. After an edit of one of these modules,
-delete the caches of those that call it (``__pycache__/*.nb?``).
+or after a metric was added to them, delete the caches of all (``__pycache__/*.nb?``).
 """

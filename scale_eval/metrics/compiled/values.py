@@ -6,24 +6,11 @@ from functools import lru_cache
 
 import numpy as np
 
+from scale_eval.metrics.built_in import BUILT_IN, STANDARD_ERRORS
+
 VALUES = (
-    "log_loss",
-    "brier_score",
-    "log_loss_skill",
-    "brier_skill",
-    "roc_auc",
-    "average_precision",
-    "calibration_intercept",
-    "calibration_slope",
-    "observed_expected_ratio",
-    "lift_at_10",
-    "gain_at_10",
-    "value_captured_at_10",
-    "log_loss_se",
-    "brier_score_se",
-    "roc_auc_se",
-    "calibration_slope_se",
-    "log_observed_expected_se",
+    *(metric.name for metric in BUILT_IN if metric.compiled),
+    *STANDARD_ERRORS,
     "mean_prediction",
     "reference_log_loss",
     "reference_brier_score",
@@ -32,32 +19,30 @@ VALUES = (
 """Columns of an evaluation's row that `score_into` fills, in its order: the metrics, their standard
 errors, and the other columns that depend on the scores."""
 
-(
-    LOG_LOSS,
-    BRIER,
-    LOG_LOSS_SKILL,
-    BRIER_SKILL,
-    AUC,
-    AVERAGE_PRECISION,
-    INTERCEPT,
-    SLOPE,
-    RATIO,
-    LIFT,
-    GAIN,
-    VALUE_CAPTURED,
-    LOG_LOSS_SE,
-    BRIER_SE,
-    AUC_SE,
-    SLOPE_SE,
-    LOG_RATIO_SE,
-    MEAN_PREDICTION,
-    REFERENCE_LOG_LOSS,
-    REFERENCE_BRIER,
-    FUTURE_SPEND,
-) = range(len(VALUES))
-
-N_SCORED = LOG_RATIO_SE + 1
+N_SCORED = VALUES.index("mean_prediction")
 """Number of `VALUES`, from the first, that are metrics or standard errors and may be undefined."""
+
+LOG_LOSS = VALUES.index("log_loss")
+BRIER = VALUES.index("brier_score")
+LOG_LOSS_SKILL = VALUES.index("log_loss_skill")
+BRIER_SKILL = VALUES.index("brier_skill")
+AUC = VALUES.index("roc_auc")
+AVERAGE_PRECISION = VALUES.index("average_precision")
+INTERCEPT = VALUES.index("calibration_intercept")
+SLOPE = VALUES.index("calibration_slope")
+RATIO = VALUES.index("observed_expected_ratio")
+LIFT = VALUES.index("lift_at_10")
+GAIN = VALUES.index("gain_at_10")
+VALUE_CAPTURED = VALUES.index("value_captured_at_10")
+LOG_LOSS_SE = VALUES.index("log_loss_se")
+BRIER_SE = VALUES.index("brier_score_se")
+AUC_SE = VALUES.index("roc_auc_se")
+SLOPE_SE = VALUES.index("calibration_slope_se")
+LOG_RATIO_SE = VALUES.index("log_observed_expected_se")
+MEAN_PREDICTION = VALUES.index("mean_prediction")
+REFERENCE_LOG_LOSS = VALUES.index("reference_log_loss")
+REFERENCE_BRIER = VALUES.index("reference_brier_score")
+FUTURE_SPEND = VALUES.index("future_spend")
 
 REASONS = (
     "",

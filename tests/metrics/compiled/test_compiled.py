@@ -16,6 +16,7 @@ from scale_eval.metrics import (
     N_BINS,
     N_GROUPS,
     STANDARD_ERRORS,
+    WITH_INFLUENCE,
     Scores,
     histogram,
     influence_sums,
@@ -55,12 +56,13 @@ PREDICTED = {
     "certain": lambda r, n: r.random(n).round(),
     "clustered": lambda r, n: np.where(r.random(n) < 0.02, 1e-9, 0.5 + 1e-4 * r.random(n)),
 }
+COMPILED = [metric for metric in METRICS.values() if metric.compiled]
 SIZES = [1, 2, 3, 5, 10, 30, 100, 400, 2000]
 
 
 def assert_as_plain(y, p, spend, reference, groups):
     scores = Scores(y, p, spend, reference)
-    values, undefined = score(scores)
+    values, undefined = score(scores, COMPILED)
     compiled, undefined_compiled, sums = score_compiled(scores, groups)
     assert undefined_compiled == undefined
     assert list(compiled) == list(values)
@@ -114,7 +116,7 @@ def test_overlaps_of_the_last_bits_are_judged_as_the_plain_version_judges_them()
         n = random.integers(2, 12)
         p = 0.3 + random.integers(-3, 4, n) * 5.5e-17 + random.choice([0, 0.1], n)
         scores = Scores(random.random(n) < 0.4, p, np.zeros(n))
-        _, undefined = score(scores)
+        _, undefined = score(scores, COMPILED)
         assert score_compiled(scores, np.zeros(n, dtype=int))[1] == undefined
         seen.add(undefined.get("calibration_slope"))
     assert {None, "separable", "constant_predictions"} <= seen
@@ -176,9 +178,13 @@ def test_influences_add_to_0_and_their_groups_are_the_customers():
     assert (np.delete(sums["roc_auc"], 3) == 0).all()
 
 
-def test_the_values_are_the_metrics_and_their_errors_in_the_order_of_the_tables():
-    assert VALUES[:N_SCORED] == (*METRICS, *STANDARD_ERRORS)
+def test_the_values_are_the_compiled_metrics_and_their_errors_in_the_order_of_the_tables():
+    assert VALUES[:N_SCORED] == (*(metric.name for metric in COMPILED), *STANDARD_ERRORS)
     assert len(set(REASONS)) == len(REASONS)
+
+
+def test_a_metric_whose_evaluations_keep_its_influence_is_compiled():
+    assert [name for name in WITH_INFLUENCE if not METRICS[name].compiled] == []
 
 
 @pytest.mark.parametrize("reference", [math.nan, 0.2])
@@ -204,7 +210,7 @@ def test_what_else_a_row_holds_stands_behind_the_metrics(reference):
     else:
         assert found["reference_log_loss"] == pytest.approx(scores.reference_log_loss, rel=1e-14)
         assert found["reference_brier_score"] == pytest.approx(scores.reference_brier_score)
-    _, undefined = score(scores)
+    _, undefined = score(scores, COMPILED)
     text = ";".join(f"{name}:{why}" for name, why in sorted(undefined.items()))
     assert undefined_text(reasons) == text
     assert (reasons[:N_SCORED] > 0).tolist() == np.isnan(values[:N_SCORED]).tolist()
