@@ -12,6 +12,7 @@ import math
 import numba
 import numpy as np
 
+from scale_eval.metrics import score
 from scale_eval.metrics.compiled.calibration import calibration_into
 from scale_eval.metrics.compiled.elementary import log_of
 from scale_eval.metrics.compiled.influence import influence_into
@@ -20,28 +21,15 @@ from scale_eval.metrics.compiled.ranking import ranking_into, spend_into
 from scale_eval.metrics.compiled.simd import LANES, load, store
 from scale_eval.metrics.compiled.tied_blocks import blocks_into
 from scale_eval.metrics.compiled.values import (
-    AUC_SE,
-    AVERAGE_PRECISION,
-    BRIER_SE,
     COUNTS,
     DEFINED,
-    FEWER_THAN_2_CUSTOMERS,
-    FEWER_THAN_2_POSITIVES,
     FUTURE_SPEND,
-    GAIN,
-    INTERCEPT,
-    LIFT,
-    LOG_LOSS_SE,
     N_SCORED,
     NO_CUSTOMERS,
-    NO_POSITIVES,
     NO_REFERENCE,
-    NO_SPEND,
+    REASONS,
     REFERENCE_BRIER,
     REFERENCE_LOG_LOSS,
-    SLOPE,
-    SLOPE_SE,
-    VALUE_CAPTURED,
     VALUES,
     undefined,
 )
@@ -134,6 +122,13 @@ def score_into(
             values[i] = np.nan
 
 
+_, _UNDEFINED_FOR_NOBODY = score(Scores([], [], []))
+_REASONS_FOR_NOBODY = np.array(
+    [REASONS.index(_UNDEFINED_FOR_NOBODY[name]) for name in VALUES[:N_SCORED]], np.uint8
+)
+"""Codes of the reasons for which each value is undefined where there are no customers."""
+
+
 @numba.njit(nogil=True, cache=True, error_model="numpy")
 def _score_nobody(
     reference: float, values: np.ndarray, reasons: np.ndarray, influence: np.ndarray
@@ -141,11 +136,7 @@ def _score_nobody(
     values[:] = np.nan
     influence[:] = np.nan
     reasons[:] = NO_CUSTOMERS
-    reasons[AVERAGE_PRECISION] = reasons[LIFT] = reasons[GAIN] = NO_POSITIVES
-    reasons[INTERCEPT] = reasons[SLOPE] = reasons[SLOPE_SE] = NO_POSITIVES
-    reasons[VALUE_CAPTURED] = NO_SPEND
-    reasons[LOG_LOSS_SE] = reasons[BRIER_SE] = FEWER_THAN_2_CUSTOMERS
-    reasons[AUC_SE] = FEWER_THAN_2_POSITIVES
+    reasons[:N_SCORED] = _REASONS_FOR_NOBODY
     values[FUTURE_SPEND], reasons[FUTURE_SPEND] = 0.0, DEFINED
     if math.isnan(reference):
         reasons[REFERENCE_LOG_LOSS] = reasons[REFERENCE_BRIER] = NO_REFERENCE
