@@ -261,5 +261,5 @@ def _advance_in_worker(n: int) -> None:
 
 @contextlib.contextmanager
 def _bar(companies: int, *, shown: bool) -> Iterator[Callable[[int], object]]:
-    with bar(total=companies, shown=shown, doing="making", unit="companies") as made:
+    with bar(total=companies, shown=shown, label="making", unit="companies") as made:
         yield made.update
