@@ -80,7 +80,7 @@ def show(
     help="Default: report.html in the run's directory.",
 )
 def report(run: str, path: str | None) -> None:
-    """Write the report of a run: the verdict, and the evidence for it.
+    """Write the report of a run: its verdict and the evidence.
 
     The report is one self-contained HTML page; open it in a browser, or send it.
     """

@@ -30,7 +30,7 @@ from scale_eval.run import Run
 @click.option("--out", "place", default="runs/demo", show_default=True, help="Where the run goes.")
 @group_options(Execution, "workers", "cluster")
 def demo(place: str, **options: Any) -> None:
-    """Evaluate four models on the synthetic companies that come with the package."""
+    """Evaluate four models on synthetic companies."""
     out.print("Three synthetic companies, four models, every half-year that was observed whole.\n")
     _run(se.demo_dataset(), place, strict=False, **with_config(None, options))
     out.print(f"Report: {se.open_run(place).report()}", soft_wrap=True)
@@ -112,9 +112,10 @@ def plan(
 @click.argument("run", metavar="RUN")
 @group_options(Reduction)
 def reduce(run: str, margins: dict[str, float]) -> None:
-    """Make the tables of a run again, from the evaluations that are done.
+    """Make the tables of a run again.
 
-    Use it when all shares of a run are done, or to change margins.
+    They are made from the evaluations that are done. Use it when all shares of a run are done, or
+    to change margins.
     """
     reduced = se.reduce(run, margins=margins)
     print_results(reduced)
