@@ -25,7 +25,7 @@ html_theme_options = {"top_of_page_buttons": []}  # pages are read, not edited, 
 myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 3
 
-autodoc_typehints = "none"  # types stand in the signatures' Parameters sections
+autodoc_typehints = "none"  # the Parameters sections state types
 autodoc_member_order = "bysource"
 numpydoc_class_members_toctree = False
 numpydoc_show_class_members = False

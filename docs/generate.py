@@ -100,8 +100,8 @@ def _command(context: click.Context) -> str:
     options = (p.get_help_record(context) for p in command.params if isinstance(p, click.Option))
     rows = ((f"`{option[0]}`", option[1]) for option in options if option)
     usage = " ".join([context.command_path, *command.collect_usage_pieces(context)])
-    said = inspect.cleandoc(command.help or "")
-    text = f"### {context.command_path}\n\n{said}\n\n```text\n{usage}\n```\n\n"
+    help_text = inspect.cleandoc(command.help or "")
+    text = f"### {context.command_path}\n\n{help_text}\n\n```text\n{usage}\n```\n\n"
     if any(isinstance(parameter, click.Option) for parameter in command.params):
         text += _table(("option", "meaning"), rows)
     if examples := getattr(command, "examples", ""):

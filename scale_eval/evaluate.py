@@ -65,8 +65,8 @@ if TYPE_CHECKING:
 
 
 OWN_PROCESS_FROM = 200_000
-"""Evaluations from which they are reduced in a process of its own: after many tasks were sent from
-this one its memory is fragmented, and a reduction takes half as long again."""
+"""Number of evaluations from which a separate process reduces them. After many tasks were sent from
+this process its memory is fragmented, and a reduction takes half as long again."""
 
 
 def evaluate(
@@ -83,8 +83,8 @@ def evaluate(
 ) -> Run:
     """Evaluate models on the companies of a dataset, and write the run to `out`.
 
-    On a directory that holds the same run it continues where that stopped: rows are kept, models
-    that are not there yet are added, and the tables are reduced anew.
+    If `out` holds the same run already, continue it: keep its rows, add models that are new, and
+    make the tables again.
 
     Parameters
     ----------
@@ -94,9 +94,9 @@ def evaluate(
         objects with `fit` and `predict_proba(history)`, or scikit-learn classifiers. `base_rate`
         and `recency` are always run besides.
     out : path
-        The run's directory, seen by all workers if predictions are saved or batches are written.
+        The run's directory. Workers must see it if they write batches, or save predictions.
     client : distributed.Client, optional
-        A cluster that is running, and keeps running; otherwise `cluster` and `workers` say where.
+        A cluster that is running, and keeps running; otherwise `cluster` and `workers` apply.
     settings, sampling, execution, reduction
         Options in groups: `Settings`, `Sampling`, `Execution`, `Reduction`.
     **options
@@ -105,13 +105,13 @@ def evaluate(
     Returns
     -------
     Run
-        Of a share, `finished` is that of the share; `reduce` makes the tables.
+        In a share of a run, `finished` refers to the share; `reduce` makes the tables.
 
     Raises
     ------
     ValueError
-        An option, a model or a metric is not what it should be, `out` holds something else
-        (`RunDiffers`), or parts of the cluster have other packages (`VersionsDiffer`).
+        An option, a model or a metric is invalid, `out` holds something else (`RunDiffers`), or
+        parts of the cluster have other packages (`VersionsDiffer`).
     FileNotFoundError
         There is no such dataset.
     StoreLocked
@@ -133,7 +133,7 @@ def evaluate(
     if client is None:
         require_cluster(chosen.execution.cluster, chosen.execution.workers)
     with (
-        _held(out, chosen.execution.part) as directory,
+        _locked_directory(out, chosen.execution.parsed_share) as directory,
         _session(directory, dataset, named, chosen, client) as session,
     ):
         started = time.monotonic()
@@ -151,11 +151,11 @@ def evaluate(
 
 
 def reduce(place: str | os.PathLike[str], *, margins: Mapping[str, float] | None = None) -> Run:
-    """Make the tables of a run anew from the evaluations that are done.
+    """Make the tables of a run again, from the evaluations that are done.
 
     `margins` are as for `evaluate`. Raises `FileNotFoundError` where there is no run, `ValueError`
-    where nothing is done yet or a margin is none, `StoreLocked` where it, or a share of it, is
-    being evaluated.
+    where nothing is done yet or a margin is invalid, and `StoreLocked` while the run, or a share of
+    it, is being evaluated.
     """
     directory = open_run_directory(place)
     with hold_whole_run(directory.store), _process_to_reduce(directory) as call:
@@ -175,16 +175,16 @@ def reduce(place: str | os.PathLike[str], *, margins: Mapping[str, float] | None
 
 
 @contextlib.contextmanager
-def _held(out: str | os.PathLike[str], part: Share | None) -> Iterator[RunDirectory]:
-    """Hold a run, or one share of it; yield its directory as it is seen from there."""
+def _locked_directory(out: str | os.PathLike[str], share: Share | None) -> Iterator[RunDirectory]:
+    """Lock a run, or one share of it; yield the directory of the run or the share."""
     store = open_store(out)
-    if part is None:
+    if share is None:
         with hold_whole_run(store):
             yield RunDirectory(store)
     else:
-        share = ShareDirectory(store, part.name)
-        with share.held():
-            yield share
+        directory = ShareDirectory(store, share.name)
+        with directory.held():
+            yield directory
 
 
 @contextlib.contextmanager
@@ -195,15 +195,17 @@ def _session(
     chosen: RunOptions,
     client: Client | None,
 ) -> Iterator[Session]:
-    """Make a session; the cluster that it starts when it first needs one ends with the block."""
-    how = chosen.execution
+    """Yield a session; a cluster that it starts, when it first needs one, ends with the block."""
+    execution = chosen.execution
     with contextlib.ExitStack() as clusters:
 
         @functools.cache
         def cluster() -> Client:
-            return client or clusters.enter_context(dask_client(how.cluster, workers=how.workers))
+            return client or clusters.enter_context(
+                dask_client(execution.cluster, workers=execution.workers)
+            )
 
-        yield Session(directory, dataset, chosen.settings, models, cluster, how)
+        yield Session(directory, dataset, chosen.settings, models, cluster, execution)
 
 
 def _begin(
@@ -212,11 +214,12 @@ def _begin(
     models: Mapping[str, NamedModel],
     chosen: RunOptions,
 ) -> Sample | None:
-    """Begin a run, or go on with the same one; return its sample, None for all companies.
+    """Begin a run, or continue it; return its sample, None for all companies.
 
-    Raises `RunDiffers` where the directory holds another run, or one that is divided otherwise.
+    Raises `RunDiffers` where the directory holds another run, or one with another division.
     """
-    settings, size, part = chosen.settings, chosen.sampling.sample, chosen.execution.part
+    settings, n = chosen.settings, chosen.sampling.sample
+    share = chosen.execution.parsed_share
     recorded = {"data": dataset.content_hash, **settings.document()}
     identities = {name: model.identity for name, model in models.items()}
     started = {"started_at": _now()}
@@ -224,35 +227,35 @@ def _begin(
     if not isinstance(directory, ShareDirectory):
         directory.begin(recorded, identities, facts)
         remove_unfinished(directory.store)
-        return _drawn(directory, dataset, size, settings.seed)
-    assert part is not None
+        return _draw_sample(directory, dataset, n, settings.seed)
+    assert share is not None
     with directory.agreeing() as whole:
-        division = {"of": part.of, "sample": _size(whole, size)}
-        _require_same_division(whole, part, division)
+        division = {"of": share.of, "sample": _sample_size(whole, n)}
+        _require_same_division(whole, share, division)
         whole.begin(recorded, identities, facts)
-        sample = _drawn(whole, dataset, size, settings.seed)
-        _divide(whole, division, dataset, settings, sample)
+        sample = _draw_sample(whole, dataset, n, settings.seed)
+        _write_divided_plan(whole, division, dataset, settings, sample)
     directory.record(status="running", **started)
     return sample
 
 
-def _require_same_division(directory: RunDirectory, part: Share, division: dict[str, Any]) -> None:
+def _require_same_division(directory: RunDirectory, share: Share, division: dict[str, Any]) -> None:
     """Raise `RunDiffers` where other shares work on another division of the run."""
-    held = directory.document.get("divided")
-    at_work = [name for name in shares_at_work(directory.store) if name != part.name]
-    if at_work and held is not None and any(held[key] != division[key] for key in division):
+    present = directory.document.get("divided")
+    at_work = [name for name in shares_at_work(directory.store) if name != share.name]
+    if at_work and present is not None and any(present[key] != division[key] for key in division):
         raise RunDiffers(
-            f"{directory.store.root} is being evaluated in {held['of']} shares of "
-            f"{_described(held['sample'])} ({', '.join(at_work)}); {part} of "
-            f"{_described(division['sample'])} would be another division: wait for them"
+            f"{directory.store.root} is being evaluated in {present['of']} shares of "
+            f"{_sample_in_words(present['sample'])} ({', '.join(at_work)}); {share} of "
+            f"{_sample_in_words(division['sample'])} would be another division: wait for them"
         )
 
 
-def _described(n: int | None) -> str:
+def _sample_in_words(n: int | None) -> str:
     return "all companies" if n is None else f"a sample of {n:,} companies"
 
 
-def _divide(
+def _write_divided_plan(
     directory: RunDirectory,
     division: dict[str, Any],
     dataset: Dataset,
@@ -269,12 +272,14 @@ def _divide(
     directory.record(divided=divided, n_evaluations=plan.n_evaluations, plan_hash=plan.digest())
 
 
-def _size(directory: RunDirectory, n: int | None) -> int | None:
-    """Return the size of a run's sample where `n` companies are wanted: it only grows."""
+def _sample_size(directory: RunDirectory, n: int | None) -> int | None:
+    """Return the size of a run's sample if `n` companies are wanted: a sample only grows."""
     return None if n is None else max(n, directory.document.get("sample") or 0)
 
 
-def _drawn(directory: RunDirectory, dataset: Dataset, n: int | None, seed: int) -> Sample | None:
+def _draw_sample(
+    directory: RunDirectory, dataset: Dataset, n: int | None, seed: int
+) -> Sample | None:
     """Draw the sample of a run and write it there; return None for a run of all companies.
 
     Raises `RunDiffers` where the directory holds a run of all companies and a sample is wanted, or
@@ -283,10 +288,10 @@ def _drawn(directory: RunDirectory, dataset: Dataset, n: int | None, seed: int) 
     before = directory.document.get("sample")
     if directory.store.names("evaluations/*.parquet") and (before is None) != (n is None):
         raise RunDiffers(
-            f"{directory.store.root} holds a run of {_described(before)}; ask for it again, or "
+            f"{directory.store.root} holds a run of {_sample_in_words(before)}; repeat that, or "
             "choose another place"
         )
-    size = _size(directory, n)
+    size = _sample_size(directory, n)
     if size is None:
         return None
     sample = SamplingFrame(dataset.manifest_table, seed).sample(size)
@@ -304,11 +309,11 @@ def _growing_samples(
         n = directory.document["sample"]
         if larger_sample(n, more) == n:
             return
-        yield _drawn(directory, dataset, larger_sample(n, more), chosen.settings.seed)
+        yield _draw_sample(directory, dataset, larger_sample(n, more), chosen.settings.seed)
 
 
 def _companies_to_add(directory: RunDirectory, sampling: Sampling) -> int:
-    """Return how many companies the sample lacks; 0 if every model's interval is narrow enough."""
+    """Return how many companies to add; 0 if every model's interval is narrow enough."""
     if sampling.until_half_width is None:
         return 0
     figures = directory.table("sampled")
@@ -335,7 +340,7 @@ def _companies_to_add(directory: RunDirectory, sampling: Sampling) -> int:
 
 
 def _complete(session: Session, sample: Sample | None, plan: Plan) -> None:
-    """Evaluate again while parts on disk do not count, and record how complete the run is."""
+    """Evaluate again what removed parts held, and record how complete the run is."""
     while (completion := _completion(session, plan)) is None:
         plan = session.evaluate(sample)
     session.directory.record(
@@ -346,7 +351,7 @@ def _complete(session: Session, sample: Sample | None, plan: Plan) -> None:
 
 
 def _completion(session: Session, plan: Plan) -> Completion | None:
-    """Return what is done, or None after parts were removed that must be done again."""
+    """Return what is done; None if parts were removed, so that evaluations are missing again."""
     store = session.directory.store
     holds_run = session.execution.share is None  # a share removes nothing: others are writing
     if holds_run and remove_without_scores(store):
@@ -360,7 +365,7 @@ def _completion(session: Session, plan: Plan) -> Completion | None:
 def _process_to_reduce(
     directory: RunDirectory,
 ) -> contextlib.AbstractContextManager[child_process.Call]:
-    """Return a block whose value calls a function: for a large run, in a process of its own.
+    """Return a context whose value calls a function: for a large run, in a separate process.
 
     That process imports the package while the caller checks what is complete.
     """
@@ -385,7 +390,7 @@ def _reduce(
     }
     design = None
     if directory.store.exists(SAMPLE):
-        design = Sample.of_table(read_table(directory.store, SAMPLE)).design
+        design = Sample.from_table(read_table(directory.store, SAMPLE)).design
     call(reduce_run, directory, metrics, directory.company_groups(), margins, design)
     directory.record(
         conventions=conventions(), margins=margins, reduce_seconds=time.monotonic() - started

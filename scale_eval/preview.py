@@ -51,24 +51,25 @@ class Preview:
 
     @property
     def windows(self) -> pd.DataFrame:
-        """Return one row a (company, window): `status` is ``planned``, or ``skipped`` with why."""
+        """Return one row per (company, window): ``planned``, or ``skipped`` with a reason."""
         return self.plan.frame()
 
     @property
     def workers(self) -> int:
-        """Return the number of workers of the run: one a core of this machine if not said."""
+        """Return the number of workers of the run: by default one per core of this machine."""
         return self.execution.workers or CPU_COUNT
 
     @property
     def share_plan(self) -> Plan:
         """Return the plan of the share that would be done, or of the whole run."""
-        part = self.execution.part
-        return self.plan if part is None else share_of(self.plan, self.dataset, part)
+        share = self.execution.parsed_share
+        return self.plan if share is None else share_of(self.plan, self.dataset, share)
 
     def estimate(self, workers: int | None = None, *, guess: bool = False) -> RunEstimate:
-        """Estimate time, memory and tasks on so many workers, those of the run if not said.
+        """Estimate time, memory and tasks on `workers`, by default those of the run.
 
-        Models are tried on a few companies of all sizes first, in a process apart, unless `guess`.
+        Unless `guess` is set, the models are first timed on a few companies of all sizes, in a
+        separate process.
         """
         costs = Costs()
         if not guess:
@@ -77,7 +78,7 @@ class Preview:
         return estimate(self.plan, self.dataset, costs, workers or self.workers, granularity)
 
     def plot_windows(self) -> Figure:
-        """Plot each company's data on the time line, and its windows."""
+        """Plot each company's data and windows over time."""
         from scale_eval.report.timeline import timeline
 
         return timeline(self.plan)

@@ -1,4 +1,4 @@
-"""Progress bars for a terminal, for a notebook's cell, and as occasional lines for a log file."""
+"""Show progress: a bar in a terminal or a notebook's cell, occasional lines in a log file."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ COLUMNS = 100
 """Width of a bar in a notebook, in characters."""
 
 
-def bar(*, total: int, doing: str, unit: str, initial: int = 0, shown: bool = True) -> tqdm:
-    """Return a bar that counts up to `total` and shows the time left; `doing` is its label."""
+def bar(*, total: int, label: str, unit: str, initial: int = 0, shown: bool = True) -> tqdm:
+    """Return a bar that counts up to `total` and shows the time left."""
     in_a_cell = shown and in_notebook()
     return tqdm(
         total=total,
         initial=initial,
         disable=not shown,
         unit=f" {unit}",
-        desc=doing,
+        desc=label,
         file=_Cell() if in_a_cell else None,
         ncols=COLUMNS if in_a_cell else None,
         mininterval=0.2 if in_a_cell or sys.stderr.isatty() else 10.0,
@@ -29,7 +29,7 @@ def bar(*, total: int, doing: str, unit: str, initial: int = 0, shown: bool = Tr
 
 
 def in_notebook() -> bool:
-    """Return whether this process is the kernel of a notebook, which has cells to write to."""
+    """Return whether this process is the kernel of a notebook."""
     ipython = sys.modules.get("IPython")  # a kernel has imported it
     return ipython is not None and hasattr(ipython.get_ipython(), "kernel")
 

@@ -26,8 +26,8 @@ class Run:
 
     Every result table is an attribute that is read when it is first used, as a DataFrame:
     ``run.companies``, ``run.pooled``, ``run.comparisons``, ``run.reliability``,
-    ``run.decompositions``, ``run.spread``, ``run.periods``, and ``run.sampled`` of a run of a
-    sample of the companies. `scale_eval.results.tables` says what they and their columns hold.
+    ``run.decompositions``, ``run.spread``, ``run.periods``, and ``run.sampled`` if the run is of a
+    sample of the companies. `scale_eval.results.tables` documents them and their columns.
 
     A table raises `FileNotFoundError` before the run was reduced.
     """
@@ -70,7 +70,7 @@ class Run:
 
     @property
     def document(self) -> dict[str, Any]:
-        """Return what `run.json` says: settings, models, versions, conventions, timings."""
+        """Return the content of `run.json`: settings, models, versions, conventions, timings."""
         return self.directory.document
 
     @property
@@ -80,12 +80,12 @@ class Run:
 
     @cached_property
     def plan(self) -> pd.DataFrame:
-        """Return the plan: one row an evaluation that was planned or refused."""
+        """Return the plan: one row per evaluation, planned or refused."""
         return read_table(self.directory.store, PLAN).to_pandas()
 
     @cached_property
     def evaluations(self) -> pd.DataFrame:
-        """Return the evaluations: one row a (company, cutoff, model)."""
+        """Return the evaluations: one row per (company, cutoff, model)."""
         return self.directory.evaluations().to_pandas()
 
     @cached_property
@@ -94,7 +94,7 @@ class Run:
         return self.directory.failures()
 
     def fingerprint(self) -> str:
-        """Return a hash that two runs share where they found the same, bit for bit.
+        """Return a hash of the results: equal for two runs whose results are equal, bit for bit.
 
         Raises `FileNotFoundError` for a run that is not finished.
         """
@@ -108,7 +108,7 @@ class Run:
 
     @cached_property
     def findings(self) -> Findings:
-        """Return what the verdict, the plots and the report are made from.
+        """Return the findings, from which the verdict, the plots and the report are made.
 
         Raises `FileNotFoundError` before the run was reduced.
         """
@@ -118,9 +118,9 @@ class Run:
 
     @cached_property
     def verdict(self) -> Verdict:
-        """Return which model to choose, for whom, and what to expect of it.
+        """Return the verdict: which model to choose, for whom, and what to expect of it.
 
-        `verdict.sentences` says it in words.
+        `verdict.sentences` puts it into words.
         """
         from scale_eval.report.verdict import verdict
 
@@ -141,7 +141,7 @@ class Run:
         Returns
         -------
         Path
-            The page. It stands alone, below 2 MB, for three companies or 100,000.
+            The page. It is self-contained and below 2 MB, for three companies or 100,000.
         """
         from scale_eval.report.page import page
 
@@ -163,23 +163,23 @@ class Run:
 
     def plot_funnel(self, model: str | None = None) -> Figure:
         """Plot each company's AUC against its number of buyers, of the best model by default."""
-        return self._plot("funnel", model=self._compared(model))
+        return self._plot("funnel", model=self._require_compared(model))
 
     def plot_over_time(self) -> Figure:
         """Plot figures cutoff by cutoff, of the same companies at each."""
         return self._plot("over_time")
 
     def plot_reliability(self) -> Figure:
-        """Plot what came of the probabilities that models gave."""
+        """Plot the observed rates of buyers against the predicted probabilities."""
         return self._plot("reliability")
 
     def plot_comparison(self, metric: str = "log_loss", model: str | None = None) -> Figure:
         """Plot one model, the best by default, against each other model."""
-        return self._plot("comparison", metric=metric, model=self._compared(model))
+        return self._plot("comparison", metric=metric, model=self._require_compared(model))
 
     def plot_sizes(self, metric: str = "log_loss", model: str | None = None) -> Figure:
-        """Plot the same by class of company size: which model is best for whom."""
-        return self._plot("sizes", metric=metric, model=self._compared(model))
+        """Plot one model against the next two, by class of company size."""
+        return self._plot("sizes", metric=metric, model=self._require_compared(model))
 
     def plot_spread(self, metric: str = "roc_auc") -> Figure:
         """Plot what makes evaluations differ: companies, cutoffs, the rest, and chance."""
@@ -189,10 +189,10 @@ class Run:
         from scale_eval.report.plots import draw
 
         if not self.findings.models:
-            raise ValueError("there is nothing to plot: no window was answered by every model")
+            raise ValueError("there is nothing to plot: no window was predicted by every model")
         return draw(name, self.findings, **choices)
 
-    def _compared(self, model: str | None) -> str | None:
+    def _require_compared(self, model: str | None) -> str | None:
         if model is not None and model not in self.findings.models:
             raise ValueError(
                 f"no model {model!r} is compared; there are {', '.join(self.findings.models)}"

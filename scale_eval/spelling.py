@@ -13,6 +13,6 @@ def did_you_mean(name: str, names: Iterable[str], otherwise: str = "") -> str:
 
 
 def did_you_mean_one_of(name: str, names: Iterable[str]) -> str:
-    """Return the same, or a list of all `names` if none is near."""
+    """Return what `did_you_mean` does, or a list of all `names` if none is near."""
     names = list(names)
     return did_you_mean(name, names, f"; there are {', '.join(names)}")

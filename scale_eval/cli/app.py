@@ -1,7 +1,7 @@
-"""The command line's frame: the group of commands, consoles, exit codes, errors as sentences.
+"""Set up the command line: the group of commands, consoles, exit codes, errors as sentences.
 
-Exit codes: 0 the run finished, whatever its rows say (with --strict: 1 if any row is error, timeout
-or killed); 2 usage or input; 3 not finished.
+Exit codes: 0 finished, whatever the rows say; 1 with --strict, if a row is error, timeout or
+killed; 2 usage or input; 3 not finished.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from scale_eval.storage import StoreLocked
 OK, FAILED_ROWS, USAGE, UNFINISHED = 0, 1, 2, 3
 
 LISTED_COMPANIES = 20
-"""Companies that a command lists, where there are more."""
+"""Largest number of companies that a command lists by default."""
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
 
 
-class Examples(click.Command):
+class CommandWithExamples(click.Command):
     """A command whose help ends with examples, printed as they are."""
 
     def __init__(self, *args: Any, examples: str = "", **kwargs: Any) -> None:
@@ -57,16 +57,16 @@ def cli() -> None:
 
 
 def main() -> None:
-    """Run the command that was typed: the entry point of ``scale-eval``."""
+    """Run a command: the entry point of ``scale-eval``."""
     with _errors_as_sentences():
         with suppress(ValueError):  # not in the main thread
             signal.signal(signal.SIGTERM, _interrupt)
-        sys.path.insert(0, str(Path.cwd()))  # a user's own modules lie where they work
+        sys.path.insert(0, str(Path.cwd()))  # for a user's own modules
         cli.main(prog_name="scale-eval", standalone_mode=False)
 
 
 def _interrupt(signum: int, _: object) -> None:
-    """Do on SIGTERM, as a batch system sends it, what Ctrl-C does, and once."""
+    """Treat the first SIGTERM, which batch systems send, as Ctrl-C; ignore further ones."""
     signal.signal(signum, signal.SIG_IGN)
     raise KeyboardInterrupt
 

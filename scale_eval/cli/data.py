@@ -9,7 +9,7 @@ import click
 import pandas as pd
 import pyarrow.compute as pc
 
-from scale_eval.cli.app import LISTED_COMPANIES, Examples, cli, out
+from scale_eval.cli.app import LISTED_COMPANIES, CommandWithExamples, cli, out
 from scale_eval.datasets.ingest.ingest import DEFAULT_COLUMNS, IngestReport, ingest
 from scale_eval.datasets.synthetic.synthesize import synthesize
 from scale_eval.report.terminal import frame_table
@@ -17,7 +17,7 @@ from scale_eval.report.terminal import frame_table
 
 @cli.command(
     name="ingest",
-    cls=Examples,
+    cls=CommandWithExamples,
     examples="""
     scale-eval ingest Shop1.csv Shop2.csv.gz --into datasets/shops
     scale-eval ingest 2024-*.csv --company-column shop --into datasets/shops
@@ -40,10 +40,10 @@ from scale_eval.report.terminal import frame_table
     help="The files are parts of one table, and this column names the company of each row. "
     "Otherwise a file is a company, named by its stem.",
 )
-@click.option("--append", is_flag=True, help="Add later rows to companies that are known.")
-@click.option("--replace", is_flag=True, help="Replace the rows of companies that are known.")
+@click.option("--append", is_flag=True, help="Add later rows to companies in the dataset.")
+@click.option("--replace", is_flag=True, help="Replace the rows of companies in the dataset.")
 @click.option(
-    "--timezone", default="UTC", show_default=True, help="The zone of timestamps that name none."
+    "--timezone", default="UTC", show_default=True, help="The zone of timestamps without one."
 )
 @click.option("--timestamp-format", metavar="FORMAT", help="As for strptime; ISO 8601 by default.")
 @click.option(
@@ -56,8 +56,8 @@ from scale_eval.report.terminal import frame_table
 def ingest_command(paths: tuple[str, ...], columns: str, **options: Any) -> None:
     """Read files of transactions into a dataset.
 
-    CSV may be separated by comma, semicolon or tab, and packed with gzip or zip. Rows that cannot
-    be read are kept in the dataset's refused.parquet, with file, line and reason.
+    CSV may be separated by comma, semicolon or tab, and compressed with gzip or zip. Rows that
+    cannot be read are kept in the dataset's refused.parquet, with file, line and reason.
     """
     pairs = [pair.partition("=") for pair in columns.split(",")]
     names = {ours.strip(): theirs.strip() for ours, _, theirs in pairs}
@@ -69,7 +69,7 @@ def ingest_command(paths: tuple[str, ...], columns: str, **options: Any) -> None
 
 
 @cli.command(
-    cls=Examples,
+    cls=CommandWithExamples,
     examples="""
     scale-eval synth --companies 100 --seed 1 --into datasets/hundred
     scale-eval synth --companies 100000 --observed-whole --into datasets/all
@@ -98,7 +98,7 @@ def ingest_command(paths: tuple[str, ...], columns: str, **options: Any) -> None
     type=click.IntRange(min=0),
     default=0,
     metavar="N",
-    help="Damage so many companies on disk.",
+    help="Damage N companies on disk.",
 )
 @click.option(
     "--empty",
@@ -106,7 +106,7 @@ def ingest_command(paths: tuple[str, ...], columns: str, **options: Any) -> None
     type=click.IntRange(min=0),
     default=0,
     metavar="N",
-    help="Make so many companies with a few customers and no whole window.",
+    help="Make N companies with a few customers and no whole window.",
 )
 @click.option(
     "--one-class",
@@ -114,14 +114,14 @@ def ingest_command(paths: tuple[str, ...], columns: str, **options: Any) -> None
     type=click.IntRange(min=0),
     default=0,
     metavar="N",
-    help="Make so many companies where nobody or everybody buys again.",
+    help="Make N companies where nobody or everybody buys again.",
 )
-@click.option("--workers", type=click.IntRange(min=1), help="Processes; one a core by default.")
+@click.option("--workers", type=click.IntRange(min=1), help="Processes; one per core by default.")
 def synth(companies: int, into: str, workers: int | None, **options: Any) -> None:
     """Make synthetic companies.
 
-    Their customers come, buy with the season, and drop out. The number of workers changes nothing
-    but the time that it takes.
+    Their customers arrive, buy with the season, and drop out. The number of workers changes only
+    the time that it takes.
     """
     workers = workers or os.cpu_count() or 1
     dataset = synthesize(into, companies=companies, workers=workers, progress=True, **options)

@@ -1,4 +1,4 @@
-"""Options of commands, made from the options that a run has in Python."""
+"""Make the options of commands, and read configuration files, from the options in Python."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ MODELS = Option(
     f"Default: {' '.join(DEFAULT_MODELS)}. base_rate and recency are always run.",
     metavar="NAME",
 )
-"""The models of a run: not an option of Python's functions but an argument."""
+"""The models of a run, which are an argument in Python and an option on the command line."""
 
 IN_FILES = {
     option.name: option
@@ -46,7 +46,7 @@ IN_FILES = {
 
 
 def group_options(group: type, *names: str) -> Callable[[Command], Command]:
-    """Give a command the options of a group, such as `Settings`, or those of them with `names`."""
+    """Give a command the options of a group, such as `Settings`, or only those with `names`."""
 
     def decorate(command: Command) -> Command:
         for option in reversed(options_of(group).values()):
@@ -58,16 +58,16 @@ def group_options(group: type, *names: str) -> Callable[[Command], Command]:
 
 
 def click_option(option: Option) -> Callable[[Command], Command]:
-    """Return an option as click has it; without a value it is None, for files may have one."""
+    """Return the click option; its default is None, so that a file can set the value."""
     kind = option.kind
-    how = {"type": click.Choice(kind.choices)} if kind.choices else BY_KIND.get(kind, {})
+    arguments = {"type": click.Choice(kind.choices)} if kind.choices else BY_KIND.get(kind, {})
     return click.option(
         option.flag,
         option.name,
         metavar=option.metavar,
         envvar=option.environment,
         help=_help(option),
-        **how,
+        **arguments,
     )
 
 
@@ -77,7 +77,7 @@ def _help(option: Option) -> str:
     if isinstance(option.default, str | int) and option.kind != YES_OR_NO:
         words.append(f"Default: {option.default}.")
     if option.environment:
-        words[-1] = f"{words[-1][:-1]}, or what the environment says as {option.environment}."
+        words[-1] = f"{words[-1][:-1]}, or the environment variable {option.environment}."
     return " ".join(words)
 
 
@@ -112,18 +112,18 @@ config_option = click.option(
     "--config",
     metavar="FILE.toml",
     type=click.Path(dir_okay=False, exists=True),
-    help="These options from a file; what is given here wins.",
+    help="Read these options from a file; those on the command line win.",
 )
 
 
 def with_config(config: str | None, options: dict[str, Any]) -> dict[str, Any]:
     """Return the options of a configuration file, overridden by those of the command line."""
-    given = {name: value for name, value in options.items() if value not in (None, (), {})}
-    return given if config is None else {**read_config(config), **given}
+    typed = {name: value for name, value in options.items() if value not in (None, (), {})}
+    return typed if config is None else {**read_config(config), **typed}
 
 
 def read_config(config: str) -> dict[str, Any]:
-    """Read the options in a TOML file; raise `ValueError` for what is not one."""
+    """Read the options in a TOML file; raise `ValueError` for an unknown key or a wrong value."""
     try:
         read = tomllib.loads(Path(config).read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

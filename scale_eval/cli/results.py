@@ -6,13 +6,13 @@ import click
 from rich.text import Text
 
 import scale_eval as se
-from scale_eval.cli.app import Examples, cli, out
+from scale_eval.cli.app import CommandWithExamples, cli, out
 from scale_eval.report.terminal import SHOWN, overview, print_columns, print_table
 from scale_eval.run import Run
 
 
 @cli.command(
-    cls=Examples,
+    cls=CommandWithExamples,
     examples="""
     scale-eval show runs/first
     scale-eval show runs/first failures
@@ -27,7 +27,7 @@ from scale_eval.run import Run
 @click.option(
     "--limit", type=click.IntRange(min=1), default=20, show_default=True, help="Rows to show."
 )
-@click.option("--columns", is_flag=True, help="Say what each column of the table holds instead.")
+@click.option("--columns", is_flag=True, help="Explain the columns of the table instead.")
 def show(
     run: str,
     table: str | None,
@@ -54,10 +54,10 @@ def show(
     chosen = {"model": model, "metric": metric, "company_id": company}
     for column, value in chosen.items():
         if value is not None:
-            holding = [c for c in (column, f"{column}_a", f"{column}_b") if c in frame]
-            if not holding:
+            matching = [c for c in (column, f"{column}_a", f"{column}_b") if c in frame]
+            if not matching:
                 raise click.UsageError(f"the table {table} has no {column}")
-            frame = frame[(frame[holding] == value).any(axis=1)]
+            frame = frame[(frame[matching] == value).any(axis=1)]
     if frame.empty:
         out.print("No such rows." if any(chosen.values()) else "None.")
     else:
@@ -65,7 +65,7 @@ def show(
 
 
 @cli.command(
-    cls=Examples,
+    cls=CommandWithExamples,
     examples="""
     scale-eval report runs/first
     scale-eval report runs/first --out first.html
@@ -80,9 +80,9 @@ def show(
     help="Default: report.html in the run's directory.",
 )
 def report(run: str, path: str | None) -> None:
-    """Write the report of a run: the verdict, and what it rests on.
+    """Write the report of a run: its verdict and the evidence.
 
-    One HTML page that stands alone; open it in a browser, or send it.
+    The report is one self-contained HTML page; open it in a browser, or send it.
     """
     out.print(f"Report: {se.open_run(run).report(path)}", soft_wrap=True)
 

@@ -12,7 +12,7 @@ from scale_eval.cli.app import (
     FAILED_ROWS,
     LISTED_COMPANIES,
     UNFINISHED,
-    Examples,
+    CommandWithExamples,
     cli,
     out,
 )
@@ -26,18 +26,18 @@ from scale_eval.results.share_directory import unfinished_shares
 from scale_eval.run import Run
 
 
-@cli.command(cls=Examples, examples="scale-eval demo\nscale-eval demo --out /tmp/demo")
+@cli.command(cls=CommandWithExamples, examples="scale-eval demo\nscale-eval demo --out /tmp/demo")
 @click.option("--out", "place", default="runs/demo", show_default=True, help="Where the run goes.")
 @group_options(Execution, "workers", "cluster")
 def demo(place: str, **options: Any) -> None:
-    """Run the main job on data that come with it."""
+    """Evaluate four models on synthetic companies."""
     out.print("Three synthetic companies, four models, every half-year that was observed whole.\n")
     _run(se.demo_dataset(), place, strict=False, **with_config(None, options))
     out.print(f"Report: {se.open_run(place).report()}", soft_wrap=True)
 
 
 @cli.command(
-    cls=Examples,
+    cls=CommandWithExamples,
     examples="""
     scale-eval run datasets/shops --out runs/first
     scale-eval run datasets/shops --out runs/december --cutoff 2017-12-01
@@ -58,13 +58,13 @@ def demo(place: str, **options: Any) -> None:
 def run(dataset: str, place: str, config: str | None, strict: bool, **options: Any) -> None:
     """Evaluate models on every company.
 
-    Running it again on the same directory finishes what was left, and adds models.
+    Running it again on the same directory finishes what is missing, and adds models.
     """
     _run(se.open_dataset(dataset), place, strict=strict, **with_config(config, options))
 
 
 @cli.command(
-    cls=Examples,
+    cls=CommandWithExamples,
     examples="""
     scale-eval plan datasets/shops --every '1 month' --last 12
     scale-eval plan datasets/many --workers 64 --price 0.04
@@ -82,7 +82,7 @@ def run(dataset: str, place: str, config: str | None, strict: bool, **options: A
     metavar="P",
     help="The price of a core-hour, in your currency.",
 )
-@click.option("--guess", is_flag=True, help="Do not try the models on a few companies first.")
+@click.option("--guess", is_flag=True, help="Do not time the models on a few companies first.")
 @click.option(
     "--limit",
     type=click.IntRange(min=1),
@@ -93,28 +93,29 @@ def run(dataset: str, place: str, config: str | None, strict: bool, **options: A
 def plan(
     dataset: str, config: str | None, price: float | None, guess: bool, limit: int, **options: Any
 ) -> None:
-    """Say what a run would do and refuse, and what it would take.
+    """Say what a run would do and refuse, and what it would cost.
 
-    How long, how much memory, and at what price. Models are tried on a few companies
-    of all sizes, in a process apart.
+    The cost is in time, memory and, with --price, money. Models are first timed on a few companies
+    of all sizes, in a separate process.
     """
-    seen = se.preview(dataset, **with_config(config, options))
-    planned = seen.plan
+    preview = se.preview(dataset, **with_config(config, options))
+    planned = preview.plan
     out.print(plan_table(planned, limit=limit))
     out.print(
-        f"\n{planned.n_planned:,} evaluations of {len(seen.models)} models "
-        f"({', '.join(seen.models)}); {planned.n_refused:,} refused."
+        f"\n{planned.n_planned:,} evaluations of {len(preview.models)} models "
+        f"({', '.join(preview.models)}); {planned.n_refused:,} refused."
     )
-    print_estimate(out, seen.estimate(guess=guess), seen.workers, price)
+    print_estimate(out, preview.estimate(guess=guess), preview.workers, price)
 
 
 @cli.command()
 @click.argument("run", metavar="RUN")
 @group_options(Reduction)
 def reduce(run: str, margins: dict[str, float]) -> None:
-    """Make the tables of a run anew.
+    """Make the tables of a run again.
 
-    They are made from the evaluations that are done: of a run in shares, when all are done.
+    They are made from the evaluations that are done. Use it when all shares of a run are done, or
+    to change margins.
     """
     reduced = se.reduce(run, margins=margins)
     print_results(reduced)
@@ -125,29 +126,29 @@ def reduce(run: str, margins: dict[str, float]) -> None:
 
 
 def _run(dataset: se.Dataset, place: str, *, strict: bool, **options: Any) -> None:
-    """Print the plan of a run, make it, and print what came of it."""
-    seen = se.preview(dataset, **options)
-    _print_plan(seen)
-    done = se.evaluate(dataset, out=place, **options)
-    if seen.execution.part is None:
-        print_results(done)
+    """Print the plan of a run, make the run, and print its results."""
+    preview = se.preview(dataset, **options)
+    _print_plan(preview)
+    made = se.evaluate(dataset, out=place, **options)
+    if preview.execution.parsed_share is None:
+        print_results(made)
     else:
-        _print_share(done, str(seen.execution.part))
-    if not done.finished:
+        _print_share(made, str(preview.execution.parsed_share))
+    if not made.finished:
         sys.exit(UNFINISHED)
-    if strict and done.document["n_failed"]:
+    if strict and made.document["n_failed"]:
         sys.exit(FAILED_ROWS)
 
 
-def _print_plan(seen: Preview) -> None:
-    part, planned = seen.execution.part, seen.plan
-    if part is None:
+def _print_plan(preview: Preview) -> None:
+    share, planned = preview.execution.parsed_share, preview.plan
+    if share is None:
         out.print(plan_table(planned, limit=LISTED_COMPANIES))
     else:
-        mine = seen.share_plan
+        mine = preview.share_plan
         n = len(set(mine.windows.company.tolist()))
         out.print(
-            f"Share {part}: {n:,} of {len(planned.company_ids):,} companies, "
+            f"Share {share}: {n:,} of {len(planned.company_ids):,} companies, "
             f"{mine.n_planned:,} of {planned.n_planned:,} evaluations"
         )
     out.print()
@@ -155,7 +156,7 @@ def _print_plan(seen: Preview) -> None:
 
 def _print_share(run: Run, share: str) -> None:
     n, missing, failed = (
-        run.document[f"n_{what}"] for what in ("evaluations", "missing", "failed")
+        run.document[f"n_{count}"] for count in ("evaluations", "missing", "failed")
     )
     out.print(
         f"Share {share}: {n - missing:,} of {n:,} evaluations are done, {failed:,} of them failed."

@@ -1,7 +1,7 @@
-"""Customer ids are strings in a dictionary that many companies may share, with their groups.
+"""Customer ids of a company, kept as positions in a dictionary until they are read.
 
-Most models never look at an id, so an id stays what it is on disk, a position in a dictionary,
-until it is read.
+Most models never look at an id, so ids stay as they are on disk: positions in a dictionary of
+strings, which many companies may share.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class CustomerIds:
     Attributes
     ----------
     dictionary : pyarrow.StringArray
-        Ids, each once; there may be ids of other companies among them.
+        Each id once; it may also hold ids of other companies.
     positions : ndarray of int32, shape (n_customers,)
         Position of each customer's id in `dictionary`.
     groups : ndarray of uint8, shape (n_customers,)
@@ -43,19 +43,19 @@ class CustomerIds:
     groups: np.ndarray
 
     @classmethod
-    def of(cls, ids: pa.StringArray) -> CustomerIds:
-        """Make customers with these `ids`, in this order."""
+    def from_strings(cls, ids: pa.StringArray) -> CustomerIds:
+        """Return the customers with these `ids`, in this order."""
         return cls(ids, np.arange(len(ids), dtype=np.int32), customer_groups(ids))
 
     def __len__(self) -> int:
         return len(self.positions)
 
     def __reduce__(self) -> tuple[Callable[..., CustomerIds], tuple[Any, ...]]:
-        return CustomerIds.of, (self.array,)  # without other companies' ids
+        return CustomerIds.from_strings, (self.array,)  # without other companies' ids
 
     @cached_property
     def array(self) -> pa.StringArray:
-        """Return the ids as strings, in memory of their own; shape (n_customers,)."""
+        """Return the ids as strings, copied out of the dictionary; shape (n_customers,)."""
         return self.dictionary.take(pa.array(self.positions))
 
     def slice(self, start: int, stop: int) -> CustomerIds:
@@ -71,7 +71,7 @@ class CustomerIds:
 def customer_groups(ids: pa.StringArray) -> np.ndarray:
     """Return the group of each id: CRC-32 of its UTF-8 bytes modulo 16; uint8, shape (len(ids),).
 
-    Equal to `scale_eval.metrics.customer_groups`, without a Python object for each id.
+    Equal to ``zlib.crc32(id.encode()) % 16`` of each, without making a Python object for it.
     """
     offsets, data = string_buffers(ids)
     return _groups(offsets, data, _CRC_OF_BYTE)

@@ -1,8 +1,8 @@
 """A dataset: companies' transactions as partitioned Parquet, read by way of the manifest.
 
 A file of transactions is named after its content. A file that many companies share (see
-`datasets.file_layout`) stays for as long as one of them is read from it; a company that is replaced
-or appended to is written anew elsewhere, and nobody reads its old rows any more.
+`datasets.file_layout`) stays as long as the manifest names it for one of them. A company that is
+replaced or appended to is written to another file, and its old rows are no longer read.
 """
 
 from __future__ import annotations
@@ -89,8 +89,8 @@ class Dataset:
         KeyError
             There is no such company.
         OSError, ValueError
-            Its file is missing or damaged (pages carry checksums), or has another number of rows
-            than the manifest says; the message names it.
+            Its file is missing or damaged (pages carry checksums), or does not agree with the
+            manifest; the message names it.
         """
         _, company = next(self.read_many([company_id]))
         if isinstance(company, Exception):
@@ -102,7 +102,7 @@ class Dataset:
     ) -> Iterator[tuple[str, Transactions | OSError | ValueError]]:
         """Read companies in the order given: each with its transactions, or with the error.
 
-        The error is that which `read` raises. A row group is read once for all companies in it
+        The error is the one that `read` raises. A row group is read once for all companies in it
         that follow one another, as they do in the order of `reading_order`. The transactions are
         views of the row group.
 
@@ -136,19 +136,20 @@ class Dataset:
         )
 
     def n_bytes(self, company_ids: Sequence[str]) -> int:
-        """Estimate the bytes that are read from disk for these companies, by whole row groups.
+        """Estimate the bytes that are read from disk for these companies, in whole row groups.
 
         Raises `KeyError` where there is no such company.
         """
         positions = [self._position(name) for name in company_ids]
-        every, these = self._locations, self._locations[np.array(positions, dtype=np.int64)]
+        locations = self._locations
+        chosen = locations[np.array(positions, dtype=np.int64)]
         n_bytes = 0.0
-        for file in np.unique(these.file).tolist():
-            held = every.file == file
-            n_groups = int((every.first_row_group + every.n_row_groups)[held].max())
-            read = np.unique(these.first_row_group[these.file == file]).size
-            read += int((these.n_row_groups[these.file == file] - 1).sum())
-            n_bytes += self.store.size(every.names[file]) * min(read / n_groups, 1.0)
+        for file in np.unique(chosen.file).tolist():
+            in_file = locations.file == file
+            n_groups = int((locations.first_row_group + locations.n_row_groups)[in_file].max())
+            n_read = np.unique(chosen.first_row_group[chosen.file == file]).size
+            n_read += int((chosen.n_row_groups[chosen.file == file] - 1).sum())
+            n_bytes += self.store.size(locations.names[file]) * min(n_read / n_groups, 1.0)
         return round(n_bytes)
 
     def _read_together(
@@ -198,13 +199,13 @@ class Dataset:
         self, path: str, locations: RowLocations, starts: np.ndarray, stops: np.ndarray
     ) -> DecodedRows:
         first, n = int(locations.first_row_group[0]), int(locations.n_row_groups[0])
-        wanted = TRANSACTIONS_SCHEMA.names[1:]
+        names = TRANSACTIONS_SCHEMA.names[1:]
         table = read_row_groups(
-            self.store, path, range(first, first + n), columns=wanted, dictionaries=["customer_id"]
+            self.store, path, range(first, first + n), columns=names, dictionaries=["customer_id"]
         )
         try:
             # Pages have checksums, but their headers and the footer have none.
-            if table.schema.names != wanted or table.schema.types != _AS_READ:
+            if table.schema.names != names or table.schema.types != _AS_READ:
                 raise ValueError(f"its columns are {table.schema.names}")
             return decode(table, starts, stops)
         except ValueError as error:
@@ -223,7 +224,7 @@ class Dataset:
 
     @cached_property
     def _locations(self) -> RowLocations:
-        return RowLocations.of(read_manifest(self.store, RowLocations.COLUMNS))
+        return RowLocations.from_manifest(read_manifest(self.store, RowLocations.COLUMNS))
 
 
 def open_dataset(place: str | os.PathLike[str] | Store) -> Dataset:

@@ -1,4 +1,4 @@
-"""Decode rows as Arrow reads them to arrays, with each company's customers numbered from 0."""
+"""Decode Arrow tables of rows into arrays, with each company's customers numbered from 0."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def decode(table: pa.Table, starts: np.ndarray, stops: np.ndarray) -> DecodedRow
         raise ValueError(f"{len(table)} rows where there should be {stops.max()}")
     dictionary, id_codes = _dictionary(table["customer_id"])
     instants = table["timestamp"].cast(pa.timestamp("us", "UTC")).cast(pa.int64())
-    codes, positions, first_customer = _numbered(id_codes, starts, stops)
+    codes, positions, first_customer = _number_customers(id_codes, starts, stops)
     return DecodedRows(
         codes,
         _array(instants),
@@ -86,7 +86,7 @@ def _array(column: pa.ChunkedArray) -> np.ndarray:
 
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
-def _numbered(id_codes, starts, stops):  # type: ignore[no-untyped-def]
+def _number_customers(id_codes, starts, stops):  # type: ignore[no-untyped-def]
     """Return codes within each company, the position of each customer's id, and their bounds.
 
     The rows of a customer are neighbours: where the id changes, another customer begins.

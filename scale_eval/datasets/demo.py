@@ -9,7 +9,7 @@ from scale_eval.datasets.dataset import Dataset, open_dataset
 
 
 def demo_dataset() -> Dataset:
-    """Open three synthetic companies, unlike each other; data/README.md says how they were made."""
+    """Open the three synthetic companies; data/README.md says how they were made."""
     directory = Path(str(files("scale_eval") / "data"))  # in a wheel
     if not directory.is_dir():
         directory = Path(__file__).parents[2] / "data"  # in a checkout

@@ -1,14 +1,15 @@
-"""The file layout decides which companies share a file of transactions, and writes the files.
+"""Decide which companies share a file of transactions, and write the files.
 
-Up to `SHARED_FROM` companies each has a file of its own: that is found, replaced and looked at by
-its name, and opening a thousand files takes a quarter of a second. From there on many companies
-share a file, so that 100,000 of them are some dozen files.
+Fewer than `SHARED_FROM` companies have a file each, which can be found, looked at and replaced by
+its name; opening a thousand files takes a quarter of a second. From `SHARED_FROM` companies on many
+share a file, so that 100,000 companies take a few dozen files.
 
-In a shared file a company's rows lie in one row group, beside those of others; a company that is
-larger than a row group has a file of its own. Companies go to files in the order of a hash of their
-id, so that each file is a random sample of them; within a file they are in the order of their ids.
-More than `MAX_UNCUT` companies are cut into `N_SLICES` slices of the hash order, each with a
-directory of its own: whoever reads in the order of the disk meets one slice after the other.
+In a shared file the rows of a company lie in one row group, together with those of others; a
+company that is larger than a row group has a file of its own. Companies are assigned to files in
+the order of a hash of their ids, so that each file holds a random sample of them; within a file
+they are in the order of their ids. More than `MAX_UNCUT` companies are cut into `N_SLICES` slices
+of the hash order, each in its own directory, so that reading in the order of the disk takes one
+slice after the other.
 """
 
 from __future__ import annotations
@@ -30,15 +31,15 @@ from scale_eval.datasets.transactions import Transactions
 from scale_eval.storage import ROWS_PER_ROW_GROUP, Store, write_row_groups
 
 SHARED_FROM = 1_001
-"""Companies from which those that are written together share files."""
+"""Number of companies, written together, from which they share files."""
 
 ROWS_PER_FILE = 1 << 22
-"""Rows of a shared file, about: 40 MB, 32 row groups."""
+"""Rows of a shared file, approximately: 40 MB, 32 row groups."""
 
 
 @dataclass(frozen=True)
 class CompanyToWrite:
-    """A company that is to be written.
+    """A company to write, with what the manifest says of it beyond its rows.
 
     Attributes
     ----------
@@ -46,7 +47,7 @@ class CompanyToWrite:
     dates_only : bool
         All of its timestamps are dates.
     sources : sequence of str
-        Where its rows come from.
+        Files that its rows come from, as in the manifest.
     """
 
     company: Transactions
@@ -60,7 +61,7 @@ class FileAssignment(NamedTuple):
     Attributes
     ----------
     directory : str
-        Where the file goes, and the files of those that are too large for it.
+        The directory of the file, and of the files of companies that are too large for it.
     companies : list of int
         Positions of the companies, in the order in which `write_shared_file` takes them.
     """
@@ -95,7 +96,7 @@ def assign_files(company_ids: Sequence[str], n_rows: Sequence[float]) -> list[Fi
 def _divide(
     directory: str, order: np.ndarray, company_ids: Sequence[str], n_rows: Sequence[float]
 ) -> list[FileAssignment]:
-    """Divide companies, at the positions `order`, into as few files of about equally many rows."""
+    """Divide the companies at the positions `order` into files of about equally many rows."""
     rows = np.array([n_rows[i] for i in order.tolist()], dtype=np.float64)
     total = max(float(rows.sum()), 1.0)
     n_files = math.ceil(total / ROWS_PER_FILE)
@@ -116,21 +117,21 @@ def write_companies(
     n_rows: Sequence[int],
     company_at: Callable[[int], CompanyToWrite],
 ) -> list[dict[str, Any]]:
-    """Write companies to files of their own or to shared ones, by their number.
+    """Write companies: each to a file of its own or, from `SHARED_FROM` on, to shared files.
 
     Parameters
     ----------
     store : Store
     company_ids : sequence of str, shape (n,)
     n_rows : sequence of int, shape (n,)
-        Rows that each has, about.
+        Approximate number of rows of each.
     company_at : callable
-        Returns the company at a position; called once for each, when its turn has come.
+        Returns the company at a position; called once for each, just before it is written.
 
     Returns
     -------
     list of dict
-        Their rows of the manifest. Nobody reads the files before a manifest names them.
+        Their rows of the manifest. The files are not read before a manifest names them.
     """
     if len(company_ids) < SHARED_FROM:
         return [write_company(store, company_at(i)) for i in range(len(company_ids))]
@@ -142,15 +143,15 @@ def write_companies(
 
 
 def write_company(
-    store: Store, each: CompanyToWrite, directory: str = "transactions"
+    store: Store, to_write: CompanyToWrite, directory: str = "transactions"
 ) -> dict[str, Any]:
     """Write a company to a file of its own; return its row of the manifest.
 
-    The file goes into a directory of the company's own, beneath the one named. It is named after
-    its content, so that writing the same rows again changes nothing.
+    The file goes into the company's own directory below `directory`. It is named after its content,
+    so that writing the same rows again changes nothing.
     """
-    company = each.company
-    row = describe(company, dates_only=each.dates_only, sources=list(each.sources))
+    company = to_write.company
+    row = describe(company, dates_only=to_write.dates_only, sources=list(to_write.sources))
     directory = f"{directory}/{_directory_of(company.company_id)}"
     name = f"{row['content_hash'][:16]}.parquet"
     starts = range(0, len(company), ROWS_PER_ROW_GROUP)
@@ -166,27 +167,27 @@ def write_company(
 def write_shared_file(
     store: Store, companies: Iterable[CompanyToWrite], directory: str = "transactions"
 ) -> list[dict[str, Any]]:
-    """Write companies, sorted by id, to one file as they come; return their rows of the manifest.
+    """Write companies, sorted by id, to one file; return their rows of the manifest.
 
-    No more than a row group and a company are held at a time. Like any file of a dataset this one
-    is named after its content.
+    At most a row group and a company are in memory at a time. A company that is larger than a row
+    group gets a file of its own. The file is named after its content.
     """
-    apart: list[dict[str, Any]] = []
+    own_file: list[dict[str, Any]] = []
     shared: list[dict[str, Any]] = []
     digest = hashlib.sha256()
 
     def row_groups() -> Iterator[pa.Table]:
         waiting: list[pa.Table] = []
         n_waiting = n_groups = 0
-        for each in companies:
-            company = each.company
+        for to_write in companies:
+            company = to_write.company
             if len(company) > ROWS_PER_ROW_GROUP:
-                apart.append(write_company(store, each, directory))
+                own_file.append(write_company(store, to_write, directory))
                 continue
             if n_waiting + len(company) > ROWS_PER_ROW_GROUP:
                 yield pa.concat_tables(waiting)
                 waiting, n_waiting, n_groups = [], 0, n_groups + 1
-            row = describe(company, dates_only=each.dates_only, sources=list(each.sources))
+            row = describe(company, dates_only=to_write.dates_only, sources=list(to_write.sources))
             row["first_row_group"], row["n_row_groups"] = n_groups, 1
             row["row_offset"] = n_waiting
             shared.append(row)
@@ -201,7 +202,7 @@ def write_shared_file(
     )
     for row in shared:
         row["path"] = path
-    return apart + shared
+    return own_file + shared
 
 
 def _rows_of(company: Transactions) -> pa.Table:

@@ -1,7 +1,7 @@
-"""The hash order puts companies in the order of a hash of their id, and cuts it into slices.
+"""Order companies by a hash of their ids, and cut the order into slices.
 
-A file that companies share, and a group in which scores are counted together, hold companies of one
-slice: both use the cuts made here. The hash makes every slice a random sample of the companies.
+A file that companies share, and a group in which scores are counted together, hold companies of
+one slice only. The hash makes every slice a random sample of the companies.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Instants and lengths of calendar time, always in UTC."""
+"""Compute with instants and lengths of calendar time, always in UTC."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ class Duration:
         return f"{count} {unit}{'' if count == 1 else 's'}"
 
     def after(self, instant: pd.Timestamp, times: int = 1) -> pd.Timestamp:
-        """Add this length to `instant`, `times` over; a month too short clips to its last day."""
+        """Add this length `times` over; where a month is too short, return its last day."""
         return instant + pd.DateOffset(months=self.months * times, days=self.days * times)
 
     def before(self, instant: pd.Timestamp, times: int = 1) -> pd.Timestamp:
-        """Subtract this length from `instant`, `times` over."""
+        """Subtract this length `times` over."""
         return self.after(instant, -times)
 
 

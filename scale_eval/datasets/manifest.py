@@ -1,8 +1,7 @@
-"""The manifest has one row a company: where its rows lie and what they are like.
+"""The manifest has one row per company: where its transactions lie, and a summary of them.
 
-The manifest is the truth: a file of transactions becomes part of the dataset when the manifest that
-names it takes the place of the one before. Its metadata carry the number of the dataset's format,
-which is read without reading a row.
+A file of transactions becomes part of the dataset when a manifest that names it replaces the one
+before. The manifest's metadata hold the format number of the dataset.
 """
 
 from __future__ import annotations
@@ -66,7 +65,7 @@ MANIFEST_SCHEMA = pa.schema(
 
 
 def content_hash(company: Transactions) -> str:
-    """Return the SHA-256 of a company's rows: equal for equal rows, however they are stored."""
+    """Return the SHA-256 of a company's rows, which does not depend on how they are stored."""
     digest = hashlib.sha256()
     bounds, text = string_buffers(company.customers)
     digest.update(np.diff(bounds).astype("<i4").tobytes())
@@ -81,7 +80,7 @@ def content_hash(company: Transactions) -> str:
 
 
 def describe(company: Transactions, *, dates_only: bool, sources: list[str]) -> dict[str, Any]:
-    """Return the manifest's row of `company`, but for where its rows lie."""
+    """Return the manifest's row of `company`, without the location of its transactions."""
     codes, times, values = company.codes, company.timestamps, company.values
     duplicate = (np.diff(codes) == 0) & (np.diff(times) == 0) & (np.diff(values) == 0)
     purchases = np.bincount(codes[values >= 0], minlength=company.n_customers)
@@ -113,19 +112,19 @@ def require_readable(store: Store) -> None:
 
     Raises `OSError` or `pyarrow.ArrowInvalid` where its manifest is missing or damaged.
     """
-    written = read_metadata(store, MANIFEST).metadata or {}
-    number = written.get(_FORMAT_KEY)
+    metadata = read_metadata(store, MANIFEST).metadata or {}
+    number = metadata.get(_FORMAT_KEY)
     require_format(
         store.root,
         {} if number is None else {"format": int(number)},
         FORMAT,
-        written.get(_VERSION_KEY, b"").decode(),
-        "Ingest or synthesize the data anew with this version, or use the version that wrote them.",
+        metadata.get(_VERSION_KEY, b"").decode(),
+        "Ingest or synthesize the data again with this version, or use the version that wrote it.",
     )
 
 
 def manifest_table(rows: Iterable[Mapping[str, Any]]) -> pa.Table:
-    """Return rows that are to be committed, one a company, as a table by MANIFEST_SCHEMA."""
+    """Return rows, one per company, as a table by MANIFEST_SCHEMA."""
     return pa.Table.from_pylist(list(rows), schema=MANIFEST_SCHEMA)
 
 
@@ -150,16 +149,16 @@ def read_manifest_rows(store: Store) -> dict[str, dict[str, Any]]:
 
 
 def commit(store: Store, manifest: pa.Table) -> None:
-    """Make `manifest` (by MANIFEST_SCHEMA, in any order) the dataset's, whole or not at all.
+    """Replace the dataset's manifest by `manifest` (MANIFEST_SCHEMA, in any order), atomically.
 
-    Files that the new manifest does not name are deleted afterwards. A manifest whose rows equal
-    those of the present one is not written.
+    Then delete the files of transactions that it does not name. A manifest with the same rows as
+    the present one is not written.
     """
     manifest = manifest.sort_by("company_id")
     unchanged = store.exists(MANIFEST) and read_table(store, MANIFEST).equals(manifest)
     if not unchanged:
-        numbers = {_FORMAT_KEY: str(FORMAT), _VERSION_KEY: version("scale_eval")}
-        write_table(store, MANIFEST, manifest.replace_schema_metadata(numbers))
+        metadata = {_FORMAT_KEY: str(FORMAT), _VERSION_KEY: version("scale_eval")}
+        write_table(store, MANIFEST, manifest.replace_schema_metadata(metadata))
     delete_unnamed(store, set(manifest["path"].unique().to_pylist()))
 
 

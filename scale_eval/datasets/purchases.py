@@ -1,11 +1,11 @@
-"""Purchase rules say which transactions are purchases."""
+"""Decide which transactions are purchases."""
 
 from __future__ import annotations
 
 import numpy as np
 
 PURCHASE_RULES = ("non_negative", "positive", "all")
-"""The rules: purchases are those of ``value >= 0`` (the default), of ``value > 0``, or all.
+"""The rules: a purchase is a row with ``value >= 0`` (the default), with ``value > 0``, or any.
 
 A negative value is a refund. Under ``positive`` a free order is no purchase either.
 """
@@ -21,4 +21,4 @@ def is_purchase(values: np.ndarray, rule: str) -> np.ndarray:
 
 
 MIN_CUSTOMERS = 10
-"""The fewest customers for a default cutoff, and for a labelled window to train on."""
+"""Customers that a default cutoff needs, and a labelled window to train on."""

@@ -1,4 +1,4 @@
-"""Row locations say where companies' rows lie: a file, row groups, and the rows before them."""
+"""Locate companies' rows: in which file, in which row groups, and after how many other rows."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class RowLocations:
     COLUMNS = ("path", "first_row_group", "n_row_groups", "row_offset", "n_rows", "n_customers")
 
     @classmethod
-    def of(cls, manifest: pa.Table) -> RowLocations:
+    def from_manifest(cls, manifest: pa.Table) -> RowLocations:
         """Take the locations from a manifest's `COLUMNS`."""
         paths = manifest["path"].combine_chunks().dictionary_encode()
         return cls(
@@ -56,10 +56,9 @@ class RowLocations:
         )
 
     def row_group_bounds(self) -> np.ndarray:
-        """Return the bounds of neighbours that share their row groups.
+        """Return the bounds of runs of neighbours that share their row groups; shape (n + 1,).
 
-        The i-th neighbours are those from ``bounds[i]`` to before ``bounds[i + 1]``; shape
-        (n + 1,).
+        The i-th run goes from ``bounds[i]`` to before ``bounds[i + 1]``.
         """
         other = np.diff(self.file) | np.diff(self.first_row_group) | np.diff(self.n_row_groups)
         bounds = np.concatenate([[True], other != 0, [True]])

@@ -18,7 +18,7 @@ class Transactions:
     """Transactions of a company, sorted by customer, timestamp and value.
 
     The arrays are read-only. They may be views of a row group that holds other companies too (see
-    `Dataset.read_many`): keep a `copy` of a company that is kept for long.
+    `Dataset.read_many`); to keep a company for long, keep its `copy`.
 
     Attributes
     ----------
@@ -48,7 +48,7 @@ class Transactions:
 
     def __reduce__(self) -> tuple[type[Transactions], tuple[Any, ...]]:
         fields = self.company_id, self.ids, self.codes, self.timestamps, self.values
-        return Transactions, fields  # made anew: pickled arrays come back writeable
+        return Transactions, fields  # unpickled arrays are writeable until __init__ locks them
 
     @property
     def n_customers(self) -> int:
@@ -67,20 +67,20 @@ class Transactions:
 
     @property
     def n_bytes(self) -> int:
-        """Return the bytes of memory that the arrays take; a shared dictionary counts whole."""
+        """Return the bytes of memory that the arrays take, a shared dictionary included."""
         rows = self.codes.nbytes + self.timestamps.nbytes + self.values.nbytes
         ids = self.ids.positions.nbytes + self.ids.groups.nbytes + self.ids.dictionary.nbytes
         return rows + int(ids)
 
     @classmethod
     def from_arrow(cls, company_id: str, table: pa.Table) -> Transactions:
-        """Take a table sorted as in a Dataset; `customer_id` are strings or dictionary codes."""
+        """Convert a table sorted as in a Dataset; `customer_id` holds strings or codes."""
         rows = decode(table, np.array([0]), np.array([len(table)]))
         return cls(company_id, rows.ids, rows.codes, rows.timestamps, rows.values).copy()
 
     @classmethod
     def from_frame(cls, company_id: str, frame: pd.DataFrame) -> Transactions:
-        """Take a DataFrame with `customer_id`, `timestamp` (naive: UTC), `value`, in any order."""
+        """Convert a DataFrame: `customer_id`, `timestamp` (naive: UTC), `value`, in any order."""
         ordered = pd.DataFrame(
             {
                 "customer_id": frame["customer_id"].astype(str),
@@ -88,7 +88,7 @@ class Transactions:
                 "value": frame["value"].astype("float64"),
             }
         )
-        # Sorted as Arrow sorts, by code point: what a Dataset on disk holds.
+        # Sort as Arrow does, by code point, like a Dataset on disk.
         table = pa.Table.from_pandas(ordered, preserve_index=False)
         order = [(name, "ascending") for name in ("customer_id", "timestamp", "value")]
         table = table.set_column(0, "customer_id", table["customer_id"].cast(pa.string()))
@@ -105,7 +105,7 @@ class Transactions:
         )
 
     def copy(self) -> Transactions:
-        """Return the same in memory of its own."""
+        """Return a copy whose arrays own their memory."""
         return Transactions(
             self.company_id,
             self.ids.take(np.arange(len(self.ids))),

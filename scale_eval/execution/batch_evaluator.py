@@ -1,4 +1,4 @@
-"""Evaluate batches on a worker: read their companies, evaluate, keep predictions."""
+"""Evaluate batches on a worker: read their companies, evaluate, write predictions."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ from scale_eval.planning.batches import Batch, CompanyBatch
 from scale_eval.storage import write_table
 
 CACHE_BYTES = 256 * 2**20
-"""Bytes of the companies that a worker keeps in memory."""
+"""Bytes of companies that a worker keeps in memory."""
 
 
 class BatchEvaluator:
-    """Do the evaluations of batches, with everything that a worker keeps from one to the next."""
+    """Evaluate batches; keep companies and fitted models in memory from one to the next."""
 
-    def __init__(self, work: RunContext, watchdog: Watchdog) -> None:
-        self._work, self._watchdog = work, watchdog
-        self._companies = CompanyCache(work.dataset, CACHE_BYTES)
-        self._fitted = FittedModels(work.run, work.fitted)
-        self._window = functools.cache(_window)  # a window has many uses, and parsing it takes long
+    def __init__(self, context: RunContext, watchdog: Watchdog) -> None:
+        self._context, self._watchdog = context, watchdog
+        self._companies = CompanyCache(context.dataset, CACHE_BYTES)
+        self._fitted = FittedModels(context.run, context.fitted)
+        self._window = functools.cache(_window)  # companies share windows; making one is slow
 
     def evaluate(self, key: TaskKey, batch: Batch) -> tuple[EvaluationRows, ScoreCounts]:
         """Do a batch's evaluations; a company that cannot be read gives `error` rows."""
-        rows = EvaluationRows(batch.n_evaluations, self._work.rules.metric_names)
+        rows = EvaluationRows(batch.n_evaluations, self._context.rules.metric_names)
         counts = ScoreCounts()
 
         def announce(company_id: str, window: Window, model: str) -> None:
@@ -46,18 +46,18 @@ class BatchEvaluator:
 
         evaluate_companies(
             self._loaded(key, batch, rows),
-            self._work.rules,
+            self._context.rules,
             rows,
             counts,
             announce=announce,
             catch=BaseException,
             fitted=self._fitted,
-            keep=self._write_predictions if self._work.save_predictions else None,
+            keep=self._write_predictions if self._context.save_predictions else None,
         )
         return rows, counts
 
     def _loaded(self, key: TaskKey, batch: Batch, rows: EvaluationRows) -> Iterator[LoadedCompany]:
-        """Yield the companies that can be read; the others become rows."""
+        """Yield the companies that can be read; add `error` rows for the others."""
         for company_batch, company in self._read(key, batch):
             if isinstance(company, Exception):
                 self._add_unreadable(company_batch, company, rows)
@@ -66,7 +66,7 @@ class BatchEvaluator:
                 (self._window(cutoff, horizon_end), overlaps)
                 for cutoff, horizon_end, overlaps in company_batch.windows
             ]
-            models = [self._work.models[name] for name in company_batch.models]
+            models = [self._context.models[name] for name in company_batch.models]
             yield LoadedCompany(
                 company, windows, models, company_batch.group, company_batch.attempt
             )
@@ -74,13 +74,13 @@ class BatchEvaluator:
     def _read(
         self, key: TaskKey, batch: Batch
     ) -> Iterator[tuple[CompanyBatch, Transactions | Exception]]:
-        """Read each company of a batch when its turn comes: one from the cache, many in one go."""
+        """Read the companies of a batch one by one: a single one from the cache."""
         company_batches = batch.companies
         self._watchdog.begin(key, *batch.first)
         if len(company_batches) == 1:
             yield company_batches[0], self._companies.read(company_batches[0].company_id)
             return
-        companies = self._work.dataset.read_many([each.company_id for each in company_batches])
+        companies = self._context.dataset.read_many([each.company_id for each in company_batches])
         for company_batch, (_, company) in zip(company_batches, companies, strict=True):
             yield company_batch, company
             self._watchdog.begin(key, *company_batch.first)
@@ -88,7 +88,7 @@ class BatchEvaluator:
     def _add_unreadable(
         self, company_batch: CompanyBatch, error: Exception, rows: EvaluationRows
     ) -> None:
-        message = str(error).replace(str(self._work.dataset.store.root), "DATASET")
+        message = str(error).replace(str(self._context.dataset.store.root), "DATASET")
         note = row_text(re.sub(r"\s+", " ", message))
         for single in company_batch.single_evaluations():
             (window,), (model,) = single.windows, single.models
@@ -102,7 +102,7 @@ class BatchEvaluator:
         frame = predictions.frame().assign(company_id=company_id, cutoff=cutoff, model=model)
         table = pa.Table.from_pandas(frame, preserve_index=False)
         digest = uuid.uuid5(uuid.NAMESPACE_OID, repr((company_id, cutoff.isoformat(), model))).hex
-        write_table(self._work.run, f"predictions/{digest}.parquet", table)
+        write_table(self._context.run, f"predictions/{digest}.parquet", table)
 
 
 def _window(cutoff: int, horizon_end: int) -> Window:

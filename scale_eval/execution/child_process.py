@@ -1,4 +1,4 @@
-"""Call a function in a process of its own, whose memory is given back as a whole at the end."""
+"""Call a function in a separate process, all of whose memory is freed at the end."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ Call = Callable[..., Any]
 def start() -> Iterator[Call]:
     """Start a process of this Python, to call one function in it within the ``with`` block.
 
-    It imports this package while the caller does something else, and ends with the block, or with
-    the caller, whatever ends that. Function and arguments travel by cloudpickle, so that what a
-    notebook defines may be among them, and the caller's script is not imported.
+    It imports this package while the caller does something else. It ends with the block, or when
+    the caller dies. Function and arguments are sent by cloudpickle, so that they may be defined in
+    a notebook, and the caller's script is not imported.
 
     The call raises what the function raises, with the traceback of the other process as a note, and
     `ChildProcessError` where the process ended without an answer: killed, or out of memory.

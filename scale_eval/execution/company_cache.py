@@ -1,4 +1,4 @@
-"""The companies that a worker read last, kept in memory."""
+"""Cache the companies that a worker read last."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from scale_eval.datasets import Dataset, Transactions
 
 
 class CompanyCache:
-    """Keep the companies read last, bounded in bytes."""
+    """A company cache keeps the companies read last, up to a number of bytes."""
 
     def __init__(self, dataset: Dataset, max_bytes: int) -> None:
         self._dataset = dataset
@@ -17,7 +17,7 @@ class CompanyCache:
         self._n_bytes = 0
 
     def read(self, company_id: str) -> Transactions | Exception:
-        """Return a company's transactions from memory or the dataset, or why that fails."""
+        """Return a company's transactions from memory or the dataset, or the error."""
         if company_id in self._companies:
             self._companies.move_to_end(company_id)
             return self._companies[company_id]

@@ -1,4 +1,4 @@
-"""Compiled code, made ready by one worker of a machine while the others wait."""
+"""Compile the numerical code, one worker of a machine at a time."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ COMPILING_SECONDS = 120.0
 def compile_in_turn() -> None:
     """Compile, or load what another worker of this machine has compiled.
 
-    The first worker compiles and the others wait, so that no evaluation is timed with it, and it
-    is not compiled as often as there are workers. A worker that waited long compiles too: another
-    process of this user may be stopped, or hang.
+    The first worker compiles while the others wait, so that compiling is done once and is part of
+    no evaluation's time. A worker that has waited too long compiles too, since another process of
+    this user may be stopped, or hang.
     """
     lock = Path(tempfile.gettempdir()) / f"scale-eval-compiling-{os.getuid()}"
     deadline = time.monotonic() + COMPILING_SECONDS

@@ -1,4 +1,4 @@
-"""Hand tasks out to workers, gather their results, and try alone what workers died of."""
+"""Hand tasks out to workers, gather the results, and retry alone the tasks whose workers died."""
 
 from __future__ import annotations
 
@@ -25,51 +25,51 @@ from scale_eval.planning.batches import EvaluationKey
 
 LIVE_TASKS_PER_THREAD = 64
 LIVE_BATCHES_PER_THREAD = 4
-"""Tasks that the scheduler knows of at a time: enough to keep workers busy between two refills.
-Tasks whose results the workers write are long."""
+"""Tasks on the scheduler at a time: enough to keep workers busy between two refills. Batches, whose
+results the workers write, take longer than other tasks."""
 
 
 def execute(
-    client: Client, tasks: Iterable[Task], work: RunContext, *, timeout: float
+    client: Client, tasks: Iterable[Task], context: RunContext, *, timeout: float
 ) -> Generator[TaskResult | None]:
-    """Do `tasks` on the client's cluster and yield their results, in no certain order.
+    """Do `tasks` on the client's cluster and yield their results, in any order.
 
-    In between, None is yielded: time to write the results that have come.
+    None is yielded in between, when the caller can write the results so far.
 
     Parameters
     ----------
     client : distributed.Client
     tasks : iterable of Batch or GlobalFit
         Longest first.
-    work : RunContext
+    context : RunContext
     timeout : float
-        Seconds after which an evaluation or a fit is given up: its row is ``timeout``, the worker
-        that it holds is replaced, and the rest of its batch is done again.
+        Seconds after which an evaluation or a fit is given up: its status is ``timeout``, its
+        worker is replaced, and the rest of its batch is done again.
 
     Raises
     ------
     ClusterLost
-        The cluster went away. What was yielded is done; the rest is not.
+        The cluster went away. Tasks whose results were yielded are done; the others are not.
     VersionsDiffer
         A worker has other packages than this process.
     OSError
         The file system is full, read-only or gone.
     """
-    return Coordinator(client, work, timeout).execute(tasks)
+    return Coordinator(client, context, timeout).execute(tasks)
 
 
 class Coordinator:
     """The coordinator of one sequence of tasks on a cluster; see `execute`."""
 
-    def __init__(self, client: Client, work: RunContext, timeout: float) -> None:
+    def __init__(self, client: Client, context: RunContext, timeout: float) -> None:
         self._client = client
         self._run = uuid.uuid4().hex[:8]
-        self._plugin = EvaluationPlugin(self._run, work, timeout)
-        self._faults = FaultAttribution(timeout, work.rules.metric_names)
+        self._plugin = EvaluationPlugin(self._run, context, timeout)
+        self._faults = FaultAttribution(timeout, context.rules.metric_names)
         self._stuck: EvaluationKey | None = None
 
     def execute(self, tasks: Iterable[Task]) -> Generator[TaskResult | None]:
-        """Do the tasks, first beside each other, then those alone of which workers died."""
+        """Do the tasks in parallel, then one at a time those whose workers died."""
         first, tasks = _peek(tasks)
         long = first is not None and first.writes
         per_thread = LIVE_BATCHES_PER_THREAD if long else LIVE_TASKS_PER_THREAD
@@ -106,7 +106,7 @@ class Coordinator:
             self._faults.suspects += _drained(self._faults.retries)
 
     def _results(self, *, alone: bool) -> Iterator[TaskResult]:
-        """Yield the results of the tasks that have finished, and hand the others to attribution."""
+        """Yield the results of finished tasks; settle the tasks that have none."""
         for key, task, result in self._live.finished():
             if isinstance(result, KilledWorker) or self._faults.has_fault(key):
                 verdict = self._faults.settle(key, task, alone=alone)
@@ -152,7 +152,7 @@ class Coordinator:
 def announce(client: Client, plugin: EvaluationPlugin) -> None:
     """Install the plugin on every worker; raise `ClusterLost` where a worker cannot take it.
 
-    It is tried again where a worker that the last tasks killed is just closing.
+    Registering is retried, because a worker that the last tasks killed may just be closing.
     """
     try:
         for pause in (0.5, 2.0):
@@ -186,6 +186,6 @@ def _drained(tasks: deque[Task]) -> Iterator[Task]:
 def _is_of_file_system(error: object) -> TypeGuard[OSError]:
     """Tell whether an error says that a file system is full, read-only or gone.
 
-    Errors of connections are `OSError` too, but name no file.
+    Connection errors are `OSError` too, but name no file.
     """
     return isinstance(error, OSError) and bool(error.errno) and error.filename is not None

@@ -1,4 +1,4 @@
-"""A worker's departure in good order, so that no task is blamed for it."""
+"""Let a worker leave in good order, so that no task is blamed for its end."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from dask.config import get as setting
 from scale_eval.execution.watchdog import Watchdog, WorkerReport
 
 GOODBYE_SECONDS = 2.0
-"""Seconds that a worker that must end takes for telling the others, at most."""
+"""Seconds that a worker may spend on leaving the scheduler before it ends."""
 
 
 class Departure:
-    """Leave the cluster when the worker is told to end by a SIGTERM, or is closed.
+    """Leave the cluster when the worker receives SIGTERM, or is closed.
 
-    The scheduler holds the loss of a worker against the tasks that it had, unless it expects it.
+    The scheduler counts the loss of a worker against the tasks that it had, unless it expects it.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ class Departure:
     topic : str
         Under which reports are sent to the coordinator.
     watchdog : Watchdog
-        It knows the task in hand.
+        Knows which task is being done.
     """
 
     def __init__(self, worker: Any, topic: str, watchdog: Watchdog) -> None:
@@ -43,12 +43,12 @@ class Departure:
             signal.signal(signal.SIGTERM, self._on_sigterm)
 
     def restore_handler(self) -> None:
-        """Give SIGTERM back to whoever handled it before."""
+        """Restore the previous handler of SIGTERM."""
         if signal.getsignal(signal.SIGTERM) == self._on_sigterm:
             signal.signal(signal.SIGTERM, self._former_handler)
 
     async def leave(self) -> None:
-        """Have the scheduler give to other workers what this one holds, and blame nobody."""
+        """Make the scheduler give this worker's tasks to others, without blaming them."""
         key, worker = self._watchdog.task_in_hand, self._worker
         if key is not None:
             WorkerReport(key).send(worker, self._topic)
@@ -74,13 +74,13 @@ class Departure:
 
 
 def _exceeds_memory_limit(worker: Any) -> bool:
-    """Tell whether the process has at some time taken so much memory that its nanny ends it."""
+    """Return whether the process ever took so much memory that its nanny ends it."""
     limit = worker.memory_manager.memory_limit
     fraction = setting("distributed.worker.memory.terminate")
     if not limit or not fraction:
         return False
     taken = worker.monitor.get_process_memory()
-    with contextlib.suppress(OSError):  # only Linux records the most that it ever was
+    with contextlib.suppress(OSError):  # only Linux records the peak
         status = Path("/proc/self/status").read_text(encoding="ascii")
         taken = max(taken, 1024 * int(re.findall(r"VmHWM:\s+(\d+) kB", status)[0]))
     return bool(taken > fraction * limit)

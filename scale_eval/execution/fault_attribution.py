@@ -1,11 +1,11 @@
 """Find the evaluation that is at fault where a task hangs or its workers die.
 
-A worker that dies takes every task with it that it held, and most of them are blameless. So a task
-whose workers died is only suspected: it is split, and each part is tried with nothing beside it,
-until one evaluation stands alone. Where workers die of that one too it is marked `killed`. A worker
-itself reports an evaluation that takes too long before it ends its process: that one is marked
-`timeout`, and the rest of its batch is done again. A worker that is told to end (a machine is taken
-away) blames nobody, unless that happens too often to one task.
+A worker that dies takes all its tasks with it, and most of them are not to blame. So a task whose
+workers died is only suspected: it is split, and each part is tried while nothing else runs, until a
+single evaluation is left. If workers die of that one too, it is marked `killed`. A worker reports
+an evaluation that takes too long before it ends its process: that evaluation is marked `timeout`,
+and the rest of its batch is done again. A worker that must leave (SIGTERM, as when a machine is
+taken away) blames no task, unless that happens too often to the same one.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from scale_eval.execution.tasks import Task, TaskKey, TaskResult, failed_result
 from scale_eval.planning.batches import EvaluationKey
 
 SPLIT_INTO = 64
-"""Parts into which a suspected batch is split, until one evaluation stands alone. A blameless part
-takes milliseconds; one more step of the search takes two workers, and seconds."""
+"""Parts into which a suspected batch is split at each step. A harmless part takes milliseconds; one
+more step of the search costs two workers, and seconds."""
 
 MAX_ENDINGS = 8
-"""Times that the worker of a task may be told to end before the task is suspected: a model can send
-its own process a SIGTERM."""
+"""Times that the workers of a task may receive SIGTERM before the task is suspected: a model can
+send it to its own process."""
 
 
 class FaultAttribution:
-    """Decide what becomes of tasks that gave no result; it knows nothing of Dask.
+    """Decide what happens to tasks without a result; this class does not depend on Dask.
 
     Parameters
     ----------
@@ -38,9 +38,9 @@ class FaultAttribution:
     Attributes
     ----------
     retries : deque of Task
-        The rest of batches in which an evaluation timed out, to be done again beside others.
+        The rest of batches in which an evaluation timed out, to be done again in parallel.
     suspects : deque of Task
-        Tasks whose workers died, in parts, each to be tried with nothing beside it.
+        Parts of tasks whose workers died, each to be tried while nothing else runs.
     """
 
     def __init__(self, timeout: float, user_metrics: Sequence[str] = ()) -> None:
@@ -56,24 +56,24 @@ class FaultAttribution:
         self._timed_out[key] = evaluation
 
     def report_ending(self, key: TaskKey) -> bool:
-        """Note that the worker of a live task is told to end; return whether that was too often."""
+        """Note that the worker of a live task must leave; return whether that was too often."""
         self._endings[key] += 1
         return self._endings[key] > MAX_ENDINGS
 
     def has_fault(self, key: TaskKey) -> bool:
-        """Tell whether reports of workers, rather than its result, say what became of a task."""
+        """Return whether workers reported a fault of this task."""
         return key in self._timed_out or self._endings[key] > MAX_ENDINGS
 
     def settle(self, key: TaskKey, task: Task, *, alone: bool) -> TaskResult | None:
-        """Decide what becomes of a task that hung or whose workers died.
+        """Decide what happens to a task that hung or whose workers died.
 
-        Returns the result of the evaluation that is known to be at fault; None where it is still
-        among several. The other evaluations of the task join `retries` or `suspects`.
+        Return the result of the evaluation at fault, or None while several are suspected. The other
+        evaluations of the task join `retries` or `suspects`.
 
         Parameters
         ----------
         alone : bool
-            Whether the task was tried with nothing beside it.
+            Whether nothing else ran beside the task.
         """
         self._endings.pop(key, None)
         if key in self._timed_out:

@@ -1,7 +1,7 @@
 """Fit models of all companies, keep them in the run, and give them to the evaluations.
 
-A fitted model lies in the run's directory under the hash of its content, so that a run that is
-resumed, and every worker, has the same. `scale_eval.planning.global_fits` decides which fits are
+A fitted model is stored in the run's directory under the hash of its content, so that every worker,
+and a run that is resumed, uses the same. `scale_eval.planning.global_fits` decides which fits are
 needed.
 """
 
@@ -39,7 +39,7 @@ class GlobalFitResult(NamedTuple):
     digest : str
         SHA-256 of the fitted model's file; "" where the fit failed.
     status, reason, note : str
-        They become those of its evaluations where the fit failed.
+        Those of the evaluations that need the fit, where it failed.
     seconds : float
     """
 
@@ -55,7 +55,7 @@ def recorded_fits(
 ) -> dict[str, GlobalFitResult]:
     """Return the fits that `run.json` records and that need not be done again.
 
-    A fitted model must have its file, undamaged; a failure counts, unless it is to be tried again.
+    The file of a fitted model must be undamaged; a failed fit counts, unless `retry` is set.
     """
     valid = {}
     for key, fields in recorded.items():
@@ -74,12 +74,12 @@ def _read_fitted(run: Store, digest: str) -> bytes:
     name = f"models/{digest}.pickle"
     content = run.read(name)
     if hashlib.sha256(content).hexdigest() != digest:
-        raise ValueError(f"{name} is damaged; the same run, started again, fits it anew")
+        raise ValueError(f"{name} is damaged; run the same command again to fit it again")
     return content
 
 
 class Histories:
-    """The histories of a fit's companies are read one by one, in each iteration anew.
+    """The histories of a fit's companies, read one by one in each iteration.
 
     A company that cannot be read is left out; its own evaluations report that.
     """
@@ -121,7 +121,7 @@ def fit_one(
 
 
 class FittedModels:
-    """The fitted models of a run are each read once."""
+    """The fitted models of a run, each read when it is first needed."""
 
     def __init__(self, run: Store, fitted: Mapping[str, GlobalFitResult]) -> None:
         self._fitted = fitted

@@ -1,6 +1,6 @@
-"""The bounded window of tasks that the scheduler knows of, refilled as they finish.
+"""Keep a bounded number of tasks on the scheduler, and refill them as they finish.
 
-So that the scheduler's memory does not grow with the run.
+The scheduler's memory then does not grow with the run.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from scale_eval.execution.worker import do_on_worker
 from scale_eval.planning.global_fits import GlobalFit
 
 POLL_SECONDS = 0.05
-"""Seconds between two fetches. What finished meanwhile is fetched, and replaced, together: a
-message for each task costs as much as a small evaluation."""
+"""Seconds between two fetches. Tasks that finished meanwhile are fetched and replaced together: a
+message for each would cost as much as a small evaluation."""
 
 REFRESH_SECONDS = 5.0
 """Seconds after which the workers are counted again: they come and go."""
@@ -36,7 +36,7 @@ class LiveTasks:
     run : str
         The name of the plugin's run; part of every key.
     per_thread : int
-        Tasks in the window for each thread of the cluster.
+        Live tasks for each thread of the cluster.
     """
 
     def __init__(self, client: Client, run: str, per_thread: int) -> None:
@@ -53,7 +53,7 @@ class LiveTasks:
         return key in self._live
 
     def refill(self, tasks: Iterable[Task]) -> None:
-        """Submit the next of `tasks` as soon as a quarter of the window is free: a graph each."""
+        """Submit the next of `tasks` if there is room for at least a quarter of all live tasks."""
         if time.monotonic() - self._counted_at > REFRESH_SECONDS:
             self._size = self._per_thread * max(2, sum(self._client.nthreads().values()))
             self._counted_at = time.monotonic()
@@ -72,7 +72,7 @@ class LiveTasks:
         self._completed.update(futures)
 
     def finished(self) -> Iterator[tuple[TaskKey, Task, TaskResult | BaseException]]:
-        """Yield the tasks that have finished when `POLL_SECONDS` have passed, and their results."""
+        """Wait for `POLL_SECONDS`, and yield the tasks that have finished with their results."""
         time.sleep(POLL_SECONDS)
         futures = self._completed.next_batch(block=False)
         for future, result in zip(futures, _results(self._client, futures), strict=True):

@@ -18,7 +18,7 @@ class Progress:
     total : int
         Evaluations of the run, without refused windows.
     already : int
-        Those of them that an earlier session did.
+        How many of them an earlier session did.
     shown : bool
         Whether to show a bar at all.
     """
@@ -26,7 +26,7 @@ class Progress:
     def __init__(self, total: int, *, already: int = 0, shown: bool = True) -> None:
         self.counts: Counter[str] = Counter()
         self._bar = bar(
-            total=total, initial=already, shown=shown, doing="evaluating", unit="evaluations"
+            total=total, initial=already, shown=shown, label="evaluating", unit="evaluations"
         )
 
     def __enter__(self) -> Progress:

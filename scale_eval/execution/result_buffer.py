@@ -1,4 +1,4 @@
-"""Results that came back from workers, gathered until it is worth writing them together."""
+"""Buffer results from workers until enough of them can be written together."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from scale_eval.storage import Store
 
 WRITE_ROWS = 1_000
 WRITE_SECONDS = 2.0
-"""Rows, and seconds, that are held in memory before they are written: what a kill -9 loses."""
+"""Rows in memory, and seconds, after which they are written; a kill -9 loses no more."""
 
 
 class ResultBuffer:
-    """Hold rows in memory for a while, then write them into the run together.
+    """A result buffer keeps rows in memory for a while, then writes them to the run together.
 
-    It is a context manager: on leaving the block it writes the rest too, whatever ended the block.
+    Use it as a context manager: it writes the rest at the end of the block, also after an error.
     """
 
     def __init__(self, store: Store) -> None:
@@ -35,19 +35,19 @@ class ResultBuffer:
             self.write()
 
     def add(self, result: TaskResult) -> None:
-        """Hold the rows of a result; those that a worker has written are not in it."""
+        """Add the rows of a result; a result has no rows if the worker has written them."""
         if len(result.rows):
             self._results.append(result)
             self._n_rows += len(result.rows)
 
     def write_if_due(self) -> None:
-        """Write where many rows are held, or for long."""
+        """Write the rows if there are many, or the last time was long ago."""
         waited = time.monotonic() - self._written_at
         if self._n_rows >= WRITE_ROWS or waited > WRITE_SECONDS:
             self.write()
 
     def write(self) -> None:
-        """Write all rows that are held."""
+        """Write all rows in the buffer."""
         if self._results:
             rows = EvaluationRows.concatenated([result.rows for result in self._results])
             scores = score_table(result.counts for result in self._results)

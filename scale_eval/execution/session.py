@@ -1,4 +1,4 @@
-"""One call's work on a run: plan it, write what is refused, fit, evaluate what is missing."""
+"""Do one call's work on a run: plan it, write refused rows, fit, evaluate what is missing."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Session:
     client : callable
         Returns the cluster's client; the cluster is started when it is first called.
     execution : Execution
-        Options of this call; where they name a share, others do the rest of the plan.
+        Options of this call. If they name a share, other calls do the rest of the plan.
     """
 
     directory: RunDirectory
@@ -61,12 +61,12 @@ class Session:
     execution: Execution
 
     def evaluate(self, sample: Sample | None) -> Plan:
-        """Do what is missing of all companies, or of a sample of them, and return the plan.
+        """Evaluate what is missing, of all companies or a sample of them, and return the plan.
 
-        Where this is a share of a run, that is its part of the plan.
+        In a share of a run, that is the plan of the share.
         """
         directory = self.directory
-        costs = Costs.of_document(directory.document.get("costs", {}))
+        costs = Costs.from_document(directory.document.get("costs", {}))
         plan = self._plan(sample, costs)
         completion = self._completion(plan)
         self._write_refused(plan, completion)
@@ -82,17 +82,17 @@ class Session:
                 ResultBuffer(directory.store) as buffer,
             ):
                 self._connect(progress)
-                work = _Work(self, plan, progress, buffer)
-                work.fit(todo)
-                work.evaluate(todo, completion.attempts, costs)
+                tasks = _Tasks(self, plan, progress, buffer)
+                tasks.fit(todo)
+                tasks.evaluate(todo, completion.attempts, costs)
         return plan
 
     def _plan(self, sample: Sample | None, costs: Costs) -> Plan:
         names = list(self.directory.document["models"])
         plan = plan_run(self.dataset, names, self.settings, sample)
-        part = self.execution.part
-        if part is not None:
-            return share_of(plan, self.dataset, part)
+        share = self.execution.parsed_share
+        if share is not None:
+            return share_of(plan, self.dataset, share)
         write_tables(self.directory.store, PLAN, plan.parts(costs))
         return plan
 
@@ -119,8 +119,8 @@ class Session:
         require_same_versions(self.client())
 
 
-class _Work:
-    """The fits and evaluations of one session, done on the cluster."""
+class _Tasks:
+    """Do the fits and evaluations of one session on the cluster."""
 
     def __init__(
         self, session: Session, plan: Plan, progress: Progress, buffer: ResultBuffer
@@ -149,7 +149,7 @@ class _Work:
             self._execute(fits)
 
     def evaluate(self, todo: np.ndarray, attempts: np.ndarray, costs: Costs) -> None:
-        """Do the evaluations, a pilot first where their costs must be known to make batches."""
+        """Do the evaluations; do a pilot first if batches need costs that are unknown."""
         session, plan = self._session, self._plan
         disk = disk_order(plan, session.dataset)
         n_todo = int(todo.sum())
@@ -162,7 +162,7 @@ class _Work:
             session.directory.record(costs=costs.document())
             todo = todo & ~pilot
         n_companies = len(np.unique(plan.windows.company[todo.any(axis=1)]))
-        if session.execution.share is not None:  # they lie among those of the others
+        if session.execution.share is not None:  # files hold those of other shares too
             n_companies = len(plan.company_ids)
         seconds = float(plan.costs(costs)[todo.any(axis=1)].sum())
         granularity = choose_granularity(

@@ -1,4 +1,4 @@
-"""Send a user's own modules along to workers that do not have them."""
+"""Send a user's own modules to workers that do not have them."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ import cloudpickle
 from scale_eval.execution.tasks import RunContext
 
 
-def ship(work: RunContext) -> bytes:
-    """Pickle `work` so that it loads on any worker: a user's own modules travel inside."""
-    things: list[Any] = [m.user_function or m.function for m in work.rules.metrics]
-    for model in work.models.values():
-        things += [model.prototype, *getattr(model.prototype, "__dict__", {}).values()]
+def ship(context: RunContext) -> bytes:
+    """Pickle `context` so that it loads on any worker, with the user's own modules inside."""
+    objects: list[Any] = [m.user_function or m.function for m in context.rules.metrics]
+    for model in context.models.values():
+        objects += [model.prototype, *getattr(model.prototype, "__dict__", {}).values()]
     modules: dict[str, ModuleType] = {}
-    waiting = [module for module in map(_module_of, things) if module is not None]
+    waiting = [module for module in map(_module_of, objects) if module is not None]
     while waiting:
         module = waiting.pop()
         if module.__name__ not in modules and _is_users(module):
@@ -29,22 +29,22 @@ def ship(work: RunContext) -> bytes:
     for module in modules.values():
         cloudpickle.register_pickle_by_value(module)
     try:
-        return cloudpickle.dumps(work)
+        return cloudpickle.dumps(context)
     finally:
         for module in modules.values():
             cloudpickle.unregister_pickle_by_value(module)
 
 
-def _module_of(thing: Any) -> ModuleType | None:
-    """Return the module that `thing` is, or comes from."""
-    if isinstance(thing, ModuleType):
-        return thing
-    name = getattr(thing, "__module__", None) or type(thing).__module__
+def _module_of(value: Any) -> ModuleType | None:
+    """Return the module that `value` is, or was defined in."""
+    if isinstance(value, ModuleType):
+        return value
+    name = getattr(value, "__module__", None) or type(value).__module__
     return sys.modules.get(name) if isinstance(name, str) else None
 
 
 def _is_users(module: ModuleType) -> bool:
-    """Tell whether the module is a person's own file, not installed on every machine."""
+    """Return whether the module is a user's own file, which other machines may lack."""
     file = getattr(module, "__file__", None)
     if file is None or module.__name__ == "__main__":
         return False  # built in; or pickled by value anyway

@@ -1,4 +1,4 @@
-"""The tasks that workers do, what a worker must know to do them, and their results."""
+"""Define the tasks that workers do, what they must know to do them, and their results."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ TaskKey = tuple[str, ...]
 
 @dataclass(frozen=True)
 class RunContext:
-    """Everything that a worker must know, once, to do any evaluation of a run.
+    """A run context holds everything that a worker needs to do any evaluation of a run.
 
     Attributes
     ----------
@@ -60,9 +60,9 @@ class TaskResult:
     rows : EvaluationRows
         Empty where the worker has written them.
     counts : SparseCounts
-        The scores of the evaluations that are `ok`; empty likewise.
+        The scores of the evaluations that are `ok`; also empty where the worker has written them.
     statuses : Counter
-        Evaluations by status, whoever writes them.
+        Number of evaluations by status, also of those that the worker has written.
     fitted : dict of GlobalFitResult
         The result of a fit, by `GlobalFit.key`.
     """
@@ -73,7 +73,7 @@ class TaskResult:
     fitted: dict[str, GlobalFitResult] = field(default_factory=dict)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle as one buffer: Dask would send each of a dozen small arrays apart."""
+        """Pickle as one buffer: Dask would send a dozen small arrays one by one."""
         fields = (self.rows, self.counts, self.statuses, self.fitted)
         return _unpickled, (pickle.dumps(fields, protocol=5),)
 
@@ -90,7 +90,7 @@ def failed_result(
     note: str,
     user_metrics: Sequence[str] = (),
 ) -> TaskResult:
-    """Return the result of one evaluation of a batch, or of a fit, of which workers gave none."""
+    """Return the result of an evaluation of a batch, or of a fit, for which no worker has one."""
     if isinstance(task, GlobalFit):
         fitted = GlobalFitResult("", status, reason, f"fitting: {note}")
         return TaskResult(EvaluationRows(0), fitted={task.key: fitted})

@@ -25,7 +25,7 @@ PACKAGES = (
     "scikit-learn",
     "scipy",
 )
-"""Packages that the result of an evaluation depends on, or that a task needs to arrive at all."""
+"""Packages that the results depend on, or that are needed to send a task."""
 
 RECORDED_PACKAGES = (
     "scale_eval",
@@ -39,8 +39,8 @@ RECORDED_PACKAGES = (
 """Packages whose versions `run.json` records."""
 
 
-class VersionsDiffer(ValueError):  # noqa: N818 - read as a sentence
-    """The parts of a cluster do not have the same packages; the error says what differs where."""
+class VersionsDiffer(ValueError):  # noqa: N818 - reads as a sentence
+    """The parts of a cluster have different packages; the message says which, and where."""
 
     def __init__(self, differences: list[str]) -> None:
         super().__init__(differences)
@@ -51,8 +51,8 @@ class VersionsDiffer(ValueError):  # noqa: N818 - read as a sentence
             [
                 "the parts of the cluster do not have the same packages:",
                 *(f"  {difference}" for difference in self.differences),
-                "Install the same versions everywhere (one of the locked requirements), start the "
-                "scheduler and the workers anew, and run the same command again",
+                "Install the same versions everywhere (one of the locked requirements), restart "
+                "the scheduler and the workers, and run the same command again",
             ]
         )
 
@@ -67,7 +67,7 @@ def own_versions() -> dict[str, str]:
 
 
 def recorded_versions() -> dict[str, str]:
-    """Return what `run.json` records: packages, Python, and the machine's instruction set."""
+    """Return the versions in `run.json`: packages, Python, and the machine's instruction set."""
     return {
         **{package: version(package) for package in RECORDED_PACKAGES},
         "python": platform.python_version(),
@@ -77,27 +77,29 @@ def recorded_versions() -> dict[str, str]:
 
 
 def require_same_versions(client: Client) -> None:
-    """Raise `VersionsDiffer` if the scheduler or a worker that is there has other packages.
+    """Raise `VersionsDiffer` if the scheduler or a present worker has other packages.
 
-    Results depend on them to the last bit, and a task may not even arrive. (Workers that join later
-    look for themselves.) Raises `ClusterLost` where the scheduler goes away meanwhile.
+    Results depend on them to the last bit, and a task may not even load. (Workers that join later
+    check for themselves.) Raises `ClusterLost` if the scheduler goes away meanwhile.
     """
     try:
         answers: Any = client.get_versions(packages=PACKAGES)
     except OSError as error:
         raise ClusterLost(f"the cluster does not answer ({error}); run the same command") from error
     parts = {"the scheduler": answers["scheduler"]}
-    parts |= {f"worker {address}": of for address, of in sorted(answers["workers"].items())}
-    where: dict[str, list[str]] = {}
+    parts |= {f"worker {address}": own for address, own in sorted(answers["workers"].items())}
+    places: dict[str, list[str]] = {}
     for part, answer in parts.items():
         for difference in version_differences(own_versions(), answer["packages"]):
-            where.setdefault(difference, []).append(part)
-    if where:
-        raise VersionsDiffer([f"{what} on {_listed(those)}" for what, those in where.items()])
+            places.setdefault(difference, []).append(part)
+    if places:
+        raise VersionsDiffer(
+            [f"{difference} on {_listed(where)}" for difference, where in places.items()]
+        )
 
 
 def version_differences(ours: Mapping[str, str], theirs: Mapping[str, Any]) -> list[str]:
-    """Describe each package of which another process has another version, or none."""
+    """Describe each package that another process lacks, or has in another version."""
     theirs = {**theirs, "python": ".".join(str(theirs.get("python")).split(".")[:2])}
     return [
         f"{package} is {mine} here, and {theirs.get(package) or 'missing'}"

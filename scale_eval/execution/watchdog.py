@@ -1,4 +1,4 @@
-"""A worker's watchdog: it ends the process where an evaluation takes too long."""
+"""Watch the evaluations of a worker, and end its process if one takes too long."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class WorkerReport(NamedTuple):
     Attributes
     ----------
     key : TaskKey
-        The task that the worker has in hand.
+        The task that the worker is doing.
     timed_out : EvaluationKey, optional
-        The evaluation of it that takes too long; None where the worker was told to end.
+        The evaluation that takes too long; None where the worker must leave.
     in_coordinator : bool
         Whether the worker lives in the coordinator's process, and cannot end.
     """
@@ -29,7 +29,7 @@ class WorkerReport(NamedTuple):
     in_coordinator: bool = False
 
     def send(self, worker: Any, topic: str) -> None:
-        """Send the report to whoever listens to `topic`."""
+        """Send the report as an event of Dask under `topic`."""
         timed_out = None if self.timed_out is None else list(self.timed_out)
         event = {
             "key": list(self.key),
@@ -46,7 +46,7 @@ class WorkerReport(NamedTuple):
 
 
 class RunningEvaluation(NamedTuple):
-    """The evaluation that a worker does now: since when, of which task, and which it is."""
+    """The evaluation that a worker is doing: since when, of which task, and its key."""
 
     since: float
     key: TaskKey
@@ -56,8 +56,8 @@ class RunningEvaluation(NamedTuple):
 class Watchdog:
     """Watch the clock of one worker, and end its process where an evaluation takes too long.
 
-    A thread cannot be ended, so the process is; in the coordinator's own process nothing can be,
-    and the report ends the run.
+    A thread cannot be ended, so the process is. The coordinator's own process must not be ended:
+    there, the report ends the run.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The plugin that a run installs on each worker, and that does its tasks."""
+"""Do tasks on a worker, by a plugin that the run installs there."""
 
 from __future__ import annotations
 
@@ -33,38 +33,38 @@ from scale_eval.planning.global_fits import GlobalFit
 from scale_eval.results.evaluation_parts import write_part
 
 _ONE_AT_A_TIME = threading.Lock()
-"""Held while a process evaluates. Recording warnings and seeding the global generators are for the
-whole process: on a worker with several threads results would depend on what runs beside."""
+"""Held while a process evaluates. Recorded warnings and seeded global generators belong to the
+whole process: with several threads, results would depend on what runs at the same time."""
 
 
 class EvaluationPlugin(WorkerPlugin):
-    """A worker does the tasks of one run by this plugin, which stays on it while the run lasts."""
+    """The plugin by which a worker does the tasks of one run, for as long as the run lasts."""
 
-    def __init__(self, run: str, work: RunContext, timeout: float) -> None:
+    def __init__(self, run: str, context: RunContext, timeout: float) -> None:
         self.name = _plugin_name(run)
-        self.payload = ship(work)
-        self.content_hash = work.dataset.content_hash
+        self.payload = ship(context)
+        self.content_hash = context.dataset.content_hash
         self.timeout = timeout
         self.versions = own_versions()
         self.unfit: VersionsDiffer | None = None
         self.coordinator = _this_process()
 
     def setup(self, worker: Any) -> None:
-        """Unpack the work, and confine each library to one thread."""
+        """Unpack the run's context, and confine each library to one thread."""
         if "" not in sys.path:
             sys.path.insert(0, "")
         self._require_same_versions(worker)
-        self.work: RunContext = cloudpickle.loads(self.payload)
-        if self.work.dataset.content_hash != self.content_hash:
+        self.context: RunContext = cloudpickle.loads(self.payload)
+        if self.context.dataset.content_hash != self.content_hash:
             raise RuntimeError(
-                f"{self.work.dataset.store.root} holds other data on worker {worker.address} than "
-                "the run was planned for"
+                f"{self.context.dataset.store.root} holds other data on worker {worker.address} "
+                "than the run was planned for"
             )
         in_coordinator = _this_process() == self.coordinator
-        parent = multiprocessing.parent_process()  # which asked for this one, whoever forked it
+        parent = multiprocessing.parent_process()  # even if a fork server forked this one
         if parent and parent.pid == self.coordinator[1] and not in_coordinator:
             # Ctrl-C in a terminal reaches local workers too, but the coordinator ends them.
-            with contextlib.suppress(ValueError):  # not in the main thread: nothing to ignore it in
+            with contextlib.suppress(ValueError):  # only the main thread can ignore a signal
                 signal.signal(signal.SIGINT, signal.SIG_IGN)
         self._limits = threadpoolctl.threadpool_limits(1)
         self._cpu_count = pa.cpu_count()
@@ -73,13 +73,13 @@ class EvaluationPlugin(WorkerPlugin):
         self._worker = worker
         self._watchdog = Watchdog(worker, self.name, self.timeout, in_coordinator=in_coordinator)
         self._departure = Departure(worker, self.name, self._watchdog)
-        self._evaluator = BatchEvaluator(self.work, self._watchdog)
+        self._evaluator = BatchEvaluator(self.context, self._watchdog)
         if not in_coordinator:
             self._departure.handle_sigterm()
         self._watchdog.start()
 
     async def teardown(self, worker: Any) -> None:
-        """Leave the worker as it was; one that closes with a task in hand is not to blame."""
+        """Leave the worker as it was; if it is closing, make sure that no task is blamed."""
         self._watchdog.stop()
         if worker.status == Status.closing:
             await self._departure.leave()
@@ -89,17 +89,18 @@ class EvaluationPlugin(WorkerPlugin):
         pa.set_cpu_count(self._cpu_count)
 
     def do(self, key: TaskKey, task: Task) -> TaskResult:
-        """Do a task, and return its result or write it."""
+        """Do a task, and return or write its result."""
         if self.unfit:
             raise self.unfit
         return self.evaluate(key, task) if isinstance(task, Batch) else self.fit(key, task)
 
     def fit(self, key: TaskKey, fit: GlobalFit) -> TaskResult:
         """Fit a model of all companies."""
-        work = self.work
+        context = self.context
         with self._watched():
             self._watchdog.begin(key, *fit.first)
-            fitted = fit_one(fit, work.models[fit.model], work.dataset, work.rules, work.run)
+            model = context.models[fit.model]
+            fitted = fit_one(fit, model, context.dataset, context.rules, context.run)
         return TaskResult(EvaluationRows(0), fitted={fit.key: fitted})
 
     def evaluate(self, key: TaskKey, batch: Batch) -> TaskResult:
@@ -110,7 +111,7 @@ class EvaluationPlugin(WorkerPlugin):
         statuses = Counter(rows.status)
         if not batch.writes:
             return TaskResult(rows, counts.sparse(), statuses)
-        write_part(self.work.run, rows.table(), score_table([counts.sparse()]))
+        write_part(self.context.run, rows.table(), score_table([counts.sparse()]))
         return TaskResult(EvaluationRows(0), statuses=statuses)
 
     @contextlib.contextmanager
@@ -125,12 +126,12 @@ class EvaluationPlugin(WorkerPlugin):
     def _require_same_versions(self, worker: Any) -> None:
         """Raise `VersionsDiffer` where the worker has other packages than the coordinator.
 
-        Nobody hears what a worker raises here that joins later: its first task raises it again.
+        When a worker joins later, an error here reaches nobody: its first task raises it again.
         """
         differences = version_differences(self.versions, own_versions())
         if differences:
             self.unfit = VersionsDiffer(
-                [f"{what} on worker {worker.address}" for what in differences]
+                [f"{difference} on worker {worker.address}" for difference in differences]
             )
             raise self.unfit
 

@@ -1,1 +1,1 @@
-"""Decide what to evaluate, at what cost and in which batches; pure."""
+"""Decide what to evaluate, at what cost and in which batches; nothing is written here."""

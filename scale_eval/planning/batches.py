@@ -1,4 +1,4 @@
-"""Batches: the evaluations of a run divided into tasks.
+"""Divide the evaluations of a run into batches, each of which is a task.
 
 A task holds one evaluation, those of one company, or those of many companies.
 """
@@ -22,32 +22,31 @@ GRANULARITIES = ("auto", "evaluation", "company", "batch")
 """Kinds of task that a run can be divided into; "auto" chooses one of the other three."""
 
 TASK_SECONDS = 1.2e-3
-"""Seconds that Dask takes for a task, whatever is in it."""
+"""Seconds of overhead that Dask has for each task."""
 
 LARGEST_OVERHEAD = 0.1
-"""The share of a run's time that Dask may take for its tasks before each is given more to do."""
+"""Largest share of a run's time that the overhead of small tasks may take."""
 
 FEW_EVALUATIONS, FEW_COMPANIES = 2_000, 500
-"""Numbers of tasks that take some seconds at most, and are worth seeing on the dashboard. A task
-for each company is only worth it where that is nearly free: a batch reads and evaluates many
-companies in one call."""
+"""Numbers of tasks up to which their overhead is a few seconds, which the view on the dashboard is
+worth. It must be nearly free, since a batch reads and evaluates many companies in one call."""
 
 BATCH_SECONDS = 5.0
 BATCH_EVALUATIONS = 48_000
-"""Limits of a batch: a worker that dies loses at most so much, and holds about 1 kB of memory for
-each evaluation."""
+"""Limits of a batch: a worker that dies loses no more than one, and an evaluation takes about 1 kB
+of memory."""
 
 FEW_BATCHES = 32
 SHORTEST_BATCH = 0.1
-"""A short run is divided into about so many batches, for all workers to have some, of so many
-seconds or more: many times what Dask takes for a task."""
+"""The number of batches of a short run, approximately, so that every worker gets some; and the
+fewest seconds of one, many times Dask's overhead."""
 
 GIANT_SECONDS = 2 * BATCH_SECONDS
 """Seconds above which a company is divided by cutoff."""
 
 
 class EvaluationKey(NamedTuple):
-    """One evaluation is named by its company, cutoff (microseconds since 1970 UTC) and model."""
+    """The key of an evaluation: its company, cutoff (microseconds since 1970 UTC) and model."""
 
     company_id: str
     cutoff: int
@@ -100,7 +99,7 @@ class CompanyBatch(NamedTuple):
 class Batch:
     """A batch holds the evaluations that one task does.
 
-    It is no tuple: Dask searches tuples that are arguments of a task for other tasks.
+    It is not a tuple, because Dask searches tuples among a task's arguments for other tasks.
 
     Attributes
     ----------
@@ -127,7 +126,7 @@ class Batch:
         return self.companies[0].first
 
     def split(self, parts: int) -> list[Batch]:
-        """Divide it into smaller batches: by company, then by evaluation.
+        """Split the batch by company, or a single company by evaluation.
 
         A batch of one evaluation stays whole.
         """
@@ -142,9 +141,9 @@ class Batch:
         ]
 
     def without(self, evaluation: EvaluationKey) -> list[Batch]:
-        """Return it without one evaluation, as up to two batches.
+        """Return the batch without one evaluation, as up to two batches.
 
-        The other companies are one, the rest of this company is the other.
+        One holds the other companies, the other holds the rest of this company.
         """
         company_id = evaluation.company_id
         others = [company for company in self.companies if company.company_id != company_id]
@@ -163,9 +162,9 @@ def choose_granularity(
 ) -> str:
     """Choose what a task holds, where `granularity` is "auto".
 
-    One evaluation where that costs little, for then the dashboard shows what is evaluated; else one
-    company; else a batch. From `SHARED_FROM` companies on, many share a file, and a company alone
-    could not be read without its neighbours: they are always taken in batches.
+    One evaluation if that costs little, because the dashboard then shows what is evaluated; else
+    one company; else a batch. From `SHARED_FROM` companies on, many share a file and are read
+    together, so that a task is always a batch.
     """
     if granularity != "auto":
         return granularity
@@ -190,7 +189,7 @@ def make_batches(
 ) -> Iterator[Batch]:
     """Yield the batches of a run, longest first.
 
-    Those of single evaluations or companies are made as they are taken.
+    Batches of single evaluations or companies are made lazily.
 
     Parameters
     ----------
@@ -208,9 +207,9 @@ def make_batches(
         n_companies = len(np.unique(plan.windows.company[busy]))
         total = float(plan.costs(costs)[busy].sum()) + n_companies * PER_COMPANY
         longest = min(max(total / FEW_BATCHES, SHORTEST_BATCH), BATCH_SECONDS)
-        companies = _giants_divided(_company_batches(plan, todo, attempts, costs, order))
-        batches = _filled(companies, longest, _lie_by_group(plan.group[order]))
-        yield from sorted(batches, key=lambda batch: -batch.cost)  # stable: as they lie on disk
+        companies = _divide_giants(_company_batches(plan, todo, attempts, costs, order))
+        batches = _fill(companies, longest, _lie_by_group(plan.group[order]))
+        yield from sorted(batches, key=lambda batch: -batch.cost)  # stable: else in disk order
         return
     n_todo = todo.sum(axis=1)
     n_companies = len(plan.company_ids)
@@ -234,8 +233,8 @@ def _company_batches(
 ) -> Iterator[tuple[CompanyBatch, float]]:
     """Yield companies with something to do, and the seconds that it takes.
 
-    A company comes once for each number of attempts and set of models: once, except in runs that
-    are resumed.
+    A company is yielded once for each combination of attempt and models to do; in a run that was
+    not resumed that is once.
     """
     windows, models = plan.windows, plan.models
     seconds = plan.costs(costs)
@@ -270,7 +269,7 @@ def _company_batches(
 def _kinds(
     mine: Sequence[int], models: Sequence[str], todo: np.ndarray, attempts: np.ndarray
 ) -> dict[tuple[tuple[str, ...], int], list[int]]:
-    """Group a company's windows by the models that they lack and the number of the attempt."""
+    """Group a company's windows by the models that are missing and the number of the attempt."""
     kinds: dict[tuple[tuple[str, ...], int], list[int]] = {}
     for w in mine:
         for attempt in np.unique(attempts[w, todo[w]]).tolist():
@@ -281,12 +280,12 @@ def _kinds(
 
 
 def _all_alike(todo: np.ndarray, attempts: np.ndarray) -> bool:
-    """Return whether each window with something to do has the same to do, for the first time."""
+    """Return whether all windows with something to do lack the same models, never yet tried."""
     busy = todo[todo.any(axis=1)]
     return bool(len(busy) == 0 or ((busy == busy[0]).all() and not attempts[todo].any()))
 
 
-def _giants_divided(
+def _divide_giants(
     companies: Iterator[tuple[CompanyBatch, float]],
 ) -> Iterator[tuple[CompanyBatch, float]]:
     """Divide giant companies by cutoff."""
@@ -305,22 +304,22 @@ def _lie_by_group(group: np.ndarray) -> bool:
     return n_runs <= 2 * len(np.unique(group)) and 2 * n_runs < len(group)
 
 
-def _filled(
+def _fill(
     companies: Iterator[tuple[CompanyBatch, float]], longest: float, by_group: bool
 ) -> Iterator[Batch]:
     """Fill batches with neighbours, to about `longest` seconds each.
 
-    With `by_group` a batch holds companies of one group, so that their scores are counted together.
+    With `by_group` a batch holds companies of one group only, whose scores are counted together.
     """
     for _, members in groupby(companies, key=lambda item: by_group and item[0].group):
-        held: list[CompanyBatch] = []
+        batch: list[CompanyBatch] = []
         cost, n = 0.0, 0
         for company, seconds in members:
             full = cost + seconds > longest or n + company.n_evaluations > BATCH_EVALUATIONS
-            if held and full:
-                yield Batch(tuple(held), True, cost)
-                held, cost, n = [], 0.0, 0
-            held.append(company)
+            if batch and full:
+                yield Batch(tuple(batch), True, cost)
+                batch, cost, n = [], 0.0, 0
+            batch.append(company)
             cost, n = cost + seconds, n + company.n_evaluations
-        if held:
-            yield Batch(tuple(held), True, cost)
+        if batch:
+            yield Batch(tuple(batch), True, cost)

@@ -1,6 +1,6 @@
-"""Calendar: the cutoffs of each company, and which of them its data can bear.
+"""Choose the cutoffs of each company, and refuse those for which it has too little data.
 
-A label window is ``[cutoff, cutoff + horizon)``. It is evaluated only if it was observed whole.
+A label window is ``[cutoff, cutoff + horizon)``. It is evaluated only if all of it was observed.
 All times are UTC; months are calendar months.
 """
 
@@ -23,7 +23,7 @@ from scale_eval.datasets.instants import (
 from scale_eval.evaluation.windows import Window
 
 REFUSALS = ("", "no_whole_window", "too_few_customers", "not_observed_whole", "no_customers")
-"""Reasons for which a window is refused, by code; "" where it is evaluated."""
+"""Reasons for refusing a window, by code; "" where it is evaluated."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class ObservedSpans:
 
 
 class PlannedWindow(NamedTuple):
-    """A window of one company, as batches carry it.
+    """One window of one company, as a batch holds it.
 
     Attributes
     ----------
@@ -111,7 +111,7 @@ class Calendar:
         The number of cutoffs to keep, the latest; all of them by default.
     shared : bool
         Whether all companies have one calendar, from the latest month start that any of them has
-        observed whole; a company refuses those cutoffs that its data cannot bear.
+        observed whole; for a company without enough data a cutoff is refused.
     """
 
     horizon: Duration = SIX_MONTHS
@@ -123,8 +123,8 @@ class Calendar:
     def windows(self, companies: ObservedSpans) -> PlannedWindows:
         """Return the windows of all companies, the refused ones with their reason.
 
-        Refusals: ``not_observed_whole``, ``no_customers`` and (cutoffs that are not explicit)
-        ``too_few_customers``; ``no_whole_window`` where not even one window can be named.
+        Reasons: ``not_observed_whole``, ``no_customers`` and (unless cutoffs are explicit)
+        ``too_few_customers``; ``no_whole_window`` for a company without any window.
         """
         if self.shared and len(companies.first):
             return self._explicit(companies, self._shared_by(companies))
@@ -154,7 +154,7 @@ class Calendar:
         return self._planned(parts)
 
     def _explicit(self, companies: ObservedSpans, cutoffs: Sequence[int]) -> PlannedWindows:
-        """Return windows at the same cutoffs for all, refused where data cannot bear them."""
+        """Return windows at the same cutoffs for all companies, some of them refused."""
         parts = []
         for cutoff in cutoffs:
             refusal = np.zeros(len(companies.first), np.int8)
@@ -169,8 +169,8 @@ class Calendar:
         """Sort windows given as (companies, cutoff, refusal), and mark those that overlap."""
         counts = [len(companies) for companies, _, _ in parts]
         company = np.concatenate([companies for companies, _, _ in parts])
-        cutoff = np.repeat(np.array([b for _, b, _ in parts], np.int64), counts)
-        horizon_end = np.repeat(np.array([self._end_of(b) for _, b, _ in parts], np.int64), counts)
+        cutoff = np.repeat(np.array([c for _, c, _ in parts], np.int64), counts)
+        horizon_end = np.repeat(np.array([self._end_of(c) for _, c, _ in parts], np.int64), counts)
         refusal = np.repeat(np.array([r for _, _, r in parts], np.int8), counts)
         order = np.lexsort((cutoff, company))
         company, cutoff = company[order], cutoff[order]

@@ -1,13 +1,12 @@
-"""A sample of companies: which ones a run evaluates, and how many others each represents.
+"""Draw a sample of companies to evaluate, and say how many others each represents.
 
-Strata are classes of size, and within them of how often customers come back, both known from the
-manifest before anything is evaluated. The measure of a company's size serves three estimands at
-once: `equal_company`, where all companies weigh alike, `row`, where they weigh by customers, and
+Strata are classes of size, and within them of how often customers come back; the manifest tells
+both before anything is evaluated. The measure of a company's size serves three estimands at once:
+`equal_company`, where all companies weigh alike, `row`, where they weigh by customers, and
 `within_company`, where they weigh by pairs of customers. So inclusion probabilities rise with size,
-the largest companies are always taken, and no company is left without a fair chance.
+the largest companies are always taken, and every company has a fair chance.
 
-The strata are those of the whole dataset: with other companies in it they are others, and so is the
-sample.
+Strata are made from all companies of the dataset: if companies are added, strata and sample change.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ from scale_eval.statistics.sampling_design import (
 from scale_eval.statistics.survey import Design
 
 LARGEST_SAMPLE = 20_000
-"""Companies in a sample, at most: the scores of each are kept apart, so that each can be
+"""Companies in a sample, at most. Scores are kept company by company, so that each can be
 weighted."""
 
 SIZE_CLASSES, RATE_CLASSES = 30, 3
@@ -37,7 +36,7 @@ COMPANIES_PER_STRATUM = 20
 """Companies of the population for each stratum, at least."""
 
 ESTIMAND_SHARES = {"equal_company": 0.5, "row": 0.25, "within_company": 0.25}
-"""Shares of the sample that serve each estimand: half of it serves that of the leaderboards."""
+"""Share of the sample that serves each estimand; half serves that of the leaderboards."""
 
 GROWTH = 3.0
 """The factor by which a sample grows at most before its intervals are computed again."""
@@ -81,7 +80,7 @@ class Sample:
         return Design(self.stratum, self.population)
 
     def table(self) -> pa.Table:
-        """Return it as a table of `SAMPLE_SCHEMA`, to be kept in the run."""
+        """Return the sample as a table of `SAMPLE_SCHEMA`, which the run keeps."""
         design = self.design
         columns = {
             "company_id": self.company_ids,
@@ -93,8 +92,8 @@ class Sample:
         return pa.table(columns).cast(SAMPLE_SCHEMA)
 
     @classmethod
-    def of_table(cls, table: pa.Table) -> Sample:
-        """Read a sample from what `table` returned."""
+    def from_table(cls, table: pa.Table) -> Sample:
+        """Read a sample from a table that `table` returned."""
         stratum = table["stratum"].to_numpy().astype(np.int64)
         population = np.zeros(int(stratum.max()) + 1, dtype=np.int64)
         population[stratum] = table["stratum_population"].to_numpy()
@@ -102,7 +101,7 @@ class Sample:
 
 
 class SamplingFrame:
-    """A sampling frame: the companies of a dataset in the order in which samples take them.
+    """A sampling frame lists the companies of a dataset in the order in which samples take them.
 
     Every larger sample contains every smaller one, whatever the order of the manifest's rows.
 
@@ -188,8 +187,8 @@ def returning(
     """Return a proxy of each company's base rate before it is evaluated; arrays of shape (n,).
 
     Rows beyond the first of each customer, by customer and day between the company's first and last
-    row. (Over 144 synthetic companies its logarithm had a correlation of .89 with that of the rate
-    that came; the share of customers who bought again .58, rows by customer .49.)
+    row. (Over 144 synthetic companies its logarithm had a correlation of .89 with that of the
+    observed rate; the share of customers who bought again had .58, rows by customer .49.)
 
     Parameters
     ----------
@@ -205,9 +204,9 @@ def companies_more(
 ) -> int:
     """Return how many companies to add so that the interval is probably as narrow as wanted.
 
-    The squared half-width goes with 1 / n - 1 / N of the companies that chance draws, beside those
-    taken for certain. A sample grows at most by `GROWTH` at once, for the variance is an estimate;
-    stopping as soon as it is small means stopping when it tends to be underestimated, so that the
+    The squared half-width is proportional to 1 / n - 1 / N, counted over the companies that are not
+    taken with certainty. A sample grows at most by `GROWTH` at once, because the variance is an
+    estimate. Stopping as soon as it is small favours samples that underestimate it, so that the
     last interval covers a little less than its level (Neyman-like projection; Cochran 1977, 4.7).
 
     Parameters
@@ -223,7 +222,7 @@ def companies_more(
         0 where the interval is narrow enough, or no company is left.
     """
     if not wanted > 0:
-        raise ValueError(f"a half-width of {wanted}: ask for one above 0")
+        raise ValueError(f"a half-width of {wanted}: give one above 0")
     left = n_population - n_sampled
     if half_width <= wanted or left <= 0:
         return 0

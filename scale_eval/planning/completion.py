@@ -1,4 +1,4 @@
-"""Completion: which evaluations of a plan already have a result."""
+"""Find which evaluations of a plan already have a result."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ COLUMNS = (*KEY, "status", "attempts")
 
 @dataclass(frozen=True)
 class Completion:
-    """The completion of a plan: arrays of shape (n_windows, n_models).
+    """A completion says how far a plan is done, in arrays of shape (n_windows, n_models).
 
     Attributes
     ----------
@@ -50,7 +50,7 @@ class Completion:
 def completed(plan: Plan, parts: Iterable[pa.Table]) -> Completion:
     """Find which planned evaluations already have a result.
 
-    `parts` are rows of the table `evaluations` in any order; those of no plan are ignored.
+    `parts` are rows of the table `evaluations` in any order; rows outside the plan are ignored.
     """
     shape = (len(plan.is_planned), len(plan.models))
     attempts, failed, n_repeated = np.zeros(shape, np.int32), np.zeros(shape, bool), 0
@@ -58,7 +58,7 @@ def completed(plan: Plan, parts: Iterable[pa.Table]) -> Completion:
         return Completion(attempts, failed)
     names = pa.array(plan.company_ids, pa.string())
     models = pa.array(plan.models, pa.string())
-    # Cutoffs by rank, so that one integer names a window; they are sorted by it.
+    # With the rank of its cutoff one integer names a window, and windows are sorted by it.
     cutoffs = np.unique(plan.windows.cutoff)
     ranks = np.searchsorted(cutoffs, plan.windows.cutoff)
     windows = plan.windows.company * len(cutoffs) + ranks
@@ -85,5 +85,5 @@ def _positions(column: pa.ChunkedArray, among: pa.Array) -> np.ndarray:
     """Return the position of each text in `among`, -1 if it is absent; distinct texts are few."""
     codes = column.combine_chunks().dictionary_encode()
     positions = pc.fill_null(pc.index_in(codes.dictionary, value_set=among), -1).to_numpy()
-    of_code = np.append(positions, -1).astype(np.int64)  # the last one for null
-    return of_code[codes.indices.fill_null(len(positions)).to_numpy()]
+    position_by_code = np.append(positions, -1).astype(np.int64)  # the last is for null
+    return position_by_code[codes.indices.fill_null(len(positions)).to_numpy()]

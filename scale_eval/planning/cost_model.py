@@ -1,4 +1,4 @@
-"""The cost model: estimates the seconds of evaluations, and learns from those that were timed."""
+"""Estimate the seconds that evaluations take, from those that were timed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ READING = 60e-9
 """Seconds to read and summarise one row."""
 
 PER_COMPANY, PER_WINDOW = 100e-6, 40e-6
-"""Seconds for a company, and for each of its windows, whatever the size."""
+"""Seconds for a company, and for each of its windows, of any size."""
 
 
 @dataclass(frozen=True)
@@ -41,12 +41,12 @@ class Costs:
 
     models: Mapping[str, ModelCost] = field(default_factory=dict)
 
-    def of_windows(
+    def window_seconds(
         self, n_rows: np.ndarray, n_customers: np.ndarray, models: Sequence[str]
     ) -> np.ndarray:
         """Return the seconds of windows, with all `models`; float64 of the shape of `n_rows`.
 
-        `n_customers` is that of the whole company: no window has more.
+        `n_rows` and `n_customers` are those of the whole company, an upper bound.
         """
         costs = [self.models.get(name, UNKNOWN) for name in models]
         fixed = PER_WINDOW + sum(cost.fixed for cost in costs)
@@ -54,23 +54,23 @@ class Costs:
         return np.asarray(fixed + READING * n_rows + slope * n_customers, dtype=np.float64)
 
     def updated(self, rows: EvaluationRows) -> Costs:
-        """Return costs updated by the time that these evaluations took."""
+        """Return costs updated with the time that these evaluations took."""
         seconds = rows.seconds[: len(rows), 1:].sum(axis=1)
         measured = Costs.measured(np.array(rows.model), rows.population[: len(rows), 0], seconds)
         return Costs({**self.models, **measured.models})
 
     @classmethod
-    def of_document(cls, document: Mapping[str, Any]) -> Costs:
-        """Read costs from what `document` returned."""
+    def from_document(cls, document: Mapping[str, Any]) -> Costs:
+        """Read costs from a document that `document` returned."""
         return cls({name: ModelCost(**cost) for name, cost in document.items()})
 
     @classmethod
     def measured(cls, model: np.ndarray, n_customers: np.ndarray, seconds: np.ndarray) -> Costs:
         """Fit costs to evaluations that were timed; arrays of shape (n_evaluations,).
 
-        Least squares of the seconds on the customers by model, weighted by 1 / customers, for large
-        evaluations vary more; neither part is below 0. A model without a timed evaluation is left
-        out.
+        By model: least squares of the seconds on the customers, weighted by 1 / customers because
+        large evaluations vary more; neither part is below 0. A model without a timed evaluation is
+        left out.
         """
         models = {}
         for name in sorted(set(model.tolist())):

@@ -19,10 +19,10 @@ from scale_eval.planning.batches import EvaluationKey
 from scale_eval.planning.plan import Plan
 
 MAX_COMPANIES = 2_000
-"""Companies that a model of all companies is fitted on, at most."""
+"""Largest number of companies that a model of all companies is fitted on."""
 
 SIZE_CLASSES = 10
-"""Strata of these companies by number of customers, with as many of each."""
+"""Number of equally large strata of these companies, by number of customers."""
 
 
 @dataclass(frozen=True)
@@ -80,9 +80,9 @@ def plan_global_fits(
 ) -> list[GlobalFit]:
     """List the fits that the evaluations to do need and that are not recorded yet.
 
-    A model is fitted on companies that had ten customers one horizon before the cutoff: as many
-    of each class of size, the first in a random order that depends on the seed and the company
-    alone.
+    A model is fitted on companies that had ten customers one horizon before the cutoff: equally
+    many of each class of size, the first in a random order that depends only on the seed and the
+    company.
 
     Parameters
     ----------
@@ -115,7 +115,7 @@ def plan_global_fits(
 
 
 def _sample(companies: np.ndarray, size: np.ndarray, rank: np.ndarray) -> np.ndarray:
-    """Take at most MAX_COMPANIES, as many of each class of size; the first by `rank`."""
+    """Take at most MAX_COMPANIES, equally many of each class of size; the first by `rank`."""
     if len(companies) <= MAX_COMPANIES:
         return companies
     by_size = np.lexsort((rank, size))

@@ -1,4 +1,4 @@
-"""Options: fields of frozen dataclasses that say what they may be and how they are written.
+"""Declare options as fields of frozen dataclasses, with their kind of value and help text.
 
 One declaration serves Python, the command line, configuration files and the documentation: a field
 with the metadata of `option`, in a class that calls `check_options`, is an option everywhere.
@@ -26,11 +26,11 @@ class Kind:
     ----------
     types : type or union of types
     description : str
-        The words that ask for such a value, after "write".
+        What to write, to complete a sentence that begins with "write".
     minimum : int, optional
         The smallest value allowed.
     above : float, optional
-        A number that is too small by itself.
+        A bound that the value must exceed.
     choices : tuple of str
         All values allowed, where they can be listed.
     repeated : bool
@@ -146,5 +146,5 @@ def require_options(given: Iterable[str], names: Iterable[str]) -> None:
 
 
 def set_field(instance: object, name: str, value: object) -> None:
-    """Set a field of a frozen dataclass that is being made."""
+    """Set a field of a frozen dataclass in its `__post_init__`."""
     object.__setattr__(instance, name, value)

@@ -1,4 +1,4 @@
-"""The pilot: companies that are evaluated first, to know what the others will cost."""
+"""Choose the pilot: companies that are evaluated first, to learn what the others will cost."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from scale_eval.planning.plan import Plan
 PILOT_COMPANIES = 40
 
 PILOT_FROM = 5_000
-"""Evaluations from which a pilot is worth its time."""
+"""Number of evaluations from which a pilot is worth its time."""
 
 
 def needs_pilot(models: Iterable[str], costs: Costs, n_todo: int, granularity: str) -> bool:
-    """Tell whether batches are to be made, of many evaluations, for models of unknown cost."""
+    """Return whether many evaluations are to be batched whose models were never timed."""
     untimed = set(models) - set(costs.models)
     return bool(untimed) and n_todo >= PILOT_FROM and granularity in ("auto", "batch")
 
@@ -29,7 +29,7 @@ def pilot_evaluations(plan: Plan, todo: np.ndarray) -> np.ndarray:
 
 
 def companies_of_all_sizes(companies: np.ndarray, n_customers: np.ndarray, n: int) -> np.ndarray:
-    """Choose `n` companies evenly by rank of size, short of the giants, which take long alone."""
+    """Choose `n` companies evenly by rank of size, without the giants, which take too long."""
     by_size = companies[np.argsort(n_customers, kind="stable")]
     ranks = np.linspace(0, 0.99 * (len(by_size) - 1), n).astype(int)
     return np.asarray(by_size[np.unique(ranks)])

@@ -27,7 +27,7 @@ from scale_eval.planning.cost_model import Costs
 from scale_eval.planning.settings import Settings
 
 MAX_SCORES_BY_COMPANY = MAX_UNCUT
-"""The largest number of companies of which the scores of each are kept apart."""
+"""The largest number of companies whose scores are kept company by company."""
 
 PLAN_SCHEMA = pa.schema(
     [
@@ -94,25 +94,25 @@ class Plan:
     def costs(self, costs: Costs) -> np.ndarray:
         """Return seconds on one core for each window, all models; float64 of shape (n_windows,)."""
         company = self.windows.company
-        seconds = costs.of_windows(self.n_rows[company], self.n_customers[company], self.models)
+        seconds = costs.window_seconds(self.n_rows[company], self.n_customers[company], self.models)
         return np.where(self.is_planned, seconds, 0.0)
 
     def parts(self, costs: Costs) -> Iterator[pa.Table]:
         """Yield the evaluations by PLAN_SCHEMA, model by model."""
         windows, company = self._windows_table(), self.windows.company
         for model in self.models:
-            cost = costs.of_windows(self.n_rows[company], self.n_customers[company], [model])
+            cost = costs.window_seconds(self.n_rows[company], self.n_customers[company], [model])
             whole = windows.append_column("model", pa.repeat(pa.scalar(model), len(windows)))
             whole = whole.append_column("cost", pa.array(np.where(self.is_planned, cost, 0.0)))
             yield whole.select(PLAN_SCHEMA.names).cast(PLAN_SCHEMA)
 
     @property
     def evaluations(self) -> pd.DataFrame:
-        """Return one row an evaluation; `status` is ``planned`` or ``skipped``. For small plans."""
+        """Return one row per evaluation, ``planned`` or ``skipped``; for small plans."""
         return pa.concat_tables(self.parts(Costs())).to_pandas()
 
     def frame(self, n_companies: int | None = None) -> pd.DataFrame:
-        """Return one row a (company, window) of the first so many companies, for people."""
+        """Return one row per (company, window) of the first `n_companies`, to be read by people."""
         n = len(self.company_ids) if n_companies is None else n_companies
         return self._windows_table(int(np.searchsorted(self.windows.company, n))).to_pandas()
 
@@ -143,7 +143,7 @@ class Plan:
         return ""
 
     def digest(self) -> str:
-        """SHA-256 of the windows, whatever the models."""
+        """Return the SHA-256 of the companies and windows; it does not depend on the models."""
         digest = hashlib.sha256("\n".join(self.company_ids).encode())
         planned = self.windows
         for column in (planned.company, planned.cutoff, planned.horizon_end, planned.refusal):
@@ -151,7 +151,7 @@ class Plan:
         return digest.hexdigest()
 
     def _windows_table(self, n: int | None = None) -> pa.Table:
-        """Return the first `n` windows, all if not said, by PLAN_SCHEMA without model and cost."""
+        """Return the first `n` windows, all by default, by PLAN_SCHEMA without model and cost."""
         planned = self.windows
         company, refused = planned.company[:n], ~self.is_planned[:n]
         notes = [""] * len(company)
@@ -186,20 +186,20 @@ def make_plan(
     Parameters
     ----------
     company_ids : list of str, optional
-        Sorted: only these. Their scores are then kept company by company, numbered as among all,
-        so that others can join them later.
+        Plan only these, which are sorted. Their scores are then kept company by company, numbered
+        as among all companies, so that others can be added later.
     """
     manifest = dataset.manifest_table
-    every = dataset.company_ids
+    all_ids = dataset.company_ids
     if company_ids is None:
-        group = np.fromiter(company_groups(every).values(), np.int64)
+        group = np.fromiter(company_groups(all_ids).values(), np.int64)
     else:
-        chosen = np.searchsorted(np.array(every, dtype=object), company_ids)
+        chosen = np.searchsorted(np.array(all_ids, dtype=object), company_ids)
         manifest = manifest.take(pa.array(chosen))
-        group = ranks_of(every)[chosen]
-    observed = observed_by(manifest, purchase_rule, observed_until)
+        group = ranks_of(all_ids)[chosen]
+    observed = observed_spans(manifest, purchase_rule, observed_until)
     return Plan(
-        company_ids or every,
+        company_ids or all_ids,
         observed,
         manifest["n_rows"].to_numpy(),
         manifest["n_customers"].to_numpy(),
@@ -216,10 +216,10 @@ def disk_order(plan: Plan, dataset: Dataset) -> np.ndarray:
     return np.fromiter((position[name] for name in names), np.int64, len(names))
 
 
-def observed_by(
+def observed_spans(
     manifest: pa.Table, purchase_rule: str, observed_until: pd.Timestamp | None
 ) -> ObservedSpans:
-    """Read the span over which each company was observed from the `manifest`.
+    """Return the span over which each company of the `manifest` was observed.
 
     Data are complete between a company's first and last row (to the end of the last day where all
     timestamps are dates), or until `observed_until` where that is given.
@@ -243,9 +243,9 @@ def observed_by(
 def company_groups(company_ids: Sequence[str]) -> dict[str, int]:
     """Return the group in which each company's scores are kept.
 
-    Companies are ordered by a stable hash. Up to 4,096 each is a group of its own, numbered in that
-    order; of more, the slices of `slices_of` are the groups, as shared files have them on disk.
-    The number modulo 64 is the group that a jackknife leaves out, either way.
+    Companies are ordered by a stable hash. Up to 4,096 companies, each is a group of its own,
+    numbered in that order; beyond that, the slices of `slices_of` are the groups, as in shared
+    files. In both cases the number modulo 64 is the group that a jackknife leaves out.
     """
     many = len(company_ids) > MAX_SCORES_BY_COMPANY
     groups = slices_of(company_ids) if many else ranks_of(company_ids)

@@ -1,4 +1,4 @@
-"""The rows of windows that the plan refuses: they are results too, `skipped` with a reason."""
+"""Make the rows of windows that the plan refuses: `skipped`, with a reason."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from scale_eval.planning.calendar import REFUSALS, PlannedWindow
 from scale_eval.planning.plan import Plan
 
 REFUSED_ROWS = 100_000
-"""Rows of refused windows in one file, about."""
+"""Approximate number of rows of refused windows in one file."""
 
 
 def refused_rows(
     plan: Plan, missing: np.ndarray, user_metrics: Sequence[str]
 ) -> Iterator[EvaluationRows]:
-    """Yield the rows of refused evaluations, so many together as one file should hold.
+    """Yield the rows of refused evaluations, those of one file at a time.
 
     Parameters
     ----------

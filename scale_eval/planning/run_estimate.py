@@ -1,4 +1,4 @@
-"""Estimates of a run: how long it takes on how many workers, and how much memory."""
+"""Estimate how long a run takes on a number of workers, and how much memory."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from scale_eval.planning.pilot import companies_of_all_sizes
 from scale_eval.planning.plan import Plan, disk_order
 
 TIMED_COMPANIES = 12
-"""Companies of all sizes that are evaluated to estimate what the others will cost."""
+"""Number of companies that are evaluated to estimate what the others will cost."""
 
 TRIAL_SECONDS = 60.0
 """Seconds after which the trial is given up."""
@@ -55,13 +55,13 @@ class RunEstimate:
     wall_seconds : float
         From the first task to the tables.
     longest_seconds : float
-        Of the longest task: no number of workers makes the run shorter.
+        Of the longest task; the run cannot be shorter, on any number of workers.
     read_gb : float
         Bytes on disk.
     worker_gb : float
         Memory of a worker, the largest company included.
     timed : bool
-        Whether models were tried; if not, built-in guesses stand for them.
+        Whether the models were timed; if not, built-in guesses are used.
     """
 
     granularity: str
@@ -77,7 +77,7 @@ class RunEstimate:
 def estimate(
     plan: Plan, dataset: Dataset, costs: Costs, workers: int, granularity: str = "auto"
 ) -> RunEstimate:
-    """Estimate what evaluating a `plan` takes on so many workers."""
+    """Estimate what it takes to evaluate a `plan` on this number of workers."""
     todo = np.repeat(plan.is_planned[:, None], len(plan.models), axis=1)
     seconds = float(plan.costs(costs)[plan.is_planned].sum())
     companies = np.unique(plan.windows.company[plan.is_planned])
@@ -102,15 +102,15 @@ def estimate(
 
 
 def time_models(plan: Plan, dataset: Dataset, models: dict[str, NamedModel], rules: Rules) -> Costs:
-    """Time models on some companies, in a process of its own.
+    """Time models on some companies, in a separate process.
 
-    Returns no costs where a model ended that process, or took too long. Models of all companies
-    are not timed: most of their cost is to fit them.
+    Return no costs if a model ended that process or took too long. Models of all companies are not
+    timed, since most of their cost is in fitting them.
     """
-    of_companies = {n: model for n, model in models.items() if model.scope == "company"}
+    company_models = {n: model for n, model in models.items() if model.scope == "company"}
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=context) as process, contextlib.suppress(Exception):
-        future = process.submit(_time_models, plan, dataset, of_companies, rules)
+        future = process.submit(_time_models, plan, dataset, company_models, rules)
         try:
             return future.result(timeout=TRIAL_SECONDS)
         except TimeoutError:
@@ -129,7 +129,7 @@ def _time_models(
     rows = EvaluationRows(0)
     for company in some_companies.tolist():
         _, read = next(dataset.read_many([plan.company_ids[company]]))
-        if isinstance(read, Exception):  # damaged: the others say what it would cost
+        if isinstance(read, Exception):  # damaged: the others are timed
             continue
         mine = np.flatnonzero((windows.company == company) & plan.is_planned)
         bounds = zip(windows.cutoff[mine].tolist(), windows.horizon_end[mine].tolist(), strict=True)

@@ -1,7 +1,7 @@
-"""The options of a run: its settings, and those on which no figure depends.
+"""The options of a run: its settings, and options that say what to evaluate, where and how.
 
-A new option is a field of `Settings` or of one of the classes here: `evaluate`, `preview`, the
-command line and configuration files then have it.
+To add an option, add a field to `Settings` or to one of the classes here; `evaluate`, `preview`,
+the command line and configuration files take it from there.
 """
 
 from __future__ import annotations
@@ -48,13 +48,13 @@ class Sampling:
     Parameters
     ----------
     sample : int, optional
-        Evaluate so many companies: a stratified random sample, from which the table `sampled`
-        infers what all of them would give. A larger sample contains every smaller one: the same
-        call with more goes on.
+        The number of companies to evaluate, as a stratified random sample. The table `sampled`
+        infers what all companies would give. A larger sample contains every smaller one: the same
+        call with a larger number continues.
     until_half_width : float, optional
         Add companies to the sample until the 95 % interval of `until_metric` at the average
-        company (`equal_company`, of each model) is no wider than twice this, or the sample is as
-        large as samples can be.
+        company (`equal_company`) is no wider than twice this for each model, or the sample has
+        its largest size.
     until_metric : str
 
     Raises
@@ -68,7 +68,7 @@ class Sampling:
         metadata=option(
             COUNT,
             "Evaluate a stratified random sample of N companies; the table 'sampled' says what all "
-            "would give. More later goes on.",
+            "would give. Repeat with a larger N to continue.",
             metavar="N",
         ),
     )
@@ -106,23 +106,23 @@ class Execution:
     timeout : str or float
         Time (seconds, or ``"10 minutes"``) after which one evaluation is given up.
     retry : bool
-        Try evaluations again that failed (error, timeout, killed).
+        Try failed evaluations again (error, timeout, killed).
     save_predictions : bool
         Keep each customer's probability under ``predictions/``.
     granularity : str
         What a Dask task is: ``"evaluation"``, ``"company"``, or ``"batch"`` (many companies, whose
-        results the workers write). ``"auto"`` takes the first that costs little.
+        results the workers write). ``"auto"`` chooses the first with little overhead.
     workers : int, optional
-        Processes of a local cluster, one a core by default; or of a cluster of jobs.
+        Processes of a local cluster, one per core by default; or of a cluster of jobs.
     cluster : str
         ``"local"``, ``"slurm"``, the address of a scheduler or the file that it wrote.
     share : str or tuple of two int, optional
-        ``"2/8"`` or ``(2, 8)``: only the second of eight shares of the companies. The others are
-        evaluated by other calls of the same, before, after or at the same time, into the same
-        directory; when all are done, `reduce` makes the tables.
+        ``"2/8"`` or ``(2, 8)``: only the second of eight shares of the companies. The same call
+        with the other shares evaluates the rest into the same directory, at any time. When all
+        are done, `reduce` makes the tables.
     time_limit : str or float, optional
-        The time that a batch job has left. Where one evaluation (`timeout`) may take longer the run
-        is not begun, for it would be interrupted in it again and again.
+        The time that a batch job has left. If one evaluation may take longer (`timeout`), the run
+        is refused, because it could be interrupted there again and again.
     progress : bool
         Show a progress bar.
 
@@ -144,7 +144,8 @@ class Execution:
         metadata=option(one_of(GRANULARITIES), "What a Dask task is; auto: what costs little."),
     )
     workers: int | None = field(
-        default=None, metadata=option(COUNT, "Processes of a local cluster; one a core by default.")
+        default=None,
+        metadata=option(COUNT, "Processes of a local cluster; one per core by default."),
     )
     cluster: str = field(
         default="local",
@@ -175,14 +176,14 @@ class Execution:
 
     def __post_init__(self) -> None:
         check_options(self)
-        set_field(self, "share", self.part)
+        set_field(self, "share", self.parsed_share)
         timeout = self.timeout_seconds
         if self.time_limit is not None:
             _require_enough_time(seconds_of(self.time_limit, "time_limit"), timeout)
 
     @property
-    def part(self) -> Share | None:
-        """Return the share that is evaluated, None for the whole run."""
+    def parsed_share(self) -> Share | None:
+        """Return the share that is evaluated; None for the whole run."""
         return None if self.share is None else Share.parse(self.share)
 
     @property
@@ -193,7 +194,7 @@ class Execution:
 
 @dataclass(frozen=True)
 class Reduction:
-    """Options by which the tables of a run are made from its evaluations.
+    """Options that say how the tables of a run are made from its evaluations.
 
     Parameters
     ----------
@@ -258,23 +259,23 @@ GROUPS: dict[str, type] = {
     "execution": Execution,
     "reduction": Reduction,
 }
-"""Classes of options by the name of the argument that takes one whole."""
+"""Classes of options, by the name of the argument that takes an instance of each."""
 
 
-def run_options(options: Mapping[str, Any], **whole: Any) -> RunOptions:
-    """Return the options of a run from keyword arguments, and from groups that were given whole.
+def run_options(options: Mapping[str, Any], **groups: Any) -> RunOptions:
+    """Return the options of a run, from single options and from whole groups of them.
 
     Raises `ValueError` for an unknown option, and for one whose group is given too.
     """
     require_options(options, [name for group in GROUPS.values() for name in options_of(group)])
-    groups = {}
+    complete = {}
     for argument, group in GROUPS.items():
-        chosen = {name: options[name] for name in options_of(group) if name in options}
-        given = whole.get(argument)
-        if given is not None and chosen:
-            raise ValueError(f"give {argument} or {', '.join(chosen)}, not both")
-        groups[argument] = group(**chosen) if given is None else given
-    return RunOptions(**groups)
+        single = {name: options[name] for name in options_of(group) if name in options}
+        whole = groups.get(argument)
+        if whole is not None and single:
+            raise ValueError(f"give {argument} or {', '.join(single)}, not both")
+        complete[argument] = group(**single) if whole is None else whole
+    return RunOptions(**complete)
 
 
 def seconds_of(time: str | float, name: str = "timeout") -> float:

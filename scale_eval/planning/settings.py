@@ -1,4 +1,4 @@
-"""Settings: the options on which the results of a run depend, besides data and models."""
+"""Settings: the options that, with data and models, determine the results of a run."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Settings:
     last : int, optional
         The number of default cutoffs to keep, the latest; all of them by default.
     shared_calendar : bool
-        One calendar of default cutoffs for all companies, refused where a company cannot bear one.
+        Use the same default cutoffs for all companies; one without enough data refuses a cutoff.
     horizon : str
         Length of the label window, such as ``"6 months"``.
     observed_until : date, optional
@@ -54,7 +54,7 @@ class Settings:
     purchase_rule : str
         ``"non_negative"``, ``"positive"`` or ``"all"``: which transactions are purchases.
     lookback : str, optional
-        Leave out customers who did not buy in this time before the cutoff.
+        Leave out customers who bought nothing in this time before the cutoff.
     metrics : sequence, optional
         Metrics beyond those always computed: a `Metric`, a function of (outcomes, probabilities,
         future_spend), or its name as ``package.module:function``.
@@ -70,7 +70,7 @@ class Settings:
         default=(),
         metadata=option(
             LIST,
-            "Otherwise month starts, from the latest observed whole.",
+            "A cutoff; otherwise month starts, back from the latest observed whole.",
             metavar="DATE",
         ),
     )
@@ -101,7 +101,7 @@ class Settings:
         default=None,
         metadata=option(
             LENGTH_OF_TIME,
-            "Leave out who did not buy in this time before the cutoff.",
+            "Leave out customers who bought nothing in this time before the cutoff.",
             metavar="TIME",
         ),
     )

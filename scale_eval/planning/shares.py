@@ -1,7 +1,7 @@
-"""Shares: a plan divided among processes that do not communicate.
+"""Divide a plan into shares, for processes that do not communicate.
 
-For sites where the machines of a batch system may not speak to each other: each evaluates its share
-of the companies into the same run directory, with a cluster of its own.
+Where the machines of a batch system cannot talk to each other, each evaluates its share of the
+companies with a cluster of its own, into the same run directory.
 """
 
 from __future__ import annotations
@@ -28,28 +28,28 @@ class Share(NamedTuple):
 
     @property
     def name(self) -> str:
-        """Return the name that its files have."""
+        """Return the name of the share's files."""
         return f"{self.number}-of-{self.of}"
 
     def __str__(self) -> str:
         return f"{self.number}/{self.of}"
 
     @classmethod
-    def parse(cls, given: str | Sequence[int]) -> Share:
+    def parse(cls, text: str | Sequence[int]) -> Share:
         """Read ``"2/8"`` or ``(2, 8)``; raise `ValueError` where there is no such share."""
-        parts = given.split("/") if isinstance(given, str) else list(given)
+        parts = text.split("/") if isinstance(text, str) else list(text)
         try:
             number, of = (int(str(part)) for part in parts)
         except ValueError:
             number, of = 0, 0
         if not 1 <= number <= of:
-            raise ValueError(f"share {given!r}: write which of how many, such as 2/8")
+            raise ValueError(f"share {text!r}: write which of how many, such as 2/8")
         return cls(number, of)
 
 
 def share_of(plan: Plan, dataset: Dataset, share: Share) -> Plan:
-    """Return the plan with the windows of a share only; its companies stay those of the whole."""
-    mine = divided(plan, disk_order(plan, dataset), share.of) == share.number - 1
+    """Return the plan with the windows of one share only, and all companies."""
+    mine = divide_companies(plan, disk_order(plan, dataset), share.of) == share.number - 1
     windows = {
         field.name: getattr(plan.windows, field.name)[mine[plan.windows.company]]
         for field in dataclasses.fields(PlannedWindows)
@@ -57,20 +57,20 @@ def share_of(plan: Plan, dataset: Dataset, share: Share) -> Plan:
     return dataclasses.replace(plan, windows=PlannedWindows(**windows))
 
 
-def divided(plan: Plan, order: np.ndarray, n: int) -> np.ndarray:
-    """Divide companies into `n` shares: 0 to n - 1 for each, int64 of shape (n_companies,).
+def divide_companies(plan: Plan, order: np.ndarray, n: int) -> np.ndarray:
+    """Return the share of each company, from 0 to n - 1; int64 of shape (n_companies,).
 
-    The division depends on the companies and windows of the plan alone: not on its models, nor on
-    what is done. Shares take about equally long. Where many companies share a file, a share holds
-    neighbours, so that it reads few files.
+    The division depends only on the companies and windows of the plan, not on its models or on what
+    is done already. Shares take about equally long. Where many companies share a file, a share
+    holds neighbours, so that it reads few files.
 
     Parameters
     ----------
     order : ndarray of int, shape (n_companies,)
         Positions of the companies in the order in which their rows lie on disk.
     """
-    of_windows = dataclasses.replace(plan, models=("any",)).costs(Costs())
-    seconds = np.bincount(plan.windows.company, of_windows, minlength=len(order)) + PER_COMPANY
+    window_seconds = dataclasses.replace(plan, models=("any",)).costs(Costs())
+    seconds = np.bincount(plan.windows.company, window_seconds, minlength=len(order)) + PER_COMPANY
     shares = np.empty(len(order), np.int64)
     if len(order) >= SHARED_FROM:
         middle = np.cumsum(seconds[order]) - seconds[order] / 2

@@ -1,4 +1,4 @@
-"""User metrics: those that a run computes beyond the built-in ones."""
+"""User metrics: metrics that a run computes beyond the built-in ones."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from scale_eval.results.fingerprint import UNREPEATABLE_COLUMNS
 from scale_eval.spelling import did_you_mean_one_of
 
 
-def user_metrics(given: Iterable[str | Metric | Callable[..., float]]) -> tuple[Metric, ...]:
-    """Return what was given as `Metric` objects, without the built-in ones.
+def user_metrics(metrics: Iterable[str | Metric | Callable[..., float]]) -> tuple[Metric, ...]:
+    """Return the user's metrics as `Metric` objects; leave out the built-in ones.
 
     Raises `ValueError` for a name that cannot be loaded, or that a column of the results has.
     """
     own: dict[str, Metric] = {}
-    for each in given:
+    for each in metrics:
         if isinstance(each, str) and each in METRICS:
             continue
         loaded = load_object(each, "metric") if isinstance(each, str) else each
@@ -44,7 +44,7 @@ def metrics_document(metrics: Iterable[Metric]) -> dict[str, Any]:
 
 
 def recorded_metrics(document: Mapping[str, Any]) -> list[Metric]:
-    """Return the user metrics of a `metrics_document`, to read results by, not to compute them."""
+    """Return the user metrics of a `metrics_document`; they cannot be computed again."""
 
     def function(_: Any) -> float:
         raise LookupError("this metric was read from a run's record, which has no function")
@@ -55,8 +55,8 @@ def recorded_metrics(document: Mapping[str, Any]) -> list[Metric]:
     ]
 
 
-def require_metric(name: str, what: str, own_metrics: Sequence[Metric]) -> None:
-    """Raise `ValueError` where no metric has this name; `what` says where it was written."""
+def require_metric(name: str, subject: str, own_metrics: Sequence[Metric]) -> None:
+    """Raise `ValueError` where no metric has this name; `subject` begins the message."""
     names = [*METRICS, *(metric.name for metric in own_metrics)]
     if name not in names:
-        raise ValueError(f"{what} an unknown metric {name!r}{did_you_mean_one_of(name, names)}")
+        raise ValueError(f"{subject} an unknown metric {name!r}{did_you_mean_one_of(name, names)}")

@@ -1,1 +1,1 @@
-"""Results for people: tables that fit a terminal, and a verdict in words."""
+"""Present results to people: a verdict in words, plots, an HTML page, tables for a terminal."""

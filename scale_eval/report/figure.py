@@ -8,7 +8,7 @@ import matplotlib.figure
 
 
 class Figure(matplotlib.figure.Figure):
-    """A `matplotlib.figure.Figure` that a notebook shows though nobody imported pyplot there."""
+    """A `matplotlib.figure.Figure` that a notebook shows even if pyplot was never imported."""
 
     def _repr_png_(self) -> bytes:
         file = io.BytesIO()

@@ -1,4 +1,4 @@
-"""The results of a run, as the verdict, the plots and the page read them."""
+"""Give the verdict, the plots and the page access to the results of a run."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ FEW = 30
 
 @dataclass(frozen=True)
 class Findings:
-    """The reduced tables of a run, and its directory for the largest one."""
+    """The result tables of a run; `companies`, the largest, is read one metric at a time."""
 
     pooled: pd.DataFrame
     comparisons: pd.DataFrame
@@ -40,8 +40,8 @@ class Findings:
 
     @classmethod
     def read(cls, directory: RunDirectory) -> Findings:
-        """Read the findings of a run; raises `FileNotFoundError` before it was reduced."""
-        names = [column.name for column in fields(cls) if column.name in TABLES]
+        """Read the findings of a run; raise `FileNotFoundError` before it was reduced."""
+        names = [each.name for each in fields(cls) if each.name in TABLES]
         tables = {name: directory.table(name) for name in names}
         if "sample" in directory.document:
             tables["pooled"], tables["comparisons"] = with_population_figures(
@@ -69,7 +69,7 @@ class Findings:
         return self._companies[metric]
 
     def leaderboard(self, estimand: str = "equal_company", value: str = "value") -> pd.DataFrame:
-        """Return a row a model, a column a metric; all cutoffs, common coverage, best first."""
+        """Return one row per model, best first, and one column per metric; common coverage."""
         rows = self.figures(estimand)
         table = rows.pivot(index="model", columns="metric", values=value)
         return table.reindex(self._order(rows))
@@ -86,7 +86,7 @@ class Findings:
     def figure(
         self, metric: str, model: str, estimand: str = "equal_company", coverage: str = "common"
     ) -> pd.Series:
-        """Return one row of `figures`, of nulls where there is none."""
+        """Return one row of `figures`; a row of nulls where there is none."""
         rows = self.figures(estimand, coverage)
         rows = rows[(rows["metric"] == metric) & (rows["model"] == model)]
         return rows.iloc[0] if len(rows) else pd.Series(dtype=object).reindex(rows.columns)
@@ -101,7 +101,7 @@ class Findings:
 
     @cached_property
     def best_ranking_model(self) -> str:
-        """Return the best model that ranks customers, whose companies are shown."""
+        """Return the best model other than `base_rate`, which cannot rank customers."""
         return next((m for m in self.models if m != "base_rate"), self.models[0])
 
     @cached_property
@@ -112,7 +112,7 @@ class Findings:
 
     @cached_property
     def n_companies(self) -> int:
-        """Return the number of companies that every model predicted, at one cutoff at least."""
+        """Return the number of companies that every model predicted at one or more cutoffs."""
         return int(self.figure(PRIMARY, self.models[0])["n_companies"]) if self.models else 0
 
     @cached_property
@@ -123,7 +123,7 @@ class Findings:
 
     @cached_property
     def window(self) -> str:
-        """Return the word for a label window: half-year, or window for another horizon."""
+        """Return the word for a label window: ``half-year`` if it is one, else ``window``."""
         horizon = self.document.get("settings", {}).get("horizon", "6 months")
         return "half-year" if horizon == "6 months" else "window"
 

@@ -1,4 +1,4 @@
-"""The HTML of a verdict and of a run in a notebook."""
+"""Show a verdict and a run as HTML in a notebook."""
 
 from __future__ import annotations
 

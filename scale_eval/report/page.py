@@ -1,7 +1,7 @@
-"""The report: one HTML page that needs no other file, of a size that does not grow with companies.
+"""Make the report: one self-contained HTML page whose size does not grow with companies.
 
-The verdict comes first, then its evidence. Plots are SVG inside the page; names come from files and
-are escaped; the same run gives the same bytes.
+The verdict comes first, then its evidence. Plots are SVG inside the page. Names are escaped, since
+they come from files. The same run gives the same bytes.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def page(findings: Findings) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"together": _together, "svg": _svg}
+    environment.filters |= {"unbroken": _unbroken, "svg": _svg}
     template = environment.get_template("page.html.jinja")
     return template.render(
         verdict=verdict(findings),
@@ -40,7 +40,7 @@ def page(findings: Findings) -> str:
     )
 
 
-def _together(cell: object) -> str:
+def _unbroken(cell: object) -> str:
     """Keep an interval, and a number with its unit, on one line."""
     return str(cell).replace(" to ", "\u00a0to\u00a0").replace(" %", "\u00a0%")
 

@@ -1,4 +1,4 @@
-"""Two models compared, as the verdict, the plots and the page read it."""
+"""Read a comparison of two models from the side of one of them."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Pair:
 
     @property
     def surely_better(self) -> bool:
-        """Return whether `a` is better by the whole interval, and by more than the margin."""
+        """Return whether the whole interval favours `a`, by more than the margin on average."""
         return bool(self.low > 0 and self.better_by > self.margin)
 
     @property
@@ -62,7 +62,7 @@ class Pair:
         return bool(self.high < 0 and -self.better_by > self.margin)
 
     def by_chance(self) -> tuple[float, float]:
-        """Return the 95 % interval at these companies and windows, by chance of customers alone."""
+        """Return the 95 % interval at these companies and windows, with other customers."""
         half = 1.959964 * self.sampling_std_error
         return self.better_by - half, self.better_by + half
 

@@ -1,4 +1,4 @@
-"""Figures of the whole population, in place of those of the companies sampled from it."""
+"""Replace figures of a sample of companies by figures of the whole population."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ def with_population_figures(
     the next company, remain those of the companies in the sample.
     """
     values = sampled[sampled["figure"] == "value"]
-    of_pairs = values["model_b"].notna()
+    is_comparison = values["model_b"].notna()
     return (
-        _replaced(pooled, pooled["cutoff"].isna(), values[~of_pairs], _POOLED, "value"),
+        _replaced(pooled, pooled["cutoff"].isna(), values[~is_comparison], _POOLED, "value"),
         _replaced(
             comparisons,
             comparisons["stratum"] == "all",
-            values[of_pairs],
+            values[is_comparison],
             _COMPARED,
             "mean_difference",
         ),

@@ -1,4 +1,4 @@
-"""A section of the report: words, a plot and tables."""
+"""Describe a section of the report: text, a plot and tables."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any
 from matplotlib.figure import Figure
 
 MOST_ROWS = 60
-"""Most rows of a table on the page."""
+"""Largest number of rows of a table on the page."""
 
 
 @dataclass(frozen=True)
 class Section:
-    """A question with its answer; `alt` says in words what the figure shows."""
+    """A section answers the question in its title; `alt` describes the figure in words."""
 
     title: str
     figure: Figure | None = None

@@ -1,4 +1,4 @@
-"""Tables of a run, a plan and an estimate that fit a terminal."""
+"""Print tables of a run, a plan and an estimate so that they fit a terminal."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def print_columns(console: Console, name: str) -> None:
         if name != "failures" or column.name in SHOWN[name]:
             table.add_row(*map(Text, (column.name, column.doc, column.null)))
     if name in TABLES:
-        console.print(Text(f"One row a ({TABLES[name].row}). {TABLES[name].doc}\n"))
+        console.print(Text(f"One row per ({TABLES[name].row}). {TABLES[name].doc}\n"))
     console.print(table)
 
 
@@ -125,7 +125,7 @@ def _prediction(row: pd.Series) -> str:
 
 
 def plan_table(plan: Plan, *, limit: int) -> RenderableType:
-    """Return a table of the windows that each company uses and refuses, with the reasons."""
+    """Return a table of the windows of each company, used and refused, with the reasons."""
     table = _table()
     for heading in ("company", "windows used", "refused", "why"):
         table.add_column(heading, overflow="fold")
@@ -175,7 +175,7 @@ def print_estimate(
         table.add_row(*map(Text, line))
     console.print(table)
     if not estimate.timed:
-        console.print("Times of models that were not tried are guesses.", style="dim")
+        console.print("Times of models that were not timed are guesses.", style="dim")
 
 
 def _duration(seconds: float) -> str:
@@ -185,7 +185,7 @@ def _duration(seconds: float) -> str:
 
 
 def frame_table(frame: pd.DataFrame, *, decimals: int | None = None) -> Table:
-    """Return a DataFrame as a table that fits: short numbers, folded text, nulls empty."""
+    """Return a DataFrame as a compact table: short numbers, folded text, empty nulls."""
     table = _table()
     cells = {name: [_cell(value, decimals) for value in frame[name]] for name in frame}
     for name in cells:

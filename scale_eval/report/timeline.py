@@ -16,14 +16,14 @@ from scale_eval.report.plots.style import GRID, WIDTH
 from scale_eval.report.wording import companies
 
 MOST_ROWS = 24
-"""Most companies that are drawn: the first of the plan."""
+"""Largest number of companies that are drawn, the first of the plan."""
 
 _DATA, _PLANNED, _REFUSED = "#c9d6df", ("#0b3c5d", "#4f86a8"), "#d1495b"
 _HEIGHT = 0.34
 
 
 def timeline(plan: Plan) -> Figure:
-    """Draw a row a company: its data, and above them the windows that are planned or refused."""
+    """Draw one row per company: its data, and above them its windows, planned or refused."""
     n = min(len(plan.company_ids), MOST_ROWS)
     figure = Figure(figsize=(WIDTH, 1.1 + 0.42 * n), layout="constrained")
     axis = figure.subplots()
@@ -50,10 +50,10 @@ def timeline(plan: Plan) -> Figure:
             1, Patch(facecolor="none", edgecolor=_REFUSED, hatch="////", label="refused")
         )
     figure.legend(handles=patches, loc="outside lower left", ncols=3, fontsize=8, frameon=False)
-    some = f"; the first {n} are drawn" if n < len(plan.company_ids) else ""
+    drawn = f"; the first {n} are drawn" if n < len(plan.company_ids) else ""
     title = f"{companies(len(plan.company_ids)).capitalize()}, {planned:,} windows planned"
     title += f", {refused:,} refused" if refused else ""
-    figure.suptitle(title + some, fontsize=10.5, x=0.01, horizontalalignment="left")
+    figure.suptitle(title + drawn, fontsize=10.5, x=0.01, horizontalalignment="left")
     return figure
 
 
@@ -62,14 +62,14 @@ def _windows_of(axis: Axes, plan: Plan, company: int) -> None:
     windows = plan.windows
     mine = np.flatnonzero((windows.company == company) & (windows.cutoff != NEVER))
     lanes: list[int] = []  # the end of the last window in each
-    of_window = []
+    lane_of_window = []
     for w in mine.tolist():
         free = (lane for lane, end in enumerate(lanes) if end <= windows.cutoff[w])
         lane = next(free, len(lanes))
         lanes[lane : lane + 1] = [int(windows.horizon_end[w])]
-        of_window.append(lane)
+        lane_of_window.append(lane)
     height = _HEIGHT / max(len(lanes), 1)
-    for i, (w, lane) in enumerate(zip(mine.tolist(), of_window, strict=True)):
+    for i, (w, lane) in enumerate(zip(mine.tolist(), lane_of_window, strict=True)):
         look = {"facecolor": _PLANNED[i % 2], "edgecolor": "white"}
         if windows.refusal[w]:
             look = {"facecolor": "none", "edgecolor": _REFUSED, "hatch": "////"}
@@ -87,5 +87,6 @@ def _windows_of(axis: Axes, plan: Plan, company: int) -> None:
 
 
 def _span(axis: Axes, y: float, begin: int, end: int, height: float = _HEIGHT, **look: Any) -> None:
+    """Draw a bar from one instant to another."""
     from_day, to_day = (float(date2num(from_microseconds(i))) for i in (begin, end))
     axis.barh(y, to_day - from_day, height, left=from_day, linewidth=0.6, **look)

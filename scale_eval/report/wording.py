@@ -1,4 +1,4 @@
-"""The wording of numbers, names and reasons in reports."""
+"""Put numbers, names and reasons into words for reports."""
 
 from __future__ import annotations
 

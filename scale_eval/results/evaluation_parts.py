@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from scale_eval.evaluation.schema import SCORE_KEYS, SCORES_SCHEMA
 from scale_eval.storage import Store, read_table, write_table
-from scale_eval.storage.prefetch import ahead
+from scale_eval.storage.prefetch import prefetch
 
 READERS = 2
 """Threads that read files of a run: most of reading is decompression."""
@@ -103,4 +103,4 @@ def _read(store: Store, files: Sequence[str], schema: pa.Schema) -> Iterator[pa.
     def read(name: str) -> pa.Table:
         return read_table(store, name, columns=schema.names, schema=schema, dictionaries=codes)
 
-    return ahead(read, files, READERS)
+    return prefetch(read, files, READERS)

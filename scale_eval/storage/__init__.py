@@ -1,7 +1,7 @@
-"""Stores keep tables and objects: every read and write of a file goes through this package.
+"""Store datasets and runs: everything that they read or write goes through this package.
 
-A `Store` is a root and a few verbs over named bytes (`base`). A kind of store is a file (`local`)
-and an entry in `kinds`; tables, documents and spilled rows work on any of them.
+A `Store` is a root and a few verbs over named bytes (`base`). A kind of store is a module (`local`)
+and a line in `kinds`. Tables and JSON documents are read and written the same way on every kind.
 """
 
 from scale_eval.storage.base import Store, StoreLocked

@@ -11,7 +11,7 @@ from typing import Protocol
 import pyarrow as pa
 
 
-class StoreLocked(RuntimeError):  # noqa: N818 - a state, told as one
+class StoreLocked(RuntimeError):  # noqa: N818 - a state, not a fault
     """Another process is writing to the same place."""
 
 
@@ -66,15 +66,15 @@ class Store(Protocol):
     def open_input(self, name: str) -> pa.NativeFile:
         """Open `name` for reading at any position.
 
-        Whoever opened it reads it as it was, even if it is replaced meanwhile. Raises
-        `FileNotFoundError` where it is missing.
+        The reader sees the file as it was when it was opened, even if it is replaced meanwhile.
+        Raises `FileNotFoundError` where it is missing.
         """
 
     def write(self, name: str, content: bytes) -> int:
         """Write `content` so that it is visible whole or not at all; return its bytes."""
 
     def open_output(self, name: str) -> AbstractContextManager[Output]:
-        """Write a file step by step; it is visible when the block ends, or never if that raises."""
+        """Write a file step by step; it becomes visible when the block ends without an error."""
 
     def create(self, name: str, content: bytes) -> None:
         """Write `content` as `write` does, unless the name is taken.
@@ -92,7 +92,7 @@ class Store(Protocol):
         """
 
     def scratch(self) -> Path:
-        """Return a local directory for temporary files, and make it if need be.
+        """Return a local directory for temporary files; create it if it does not exist.
 
         `delete_unfinished` removes what lies there under a name such as ``.NAME.unfinished``.
         """
@@ -100,14 +100,14 @@ class Store(Protocol):
     def lock(
         self, name: str = ".lock", *, shared: bool = False, patience: float = 0.0
     ) -> AbstractContextManager[None]:
-        """Hold a lock during the block; it goes with the process, however that ends.
+        """Hold a lock during the block; the end of the process releases it, too.
 
         Parameters
         ----------
         name : str
             Name of the lock: parts of a store can have locks of their own.
         shared : bool
-            Hold it beside others who share it, against those who do not.
+            Allow other shared holders at the same time, but no exclusive one.
         patience : float
             Seconds to wait for it.
 
@@ -120,6 +120,5 @@ class Store(Protocol):
     def is_locked(self, name: str) -> bool:
         """Return whether another process holds the lock `name`.
 
-        Do not ask this of a lock that this process holds: on some network paths that would let it
-        go.
+        Do not call it for a lock that this process holds: on some network paths that releases it.
         """

@@ -1,4 +1,4 @@
-"""A table's columns, each said once: its name, its type and what it holds."""
+"""Declare the columns of a table in one place: the name, type and meaning of each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""JSON documents on any store."""
+"""Read and write JSON documents on any store."""
 
 from __future__ import annotations
 

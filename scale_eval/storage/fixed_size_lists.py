@@ -1,10 +1,10 @@
-"""Lists of a fixed length are written to Parquet as one value of so many bytes each.
+"""Write lists of a fixed length to Parquet, each as one value of a fixed number of bytes.
 
-Parquet has lists of any length only, and says of every number in them where its list begins: that
-takes more time to write and to read than the numbers. In a file such a list is a
+Parquet only has lists of any length, and stores for every number whether its list begins there:
+that takes more time to write and to read than the numbers do. So each list is written as a
 `FIXED_LEN_BYTE_ARRAY` of its numbers, little-endian, one after another
-(``numpy.frombuffer(value, "<f4")``); the column's metadata says of what, so that tables are read
-as they were written.
+(``numpy.frombuffer(value, "<f4")``). The column's metadata names the type of the numbers, so that
+tables are read as they were written.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ def bytes_to_lists(table: pa.Table) -> pa.Table:
     return _replaced(table, _to_lists)
 
 
-_Column = tuple[pa.Field, pa.ChunkedArray]
+_FieldAndColumn = tuple[pa.Field, pa.ChunkedArray]
 
 
 def _replaced(
-    table: pa.Table, change: Callable[[pa.Field, pa.ChunkedArray], _Column | None]
+    table: pa.Table, change: Callable[[pa.Field, pa.ChunkedArray], _FieldAndColumn | None]
 ) -> pa.Table:
     for i, (field, column) in enumerate(zip(table.schema, table.columns, strict=True)):
         changed = change(field, column)
@@ -44,7 +44,7 @@ def _replaced(
     return table
 
 
-def _to_bytes(field: pa.Field, column: pa.ChunkedArray) -> _Column | None:
+def _to_bytes(field: pa.Field, column: pa.ChunkedArray) -> _FieldAndColumn | None:
     kind = field.type
     if not pa.types.is_fixed_size_list(kind) or str(kind.value_type) not in NUMBERS:
         return None
@@ -64,17 +64,17 @@ def _to_bytes(field: pa.Field, column: pa.ChunkedArray) -> _Column | None:
     return field.with_type(binary).with_metadata(described), pa.chunked_array(chunks, binary)
 
 
-def _to_lists(field: pa.Field, column: pa.ChunkedArray) -> _Column | None:
+def _to_lists(field: pa.Field, column: pa.ChunkedArray) -> _FieldAndColumn | None:
     metadata = dict(field.metadata or {})
     if KEY not in metadata:
         return None
-    of = NUMBERS[metadata.pop(KEY).decode()]
-    n = field.type.byte_width * 8 // of.bit_width
-    lists = pa.list_(of, n)
+    item_type = NUMBERS[metadata.pop(KEY).decode()]
+    n = field.type.byte_width * 8 // item_type.bit_width
+    lists = pa.list_(item_type, n)
 
     def as_lists(values: pa.FixedSizeBinaryArray) -> pa.Array:
         is_valid, data = values.buffers()
-        numbers = pa.Array.from_buffers(of, (values.offset + len(values)) * n, [None, data])
+        numbers = pa.Array.from_buffers(item_type, (values.offset + len(values)) * n, [None, data])
         return pa.Array.from_buffers(
             lists, len(values), [is_valid], offset=values.offset, children=[numbers]
         )

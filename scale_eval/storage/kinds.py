@@ -1,4 +1,4 @@
-"""The kinds of store: which one serves a place."""
+"""Choose the kind of store that serves a place."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from scale_eval.storage.local import LocalStore
 
 
 def open_store(place: str | os.PathLike[str] | Store) -> Store:
-    """Return the store at `place`: a local or network path today.
+    """Return the store at `place`, which is a local or network path.
 
     Raises `ValueError` for an address (``s3://...``) that no kind of store serves.
     """

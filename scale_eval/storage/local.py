@@ -1,4 +1,4 @@
-"""A store on a local or network path: atomic writes, plain reads, locks by `flock`.
+"""The store on a local or network path: atomic writes, plain reads, locks by `flock`.
 
 Every write goes to a temporary name that begins with a dot, is flushed to the disk, and takes its
 final name by `os.replace`: a reader never meets half a file, and neither does a restart after a
@@ -86,7 +86,7 @@ class LocalStore:
 
     @contextlib.contextmanager
     def open_output(self, name: str) -> Iterator[Output]:
-        """Write a file step by step; it is visible when the block ends, or never if that raises."""
+        """Write a file step by step; it becomes visible when the block ends without an error."""
         with self._written(name, lambda made, final: made.replace(final)) as output:
             yield output
 
@@ -105,7 +105,7 @@ class LocalStore:
             path.unlink(missing_ok=True)
 
     def scratch(self) -> Path:
-        """Return the store's own directory, and make it if need be."""
+        """Return the store's own directory; create it if it does not exist."""
         self.root.mkdir(parents=True, exist_ok=True)
         return self.root
 
@@ -113,14 +113,14 @@ class LocalStore:
     def lock(
         self, name: str = ".lock", *, shared: bool = False, patience: float = 0.0
     ) -> Iterator[None]:
-        """Hold a lock during the block; it goes with the process, however that ends.
+        """Hold a lock during the block; the end of the process releases it, too.
 
         Raises `StoreLocked`, which names the process that holds it, after `patience` seconds.
         """
         self.root.mkdir(parents=True, exist_ok=True)
         with self.path(name).open("a+") as file:
             deadline = time.monotonic() + patience
-            while not _seized(file, fcntl.LOCK_SH if shared else fcntl.LOCK_EX):
+            while not _try_lock(file, fcntl.LOCK_SH if shared else fcntl.LOCK_EX):
                 if time.monotonic() >= deadline:
                     file.seek(0)
                     holder = file.read().strip() or "unknown"
@@ -136,9 +136,9 @@ class LocalStore:
             yield
 
     def is_locked(self, name: str) -> bool:
-        """Return whether another process holds the lock `name`; not for a lock of one's own."""
+        """Return whether another process holds the lock `name`; see `Store.is_locked`."""
         with self.path(name).open("a+") as file:
-            return not _seized(file, fcntl.LOCK_SH)
+            return not _try_lock(file, fcntl.LOCK_SH)
 
     @contextlib.contextmanager
     def _written(self, name: str, publish: Callable[[Path, Path], object]) -> Iterator[Output]:
@@ -169,8 +169,8 @@ class LocalStore:
             os.close(directory)
 
 
-def _seized(file: IO[str], kind: int) -> bool:
-    """Lock an open file, unless another process holds it."""
+def _try_lock(file: IO[str], kind: int) -> bool:
+    """Lock an open file; return False where another process holds it."""
     try:
         fcntl.flock(file, kind | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -178,6 +178,8 @@ def _seized(file: IO[str], kind: int) -> bool:
     except OSError as error:
         if error.errno not in (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP):
             raise
-        what = "files cannot be locked here (Lustre must be mounted with 'flock'); take another"
-        raise OSError(error.errno, f"{what} place", file.name) from error
+        message = (
+            "files cannot be locked here (Lustre must be mounted with 'flock'); take another place"
+        )
+        raise OSError(error.errno, message, file.name) from error
     return True

@@ -1,4 +1,4 @@
-"""Prefetch: threads work ahead of a loop, which takes the results in order."""
+"""Prefetch results in threads, ahead of the loop that takes them in order."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def ahead(
-    work: Callable[[Item], Result], items: Iterable[Item], n_threads: int
+def prefetch(
+    function: Callable[[Item], Result], items: Iterable[Item], n_threads: int
 ) -> Iterator[Result]:
-    """Yield the results of `map`, made by threads that are at most `n_threads` items ahead.
+    """Yield what `map` would, computed by threads that are at most `n_threads` items ahead.
 
-    Results that are made and not yet taken are in memory.
+    Results that wait to be taken are in memory.
     """
     with ThreadPoolExecutor(n_threads) as threads:
         waiting: deque[Future[Result]] = deque()
         for item in items:
-            waiting.append(threads.submit(work, item))
+            waiting.append(threads.submit(function, item))
             if len(waiting) > n_threads:
                 yield waiting.popleft().result()
         while waiting:

@@ -1,4 +1,4 @@
-"""Tables that are kept on local disk for as long as something is made of them."""
+"""Spill tables to local disk while they are processed."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ import pyarrow as pa
 
 
 class Spill:
-    """A spill holds tables of one schema in numbered parts, each a file that is gone at the end.
+    """A spill holds tables of one schema in numbered parts, which are temporary files.
 
-    Use it as a context manager. The files have the names of unfinished ones: what a process that
-    died left in a store's scratch directory is removed by `Store.delete_unfinished`.
+    Use it as a context manager, which removes the files at the end. They are named like unfinished
+    files, so that `Store.delete_unfinished` removes what a process that died left behind.
 
     Parameters
     ----------
     directory : Path
         Where the files are; see `Store.scratch`.
     label : str
-        Tells the files of one spill from those of another.
+        Distinguishes the files of one spill from those of another.
     schema : pyarrow.Schema
     compressed : bool
         Make smaller files, which take memory when they are read. Files that are not compressed are
-        mapped, and rows that nobody looks at take no memory.
+        mapped into memory, where only the rows that are looked at take any.
     """
 
     def __init__(self, directory: Path, label: str, schema: pa.Schema, *, compressed: bool) -> None:
@@ -48,7 +48,7 @@ class Spill:
             self.remove(part)
 
     def append(self, part: int, rows: pa.Table) -> None:
-        """Append `rows` to those that `part` has; raise `OSError` where that cannot be done."""
+        """Append `rows` to `part`; raise `OSError` where they cannot be written."""
         if part not in self._open:
             self._parts.add(part)
             file = pa.OSFile(str(self._path(part)), "wb")
@@ -63,7 +63,7 @@ class Spill:
                 writer.close()
 
     def read(self, part: int) -> pa.Table:
-        """Read all rows of `part`, to which nothing is appended any more; none if none came."""
+        """Read all rows of `part`, to which nothing is appended any more."""
         if part not in self._parts:
             return self._schema.empty_table()
         self.finish(part)
@@ -72,7 +72,7 @@ class Spill:
             return pa.ipc.open_stream(file).read_all()
 
     def remove(self, part: int) -> None:
-        """Remove the rows of `part` from the disk; what was read of them stays as it is."""
+        """Remove `part` from the disk; tables that were read from it stay valid."""
         with contextlib.suppress(OSError, pa.ArrowException):  # such as that of a full disk
             self.finish(part)
         self._path(part).unlink(missing_ok=True)

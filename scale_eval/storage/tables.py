@@ -1,4 +1,4 @@
-"""Tables on any store, as Parquet files with checksums; written whole or not at all."""
+"""Read and write tables on any store, as Parquet files with checksums."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def read_table(
 ) -> pa.Table:
     """Read the whole Parquet file `name` on the calling thread.
 
-    Columns in `dictionaries` come as dictionary codes. The file is opened once: one that is
-    replaced meanwhile is read as it was.
+    Columns in `dictionaries` are read as dictionary codes. The file is opened once: if it is
+    replaced meanwhile, the old one is read.
     """
     with _opened(store, name, dictionaries) as file:
         read = file.read(columns=list(columns) if columns else None, use_threads=False)
@@ -49,7 +49,7 @@ def read_row_groups(
     columns: Sequence[str],
     dictionaries: Sequence[str] = (),
 ) -> pa.Table:
-    """Read some row groups of `name`; columns in `dictionaries` come as dictionary codes.
+    """Read some row groups of `name`; columns in `dictionaries` as dictionary codes.
 
     Raises `OSError` or `pyarrow.ArrowInvalid` with the path where the file is missing or damaged
     (pages carry checksums, so a flipped bit is noticed).
@@ -72,10 +72,10 @@ def write_table(store: Store, name: str, table: pa.Table) -> int:
 
 
 def write_tables(store: Store, name: str, tables: Iterable[pa.Table]) -> int:
-    """Write one Parquet file from tables of one schema as they come, one at least.
+    """Write one Parquet file from at least one table of one schema; return its bytes.
 
-    Returns its bytes. Compressed by LZ4: a tenth larger than by zstd, and written and read in two
-    thirds of the time.
+    The tables are taken one by one. Compressed by LZ4: a tenth larger than by zstd, and written and
+    read in two thirds of the time.
     """
     with store.open_output(name) as output:
         parts = map(lists_to_bytes, tables)
@@ -115,9 +115,9 @@ def write_row_groups(
     repeating: Sequence[str] = (),
     ascending: Sequence[str] = (),
 ) -> str | None:
-    """Write one Parquet file of which each table is a row group, as they come.
+    """Write one Parquet file in which each table is a row group.
 
-    Compressed by zstd. Nothing is written where no table comes.
+    The tables are taken one by one; without any, nothing is written. Compressed by zstd.
 
     Parameters
     ----------
@@ -128,15 +128,15 @@ def write_row_groups(
     row_groups : iterable of pyarrow.Table
         By `schema`; of `ROWS_PER_ROW_GROUP` rows at most.
     name : callable
-        Returns the file's name when all tables have come: it may depend on them.
+        Returns the file's name; called after the last table, since the name may depend on all.
     repeating, ascending : sequences of str
         Columns that are written as a dictionary, and those of integers or times that are written
-        as differences. Both only make the file small and quick to read.
+        as differences. Both affect only the size of the file and how fast it is read.
 
     Returns
     -------
     str or None
-        ``directory/name``; None where no table came.
+        ``directory/name``; None where there was no table.
     """
     parts = iter(row_groups)
     first = next(parts, None)
@@ -161,14 +161,14 @@ def write_row_groups(
 def _opened(store: Store, name: str, dictionaries: Sequence[str] = ()) -> Iterator[pq.ParquetFile]:
     try:
         with (
-            store.open_input(name) as bytes_,
+            store.open_input(name) as source,
             pq.ParquetFile(
-                bytes_, read_dictionary=list(dictionaries), page_checksum_verification=True
+                source, read_dictionary=list(dictionaries), page_checksum_verification=True
             ) as file,
         ):
             yield file
-    # The last two come of a damaged footer, where a column has lost its name.
+    # A damaged footer, in which a column has lost its name, raises the last two.
     except (pa.ArrowException, OSError, UnicodeDecodeError, KeyError) as error:
-        if getattr(error, "errno", None) is not None:  # the place, not what it holds
+        if getattr(error, "errno", None) is not None:  # the place is at fault, not the content
             raise
         raise pa.ArrowInvalid(f"{store.root}/{name}: {error}") from error

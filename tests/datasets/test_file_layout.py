@@ -238,7 +238,7 @@ def test_a_dataset_of_another_format_or_without_a_number_is_refused(companies, t
     pq.write_table(manifest.replace_schema_metadata(later), tmp_path / MANIFEST)
     says = (
         rf"{tmp_path} was written by scale_eval 9.8.7 in format {FORMAT + 1}; this version reads "
-        rf"format {FORMAT}. Ingest or synthesize the data anew with this version"
+        rf"format {FORMAT}. Ingest or synthesize the data again with this version"
     )
     with pytest.raises(ValueError, match=says):
         open_dataset(tmp_path)
@@ -301,7 +301,7 @@ def test_groups_of_customers_are_zlibs_crc32_modulo_16(ids):
     expected = [zlib.crc32(each.encode()) % 16 for each in ids]
     array = pa.array(["before", *ids], pa.string()).slice(1)
     assert customer_groups(array).tolist() == expected
-    assert CustomerIds.of(array).take(np.arange(len(ids))).groups.tolist() == expected
+    assert CustomerIds.from_strings(array).take(np.arange(len(ids))).groups.tolist() == expected
 
 
 # Files

@@ -145,7 +145,7 @@ def test_a_committed_notebook_is_small(path):
 def test_a_bar_is_one_line_that_is_written_over_and_a_plot_is_shown_without_pyplot(here, tmp_path):
     code = [
         "from scale_eval.progress_bar import bar\n"
-        "with bar(total=3, doing='counting', unit='sheep') as counted:\n"
+        "with bar(total=3, label='counting', unit='sheep') as counted:\n"
         "    for _ in range(3):\n"
         "        counted.update()\n",
         "import sys, scale_eval as se\nse.preview(se.demo_dataset()).plot_windows()",

@@ -264,7 +264,7 @@ class TestCosts:
     def test_survive_being_written_and_leave_out_what_nobody_timed(self):
         timed = Costs.measured(np.array(["a", "b"]), np.array([100, 100]), np.array([1e-3, np.nan]))
         assert set(timed.models) == {"a"}
-        assert Costs.of_document(timed.document()) == timed
+        assert Costs.from_document(timed.document()) == timed
 
 
 def rows_of(evaluations, status="ok") -> pa.Table:

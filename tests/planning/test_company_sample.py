@@ -135,7 +135,7 @@ def test_few_companies_are_one_stratum():
 
 def test_a_sample_comes_back_from_its_table(frame):
     sample = frame.sample(333)
-    again = Sample.of_table(sample.table())
+    again = Sample.from_table(sample.table())
     assert again.company_ids == sample.company_ids
     assert again.table().equals(sample.table())
 

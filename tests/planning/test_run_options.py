@@ -65,8 +65,8 @@ def test_that_cannot_be_are_refused_by_name(options, words):
 
 def test_a_share_is_written_as_text_or_as_two_numbers():
     for written in ("2/8", (2, 8), [2, 8], Share(2, 8)):
-        assert se.Execution(share=written).part == Share(2, 8)
-    assert se.Execution().part is None
+        assert se.Execution(share=written).parsed_share == Share(2, 8)
+    assert se.Execution().parsed_share is None
 
 
 @pytest.mark.parametrize("written", [90, "90", "1.5 minutes", pd.Timedelta("90s")])

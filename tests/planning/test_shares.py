@@ -13,7 +13,7 @@ from scale_eval.planning.calendar import ObservedSpans, PlannedWindows
 from scale_eval.planning.cost_model import PER_COMPANY, Costs
 from scale_eval.planning.plan import Plan, disk_order, plan_run
 from scale_eval.planning.settings import make_settings
-from scale_eval.planning.shares import Share, divided, share_of
+from scale_eval.planning.shares import Share, divide_companies, share_of
 from tests.support import models as models
 from tests.support.companies import companies_of_unequal_size
 
@@ -45,11 +45,11 @@ class TestDivision:
     ):
         rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
         plan, order = plan_of(np.exp(rng.normal(4.7, 1.4, n_companies)).astype(int) + 1, rng)
-        shares = divided(plan, order, n)
+        shares = divide_companies(plan, order, n)
         assert ((shares >= 0) & (shares < n)).all()
-        of_windows = Costs().of_windows(plan.n_rows, plan.n_customers, ["any"])
+        seconds = Costs().window_seconds(plan.n_rows, plan.n_customers, ["any"])
         seconds = PER_COMPANY + np.bincount(
-            plan.windows.company, of_windows[plan.windows.company], minlength=n_companies
+            plan.windows.company, seconds[plan.windows.company], minlength=n_companies
         )
         load = np.bincount(shares, seconds, minlength=n)
         assert load.max() <= seconds.sum() / n + seconds.max() * (1 + 1e-9)
@@ -60,7 +60,7 @@ class TestDivision:
         few = plan_run(dataset, ["base_rate"], make_settings())
         many = plan_run(dataset, [*CHOSEN, "bgnbd"], make_settings())
         order = disk_order(few, dataset)
-        assert (divided(few, order, 4) == divided(many, order, 4)).all()
+        assert (divide_companies(few, order, 4) == divide_companies(many, order, 4)).all()
 
     @pytest.mark.parametrize(
         "given", ["", "0/3", "4/3", "1", "1/2/3", "a/b", "1.5/2", (0, 2), (1,), (2, 1), "-1/2"]

@@ -1,7 +1,7 @@
-"""Read records of delimited text: plain, gzip or zip; comma, semicolon or tab; with their lines.
+"""Read records of delimited text: plain, gzip or zip; comma, semicolon or tab.
 
-A record keeps the physical line on which it starts. A quote that is not closed costs its own line
-and no other: the lines that it would have swallowed are read again as records of their own.
+A record knows the physical line on which it starts. A quote that is not closed costs its own line
+and no other: the lines after it are read again, as records of their own.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 LINES_PER_BATCH = 100_000
 
-_GZIP, _ZIP = b"\x1f\x8b", (b"PK\x03\x04", b"PK\x05\x06")  # how such files begin
+_GZIP, _ZIP = b"\x1f\x8b", (b"PK\x03\x04", b"PK\x05\x06")  # first bytes of such files
 _DELIMITERS = (",", ";", "\t")
 _NOT_UTF8 = re.compile("[\udc80-\udcff]")  # how Python's `surrogateescape` writes such a byte
 _DAMAGED = (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile, zipfile.BadZipFile)
@@ -53,13 +53,13 @@ class _Header:
 
 @dataclass(frozen=True)
 class _Records:
-    """Records of some lines: the columns, and the lines that each record takes, from 0."""
+    """The records of some lines: their columns, and the first line of each and the one after it."""
 
     columns: dict[str, pa.Array]
     starts: np.ndarray
     stops: np.ndarray
     refused: list[tuple[int, str]]  # line and reason
-    n_lines: int  # that were read; the rest may be the beginning of a record
+    n_lines: int  # lines that were read; the rest may be the beginning of a record
 
 
 def read_csv(path: Path, columns: Mapping[str, str]) -> Iterator[RecordBatch]:
@@ -183,7 +183,7 @@ def _reader(lines: list[str], start: int, layout: _Header) -> Reader:
 
 
 def _is_sound(fields: list[str], lines: list[str], layout: _Header) -> bool:
-    """Return whether a record is meant as one: its used fields have no line end, no odd quote."""
+    """Return whether a record can be trusted: no line end and no odd quote in its used fields."""
     if len(fields) != layout.n_fields:
         return len(lines) == 1
     used = "".join([fields[i] for i in layout.positions.values()])
@@ -193,7 +193,7 @@ def _is_sound(fields: list[str], lines: list[str], layout: _Header) -> bool:
 
 
 def _fault(text: str) -> str:
-    """Return why no record may hold `text`; empty where it may."""
+    """Return the fault of a text that no record may hold, or an empty string."""
     if not text.isascii() and _NOT_UTF8.search(text):
         return "not_utf8"
     return "nul_byte" if "\0" in text else ""

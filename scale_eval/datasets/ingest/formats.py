@@ -1,4 +1,4 @@
-"""The formats of files that ingest reads; a new one is a module and an entry in `FORMATS`."""
+"""List the formats of files that ingest reads; a new one is a module and an entry here."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from scale_eval.datasets.ingest.parquet import PARQUET
 from scale_eval.datasets.ingest.records import InputFormat
 
 FORMATS = (PARQUET, DELIMITED_TEXT)
-"""The first format that recognizes a file reads it; delimited text takes what is left."""
+"""All formats. The first that recognizes a file reads it; delimited text accepts any file."""
 
 SUFFIXES = frozenset[str]().union(*(each.suffixes for each in FORMATS))
 

@@ -1,9 +1,9 @@
-"""Ingest reads files of transactions into a dataset, or into more of one.
+"""Ingest files of transactions into a new dataset or an existing one.
 
-All files are parsed before anything is written: rows that are too many for memory are spilled to
+All files are parsed before a company is written: rows that do not fit into memory are spilled to
 disk, divided by company, and then brought together partition by partition (see `ingest.shuffle`).
-Companies' files are written under names that nobody reads yet, and the manifest last. Refused rows
-are kept beside the others (see `ingest.refused`).
+Companies' files are written under new names, and last the manifest that names them. Refused rows
+are kept in the dataset too (see `ingest.refused`).
 """
 
 from __future__ import annotations
@@ -72,11 +72,11 @@ def ingest(
     timestamp_format: str | None = None,
     decimal: str = ".",
 ) -> IngestReport:
-    """Read files of transactions into the dataset at `into`, which is made if it is not there.
+    """Read files of transactions into the dataset at `into`, which is created if need be.
 
-    Of each file, rows in = rows kept + rows refused; a refused row is kept in `refused.parquet` as
-    long as its file feeds a company. The same file again changes nothing. Whatever is raised, the
-    dataset stays as it was.
+    For each file, rows in = rows kept + rows refused. A refused row is listed in `refused.parquet`
+    as long as the dataset holds other rows of its file. Ingesting the same file again changes
+    nothing. If an error is raised, the dataset stays as it was.
 
     Parameters
     ----------
@@ -87,12 +87,12 @@ def ingest(
     columns : mapping
         The names that the columns `customer_id`, `timestamp` and `value` have in the files.
     company_column : str, optional
-        The files are parts of one table, and this column says whose each row is.
+        The files are parts of one table, and this column names the company of each row.
     append : bool
-        Add rows to companies of the dataset. Rows not later than a company's last (a later day
-        where it has dates only) are refused with reason `overlap`.
+        Add rows to companies of the dataset. Rows that are not later than a company's last (on a
+        later day, where it has dates only) are refused with the reason `overlap`.
     replace : bool
-        These rows take the place of those that a company of the dataset has.
+        Replace the rows of companies that the dataset already has.
     timezone : str
         The zone of timestamps written without one.
     timestamp_format : str, optional
@@ -103,7 +103,7 @@ def ingest(
     Raises
     ------
     IngestError
-        An option is not valid; a file is missing, unreadable, empty, without the columns, or
+        An option is invalid; a file is missing, unreadable, empty, without the columns, or
         refused in all of its rows; two files hold one company; the dataset has other rows of a
         company, and neither `append` nor `replace` is given; `into` is no place for a dataset, or
         cannot be written.
@@ -122,8 +122,8 @@ def ingest(
     store = open_store(into)
     _check_place(store)
     with (
-        _lock_when_needed(store) as hold,
-        ShuffleBuffer(store, lambda: n_partitions_of(paths), hold) as buffer,
+        _lock_when_needed(store) as take_lock,
+        ShuffleBuffer(store, lambda: n_partitions_of(paths), take_lock) as buffer,
     ):
         parsed = [
             parse_file(path, options, keep_text=append, hand_over=_adding_to(buffer, store, i))
@@ -134,17 +134,17 @@ def ingest(
         else:
             _check_no_copies(parsed)
         with _explaining_errors(store):
-            hold()
+            take_lock()
             return _merge(store, parsed, buffer, append=append, replace=replace, timezone=timezone)
 
 
 def _check_place(store: Store) -> None:
-    """Raise `IngestError` where `store` holds something else than a dataset."""
+    """Raise `IngestError` where `store` holds something other than a dataset."""
     try:
         names = store.names("*")
     except NotADirectoryError as error:
         raise IngestError(str(error)) from error
-    # What an ingest leaves behind that was interrupted before its first manifest.
+    # An ingest that was interrupted before its first manifest leaves these behind.
     others = set(names) - {"transactions", REFUSED}
     if others and not store.exists(MANIFEST):
         raise IngestError(
@@ -157,7 +157,7 @@ def _check_place(store: Store) -> None:
 
 
 def _check_one_company_a_file(parsed: Sequence[ParsedFile], append: bool) -> None:
-    """Raise `IngestError` where two files hold one company, but for parts that can be appended."""
+    """Raise `IngestError` where two files hold one company and cannot be appended."""
     by_company = defaultdict(list)
     for file in parsed:
         by_company[file.company_id].append((*file.span, file.path))
@@ -188,22 +188,22 @@ def _check_no_copies(parsed: Sequence[ParsedFile]) -> None:
 
 @contextlib.contextmanager
 def _lock_when_needed(store: Store) -> Iterator[Callable[[], None]]:
-    """Yield a function whose first call takes the lock of `store` and deletes unfinished files."""
+    """Yield a function whose first call locks `store` and deletes unfinished files in it."""
     with contextlib.ExitStack() as stack:
-        is_held = False
+        is_locked = False
 
-        def hold() -> None:
-            nonlocal is_held
-            if not is_held:
+        def take_lock() -> None:
+            nonlocal is_locked
+            if not is_locked:
                 stack.enter_context(store.lock())
-                is_held = True
+                is_locked = True
                 store.delete_unfinished()
 
-        yield hold
+        yield take_lock
 
 
 def _adding_to(buffer: ShuffleBuffer, store: Store, file: int) -> Callable[[pa.Table], None]:
-    """Return a function that takes the rows of the file at a position."""
+    """Return a function that adds rows of the file at the position `file` to the buffer."""
 
     def add(rows: pa.Table) -> None:
         with _explaining_errors(store):
@@ -214,7 +214,7 @@ def _adding_to(buffer: ShuffleBuffer, store: Store, file: int) -> Callable[[pa.T
 
 @contextlib.contextmanager
 def _explaining_errors(store: Store) -> Iterator[None]:
-    """Turn the errors of a place that cannot be read or written into `IngestError`."""
+    """Turn errors of reading and writing the store into `IngestError`, with a remedy."""
     try:
         yield
     except (OSError, pa.ArrowInvalid) as error:
@@ -235,7 +235,7 @@ def _merge(
     replace: bool,
     timezone: str,
 ) -> IngestReport:
-    """Merge parsed files into the dataset, whose lock is held."""
+    """Merge parsed files into the dataset, which this process has locked."""
     manifest = read_manifest_rows(store)
     refused_before = read_refused(store)
     merge = Merge(
@@ -251,10 +251,10 @@ def _merge(
     updates: list[CompanyUpdate] = []
     late: list[pa.Table] = []
     for rows in buffer.partitions():
-        of_partition, late_in_partition = merge.updates(rows, buffer.company_ids)
-        updates += of_partition
-        late.append(late_rows(late_in_partition, buffer.company_ids))
-        del rows, late_in_partition  # the next partition takes their memory
+        new_updates, new_late = merge.updates(rows, buffer.company_ids)
+        updates += new_updates
+        late.append(late_rows(new_late, buffer.company_ids))
+        del rows, new_late  # the next partition takes their memory
     refused = all_refused(parsed, pa.concat_tables(late))
     files = summarize_files(parsed, refused, updates)
     changed = [update for update in updates if update.status != "unchanged"]

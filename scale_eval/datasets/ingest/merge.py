@@ -31,7 +31,7 @@ _WRITTEN_SCHEMA = pa.schema(list(TRANSACTIONS_SCHEMA)[1:])
 
 @dataclass(frozen=True, slots=True)
 class CompanyUpdate:
-    """A company update: the rows that the files of one ingest bring, and what is done with them.
+    """A company update says which rows an ingest brings to a company, and what becomes of them.
 
     Attributes
     ----------
@@ -43,7 +43,7 @@ class CompanyUpdate:
     dates_only : bool
         All timestamps of the rows to be written are dates.
     rows : RowRange
-        Where these rows are until they are written.
+        The place of these rows until they are written.
     """
 
     company_id: str
@@ -54,7 +54,7 @@ class CompanyUpdate:
 
     @property
     def n_rows(self) -> int:
-        """Return the number of rows to be written, without those a company already has."""
+        """Return the number of rows to be written, without those that the company already has."""
         return self.rows.stop - self.rows.start
 
 
@@ -66,13 +66,13 @@ class Merge:
     store : Store
         The dataset.
     partitions : SortedPartitions
-        Where companies are kept until they are written.
+        Holds companies until they are written.
     sources : sequence of str
         The source of each file, by position.
     manifest : mapping
         The dataset's rows of the manifest, by company.
     late_lines : mapping of int to sequence of int
-        By position of the file: lines that an earlier ingest of it refused as overlapping.
+        For each file, by its position: lines that an earlier ingest refused as overlapping.
     append, replace : bool
     timezone : str
     """
@@ -93,15 +93,15 @@ class Merge:
         self._store, self._existing = store, _ExistingRows(store)
         self._append, self._replace, self._timezone = append, replace, timezone
         lines = [(i << 40) | line for i, lines in late_lines.items() for line in lines]
-        self._late_places = np.array(lines, dtype=np.int64)
+        self._late_lines = np.array(lines, dtype=np.int64)  # file and line in one integer
 
     def updates(
         self, rows: pa.Table, company_ids: Sequence[str]
     ) -> tuple[list[CompanyUpdate], pa.Table]:
         """Return the update of each company in `rows`, which are all rows of these companies.
 
-        A company whose files are already among its sources is unchanged, and so is one that comes
-        with the rows that it has; if its file in the dataset was lost, these take its place.
+        A company is unchanged if its files are already among its sources, or if they bring just the
+        rows that it already has; but if its file in the dataset was lost, it is written again.
 
         Parameters
         ----------
@@ -124,9 +124,9 @@ class Merge:
             The dataset has other rows of a company, and neither `append` nor `replace` is given.
         """
         late = []
-        if len(self._late_places):
-            places = (rows["file"].to_numpy().astype(np.int64) << 40) | rows["line"].to_numpy()
-            was_late = np.isin(places, self._late_places)
+        if len(self._late_lines):
+            lines = (rows["file"].to_numpy().astype(np.int64) << 40) | rows["line"].to_numpy()
+            was_late = np.isin(lines, self._late_lines)
             late.append(rows.filter(pa.array(was_late)))
             rows = rows.filter(pa.array(~was_late))
         rows = _sorted(rows, company_ids)
@@ -184,7 +184,7 @@ class Merge:
             )
         fresh = [i for i in files if self._sources[i] not in before]
         is_fresh = np.isin(rows["file"].to_numpy(), fresh)
-        is_late = is_fresh & (_instants(rows) < _end(row, self._timezone))
+        is_late = is_fresh & (_instants(rows) < _first_later_instant(row, self._timezone))
         keeps = is_fresh & ~is_late
         return ("appended" if keeps.any() else "unchanged"), keeps, is_late
 
@@ -207,7 +207,7 @@ class Merge:
 
 
 class _ExistingRows:
-    """Read rows of the dataset; the row group that was read last is kept for its neighbours."""
+    """Read rows of the dataset; keep the last row group for the next companies in it."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -215,7 +215,7 @@ class _ExistingRows:
         self._rows = _WRITTEN_SCHEMA.empty_table()
 
     def read(self, row: Mapping[str, Any]) -> pa.Table:
-        """Read those of a company, by its row of the manifest; raise `IngestError` for damage."""
+        """Read a company, given its row of the manifest; raise `IngestError` if it is damaged."""
         location = row["path"], row["first_row_group"], row["n_row_groups"]
         if location != self._location:
             groups = range(row["first_row_group"], row["first_row_group"] + row["n_row_groups"])
@@ -245,7 +245,7 @@ def _sorted(rows: pa.Table, company_ids: Sequence[str]) -> pa.Table:
 def _order(first: list[np.ndarray], rows: pa.Table) -> np.ndarray:
     """Return the permutation that sorts `rows` by the keys in `first`, then as in a Dataset."""
     ids = rows["customer_id"].combine_chunks().dictionary_encode()
-    # Integers of the same order sort several times as fast as strings.
+    # Ranks sort several times as fast as strings.
     rank = pc.rank(ids.dictionary).take(ids.indices).to_numpy()
     return np.lexsort([rows["value"].to_numpy(), _instants(rows), rank, *first])
 
@@ -264,7 +264,7 @@ def _dates_only(rows: pa.Table, bounds: np.ndarray) -> list[bool]:
     """Return for each company whether all of its timestamps are midnight, as written or in UTC."""
     as_written = rows["midnight"].to_numpy()
     in_utc = _instants(rows) % DAY == 0
-    # The number before each row that are not.
+    # How many rows before each company are not midnight: equal bounds mean that all are.
     others = [np.concatenate([[0], np.cumsum(~each)])[bounds] for each in (as_written, in_utc)]
     return ((np.diff(others[0]) == 0) | (np.diff(others[1]) == 0)).tolist()
 
@@ -279,7 +279,7 @@ def _has_rows(row: Mapping[str, Any], rows: pa.Table) -> bool:
     return row["content_hash"] == content_hash(Transactions.from_arrow(row["company_id"], rows))
 
 
-def _end(row: Mapping[str, Any], timezone: str) -> int:
+def _first_later_instant(row: Mapping[str, Any], timezone: str) -> int:
     """Return the first instant, in microseconds, that is later than a company's last row."""
     if not row["dates_only"]:
         return row["last_timestamp"] + 1

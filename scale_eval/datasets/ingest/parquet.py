@@ -1,4 +1,4 @@
-"""Read records of a Parquet file: ids as text, timestamps and values as they are typed."""
+"""Read records of a Parquet file: ids as text, timestamps and values by their type."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def read_parquet(path: Path, columns: Mapping[str, str]) -> Iterator[RecordBatch
     Raises
     ------
     IngestError
-        The file is damaged, or lacks a column, or has one of a type that cannot be meant: an id
-        that is a floating-point number has lost its leading zeros and perhaps its last digits.
+        The file is damaged, or lacks a column, or has one of an unusable type: an id that is a
+        floating-point number has lost its leading zeros and perhaps its last digits.
     """
     try:
         with pq.ParquetFile(path) as file:

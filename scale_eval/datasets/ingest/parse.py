@@ -1,4 +1,4 @@
-"""Parse a file into rows and refused rows: every record becomes one of the two."""
+"""Parse a file into rows and refused rows: every record becomes one or the other."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ ROWS_SCHEMA = pa.schema(
         ("customer_id", pa.large_string()),
         ("timestamp", TIMESTAMP),
         ("value", pa.float64()),
-        ("midnight", pa.bool_()),  # in the time in which it was written
+        ("midnight", pa.bool_()),  # in the zone in which it was written
         ("line", pa.int64()),
-        ("text", pa.large_string()),  # null where it is not kept
+        ("text", pa.large_string()),  # of the record; null unless `keep_text`
     ]
 )
 
@@ -43,13 +43,13 @@ _NUMBER = r"(?i)^[+-]?(?:\d+[.]?\d*|[.]\d+)(?:e[+-]?\d+)?$|^[+-]?(?:nan|inf|infi
 
 @dataclass(frozen=True)
 class ReadOptions:
-    """The options for reading files; see `scale_eval.datasets.ingest.ingest.ingest` for each.
+    """Read options say how files are written; `ingest.ingest` explains each.
 
     Raises
     ------
     IngestError
         A key of `columns` is unknown, `decimal` is neither ``.`` nor ``,``, there is no such
-        `timezone`, or `timestamp_format` is not valid.
+        `timezone`, or `timestamp_format` is invalid.
     """
 
     columns: Mapping[str, str] = field(default_factory=dict)
@@ -77,7 +77,7 @@ class ReadOptions:
 
     @cached_property
     def names_by_role(self) -> dict[str, str]:
-        """Return the name, by role, of every column that is read."""
+        """Return the name of every column that is read, by its role."""
         company = {} if self.company_column is None else {"company_id": self.company_column}
         return {**company, **DEFAULT_COLUMNS, **self.columns}
 
@@ -91,7 +91,7 @@ class ReadOptions:
 
 @dataclass(frozen=True)
 class ParsedFile:
-    """A parsed file: every record of it is one of `rows` or of `refused`.
+    """A parsed file: each of its records is either a row or refused.
 
     Attributes
     ----------
@@ -99,9 +99,9 @@ class ParsedFile:
     source : str
         The file's name and a hash of its content as read, as in the manifest's `sources`.
     company_id : str or None
-        The company whose rows the file has; None where a column names companies.
+        The company of all its rows; None where a column names companies.
     rows : pyarrow.Table
-        By ROWS_SCHEMA, in the file's order; empty where `parse_file` handed them over.
+        By ROWS_SCHEMA, in the file's order; empty if `parse_file` handed them over.
     span : tuple of (int, int)
         The first and the last timestamp of its rows, in microseconds since 1970-01-01 UTC.
     n_rows : int
@@ -136,10 +136,10 @@ def parse_file(
     path : Path
     options : ReadOptions
     keep_text : bool
-        Keep each row's text with it, for a caller who may refuse some of them.
+        Keep each row's text, for a caller that may refuse some of the rows.
     hand_over : callable, optional
-        Takes the rows, by ROWS_SCHEMA, some hundred thousand at a time as they are read, and then
-        `ParsedFile.rows` is empty.
+        Takes the rows, by ROWS_SCHEMA, up to a hundred thousand at a time as they are read;
+        `ParsedFile.rows` is then empty.
 
     Raises
     ------
@@ -182,7 +182,7 @@ def _parse_file(
             n_rows += len(rows)
             (hand_over or tables.append)(rows)
     if not n_rows:
-        raise IngestError(_why_nothing(path, refused))
+        raise IngestError(_why_no_rows(path, refused))
     rows = pa.concat_tables(tables)
     return ParsedFile(
         path, source, company_id, rows, (first, last), n_rows, sorted(refused), n_naive
@@ -234,7 +234,7 @@ def _parse_batch(
 
 
 def _read_values(column: pa.Array, decimal: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return values as float64, and which of them are numbers; NaN and infinities are, here."""
+    """Return values as float64, and which of them are numbers (NaN and infinities included)."""
     is_number = np.ones(len(column), dtype=bool)
     if not pa.types.is_floating(column.type):
         text = pc.utf8_trim_whitespace(column)
@@ -252,13 +252,13 @@ def _is_blank(column: pa.Array) -> np.ndarray:
 
 
 def _company_of(path: Path) -> str:
-    """Return the company whose rows a file has: the file's name without its suffixes."""
+    """Return the company of a file's rows: the file's name without its suffixes."""
     while path.suffix.lower() in SUFFIXES:
         path = path.with_suffix("")
     return path.name
 
 
-def _why_nothing(path: Path, refused: list[Refusal]) -> str:
+def _why_no_rows(path: Path, refused: list[Refusal]) -> str:
     if not refused:
         return f"{path} has a header but no rows; give a file with rows"
     counts = Counter(refusal.reason for refusal in refused).most_common()

@@ -1,4 +1,4 @@
-"""Records stand between a file and its rows: the columns that ingest reads, not yet parsed."""
+"""Records of a file: the columns that ingest reads from it, before they are parsed into rows."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class IngestError(ValueError):
 
 
 class Refusal(NamedTuple):
-    """A refusal is a record that did not become a row, and why.
+    """A refusal says why a record did not become a row.
 
     `line` is where it starts: physical lines of a text from 1 (the header, mostly), rows of a
     Parquet file from 1.
@@ -44,9 +44,9 @@ class RecordBatch:
     lines : ndarray of int64
         Where each record starts.
     text : callable
-        Returns the i-th record as it stands in the file, cut at `TEXT_LENGTH`.
+        Returns the i-th record as it is written in the file, cut at `TEXT_LENGTH`.
     refused : list of Refusal
-        Records beside these that have no such columns.
+        Further records, which could not be divided into columns.
     """
 
     columns: dict[str, pa.Array]
@@ -66,7 +66,7 @@ class InputFormat:
     recognizes : callable
         Returns whether a file that begins with these four bytes is of this format.
     expansion : callable
-        Returns about how many bytes of plain text a byte of such a file holds.
+        Returns roughly how many bytes of plain text a byte of such a file holds.
     read : callable
         Reads the records of a file in batches; its second argument has the names of columns by
         role. Raises `IngestError` where the file cannot be read as a whole.
@@ -81,7 +81,7 @@ class InputFormat:
 def locate(path: Path, header: Sequence[str], columns: Mapping[str, str]) -> dict[str, int]:
     """Find the `columns` (name by role) in `header`; return the position by role.
 
-    Blanks around a name do not count. Raises `IngestError` where a column is missing, with the
+    Blanks around a name are ignored. Raises `IngestError` where a column is missing, with the
     nearest name that the header has, or where it has the column twice.
     """
     names = [name.strip() for name in header]
@@ -101,7 +101,7 @@ def locate(path: Path, header: Sequence[str], columns: Mapping[str, str]) -> dic
 
 
 def _suggestion(names: Sequence[str], columns: Mapping[str, str]) -> str:
-    """Return the options that would name the columns, as far as they can be guessed."""
+    """Suggest the options that would name the columns, with a guess for each missing one."""
     lowered = {name.lower(): name for name in names}
 
     def guess(role: str) -> str:

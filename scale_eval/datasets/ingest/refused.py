@@ -1,4 +1,4 @@
-"""Refused rows are kept in the dataset with their file, line and reason: `refused.parquet`."""
+"""Keep refused rows in the dataset, with their file, line and reason: `refused.parquet`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ REFUSED_SCHEMA = pa.schema(
         ("line", pa.int64()),
         ("company_id", pa.string()),
         ("reason", pa.string()),
-        ("text", pa.string()),  # the record as it stands, cut at TEXT_LENGTH
+        ("text", pa.string()),  # the record as written, cut at TEXT_LENGTH
     ]
 )
 
@@ -38,9 +38,9 @@ def read_refused(store: Store) -> pa.Table:
 
 
 def late_lines(parsed: Sequence[ParsedFile], before: pa.Table) -> dict[int, list[int]]:
-    """Return lines that an earlier ingest of the same file refused as overlapping, by its position.
+    """Return, by position of the file, lines that an earlier ingest of it refused as overlapping.
 
-    They are refused again: the same file again changes nothing.
+    They are refused again, so that ingesting the same file twice changes nothing.
     """
     lines = defaultdict(list)
     for row in before.filter(pc.equal(before["reason"], _OVERLAP)).to_pylist():
@@ -56,7 +56,7 @@ def late_rows(rows: pa.Table, company_ids: Sequence[str]) -> pa.Table:
 
 
 def all_refused(parsed: Sequence[ParsedFile], late: pa.Table) -> pd.DataFrame:
-    """Return the refused rows of this ingest, by file and line; `position` is that of the file."""
+    """Return the refused rows of this ingest, by file (its `position`) and line."""
     records = [(i, *refusal) for i, file in enumerate(parsed) for refusal in file.refused]
     for row in late.to_pylist():
         refusal = Refusal(row["line"], _OVERLAP, row["text"], row["company_id"])
@@ -74,7 +74,7 @@ def write_refused(
     updates: Sequence[CompanyUpdate],
     manifest: Mapping[str, dict[str, Any]],
 ) -> None:
-    """Write the refused rows of every file that feeds a company of `manifest`, each once."""
+    """Write the refused rows of every file of which `manifest` has other rows, each once."""
     feeding = {source for row in manifest.values() for source in row["sources"]}
     replaced = [update.company_id for update in updates if update.status == "replaced"]
     old = before.to_pandas()

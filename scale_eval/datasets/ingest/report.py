@@ -1,4 +1,4 @@
-"""The report of an ingest: what it read, kept and refused."""
+"""Report what an ingest read, kept and refused."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from scale_eval.datasets.instants import from_microseconds
 
 @dataclass(frozen=True)
 class IngestReport:
-    """The report says what an ingest read, kept and refused.
+    """An ingest report says what was read, kept and refused.
 
     Attributes
     ----------

@@ -1,9 +1,9 @@
-"""A hash-partitioned external shuffle brings together the rows of each company.
+"""Bring together the rows of each company: a hash-partitioned external shuffle.
 
-Files bring rows in any order, and a company is written whole. Rows are divided by the hash of their
-company, so that all rows of a company are in one partition and a partition fits into memory. While
-rows are few they stay in memory; then they are spilled to disk. Partitions follow the order in
-which companies share files: whoever writes a shared file finds its companies in a partition or two.
+Files have rows in any order, and a company is written whole. Rows are divided by the hash of their
+company, so that all rows of a company are in one partition and a partition fits into memory. A few
+rows stay in memory; more are spilled to disk. Partitions are in the order in which companies share
+files, so that the companies of a shared file are in one partition or two.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from scale_eval.datasets.manifest import TRANSACTIONS_SCHEMA
 from scale_eval.storage import Spill, Store
 
 ROWS_HELD = 1 << 20
-"""Rows that are held in memory before they are spilled: about 100 MB."""
+"""Rows in memory from which they are spilled: about 100 MB."""
 
 TABLES_HELD = 1_000
-"""Tables that are held before they become one: a table of few rows is larger than its rows."""
+"""Tables in memory from which they are joined: a small table takes more than its rows do."""
 
 BYTES_PER_PARTITION = 32_000_000
 """Bytes of text in a partition: about 600,000 rows, which take 300 MB while they are sorted."""
@@ -42,16 +42,16 @@ BUFFERED_SCHEMA = pa.schema(
         ("file", pa.int32()),  # its position among those of the ingest
     ]
 )
-"""Rows as they come from files, in any order."""
+"""Columns of the rows of files, in any order."""
 
 SORTED_SCHEMA = pa.schema(
     [(name, ROWS_SCHEMA.field(name).type) for name in TRANSACTIONS_SCHEMA.names[1:]]
 )
-"""Rows of one company after the other, sorted as in a Dataset."""
+"""Columns of the rows of one company after the other, sorted as in a Dataset."""
 
 
 def n_partitions_of(paths: Iterable[Path]) -> int:
-    """Return the number of partitions for the rows of these files, should they be spilled."""
+    """Return the number of partitions for the rows of these files, if they are spilled."""
     n_bytes = sum(map(text_bytes, paths))
     return int(np.clip(n_bytes // BYTES_PER_PARTITION + 1, MIN_PARTITIONS, MAX_PARTITIONS))
 
@@ -67,17 +67,18 @@ class ShuffleBuffer:
         Rows are spilled to its scratch directory.
     n_partitions : callable
         Returns the number of partitions; called only if the rows do not fit into memory.
-    hold : callable
-        Takes the store's lock; called before anything is spilled.
+    take_lock : callable
+        Locks the store; called before anything is spilled.
     """
 
     def __init__(
-        self, store: Store, n_partitions: Callable[[], int], hold: Callable[[], object]
+        self, store: Store, n_partitions: Callable[[], int], take_lock: Callable[[], object]
     ) -> None:
         self.company_ids: list[str] = []  # by code
         self._codes: dict[str, int] = {}
         self._partition_of = np.zeros(0, dtype=np.int64)  # by code
-        self._store, self._count, self._hold = store, n_partitions, hold
+        self._store, self._choose_n_partitions = store, n_partitions
+        self._take_lock = take_lock
         self._n_partitions = 1
         self._spill: Spill | None = None
         self._held: list[pa.Table] = []
@@ -101,7 +102,7 @@ class ShuffleBuffer:
         return self._n_held
 
     def add(self, rows: pa.Table, file: int) -> None:
-        """Take `rows` (ROWS_SCHEMA) of the file at a position.
+        """Add `rows` (ROWS_SCHEMA) of the file at the position `file`.
 
         Raises `OSError` where they cannot be spilled.
         """
@@ -116,9 +117,9 @@ class ShuffleBuffer:
             self._n_loose = 0
 
     def partitions(self) -> Iterator[pa.Table]:
-        """Yield all rows by BUFFERED_SCHEMA, partition by partition; each is dropped by the next.
+        """Yield all rows by BUFFERED_SCHEMA, partition by partition; no partition is empty.
 
-        No partition is empty. Call it once, after rows have been added.
+        Call it once, after all rows were added: it gives up the buffer's own copy of them.
         """
         if self._spill is None:
             rows, self._held, self._n_held = self._coded(), [], 0
@@ -133,7 +134,7 @@ class ShuffleBuffer:
                 yield rows
 
     def sorted_partitions(self) -> SortedPartitions:
-        """Return where companies can be kept until they are written: in memory, if the rows are."""
+        """Return a place for companies until they are written: in memory, if the rows are."""
         if self._spill is None:
             return SortedPartitions(None, 1)
         spill = Spill(self._store.scratch(), "sorted", SORTED_SCHEMA, compressed=False)
@@ -143,8 +144,8 @@ class ShuffleBuffer:
 
     def _spill_rows(self) -> None:
         if self._spill is None:
-            self._hold()
-            self._n_partitions = self._count()
+            self._take_lock()
+            self._n_partitions = self._choose_n_partitions()
             spill = Spill(self._store.scratch(), "buffered", BUFFERED_SCHEMA, compressed=True)
             self._spill = self._files.enter_context(spill)
         rows = self._coded()
@@ -182,7 +183,7 @@ class ShuffleBuffer:
 
 
 class RowRange(NamedTuple):
-    """A company's rows in `SortedPartitions`: those of a partition from a row to before another."""
+    """The rows of a company in `SortedPartitions`: `start` to before `stop` of a partition."""
 
     partition: int
     start: int
@@ -195,15 +196,15 @@ class SortedPartitions:
     Parameters
     ----------
     spill : Spill or None
-        Where they are kept; None if they are held in memory.
+        Holds them on disk; None if they stay in memory.
     n_open : int
-        Partitions that are kept open together.
+        Partitions that are kept open at the same time.
     """
 
     def __init__(self, spill: Spill | None, n_open: int) -> None:
         self._spill, self._n_open = spill, n_open
         self._n_partitions = 0
-        self._open: dict[int, pa.Table] = {}  # the one that was read last is the last
+        self._open: dict[int, pa.Table] = {}  # the most recently read is the last
 
     def put(self, rows: pa.Table) -> int:
         """Keep `rows` as a partition; return its number."""

@@ -26,31 +26,31 @@ ISO_8601 = (
 EARLIEST, LATEST = (
     int(np.datetime64(text, "us").astype("int64")) for text in ("1678-01-01", "2262-01-01")
 )
-"""Timestamps from the first to before the second are read: pandas holds these in any unit."""
+"""Timestamps in [EARLIEST, LATEST) are accepted: pandas can hold these in any unit."""
 
 _NONE = np.iinfo("int64").min  # NaT
 
 
 _Wall: TypeAlias = tuple[np.ndarray, np.ndarray, np.ndarray]
-"""A time as written, its offset from UTC (both in microseconds), and whether it has no zone."""
+"""Times as written, their offsets from UTC (both in microseconds), and which have no zone."""
 
 
 @dataclass(frozen=True)
 class Instants:
-    """Instants are timestamps as read, in arrays of equal length.
+    """Instants are timestamps that were read, in arrays of equal length.
 
     Attributes
     ----------
     microseconds : ndarray of int64
         Since 1970-01-01 UTC; undefined where `unparsable` or `ambiguous`.
     unparsable : ndarray of bool
-        There is no such time, it is not written in the format, or not of the years 1678 to 2261.
+        There is no such time, it is not in the format, or outside the years 1678 to 2261.
     ambiguous : ndarray of bool
-        It is written without a zone, in an hour that the zone has twice or not at all.
+        It has no zone, and falls in an hour that `timezone` has twice or not at all.
     naive : ndarray of bool
         Written without a zone.
     midnight : ndarray of bool
-        Midnight in the time in which it was written.
+        Midnight in the zone in which it was written.
     """
 
     microseconds: np.ndarray
@@ -74,7 +74,7 @@ class TimestampReader:
     Raises
     ------
     IngestError
-        There is no such zone, or the format is not valid.
+        There is no such zone, or the format is invalid.
     """
 
     def __init__(self, timezone: str = "UTC", timestamp_format: str | None = None) -> None:
@@ -141,7 +141,7 @@ def _iso_8601(text: pa.Array) -> _Wall:
         times = wall.cast(pa.timestamp("us"))
     except pa.ArrowInvalid:
         # Dates without dashes, nanoseconds (cut off, not rounded), or a date that does not exist:
-        # pandas says which.
+        # pandas reads the first two, and marks the third.
         index = pd.to_datetime(
             wall.to_numpy(zero_copy_only=False), format="ISO8601", errors="coerce"
         )

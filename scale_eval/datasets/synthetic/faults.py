@@ -1,4 +1,4 @@
-"""Faulty synthetic companies are damaged on disk, nearly empty, or of one class.
+"""Make faulty synthetic companies: damaged on disk, nearly empty, or with a single class.
 
 They show how a run treats the faults of real data. Which companies are faulty depends on the seed
 and on the number of each kind.
@@ -36,7 +36,7 @@ def draw_faulty(seed: int, companies: int, counts: Sequence[int]) -> list[list[i
     if min(counts) < 0 or sum(counts) > companies:
         raise ValueError(
             f"{sum(counts)} faulty companies of {companies}: give counts of at least 0 that "
-            "add to no more than all"
+            "add up to no more than all"
         )
     order = stream(seed, 0, _CHOICE).permutation(companies)
     bounds = np.cumsum([0, *counts]).tolist()
@@ -58,8 +58,8 @@ def one_class_company(seed: int, index: int, **options: Any) -> Transactions:
 
     By `index`, modulo 3:
 
-    0. Every customer buys once and never again: of those who had bought, nobody buys.
-    1. Everybody buys about every six days; 200 customers at most, all of the first month.
+    0. Every customer buys once and never again.
+    1. Everybody buys about every six days; at most 200 customers, all from the first month.
     2. As 0, and in the second half of its life the company has only refunds.
     """
     traits = draw_traits(seed, index, **options)
@@ -101,10 +101,10 @@ def _refunds_from(company: Transactions, instant: int) -> Transactions:
 
 
 def corrupt(dataset: Dataset, company_ids: Sequence[str]) -> None:
-    """Damage the data of these companies on disk: every bit of a byte of their values is turned.
+    """Damage the data of these companies on disk: flip every bit of one byte of their values.
 
-    In a shared file the whole row group cannot be read any more: the companies that share it are
-    lost as well, one or two hundred others. Files keep their names.
+    In a shared file the whole row group then cannot be read, so that the other companies in it,
+    one or two hundred, are lost as well. Files keep their names.
     """
     for path, row_group in {dataset.place(company) for company in company_ids}:  # each once
         begin, n_bytes = _column_bytes(dataset.store, path, row_group, "value")
@@ -121,7 +121,7 @@ def _column_bytes(store: Store, name: str, row_group: int, column: str) -> tuple
 
 
 def _flip_byte(store: Store, name: str, position: int) -> None:
-    """Turn every bit of one byte of a file, as a bad disk does."""
+    """Flip every bit of one byte of a file."""
     content = bytearray(store.read(name))
     content[position] ^= 0xFF
     store.write(name, bytes(content))

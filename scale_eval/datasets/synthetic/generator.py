@@ -1,7 +1,7 @@
 """Generate synthetic companies, whose customers arrive, buy by the season, and leave unannounced.
 
-Company i depends on (seed, i) alone: it is the same in any process, whichever companies are made
-with it. For each customer c of a company, with x the time since the company opened:
+Company i depends on (seed, i) alone: it is the same in any process, whichever other companies are
+made. For each customer c of a company, with x the time since the company opened:
 
 ========================  ====================================================================
 arrival                   density in proportion to s(x) exp(growth x)
@@ -17,8 +17,8 @@ Without the season and the one-time buyers, the purchases are those of BG/NBD (F
 2005, "Counting your customers the easy way", Marketing Science 24(2), 275–284).
 
 Times are UTC, to the second; rates are per year of 365.25 days; values are in the company's
-currency, to the cent. The same bytes come wherever NumPy draws the same numbers: it keeps its
-streams from one version to the next as far as it can, without a promise (NEP 19).
+currency, to the cent. The bytes are the same wherever NumPy draws the same numbers, which from one
+version to the next it tries to do, but does not promise (NEP 19).
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from scale_eval.datasets.instants import microseconds
 from scale_eval.datasets.transactions import Transactions
 
 OBSERVED_UNTIL = pd.Timestamp("2024-07-01", tz="UTC").as_unit("us")
-"""All data end before this instant; those of companies that closed end earlier."""
+"""The end of all data; companies that closed end earlier."""
 
 MEDIAN_CUSTOMERS = 110.0
 SIGMA = 1.39
@@ -44,24 +44,24 @@ SIGMA = 1.39
 _SECONDS_PER_DAY = 86_400
 _DAYS_PER_YEAR = 365.25
 _NEW_YEAR = pd.Timestamp("2000-01-01", tz="UTC").as_unit("us")  # where the seasons' year begins
-_TRAITS, _TRANSACTIONS = 0, 1  # a company's two streams of random numbers
+_TRAITS, _TRANSACTIONS = 0, 1  # purposes of `stream`
 
 
 @dataclass(frozen=True)
 class CompanyTraits:
-    """Traits set a company apart from others.
+    """The traits by which companies differ.
 
     Attributes
     ----------
     n_customers : int
-        Number of those who buy between `opened` and `closed`.
+        Number of customers who buy between `opened` and `closed`.
     opened, closed : Timestamp
-        First day, and the instant before which the data end; midnights.
+        The first day, and the end of the data; both at midnight.
     growth : float
         New customers multiply by exp(growth) in a year.
     one_time_share : float
-        Share of customers who leave after their first purchase. More than these buy only once:
-        some arrive too late for a second purchase, some are slow.
+        Share of customers who leave after their first purchase. Others also buy only once, because
+        they arrive late or buy rarely.
     purchases_per_year, rate_shape : float
         Mean and shape of the Gamma distribution of λ_c, the rate of those who have not left.
     dropout, dropout_concentration : float
@@ -77,7 +77,7 @@ class CompanyTraits:
     median_price, price_spread : float
         Median of the values and standard deviation of their logarithms, zero values aside.
     refund_share : float
-        Share of purchases, zero values aside, of which all or a part is refunded, a fortnight
+        Share of purchases, zero values aside, that are refunded in whole or in part, a fortnight
         later on average.
     zero_share : float
         Share of purchases of value zero.
@@ -203,7 +203,7 @@ def generate_company(
     ids = pc.utf8_lpad(pa.array(np.arange(1, n + 1)).cast(pa.string()), 8, padding="0")
     return Transactions(
         company_id,
-        CustomerIds.of(ids),
+        CustomerIds.from_strings(ids),
         codes[order].astype(np.int32),
         timestamps[order],
         values[order],
@@ -214,11 +214,10 @@ def _purchases(traits: CompanyTraits, rng: np.random.Generator) -> tuple[np.ndar
     """Draw every purchase: its customer (0 to n - 1, in order of arrival) and its moment.
 
     A moment is a number of days since `traits.opened`: whole days, and the share of the day's
-    business that is done, so that the rhythm of the hours comes in at the very end. The season is
-    constant within a day, its integral (business time) is piecewise linear, and so is the inverse.
-    In business time a customer's purchases are a Poisson process: until the end there are a Poisson
-    number of them, uniform; of these happen the first few, up to the one after which the customer
-    leaves.
+    business that is done by then; `_seconds` turns that share into a time of day. The season is
+    constant within a day, so its integral (business time) is piecewise linear, and so is the
+    inverse. In business time a customer's purchases are a Poisson process: draw how many there are
+    until the end, uniform in time, and keep those up to the one after which the customer leaves.
     """
     n = traits.n_customers
     season = _season(traits)
@@ -244,10 +243,10 @@ def _purchases(traits: CompanyTraits, rng: np.random.Generator) -> tuple[np.ndar
     return np.concatenate([np.arange(n), codes]), np.concatenate([arrived, repeated])
 
 
-def stream(seed: int, index: int, which: int) -> np.random.Generator:
-    """Return the random numbers of company `index` for the purpose `which`."""
+def stream(seed: int, index: int, purpose: int) -> np.random.Generator:
+    """Return the random numbers of company `index` for one `purpose`."""
     return np.random.Generator(
-        np.random.PCG64(np.random.SeedSequence(seed, spawn_key=(index, which)))
+        np.random.PCG64(np.random.SeedSequence(seed, spawn_key=(index, purpose)))
     )
 
 

@@ -1,8 +1,8 @@
 """Synthesize a dataset: three companies or 100,000, on one core or many, and with faults.
 
-The content depends on the arguments alone, and no byte of it on the number of workers. Companies
-are divided into files before any is made, and each file is made by one worker from beginning to
-end, with no more than a row group and a company in memory.
+The content depends on the arguments alone; the number of workers changes no byte of it. Companies
+are assigned to files before any is made, and each file is made by one worker, with at most a row
+group and a company in memory.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from multiprocessing.sharedctypes import Synchronized
 
 ROWS_PER_CUSTOMER = 3.0
-"""Mean rows of a customer, about: companies are divided into files before they are made."""
+"""Approximate rows per customer, by which companies are assigned to files before they exist."""
 
 
 @dataclass(frozen=True)
@@ -91,13 +91,13 @@ class Population:
         )
 
     def company_to_write(self, index: int) -> CompanyToWrite:
-        """Make the company at `index`, with what is written beside its rows."""
+        """Make the company at `index`, with what the manifest says of it."""
         source = f"synth seed {self.seed} company {index}"
         return CompanyToWrite(self.company(index), dates_only=False, sources=[source])
 
     @property
     def expected_rows(self) -> float:
-        """Return the mean rows of a company, about."""
+        """Return the approximate mean number of rows of a company."""
         return ROWS_PER_CUSTOMER * self.median_customers * float(np.exp(self.sigma**2 / 2))
 
 
@@ -129,8 +129,8 @@ def synthesize(
         Numbers of faulty companies, drawn by the seed; see `synthetic.faults`. No company has two
         faults.
     workers : int
-        Processes. They change only the time that it takes. In a script, more than one need
-        ``if __name__ == "__main__":``.
+        Number of processes; it changes only the time that this takes. In a script, more than one
+        needs ``if __name__ == "__main__":``.
     progress : bool
         Show a progress bar.
 
@@ -150,7 +150,7 @@ def synthesize(
     population = Population(
         seed, median_customers, sigma, observed_whole, frozenset(empty), frozenset(one_class)
     )
-    draw_traits(seed, 0, median_customers=median_customers, sigma=sigma)  # says what is wrong
+    draw_traits(seed, 0, median_customers=median_customers, sigma=sigma)  # raises `ValueError`
     store = open_store(into)
     if set(store.names("*")) - {"transactions"} or store.names("transactions/**/*.parquet"):
         raise FileExistsError(
@@ -213,14 +213,14 @@ def _make_in_processes(
     workers: int,
     advance: Callable[[int], object],
 ) -> list[pa.Table]:
-    """Do `_make_file` for each of `files`, in several processes."""
-    context = multiprocessing.get_context("spawn")  # a fork of threads may hang
+    """Call `_make_file` for each of `files`, in several processes."""
+    context = multiprocessing.get_context("spawn")  # forking a process with threads may hang
     done, stopped = context.Value("q", 0), context.Event()
     n_shown = 0
     with ProcessPoolExecutor(
         min(workers, len(files)), context, initializer=_begin, initargs=(done, stopped)
     ) as pool:
-        tasks = [pool.submit(_make_file_apart, store, population, each) for each in files]
+        tasks = [pool.submit(_make_file_in_worker, store, population, each) for each in files]
         waiting: set[Any] = set(tasks)
         try:
             while waiting:
@@ -246,13 +246,13 @@ def _begin(done: Synchronized[int], stopped: Event) -> None:
     _done, _stopped = done, stopped
 
 
-def _make_file_apart(store: Store, population: Population, file: FileAssignment) -> pa.Table:
+def _make_file_in_worker(store: Store, population: Population, file: FileAssignment) -> pa.Table:
     with contextlib.suppress(KeyboardInterrupt):  # the process that started this one gets it too
-        return _make_file(store, population, file, _advance_apart)
+        return _make_file(store, population, file, _advance_in_worker)
     raise InterruptedError("stopped")
 
 
-def _advance_apart(n: int) -> None:
+def _advance_in_worker(n: int) -> None:
     if _stopped.is_set():
         raise KeyboardInterrupt
     with _done.get_lock():
@@ -261,5 +261,5 @@ def _advance_apart(n: int) -> None:
 
 @contextlib.contextmanager
 def _bar(companies: int, *, shown: bool) -> Iterator[Callable[[int], object]]:
-    with bar(total=companies, shown=shown, doing="making", unit="companies") as made:
+    with bar(total=companies, shown=shown, label="making", unit="companies") as made:
         yield made.update

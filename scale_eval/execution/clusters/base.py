@@ -10,19 +10,19 @@ from distributed import Client
 
 
 class ClusterKind(Protocol):
-    """A kind of cluster checks whether it can be used from here, and opens a client of it."""
+    """A kind of cluster checks whether it can be used from here, and opens a client."""
 
     def check(self, workers: int | None) -> None:
-        """Raise `ValueError` where the cluster cannot be used with so many workers."""
+        """Raise `ValueError` where the cluster cannot be used with this number of workers."""
 
     def client(self, workers: int | None) -> AbstractContextManager[Client]:
         """Open a client for the length of a ``with`` block.
 
-        What the block started is stopped at its end; what was running before stays.
+        At its end, whatever the block started is stopped; a cluster that was running before stays.
         """
 
 
-class ClusterLost(RuntimeError):  # noqa: N818 - read as a sentence
+class ClusterLost(RuntimeError):  # noqa: N818 - reads as a sentence
     """The cluster went away, or could not be used, before the run was finished."""
 
 

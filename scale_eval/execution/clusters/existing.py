@@ -25,7 +25,7 @@ class ExistingCluster:
     place: str
 
     def check(self, workers: int | None) -> None:
-        """Raise `ValueError` where workers are asked for, or the file is no scheduler file."""
+        """Raise `ValueError` for a number of workers, or a file that is no scheduler file."""
         if workers is not None:
             raise ValueError(
                 "workers cannot be given for a cluster that is already running: it has its own"
@@ -40,7 +40,7 @@ class ExistingCluster:
         except (OSError, RuntimeError, TypeError) as error:
             problem = str(error)
             if isinstance(error, TypeError):  # Dask's words for a TLS address without a key
-                problem = "TLS is asked for, and this process has no certificate"
+                problem = "the address demands TLS, and this process has no certificate"
             raise ConnectionError(
                 f"the cluster at {address} cannot be joined: {problem}. Is a scheduler running "
                 "there, and does this machine reach it? If it speaks TLS, the address begins with "

@@ -24,7 +24,7 @@ LOCAL_CONFIG = {
     "distributed.worker.memory.target": False,
     "distributed.worker.memory.spill": False,
     # An idle cluster should leave the machine to the work: by default each part of it wakes 50
-    # times a second, and each worker looks at its stack 100 times.
+    # times a second, and each worker samples its stack 100 times.
     "distributed.admin.tick.interval": "500ms",
     "distributed.worker.profile.interval": "100ms",
     # Arrays of some megabytes come and go with every few companies. Their memory is kept; Dask
@@ -35,8 +35,8 @@ LOCAL_CONFIG = {
 """Dask's configuration while a local cluster runs."""
 
 LONGEST_TEMPORARY_PATH = 70
-"""Characters in the path of the folder for temporary files, at most. Python puts a socket there by
-which it asks for forked processes, under a name of up to 32 more, and the system allows 107."""
+"""Longest path, in characters, of the folder for temporary files. Python puts the socket of its
+fork server there, under a name of up to 32 more, and the system allows 107."""
 
 PRELOADED_MODULES = ["distributed.nanny", "scale_eval.execution.worker"]
 """Modules that the process from which workers are forked has imported."""
@@ -60,7 +60,7 @@ def local_cluster(workers: int, **choices: Any) -> Iterator[LocalCluster]:
     """Start `workers` processes of one thread for the length of a ``with`` block.
 
     Where the system allows it they are forked from one process that has imported what they need:
-    they start, also after a death, in a tenth of the time. `choices` are passed to Dask's
+    they start, also to replace one, in a tenth of the time. `choices` are passed to Dask's
     `LocalCluster`.
     """
     forked = sys.platform == "linux" and len(tempfile.gettempdir()) <= LONGEST_TEMPORARY_PATH

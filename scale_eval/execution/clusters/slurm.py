@@ -22,8 +22,8 @@ from distributed import Client, Security
 from distributed.utils import get_ip
 
 SLURM_CONFIG = {"distributed.scheduler.allowed-failures": 10}
-"""Dask's configuration while the jobs run. Machines are taken away and come back: that a worker
-died there says little about what ran on it."""
+"""Dask's configuration while the jobs run. Machines come and go, so that the death of a worker says
+little about what ran on it."""
 
 WORKER_ENVIRONMENT = (
     "export DASK_DISTRIBUTED__WORKER__MEMORY__TARGET=False",
@@ -38,7 +38,7 @@ POLL_SECONDS = 20.0
 """Seconds between two looks at the queue."""
 
 MAX_REPLACED_JOBS = 1_000
-"""Jobs that are replaced in one run, at most: all of them could end at once, again and again."""
+"""Most jobs that are replaced in one run, since all of them could end at once again and again."""
 
 ENDED_STATES = (
     "BOOT_FAIL",
@@ -54,7 +54,7 @@ ENDED_STATES = (
 
 
 class SlurmJobs:
-    """Jobs that are submitted from this machine, replaced when they end, and cancelled at last."""
+    """Jobs that are submitted from this machine, replaced when they end, and finally cancelled."""
 
     def check(self, workers: int | None) -> None:
         """Raise `ValueError` where jobs cannot be submitted from this machine."""
@@ -108,9 +108,9 @@ class SlurmJobs:
 
 
 def _replace_ended_jobs(cluster: Any, n: int, stopped: threading.Event) -> None:
-    """Submit jobs anew that have ended, as each does before its time is over, until `stopped`.
+    """Replace jobs that have ended, as each does before its time limit, until `stopped`.
 
-    Dask does not notice: it waits for the workers of a job whatever became of it.
+    Dask does not notice that they ended, and would wait for their workers forever.
     """
     n_left = MAX_REPLACED_JOBS
     while n_left and not stopped.wait(POLL_SECONDS):
@@ -134,7 +134,7 @@ def _replace_ended_jobs(cluster: Any, n: int, stopped: threading.Event) -> None:
 
 
 def _options() -> dict[str, Any]:
-    """Return what the configuration leaves open, or must not decide."""
+    """Return the options of the cluster that Dask's configuration does not set, or must not."""
     processes = setting("jobqueue.slurm.processes") or int(setting("jobqueue.slurm.cores"))
     extra = [str(arg) for arg in setting("jobqueue.slurm.worker-extra-args")]
     if "--lifetime" not in extra:

@@ -21,11 +21,11 @@ from scale_eval.report.plots.style import (
 from scale_eval.report.wording import companies, metric_label
 
 SHOWN = ("log_loss_skill", "roc_auc")
-"""Metrics of the plot; each has a value for a model that is of no use."""
+"""Metrics of the plot; each has a known value for a useless model."""
 
 
 def distribution(findings: Findings) -> Figure:
-    """Draw the spread of companies' own figures, not only means."""
+    """Draw the distribution of companies' own figures, by model."""
     shown = [m for m in SHOWN if _any_defined(findings, m)]
     models = findings.models[:MOST_MODELS]
     figure = Figure(figsize=(WIDTH, 1.3 + 0.5 * len(models)), layout="constrained")

@@ -18,7 +18,7 @@ from scale_eval.report.plots.style import (
 from scale_eval.report.wording import companies
 
 MOST_POINTS = 2_000
-"""Most companies that are drawn as points; of more, the density is drawn."""
+"""Largest number of companies to draw as points; of more, the density is drawn."""
 
 
 def funnel(findings: Findings, model: str | None = None) -> Figure:

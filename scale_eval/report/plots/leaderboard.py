@@ -21,7 +21,7 @@ from scale_eval.report.plots.style import (
 from scale_eval.report.wording import companies, metric_label, number
 
 SHOWN = ("log_loss", "roc_auc", "observed_expected_ratio")
-"""Metrics of the plot; a target is that of a ratio, on a logarithmic axis."""
+"""Metrics of the plot; one with a target is a ratio, and drawn on a logarithmic axis."""
 
 
 def leaderboard(findings: Findings) -> Figure:

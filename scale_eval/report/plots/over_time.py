@@ -27,11 +27,11 @@ def over_time(findings: Findings) -> Figure:
     axes = figure.subplots(1, 3)
     look = styles(findings)
     for axis, metric in zip(axes, ("log_loss_skill", "roc_auc"), strict=False):
-        for model, of_model in rows.groupby("model"):
+        for model, curve in rows.groupby("model"):
             style = look[str(model)]
             axis.plot(
-                of_model["cutoff"],
-                of_model[metric],
+                curve["cutoff"],
+                curve[metric],
                 color=style.color,
                 linestyle=style.linestyle,
                 marker=style.marker,
@@ -84,9 +84,9 @@ def over_time(findings: Findings) -> Figure:
 
 
 def _dates(cutoffs: pd.Series) -> FixedLocator:
-    wanted = sorted(set(cutoffs.dropna()))
-    every = max(1, len(wanted) // 5)
-    return FixedLocator([_day(c) for c in wanted[::every]])
+    distinct = sorted(set(cutoffs.dropna()))
+    step = max(1, len(distinct) // 5)
+    return FixedLocator([_day(c) for c in distinct[::step]])
 
 
 def _day(cutoff: pd.Timestamp) -> float:

@@ -11,7 +11,7 @@ from scale_eval.report.figure import Figure
 from scale_eval.report.findings import Findings
 
 MOST_MODELS = 8
-"""Most models of a plot, since more could not be distinguished; the best are shown."""
+"""Largest number of models in a plot, since more could not be told apart; the best are shown."""
 
 INK, GRID = "#222222", "#d9d9d9"
 WIDTH = 8.6  # inches
@@ -52,7 +52,7 @@ def draw_interval(axis: Axes, y: float, low: float, high: float, width: float, c
 
 
 def simplify(axis: Axes, *, both: bool = False) -> None:
-    """Leave of the frame only the x axis, or both axes, and draw a light grid."""
+    """Keep only the x axis of the frame, or `both` axes, and draw a light grid."""
     for side in ("top", "right", *([] if both else ["left"])):
         axis.spines[side].set_visible(False)
     axis.grid(axis="both" if both else "x", color=GRID, linewidth=0.6)
@@ -74,6 +74,6 @@ def add_heading(figure: Figure, title: str, note: str) -> None:
 
 
 def best_only(findings: Findings) -> str:
-    """Return the end of a title that says that only the best models are shown, else nothing."""
+    """Return the end of a title: that only the best models are shown, if that is so."""
     n = len(findings.models)
     return f"; the best {MOST_MODELS} of {n} models" if n > MOST_MODELS else ""

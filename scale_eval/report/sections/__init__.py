@@ -1,4 +1,4 @@
-"""The sections of the report, question by question: words, a plot, tables."""
+"""The sections of the report; each answers one question."""
 
 from __future__ import annotations
 

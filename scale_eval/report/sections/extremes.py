@@ -13,7 +13,7 @@ from scale_eval.statistics.proportions import logit_interval
 from scale_eval.statistics.undefined import Undefined
 
 EXTREMES = 8
-"""Most companies that are listed as worst, and as best."""
+"""Largest number of companies listed as worst, and as best."""
 
 BUYERS_FOR_AN_INTERVAL = 50
 """Buyers at the latest cutoff from which a company's AUC is shown with its interval: with 10 buyers
@@ -56,7 +56,7 @@ def worst_and_best(findings: Findings) -> Section | None:
 
 
 def _figures(findings: Findings, model: str) -> pd.DataFrame:
-    """Return a row a company, worst first, with its sizes, skill, AUC and O / E."""
+    """Return one row per company, worst first, with its sizes, skill, AUC and O / E."""
 
     def columns(metric: str, *names: str) -> pd.DataFrame:
         rows = findings.companies(metric)

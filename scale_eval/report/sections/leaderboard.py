@@ -19,7 +19,7 @@ from scale_eval.report.wording import (
 )
 
 MOST_COLUMNS = 8
-"""Models side by side in a table: the best."""
+"""Largest number of models side by side in a table; the best are shown."""
 
 
 def leaderboard(findings: Findings) -> Section | None:
@@ -91,7 +91,7 @@ def _row(findings: Findings, model: str) -> dict[str, str]:
 
 
 def _every_metric(findings: Findings) -> list[dict[str, Any]]:
-    """Return a row a metric, with a column a model."""
+    """Return one row per metric, with one column per model."""
     return [
         {
             "metric": metric_label(metric),

@@ -42,7 +42,7 @@ def over_time(findings: Findings) -> Section | None:
         alt="Skill, AUC and rates cutoff by cutoff, for the same companies.",
         text=[
             "The reference is the base rate known at the cutoff. Its loss is the uncertainty that "
-            "even the rate that came would leave, and drift: what it loses because the rate moved. "
+            "even the observed rate would leave, and drift: what it loses because the rate moved. "
             "A model that saves no more than the drift tells no customers apart."
         ],
         tables=[table("All companies at each cutoff", rows)],

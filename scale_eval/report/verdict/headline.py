@@ -1,4 +1,4 @@
-"""The headline of a verdict: the model to choose, or why none is named."""
+"""Write the headline of a verdict: the model to choose, or why none is named."""
 
 from __future__ import annotations
 

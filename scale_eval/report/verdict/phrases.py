@@ -6,7 +6,7 @@ from scale_eval.report.pair import Pair
 from scale_eval.report.wording import span, step_of
 
 MIN_FOR_THE_NEXT = 5
-"""Least number of companies for a sentence about companies that were not evaluated."""
+"""Smallest number of companies for a sentence about companies that were not evaluated."""
 
 
 def margin_of(pair: Pair) -> str:

@@ -1,4 +1,4 @@
-"""The sentences that say why not to rely on a verdict."""
+"""Write the sentences that qualify a verdict."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The sentences that support a verdict: what to expect, for whom, and by which measure."""
+"""Write the sentences that support a verdict: what to expect, for whom, by which measure."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from scale_eval.report.wording import (
 )
 
 MISCALIBRATED = 0.05
-"""Share by which probabilities may be too high or low without a sentence about it."""
+"""Largest relative error of probabilities that a verdict does not mention."""
 
 
 def against_the_base_rate(findings: Findings, best: str) -> Iterator[str]:
@@ -54,8 +54,8 @@ def _drift(findings: Findings, best: str) -> Iterator[str]:
     for row in rows[rows["cutoff"].isna() & (rows["model"] == best)].head(1).itertuples():
         if row.saved > 0 and row.drift >= row.saved:
             yield (
-                "All of that is drift: the rate that came was another than the one known, and "
-                f"against the rate that came {best} saves nothing."
+                "All of that is drift: the rate changed after the cutoff, and against the rate "
+                f"then observed {best} saves nothing."
             )
         elif row.saved > 0 and row.drift > row.saved / 2:
             yield (
