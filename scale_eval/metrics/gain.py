@@ -129,7 +129,7 @@ def _weighted(count: str, scale: float, rows: WeightedRows) -> WeightedFigure:
     customers = rows.n_positive + rows.n_negative
     captured = weighted_blocks.captured_at_10(rows.by_block(amounts), rows.by_block(customers))
     at = rows.block_of_row
-    moved = scale * (amounts * captured.of_amount[at] + customers * captured.of_row[at])
+    moved = scale * (amounts * captured.by_amount[at] + customers * captured.by_row[at])
     return WeightedFigure(scale * captured.value, moved, amounts)
 
 

@@ -18,7 +18,7 @@ import numpy as np
 from scale_eval.metrics.histogram import GroupedHistograms, ScoreHistogram, mid_logit
 from scale_eval.metrics.pooling import Amount
 from scale_eval.statistics.common_slope import CommonSlope
-from scale_eval.statistics.weighted_blocks import OfBlocks
+from scale_eval.statistics.weighted_blocks import FigureByBlock
 
 FitWithinWindows = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray], CommonSlope]
 """(logits, positives, negatives, windows) -> a fit with an intercept for each window."""
@@ -107,10 +107,10 @@ class RowForm:
     within_windows: FitWithinWindows | None = None
 
 
-def of_both_classes(rows: WeightedRows, figure: OfBlocks) -> WeightedFigure:
+def of_both_classes(rows: WeightedRows, figure: FigureByBlock) -> WeightedFigure:
     """Spread a figure of the positives and negatives of blocks over the rows."""
     at = rows.block_of_row
-    moved = rows.n_positive * figure.of_positive[at] + rows.n_negative * figure.of_negative[at]
+    moved = rows.n_positive * figure.by_positive[at] + rows.n_negative * figure.by_negative[at]
     return WeightedFigure(figure.value, moved, rows.n_positive + rows.n_negative)
 
 
