@@ -1,8 +1,8 @@
 """Metrics of one evaluation, each one expression over shared statistics.
 
 A family of metrics is a file: `losses`, `ranking`, `calibration`, `gain`. To add a metric, write
-its function there and an entry in the family's `METRICS`, with all that is known of it (`base`).
-This room works on arrays and imports nothing of the project but `statistics`.
+its function there and an entry in the family's `METRICS` that sets all its properties (`base`).
+This package works on arrays and imports only `statistics` from the rest of the project.
 
 Examples
 --------
@@ -88,7 +88,7 @@ def score(
         Metrics in the order given, then `STANDARD_ERRORS`.
     undefined : dict of str
         The reason for each value that is None. A metric that raises anything but `Undefined` has
-        ``exception:<type> <message>``: one that fails takes no other with it.
+        ``exception:<type> <message>``; the other metrics are still computed.
     """
     chosen = [m if isinstance(m, Metric) else user_metric(m) for m in metrics]
     functions = [(m.name, m.function) for m in chosen] + list(STANDARD_ERRORS.items())
@@ -100,8 +100,8 @@ def score(
         values[name] = None
         try:
             values[name] = function(scores)
-        except Undefined as nothing:
-            undefined[name] = nothing.reason
+        except Undefined as missing:
+            undefined[name] = missing.reason
         except (Exception, SystemExit) as error:
             message = re.sub(r"0x[0-9a-fA-F]+|;", "", str(error))[:100]
             undefined[name] = f"exception:{type(error).__name__} {message}".strip()

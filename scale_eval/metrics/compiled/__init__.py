@@ -11,14 +11,14 @@ plain one, which stays the definition:
 `influence`     `metrics.influence`
 `histogram`     `metrics.histogram`
 `tied_blocks`   the sort of customers into blocks of equal probability
-`values`        the names and places of what `scoring` writes
+`values`        the names and positions of what `scoring` writes
 `simd`          loops over eight numbers at a time
 `elementary`    exp and log for such loops
 =============== ===========================================================
 
-`tests/metrics/compiled` holds the twins equal: every value, every null with its reason, every
+`tests/metrics/compiled` checks that the twins agree: every value, every null with its reason, every
 influence and every bin of the histogram.
 
-Numba caches a compiled function until its own file changes. After an edit of one of these modules,
-delete the caches of those that call it (``__pycache__/*.nb?``).
+Numba caches a compiled function until its own file changes. After editing one of these modules,
+delete the caches of the modules that call it (``__pycache__/*.nb?``).
 """

@@ -23,15 +23,15 @@ from scale_eval.metrics.compiled.simd import LANES, lanes_of, load, store, total
 from scale_eval.statistics.logistic import LEAST_WEIGHT, LIKELIHOOD_ROUNDING, MAX_STEPS
 
 LAST_MOVE = 2e-5
-"""Largest move of a linear predictor in the last step; the error left is below its square."""
+"""Largest move of a linear predictor in the last step; the remaining error is below its square."""
 
 LAST_STEP = 3e-4
-"""Largest last step of the intercept; the error left is below its cube."""
+"""Largest last step of the intercept; the remaining error is below its cube."""
 
 NARROW = 1e-13  # relative to the intercept
 
 CANCELLED = 1e-4
-"""Share of the sum of squares left about the mean below which sums are taken about the mean."""
+"""Smallest share of the sum of squares about the mean at which its digits have not cancelled."""
 
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
@@ -51,7 +51,7 @@ def intercept_of(
     Parameters
     ----------
     p, q : ndarray of float64
-        Probabilities and 1 less these, both clipped above 0.
+        Probabilities and 1 minus these, both clipped above 0.
     positives, negatives : ndarray of float64
     low, high : float
         Ends between which the intercept lies.

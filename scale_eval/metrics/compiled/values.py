@@ -1,4 +1,4 @@
-"""Names and places of the values, the reasons and the counts that `score_into` writes."""
+"""Names and positions of the values, the reasons and the counts that `score_into` writes."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ errors, and the other columns that depend on the scores."""
 ) = range(len(VALUES))
 
 N_SCORED = LOG_RATIO_SE + 1
-"""Number of `VALUES`, from the first, that are metrics or standard errors and may be undefined."""
+"""The number of `VALUES`, from the first, that are metrics or standard errors."""
 
 REASONS = (
     "",

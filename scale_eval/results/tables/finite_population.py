@@ -228,7 +228,7 @@ class _Source:
         made = form.weighted(WeightedRows(rows["bin"], weight=weight, **counts))
         moved, amounts = (
             np.bincount(company, of_row, self.panel.n_companies)
-            for of_row in (made.moved, made.amounts)
+            for of_row in (made.influence, made.amounts)
         )
         return Figure(made.value, moved, amounts)
 
