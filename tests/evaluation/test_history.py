@@ -219,5 +219,5 @@ def test_a_history_of_summaries_answers_all_else_as_one_of_transactions_does():
 
 
 def test_the_labelled_history_of_summaries_leads_no_further_back():
-    with pytest.raises(AttributeError, match="leads no further back"):
+    with pytest.raises(AttributeError, match="has no earlier one"):
         history_of_summaries().labelled().history.labelled()
