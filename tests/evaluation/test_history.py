@@ -194,7 +194,7 @@ def history_of_summaries() -> History:
 def test_a_history_of_summaries_has_no_transactions_and_says_what_to_do(name):
     history = history_of_summaries()
     assert isinstance(history, History)
-    with pytest.raises(AttributeError, match='declares reads = "summary"; take the declaration'):
+    with pytest.raises(AttributeError, match='declares reads = "summary"; remove the declaration'):
         getattr(history, name)
     with pytest.raises(AttributeError, match="no attribute 'customer_codes'"):
         _ = history.customer_codes  # type: ignore[attr-defined]

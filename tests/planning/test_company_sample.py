@@ -396,11 +396,14 @@ def test_the_table_describes_its_sample(population):
     sample = SamplingFrame(population.manifest, seed=2).sample(150)
     panel, scores = population.of(np.array([int(c[-6:]) for c in sample.company_ids]))
     assert list(panel.company_ids) == sample.company_ids
-    pieces = [
-        list(sampled_of(panel, METRICS[m], scores, panel.influences(METRICS[m]), sample.design))
+    rows = [
+        row
         for m in ("log_loss", "roc_auc", "observed_expected_ratio")
+        for row in sampled_of(
+            panel, METRICS[m], scores, panel.influences(METRICS[m]), sample.design
+        )
     ]
-    table = sampled_table(pieces).to_pandas()
+    table = sampled_table(rows).to_pandas()
     assert table.columns.tolist() == SAMPLED.schema.names
     assert (table["n_sampled"] == 150).all() and (table["n_population"] == 400).all()
     assert (table["n_certain"] == sample.design.certain.sum()).all()
