@@ -4,6 +4,19 @@ A family of metrics is a file: `losses`, `ranking`, `calibration`, `gain`. To ad
 its function there and an entry in the family's `METRICS` that sets all its properties (`base`).
 This package works on arrays and imports only `statistics` from the rest of the project.
 
+=============== ================================================================================
+`base`          `Metric`: the expression, and how to read, pool and compare the number
+`scores`        what the metrics of one evaluation are computed from
+`pooling`       the values of many windows as one: a quotient of sums
+`row_form`      the same over all customers pooled, for metrics that are not sums over windows;
+                `leaving_out` does it without each group of companies in turn
+`uncertainty`   the standard error, the influence of customers, the scale of random effects
+`influence`     the sums of influence that each evaluation keeps
+`histogram`     the histograms of scores that merge exactly
+`built_in`      the metrics of all families together
+`compiled`      the fast twins of the families
+=============== ================================================================================
+
 Examples
 --------
 >>> scores = Scores([True, False, True, False], [0.8, 0.3, 0.4, 0.6], [20.0, 0.0, 5.0, 0.0])

@@ -36,9 +36,6 @@ from scale_eval.statistics.linearization import linearised, ratio_influence
 MIN_COMPANIES = 5
 """Fewest companies with which a figure with unequal weights has an interval."""
 
-FEW_EFFECTIVE = 30
-"""Effective companies below which the report warns of a figure."""
-
 
 @dataclass(frozen=True)
 class Interval:

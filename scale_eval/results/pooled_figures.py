@@ -40,7 +40,7 @@ def pooled_figure(
     form = metric.row_form
     try:
         if form is not None and estimand == ROW:
-            return _of_merged_scores(panel, form, model, windows, scores, cutoff, coverage)
+            return _from_merged_histograms(panel, form, model, windows, scores, cutoff, coverage)
         if form is not None and form.within_windows and estimand == WITHIN_COMPANY:
             return _within_windows(panel, form.within_windows, model, scores, cutoff, coverage)
     except Undefined as undefined:
@@ -48,7 +48,7 @@ def pooled_figure(
     return summed(panel, metric, model, windows, sums)
 
 
-def _of_merged_scores(
+def _from_merged_histograms(
     panel: Panel,
     form: RowForm,
     model: int,

@@ -1,8 +1,8 @@
 """The directory of a run as one share of the run uses it, while others write beside it.
 
-A share shares the lock of the run with the other shares, and has a lock of its own. It records into
-a file of its own, and removes nothing: parts are removed when the run is reduced, after all shares
-have ended. What all shares must agree on is settled by the first, under a lock that is held
+A share holds the lock of the run together with the other shares, and a lock of its own. It records
+into a file of its own, and removes nothing: parts are removed when the run is reduced, after all
+shares have ended. What all shares must agree on is settled by the first, under a lock that is held
 briefly.
 """
 
@@ -81,7 +81,7 @@ class ShareDirectory(RunDirectory):
         Returns the fits that all shares are to use. The fits of two shares should be equal, but
         only the model can ensure it; a run has one fit.
         """
-        seen = self.document.get("fitted", {})  # known when this share began, and not usable
+        seen = self.document.get("fitted", {})  # recorded before this share began
         with self.store.lock(AGREEING, patience=PATIENCE):
             run = RunDirectory(self.store)
             recorded = run.document.get("fitted", {})

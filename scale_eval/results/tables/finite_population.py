@@ -169,7 +169,7 @@ class _Source:
     ) -> Callable[[], Figure]:
         form = self.metric.row_form
         if form is not None and estimand == ROW:
-            return lambda: self._of_merged_scores(form, model, coverage)
+            return lambda: self._from_merged_histograms(form, model, coverage)
         if form is not None and estimand == WITHIN_COMPANY and form.within_windows is not None:
             fit_within = form.within_windows
             return lambda: self._within_windows(fit_within, model, coverage)
@@ -222,7 +222,7 @@ class _Source:
         influence[effects.company] = fit.tau2_influence / (2 * fit.tau2)
         return Figure(float(np.sqrt(fit.tau2)), influence, amounts, log=True)
 
-    def _of_merged_scores(self, form: RowForm, model: int, coverage: str) -> Figure:
+    def _from_merged_histograms(self, form: RowForm, model: int, coverage: str) -> Figure:
         """Return a figure of all rows, weighted by how many companies theirs represents."""
         rows, company = self._rows(model, coverage)
         if not len(company):
