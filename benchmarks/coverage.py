@@ -29,7 +29,7 @@ from scale_eval.evaluation.schema import evaluations_schema
 from scale_eval.metrics import METRICS, STANDARD_ERRORS
 from scale_eval.planning.plan import company_groups
 from scale_eval.results.panel import Panel, parts_of
-from scale_eval.results.pooled_histograms import RowScores
+from scale_eval.results.pooled_histograms import PooledHistograms
 from scale_eval.results.tables.comparisons import comparisons_of
 from scale_eval.results.tables.pooled import pooled_of
 from scale_eval.results.tables.spread import spread_table
@@ -44,7 +44,7 @@ def fixed_companies(population: Population, k: int, draws: int, seed: int) -> li
         table = pa.Table.from_pylist([row for row, _ in evaluated], schema=evaluations_schema())
         panel = Panel.of(parts_of(table)).holding([*METRICS, *STANDARD_ERRORS])
         groups = company_groups(list(panel.company_ids))
-        rows = RowScores([], panel, groups)
+        rows = PooledHistograms([], panel, groups)
         for name in ("log_loss", "brier_score", "roc_auc", "observed_expected_ratio"):
             influence = panel.influences(METRICS[name])
             for estimand in ("row", "equal_company", "within_company"):
@@ -64,7 +64,7 @@ def fixed_companies(population: Population, k: int, draws: int, seed: int) -> li
 
 
 def _sampled(
-    panel: Panel, rows: RowScores, name: str, estimand: str, influence: np.ndarray | None
+    panel: Panel, rows: PooledHistograms, name: str, estimand: str, influence: np.ndarray | None
 ) -> Iterator[tuple[tuple[str, ...], float, float]]:
     for row in pooled_of(panel, METRICS[name], rows, influence):
         if (row["cutoff"], row["coverage"], row["estimand"]) != (None, "own", estimand):

@@ -17,7 +17,7 @@ from benchmarks.population import MODELS, Bank
 from scale_eval.metrics import METRICS
 from scale_eval.results.heterogeneity import MIN_PER_CLASS, company_effects
 from scale_eval.results.panel import Panel
-from scale_eval.results.pooled_histograms import RowScores
+from scale_eval.results.pooled_histograms import PooledHistograms
 from scale_eval.results.tables.comparisons import comparisons_of
 from scale_eval.results.tables.pooled import pooled_of
 from scale_eval.results.tables.reliability import reliability_table
@@ -179,7 +179,7 @@ def _unpaired(
     yield held("difference", metric, "equal_company", "unpaired", ends, truth, n)
 
 
-def _naive(panel: Panel, rows: RowScores, truth: Truth) -> Iterator[Judged]:
+def _naive(panel: Panel, rows: PooledHistograms, truth: Truth) -> Iterator[Judged]:
     """Judge rows taken for independent, percentile bootstraps of companies, and t with k - 2."""
     model, name = 0, MODELS[0]
     windows = np.flatnonzero(panel.ok[:, model])
@@ -251,7 +251,7 @@ def _naive(panel: Panel, rows: RowScores, truth: Truth) -> Iterator[Judged]:
     yield held("next company", "roc_auc", "equal_company", method, ends, targets, len(effects.y))
 
 
-def _curves(panel: Panel, rows: RowScores, truth: Truth) -> Iterator[Judged]:
+def _curves(panel: Panel, rows: PooledHistograms, truth: Truth) -> Iterator[Judged]:
     curves = reliability_table(panel, rows, 0)
     for model, curve in curves.to_pandas().groupby("model"):
         of_all = truth.curves[model]

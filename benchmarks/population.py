@@ -27,7 +27,7 @@ from scale_eval.metrics import METRICS, STANDARD_ERRORS, Scores, histogram
 from scale_eval.metrics.compiled.scoring import score_compiled
 from scale_eval.planning.plan import company_groups
 from scale_eval.results.panel import Panel, parts_of
-from scale_eval.results.pooled_histograms import RowScores
+from scale_eval.results.pooled_histograms import PooledHistograms
 
 CUTOFFS = pd.DatetimeIndex(["2020-01-01", "2020-07-01"], tz="UTC").as_unit("us")
 MODELS = ("model_a", "model_b")
@@ -72,7 +72,7 @@ class Bank:
     def __len__(self) -> int:
         return len(self.truth)
 
-    def sample(self, companies: np.ndarray) -> tuple[Panel, RowScores]:
+    def sample(self, companies: np.ndarray) -> tuple[Panel, PooledHistograms]:
         """Return the panel and the scores of these companies, numbers in ascending order."""
         rows = self._evaluations.take(_slices(self._first_row, companies))
         scores = self._scores.take(_slices(self._first_score, companies))
@@ -85,10 +85,10 @@ class Bank:
         regrouped = by_number[scores["company_group"].to_numpy()]
         at = scores.schema.get_field_index("company_group")
         scores = scores.set_column(at, SCORES_SCHEMA.field(at), pa.array(regrouped))
-        return panel, RowScores([scores], panel, groups)
+        return panel, PooledHistograms([scores], panel, groups)
 
     @cached_property
-    def everything(self) -> tuple[Panel, RowScores]:
+    def everything(self) -> tuple[Panel, PooledHistograms]:
         """Return panel and scores of the whole population, to which samples are compared."""
         return self.sample(np.arange(len(self)))
 

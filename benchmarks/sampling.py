@@ -29,7 +29,7 @@ from scale_eval.metrics import METRICS, N_GROUPS, STANDARD_ERRORS, bin_of, mid_l
 from scale_eval.planning.company_sample import Sample, SamplingFrame
 from scale_eval.planning.plan import company_groups
 from scale_eval.results.panel import Panel, parts_of
-from scale_eval.results.pooled_histograms import RowScores
+from scale_eval.results.pooled_histograms import PooledHistograms
 from scale_eval.results.tables.comparisons import comparisons_of
 from scale_eval.results.tables.finite_population import sampled_of
 from scale_eval.results.tables.pooled import pooled_of
@@ -55,7 +55,7 @@ class Population(NamedTuple):
     scores: pa.Table
     first_score: np.ndarray  # of each company in `scores`, and their number
 
-    def of(self, companies: np.ndarray) -> tuple[Panel, RowScores]:
+    def of(self, companies: np.ndarray) -> tuple[Panel, PooledHistograms]:
         """Return panel and scores of these companies, numbers in ascending order."""
         rows = (companies[:, np.newaxis] * len(MODELS) + np.arange(len(MODELS))).reshape(-1)
         evaluations = self.evaluations.take(pa.array(rows))
@@ -74,7 +74,7 @@ class Population(NamedTuple):
             scores = self.scores.take(pa.array(taken)).set_column(
                 at, SCORES_SCHEMA.field(at), group
             )
-        return panel, RowScores([scores], panel, groups)
+        return panel, PooledHistograms([scores], panel, groups)
 
 
 def make_population(n_companies: int, seed: int = 1) -> Population:
@@ -291,7 +291,7 @@ def of_all(population: Population) -> dict[Key, float]:
     return {key: row["value"] for key, row in _usual(panel, rows)}
 
 
-def _usual(panel: Panel, scores: RowScores) -> Iterator[tuple[Key, dict[str, Any]]]:
+def _usual(panel: Panel, scores: PooledHistograms) -> Iterator[tuple[Key, dict[str, Any]]]:
     """Return the figures of `pooled` and `comparisons`, with intervals where they have one."""
     for name, metric in METRICS.items():
         influence = panel.influences(metric)

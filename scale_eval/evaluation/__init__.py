@@ -1,4 +1,4 @@
-"""Evaluate models for companies: history, model, metrics, row. Nothing here knows Dask or a store.
+"""Evaluate models for companies: history, model, metrics, row. Nothing here uses Dask or a store.
 
 ==========================  =====================================================================
 `rules`, `windows`          horizon, purchases, lookback; a cutoff and the end of its horizon
@@ -11,9 +11,9 @@
 `window_bounds`             the bounds of these windows as arrays
 `company_windows`           companies at each of their windows
 `model`                     the contract of a model
-`predict`                   let models predict; `model_output` checks what they give,
+`predict`                   let models predict; `model_output` checks their output,
                             `random_state` seeds them, `no_prediction` says why there is none
-`outcomes`                  what then happened; models never see it
+`outcomes`                  what customers then did; models never see it
 `reference`                 the base rate known at the cutoff, the reference of every skill
 `evaluate`                  predictions and metrics of companies, as `rows` and `histograms`
 `schema`                    the columns of both

@@ -29,18 +29,19 @@ class WindowArrays(NamedTuple):
     """The summaries and outcomes of companies' windows, as compiled models take them.
 
     The windows that are evaluated and those that models train on are summarised together. Arrays
-    of shape (n_summarised,) have an entry a summarised window, and those of shape (n_windows,) an
-    entry a window that is evaluated. Arrays by customer hold one summarised window after the other,
-    see `Summaries`. A model of the package that predicts for all windows at once is given all of
-    it: it must use, for each evaluated window, the summary at `label_window` and the summary and
-    outcomes at `training_window` alone, as the history of that window has them.
+    of shape (n_summarised,) have one entry for each summarised window, and those of shape
+    (n_windows,) one for each window that is evaluated. Arrays by customer hold one summarised
+    window after the other, see `Summaries`. A model of the package that predicts for all windows at
+    once receives everything; for each evaluated window it must use only the summary at
+    `label_window` and the summary and outcomes at `training_window`, which the history of that
+    window has too.
 
     Attributes
     ----------
     start : ndarray of int64, shape (n_summarised + 1,)
     n_customers, n_bought : ndarray of int64, shape (n_summarised,)
     fields, reals : ndarray of int64 and of float64, shape (7, start[-1])
-        The same memory.
+        Two views of the same memory.
     bought : ndarray of bool, shape (start[-1],)
     cutoff, horizon_end : ndarray of int64, shape (n_summarised,)
         Microseconds since 1970 UTC.
@@ -48,7 +49,7 @@ class WindowArrays(NamedTuple):
         Positions of each evaluated window, and of the one that its models train on, among the
         summarised ones.
     exponent : ndarray of float64, shape (n_windows,)
-        Horizon / length of the window to train on, see `TrainingBounds`.
+        The horizon divided by the length of the window to train on, see `TrainingBounds`.
     """
 
     start: np.ndarray
@@ -135,7 +136,7 @@ class CompanyWindows:
     def customer_groups(self) -> np.ndarray:
         """Return each customer's group, for sums of influence; uint8 of shape (start[-1],).
 
-        Only the customers of the evaluated windows have one.
+        Only the customers of the evaluated windows have a group.
         """
         before = [None, *self.companies]
         is_new = [one is not other for one, other in zip(self.companies, before, strict=False)]
@@ -146,7 +147,7 @@ class CompanyWindows:
         ]
         first = np.cumsum([0, *map(len, groups_by_company)])[np.cumsum(is_new) - 1]
         groups = np.empty(int(self.summaries.start[-1]), np.uint8)
-        _take(
+        _fill_groups(
             np.concatenate(groups_by_company),
             first,
             self.summaries.customer,
@@ -158,7 +159,7 @@ class CompanyWindows:
 
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
-def _take(
+def _fill_groups(
     groups_by_company: np.ndarray,
     first: np.ndarray,
     customer: np.ndarray,
@@ -166,7 +167,7 @@ def _take(
     n_customers: np.ndarray,
     groups: np.ndarray,
 ) -> None:
-    """Fill `groups` for each window; those of its company begin at `first`."""
+    """Fill `groups` for each window; the groups of its company begin at `first`."""
     for w in range(len(start)):
         for i in range(start[w], start[w] + n_customers[w]):
             groups[i] = groups_by_company[first[w] + customer[i]]
@@ -232,7 +233,7 @@ def windows_of_companies(
     """Summarise each company at each of its windows, in the order in which they are given.
 
     A customer has lapsed at a cutoff after one horizon without a purchase. A window to train on
-    that is itself a window of the company, as on a grid of horizons, is summarised once.
+    that is also a window to evaluate, as on a grid of horizons, is summarised once.
     """
     company_of_window: list[Transactions] = []
     windows: list[Window] = []

@@ -1,8 +1,8 @@
 """Summarise customers at many cutoffs, and their outcomes, in one pass over a company's rows.
 
 Rows are sorted by customer and time. A customer's totals up to a row are the summary at every
-cutoff that is passed before the next row, and a purchase is an outcome of every window that is
-open: each row is read once, however many windows there are.
+cutoff between that row and the next, and a purchase is an outcome of every window that is open:
+each row is read once, however many windows there are.
 """
 
 from __future__ import annotations
@@ -81,8 +81,8 @@ class Summaries:
     ----------
     start : ndarray of int64, shape (n_windows + 1,)
     n_customers, n_bought, n_lapsed : ndarray of int64, shape (n_windows,)
-        The size of the population; the number of them who bought in the window; and of those who
-        had lapsed at its cutoff, see `scale_eval.evaluation.window_bounds.WindowBounds`.
+        The numbers of customers in the population, of those who bought in the window, and of those
+        who had lapsed at its cutoff, see `scale_eval.evaluation.window_bounds.WindowBounds`.
     fields : ndarray of int64, shape (7, start[-1])
         The fields of `CustomerSummary`, as words of 8 bytes.
     customer : ndarray of int32, shape (start[-1],)
@@ -115,7 +115,7 @@ class Summaries:
         return self.customer[self.population(window)]
 
     def bought(self, window: int) -> np.ndarray:
-        """Return True for each customer who bought in the window; bool of shape (n_customers,)."""
+        """Return whether each customer bought in the window; bool of shape (n_customers,)."""
         return self.all_bought[self.population(window)]
 
     def bought_copy(self, window: int) -> np.ndarray:
@@ -130,7 +130,7 @@ class Summaries:
 def summarise(
     companies: Sequence[Transactions], bounds: Sequence[WindowBounds], purchase_rule: str
 ) -> Summaries:
-    """Summarise each company at all of its windows; `bounds` has those of one company an entry."""
+    """Summarise each company at all of its windows; `bounds` has one entry for each company."""
     n_customers = [int(c.codes[-1]) + 1 if len(c) else 0 for c in companies]
     n_windows = [len(each) for each in bounds]
     start = np.zeros(sum(n_windows) + 1, np.int64)
@@ -188,7 +188,7 @@ def _summarise(
 ) -> None:
     """Fill the arrays from `first_window` on; `reals` is the memory of `fields` as float64."""
     n_rows, n_windows = len(codes), len(cutoff)
-    place = np.empty(n_windows, np.int64)  # the customer's position in the arrays; -1 is outside
+    position = np.empty(n_windows, np.int64)  # the customer's position in the arrays; -1 is outside
     row = 0
     while row < n_rows:
         code = codes[row]
@@ -202,7 +202,7 @@ def _summarise(
                 if n_purchases > 0 and last >= since[passed]:
                     window = first_window + passed
                     i = start[window] + counts[0, window]
-                    place[passed] = i
+                    position[passed] = i
                     counts[0, window] += 1
                     if last < lapsed_before[passed]:
                         counts[2, window] += 1
@@ -215,7 +215,7 @@ def _summarise(
                     reals[SPEND, i] = spend
                     reals[LOG_SPEND, i] = log_spend
                 else:
-                    place[passed] = -1
+                    position[passed] = -1
                 passed += 1
             if at_end:
                 break
@@ -227,11 +227,11 @@ def _summarise(
                 continue
             positive = max(value, 0.0)
             for w in range(passed):
-                if when < horizon_end[w] and place[w] >= 0:
-                    if not bought[place[w]]:
-                        bought[place[w]] = True
+                if when < horizon_end[w] and position[w] >= 0:
+                    if not bought[position[w]]:
+                        bought[position[w]] = True
                         counts[1, first_window + w] += 1
-                    future_spend[place[w]] += positive
+                    future_spend[position[w]] += positive
             day = when // DAY
             if n_purchases == 0:
                 first = when

@@ -1,7 +1,7 @@
-"""Evaluate models for companies: history -> model -> metrics -> a row. Pure; it needs no Dask.
+"""Evaluate models for companies: history -> model -> metrics -> a row, without Dask or a store.
 
-A row depends on the company's transactions, the window, the model and the rules alone (but for the
-columns `*_seconds`). Whatever goes wrong in a model becomes a row that says so.
+A row depends only on the company's transactions, the window, the model and the rules (except for
+the columns `*_seconds`). Whatever goes wrong in a model becomes a row that says so.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from scale_eval.evaluation.company_windows import (
 from scale_eval.evaluation.histograms import Cell, ScoreCounts, score_table
 from scale_eval.evaluation.model import NamedModel
 from scale_eval.evaluation.no_prediction import failure
-from scale_eval.evaluation.predict import PredictionContext, predict_all, shares
+from scale_eval.evaluation.predict import PredictionContext, predict_all, time_shares
 from scale_eval.evaluation.reference import base_rates
 from scale_eval.evaluation.rows import HISTORY_SECONDS, NULL, SCORE_SECONDS, EvaluationRows
 from scale_eval.evaluation.rules import Rules
@@ -37,8 +37,8 @@ from scale_eval.metrics.compiled.batch import APART, score_windows_into, spend_o
 from scale_eval.metrics.compiled.values import VALUES
 from scale_eval.metrics.scores import LARGEST_SPEND
 
-TOGETHER = 60_000
-"""Customers times windows of the companies that are evaluated together: what fits into a cache."""
+MAX_TOGETHER = 60_000
+"""Most customers times windows of companies that are evaluated together: they fit into a cache."""
 
 _FUTURE_SPEND = VALUES.index("future_spend")
 
@@ -63,19 +63,19 @@ class Evaluation:
 
 
 class LoadedCompany(NamedTuple):
-    """A company that has been read, and what is to be evaluated for it.
+    """A company that has been read, and the evaluations to make for it.
 
     Attributes
     ----------
     company : Transactions
     windows : sequence of (Window, bool)
-        The flag is True where the window overlaps with another of the company.
+        The flag is True where the window overlaps another one of the company.
     models : sequence of NamedModel
         Each is evaluated at each window.
     group : int
-        The group of companies in whose histograms its scores are counted.
+        The group of companies in whose histograms the scores are counted.
     attempt : int
-        The number of the try; the first is 1.
+        The number of the attempt; the first is 1.
     """
 
     company: Transactions
@@ -86,7 +86,7 @@ class LoadedCompany(NamedTuple):
 
 
 class WindowPredictions(NamedTuple):
-    """A model's `probabilities` for one window of a company, float64 of shape (n_customers,)."""
+    """The `probabilities` of a model for one window of a company; float64, shape (n_customers,)."""
 
     company_window: CompanyWindow
     model: str
@@ -108,9 +108,9 @@ def evaluate_one(
 ) -> Evaluation:
     """Evaluate one model for one company at one cutoff.
 
-    A fresh copy of the model is given a history of its own and a random state that depends on
-    (seed, company, cutoff, model) alone; it never sees the outcomes. A model of all companies is
-    fitted on this one.
+    A fresh copy of the model is given a history of its own and a random state that depends only on
+    (seed, company, cutoff, model); it never sees the outcomes. A model of all companies is fitted
+    to this one.
     """
 
     def fitted(model: NamedModel, window: Window) -> Any:
@@ -142,11 +142,11 @@ def evaluate_companies(
     announce: Callable[[str, Window, str], None] = _announce_nothing,
     catch: type[BaseException] | tuple[type[BaseException], ...] = (Exception, SystemExit),
 ) -> None:
-    """Evaluate models for companies at some cutoffs each; add to `rows` and `counts`.
+    """Evaluate models for companies, each at some cutoffs; add to `rows` and `counts`.
 
-    Small companies are taken together, as they come, so that compiled code is called for many
-    evaluations at once; the results are the same as for each alone. The seconds that some take
-    together are shared among them by customers.
+    Small companies are evaluated together, in the order in which they come, so that compiled code
+    is called for many evaluations at once; the results are the same as for each alone. The seconds
+    that they take together are shared among them by their numbers of customers.
 
     Parameters
     ----------
@@ -156,33 +156,33 @@ def evaluate_companies(
     counts : ScoreCounts
         The scores of rows that are `ok` are counted there.
     fitted : callable, optional
-        Gives the fitted model of a window, for models of ``scope = "all"``; raises what its
-        fitting raised.
+        Returns the fitted model of a window, for models of ``scope = "all"``; raises what the fit
+        raised.
     keep : callable, optional
         Called with the predictions of each row that is `ok`.
     announce : callable, optional
         Called before each evaluation with the company, the window and the name of the model.
     catch : exception type or types
-        Exceptions of a model that become a row.
+        The exceptions of a model that become a row.
     """
     context = PredictionContext(rules.seed, rows, fitted, announce, catch)
-    for together in _together(companies):
+    for together in _small_neighbours(companies):
         _evaluate(together, rules, context, counts, keep)
 
 
-def _together(companies: Iterable[LoadedCompany]) -> Iterator[list[LoadedCompany]]:
-    """Yield neighbours that have the same models, as long as they are small together."""
-    held: list[LoadedCompany] = []
+def _small_neighbours(companies: Iterable[LoadedCompany]) -> Iterator[list[LoadedCompany]]:
+    """Yield lists of successive companies with the same models that are small together."""
+    neighbours: list[LoadedCompany] = []
     n = 0
     for each in companies:
         size = each.company.n_customers * len(each.windows)
-        if held and (n + size > TOGETHER or each.models != held[0].models):
-            yield held
-            held, n = [], 0
-        held.append(each)
+        if neighbours and (n + size > MAX_TOGETHER or each.models != neighbours[0].models):
+            yield neighbours
+            neighbours, n = [], 0
+        neighbours.append(each)
         n += size
-    if held:
-        yield held
+    if neighbours:
+        yield neighbours
 
 
 def _evaluate(
@@ -200,28 +200,30 @@ def _evaluate(
             rules.population,
         )
     except context.catch as error:
-        if len(companies) > 1:  # it is of one company alone: others go on
+        if len(companies) > 1:  # one company caused it: evaluate the others
             for each in companies:
                 _evaluate([each], rules, context, counts, keep)
         else:
-            for place in _begin_rows(companies, rows).flat:
-                rows.set_status(int(place), *failure(error))
+            for position in _begin_rows(companies, rows).flat:
+                rows.set_status(int(position), *failure(error))
         return
-    places = _begin_rows(companies, rows)
-    wanted = _fill_outcomes(rows, places, windows)
+    positions = _begin_rows(companies, rows)
+    wanted = _fill_outcomes(rows, positions, windows)
     references = base_rates(windows.arrays)
-    share = shares(windows.n_customers)[:, np.newaxis]
-    rows.seconds[places, HISTORY_SECONDS] = (time.perf_counter() - began) * share / len(models)
-    probabilities, predicted = predict_all(windows, wanted, models, context, places)
+    share = time_shares(windows.n_customers)[:, np.newaxis]
+    rows.seconds[positions, HISTORY_SECONDS] = (time.perf_counter() - began) * share / len(models)
+    probabilities, predicted = predict_all(windows, wanted, models, context, positions)
     groups = np.repeat(
         [each.group for each in companies], [len(each.windows) for each in companies]
     )
-    _score(windows, models, predicted, probabilities, references, groups, rows, counts, places)
+    _score(windows, models, predicted, probabilities, references, groups, rows, counts, positions)
     if rules.plain_metrics or keep is not None:
         for i, m in np.argwhere(predicted).tolist():
             window, output = windows[i], probabilities[m, windows.customers(i)]
             if rules.plain_metrics:
-                _score_plain_metrics(window, output, references[i], rules, rows, int(places[i, m]))
+                _score_plain_metrics(
+                    window, output, references[i], rules, rows, int(positions[i, m])
+                )
             if keep is not None:
                 keep(WindowPredictions(window, models[m].name, output.copy()))
 
@@ -238,7 +240,9 @@ def _begin_rows(companies: list[LoadedCompany], rows: EvaluationRows) -> np.ndar
     return np.arange(first, len(rows)).reshape(-1, len(names))
 
 
-def _fill_outcomes(rows: EvaluationRows, places: np.ndarray, windows: CompanyWindows) -> np.ndarray:
+def _fill_outcomes(
+    rows: EvaluationRows, positions: np.ndarray, windows: CompanyWindows
+) -> np.ndarray:
     """Fill the rows' population and outcomes, which do not depend on a model.
 
     Returns the windows that models are to predict for, bool of shape (n_windows,); the rows of the
@@ -247,20 +251,20 @@ def _fill_outcomes(rows: EvaluationRows, places: np.ndarray, windows: CompanyWin
     summaries, label_window, n = windows.summaries, windows.arrays.label_window, windows.n_customers
     spend, largest = spend_of_windows(summaries.all_spend, windows.start, n)
     wanted = (n > 0) & (largest < LARGEST_SPEND)
-    rows.population[places, 0] = n[:, np.newaxis]
-    rows.population[places, 1] = summaries.n_lapsed[label_window, np.newaxis]
-    rows.counts[places, 0] = summaries.n_bought[label_window, np.newaxis]
-    rows.values[places, _FUTURE_SPEND] = spend[:, np.newaxis]
+    rows.population[positions, 0] = n[:, np.newaxis]
+    rows.population[positions, 1] = summaries.n_lapsed[label_window, np.newaxis]
+    rows.counts[positions, 0] = summaries.n_bought[label_window, np.newaxis]
+    rows.values[positions, _FUTURE_SPEND] = spend[:, np.newaxis]
     for i in np.flatnonzero(~wanted).tolist():
         if n[i]:
             note = f"a customer spends {largest[i]:.3g} in the window"
             texts = ("error", "spend_too_large", note)
         else:
             texts = ("skipped", "no_customers", "")
-            rows.population[places[i]] = rows.counts[places[i], 0] = NULL
-            rows.values[places[i], _FUTURE_SPEND] = np.nan
-        for place in places[i].tolist():
-            rows.set_status(place, *texts)
+            rows.population[positions[i]] = rows.counts[positions[i], 0] = NULL
+            rows.values[positions[i], _FUTURE_SPEND] = np.nan
+        for position in positions[i].tolist():
+            rows.set_status(position, *texts)
     return wanted
 
 
@@ -273,7 +277,7 @@ def _score(
     groups: np.ndarray,
     rows: EvaluationRows,
     counts: ScoreCounts,
-    places: np.ndarray,
+    positions: np.ndarray,
 ) -> None:
     """Fill the figures of the rows that have predictions, and count the scores."""
     if not predicted.any():
@@ -285,8 +289,8 @@ def _score(
     for i, (window, group) in enumerate(zip(windows.windows, groups.tolist(), strict=True)):
         kind[i] = kinds.setdefault((window.cutoff_us, group, predicted[i].tobytes()), len(kinds))
     cells = [_cells(models, *key) for key in kinds]
-    histogram = counts.places(cells, np.bincount(kind))[kind]
-    own_rows = slice(int(places[0, 0]), int(places[-1, -1]) + 1)
+    histogram = counts.indices(cells, np.bincount(kind))[kind]
+    own_rows = slice(int(positions[0, 0]), int(positions[-1, -1]) + 1)
     apart = score_windows_into(
         predicted,
         probabilities,
@@ -303,13 +307,15 @@ def _score(
         rows.counts[own_rows],
         rows.influence[own_rows],
     )
-    alone = [cells[kind[i]][m] for i, m in np.argwhere(predicted & (histogram == APART)).tolist()]
-    counts.add(filter(None, alone), *apart)
-    scored = places[predicted]
-    for place in scored.tolist():
-        rows.status[place] = "ok"
-    n_customers = np.broadcast_to(windows.n_customers[:, np.newaxis], places.shape)[predicted]
-    rows.seconds[scored, SCORE_SECONDS] = (time.perf_counter() - began) * shares(n_customers)
+    apart_cells = [
+        cells[kind[i]][m] for i, m in np.argwhere(predicted & (histogram == APART)).tolist()
+    ]
+    counts.add(filter(None, apart_cells), *apart)
+    scored = positions[predicted]
+    for position in scored.tolist():
+        rows.status[position] = "ok"
+    n_customers = np.broadcast_to(windows.n_customers[:, np.newaxis], positions.shape)[predicted]
+    rows.seconds[scored, SCORE_SECONDS] = (time.perf_counter() - began) * time_shares(n_customers)
 
 
 def _cells(
@@ -328,13 +334,13 @@ def _score_plain_metrics(
     reference: float,
     rules: Rules,
     rows: EvaluationRows,
-    place: int,
+    position: int,
 ) -> None:
     bought, spend, _ = window.outcomes
-    known_reference = None if math.isnan(reference) else reference
-    scores = metrics.Scores(bought, probabilities, spend, known_reference)
+    reference_or_none = None if math.isnan(reference) else reference
+    scores = metrics.Scores(bought, probabilities, spend, reference_or_none)
     values, undefined = metrics.score(scores, rules.plain_metrics)
     own = [values[name] for name in rows.plain_metrics]
-    rows.plain_values[place] = [np.nan if value is None else value for value in own]
+    rows.plain_values[position] = [np.nan if value is None else value for value in own]
     reasons = [f"{name}:{undefined[name]}" for name in rows.plain_metrics if name in undefined]
-    rows.plain_undefined[place] = ";".join(reasons)
+    rows.plain_undefined[position] = ";".join(reasons)

@@ -1,7 +1,7 @@
 """Count the scores of many evaluations in histograms, by model, cutoff and group of companies.
 
-Each histogram also says which models predicted for the windows that were counted in it, so that the
-windows for which all models predicted can be told from the others of a group.
+The key of each histogram also names the models that predicted for its windows, so that the windows
+for which all models predicted can be separated from the others of a group.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Cell = tuple[str, int, int, str]
 """Model, cutoff in microseconds, group of companies, and the models that predicted there, "a;b"."""
 
 SparseCounts = list[tuple[Cell, np.ndarray, np.ndarray]]
-"""Cells, each with its bins that are not empty, ascending, and their counts, shape (n_bins, 3)."""
+"""Cells, each with its non-empty bins, ascending, and their counts, shape (n_bins, 3)."""
 
 
 class ScoreCounts:
@@ -38,10 +38,10 @@ class ScoreCounts:
 
     def __init__(self) -> None:
         self.histograms = np.zeros((0, N_BINS, _N_COUNTS), np.int64)
-        self._places: dict[Cell, int] = {}
+        self._index: dict[Cell, int] = {}
         self._apart: SparseCounts = []
 
-    def places(
+    def indices(
         self, cells: Sequence[Sequence[Cell | None]], n_evaluations: np.ndarray
     ) -> np.ndarray:
         """Return the histogram in which the evaluations of each cell are counted.
@@ -49,7 +49,7 @@ class ScoreCounts:
         Parameters
         ----------
         cells : sequence of sequences of Cell or None
-            For each kind of windows the cell of each model; None where it did not predict.
+            The cell of each model, for each kind of windows; None where it did not predict.
         n_evaluations : ndarray of int, shape (n_kinds,)
             The number of evaluations of each model at the windows of a kind.
 
@@ -57,25 +57,25 @@ class ScoreCounts:
         -------
         ndarray of int64, shape (n_kinds, n_models)
             `APART` for an evaluation that is alone in its cell: where companies are few, each has
-            cells of its own, and to fill 100 kB for some customers would take longer than all
-            else. `histograms` may be another array afterwards.
+            cells of its own, and filling 100 kB for a few customers would take longer than
+            everything else. `histograms` may be another array afterwards.
         """
         kinds = zip(cells, n_evaluations.tolist(), strict=True)
         return np.array(
-            [[self._place(cell, n) if cell else APART for cell in kind] for kind, n in kinds],
+            [[self._index_of(cell, n) if cell else APART for cell in kind] for kind, n in kinds],
             np.int64,
         )
 
-    def _place(self, cell: Cell, n_evaluations: int) -> int:
-        if n_evaluations == 1 and cell not in self._places:
+    def _index_of(self, cell: Cell, n_evaluations: int) -> int:
+        if n_evaluations == 1 and cell not in self._index:
             return APART
-        place = self._places.setdefault(cell, len(self._places))
-        if place == len(self.histograms):
-            more = max(2 * place, _FIRST_CELLS)
+        index = self._index.setdefault(cell, len(self._index))
+        if index == len(self.histograms):
+            more = max(2 * index, _FIRST_CELLS)
             grown = np.zeros((more, *self.histograms.shape[1:]), np.int64)  # no memory yet
-            grown[:place] = self.histograms
+            grown[:index] = self.histograms
             self.histograms = grown
-        return place
+        return index
 
     def add(
         self, cells: Iterable[Cell], ends: np.ndarray, bins: np.ndarray, counts: np.ndarray
@@ -85,17 +85,17 @@ class ScoreCounts:
             self._apart.append((cell, bins[low:high], counts[low:high]))
 
     def sparse(self) -> SparseCounts:
-        """Return the counts that are not zero, which are few where few evaluations were counted."""
+        """Return the counts of the bins that are not empty."""
         cells = list(self._apart)
-        for cell, place in self._places.items():
-            counts = self.histograms[place]
+        for cell, index in self._index.items():
+            counts = self.histograms[index]
             bins = _filled_bins(counts)
             cells.append((cell, bins, counts[bins]))
         return cells
 
 
 def score_table(parts: Iterable[SparseCounts]) -> pa.Table:
-    """Return the sums of the counts of several parts as a table by SCORES_SCHEMA, sorted."""
+    """Return the sums of the counts of several parts as a table of SCORES_SCHEMA, sorted."""
     cells: dict[Cell, list[tuple[np.ndarray, np.ndarray]]] = {}
     for cell, bins, counts in chain.from_iterable(parts):
         cells.setdefault(cell, []).append((bins, counts))

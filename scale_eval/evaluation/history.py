@@ -1,7 +1,7 @@
 """A history: a company as it was known at a cutoff. A model never sees anything else.
 
-It is made by copying what lies before the cutoff, so that nothing leads from it to a later row. To
-train on, it leads to an earlier history of the company, labelled with what its customers then did.
+It is a copy of what lies before the cutoff, so that no later row can be reached from it. To train a
+model, it gives an earlier history of the company, labelled with what its customers then did.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ class History:
     """One company at one cutoff: its customers and their transactions strictly before it.
 
     The population is every customer with at least one purchase before the cutoff (within
-    `lookback` of it, where one is given). The transactions of these customers go back to their
-    first, whatever the lookback.
+    `lookback` of it, if one is given). The transactions of these customers go back to their first,
+    whatever the lookback.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ class History:
     ----------
     company_id : str
     cutoff_us, horizon_end_us : int
-        The question is who buys from the first until before the second: microseconds since
+        The question is who buys at or after the first and before the second; microseconds since
         1970-01-01 UTC. `cutoff` and `horizon_end` are the same as timestamps.
     first_us : int
         The company's first row, in microseconds since 1970-01-01 UTC.
@@ -59,7 +59,7 @@ class History:
         Microseconds since 1970-01-01 UTC, ascending within a customer.
     values : ndarray of float64, shape (n_transactions,)
     is_purchase : ndarray of bool, shape (n_transactions,)
-        False for refunds: models see them, but they are no purchases.
+        False for refunds, which models see, but which are not purchases.
     """
 
     def __init__(
@@ -185,16 +185,16 @@ class History:
 
 @dataclass(frozen=True)
 class LabelledHistory:
-    """An earlier history of a company and its outcomes: a model may train on them.
+    """An earlier history of a company and its outcomes, for a model to train on.
 
     Attributes
     ----------
     history : History
         The company at the earlier cutoff.
     bought : ndarray of bool, shape (history.n_customers,)
-        True for each of its customers who bought in the window that followed.
+        Whether each of its customers bought in the window that followed.
     exponent : float
-        Horizon / length of that window: 1 where it is as long as the horizon.
+        The horizon divided by the length of that window; 1 for a whole horizon.
     n_bought : int
         The number of customers who bought.
     """
@@ -210,7 +210,7 @@ class LabelledHistory:
         return training_note(self.history.horizon_days, self.exponent)
 
     def require_both_classes(self) -> LabelledHistory:
-        """Return the labelled history itself, where some customers bought and some did not.
+        """Return the labelled history itself if some customers bought and some did not.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""The contract of a model: its two verbs, and what a run knows of it."""
+"""The contract of a model: its two methods, and how a run describes it."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from scale_eval.evaluation.history import History
 
 
 class Model(Protocol):
-    """A model has the verbs `fit` and `predict_proba`; any class with these two methods is one.
+    """A model is any class with the methods `fit` and `predict_proba`.
 
     Optional attributes:
 
     ``name``
         The model's name in the tables; by default the text by which it was chosen, or its class.
     ``random_state``
-        Set before `fit` to an integer that depends on seed, company, cutoff and model alone.
+        Set before `fit` to an integer that depends only on seed, company, cutoff and model.
     ``reads``
-        ``"summary"`` for a model that works on `history.summary` alone; it is then given no
+        ``"summary"`` for a model that reads only `history.summary`; its histories then have no
         transactions and no customer ids, which is many times as fast. Default ``"transactions"``.
     ``draws``
         False for a model that draws no random numbers, so that nothing is seeded for it.
     ``scope``
         ``"all"`` for one model of many companies: see `FitsMany`. Default ``"company"``.
     ``note_``
-        Set by `fit` or `predict_proba`; stands in the evaluation's row.
+        Set by `fit` or `predict_proba`; it is recorded in the evaluation's row.
 
     A model that cannot predict for a history raises `scale_eval.Skipped`; any other exception makes
     the evaluation an `error` row.
@@ -52,19 +52,20 @@ class Model(Protocol):
 
 
 class FitsMany(Protocol):
-    """A model with ``scope = "all"`` serves many companies: fitted once a cutoff, on a sample.
+    """A model with ``scope = "all"`` serves many companies: it is fitted once for each cutoff.
 
-    The fitted model is pickled, and predicts for every company at that cutoff. Where a call costs
-    much whatever the number of customers, it can have a third verb besides:
-    ``predict_many(histories)``, which gives for each of the histories (a list, of companies at that
-    cutoff) what `predict_proba` gives for it, whichever companies are among them.
+    It is fitted to a sample of the companies, pickled, and predicts for every company at that
+    cutoff. Where a call is expensive whatever the number of customers, it can have a third method,
+    ``predict_many(histories)``: for each of the histories (a list, of companies at that cutoff) it
+    returns what `predict_proba` returns for it, whichever companies are in the list.
     """
 
     def fit(self, histories: Iterable[History]) -> Any:
         """Learn from the histories of many companies at one cutoff.
 
-        `history.labelled()` of each gives data to train on, all before that cutoff; `Skipped` is
-        raised where a company has none. They are read one by one, and can be gone through again.
+        `history.labelled()` of each gives data to train on, all before that cutoff; it raises
+        `Skipped` where a company has none. Histories are read one by one, and can be iterated over
+        again.
         """
 
     def predict_proba(self, history: History) -> np.ndarray | pd.Series:
@@ -75,13 +76,13 @@ class FitsWindows(Protocol):
     """A built-in model may predict for many windows in two compiled calls.
 
     It gives what `fit` and `predict_proba` give at each window, bit for bit. It sees the summaries
-    of all windows, those of later ones too, and so must be trusted: only the classes listed in
-    `scale_eval.models.registry` are called so.
+    of all windows, later ones included, and so must be trusted: only the classes listed in
+    `scale_eval.models.registry` are called this way.
 
     Attributes
     ----------
     trains : bool
-        True for a model that learns from the window to train on, so that rows note its length.
+        Whether the model learns from the window to train on, whose length its rows then note.
     """
 
     trains: bool
@@ -97,7 +98,7 @@ class FitsWindows(Protocol):
     ) -> None:
         """Fill in `probabilities`, shape (start[-1],), for each window of `fitted`.
 
-        `fitted` is what `fit_windows` gave.
+        `fitted` is what `fit_windows` returned.
         """
 
 
@@ -106,18 +107,19 @@ _PLAIN = (type(None), bool, int, float, str)
 
 @dataclass(frozen=True)
 class NamedModel:
-    """A model as a run knows it.
+    """A model with its name and its identity, as a run records it.
 
     Attributes
     ----------
     name : str
         The model's name in the tables.
     prototype : Model or FitsMany
-        Never fitted: each evaluation fits a copy.
+        It is never fitted itself: each evaluation fits a copy.
     identity : dict
-        What its results depend on, as JSON; see `scale_eval.models.identity`.
+        The source and parameters that its results depend on, as JSON; see
+        `scale_eval.models.identity`.
     fits_windows : bool
-        True where the prototype is a `FitsWindows` that is trusted with more than a history.
+        Whether the prototype is a `FitsWindows` that is trusted with more than a history.
     """
 
     name: str
@@ -132,7 +134,7 @@ class NamedModel:
 
     @cached_property
     def draws(self) -> bool:
-        """Return False where it draws no random numbers, so that nothing is seeded for it."""
+        """Return whether it draws random numbers, so that generators are seeded for it."""
         return bool(getattr(self.prototype, "draws", True))
 
     @cached_property
@@ -142,11 +144,11 @@ class NamedModel:
 
     @cached_property
     def predicts_many(self) -> bool:
-        """Return True for one model of all companies that has `predict_many`."""
+        """Return whether it is one model of many companies, with `predict_many`."""
         return self.scope == "all" and callable(getattr(self.prototype, "predict_many", None))
 
     def fresh(self) -> Any:
-        """Return a copy that has nothing in common with any other."""
+        """Return a copy that shares nothing with any other."""
         if not self._is_plain:
             return copy.deepcopy(self.prototype)
         fresh = object.__new__(type(self.prototype))
@@ -155,7 +157,7 @@ class NamedModel:
 
     @cached_property
     def _is_plain(self) -> bool:
-        """Return True where copying the attributes copies it: they are numbers and texts."""
+        """Return whether a copy of the attributes is enough: they are numbers and texts."""
         kind = type(self.prototype)
         hooks = ("__deepcopy__", "__copy__", "__reduce__", "__getstate__", "__new__", "__slots__")
         own = any(hook in vars(base) for base in kind.__mro__[:-1] for hook in hooks)

@@ -1,4 +1,4 @@
-"""Check what a model gave: one probability a customer, in their order."""
+"""Check the output of a model: one probability for each customer, in their order."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def checked_probabilities(output: Any, window: CompanyWindow) -> np.ndarray:
 
 
 def _check_index(ids: np.ndarray, customers: np.ndarray) -> None:
-    """Compare the index of a Series with the customers; another length is found later."""
+    """Compare the index of a Series with the customers; a wrong length is reported later."""
     if len(ids) != len(customers) or np.array_equal(ids, customers):
         return
     if set(ids) == set(customers):

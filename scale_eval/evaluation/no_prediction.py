@@ -8,14 +8,14 @@ from pathlib import PurePath
 
 
 class NoPrediction(Exception):  # noqa: N818 - it becomes a row's reason
-    """An evaluation ends without predictions, for a reason that is known.
+    """An evaluation ends without predictions, for a given reason.
 
     Attributes
     ----------
     status : str
         The status of the evaluation's row.
     reason : str
-        A short code, see `scale_eval.evaluation.reasons`; it is counted in the tables.
+        A short code that the tables count, see `scale_eval.evaluation.reasons`.
     note : str
         A sentence for a person.
     """
@@ -33,12 +33,12 @@ class NoPrediction(Exception):  # noqa: N818 - it becomes a row's reason
 
 
 class Skipped(NoPrediction):
-    """A model raises it where a history does not allow a prediction; the status is `skipped`.
+    """A model raises `Skipped` where a history does not allow a prediction; that is the status too.
 
     Parameters
     ----------
     reason : str
-        A short code such as ``history_too_short``, which is counted in the tables.
+        A short code such as ``history_too_short``, which the tables count.
     note : str
         A sentence for a person.
     """
@@ -47,7 +47,7 @@ class Skipped(NoPrediction):
 
 
 class WrongOutput(NoPrediction):
-    """A model's output is something other than one probability a customer, in their order."""
+    """A model's output is not one probability for each customer, in their order."""
 
 
 class NotFitted(NoPrediction):
@@ -63,10 +63,10 @@ class NotFitted(NoPrediction):
 
 
 def failure(error: BaseException) -> tuple[str, str, str]:
-    """Return the status, reason and note of a row that ended in `error`: the message and its place.
+    """Return the status, reason and note of a row that ended in `error`.
 
-    What differs from machine to machine or run to run (directories, addresses in memory) is left
-    out of the note.
+    The note is the message and the line that raised it, without what differs from machine to
+    machine or run to run (directories, addresses in memory).
     """
     frames = traceback.extract_tb(error.__traceback__)
     place = f"{PurePath(frames[-1].filename).name}:{frames[-1].lineno} in {frames[-1].name}"

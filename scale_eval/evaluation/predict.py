@@ -1,7 +1,7 @@
-"""Let models predict for the windows of companies, and say in the rows where they do not.
+"""Let models predict for the windows of companies, and record where they do not, and why.
 
-The package's own models are called for all windows at once, fitted models of all companies for all
-companies of a cutoff, and every other model window by window, with a history of its own.
+The package's own models are called once for all windows, fitted models of all companies once for
+each cutoff, and every other model window by window, with a history of its own.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from scale_eval.evaluation.rows import FIT_SECONDS, PREDICT_SECONDS, EvaluationR
 from scale_eval.evaluation.windows import Window
 from scale_eval.metrics.compiled.batch import are_probabilities
 
-ALIKE_CUSTOMERS = 20
-"""Seconds are shared as if each window had so many more customers: the cost of a call."""
+CALL_COST = 20
+"""The fixed cost of a call, as a number of customers, where seconds are shared among windows."""
 
 
 class PredictionContext(NamedTuple):
@@ -32,9 +32,9 @@ class PredictionContext(NamedTuple):
     Attributes
     ----------
     seed : int
-        The seed of whatever models draw.
+        The seed of the random numbers that models draw.
     rows : EvaluationRows
-        Takes the seconds, the notes, and why there is no prediction.
+        Receives the seconds, the notes, and the reasons why there is no prediction.
     fitted, announce, catch
         See `scale_eval.evaluation.evaluate.evaluate_companies`.
     """
@@ -51,7 +51,7 @@ def predict_all(
     wanted: np.ndarray,
     models: Sequence[NamedModel],
     context: PredictionContext,
-    places: np.ndarray,
+    positions: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Let all models predict for all windows.
 
@@ -59,39 +59,40 @@ def predict_all(
     ----------
     wanted : ndarray of bool, shape (n_windows,)
         The windows to predict for.
-    places : ndarray of int, shape (n_windows, n_models)
+    positions : ndarray of int, shape (n_windows, n_models)
         Positions in `context.rows` of each window by each model.
 
     Returns
     -------
     probabilities : ndarray of float64, shape (n_models, start[-1])
-        As the arrays by customer in `Summaries`; `windows.customers(i)` has those of window i.
+        In the order of the arrays by customer of `Summaries`; `windows.customers(i)` are the
+        positions of window i.
     predicted : ndarray of bool, shape (n_windows, n_models)
-        False where there are none; the row then says why.
+        False where there are no probabilities; the row then says why.
     """
     probabilities = np.empty((len(models), int(windows.summaries.start[-1])))
-    predicted = np.zeros(places.shape, np.bool_)
+    predicted = np.zeros(positions.shape, np.bool_)
     if not wanted.any():
         return probabilities, predicted
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
         for m, model in enumerate(models):
-            arguments = windows, wanted, model, probabilities[m], context, places[:, m]
+            arguments = windows, wanted, model, probabilities[m], context, positions[:, m]
             if model.fits_windows:
                 predicted[:, m] = _predict_windows(*arguments)
             elif model.predicts_many:
                 predicted[:, m] = _predict_by_cutoff(*arguments, warned)
             for i in np.flatnonzero(wanted & ~predicted[:, m]).tolist():
-                output = _predict_one(windows[i], model, context, int(places[i, m]), warned)
+                output = _predict_one(windows[i], model, context, int(positions[i, m]), warned)
                 if output is not None:
                     probabilities[m, windows.customers(i)] = output
                     predicted[i, m] = True
     return probabilities, predicted
 
 
-def shares(n_customers: np.ndarray) -> np.ndarray:
-    """Return each evaluation's share of the seconds that all took together; sums to 1."""
-    weight = n_customers + ALIKE_CUSTOMERS
+def time_shares(n_customers: np.ndarray) -> np.ndarray:
+    """Return each evaluation's share of the seconds that all took together; they sum to 1."""
+    weight = n_customers + CALL_COST
     return np.asarray(weight / weight.sum())
 
 
@@ -101,12 +102,12 @@ def _predict_windows(
     model: NamedModel,
     probabilities: np.ndarray,
     context: PredictionContext,
-    places: np.ndarray,
+    positions: np.ndarray,
 ) -> np.ndarray:
     """Fill `probabilities` by a model that predicts for all windows in two compiled calls.
 
-    Returns where there are any, bool of shape (n_windows,). The model is called for each other
-    window alone, which finds out why.
+    Returns the windows that have some, bool of shape (n_windows,). For each of the others the model
+    is then called alone, which finds the reason.
     """
     context.announce(windows.companies[0].company_id, windows.windows[0], model.name)
     began = time.perf_counter()
@@ -118,12 +119,12 @@ def _predict_windows(
     except context.catch:
         return np.zeros(len(windows), np.bool_)
     predicted &= wanted & are_probabilities(probabilities, windows.start, windows.n_customers)
-    share = shares(windows.n_customers)[predicted]
-    rows.seconds[places[predicted], FIT_SECONDS] = (between - began) * share
-    rows.seconds[places[predicted], PREDICT_SECONDS] = (time.perf_counter() - between) * share
+    share = time_shares(windows.n_customers)[predicted]
+    rows.seconds[positions[predicted], FIT_SECONDS] = (between - began) * share
+    rows.seconds[positions[predicted], PREDICT_SECONDS] = (time.perf_counter() - between) * share
     if fresh.trains:
         for i in np.flatnonzero(predicted & (arrays.exponent != 1.0)).tolist():
-            rows.note[int(places[i])] = windows.training_note(i)
+            rows.note[int(positions[i])] = windows.training_note(i)
     return predicted
 
 
@@ -133,12 +134,12 @@ def _predict_by_cutoff(
     model: NamedModel,
     probabilities: np.ndarray,
     context: PredictionContext,
-    places: np.ndarray,
+    positions: np.ndarray,
     warned: list[warnings.WarningMessage],
 ) -> np.ndarray:
     """Fill `probabilities` by a fitted model that predicts for many companies in one call.
 
-    Returns where there are any, as `_predict_windows` does.
+    Returns the windows that have some, as `_predict_windows` does.
     """
     predicted = np.zeros(len(windows), np.bool_)
     rows = context.rows
@@ -152,20 +153,22 @@ def _predict_by_cutoff(
             assert context.fitted is not None
             fresh = context.fitted(model, window)
             between = time.perf_counter()
-            several = [windows[i] for i in members]
-            outputs = fresh.predict_many([each.history(model.reads) for each in several])
-            checked = [checked_probabilities(*each) for each in zip(outputs, several, strict=True)]
+            company_windows = [windows[i] for i in members]
+            outputs = fresh.predict_many([each.history(model.reads) for each in company_windows])
+            checked = [
+                checked_probabilities(*each) for each in zip(outputs, company_windows, strict=True)
+            ]
         except context.catch:
             continue
         if len(warned) > n_warned:
             continue
-        share = shares(windows.n_customers[members])
-        rows.seconds[places[members], FIT_SECONDS] = (between - began) * share
-        rows.seconds[places[members], PREDICT_SECONDS] = (time.perf_counter() - between) * share
+        share = time_shares(windows.n_customers[members])
+        rows.seconds[positions[members], FIT_SECONDS] = (between - began) * share
+        rows.seconds[positions[members], PREDICT_SECONDS] = (time.perf_counter() - between) * share
         note = _note_of(fresh)
         for i, output in zip(members, checked, strict=True):
             probabilities[windows.customers(i)] = output
-            rows.note[int(places[i])] = note
+            rows.note[int(positions[i])] = note
         predicted[members] = True
     return predicted
 
@@ -174,24 +177,24 @@ def _predict_one(
     window: CompanyWindow,
     model: NamedModel,
     context: PredictionContext,
-    place: int,
+    position: int,
     warned: list[warnings.WarningMessage],
 ) -> np.ndarray | None:
     """Return the model's probabilities, checked; None where its row says why there are none."""
     rows, n_warned = context.rows, len(warned)
     context.announce(window.company.company_id, window.window, model.name)
-    rows.note[place] = ""
+    rows.note[position] = ""
     try:
-        output, note = _fit_predict(window, model, context, rows.seconds[place])
+        output, note = _fit_predict(window, model, context, rows.seconds[position])
     except NoPrediction as declined:
-        rows.set_status(place, *declined.row_texts())
+        rows.set_status(position, *declined.row_texts())
         return None
     except context.catch as error:
-        rows.set_status(place, *failure(error))
+        rows.set_status(position, *failure(error))
         return None
     names = sorted({each.category.__name__ for each in warned[n_warned:]})
     warning = f"warned {', '.join(names)}" if names else ""
-    rows.note[place] = "; ".join(filter(None, [note, warning]))
+    rows.note[position] = "; ".join(filter(None, [note, warning]))
     return output
 
 
@@ -204,7 +207,7 @@ def _fit_predict(
     history = window.history(model.reads)
     if model.scope == "all":
         if context.fitted is None:
-            raise ValueError(f"{model.name} is one model for all companies, and nobody fitted it")
+            raise ValueError(f"{model.name} is one model for all companies, and was not fitted")
         fresh = context.fitted(model, window.window)
     else:
         fresh = model.fresh()

@@ -1,4 +1,4 @@
-"""Random states that depend on what is evaluated alone, the same in every process."""
+"""Random states that depend only on what is evaluated, and are the same in every process."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from scale_eval.evaluation.windows import Window
 
 
 def random_state(seed: int, company_id: str, window: Window, model: str) -> int:
-    """Return an integer below 2**32 that depends on these four alone."""
+    """Return an integer below 2**32 that depends only on these four."""
     return random_state_of(f"{seed}\n{company_id}\n{window.cutoff.isoformat()}\n{model}")
 
 
 def random_state_of(text: str) -> int:
-    """Return an integer below 2**32 that depends on `text` alone."""
+    """Return an integer below 2**32 that depends only on `text`."""
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "little")
 
 

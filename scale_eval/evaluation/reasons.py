@@ -1,8 +1,9 @@
 """List the reasons that tables give, each with a sentence for the documentation and the report.
 
 A reason is a short code, which is counted and compared; its sentence says what it means. Other
-codes are ``exception:NAME``, where code of a user raised an exception; ``a+b``, where a figure is
-null for several reasons; and those that a user's model or metric gives to `Skipped` or `Undefined`.
+codes are ``exception:NAME``, where a user's code raised an exception; ``a+b``, where a figure is
+null for several reasons; and those that a user's model or metric passes to `Skipped` or
+`Undefined`.
 """
 
 from __future__ import annotations
@@ -64,17 +65,17 @@ FIGURES = {
     "fewer_than_2_models": "there are fewer than two models",
     "fewer_than_6_companies": "the two models differ at fewer than six companies",
     "no_repeated_cutoffs": "no company has more than one cutoff",
-    "no_influence_kept": "the metric has no sums of influence, so chance cannot be set apart",
-    "losses_go_with_the_rate": "losses differ with the rate; see differences of models",
+    "no_influence_kept": "the metric has no sums of influence, so chance cannot be separated",
+    "losses_go_with_the_rate": "losses depend on the rate of buyers; compare models by differences",
     # An interval.
     "one_company": "there is only one company",
     "fewer_than_5_companies": "there are fewer than five companies",
     "no_spread": "the companies do not differ",
-    "undefined_replicate": "the figure does not exist without one group of companies",
-    "distance_from_target": "no error carries over from a figure to its distance from a target",
+    "undefined_replicate": "the figure is undefined without one of the groups of companies",
+    "distance_from_target": "no error carries over from a figure to its distance from its target",
     "at_the_edge": "the share is 0 or 1",
     "heavy_tails": "the spread of a quotient is too heavy-tailed for an interval",
-    "one_drawn": "one company stands for all that were not taken for certain",
+    "one_drawn": "one company represents all that were not certain to be drawn",
     "one_counted": "only one company counts",
     "nothing_counted": "no company counts",
 }
@@ -100,7 +101,7 @@ ROWS = {
 
 
 def sentence_of(code: str, reasons: dict[str, str]) -> str:
-    """Return the sentence of a code in one of the lists; another code with spaces for underscores.
+    """Return the sentence of a code; for a code that is not listed, its words.
 
     >>> sentence_of("no_positives+no_customers", FIGURES)
     'no customer bought; there are no customers'

@@ -1,4 +1,4 @@
-"""The reference of every skill: the base rate that was known at the cutoff."""
+"""The reference of every skill metric: the base rate that was known at the cutoff."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Collect rows of the table `evaluations` as columns that are filled one evaluation at a time.
 
-Millions of rows are made, so that no row is an object of its own.
+A run makes millions of rows, so a row is not an object of its own.
 """
 
 from __future__ import annotations
@@ -42,17 +42,17 @@ NULL = -1
 
 
 class EvaluationRows:
-    """Evaluations by column: arrays of shape (n, ...), of which the first `len` hold a row.
+    """Evaluations by column, in arrays of shape (n, ...); the first `len(self)` entries are rows.
 
     Attributes
     ----------
     values : ndarray of float64, shape (n, len(VALUES))
         The values of `score_into`; NaN is null.
     reasons : ndarray of uint8, shape (n, len(VALUES))
-        The codes of why values are null.
+        The codes of the reasons why values are null.
     counts : ndarray of int64, shape (n, len(COUNTS))
     population : ndarray of int64, shape (n, 2)
-        The number of customers, and of the lapsed among them.
+        The number of customers, and of those who have lapsed.
     influence : ndarray of float32, shape (n, len(INFLUENCED), N_GROUPS)
     seconds : ndarray of float64, shape (n, len(SECONDS))
     plain_values : ndarray of float64, shape (n, len(plain_metrics))
@@ -99,15 +99,15 @@ class EvaluationRows:
         """Begin a row and return its position; status, reason and note can be set later.
 
         `window` is the cutoff, the end of the horizon (both in microseconds since 1970 UTC), and
-        True where it overlaps with another one.
+        True where it overlaps another one.
         """
-        place = self.add_all(company_id, [window], [model], attempt)
-        self.set_status(place, status, reason, note)
-        return place
+        position = self.add_all(company_id, [window], [model], attempt)
+        self.set_status(position, status, reason, note)
+        return position
 
-    def set_status(self, place: int, status: str, reason: str = "", note: str = "") -> None:
-        """Set the status, the reason and the note of the row at `place`."""
-        self.status[place], self.reason[place], self.note[place] = status, reason, note
+    def set_status(self, position: int, status: str, reason: str = "", note: str = "") -> None:
+        """Set the status, the reason and the note of the row at `position`."""
+        self.status[position], self.reason[position], self.note[position] = status, reason, note
 
     def add_all(
         self,
@@ -116,7 +116,7 @@ class EvaluationRows:
         models: Sequence[str],
         attempt: int,
     ) -> int:
-        """Begin the rows of a company, each window by each model; return the first one's position.
+        """Begin a company's rows, each model at each window; return the position of the first.
 
         Their statuses are set later.
         """
@@ -132,7 +132,7 @@ class EvaluationRows:
         self.model += list(models) * len(windows)
         for texts in (self.status, self.reason, self.note, self.plain_undefined):
             texts += [""] * n
-        self.worker += [None] * n  # whoever runs the evaluations fills it in
+        self.worker += [None] * n  # the worker that runs the evaluations sets it
         return first
 
     def table(self) -> pa.Table:

@@ -20,7 +20,7 @@ class PopulationRules(NamedTuple):
     lookback : Duration or None
         Customers without a purchase in this time before the cutoff are left out.
     horizon : Duration or None
-        A labelled history goes back by it in calendar time; None goes back by exact time.
+        A labelled history goes back by it in calendar time; with None, by the exact length.
     """
 
     purchase_rule: str = "non_negative"
@@ -41,7 +41,7 @@ class Rules:
     lookback : Duration or None
         Customers without a purchase in this time before the cutoff are left out.
     seed : int
-        The seed of whatever models draw.
+        The seed of the random numbers that models draw.
     metrics : tuple of Metric
         The user's metrics, beyond those that every evaluation computes.
     """
@@ -54,7 +54,7 @@ class Rules:
 
     @cached_property
     def population(self) -> PopulationRules:
-        """Return the part on which histories depend."""
+        """Return the rules on which histories depend."""
         return PopulationRules(self.purchase_rule, self.lookback, self.horizon)
 
     @cached_property

@@ -17,7 +17,7 @@ FAILED = ("error", "timeout", "killed")
 
 _NOT_OK = "the evaluation is not ok"
 _UNDEFINED = "the evaluation is not ok, or the metric is undefined: `undefined` says why"
-_NOT_RUN = "no worker did the evaluation"
+_NOT_RUN = "no worker ran the evaluation"
 
 EVALUATION_COLUMNS = (
     Column("company_id", TEXT, "The company."),
@@ -81,13 +81,13 @@ EVALUATION_COLUMNS = (
     Column("fit_seconds", NUMBER, "Seconds to fit the model.", null=_NOT_RUN),
     Column("predict_seconds", NUMBER, "Seconds to predict.", null=_NOT_RUN),
     Column("score_seconds", NUMBER, "Seconds to score the predictions.", null=_NOT_RUN),
-    Column("attempts", pa.int32(), "How often it was tried, this time included."),
+    Column("attempts", pa.int32(), "The number of attempts so far, this one included."),
     Column("worker", TEXT, "Address of the worker.", null=_NOT_RUN),
     Column("evaluated_at", TIME, "When the row was made."),
 )
 """The table `evaluations`, one row an evaluation; a user's metrics follow as further columns.
 
-In the files of a run a list is one value of 64 bytes, see `storage.fixed_size_lists`.
+In the files of a run a list is one value of 64 bytes, see `scale_eval.storage.fixed_size_lists`.
 """
 
 SCORE_COLUMNS = (
@@ -97,7 +97,7 @@ SCORE_COLUMNS = (
     Column(
         "answered_by",
         TEXT,
-        'Models that are ok at these windows, as far as the task knew: "a;b".',
+        'Models that are ok at these windows, of those that the task evaluated: "a;b".',
     ),
     Column("bin", pa.int32(), "The bin of the score; the edges are those of `scale_eval.metrics`."),
     Column("n_positive", COUNT, "Customers in the bin who bought."),
@@ -116,7 +116,7 @@ CONVENTIONS = {
     "influence": f"sums over {N_GROUPS} groups of customers, group = crc32(customer_id) mod "
     f"{N_GROUPS}; a variance is {N_GROUPS} / {N_GROUPS - 1} of the sum of their squares",
 }
-"""Computation of the figures of an evaluation, as recorded in `run.json`."""
+"""The methods behind the figures of an evaluation, as recorded in `run.json`."""
 
 
 def evaluations_schema(user_metrics: Sequence[str] = ()) -> pa.Schema:

@@ -9,12 +9,12 @@ from scale_eval.evaluation.history import History
 from scale_eval.evaluation.training_window import TrainingWindow
 
 _NO_TRANSACTIONS = (
-    'this history holds summaries only, for the model declares reads = "summary"; '
-    "take the declaration away from a model that wants transactions or customer ids"
+    'this history holds summaries only, because the model declares reads = "summary"; '
+    "remove the declaration from a model that needs transactions or customer ids"
 )
 _NO_TRAINING_WINDOW = (
-    'the labelled history of a model that declares reads = "summary" leads no further '
-    "back; take the declaration away from a model that wants to go there"
+    'the labelled history of a model that declares reads = "summary" has no earlier one; '
+    "remove the declaration from a model that needs it"
 )
 _MISSING = {
     "codes": _NO_TRANSACTIONS,
@@ -31,7 +31,7 @@ _MISSING = {
 class SummaryHistory(History):
     """A history that holds the summary of each customer, and no transactions.
 
-    It is many times as fast to make, for no row is copied. Asking it for transactions or customer
+    It is many times as fast to make, because no row is copied. Reading its transactions or customer
     ids raises `AttributeError`.
 
     Parameters

@@ -17,8 +17,8 @@ def training_history(
 ) -> History:
     """Return a history whose labelled history has a labelled history too.
 
-    What a model of all companies learns of a company at the earlier cutoff can then be the same
-    that it will know of it at this one.
+    A model of all companies can then use the same features of a company where it trains, at the
+    earlier cutoff, as where it predicts.
     """
     if reads != "summary":
         return History(company, window, **rules._asdict())

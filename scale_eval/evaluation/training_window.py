@@ -1,7 +1,7 @@
 """The window that a model trains on, and how its probabilities are carried to the horizon.
 
-It lies one horizon back where the company's past is twice as long, else it is the later half of
-that past. Its outcomes lie entirely before the cutoff.
+It lies one horizon back where the company's past is at least two horizons long; otherwise it is the
+later half of that past. Its outcomes lie entirely before the cutoff.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class TrainingBounds(NamedTuple):
     cutoff, horizon_end : int
         Microseconds since 1970 UTC.
     exponent : float
-        Horizon / length of the window: 1 where it is as long as the horizon.
+        The horizon divided by the length of the window; 1 for a whole horizon.
     """
 
     cutoff: int
@@ -40,7 +40,7 @@ class TrainingBounds(NamedTuple):
 
 
 class TrainingWindow(NamedTuple):
-    """The customers at the cutoff of a window to train on, and who of them bought in it.
+    """The customers at the cutoff of a window to train on, and whether they bought in it.
 
     Attributes
     ----------
@@ -48,10 +48,10 @@ class TrainingWindow(NamedTuple):
     summary : CustomerSummary
         The customers at the cutoff of this window.
     bought : ndarray of bool, shape (n_customers,)
-        True for each of them who bought in it.
+        Whether each of them bought in the window.
     n_bought : int
     earlier : TrainingWindow or None
-        The window that a history at the cutoff of this one trains on, if that is known.
+        The window to train on for a history at the cutoff of this one, where it was computed.
     """
 
     bounds: TrainingBounds

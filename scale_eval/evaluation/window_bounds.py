@@ -21,10 +21,10 @@ class WindowBounds:
     ----------
     cutoff, horizon_end : ndarray
     since : ndarray
-        Customers without a purchase from then until the cutoff are left out of the population;
-        `BEGINNING_OF_TIME` leaves nobody out.
+        The population needs a purchase between this instant and the cutoff; `BEGINNING_OF_TIME`
+        leaves nobody out.
     lapsed_before : ndarray
-        Customers whose last purchase lies before it have lapsed.
+        Customers whose last purchase lies before this instant have lapsed.
     """
 
     cutoff: np.ndarray

@@ -12,7 +12,7 @@ from scale_eval.datasets.instants import SIX_MONTHS, Duration, from_microseconds
 
 @dataclass(frozen=True)
 class Window:
-    """A cutoff and the end of its horizon: models see what lies before, outcomes lie between."""
+    """A cutoff and the end of its horizon: models see what lies before, outcomes lie within."""
 
     cutoff: pd.Timestamp
     horizon_end: pd.Timestamp

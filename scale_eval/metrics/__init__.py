@@ -1,9 +1,22 @@
 """Metrics of one evaluation, each one expression over shared statistics.
 
 A family of metrics is a file: `losses`, `ranking`, `calibration`, `gain`. To add a metric, write
-its function there and an entry in the family's `METRICS`, with all that is known of it (`base`).
+its function there and an entry in the family's `METRICS` that sets all its properties (`base`).
 To make it fast, add it to the family's twin in `compiled`, and say `compiled=True`.
-This room works on arrays and imports nothing of the project but `statistics`.
+This package works on arrays and imports only `statistics` from the rest of the project.
+
+=============== ================================================================================
+`base`          `Metric`: the expression, and how to read, pool and compare the number
+`scores`        what the metrics of one evaluation are computed from
+`pooling`       the values of many windows as one: a quotient of sums
+`row_form`      the same over all customers pooled, for metrics that are not sums over windows;
+                `leaving_out` does it without each group of companies in turn
+`uncertainty`   the standard error, the influence of customers, the scale of random effects
+`influence`     the sums of influence that each evaluation keeps
+`histogram`     the histograms of scores that merge exactly
+`built_in`      the metrics of all families together
+`compiled`      the fast twins of the families
+=============== ================================================================================
 
 Examples
 --------
@@ -90,7 +103,7 @@ def score(
         Metrics in the order given, then `STANDARD_ERRORS`.
     undefined : dict of str
         The reason for each value that is None. A metric that raises anything but `Undefined` has
-        ``exception:<type> <message>``: one that fails takes no other with it.
+        ``exception:<type> <message>``; the other metrics are still computed.
     """
     chosen = [m if isinstance(m, Metric) else user_metric(m) for m in metrics]
     functions = [(m.name, m.function) for m in chosen] + list(STANDARD_ERRORS.items())
@@ -102,8 +115,8 @@ def score(
         values[name] = None
         try:
             values[name] = function(scores)
-        except Undefined as nothing:
-            undefined[name] = nothing.reason
+        except Undefined as missing:
+            undefined[name] = missing.reason
         except (Exception, SystemExit) as error:
             message = re.sub(r"0x[0-9a-fA-F]+|;", "", str(error))[:100]
             undefined[name] = f"exception:{type(error).__name__} {message}".strip()

@@ -1,4 +1,4 @@
-"""The definition of a metric: one expression, how to read it, pool it, and how sure it is."""
+"""The definition of a metric: its expression, how to read and pool it, and its uncertainty."""
 
 from __future__ import annotations
 
@@ -28,9 +28,8 @@ class Metric:
     """A metric is one number that says how good the scores of one evaluation are.
 
     The expression is `function`; whatever several metrics need (the sort, the losses, the logits)
-    is computed once, in `Scores`. The rest says how to read the number, how to pool it, and how
-    sure it is. Each part is an object of its own: see `Pooling`, `RowForm`, `Influence` and
-    `EffectScale`.
+    is computed once, in `Scores`. The other attributes say how to read the number, how to pool it,
+    and how uncertain it is; see `Pooling`, `RowForm`, `Influence` and `EffectScale`.
 
     Attributes
     ----------
@@ -49,23 +48,22 @@ class Metric:
     low, high : float
         The range; infinite where there is no limit.
     uninformed : float or None
-        The value of scores that cannot tell customers apart, where it is the same for all data.
+        The value for scores that cannot tell customers apart, where it is the same for all data.
     label : str
-        The name in a report; the column's without underscores, where not given.
+        The name in a report; by default the column's without underscores.
     targets : tuple of str
-        The questions about customers that it is for.
+        The prediction targets that it can score.
     pooling : Pooling
         How the values of windows become one, and what weighs them.
     estimands : tuple of str
-        The figures over companies that it has, in the order of the tables.
+        The figures over companies that exist for it, in the order of the tables.
     row_form : RowForm or None
-        How it is made of all customers in one, where ``row`` is no sum over windows.
+        How it is computed over all customers pooled, where ``row`` is not a sum over windows.
     influence : Influence or None
-        Its standard error and the influence of customers; None for a metric whose evaluations keep
-        neither.
+        Its standard error and the influence of customers; None where evaluations keep neither.
     effects : EffectScale or None
         The scale of its random effects; None for a metric without them. Losses have none, because
-        they go with the rate of buyers.
+        they depend on the rate of buyers.
     is_mean_of_effects : bool
         At ``equal_company`` it is the mean of random effects. A plain mean of slopes would be
         carried by a few companies with uncertain slopes.
@@ -75,7 +73,7 @@ class Metric:
         A twin in `metrics.compiled` computes it for many evaluations at once, with its standard
         error and influence. Otherwise `function` is called for each evaluation, which is slower.
     user_function : callable or None
-        The function that a user wrote, where `function` calls it.
+        The function that a user wrote, which `function` then calls.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""The built-in metrics, gathered from their families. A family's file says all of each metric."""
+"""The built-in metrics, gathered from the files of their families, which define them."""
 
 from __future__ import annotations
 
@@ -34,5 +34,5 @@ WITH_INFLUENCE: dict[str, Influence] = {
     for metric in sorted(BUILT_IN, key=lambda metric: metric.is_mean_of_effects)
     if metric.influence is not None
 }
-"""The influence of each metric that has one; those that are no sums over windows come last, as in
-the columns of the table `evaluations`."""
+"""The influence of each metric that has one; metrics that are means of random effects come last, as
+in the columns of the table `evaluations`."""

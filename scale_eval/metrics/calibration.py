@@ -1,8 +1,9 @@
-"""Metrics of calibration: whether the probabilities can be taken at their word.
+"""Metrics of calibration: whether the probabilities can be taken at face value.
 
-Source: Cox 1958; TRIPOD. In words: `observed_expected_ratio` 1.2 is a fifth more buyers than
-expected; an intercept above 0 is underprediction at the given spread; a slope below 1 is scores
-that are too extreme.
+An `observed_expected_ratio` of 1.2 means a fifth more buyers than expected; an intercept above 0
+means underprediction at the given spread; a slope below 1 means scores that are too extreme.
+
+Source: Cox 1958; TRIPOD.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from scale_eval.metrics.row_form import (
     WeightedFigure,
     WeightedRows,
     classes_by_block,
-    of_both_classes,
+    figure_by_row,
 )
 from scale_eval.metrics.scores import Scores
 from scale_eval.metrics.uncertainty import IDENTITY, LOG, Influence
@@ -83,9 +84,8 @@ def log_observed_expected_influence(scores: Scores) -> np.ndarray:
 def log_observed_expected_se(scores: Scores) -> float:
     """Return the SE of log(O / E), sqrt(sum of (y / O - p / E)^2).
 
-    Each customer moves O and E together. The same as (O - 2 R sum(y p) + R^2 sum(p^2)) / O^2 with
-    R = O / E, under the root. The usual 1/O - 1/n is 12 to 60 % too large for the variance of a
-    model that discriminates.
+    Each customer moves O and E together. The variance equals (O - 2 R sum(y p) + R^2 sum(p^2)) /
+    O^2 with R = O / E. The usual 1/O - 1/n is 12 to 60 % too large for a model that discriminates.
 
     Undefined: as O / E, and ``no_positives``, for the logarithm.
     """
@@ -101,10 +101,10 @@ def calibration_slope_influence(scores: Scores) -> np.ndarray:
 
     Undefined: as `calibration_slope`.
     """
-    of_positives, of_negatives = logistic.slope_influence(
+    positive_values, negative_values = logistic.slope_influence(
         scores.block_logit, scores.block_positives, scores.block_negatives, scores.recalibration
     )
-    return scores.by_class(of_positives, of_negatives)
+    return scores.by_class(positive_values, negative_values)
 
 
 def calibration_slope_se(scores: Scores) -> float:
@@ -147,12 +147,12 @@ def _without_each(grouped: GroupedHistograms) -> tuple[np.ndarray, np.ndarray, n
 
 def _weighted_intercept(rows: WeightedRows) -> WeightedFigure:
     blocks = rows.block_logit, *classes_by_block(rows)
-    return of_both_classes(rows, weighted_blocks.calibration_intercept(*blocks))
+    return figure_by_row(rows, weighted_blocks.calibration_intercept(*blocks))
 
 
 def _weighted_slope(rows: WeightedRows) -> WeightedFigure:
     blocks = rows.block_logit, *classes_by_block(rows)
-    return of_both_classes(rows, weighted_blocks.calibration_slope(*blocks))
+    return figure_by_row(rows, weighted_blocks.calibration_slope(*blocks))
 
 
 METRICS = (

@@ -1,4 +1,4 @@
-"""Metrics of the tenth of customers ranked highest: its share of the buyers, and of the spend.
+"""Metrics of the top tenth, the customers ranked highest: its share of the buyers and of the spend.
 
 The gain curve is linear inside ties and is read at exactly n / 10. As in `ranking`, each metric has
 a form by block, which serves the merged histograms too.
@@ -21,11 +21,11 @@ from scale_eval.statistics.undefined import Undefined
 from scale_eval.statistics.weighted_blocks import TOP
 
 LARGEST_LIFT = 1 / TOP
-"""Lift where the top tenth holds everything."""
+"""The lift where the top tenth holds all buyers."""
 
 
 def gain_at_10(scores: Scores) -> float:
-    """Return the share of the buyers among the tenth of customers ranked highest.
+    """Return the share of the buyers who are in the top tenth of the customers.
 
     Undefined: ``no_positives``.
     """
@@ -35,7 +35,7 @@ def gain_at_10(scores: Scores) -> float:
 def lift_at_10(scores: Scores) -> float:
     """Return the buyers in the top tenth over those in a tenth drawn at random: 10 `gain_at_10`.
 
-    Its ceiling is min(10, 1 / rate), so that lifts at different rates do not compare.
+    Its ceiling is min(10, 1 / rate), so that lifts at different rates cannot be compared.
 
     Undefined: ``no_positives``.
     """
@@ -43,7 +43,7 @@ def lift_at_10(scores: Scores) -> float:
 
 
 def value_captured_at_10(scores: Scores) -> float:
-    """Return the share of the future spend among the tenth of customers ranked highest.
+    """Return the share of the future spend that falls to the top tenth of the customers.
 
     Undefined: ``no_spend``.
     """
@@ -74,7 +74,7 @@ def _in_top_tenth(amounts: np.ndarray, rows: np.ndarray) -> float:
 
 
 def _gain_of_rows(merged: ScoreHistogram) -> tuple[float, float]:
-    """Return the gain over all rows; it is uncertain what the last bin of the top tenth holds."""
+    """Return the gain over all rows, and its error bound, which the last bin of the tenth makes."""
     positives, rows = merged.n_positive[::-1], merged.n_rows[::-1]
     value = gain_of_blocks(positives, rows)
     last, taken = _end_of_top_tenth(rows)
@@ -90,8 +90,8 @@ def _lift_of_rows(merged: ScoreHistogram) -> tuple[float, float]:
 def _value_captured_of_rows(merged: ScoreHistogram) -> tuple[float, float]:
     """Return the share of the future spend over all rows, and its error bound.
 
-    At worst one customer holds all that the last bin of the tenth spends, and is its first or last.
-    Rounding to minor units adds half a unit a customer.
+    At worst one customer makes all the spend of the last bin, and is its first or last. Rounding to
+    minor units adds half a unit a customer.
     """
     spend, rows = merged.spend_minor[::-1], merged.n_rows[::-1]
     value = value_captured_of_blocks(spend, rows)
@@ -101,7 +101,7 @@ def _value_captured_of_rows(merged: ScoreHistogram) -> tuple[float, float]:
 
 
 def _end_of_top_tenth(rows: np.ndarray) -> tuple[int, float]:
-    """Return the bin where the first tenth of the rows ends, and how many of its rows belong."""
+    """Return the bin where the first tenth of the rows ends, and its number of rows inside."""
     ends = np.cumsum(rows)
     tenth = ends[-1] / LARGEST_LIFT
     last = int(np.searchsorted(ends, tenth))
@@ -129,8 +129,8 @@ def _weighted(count: str, scale: float, rows: WeightedRows) -> WeightedFigure:
     customers = rows.n_positive + rows.n_negative
     captured = weighted_blocks.captured_at_10(rows.by_block(amounts), rows.by_block(customers))
     at = rows.block_of_row
-    moved = scale * (amounts * captured.of_amount[at] + customers * captured.of_row[at])
-    return WeightedFigure(scale * captured.value, moved, amounts)
+    influence = scale * (amounts * captured.by_amount[at] + customers * captured.by_row[at])
+    return WeightedFigure(scale * captured.value, influence, amounts)
 
 
 METRICS = (

@@ -2,7 +2,7 @@
 
 Rows of 100,000 companies cannot be sorted together; their histograms can be added, in any order
 and to the last bit, because they hold integers on fixed edges. The edges are even on the logit
-scale, so that companies where everybody's probability is below .02 keep their ranking.
+scale, so that companies where all probabilities are below .02 keep their ranking.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ EDGES = expit(
     np.arange(-LARGEST_LOGIT * BINS_PER_LOGIT, LARGEST_LOGIT * BINS_PER_LOGIT + 1) / BINS_PER_LOGIT
 )
 """Ascending probabilities, shape (4097,). Bin b holds EDGES[b - 1] <= p < EDGES[b]; bin 0 what lies
-below the first (1.1e-7), p = 0 too, and bin 4097 what lies from the last on, p = 1 too."""
+below the first edge (1.1e-7), p = 0 included, and bin 4097 holds p >= EDGES[-1], 1 included."""
 
 N_BINS = len(EDGES) + 1
 
@@ -29,20 +29,20 @@ N_BINS = len(EDGES) + 1
 def bin_of(probabilities: np.ndarray) -> np.ndarray:
     """Return the bin of each probability, int16 of the same shape; it never falls as p rises.
 
-    The edges that are searched are probabilities: a computed logit, rounded, need not be monotone,
-    and the bounds on ranks rest on that.
+    The edges that are searched are probabilities, because a computed logit, rounded, need not be
+    monotone, and the error bounds of rank metrics need it to be.
     """
     return np.searchsorted(EDGES, probabilities, side="right").astype(np.int16)
 
 
 @dataclass(frozen=True, eq=False)
 class ScoreHistogram:
-    """A histogram counts customers and adds up their spend by bin; arrays of shape (n_bins,).
+    """The number of customers and their spend in each bin; arrays of shape (n_bins,).
 
     Attributes
     ----------
     bin : ndarray of int16
-        Bins that hold somebody, ascending.
+        Bins that hold customers, ascending.
     n_positive, n_negative : ndarray of int64
     spend_minor : ndarray of int64
         Future spend in minor units (cents); each customer's is rounded before it is added.
@@ -54,7 +54,7 @@ class ScoreHistogram:
     spend_minor: np.ndarray
 
     @classmethod
-    def of_rows(
+    def from_rows(
         cls,
         bins: np.ndarray,
         n_positive: np.ndarray,
@@ -77,7 +77,7 @@ class ScoreHistogram:
 def histogram(scores: Scores) -> ScoreHistogram:
     """Return the histogram of one evaluation's scores."""
     spend_minor = np.rint(100 * scores.future_spend).astype(np.int64)
-    return ScoreHistogram.of_rows(
+    return ScoreHistogram.from_rows(
         bin_of(scores.block_probability),
         scores.block_positives,
         scores.block_negatives,
@@ -97,14 +97,14 @@ COUNTS = ("n_positive", "n_negative", "spend_minor")
 
 @dataclass(frozen=True, eq=False)
 class GroupedHistograms:
-    """Histograms of the scores of one model, one row a group of companies that holds anybody.
+    """Histograms of the scores of one model, one row for each group of companies with customers.
 
     Attributes
     ----------
     group : ndarray of int, shape (n_groups,)
         Numbers of the groups.
     bin : ndarray of int, shape (n_bins,)
-        Bins that hold somebody, ascending.
+        Bins that hold customers, ascending.
     n_positive, n_negative, spend_minor : ndarray of int64, shape (n_groups, n_bins)
     """
 
@@ -116,7 +116,7 @@ class GroupedHistograms:
 
     @cached_property
     def total(self) -> ScoreHistogram:
-        """Return the histogram of all groups in one."""
+        """Return the histogram of all groups together."""
         return ScoreHistogram(self.bin, *(getattr(self, count).sum(axis=0) for count in COUNTS))
 
     @cached_property

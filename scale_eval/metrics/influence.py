@@ -1,6 +1,6 @@
 """Influence of customers on metrics, from which covariances between evaluations are made.
 
-The models and cutoffs of one company share customers, so each evaluation keeps the sums IF_g of
+The models and cutoffs of one company share customers. So each evaluation keeps the sums IF_g of
 influence values over the same 16 groups of customers. The variance of any combination
 sum_i c_i theta_i of its metrics is then sum_g (sum_i c_i IF_ig)^2, covariances included and
 clustered by customer.

@@ -17,7 +17,7 @@ from scale_eval.statistics.weighted_blocks import TOP
 def auc_without_each(positives: np.ndarray, negatives: np.ndarray) -> np.ndarray:
     """Return `roc_auc` without each group; NaN where one class is left; shape (n_groups,).
 
-    Exact as that of blocks is: pairs are counted in integers, and divided as integers.
+    It is exact, as `auc_of_blocks` is: pairs are counted in integers, and divided as integers.
     """
     counted = _pairs(positives, negatives, positives.sum(axis=0), negatives.sum(axis=0)).tolist()
     return np.array([won / (2 * p * n) if p and n else np.nan for won, p, n in counted])
@@ -33,9 +33,9 @@ def average_precision_without_each(positives: np.ndarray, negatives: np.ndarray)
 def captured_without_each(grouped: GroupedHistograms, count: str) -> np.ndarray:
     """Return the share of a count in the top tenth of customers without each group in turn.
 
-    It is taken to first order: exactly, it would jump from bin to bin. A group takes away what it
-    adds to the top tenth, and moves the line that ends it along the slope of the gain curve,
-    between 8 and 12 % of customers. NaN where nothing is left to capture; shape (n_groups,).
+    The change is taken to first order, because the exact one jumps from bin to bin. A group takes
+    away what it adds to the top tenth, and moves the end of the tenth along the slope of the gain
+    curve, between 8 and 12 % of customers. NaN where nothing is left to capture; shape (n_groups,).
     """
     rows, captured = grouped.total.n_rows[::-1], getattr(grouped.total, count)[::-1]
     total, n = captured.sum(), rows.sum()
@@ -49,16 +49,16 @@ def captured_without_each(grouped: GroupedHistograms, count: str) -> np.ndarray:
     inside = (TOP - ends[line - 1]) / (ends[line] - ends[line - 1])
 
     def top_and_all(count: str) -> tuple[np.ndarray, np.ndarray]:
-        """Return what each group holds of a count, in the top tenth and in all."""
+        """Return the count of each group in the top tenth, and its whole count."""
         counts, first = getattr(grouped, count), len(rows) - line
         top = counts[:, first + 1 :].sum(axis=1) + inside * counts[:, first]
         return top, grouped.by_group[count]
 
-    top, of_all = top_and_all(count)
-    top_rows, of_all_rows = np.add(top_and_all("n_positive"), top_and_all("n_negative"))
-    adds = (top - at * of_all) / total
-    moves = (top_rows - TOP * of_all_rows) / n
-    share = of_all / total
+    top, whole = top_and_all(count)
+    top_rows, whole_rows = np.add(top_and_all("n_positive"), top_and_all("n_negative"))
+    adds = (top - at * whole) / total
+    moves = (top_rows - TOP * whole_rows) / n
+    share = whole / total
     without = np.full(len(share), np.nan)
     np.divide(adds - slope * moves, 1 - share, out=without, where=share < 1)
     return np.asarray(at - without)
@@ -93,11 +93,11 @@ def _precisions(
 ) -> np.ndarray:
     without = np.empty(len(positives))
     for g in range(len(positives)):
-        of_buyers, bought, rows = 0.0, 0, 0
+        precision_sum, bought, rows = 0.0, 0, 0
         for i in range(len(all_positives) - 1, -1, -1):
             p = all_positives[i] - positives[g, i]
             bought += p
             rows += p + all_negatives[i] - negatives[g, i]
-            of_buyers += p * (bought / max(rows, 1))
-        without[g] = of_buyers / bought  # NaN where there is none
+            precision_sum += p * (bought / max(rows, 1))
+        without[g] = precision_sum / bought  # NaN where there is none
     return without

@@ -1,4 +1,4 @@
-"""Proper losses, how far the probabilities are from what happened; and skill against a base rate.
+"""Proper losses (how far the probabilities are from what happened), and skill against a base rate.
 
 Source: Brier 1950; Good 1952; Murphy 1973 for skill.
 """

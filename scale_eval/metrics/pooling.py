@@ -1,7 +1,7 @@
-"""Pooling of the values of many windows: what is summed, and what each window weighs.
+"""Pool the values of many windows: what is summed, and what each window weighs.
 
-Every pooled figure is a sum over a sum. A `Pooling` says which sums; how far they reach (all rows,
-one company) is the business of the estimands.
+Every pooled figure is a quotient of two sums. A `Pooling` says which; the estimand says whether
+they are taken over all rows or within each company.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ Column = Callable[[str], np.ndarray]
 
 @dataclass(frozen=True)
 class Amount:
-    """An amount is what each window holds of something that is counted, such as customers.
+    """A quantity that each window has a number of, such as customers.
 
     Attributes
     ----------
     columns : tuple of str
-        Columns of the evaluations that it is made of.
+        Columns of the evaluations that it is computed from.
     formula : callable
         Takes these columns, returns the amount of each window.
     """
@@ -72,12 +72,12 @@ class Pooling:
     ----------
     weight : Amount or None
         What a window weighs in a figure over all companies. In a company's own figure each of its
-        windows weighs the same. None: the metric has no figure but the mean over companies.
+        windows weighs the same. None where the mean over companies is the only figure.
     one_minus : bool
         The figure is 1 - the quotient of the sums, as for a skill.
     log : bool
-        The figure is a ratio and averaged on logarithms: companies' figures by their geometric
-        mean, and a figure of 0 not at all.
+        The figure is a ratio and averaged on the log scale: the mean of companies' figures is
+        geometric, and a figure of 0 is left out.
     """
 
     weight: Amount | None = None
@@ -113,7 +113,7 @@ class Pooling:
 
 
 COMPANY_MEAN = Pooling()
-"""The mean over companies alone, as a user's metric is pooled."""
+"""The mean over companies and no other figure, as a user's metric is pooled."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,7 +146,7 @@ class SkillPooling(Pooling):
 
 @dataclass(frozen=True, kw_only=True)
 class RatioPooling(Pooling):
-    """The ratio of two amounts, weighted or not: a window adds what it counts.
+    """The ratio of two amounts; weighted or not, a window adds what it counts.
 
     Attributes
     ----------

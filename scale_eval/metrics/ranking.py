@@ -1,4 +1,4 @@
-"""Metrics of the whole ranking; ties never depend on the order of rows.
+"""Metrics of the whole ranking; the order of tied rows never matters.
 
 Each metric has two forms: one of `Scores`, and one of arrays by *block*, of shape (n_blocks,), from
 the highest probability to the lowest, where customers of one block are tied. The second serves the
@@ -23,7 +23,7 @@ from scale_eval.metrics.row_form import (
     WeightedFigure,
     WeightedRows,
     classes_by_block,
-    of_both_classes,
+    figure_by_row,
 )
 from scale_eval.metrics.scores import Scores
 from scale_eval.metrics.uncertainty import LOGIT, Influence
@@ -78,16 +78,16 @@ def roc_auc_influence(scores: Scores) -> np.ndarray:
     """
     auc = roc_auc(scores)
     v10, v01 = scores.placements
-    of_positives = (v10 - auc) / scores.n_positive
-    of_negatives = (v01 - auc) / scores.n_negative
-    return scores.by_class(of_positives, of_negatives)
+    positive_values = (v10 - auc) / scores.n_positive
+    negative_values = (v01 - auc) / scores.n_negative
+    return scores.by_class(positive_values, negative_values)
 
 
 def roc_auc_se(scores: Scores) -> float:
     """Return DeLong's sqrt(var(V10) / m + var(V01) / k), ddof 1, of m positives and k negatives.
 
-    An interval belongs on the logit scale, and is fit to be shown from 50 positives on: it covers
-    .91 with 10 positives of 100, .86 with 3 of 53.
+    An interval belongs on the logit scale, and should be shown only from 50 positives on: the 95 %
+    interval covers .91 with 10 positives of 100, .86 with 3 of 53.
 
     Undefined: ``fewer_than_2_positives``, ``fewer_than_2_negatives``.
     """
@@ -117,7 +117,7 @@ def _average_precision_of_rows(merged: ScoreHistogram) -> tuple[float, float]:
     Let P positives and N negatives lie above a bin of a and b. With all b before the a, untied,
     the i-th of the a has precision (P + i) / (P + i + N + b): no ordering, tied or not, gives less.
     That is concave in i, so that its sum is at least its integral from 1/2 to a + 1/2. With the a
-    tied and before the b, each has (P + a) / (P + a + N): none gives more.
+    tied and before the b, each has (P + a) / (P + a + N): no ordering gives more.
     """
     a, b = merged.n_positive[::-1], merged.n_negative[::-1]
     value = average_precision_of_blocks(a, b)
@@ -138,11 +138,11 @@ def _average_precision_without_each(grouped: GroupedHistograms) -> np.ndarray:
 
 
 def _weighted_auc(rows: WeightedRows) -> WeightedFigure:
-    return of_both_classes(rows, weighted_blocks.roc_auc(*classes_by_block(rows)))
+    return figure_by_row(rows, weighted_blocks.roc_auc(*classes_by_block(rows)))
 
 
 def _weighted_average_precision(rows: WeightedRows) -> WeightedFigure:
-    return of_both_classes(rows, weighted_blocks.average_precision(*classes_by_block(rows)))
+    return figure_by_row(rows, weighted_blocks.average_precision(*classes_by_block(rows)))
 
 
 METRICS = (

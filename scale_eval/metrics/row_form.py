@@ -1,9 +1,9 @@
-"""Forms of metrics over all customers in one, for metrics that are no sums over windows.
+"""The form of a metric over all customers pooled, for metrics that are not sums over windows.
 
-Its value comes from a merged histogram: the metric of its rows where the rows of a bin are tied,
-and a bound, how far the metric of the rows themselves can be from it, whatever their order and ties
-inside the bins (to float64 rounding). Its error comes from leaving out groups of companies, or,
-where companies were sampled, from the derivatives of the weighted figure.
+The value comes from a merged histogram, as if the rows of a bin were tied. A bound says how far the
+metric of the rows themselves can be from it, whatever their order and ties inside the bins (to
+float64 rounding). The error comes from leaving out groups of companies, or, where companies were
+sampled, from the derivatives of the weighted figure.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ import numpy as np
 from scale_eval.metrics.histogram import GroupedHistograms, ScoreHistogram, mid_logit
 from scale_eval.metrics.pooling import Amount
 from scale_eval.statistics.common_slope import CommonSlope
-from scale_eval.statistics.weighted_blocks import OfBlocks
+from scale_eval.statistics.weighted_blocks import FigureByBlock
 
 FitWithinWindows = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray], CommonSlope]
 """(logits, positives, negatives, windows) -> a fit with an intercept for each window."""
 
 
 class WeightedFigure(NamedTuple):
-    """A figure of weighted rows, what each row moves it by, and the amount that each row holds.
+    """A figure of weighted rows, the influence of each row, and the amount that each row holds.
 
-    `moved` and `amounts` are float64 of shape (n_rows,), and not weighted.
+    `influence` and `amounts` are float64 of shape (n_rows,), and not weighted.
     """
 
     value: float
-    moved: np.ndarray
+    influence: np.ndarray
     amounts: np.ndarray
 
 
@@ -44,7 +44,7 @@ class WeightedRows:
     bin : ndarray of int
     n_positive, n_negative, spend_minor : ndarray of float64
     weight : ndarray of float64
-        How many companies the company of each row stands for.
+        The number of companies that the company of each row represents.
     """
 
     bin: np.ndarray
@@ -75,7 +75,7 @@ class WeightedRows:
 
 @dataclass(frozen=True)
 class RowForm:
-    """A row form makes a metric of all customers in one.
+    """The computation of a metric over all customers pooled.
 
     Attributes
     ----------
@@ -87,15 +87,18 @@ class RowForm:
     weighted : callable
         `WeightedRows` -> `WeightedFigure`; raises `Undefined`.
     weight : Amount or None
-        What a company weighs by. None: half by its positives, half by its negatives.
+        What a company weighs. None: half by its positives, half by its negatives.
     smooth : bool
-        Leaving groups out also tells the bias, which is then corrected. A share that is read off a
-        curve at a fixed part of the customers moves by jumps: its correction would be mostly noise.
+        Leaving groups out also estimates the bias, which is then corrected. A share that is read
+        off a curve at a fixed part of the customers moves by jumps: its correction would be mostly
+        noise.
     floor : callable or None
-        (positives, negatives) by block -> what the same score for all customers of a company and
-        cutoff reaches, for a metric that rewards knowing which company has many buyers.
+        (positives, negatives) by block -> the figure of a model that gives all customers of a
+        company and cutoff the same score; for a metric that rewards knowing which company has many
+        buyers.
     within_windows : callable or None
-        The regression, where ``within_company`` is one and no sum over windows; raises `Undefined`.
+        The regression, where ``within_company`` is one and not a sum over windows; raises
+        `Undefined`.
     """
 
     value: Callable[[ScoreHistogram], tuple[float, float | None]]
@@ -107,11 +110,11 @@ class RowForm:
     within_windows: FitWithinWindows | None = None
 
 
-def of_both_classes(rows: WeightedRows, figure: OfBlocks) -> WeightedFigure:
-    """Spread a figure of the positives and negatives of blocks over the rows."""
+def figure_by_row(rows: WeightedRows, figure: FigureByBlock) -> WeightedFigure:
+    """Return the figure with the influence of each row, from that of the classes of each block."""
     at = rows.block_of_row
-    moved = rows.n_positive * figure.of_positive[at] + rows.n_negative * figure.of_negative[at]
-    return WeightedFigure(figure.value, moved, rows.n_positive + rows.n_negative)
+    influence = rows.n_positive * figure.by_positive[at] + rows.n_negative * figure.by_negative[at]
+    return WeightedFigure(figure.value, influence, rows.n_positive + rows.n_negative)
 
 
 def classes_by_block(rows: WeightedRows) -> tuple[np.ndarray, np.ndarray]:

@@ -1,4 +1,4 @@
-"""Statistics that the metrics of one evaluation share; each is computed at most once."""
+"""Compute the statistics that the metrics of one evaluation share, each at most once."""
 
 from __future__ import annotations
 
@@ -13,13 +13,12 @@ from scale_eval.statistics import logistic
 CLIP = 1e-15
 """Probabilities are kept this far from 0 and 1 before a logarithm is taken."""
 
-
 LARGEST_SPEND = 1e13
 """The largest spend of one customer: sums of cents over companies stay within 64 bits."""
 
 
 class Scores:
-    """Scores are one model's probabilities for n customers, and what these customers then did.
+    """One model's probabilities for n customers, and what these customers then did.
 
     One descending sort serves everything that ranks. It cuts the customers into *blocks* of equal
     probability, highest first; arrays of shape (n_blocks,) are in that order. What is computed
@@ -173,13 +172,13 @@ class Scores:
         """Return the regression of the outcomes on the logit, see `logistic.fit`."""
         return logistic.fit(self.block_logit, self.block_positives, self.block_negatives)
 
-    def by_class(self, of_positives: np.ndarray, of_negatives: np.ndarray) -> np.ndarray:
+    def by_class(self, positive_values: np.ndarray, negative_values: np.ndarray) -> np.ndarray:
         """Return the value of each customer's class and block, shape (n,).
 
-        `of_positives` and `of_negatives` are of shape (n_blocks,).
+        `positive_values` and `negative_values` are of shape (n_blocks,).
         """
         block = self.block_of_customer
-        return np.where(self.outcomes, of_positives[block], of_negatives[block])
+        return np.where(self.outcomes, positive_values[block], negative_values[block])
 
     def sum_by_block(self, values: np.ndarray) -> np.ndarray:
         """Return the sums of `values`, shape (n,), over the customers of each block."""

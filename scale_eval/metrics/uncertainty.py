@@ -1,7 +1,8 @@
-"""Chance in a metric: its standard error, its influence values, the scale of its effects.
+"""The uncertainty of a metric: its standard error, influence values, and the scale of its effects.
 
-Customers are independent given the model. A customer's influence value is what the metric gains by
-their presence, to first order; the variance of a metric is the sum of the squared values.
+Customers are independent given the model. A customer's influence value is the change of the metric
+that their presence makes, to first order; the variance of a metric is the sum of the squared
+values.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from scale_eval.metrics.scores import Scores
 
 @dataclass(frozen=True)
 class Influence:
-    """An influence says what the chance of customers does to a metric in one evaluation.
+    """The effect of chance among customers on a metric in one evaluation.
 
     Attributes
     ----------
@@ -30,7 +31,7 @@ class Influence:
     std_error : callable
         `Scores` -> float; raises `Undefined`.
     rests_on : Amount
-        The amount that must not be small: influence understates the chance of few customers, see
+        The amount that must not be small: influence understates chance among few customers, see
         `small_sample_factor`.
     log : bool
         Both functions are of the logarithm of the metric.
@@ -55,8 +56,8 @@ class Influence:
     def small_sample_factor(self, column: Callable[[str], np.ndarray]) -> np.ndarray:
         """Return the factor by which influence understates chance; shape (n_windows,).
 
-        sqrt(n / (n - 1)), as ddof 1 has it, where n is what the metric rests on. One says nothing
-        about spread and counts as two.
+        sqrt(n / (n - 1)), as with ddof 1, where n is the amount that the metric `rests_on`. An
+        amount of 1 says nothing about spread and is treated as 2.
         """
         n = np.maximum(self.rests_on.of(column), 2.0)
         return np.asarray(np.sqrt(n / (n - 1)))
@@ -70,7 +71,7 @@ class EffectScale:
     ----------
     name : str
     to, back : callable
-        Go to the scale and return from it.
+        Transform a figure to the scale, and back.
     slope : callable
         The derivative of `to`.
     """

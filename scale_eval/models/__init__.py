@@ -5,7 +5,7 @@
 `ridge_logistic`          `rfm_logistic`: logistic regression on the features of `rfm`
 `bgnbd`                   `bgnbd`: the formulas; `bgnbd_compiled` and `bgnbd_windows` compute them
 `scikit_learn`            `rfm_gradient_boosting`, and any scikit-learn classifier as a model
-`global_rfm`              `global_rfm_logistic` and `global_rfm_gradient_boosting`, of all companies
+`global_rfm`              `global_rfm_logistic`, `global_rfm_gradient_boosting`: of all companies
 `predictions`             predictions made elsewhere, from a file
 `registry`                their names, and how a user's model is found
 `identity`                the hash of a model's source and parameters

@@ -1,10 +1,10 @@
-"""BG/NBD: customers buy at a gamma-distributed rate until a beta-geometric death.
+"""BG/NBD: customers buy at a gamma-distributed rate until a beta-geometric dropout.
 
 Fader, Hardie & Lee (2005), "Counting Your Customers" the Easy Way, Marketing Science 24(2),
 275-284, https://doi.org/10.1287/mksc.1040.0098. While alive a customer buys as a Poisson process of
-rate λ ~ Gamma(r, rate α); after each purchase he dies with probability p ~ Beta(a, b).
+rate λ ~ Gamma(r, rate α), and after each purchase dies with probability p ~ Beta(a, b).
 
-Three numbers describe a customer: `x` repeat purchases, the last of them at `t_x`, watched until
+Three numbers describe a customer: `x` repeat purchases, the last of them at `t_x`, observed until
 `T`, both counted from the first purchase. With
 
     z = log(a / (b + x - 1)) + (r + x) log((α + T) / (α + t_x)),
@@ -14,7 +14,7 @@ the log odds of being dead where x > 0, their likelihood (equation 6) is
     L = Γ(r + x) / Γ(r) · α^r / (α + T)^(r + x) · B(a, b + x) / B(a, b) · (1 + [x > 0] e^z).
 
 Everything here is computed from z and log-gamma, which stay finite for thousands of purchases. The
-functions are written for reading and for any x and weights; the model takes the same figures from
+functions are written to be read, and take any x and weights; the model computes the same with
 `scale_eval.models.bgnbd_compiled`, and a test compares the two.
 """
 
@@ -44,7 +44,7 @@ class Parameters(NamedTuple):
 PRIOR_CENTRE = Parameters(r=1.0, alpha=30.0, a=1.0, b=1.0)
 """The centre of the prior on the log parameters, and the start of a fit; `alpha` in days."""
 
-_CENTRE = tuple(PRIOR_CENTRE)  # compiled code is quicker to know a plain tuple
+_CENTRE = tuple(PRIOR_CENTRE)  # calls of compiled code are faster with a plain tuple
 
 
 def _log_odds_dead(params: Parameters, x: np.ndarray, t_x: np.ndarray, T: np.ndarray) -> np.ndarray:
@@ -90,12 +90,12 @@ def fit_parameters(
     weights: np.ndarray | None = None,
     prior_sd: float = 2.0,
 ) -> Parameters:
-    """Fit the parameters of the largest likelihood, times a prior that steadies small companies.
+    """Fit the parameters by maximum likelihood, with a prior that steadies small companies.
 
     Parameters
     ----------
     x, t_x, T : ndarray of shape (n_customers,)
-        Repeat purchases, time of the last, time watched. In days where there is a prior.
+        Repeat purchases, time of the last, time observed; in days if there is a prior.
     weights : ndarray of shape (n_customers,), optional
         The number of customers that each row stands for; by default 1.
     prior_sd : float
@@ -148,15 +148,15 @@ def probability_of_purchase(
 ) -> np.ndarray:
     """Return P(at least one purchase in (T, T + t] | x, t_x, T); shape (n_customers,).
 
-    Given that he is alive at T, a customer's part of the likelihood that holds his rate is
-    λ^x e^(-λT) times its Gamma(r, α) prior, so λ ~ Gamma(r + x, α + T), whatever his p. Nobody who
-    is alive dies before his next purchase, which falls into the window with probability
-    1 - e^(-λt). Averaged over λ:
+    Given that a customer is alive at T, the part of the likelihood with the rate λ is λ^x e^(-λT),
+    times the Gamma(r, α) prior; so λ ~ Gamma(r + x, α + T), whatever p is. A customer who is alive
+    does not die before the next purchase, which falls into the window with probability 1 - e^(-λt).
+    Averaged over λ:
 
         P(alive) · (1 - ((α + T) / (α + T + t))^(r + x)).
 
     The paper derives the expected number of purchases, E[Y(t) | x, t_x, T], in the same way. The
-    probability of a purchase is never more than P(alive), for which it must not be mistaken.
+    probability of a purchase is at most P(alive); the two must not be confused.
     """
     rate = (params.r + x) * np.log1p(t / (params.alpha + T))
     return probability_alive(params, x, t_x, T) * -np.expm1(-rate)

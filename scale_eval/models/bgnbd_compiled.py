@@ -12,7 +12,7 @@ A step is the solution of B step = gradient, with B the negative Hessian. Where 
 definite, the pivots that Cholesky's method meets are made so by turning their sign, which keeps
 their scale; and the step is halved until the posterior does not fall (Nocedal & Wright 2006,
 Numerical Optimization, sections 3.2 and 3.4). A step ends at the first bound that it meets, and a
-parameter at its bound that would go beyond it stands still while the others move (an active set:
+parameter at its bound that would go beyond it is fixed while the others move (an active set:
 section 16.5 there).
 """
 
@@ -36,14 +36,14 @@ START = (-0.5, 0.5, -0.3, 0.4)
 
 LONGEST_STEP = 2.0  # in the log parameters; beyond it the quadratic says nothing
 LAST_STEP = 1e-4  # in the log parameters; the one after it would be about its square
-ROUNDING = 1e-13  # relative, of the log posterior: a loss below it is none
+ROUNDING = 1e-13  # relative, of the log posterior: a smaller loss is rounding
 UNSEEN = 1e-16  # relative: a rise below it leaves the log posterior the same number
-LEAST_PIVOT = 1e-2  # relative to the diagonal element that a pivot of 0 or less came of
+LEAST_PIVOT = 1e-2  # relative to the diagonal element behind a pivot of 0 or less
 SINGULAR = 1e-12  # relative: what Cholesky's method leaves of a diagonal element is rounding
-AT_BOUND = 1e-9  # closer to it, a parameter is at its bound
+AT_BOUND = 1e-9  # closer to its bound than this, a parameter counts as at it
 OVERFLOW = 1e150  # a product beyond it, or below its inverse, is turned into its logarithm
-CERTAIN = 300.0  # log odds of being dead beyond which nobody is alive, to the last bit
-LARGEST = 700.0  # e to this is still a number
+CERTAIN = 300.0  # log odds of being dead from which P(dead) is 1, to the last bit
+LARGEST = 700.0  # its exponential still fits into float64
 
 _compiled = numba.njit(nogil=True, cache=True, error_model="numpy")
 
@@ -92,7 +92,7 @@ def fit(
     x : ndarray of int64, shape (n_customers,)
         Repeat purchases. Time and memory grow with the largest of them.
     t_x, T : ndarray of float64, shape (n_customers,)
-        Time of the last of them, time watched; in the unit of `centre`.
+        Time of the last of them, time observed; in the unit of `centre`.
     prior_sd : float
         Standard deviation of the normal prior on the log parameters; `inf` for none.
     centre : tuple of float
@@ -106,8 +106,8 @@ def fit(
     customers = _split(x, t_x, T)
     precision = 1.0 / prior_sd**2
     shift, trial, step = np.array(START), np.empty(4), np.empty(4)
-    slope, trial_slope = np.empty(4), np.empty(4)
-    bend, trial_bend = np.empty((4, 4)), np.empty((4, 4))
+    gradient, trial_gradient = np.empty(4), np.empty(4)
+    curvature, trial_curvature = np.empty((4, 4)), np.empty((4, 4))
     n = len(customers[2])
     work = (
         np.empty(n),
@@ -118,36 +118,38 @@ def fit(
         np.empty(n),
         np.empty(n),
     )
-    height = _posterior(shift, centre, precision, customers, work, slope, bend)
+    log_posterior = _posterior(shift, centre, precision, customers, work, gradient, curvature)
     for n_steps in range(MAX_STEPS):
-        is_newton = _newton_step(shift, slope, bend, step)
-        rise, longest, room = 0.0, 0.0, 1.0
+        is_newton = _newton_step(shift, gradient, curvature, step)
+        rise, longest, reach = 0.0, 0.0, 1.0
         for i in range(4):
-            rise += slope[i] * step[i]
+            rise += gradient[i] * step[i]
             longest = max(longest, abs(step[i]))
             if abs(shift[i] + step[i]) > FURTHEST:
-                room = min(room, (FURTHEST - math.copysign(1.0, step[i]) * shift[i]) / abs(step[i]))
+                reach = min(
+                    reach, (FURTHEST - math.copysign(1.0, step[i]) * shift[i]) / abs(step[i])
+                )
         last = is_newton and longest <= LAST_STEP
-        size = min(room, LONGEST_STEP / longest) if longest > 0.0 else 1.0
+        size = min(reach, LONGEST_STEP / longest) if longest > 0.0 else 1.0
         while True:
             for i in range(4):
                 trial[i] = shift[i] + size * step[i]
             if last:
                 return (*_parameters(trial, centre), n_steps + 1)
-            trial_height = _posterior(
-                trial, centre, precision, customers, work, trial_slope, trial_bend
+            trial_log_posterior = _posterior(
+                trial, centre, precision, customers, work, trial_gradient, trial_curvature
             )
-            if trial_height >= height - ROUNDING * abs(height):
+            if trial_log_posterior >= log_posterior - ROUNDING * abs(log_posterior):
                 break
             size *= 0.5
             if size * longest < LAST_STEP**2:  # the rise is below rounding
                 return (*_parameters(shift, centre), n_steps)
         shift, trial = trial, shift
-        slope, trial_slope = trial_slope, slope
-        bend, trial_bend = trial_bend, bend
-        flat = trial_height - height <= ROUNDING * abs(height)
-        height = trial_height
-        if flat and rise <= (UNSEEN if is_newton else ROUNDING) * abs(height):
+        gradient, trial_gradient = trial_gradient, gradient
+        curvature, trial_curvature = trial_curvature, curvature
+        flat = trial_log_posterior - log_posterior <= ROUNDING * abs(log_posterior)
+        log_posterior = trial_log_posterior
+        if flat and rise <= (UNSEEN if is_newton else ROUNDING) * abs(log_posterior):
             return (*_parameters(shift, centre), n_steps + 1)
     return (*_parameters(shift, centre), MAX_STEPS)
 
@@ -201,8 +203,8 @@ def _split(x, t_x, T):  # type: ignore[no-untyped-def]
         n_again += x[i] > 0
     steps = (largest + LANES) // LANES * LANES
     more_than = np.zeros(steps)
-    room = (n_again + LANES - 1) // LANES * LANES
-    x_again, t_x_again, T_again = np.ones(room), np.ones(room), np.ones(room)
+    size = (n_again + LANES - 1) // LANES * LANES
+    x_again, t_x_again, T_again = np.ones(size), np.ones(size), np.ones(size)
     T_once = np.empty(n - n_again)
     again, once = 0, 0
     for i in range(n):
@@ -220,44 +222,48 @@ def _split(x, t_x, T):  # type: ignore[no-untyped-def]
 
 
 @_compiled
-def _posterior(shift, centre, precision, customers, work, slope, bend):  # type: ignore[no-untyped-def]
-    """Return the log posterior at log(parameter / centre) = `shift`; fill its `slope` and `bend`.
+def _posterior(shift, centre, precision, customers, work, gradient, curvature):  # type: ignore[no-untyped-def]
+    """Return the log posterior at log(parameter / centre) = `shift`; fill `gradient`, `curvature`.
 
-    `slope` is the gradient, and `bend` the negative Hessian, of which the lower triangle is filled;
-    the order is r, alpha, a, b.
+    `curvature` is the negative Hessian, of which the lower triangle is filled; the order is r,
+    alpha, a, b.
     """
     r, alpha, a, b = _parameters(shift, centre)
     more_than, n_again, x_again, t_x_again, T_again, T_once = customers
-    height = 0.0
+    log_posterior = 0.0
 
     # Γ(r + x) Γ(b + x) Γ(a + b) / (Γ(r) Γ(b) Γ(a + b + x)), over all customers.
     counts, up = more_than
-    heights = r_slopes = r_bends = a_slopes = a_bends = lanes_of(0.0)
-    b_slopes = b_bends = ab_bends = lanes_of(0.0)
+    log_terms = r_gradients = r_curvatures = a_gradients = a_curvatures = lanes_of(0.0)
+    b_gradients = b_curvatures = ab_curvatures = lanes_of(0.0)
     for i in range(0, len(up), LANES):
         more, at = load(counts, i), load(up, i)
-        of_r, of_b, of_both = r / (r + at), b / (b + at), 1.0 / (a + b + at)
-        a_share, b_share = a * of_both, b * of_both
-        heights += more * log_of((r + at) * (b + at) / (a + b + at))
-        r_slopes += more * of_r
-        r_bends += more * of_r * (1.0 - of_r)
-        a_slopes -= more * a_share
-        a_bends -= more * a_share * (1.0 - a_share)
-        b_slopes += more * (of_b - b_share)
-        b_bends += more * (of_b * (1.0 - of_b) - b_share * (1.0 - b_share))
-        ab_bends += more * a_share * b_share
-    height += total(heights)
-    r_slope, r_bend, a_slope, a_bend = (
-        total(r_slopes),
-        total(r_bends),
-        total(a_slopes),
-        total(a_bends),
+        r_ratio, b_ratio, inverse_sum = r / (r + at), b / (b + at), 1.0 / (a + b + at)
+        a_share, b_share = a * inverse_sum, b * inverse_sum
+        log_terms += more * log_of((r + at) * (b + at) / (a + b + at))
+        r_gradients += more * r_ratio
+        r_curvatures += more * r_ratio * (1.0 - r_ratio)
+        a_gradients -= more * a_share
+        a_curvatures -= more * a_share * (1.0 - a_share)
+        b_gradients += more * (b_ratio - b_share)
+        b_curvatures += more * (b_ratio * (1.0 - b_ratio) - b_share * (1.0 - b_share))
+        ab_curvatures += more * a_share * b_share
+    log_posterior += total(log_terms)
+    r_gradient, r_curvature, a_gradient, a_curvature = (
+        total(r_gradients),
+        total(r_curvatures),
+        total(a_gradients),
+        total(a_curvatures),
     )
-    b_slope, b_bend, ab_bend = total(b_slopes), total(b_bends), total(ab_bends)
+    b_gradient, b_curvature, ab_curvature = (
+        total(b_gradients),
+        total(b_curvatures),
+        total(ab_curvatures),
+    )
 
     # (alpha / (alpha + T))^r of those who bought once.
     log_waited = 0.0  # Σ log((alpha + T) / alpha)
-    alpha_slope = alpha_bend = young = 0.0
+    alpha_gradient = alpha_curvature = young = 0.0
     product = 1.0
     for i in range(len(T_once)):
         share = alpha / (alpha + T_once[i])
@@ -266,22 +272,22 @@ def _posterior(shift, centre, precision, customers, work, slope, bend):  # type:
             log_waited -= math.log(product)
             product = 1.0
         young += share
-        alpha_bend -= share * (1.0 - share)
+        alpha_curvature -= share * (1.0 - share)
     log_waited -= math.log(product)
-    alpha_slope, alpha_bend = -r * young, r * alpha_bend
+    alpha_gradient, alpha_curvature = -r * young, r * alpha_curvature
 
     # The same of those who bought again, (alpha + T)^-x, and 1 + e^z; e^z / (1 + e^z) is `dead`.
     # First one number a customer, then sums.
     log_end, log_idle, from_end, from_last, v, odds, alive = work
     for i in range(0, len(x_again), LANES):
         x, end = load(x_again, i), alpha + load(T_again, i)
-        since_last, of_b = 1.0 / (alpha + load(t_x_again, i)), 1.0 / (b + x - 1.0)
+        since_last, inverse_b = 1.0 / (alpha + load(t_x_again, i)), 1.0 / (b + x - 1.0)
         idle = log_of(end * since_last)
-        odds_of_dead = a * of_b * exp_of(min((r + x) * idle, CERTAIN))
+        odds_of_dead = a * inverse_b * exp_of(min((r + x) * idle, CERTAIN))
         store(log_end, i, log_of(end))
         store(from_end, i, 1.0 / end)
         store(from_last, i, since_last)
-        store(v, i, of_b)
+        store(v, i, inverse_b)
         store(log_idle, i, idle)
         store(odds, i, odds_of_dead)
         store(alive, i, 1.0 / (1.0 + odds_of_dead))
@@ -289,115 +295,115 @@ def _posterior(shift, centre, precision, customers, work, slope, bend):  # type:
     for i in range(n_again):
         product *= 1.0 + odds[i]
         if product > OVERFLOW:
-            height += math.log(product)
+            log_posterior += math.log(product)
             product = 1.0
     for i in range(n_again, len(odds)):  # the padding adds nothing
         log_end[i] = log_idle[i] = from_end[i] = from_last[i] = odds[i] = 0.0
-    nothing = waits = shares = n_shares = n_bends = heights = lanes_of(0.0)
+    nothing = waits = shares = n_shares = n_curvatures = log_terms = lanes_of(0.0)
     for i in range(0, len(odds), LANES):
         x, ended, share = load(x_again, i), load(log_end, i), alpha * load(from_end, i)
         n = r + x
         waits += ended
         shares += share
         n_shares += n * share
-        n_bends += n * share * (1.0 - share)
+        n_curvatures += n * share * (1.0 - share)
         beyond = n * load(log_idle, i) - CERTAIN
-        heights += where(beyond > nothing, beyond, nothing) - x * ended
+        log_terms += where(beyond > nothing, beyond, nothing) - x * ended
     log_waited += total(waits)
     young += total(shares)
-    alpha_slope -= total(n_shares)
-    alpha_bend -= total(n_bends)
-    height += total(heights)
+    alpha_gradient -= total(n_shares)
+    alpha_curvature -= total(n_curvatures)
+    log_posterior += total(log_terms)
     ds = d_ls = d_ys = d_vs = d_us = d_yws = d_vvs = lanes_of(0.0)
     for i in range(0, len(odds), LANES):
-        dead, of_b = load(odds, i) * load(alive, i), load(v, i)
+        dead, inverse_b = load(odds, i) * load(alive, i), load(v, i)
         since, until = load(from_last, i), load(from_end, i)
         u = since - until
         y = (r + load(x_again, i)) * u
         ds += dead
         d_ls += dead * load(log_idle, i)
         d_ys += dead * y
-        d_vs += dead * of_b
+        d_vs += dead * inverse_b
         d_us += dead * u
         d_yws += dead * y * (since + until)
-        d_vvs += dead * of_b * of_b
+        d_vvs += dead * inverse_b * inverse_b
     d, d_l, d_y, d_v = total(ds), total(d_ls), total(d_ys), total(d_vs)
     d_u, d_yw, d_vv = total(d_us), total(d_yws), total(d_vvs)
     lls = lys = l1s = lvs = yys = y1s = yvs = ones = v1s = vvs = lanes_of(0.0)
     for i in range(0, len(odds), LANES):
         lives = load(alive, i)
         either = load(odds, i) * lives * lives
-        l, of_b = load(log_idle, i), load(v, i)  # noqa: E741
+        l, inverse_b = load(log_idle, i), load(v, i)  # noqa: E741
         y = (r + load(x_again, i)) * (load(from_last, i) - load(from_end, i))
-        of_l, of_y, of_v = either * l, either * y, either * of_b
+        weighted_l, weighted_y, weighted_v = either * l, either * y, either * inverse_b
         ones += either
-        l1s += of_l
-        y1s += of_y
-        v1s += of_v
-        lls += of_l * l
-        lys += of_l * y
-        lvs += of_l * of_b
-        yys += of_y * y
-        yvs += of_y * of_b
-        vvs += of_v * of_b
+        l1s += weighted_l
+        y1s += weighted_y
+        v1s += weighted_v
+        lls += weighted_l * l
+        lys += weighted_l * y
+        lvs += weighted_l * inverse_b
+        yys += weighted_y * y
+        yvs += weighted_y * inverse_b
+        vvs += weighted_v * inverse_b
     ll, ly, l1, lv, yy = total(lls), total(lys), total(l1s), total(lvs), total(yys)
     y1, yv, one, v1, vv = total(y1s), total(yvs), total(ones), total(v1s), total(vvs)
     log_waited -= n_again * math.log(alpha)
-    height += math.log(product) - r * log_waited
+    log_posterior += math.log(product) - r * log_waited
     n_customers = len(T_once) + n_again
 
-    slope[0] = r_slope - r * log_waited + r * d_l
-    slope[1] = alpha_slope + r * n_customers - alpha * d_y
-    slope[2] = a_slope + d
-    slope[3] = b_slope - b * d_v
-    bend[0, 0] = r * log_waited - r_bend - r * d_l - r * r * ll
-    bend[1, 0] = r * (young - n_customers) + r * alpha * (d_u + ly)
-    bend[1, 1] = -alpha_bend + alpha * d_y - alpha * alpha * (d_yw + yy)
-    bend[2, 0] = -r * l1
-    bend[2, 1] = alpha * y1
-    bend[2, 2] = -a_bend - one
-    bend[3, 0] = r * b * lv
-    bend[3, 1] = -alpha * b * yv
-    bend[3, 2] = -ab_bend + b * v1
-    bend[3, 3] = b * d_v - b_bend - b * b * (d_vv + vv)
+    gradient[0] = r_gradient - r * log_waited + r * d_l
+    gradient[1] = alpha_gradient + r * n_customers - alpha * d_y
+    gradient[2] = a_gradient + d
+    gradient[3] = b_gradient - b * d_v
+    curvature[0, 0] = r * log_waited - r_curvature - r * d_l - r * r * ll
+    curvature[1, 0] = r * (young - n_customers) + r * alpha * (d_u + ly)
+    curvature[1, 1] = -alpha_curvature + alpha * d_y - alpha * alpha * (d_yw + yy)
+    curvature[2, 0] = -r * l1
+    curvature[2, 1] = alpha * y1
+    curvature[2, 2] = -a_curvature - one
+    curvature[3, 0] = r * b * lv
+    curvature[3, 1] = -alpha * b * yv
+    curvature[3, 2] = -ab_curvature + b * v1
+    curvature[3, 3] = b * d_v - b_curvature - b * b * (d_vv + vv)
     for i in range(4):
-        height -= 0.5 * precision * shift[i] ** 2
-        slope[i] -= precision * shift[i]
-        bend[i, i] += precision
-    return height
+        log_posterior -= 0.5 * precision * shift[i] ** 2
+        gradient[i] -= precision * shift[i]
+        curvature[i, i] += precision
+    return log_posterior
 
 
 @_compiled
-def _newton_step(shift, slope, bend, step):  # type: ignore[no-untyped-def]
-    """Fill `step`, uphill; return True if it is Newton's, for the matrix is positive definite."""
-    stands = np.zeros(4, np.bool_)
+def _newton_step(shift, gradient, curvature, step):  # type: ignore[no-untyped-def]
+    """Fill `step`, uphill; return True if `curvature` is positive definite and it is Newton's."""
+    fixed = np.zeros(4, np.bool_)
     for i in range(4):
-        stands[i] = _leaves(shift[i], slope[i])
+        fixed[i] = _crosses_bound(shift[i], gradient[i])
     while True:
-        is_newton = _ascent(stands, slope, bend, step)
+        is_newton = _ascent_step(fixed, gradient, curvature, step)
         more = False
         for i in range(4):
-            if _leaves(shift[i], step[i]):
-                stands[i] = more = True
+            if _crosses_bound(shift[i], step[i]):
+                fixed[i] = more = True
         if not more:
             return is_newton
 
 
 @_compiled
-def _leaves(shift, direction):  # type: ignore[no-untyped-def]
-    """Return True if a parameter is at its bound, and the direction leads beyond it."""
+def _crosses_bound(shift, direction):  # type: ignore[no-untyped-def]
+    """Return True if a parameter is at its bound and the direction leads beyond it."""
     return abs(shift) > FURTHEST - AT_BOUND and shift * direction > 0.0
 
 
 @_compiled
-def _ascent(stands, slope, bend, step):  # type: ignore[no-untyped-def]
-    """Fill `step` as `_newton_step`, given the parameters that stand still."""
+def _ascent_step(fixed, gradient, curvature, step):  # type: ignore[no-untyped-def]
+    """Fill `step` as `_newton_step` does, given which parameters are fixed at their bound."""
     lower = np.empty((4, 4))
     is_newton = True
     for i in range(4):
         for j in range(i + 1):
-            element = bend[i, j]
-            if stands[i] or stands[j]:
+            element = curvature[i, j]
+            if fixed[i] or fixed[j]:
                 element = 1.0 * (i == j)
             whole = abs(element)
             for k in range(j):
@@ -410,7 +416,7 @@ def _ascent(stands, slope, bend, step):  # type: ignore[no-untyped-def]
                 element = max(-element, LEAST_PIVOT * whole, 1e-300)
             lower[i, i] = math.sqrt(element)
     for i in range(4):
-        step[i] = 0.0 if stands[i] else slope[i]
+        step[i] = 0.0 if fixed[i] else gradient[i]
         for k in range(i):
             step[i] -= lower[i, k] * step[k]
         step[i] /= lower[i, i]

@@ -1,8 +1,8 @@
 """One model for all companies: RFM features and features of the company, pooled over many.
 
-A small company has too few customers to learn from; here it borrows from the others. Features of
-the company keep what distinguishes it: its base rate (shrunk towards that of all companies, the
-more so the fewer its customers), its age and its size at the cutoff.
+A small company has too few customers to learn from; here it borrows strength from the others. What
+distinguishes a company are its own features: its base rate (shrunk towards that of all companies,
+the more so the fewer its customers), its age and its size at the cutoff.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from scale_eval.models.ridge_logistic import fit, probabilities_of
 COMPANY_FEATURES = ("logit_base_rate", "log_age_days", "log_customers")
 
 PSEUDO_CUSTOMERS = 10.0
-"""The weight of the base rate of all companies in that of one, as a number of customers."""
+"""The weight of the base rate of all companies in that of one company, in customers."""
 
 MOST_CUSTOMERS = 1_000
 """The most customers of one company to train on, so that giants do not outweigh the others."""
 
 
 class Learner(Protocol):
-    """A learner is fitted on the pooled features."""
+    """A classifier of the pooled features."""
 
     def fit(self, features: np.ndarray, bought: np.ndarray) -> Any:
         """Learn from float64 of shape (n, n_features) and bool of shape (n,)."""
@@ -83,7 +83,7 @@ class GlobalModel:
         self.base_rate_ = n_bought / n
         features, bought = [], []
         for each in labelled:
-            chosen = _spread(len(each.bought))
+            chosen = _evenly_spaced(len(each.bought))
             features.append(self._features(each.history)[chosen])
             bought.append(each.bought[chosen])
         self.note_ = f"one model of {len(labelled)} companies"
@@ -178,6 +178,6 @@ def global_rfm_gradient_boosting() -> GlobalModel:
     return GlobalModel(BoostingLearner(), "global_rfm_gradient_boosting")
 
 
-def _spread(n: int) -> slice:
-    """Return at most MOST_CUSTOMERS of n, evenly spaced: ids are sorted, and may grow with time."""
+def _evenly_spaced(n: int) -> slice:
+    """Return at most MOST_CUSTOMERS of n, evenly spaced, since sorted ids may follow time."""
     return slice(None, None, -(-n // MOST_CUSTOMERS))

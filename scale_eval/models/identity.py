@@ -19,7 +19,7 @@ import pandas as pd
 
 from scale_eval.models.predictions import Predictions
 
-_DEEPEST = 8  # levels of objects inside objects: they may lead in circles
+_DEEPEST = 8  # levels of objects inside objects, which may refer to each other
 
 
 def identity_of_model(model: Any) -> dict[str, Any]:
@@ -28,7 +28,7 @@ def identity_of_model(model: Any) -> dict[str, Any]:
     The source is that of its class and the classes above it, and of the functions and estimators
     among its parameters; modules that these import are left out. The parameters are its attributes,
     or `get_params()` where it or an attribute has that. Those of `Predictions` are the content of
-    the file, wherever it lies.
+    the file, not its path.
     """
     if isinstance(model, Predictions):
         parameters: dict[str, Any] = {"content": model.content_hash()}
@@ -44,8 +44,8 @@ def identity_of_model(model: Any) -> dict[str, Any]:
 def identity_of_source(thing: Any) -> str:
     """Return the SHA-256 of the file that defines a class or function, or of its own code.
 
-    It is the own code in a notebook and in ``__main__``, where the rest of the file does not count,
-    and where there is no file. The variables that a function closes over are part of it.
+    Its own code is hashed in a notebook and in ``__main__``, where the rest of the file does not
+    count, and where there is no file. The variables that a function closes over are included.
     """
     try:
         if thing.__module__ == "__main__":

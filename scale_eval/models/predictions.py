@@ -32,7 +32,7 @@ class Predictions:
 
     Parameters
     ----------
-    path : path
+    path : str or path
 
     Raises
     ------
@@ -113,16 +113,16 @@ class Predictions:
         parts = [_ROWS.empty_table()]
         for index in _row_groups(file).get(history.company_id, []):
             group = _row_group(file, index)
-            is_wanted = pc.and_(
+            matches = pc.and_(
                 pc.equal(group["company_id"], history.company_id),
                 pc.equal(group["cutoff"], microseconds(history.cutoff)),
             )
-            parts.append(group.select(_ROWS.names).filter(is_wanted))
+            parts.append(group.select(_ROWS.names).filter(matches))
         return pa.concat_tables(parts)
 
 
 class _Version(NamedTuple):
-    """A file as it was at one time: the key of what is cached of it."""
+    """The version of a file, under which its content is cached."""
 
     path: str
     modified_ns: int
@@ -133,11 +133,11 @@ class _Version(NamedTuple):
 def _row_groups(file: _Version) -> dict[str, list[int]]:
     """Return the row groups in which each company has rows."""
     path = Path(file.path)
-    where: dict[str, list[int]] = {}
+    by_company: dict[str, list[int]] = {}
     for index in range(read_metadata(open_store(path.parent), path.name).num_row_groups):
         for company in _read(path, [index], ["company_id"])["company_id"].unique().to_pylist():
-            where.setdefault(company, []).append(index)
-    return where
+            by_company.setdefault(company, []).append(index)
+    return by_company
 
 
 @lru_cache(maxsize=8)

@@ -1,4 +1,4 @@
-"""Find a model by its name, by ``package.module:Class`` or a file, or from a class or an instance.
+"""Find a model by its name, by ``package.module:Class``, by a file, a class or an instance.
 
 A model that comes with the package has an entry in `BUILT_IN`, and a file of its own.
 """
@@ -61,27 +61,27 @@ def resolve(model: Any) -> NamedModel:
     Raises
     ------
     ValueError
-        There is no such model, or the object is no model; the message says what to do.
+        There is no such model, or the object is not a model; the message says what to do.
     """
-    typed = model if isinstance(model, str) else ""
-    thing = _load(typed) if isinstance(model, str) else model
-    if isinstance(thing, type) or inspect.isroutine(thing):
-        thing = _called(thing)
-    own_name = getattr(thing, "name", None)
-    name = own_name if isinstance(own_name, str) and own_name else typed or type(thing).__name__
-    _check(thing, name)
-    if _is_scikit_learn_classifier(thing):
-        thing = ClassifierModel(thing, name)
-    is_trusted = type(thing) in BUILT_IN.values() and hasattr(thing, "fit_windows")
-    return NamedModel(name, thing, identity_of_model(thing), is_trusted)
+    text = model if isinstance(model, str) else ""
+    candidate = _load(model) if isinstance(model, str) else model
+    if isinstance(candidate, type) or inspect.isroutine(candidate):
+        candidate = _instantiated(candidate)
+    own_name = getattr(candidate, "name", None)
+    name = own_name if isinstance(own_name, str) and own_name else text or type(candidate).__name__
+    _check(candidate, name)
+    if _is_scikit_learn_classifier(candidate):
+        candidate = ClassifierModel(candidate, name)
+    is_trusted = type(candidate) in BUILT_IN.values() and hasattr(candidate, "fit_windows")
+    return NamedModel(name, candidate, identity_of_model(candidate), is_trusted)
 
 
-def _is_scikit_learn_classifier(thing: Any) -> bool:
+def _is_scikit_learn_classifier(candidate: Any) -> bool:
     if "sklearn.base" not in sys.modules:
-        return False  # an instance of a class that is not imported cannot exist
+        return False  # no instance of its classes can exist before scikit-learn is imported
     from sklearn.base import BaseEstimator, is_classifier
 
-    return isinstance(thing, BaseEstimator) and bool(is_classifier(thing))
+    return isinstance(candidate, BaseEstimator) and bool(is_classifier(candidate))
 
 
 def load_object(text: str, kind: str) -> Any:
@@ -116,7 +116,7 @@ def _load(text: str) -> Any:
     )
 
 
-def _called(factory: Callable[..., Any]) -> Any:
+def _instantiated(factory: Callable[..., Any]) -> Any:
     try:
         inspect.signature(factory).bind()
     except TypeError as error:
@@ -130,17 +130,17 @@ def _called(factory: Callable[..., Any]) -> Any:
         raise ValueError(f"{factory.__name__} cannot be made: {error}") from error
 
 
-def _check(thing: Any, name: str) -> None:
+def _check(candidate: Any, name: str) -> None:
     missing = [
-        verb for verb in ("fit", "predict_proba") if not callable(getattr(thing, verb, None))
+        name for name in ("fit", "predict_proba") if not callable(getattr(candidate, name, None))
     ]
     if missing:
         raise ValueError(
-            f"{name!r} ({type(thing).__name__}) lacks {' and '.join(missing)}; a model has "
+            f"{name!r} ({type(candidate).__name__}) lacks {' and '.join(missing)}; a model has "
             "fit(history) and predict_proba(history)"
         )
     for attribute, allowed in (("scope", _SCOPES), ("reads", _READS)):
-        value = getattr(thing, attribute, allowed[0])
+        value = getattr(candidate, attribute, allowed[0])
         if value not in allowed:
             raise ValueError(
                 f"{name!r} has {attribute} {value!r}; it is one of {', '.join(allowed)}"

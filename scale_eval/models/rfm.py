@@ -28,7 +28,7 @@ def rfm_features(history: History) -> np.ndarray:
 
     ``recency_days``: cutoff - last purchase. ``log_purchase_days``: log of the distinct days with a
     purchase. ``mean_log_value``: mean of log(1 + value) over purchases, negative values as 0.
-    ``log_refunds``: log(1 + transactions that are no purchase).
+    ``log_refunds``: log(1 + transactions that are not purchases).
 
     None of them measures a customer's whole span: at the earlier cutoff, where a model trains, the
     company is younger, and weights that fit short spans predict badly at longer ones. In samples

@@ -27,7 +27,7 @@ from scale_eval.models.rfm import FEATURES, features_of_window, rfm_features
 
 MAX_STEPS = 100
 LAST_STEP = 1e-4  # in the weights; the one after it would be about its square
-ROUNDING = 1e-14  # relative, of the loss: a gain of a step that is below it is none
+ROUNDING = 1e-14  # relative, of the loss: a smaller gain of a step is rounding
 OVERFLOW = 1e300  # a product beyond it is turned into its logarithm
 EPSILON = np.finfo(np.float64).eps
 
@@ -140,13 +140,13 @@ def fit(features: np.ndarray, bought: np.ndarray, C: float) -> np.ndarray:
             n_bought += 1
 
     weights[0] = math.log(n_bought / (n - n_bought))
-    trial, slope, step = np.empty(n_weights), np.empty(n_weights), np.empty(n_weights)
-    trial_slope = np.empty(n_weights)
-    bend, trial_bend = np.empty((n_weights, n_weights)), np.empty((n_weights, n_weights))
+    trial, gradient, step = np.empty(n_weights), np.empty(n_weights), np.empty(n_weights)
+    trial_gradient = np.empty(n_weights)
+    hessian, trial_hessian = np.empty((n_weights, n_weights)), np.empty((n_weights, n_weights))
     work = np.empty(n_padded), np.empty(n_padded), np.empty(n_padded), np.empty(n_padded)
-    loss = _loss(weights, z, n, sign, C, work, slope, bend)
+    loss = _loss(weights, z, n, sign, C, work, gradient, hessian)
     for _ in range(MAX_STEPS):
-        _solve(bend, slope, step)
+        _solve(hessian, gradient, step)
         longest = 0.0
         for j in range(n_weights):
             longest = max(longest, abs(step[j]))
@@ -157,13 +157,13 @@ def fit(features: np.ndarray, bought: np.ndarray, C: float) -> np.ndarray:
             if longest * size <= LAST_STEP:
                 weights[:] = trial
                 return fitted
-            trial_loss = _loss(trial, z, n, sign, C, work, trial_slope, trial_bend)
+            trial_loss = _loss(trial, z, n, sign, C, work, trial_gradient, trial_hessian)
             if trial_loss <= loss * (1.0 + ROUNDING):
                 break
             size *= 0.5
         weights[:] = trial
-        slope, trial_slope = trial_slope, slope
-        bend, trial_bend = trial_bend, bend
+        gradient, trial_gradient = trial_gradient, gradient
+        hessian, trial_hessian = trial_hessian, hessian
         loss = trial_loss
     return fitted
 
@@ -185,7 +185,7 @@ def probabilities_of(fitted: np.ndarray, features: np.ndarray) -> np.ndarray:
 def _standardise(feature):  # type: ignore[no-untyped-def]
     """Make the mean 0 and the variance 1 in place; return the former mean and standard deviation.
 
-    A feature that varies no more than by rounding is divided by 1. The bound is scikit-learn's: the
+    A feature that varies only by rounding is divided by 1. The bound is scikit-learn's: the
     error of a variance in two passes (Chan, Golub & LeVeque 1983, Algorithms for computing the
     sample variance, The American Statistician 37(3), 242-247).
     """
@@ -209,7 +209,7 @@ def _standardise(feature):  # type: ignore[no-untyped-def]
 
 
 @_compiled
-def _loss(weights, z, n, sign, C, work, slope, bend):  # type: ignore[no-untyped-def]
+def _loss(weights, z, n, sign, C, work, gradient, hessian):  # type: ignore[no-untyped-def]
     """Return the penalised loss at `weights`; fill its gradient and its Hessian's lower triangle.
 
     Each row of `z` holds one feature of the n customers, then zeros.
@@ -238,37 +238,37 @@ def _loss(weights, z, n, sign, C, work, slope, bend):  # type: ignore[no-untyped
     loss += math.log(product)
 
     for j in range(n_weights):
-        of_slope = lanes_of(0.0)
+        gradient_lanes = lanes_of(0.0)
         for i in range(0, n_padded, LANES):
-            of_slope += load(residual, i) * load(z[j], i)
-        slope[j] = total(of_slope)
+            gradient_lanes += load(residual, i) * load(z[j], i)
+        gradient[j] = total(gradient_lanes)
         for k in range(j + 1):
-            of_bend = lanes_of(0.0)
+            hessian_lanes = lanes_of(0.0)
             for i in range(0, n_padded, LANES):
-                of_bend += load(curvature, i) * load(z[j], i) * load(z[k], i)
-            bend[j, k] = total(of_bend)
+                hessian_lanes += load(curvature, i) * load(z[j], i) * load(z[k], i)
+            hessian[j, k] = total(hessian_lanes)
     for j in range(1, n_weights):
         loss += weights[j] ** 2 / (2.0 * C)
-        slope[j] += weights[j] / C
-        bend[j, j] += 1.0 / C
+        gradient[j] += weights[j] / C
+        hessian[j, j] += 1.0 / C
     return loss
 
 
 @_compiled
-def _solve(bend, slope, step):  # type: ignore[no-untyped-def]
-    """Fill `step` with the solution of bend · step = slope; Cholesky's factor is left in `bend`."""
-    n = len(slope)
+def _solve(hessian, gradient, step):  # type: ignore[no-untyped-def]
+    """Fill `step` with the solution of hessian · step = gradient; overwrite `hessian`."""
+    n = len(gradient)
     for i in range(n):
         for j in range(i + 1):
-            element = bend[i, j]
+            element = hessian[i, j]
             for k in range(j):
-                element -= bend[i, k] * bend[j, k]
-            bend[i, j] = element / bend[j, j] if i > j else math.sqrt(element)
-        step[i] = slope[i]
+                element -= hessian[i, k] * hessian[j, k]
+            hessian[i, j] = element / hessian[j, j] if i > j else math.sqrt(element)
+        step[i] = gradient[i]
         for k in range(i):
-            step[i] -= bend[i, k] * step[k]
-        step[i] /= bend[i, i]
+            step[i] -= hessian[i, k] * step[k]
+        step[i] /= hessian[i, i]
     for i in range(n - 1, -1, -1):
         for k in range(i + 1, n):
-            step[i] -= bend[k, i] * step[k]
-        step[i] /= bend[i, i]
+            step[i] -= hessian[k, i] * step[k]
+        step[i] /= hessian[i, i]

@@ -49,7 +49,7 @@ class ClassifierModel:
 
     def fit(self, history: History) -> ClassifierModel:
         """Train on the labelled window; raises `Skipped` where it is too short or has one class."""
-        from sklearn.base import clone  # slow to import, and not every run needs it
+        from sklearn.base import clone  # slow to import, and many runs do not need it
 
         self.labelled_ = history.labelled().require_both_classes()
         self.note_ = self.labelled_.note
@@ -73,7 +73,7 @@ class ClassifierModel:
 
 
 def rfm_gradient_boosting() -> ClassifierModel:
-    """Return fifty shallow boosted trees on RFM features; below 40 customers: the base rate."""
+    """Return fifty shallow boosted trees on RFM features; under 40 customers, the base rate."""
     from sklearn.ensemble import HistGradientBoostingClassifier
 
     trees = HistGradientBoostingClassifier(

@@ -1,11 +1,11 @@
-"""The uncertainty from customers' chance alone: these companies, in these half-years.
+"""The uncertainty from chance among customers alone: these companies, in these half-years.
 
-The models and cutoffs of a company share customers, so that variances come from the sums of
-influence that each evaluation keeps, never from marginal standard errors: the variance of
+The models and cutoffs of a company share customers, so variances come from the sums of influence
+that each evaluation keeps, never from marginal standard errors: the variance of
 sum_i c_i theta_i is G / (G - 1) sum_g (sum_i c_i IF_ig)^2, with the same G = 16 groups of customers
-everywhere. The factor is there because a company's influences add to 0: two of its customers fall
-into one group with a probability of 1 / G, and what they share is lost (measured: without it the
-variance of a company's AUC is 6 % too small).
+everywhere. The factor corrects for a company's influences adding to 0: two of its customers fall
+into one group with a probability of 1 / G, and what they share is lost (without the factor, the
+measured variance of a company's AUC is 6 % too small).
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ def sums_by_company(
     windows: np.ndarray,
     influence: np.ndarray,
     weight: np.ndarray,
-    few: np.ndarray,
+    correction: np.ndarray,
     *,
     own: bool,
 ) -> np.ndarray:
-    """Sum, by company, what each group of customers moves a weighted sum over windows by.
+    """Sum the influence of each group of customers on a weighted sum over windows, by company.
 
     Parameters
     ----------
@@ -41,11 +41,11 @@ def sums_by_company(
     influence : ndarray of float32, shape (n_windows, n_groups)
         Influence sums of every window of the panel, of one model.
     weight : ndarray, shape (n_windows,)
-        How much each window moves the figure; those of 0 or NaN stay out.
-    few : ndarray, shape (n_windows,)
+        How much each window moves the figure; windows with 0 or NaN are left out.
+    correction : ndarray, shape (n_windows,)
         From `small_sample_factor`.
     own : bool
-        The figure is the company's own: its weights are divided by their sum.
+        Whether the figure is the company's own: its weights are then divided by their sum.
 
     Returns
     -------
@@ -53,17 +53,17 @@ def sums_by_company(
         0 for companies without such a window.
     """
     sums = np.zeros((panel.n_companies, influence.shape[1]), influence.dtype)
-    _add(panel.company, windows, influence, weight, few, own, sums)
+    _add_sums(panel.company, windows, influence, weight, correction, own, sums)
     return sums
 
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
-def _add(
+def _add_sums(
     company: np.ndarray,
     windows: np.ndarray,
     influence: np.ndarray,
     weight: np.ndarray,
-    few: np.ndarray,
+    correction: np.ndarray,
     own: bool,
     sums: np.ndarray,
 ) -> None:
@@ -74,20 +74,20 @@ def _add(
             if weight[windows[end]] > 0:
                 total += weight[windows[end]]
             end += 1
-        of_company = sums[c]
+        company_sums = sums[c]
         for i in range(begin, end):
             window = windows[i]
             if weight[window] > 0:
-                moves = weight[window] * few[window]
+                moves = weight[window] * correction[window]
                 if own:
                     moves /= total
-                for group in range(len(of_company)):
-                    of_company[group] += moves * influence[window, group]
+                for group in range(len(company_sums)):
+                    company_sums[group] += moves * influence[window, group]
         begin = end
 
 
 class Variances(NamedTuple):
-    """Variances from customers' chance: of the pooled figure and of the average company's."""
+    """The variances that chance among customers gives the pooled figure and the company mean."""
 
     pooled: float
     equal_company: float
@@ -95,14 +95,14 @@ class Variances(NamedTuple):
 
 @dataclass(frozen=True)
 class InfluenceSums:
-    """Influence sums are those of every window of one model.
+    """The influence sums of every window of one model.
 
     Attributes
     ----------
     sums : ndarray of float32, shape (n_windows, n_groups)
     squares : ndarray of float64, shape (n_windows,)
-        The sums of the squares over groups. They are enough for a company with one window, as every
-        company is at one cutoff; the sums themselves would have to be fetched one by one.
+        The sums of the squares over groups. They are enough for a company with one window, as each
+        company has at one cutoff; reading the sums themselves would be slower.
     """
 
     sums: np.ndarray
@@ -110,9 +110,9 @@ class InfluenceSums:
 
     @classmethod
     def of(cls, sums: np.ndarray) -> InfluenceSums:
-        """Make them of these sums, with their squares."""
+        """Keep these sums, and compute their squares."""
         squares = np.empty(len(sums))
-        _add_squares(sums, squares)
+        _sum_squares(sums, squares)
         return cls(sums, squares)
 
 
@@ -122,14 +122,17 @@ def variances(
     influence: InfluenceSums,
     weight: np.ndarray,
     own: np.ndarray,
-    few: np.ndarray,
+    correction: np.ndarray,
 ) -> Variances:
-    """Return both variances; windows weigh by `weight` in the pooled figure, `own` in a company's.
+    """Return both variances; windows weigh `weight` in the pooled figure, `own` in a company's.
 
     The other parameters are as for `sums_by_company`. NaN where nothing weighs.
     """
-    moved = influence.sums, influence.squares
-    return Variances(*_variances(panel.company, windows, *moved, weight, own, few))
+    return Variances(
+        *_variances(
+            panel.company, windows, influence.sums, influence.squares, weight, own, correction
+        )
+    )
 
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
@@ -137,12 +140,12 @@ def _variances(
     company: np.ndarray,
     windows: np.ndarray,
     influence: np.ndarray,
-    squared: np.ndarray,
+    influence_squares: np.ndarray,
     weight: np.ndarray,
     own: np.ndarray,
-    few: np.ndarray,
+    correction: np.ndarray,
 ) -> tuple[float, float]:
-    moved, moved_own = np.zeros(influence.shape[1]), np.zeros(influence.shape[1])
+    pooled_sums, own_sums = np.zeros(influence.shape[1]), np.zeros(influence.shape[1])
     squares, squares_own, total, n_companies = 0.0, 0.0, 0.0, 0
     begin = 0
     while begin < len(windows):
@@ -156,45 +159,45 @@ def _variances(
             n_companies += 1
         if within > 0 and end == begin + 1:
             window = windows[begin]
-            of_window = few[window] * few[window] * squared[window]
-            squares += weight[window] * weight[window] * of_window
-            squares_own += of_window
+            window_variance = correction[window] * correction[window] * influence_squares[window]
+            squares += weight[window] * weight[window] * window_variance
+            squares_own += window_variance
         elif within > 0:
-            moved[:] = 0.0
-            moved_own[:] = 0.0
+            pooled_sums[:] = 0.0
+            own_sums[:] = 0.0
             for i in range(begin, end):
                 window = windows[i]
                 if own[window] > 0:
-                    pooled = weight[window] * few[window]
-                    of_company = own[window] / within * few[window]
-                    for group in range(len(moved)):
-                        moved[group] += pooled * influence[window, group]
-                        moved_own[group] += of_company * influence[window, group]
-            for group in range(len(moved)):
-                squares += moved[group] * moved[group]
-                squares_own += moved_own[group] * moved_own[group]
+                    pooled_factor = weight[window] * correction[window]
+                    own_factor = own[window] / within * correction[window]
+                    for group in range(len(pooled_sums)):
+                        pooled_sums[group] += pooled_factor * influence[window, group]
+                        own_sums[group] += own_factor * influence[window, group]
+            for group in range(len(pooled_sums)):
+                squares += pooled_sums[group] * pooled_sums[group]
+                squares_own += own_sums[group] * own_sums[group]
         begin = end
-    scale = len(moved) / (len(moved) - 1)
+    scale = len(pooled_sums) / (len(pooled_sums) - 1)
     return squares * scale / (total * total), squares_own * scale / (n_companies * n_companies)
 
 
 def small_sample_factor(panel: Panel, metric: Metric, model: int) -> np.ndarray:
-    """Return the factor by which influence understates the chance of few customers."""
+    """Return the factor by which influence understates chance among few customers."""
     assert metric.influence is not None
     return metric.influence.small_sample_factor(lambda name: panel.columns[name][:, model])
 
 
-def squared(sums: np.ndarray) -> np.ndarray:
-    """Return the variance that each company's sums by group give; shape (n_companies,)."""
+def company_variances(sums: np.ndarray) -> np.ndarray:
+    """Return the variance of each company's figure from its sums by group; (n_companies,)."""
     squares = np.empty(len(sums))
-    _add_squares(sums, squares)
+    _sum_squares(sums, squares)
     return squares * (N_GROUPS / DEGREES_OF_FREEDOM)
 
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
-def _add_squares(sums: np.ndarray, squares: np.ndarray) -> None:
+def _sum_squares(sums: np.ndarray, squares: np.ndarray) -> None:
     for company in range(len(sums)):
-        of_company = 0.0
-        for moved in sums[company]:
-            of_company += np.float64(moved) * np.float64(moved)
-        squares[company] = of_company
+        total = 0.0
+        for value in sums[company]:
+            total += np.float64(value) * np.float64(value)
+        squares[company] = total

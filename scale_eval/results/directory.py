@@ -1,4 +1,4 @@
-"""Read the directory of a run, and keep its record: `run.json`."""
+"""Read the directory of a run, and keep its record, `run.json`."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from scale_eval.storage.formats import OtherFormat, require_format
 RUN = "run.json"
 PLAN = "plan.parquet"
 SAMPLE = "sample.parquet"
-"""The companies of a run of a sample, and how many each stands for."""
+"""The companies of a run of a sample, and how many companies each represents."""
 
 FORMAT = 1
 """The format of a run's directory; raised when an earlier version could not read what this one
@@ -53,7 +53,7 @@ class RunDirectory:
     Parameters
     ----------
     store : Store
-        Its place.
+        The store that holds them.
     """
 
     def __init__(self, store: Store) -> None:
@@ -85,7 +85,7 @@ class RunDirectory:
     def begin(
         self, settings: dict[str, Any], models: dict[str, Any], facts: dict[str, Any]
     ) -> None:
-        """Take the directory for a run, or go on with the same run that it holds.
+        """Begin a run in an empty directory, or continue the same run that it holds.
 
         Parameters
         ----------
@@ -94,7 +94,7 @@ class RunDirectory:
         models : dict
             Identity (source, parameters) of each model by name; new ones are added.
         facts : dict
-            Versions, machine and the like, recorded but not compared.
+            Versions, machine and the like, which are recorded but not compared.
 
         Raises
         ------
@@ -119,7 +119,7 @@ class RunDirectory:
             )
             raise RunDiffers(
                 f"{self.store.root} holds another run: {differences}. Choose another place for "
-                "this one, or ask for the same to finish it"
+                "this one, or use the same settings to finish it"
             )
         recorded_models = self.document.get("models", {})
         for name, identity in models.items():
@@ -145,7 +145,7 @@ class RunDirectory:
         self.document = document
 
     def record_fits(self, fitted: Mapping[str, Any]) -> dict[str, Any]:
-        """Record the fits of models of all companies; returns those that count."""
+        """Record the fits of models of all companies, and return the fits to use."""
         self.record(fitted={**self.document.get("fitted", {}), **fitted})
         return dict(fitted)
 
@@ -162,7 +162,7 @@ class RunDirectory:
     def evaluations(self, columns: Sequence[str] | None = None) -> pa.Table:
         """Return the table `evaluations`, sorted; only the last attempt of each evaluation.
 
-        Only `columns`, and those of the key, where they are given.
+        With `columns`, only these and the columns of the key.
         """
         chosen = self.schema.names if columns is None else [*KEY, "attempts", *columns]
         schema = pa.schema([self.schema.field(name) for name in chosen])
@@ -176,7 +176,7 @@ class RunDirectory:
     def evaluation_parts(self, columns: Sequence[str]) -> Iterator[pa.Table]:
         """Yield columns of the table `evaluations` file by file; every attempt has its row.
 
-        Texts come as dictionary codes: files hold them so, and few of them differ.
+        Texts come as dictionary codes, as in the files, since few of them differ.
         """
         schema = coded(self.schema)
         return read_evaluations(self.store, pa.schema([schema.field(name) for name in columns]))
@@ -194,9 +194,9 @@ class RunDirectory:
         return merge_scores(read_scores(self.store, SCORES_SCHEMA), keys)
 
     def table(self, name: str) -> pd.DataFrame:
-        """Return a result table whole.
+        """Return a whole result table.
 
-        Raises `FileNotFoundError` before the run was reduced.
+        Raises `FileNotFoundError` before the run is reduced.
         """
         if not self.store.exists(f"{name}.parquet"):
             raise FileNotFoundError(
@@ -206,7 +206,7 @@ class RunDirectory:
         return read_table(self.store, f"{name}.parquet").to_pandas()
 
     def companies_of(self, metric: str) -> pd.DataFrame:
-        """Return the rows of one metric of `companies`, which has millions in a large run."""
+        """Return the rows of `companies` for one metric; a large run has millions in all."""
         rows = read_rows(self.store, "companies.parquet", column="metric", value=metric)
         return rows.to_pandas()
 
@@ -228,7 +228,7 @@ class RunDirectory:
         return table.filter(pc.is_in(table["status"], pa.array(FAILED))).to_pandas()
 
     def company_groups(self) -> dict[str, int]:
-        """Return the group in which each company's scores are kept, as the plan has it."""
+        """Return the group in which each company's scores are kept, from the plan."""
         columns = ["company_id", "company_group"]
         table = read_table(self.store, PLAN, columns=columns, dictionaries=columns[:1])
         companies = table["company_id"].unify_dictionaries().combine_chunks()

@@ -1,7 +1,7 @@
-"""A pooled figure and how sure it is: the three estimands over companies.
+"""A pooled figure with its interval: the three estimands over companies.
 
 ``row``
-    All customers in one: what a customer drawn at random meets. A rank metric then also rewards
+    All customers pooled: what a customer drawn at random meets. A rank metric then also rewards
     knowing which company has many buyers.
 ``within_company``
     Rank metrics where only customers of one company at one cutoff are compared: pairs of a positive
@@ -13,11 +13,11 @@
     a geometric mean; a skill as 1 - mean loss / mean reference loss; the calibration slope as the
     mean of random effects.
 
-Intervals resample companies, never rows: they speak of companies like these. Their standard error
-is linearised (Särndal, Swensson & Wretman 1992, on sums over sums), or a delete-a-group jackknife
-where the figure is no sum over a sum (Kott 2001); the quantile is Student's with n_effective - 1
-degrees of freedom, n_effective = (sum w)^2 / sum w^2 (Kish 1965): a percentile bootstrap covers too
-little at 30 companies.
+The sampling units of an interval are companies, never rows: it is about companies like these. Its
+standard error is linearised (Särndal, Swensson & Wretman 1992, for quotients of sums), or from a
+delete-a-group jackknife where the figure is not a quotient of sums (Kott 2001); the quantile is
+Student's with n_effective - 1 degrees of freedom, n_effective = (sum w)^2 / sum w^2 (Kish 1965). A
+percentile bootstrap covers too little at 30 companies.
 """
 
 from __future__ import annotations
@@ -34,15 +34,12 @@ from scale_eval.statistics.jackknife import delete_a_group
 from scale_eval.statistics.linearization import linearised, ratio_influence
 
 MIN_COMPANIES = 5
-"""Companies below which a figure with unequal weights has no interval."""
-
-FEW_EFFECTIVE = 30
-"""Effective companies below which the report warns of a figure."""
+"""Fewest companies with which a figure with unequal weights has an interval."""
 
 
 @dataclass(frozen=True)
 class Interval:
-    """An interval says how sure a figure is; NaN with a reason where that is unknown.
+    """The standard error and interval of a figure; NaN with a reason where there is none.
 
     `std_error` is on the scale of the figure; `degrees_of_freedom` are those of Student's t.
     """
@@ -56,24 +53,24 @@ class Interval:
 
 @dataclass(frozen=True)
 class Estimate:
-    """An estimate is a pooled figure with what its interval is made of.
+    """A pooled figure, with what its interval is computed from.
 
     Attributes
     ----------
     value : float
         NaN where undefined, with a `reason`.
     error_bound : float
-        The largest distance of the value from that of the rows themselves; 0 where it is exact,
-        NaN where there is no bound.
+        The largest distance of the value from that of the rows themselves; 0 where it is exact, NaN
+        where there is no bound.
     log : bool
-        `influence` is that on the logarithm of the figure.
+        Whether `influence` is that on the logarithm of the figure.
     influence, weight : ndarray of shape (n_companies,) or None
-        What each company adds to the figure, to first order, and how much it weighs; both 0 for a
+        The influence of each company on the figure, to first order, and its weight; both 0 for a
         company that does not count.
     replicates : ndarray of shape (n_groups,) or None
         The figure without each group of companies in turn, for a jackknifed error.
     smooth : bool
-        The jackknife also corrects the bias, see `RowForm`.
+        Whether the jackknife also corrects the bias, see `RowForm`.
     expected : Interval or None
         The interval of a figure that is the mean of random effects.
     refusal : str
@@ -99,7 +96,7 @@ class Estimate:
         return float(self.weight.sum() ** 2 / (self.weight @ self.weight))
 
     def interval(self, low: float = -np.inf, high: float = np.inf) -> Interval:
-        """Return the interval of 95 %, cut off at `low` and `high`.
+        """Return the 95 % interval, cut off at `low` and `high`.
 
         Reasons: that of the value; ``one_company``, and ``fewer_than_5_companies`` where companies
         weigh unequally; ``no_spread``, where all weight is on one company; ``undefined_replicate``,
@@ -125,7 +122,7 @@ class Estimate:
         assert self.influence is not None
         error = linearised(self.influence, self.weight)
         if self.log:
-            with np.errstate(over="ignore"):  # two companies: up to any number
+            with np.errstate(over="ignore"):  # of two companies, it may reach to infinity
                 below, above = np.exp(error.interval(float(np.log(self.value)))).tolist()
             return Interval(self.value * error.std_error, below, above, error.df)
         return _cut(error.std_error, error.interval(self.value), error.df, low, high)
@@ -171,7 +168,7 @@ def equal_company(
 
 
 def summed(panel: Panel, metric: Metric, model: int, windows: np.ndarray, sums: Sums) -> Estimate:
-    """Return a sum over a sum over all windows: ``row`` of losses, skills, O:E; ``within_company``.
+    """Return a quotient of sums over all windows: ``row`` or ``within_company``.
 
     `sums` are those of the weighted `terms` over these windows.
     """
@@ -185,9 +182,10 @@ def summed(panel: Panel, metric: Metric, model: int, windows: np.ndarray, sums: 
 def difference(metric: Metric, a: Estimate, b: Estimate) -> Estimate:
     """Return a - b on the scale on which models are compared, paired company by company.
 
-    With a target, that is the difference of the distances from it (of logarithms, for a ratio). A
-    distance turns around at the target, where no error carries over from the figure to it: such a
-    difference has no interval (``distance_from_target``). At the average company it has one.
+    For a metric with a target, that is the difference of the distances from it (of logarithms, for
+    a ratio). A distance turns around at the target, where the error of the figure does not carry
+    over to it: such a difference has no interval (``distance_from_target``). The mean over
+    companies has one.
     """
     values = metric.distance(np.array([a.value, b.value]))
     value = float(values[0] - values[1])
@@ -226,7 +224,7 @@ def _quotient(numerator: np.ndarray, denominator: np.ndarray, *, one_minus: bool
 def _log_quotient(numerator: np.ndarray, denominator: np.ndarray) -> Estimate:
     quotient = float(numerator.sum()) / float(denominator.sum())
     if quotient == 0:
-        return Estimate(quotient)  # has no logarithm, and so no interval
+        return Estimate(quotient)  # 0 has no logarithm, and so no interval
     influence = ratio_influence(numerator, denominator) / quotient
     return Estimate(quotient, log=True, influence=influence, weight=denominator)
 

@@ -1,7 +1,7 @@
 """Write and read the evaluations and scores of a run, part by part.
 
-A part is two files of one name: first the scores are written, then the evaluations, whose arrival
-makes both count. Any process can write parts at any time; what is in the files is the only truth.
+A part is two files of one name: first the scores are written, then the evaluations, which make both
+count. Any process can write parts at any time; the files are the only record.
 """
 
 from __future__ import annotations
@@ -24,13 +24,14 @@ READERS = 2
 CODED = ("company_id", "model")
 """The texts of a key, which files hold as dictionary codes."""
 
-_ODD = np.uint64(0x9E3779B97F4A7C15)  # a multiplier that hashes are mixed by
+_ODD = np.uint64(0x9E3779B97F4A7C15)  # the multiplier that mixes hashes
 
 
 def write_part(store: Store, evaluations: pa.Table, scores: pa.Table) -> None:
     """Write evaluations, and the merged scores of those that are ok, so that both count.
 
-    The name is a function of what is evaluated: the same part again replaces the first.
+    The name is a function of what is evaluated: if the same part is written again, it replaces the
+    first.
     """
     digest = hashlib.sha256()
     for column in ("company_id", "model"):
@@ -50,7 +51,7 @@ def evaluation_files(store: Store) -> list[str]:
 
 
 def score_files(store: Store) -> list[str]:
-    """Return the names of the files of scores, of unfinished parts too."""
+    """Return the names of the files of scores, unfinished parts included."""
     return store.names("scores/*.parquet")
 
 

@@ -1,4 +1,4 @@
-"""Hash the results of a run: the hash is equal where two runs found the same, bit for bit."""
+"""Hash the results of a run; two runs with equal results, bit for bit, have equal hashes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ UNREPEATABLE_STATUSES = ("timeout", "killed")
 
 
 def fingerprint(run: RunDirectory) -> str:
-    """Return the SHA-256 of the sorted tables of a run, without what cannot be the same twice.
+    """Return the SHA-256 of the sorted tables of a run, without what differs from run to run.
 
     Left out are the columns `*_seconds`, `*_at`, `worker` and `attempts`, and rows whose status is
     ``timeout`` or ``killed``.
@@ -39,7 +39,7 @@ def fingerprint(run: RunDirectory) -> str:
 
 
 def _update(digest: hashlib._Hash, column: pa.Array) -> None:
-    """Add a column's values; what stands under a null is not looked at."""
+    """Add a column's values to the hash; the bytes under a null are left out."""
     if isinstance(column, pa.ChunkedArray):
         column = column.combine_chunks()
     digest.update(np.packbits(column.is_null().to_numpy(zero_copy_only=False)).tobytes())

@@ -1,10 +1,11 @@
-"""Random effects: how much companies differ in truth, and so what to expect at the next one.
+"""Random effects: how much companies truly differ, and so what to expect at the next one.
 
 A company's effect y is its mean over cutoffs, on a scale where effects are nearly normal; v is the
-variance that its customers' chance gives y. An evaluation enters with at least 10 positives and 10
-negatives: below, v is not known well enough. v is estimated from 16 groups of customers, and
-moderated towards the evaluations' own standard errors (`statistics.variance_moderation`), because
-the noise of v would otherwise pass for differences between companies.
+variance that chance among its customers gives y. An evaluation enters with at least 10 positives
+and 10 negatives: with fewer, v is not known well enough. v is estimated from 16 groups of
+customers, and moderated towards the evaluations' own standard errors
+(`statistics.variance_moderation`), because the noise of v would otherwise look like differences
+between companies.
 
 Source: Viechtbauer 2005 (REML), Knapp & Hartung 2003, Viechtbauer 2007 (interval of tau),
 Higgins, Thompson & Spiegelhalter 2009 and Nagashima et al. 2019 (prediction).
@@ -33,9 +34,9 @@ MIN_PER_CLASS = 10
 
 @dataclass(frozen=True)
 class Effects:
-    """Effects are those of companies on a scale, with the variances of customers' chance.
+    """The effects of companies, with the variances that chance among customers gives them.
 
-    Arrays of shape (k,): `company` positions in the panel, ascending, `y`, and `v` > 0.
+    Arrays of shape (k,): `company`, ascending positions in the panel; `y`; and `v` > 0.
     """
 
     company: np.ndarray
@@ -49,22 +50,22 @@ class Effects:
 
 
 @dataclass(frozen=True)
-class Scaled:
-    """Scaled evaluations are on the scale where effects are nearly normal; shape (n_windows,).
+class ScaledEvaluations:
+    """Evaluations on the scale where effects are nearly normal; arrays of shape (n_windows,).
 
     Attributes
     ----------
     y : ndarray of float64
         NaN for an evaluation that does not enter.
     variance : ndarray of float64
-        The variance of y by the evaluation's own standard error.
-    lever : ndarray
-        How far y moves when the figure of the influence sums moves by 1.
+        The variance of y from the evaluation's own standard error.
+    derivative : ndarray
+        The derivative of y by the figure of the influence sums.
     """
 
     y: np.ndarray
     variance: np.ndarray
-    lever: np.ndarray
+    derivative: np.ndarray
 
     def effects(self, panel: Panel, windows: np.ndarray, influence: InfluenceSums) -> Effects:
         """Return the effects of companies: means over `windows`, ascending positions."""
@@ -75,29 +76,29 @@ class Scaled:
             self.y,
             influence.sums,
             influence.squares,
-            self.lever,
+            self.derivative,
             self.variance,
             n,
             *sums,
         )
         entered = np.flatnonzero(n)
-        means, apart, squares = sums[:, entered]
+        means, independent, squares = sums[:, entered]
         clustered = squares * (N_GROUPS / DEGREES_OF_FREEDOM)
-        v = moderate(clustered, apart, DEGREES_OF_FREEDOM)
+        v = moderate(clustered, independent, DEGREES_OF_FREEDOM)
         varies = v > 0
         return Effects(entered[varies], means[varies], v[varies])
 
 
-def scaled(panel: Panel, metric: Metric, model: int) -> Scaled:
+def scaled_evaluations(panel: Panel, metric: Metric, model: int) -> ScaledEvaluations:
     """Return the evaluations of one model on the scale of the metric's effects."""
     assert metric.effects is not None and metric.influence is not None
     value = np.where(_enough_of_both(panel, model), panel.columns[metric.name][:, model], np.nan)
     with np.errstate(divide="ignore", invalid="ignore"):
         y, slope = metric.effects.to(value), metric.effects.slope(value)
-    lever = np.ones_like(slope) if metric.influence.log else slope
+    derivative = np.ones_like(slope) if metric.influence.log else slope
     error = panel.columns[metric.influence.std_error_column][:, model]
     with np.errstate(invalid="ignore"):
-        return Scaled(y, np.square(lever * error), lever)
+        return ScaledEvaluations(y, np.square(derivative * error), derivative)
 
 
 def company_effects(
@@ -112,8 +113,8 @@ def company_effects(
     influence : ndarray, shape (n_windows, n_models, n_groups)
         Influence sums of the whole panel, see `Panel.influences`.
     """
-    of_model = InfluenceSums.of(influence[:, model])
-    return scaled(panel, metric, model).effects(panel, windows, of_model)
+    sums = InfluenceSums.of(influence[:, model])
+    return scaled_evaluations(panel, metric, model).effects(panel, windows, sums)
 
 
 def difference_effects(
@@ -121,8 +122,8 @@ def difference_effects(
 ) -> Effects:
     """Return the effects of the difference of two models on the metric's own scale, paired.
 
-    With a target, each figure is taken as its distance from it, on the side on which the model's
-    mean effect lies. See `company_effects`.
+    For a metric with a target, each figure is its distance from the target, on the side on which
+    the model's mean effect lies. See `company_effects` for the parameters.
     """
     a, b = pair
     assert metric.influence is not None
@@ -138,10 +139,12 @@ def difference_effects(
     y = sign[0] * (column[:, a] - target) - sign[1] * (column[:, b] - target)
     y[~_enough_of_both(panel, a)] = np.nan
     variance = np.square(error[:, a]) + np.square(error[:, b])
-    apart = sign[0] * influence[:, a]
-    (np.subtract if sign[1] > 0 else np.add)(apart, influence[:, b], out=apart)
-    lever = np.ones(len(y), apart.dtype)
-    return Scaled(y, variance, lever).effects(panel, windows, InfluenceSums.of(apart))
+    paired = sign[0] * influence[:, a]
+    (np.subtract if sign[1] > 0 else np.add)(paired, influence[:, b], out=paired)
+    derivative = np.ones(len(y), paired.dtype)
+    return ScaledEvaluations(y, variance, derivative).effects(
+        panel, windows, InfluenceSums.of(paired)
+    )
 
 
 def _enough_of_both(panel: Panel, model: int) -> np.ndarray:
@@ -157,48 +160,48 @@ def _by_company(
     windows: np.ndarray,
     y: np.ndarray,
     influence: np.ndarray,
-    squared: np.ndarray,
-    lever: np.ndarray,
+    influence_squares: np.ndarray,
+    derivative: np.ndarray,
     variance: np.ndarray,
     n: np.ndarray,
     means: np.ndarray,
-    apart: np.ndarray,
+    independent: np.ndarray,
     squares: np.ndarray,
 ) -> None:
     """Count the windows of each company, and average y and its variances over them.
 
-    `apart` is the variance if windows were independent, `squares` the sum of the squares of what
-    groups of customers move the mean by. A window without a finite effect and a variance (constant
-    predictions, an AUC of exactly 1) stays out. The last four parameters, shape (n_companies,), are
-    added to.
+    `independent` is the variance if windows were independent, `squares` the sum of the squared
+    influences of the groups of customers on the mean. A window without a finite effect and a
+    variance (constant predictions, an AUC of exactly 1) is left out. The last four parameters,
+    shape (n_companies,), are added to.
     """
-    sums, counted = np.zeros(influence.shape[1], lever.dtype), np.zeros(len(windows), np.bool_)
+    sums, counted = np.zeros(influence.shape[1], derivative.dtype), np.zeros(len(windows), np.bool_)
     begin = 0
     while begin < len(windows):
         c, end = company[windows[begin]], begin
         while end < len(windows) and company[windows[end]] == c:
             window = windows[end]
             enters = np.isfinite(y[window]) and np.isfinite(variance[window])
-            enters &= variance[window] > 0 and squared[window] < np.inf
+            enters &= variance[window] > 0 and influence_squares[window] < np.inf
             counted[end] = enters
             n[c] += enters
             end += 1
         share = 1.0 / max(n[c], 1)
         if end == begin + 1 and counted[begin]:
             window = windows[begin]
-            means[c], apart[c] = y[window], variance[window]
-            squares[c] = lever[window] * lever[window] * squared[window]
+            means[c], independent[c] = y[window], variance[window]
+            squares[c] = derivative[window] * derivative[window] * influence_squares[window]
             begin = end
             continue
-        share_moved = lever.dtype.type(share)
+        share_moved = derivative.dtype.type(share)
         sums[:] = 0
         for i in range(begin, end):
             if counted[i]:
                 window = windows[i]
                 means[c] += share * y[window]
-                apart[c] += share * share * variance[window]
+                independent[c] += share * share * variance[window]
                 for group in range(len(sums)):
-                    sums[group] += share_moved * (lever[window] * influence[window, group])
+                    sums[group] += share_moved * (derivative[window] * influence[window, group])
         for moved in sums:
             squares[c] += np.float64(moved) * np.float64(moved)
         begin = end
@@ -209,7 +212,7 @@ def next_company(effects: Effects) -> ConfidenceDistribution:
     return confidence_distribution(effects.y, effects.v)
 
 
-def fitted(effects: Effects) -> RandomEffects:
+def fit_effects(effects: Effects) -> RandomEffects:
     """Fit random effects by REML; raises `Undefined` below two companies."""
     return random_effects(effects.y, effects.v)
 
@@ -217,7 +220,7 @@ def fitted(effects: Effects) -> RandomEffects:
 def mean_of_effects(effects: Effects) -> Estimate:
     """Return the mean of random effects, as an estimate."""
     try:
-        fit = fitted(effects)
+        fit = fit_effects(effects)
     except Undefined as undefined:
         return Estimate(np.nan, undefined.reason)
     interval = Interval(fit.knapp_hartung_std_error, *fit.interval(), fit.k - 1)
@@ -225,13 +228,13 @@ def mean_of_effects(effects: Effects) -> Estimate:
 
 
 def heterogeneity(effects: Effects, scale: EffectScale) -> dict[str, Any]:
-    """Return the columns of the table `pooled` from `n_heterogeneity` on."""
+    """Return the columns of random effects of the table `pooled`."""
     columns: dict[str, Any] = {"n_heterogeneity": len(effects.y), "heterogeneity_reason": ""}
     try:
-        fit = fitted(effects)
+        fit = fit_effects(effects)
         tau2_low, tau2_high = q_profile(effects.y, effects.v)
-        # REML and Q weigh companies otherwise: with very many, whose effects are not quite normal,
-        # an interval by the one can leave out the estimate by the other.
+        # REML and Q weigh companies differently: with very many, whose effects are not quite
+        # normal, the interval from one can miss the estimate from the other.
         tau2_low, tau2_high = min(tau2_low, fit.tau2), max(tau2_high, fit.tau2)
         low, high = fit.interval()
         columns |= {

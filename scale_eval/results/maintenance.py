@@ -1,4 +1,4 @@
-"""Remove parts of a run that do not count; only while the whole run is held.
+"""Remove parts of a run that do not count; only while holding the lock of the whole run.
 
 What looks unfinished may be what another process is writing: a share of a run removes nothing.
 """
@@ -20,7 +20,7 @@ from scale_eval.storage import Store, read_table
 
 
 def remove_unfinished(store: Store) -> None:
-    """Remove what a run that was cut short left behind: half-written files and half parts."""
+    """Remove what an interrupted run left behind: half-written files and half parts."""
     store.delete_unfinished()
     whole = {scores_beside(name) for name in evaluation_files(store)}
     for name in score_files(store):
@@ -29,13 +29,13 @@ def remove_unfinished(store: Store) -> None:
 
 
 def remove_without_scores(store: Store) -> int:
-    """Remove parts whose scores are gone; returns how many.
+    """Remove parts whose scores are missing; return their number.
 
-    A worker whose run was cut short, and taken up again meanwhile, can still be between the two
-    files of a part: then `remove_unfinished` removed the first of them.
+    A worker of an interrupted run can still be between the two files of a part while the run is
+    resumed: `remove_unfinished` then removed the first of them.
     """
     evaluations, n_removed = evaluation_files(store), 0
-    scores = set(score_files(store))  # listed after: those of a part come before
+    scores = set(score_files(store))  # listed second, since a part's scores are written first
     for name in evaluations:
         if scores_beside(name) not in scores:
             status = read_table(store, name, columns=["status"])["status"]
@@ -46,12 +46,12 @@ def remove_without_scores(store: Store) -> int:
 
 
 def remove_repeats(store: Store) -> int:
-    """Remove parts that hold what others hold; returns how many.
+    """Remove parts that repeat the evaluations of others; return their number.
 
-    A worker that was thought dead, or whose coordinator died, can still write what others were
-    given to do meanwhile. Scores are counted by part, so that a part stays or goes as a whole: of
-    two that hold the same attempt of an evaluation, the larger stays. What only the other held is
-    then to be done again.
+    A worker that was thought dead, or whose coordinator died, can still write evaluations that were
+    meanwhile given to others. Scores are counted by part, so a part stays or goes as a whole: of
+    two that hold the same attempt of an evaluation, the larger stays. The evaluations that only the
+    other one held are then made again.
     """
     names = evaluation_files(store)
     columns = [*KEY, "attempts"]

@@ -1,7 +1,7 @@
-"""Memory that is free in this process, given back to the machine.
+"""Give memory that is free in this process back to the machine.
 
-Arrow and the C library keep freed memory for later: after a table of a large run was read, that is
-as much as the arrays that were made of it.
+Arrow and the C library keep freed memory for later: after reading a table of a large run, as much
+as the arrays that were made from it.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ _M_MMAP_THRESHOLD = -3  # of malloc.h
 
 
 @contextlib.contextmanager
-def little_kept() -> Iterator[None]:
-    """Make Arrow take its memory from the C library meanwhile, as NumPy does.
+def system_allocator() -> Iterator[None]:
+    """Let Arrow allocate from the C library inside the context, as NumPy does.
 
-    Arrow's own pools are by thread and keep the memory of threads that have ended. The C library
-    takes large arrays from the machine one by one: in the memory that it keeps, they would leave
-    holes.
+    Arrow's own pools are per thread and keep the memory of threads that have ended. Inside the
+    context, the C library also takes each large array from the machine by itself: in the memory
+    that it keeps, large arrays would leave holes.
     """
     before = pa.default_memory_pool()
     choose = _glibc_function("mallopt")
@@ -41,7 +41,7 @@ def little_kept() -> Iterator[None]:
 def give_back() -> None:
     """Give free memory back to the machine, which takes milliseconds.
 
-    Where the C library is not glibc, only Arrow gives back.
+    Where the C library is not glibc, only Arrow's is given back.
     """
     pa.default_memory_pool().release_unused()
     trim = _glibc_function("malloc_trim")

@@ -24,17 +24,17 @@ from scale_eval.metrics import N_GROUPS, Metric
 from scale_eval.results.memory import give_back
 
 COVERAGES = ("own", "common")
-"""Windows that a model's figures count: those where it is `ok`, or where every model is."""
+"""The windows that a model's figures count: those where it is `ok`, or where every model is."""
 
-FACTS = ("n_customers", "n_positive")
-"""Columns that figures of many metrics need."""
+BASE_COLUMNS = ("n_customers", "n_positive")
+"""The columns that the figures of many metrics need."""
 
 Parts = Callable[[Sequence[str]], Iterable[pa.Table]]
 """A function that reads columns of the table `evaluations` in parts, the same at every call."""
 
 _NO_CUTOFF = np.iinfo(np.int64).min
 
-_BEFORE_COLUMNS = (
+_COLUMN_INDEPENDENT = (
     "ok",
     "skipped",
     "failed",
@@ -46,12 +46,12 @@ _BEFORE_COLUMNS = (
     "_ids_by_cutoff",
     "_reasons",
 )
-"""Properties of a panel that do not depend on the columns it holds."""
+"""The properties of a panel that do not depend on the columns it holds."""
 
 
 @dataclass(frozen=True)
 class Panel:
-    """A panel holds evaluations by window and model.
+    """The evaluations of a run by window and model.
 
     Attributes
     ----------
@@ -117,7 +117,7 @@ class Panel:
         read = _Cells(cells, shape)
         status = read.spread([taken("status")], np.int8, -1)
         undefined = read.spread([taken("undefined")], np.int32, -1)
-        columns = Columns(parts, read).holding(FACTS)
+        columns = Columns(parts, read).holding(BASE_COLUMNS)
         give_back()
         no_window = int(np.any(instants == _NO_CUTOFF))
         window_cutoff = windows % max(len(instants), 1) - no_window
@@ -142,8 +142,8 @@ class Panel:
         return len(self.company_ids)
 
     def holding(self, names: Iterable[str]) -> Panel:
-        """Return the panel with these columns in memory, too."""
-        for name in _BEFORE_COLUMNS:
+        """Return the panel with these columns in memory as well."""
+        for name in _COLUMN_INDEPENDENT:
             getattr(self, name)  # computed here, and not again in every copy
         panel = copy.copy(self)
         object.__setattr__(panel, "columns", self.columns.holding(names))
@@ -189,10 +189,10 @@ class Panel:
         return [order[low:high] for low, high in itertools.pairwise(starts.tolist())]
 
     def at_cutoff(self, cutoff: int | None) -> Panel:
-        """Return the panel, its companies numbered among those with a window at one cutoff, or all.
+        """Return the panel of the companies with a window at one cutoff, or the whole panel.
 
-        Figures of a cutoff that few companies have are then made of few numbers. Windows of other
-        cutoffs have no place in it.
+        Figures of a cutoff that few companies have are then computed from short arrays. Windows of
+        other cutoffs must not be used with it.
         """
         if cutoff is None:
             return self
@@ -207,7 +207,7 @@ class Panel:
 
     @cached_property
     def _rank_at_cutoff(self) -> np.ndarray:
-        """Return the place of each window's company among the companies of its cutoff."""
+        """Return the position of each window's company among the companies of its cutoff."""
         rank = np.zeros(len(self.company), dtype=np.int64)
         for windows in self._by_cutoff:
             rank[windows] = np.arange(len(windows))
@@ -259,9 +259,9 @@ class Panel:
 
     @cached_property
     def common(self) -> np.ndarray:
-        """Return whether every model that answered anywhere is `ok`, by window; (n_windows,)."""
-        answering = self.ok.any(axis=0)
-        return np.asarray(self.ok[:, answering].all(axis=1) & answering.any())
+        """Return whether every model that predicted anywhere is `ok`, by window; (n_windows,)."""
+        predicting = self.ok.any(axis=0)
+        return np.asarray(self.ok[:, predicting].all(axis=1) & predicting.any())
 
     @cached_property
     def latest_common_size(self) -> np.ndarray:
@@ -278,7 +278,7 @@ class Panel:
         return windows[counts if coverage == "own" else counts & self.common[windows]]
 
     def undefined_reasons(self, metric: str, model: int, windows: np.ndarray) -> str:
-        """Return the reasons why `metric` is undefined there: "reason:count;..." sorted."""
+        """Return the reasons why `metric` is undefined there, "reason:count;...", sorted."""
         if not len(windows):
             return ""
         counts = np.bincount(self.undefined[:, model].take(windows) + 1)[1:]  # -1 has none
@@ -299,9 +299,9 @@ class Panel:
 
 
 class Columns:
-    """Columns of the table `evaluations` by window and model are read when needed, unless held.
+    """Columns of the table `evaluations`, by window and model; read when needed, unless held.
 
-    Of a run of many companies few of them fit into memory beside each other.
+    In a run of many companies, only a few of them fit into memory together.
     """
 
     def __init__(
@@ -313,7 +313,7 @@ class Columns:
         return self._held[name] if name in self._held else self._read([name])[name]
 
     def holding(self, names: Iterable[str]) -> Columns:
-        """Return the columns with these in memory, too."""
+        """Return the columns with these in memory as well."""
         missing = [name for name in dict.fromkeys(names) if name not in self._held]
         return Columns(self._parts, self._cells, self._held | self._read(missing))
 
@@ -328,7 +328,7 @@ class Columns:
 
 
 class _Cells:
-    """Cells say where each row of the table `evaluations`, in the order of its parts, belongs.
+    """The position in the panel of each row of the table `evaluations`, in the order of its parts.
 
     Models come first, so that the values of one model lie together.
     """
@@ -352,7 +352,7 @@ class _Cells:
     def put(
         self, into: np.ndarray, values: np.ndarray, at: int, valid: np.ndarray | None = None
     ) -> None:
-        """Put the values of the rows from `at` on where they belong; of the dtype of `into`.
+        """Put the values of the rows from `at` on into their cells; `into` has their dtype.
 
         `valid`, bool, says which of the rows have a value; by default all. Rows that a later
         attempt supersedes are left out.
@@ -380,7 +380,7 @@ def _n_distinct(ascending: np.ndarray, at: np.ndarray) -> int:
 
 
 class _Codes:
-    """Codes number texts in the order in which they are first met; -1 for null."""
+    """A numbering of texts, in the order in which they first occur; -1 for null."""
 
     def __init__(self) -> None:
         self._codes: dict[str, int] = {}

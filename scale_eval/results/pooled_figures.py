@@ -1,7 +1,7 @@
-"""The figure of all windows in one: ``row`` and ``within_company``.
+"""A figure over all windows: the estimands ``row`` and ``within_company``.
 
-It is a sum over a sum of the windows' terms, unless the metric says that it is made of merged
-scores (`RowForm`).
+It is a quotient of sums of the windows' terms, unless the metric computes it from merged histograms
+(`RowForm`).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from scale_eval.metrics.pooling import CUSTOMERS, POSITIVES
 from scale_eval.metrics.row_form import FitWithinWindows
 from scale_eval.results.estimates import Estimate, summed
 from scale_eval.results.panel import Panel
-from scale_eval.results.pooled_histograms import RowScores
+from scale_eval.results.pooled_histograms import PooledHistograms
 from scale_eval.results.ratio_terms import Sums, Terms
 
 
@@ -24,7 +24,7 @@ def pooled_figure(
     model: int,
     windows: np.ndarray,
     estimand: str,
-    scores: RowScores,
+    scores: PooledHistograms,
     cutoff: int | None,
     coverage: str,
     sums: Sums,
@@ -32,15 +32,15 @@ def pooled_figure(
     """Return one figure of these windows, which are those of `cutoff` in `coverage`.
 
     `sums` are those of the weighted `terms` over the windows. Reasons: ``no_evaluations``;
-    ``scores_not_kept_by_company``, with more companies than groups that scores are kept in; those
-    of the metric.
+    ``scores_not_kept_by_company``, where there are more companies than groups of histograms; and
+    those of the metric.
     """
     if not len(windows):
         return Estimate(np.nan, "no_evaluations")
     form = metric.row_form
     try:
         if form is not None and estimand == ROW:
-            return _of_merged_scores(panel, form, model, windows, scores, cutoff, coverage)
+            return _from_merged_histograms(panel, form, model, windows, scores, cutoff, coverage)
         if form is not None and form.within_windows and estimand == WITHIN_COMPANY:
             return _within_windows(panel, form.within_windows, model, scores, cutoff, coverage)
     except Undefined as undefined:
@@ -48,16 +48,16 @@ def pooled_figure(
     return summed(panel, metric, model, windows, sums)
 
 
-def _of_merged_scores(
+def _from_merged_histograms(
     panel: Panel,
     form: RowForm,
     model: int,
     windows: np.ndarray,
-    scores: RowScores,
+    scores: PooledHistograms,
     cutoff: int | None,
     coverage: str,
 ) -> Estimate:
-    """Return a figure of merged scores, its error from leaving out groups of companies."""
+    """Return a figure of merged histograms, its error from leaving out groups of companies."""
     grouped = scores.of(model, cutoff, coverage)
     if grouped is None:
         raise Undefined("scores_not_kept_by_company")
@@ -72,7 +72,7 @@ def _of_merged_scores(
 
 
 def _company_weight(panel: Panel, form: RowForm, model: int, windows: np.ndarray) -> np.ndarray:
-    """Return the share of each company in what the metric counts; shape (n_companies,)."""
+    """Return the weight of each company: its share in what counts; shape (n_companies,)."""
 
     def column(name: str) -> np.ndarray:
         return panel.columns[name][:, model]
@@ -89,7 +89,7 @@ def _within_windows(
     panel: Panel,
     fit_within: FitWithinWindows,
     model: int,
-    scores: RowScores,
+    scores: PooledHistograms,
     cutoff: int | None,
     coverage: str,
 ) -> Estimate:

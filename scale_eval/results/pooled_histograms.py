@@ -1,8 +1,8 @@
-"""Scores of all customers in one, from histograms that were kept by group of companies.
+"""The scores of all customers, pooled from histograms that were kept by group of companies.
 
-Integers on fixed edges are merged exactly, in any order. They are kept by group so that a group can
-be left out: for the error of a figure of all rows (`pooled_figures`), and for the common coverage,
-which leaves out windows that not every model answered.
+Counts between fixed edges are integers, and are merged exactly, in any order. They are kept by
+group so that a group can be left out: for the error of a figure of all rows (`pooled_figures`), and
+for the common coverage, which leaves out windows for which not every model predicted.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from scale_eval.results.panel import COVERAGES, Panel
 from scale_eval.statistics.undefined import Undefined
 
 N_JACKKNIFE_GROUPS = 64
-"""Groups of companies that are left out in turn; companies are dealt to them by a stable hash."""
+"""Groups of companies that are left out in turn; a stable hash assigns companies to them."""
 
 MERGE_ROWS = 4_000_000
-"""Rows that are gathered before they are merged, which bounds the memory of reading."""
+"""Rows that are collected before they are merged, which bounds the memory of reading."""
 
 
 def groups_of(panel: Panel, groups: Mapping[str, int]) -> np.ndarray:
@@ -33,8 +33,8 @@ def groups_of(panel: Panel, groups: Mapping[str, int]) -> np.ndarray:
     return np.array([groups[company] for company in panel.company_ids], dtype=np.int64)
 
 
-class RowScores:
-    """Row scores are those of a run, merged by model, cutoff, coverage and group of companies.
+class PooledHistograms:
+    """The histograms of a run, merged by model, cutoff, coverage and group of companies.
 
     Parameters
     ----------
@@ -59,11 +59,11 @@ class RowScores:
                 for cutoff in (None, *range(len(panel.cutoffs))):
                     for coverage in COVERAGES:
                         self.of(model, cutoff, coverage)
-            self._rows.clear()  # every selection is made
+            self._rows.clear()  # every selection has been made
         give_back()
 
     def of(self, model: int, cutoff: int | None, coverage: str) -> GroupedHistograms | None:
-        """Return histograms by jackknife group; None if common windows cannot be told apart.
+        """Return histograms by jackknife group; None if common windows cannot be separated.
 
         Parameters
         ----------
@@ -135,21 +135,21 @@ class RowScores:
         }
         self._separable = self._are_separable()
 
-    def _answered_by_all(self, text: str | None) -> bool:
-        """Return whether every model that answered anywhere is among these, "a;b"."""
-        return text is not None and self._answering <= set(text.split(";"))
+    def _predicted_by_all(self, text: str | None) -> bool:
+        """Return whether every model that predicted anywhere is among these, "a;b"."""
+        return text is not None and self._predicting <= set(text.split(";"))
 
     @cached_property
-    def _answering(self) -> set[str]:
-        """Return the models that answered anywhere."""
-        answering = self._panel.ok.any(axis=0)
-        return {self._panel.models[m] for m in np.flatnonzero(answering).tolist()}
+    def _predicting(self) -> set[str]:
+        """Return the models that predicted anywhere."""
+        predicting = self._panel.ok.any(axis=0)
+        return {self._panel.models[m] for m in np.flatnonzero(predicting).tolist()}
 
     def _are_separable(self) -> np.ndarray:
         """Return where the scores marked as common are those of the common windows.
 
-        They are not where models were evaluated one by one, or added later: then too few customers
-        are marked. Shape (n_models, n_cutoffs).
+        They are not where models were evaluated one by one, or added later: too few customers are
+        then marked. Shape (n_models, n_cutoffs).
         """
         panel = self._panel
         shape = (len(panel.models), len(panel.cutoffs))
@@ -174,7 +174,7 @@ class RowScores:
         cutoff = np.minimum(np.searchsorted(instants, instant), n_cutoffs - 1)
         group = part["company_group"].to_numpy()
         place = np.minimum(np.searchsorted(self._number, group), self.n_groups - 1)
-        common = _numbered(part["answered_by"], self._answered_by_all)
+        common = _numbered(part["answered_by"], self._predicted_by_all)
         key = (model * n_cutoffs + cutoff) * self.n_groups + place
         key = (key * 2 + common) * N_BINS + part["bin"].to_numpy()
         counts = [_narrow(part[count].to_numpy()) for count in COUNTS]
@@ -233,9 +233,9 @@ def _common(
 def _cells(
     chosen: np.ndarray, group: np.ndarray, bins: np.ndarray, dealt: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the jackknife groups and bins that hold somebody, and each row's cell among them.
+    """Return the jackknife groups and bins with customers, and each row's cell among them.
 
-    Groups and bins ascend; a cell is a place in the table of these groups by these bins.
+    Groups and bins ascend; a cell is a position in the table of these groups by these bins.
     """
     holds_group, holds_bin = np.zeros(N_JACKKNIFE_GROUPS, np.bool_), np.zeros(N_BINS, np.bool_)
     for row in chosen:
@@ -287,5 +287,5 @@ def _merged(rows: list[tuple[np.ndarray, ...]]) -> tuple[np.ndarray, ...]:
 
 
 def _narrow(counts: np.ndarray) -> np.ndarray:
-    """Return counts in half the memory, if no sum of theirs can leave 32 bits."""
+    """Return counts in half the memory, if no sum of them can exceed 32 bits."""
     return counts.astype(np.int32) if counts.sum() < 2**31 else counts

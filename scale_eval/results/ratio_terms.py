@@ -1,6 +1,6 @@
-"""Terms of a metric in every window: every pooled figure is a sum over a sum.
+"""The terms of a metric in every window: every pooled figure is a quotient of two sums.
 
-The metric's `Pooling` says what is summed; the estimands say how far.
+The metric's `Pooling` says what is summed; the estimand says over which windows.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from scale_eval.results.panel import Panel
 
 @dataclass(frozen=True)
 class Terms:
-    """Terms are the numerators and denominators of every window; float64, shape (n_windows,).
+    """The numerator and denominator of every window; float64, shape (n_windows,).
 
     NaN where there is nothing to sum.
 
@@ -26,7 +26,7 @@ class Terms:
     ----------
     numerator, denominator : ndarray
     pooling : Pooling
-        How a figure is made of their sums.
+        How a figure is computed from their sums.
     """
 
     numerator: np.ndarray
@@ -42,13 +42,13 @@ class Terms:
     def weight(self) -> np.ndarray:
         """Return how much each window moves the figure, to first order; shape (n_windows,).
 
-        Of a ratio it is the logarithm that moves: a company's is that of a ratio of sums, to which
-        a window adds its share of the numerator.
+        For a ratio it is the effect on the logarithm, to which a window adds its share of the
+        numerator.
         """
         return self.numerator if self.pooling.log else self.denominator
 
     def over(self, panel: Panel, windows: np.ndarray) -> Sums:
-        """Sum within the companies of `panel` over those of `windows` where it is defined."""
+        """Sum within each company of `panel`, over the `windows` where terms are defined."""
         numerator, denominator = np.zeros((2, panel.n_companies))
         n = np.zeros(panel.n_companies, np.int64)
         _sum(panel.company, windows, self.numerator, self.denominator, numerator, denominator, n)
@@ -57,13 +57,13 @@ class Terms:
 
 @dataclass(frozen=True)
 class Sums:
-    """Sums are terms summed within companies; arrays of shape (n_companies,).
+    """Terms summed within each company; arrays of shape (n_companies,).
 
     Attributes
     ----------
     numerator, denominator : ndarray of float64
     n : ndarray of int
-        Windows that were summed.
+        The number of windows that were summed.
     pooling : Pooling
     """
 
@@ -81,7 +81,7 @@ class Sums:
 
     @cached_property
     def averaged_figures(self) -> np.ndarray:
-        """Return the figures that a mean over companies counts: a ratio of 0 has no logarithm."""
+        """Return the figures that enter a mean over companies; a ratio of 0 does not."""
         if not self.pooling.log:
             return self.figures
         return np.where(self.figures > 0, self.figures, np.nan)
@@ -106,7 +106,7 @@ def _sum(
 
 
 def terms(panel: Panel, metric: Metric, model: int, *, weighted: bool) -> Terms:
-    """Return what to sum for `metric` of one model, wherever it is defined.
+    """Return the terms of `metric` for one model, NaN where they are undefined.
 
     Parameters
     ----------

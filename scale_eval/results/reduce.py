@@ -1,10 +1,9 @@
 """Reduce evaluations and scores to the result tables.
 
-Metrics are reduced one after another, since the sums of influence that the evaluations of one keep
-are most of what a reduction holds in memory: the next metric is read, and begun, while threads
-finish the one before. The tables of the whole run are made meanwhile, in a thread of their own. A
-model's figures are one thread's, and sums are taken in one order, because the last bits of a sum
-depend on how it is divided.
+Metrics are reduced one after another, because their sums of influence take most of the memory: the
+next metric is read, and begun, while threads finish the one before. The tables of the whole run are
+made at the same time, in a thread of their own. One thread computes all figures of a model, and
+sums are taken in one order, because the last bits of a sum depend on how it is divided.
 """
 
 from __future__ import annotations
@@ -20,15 +19,15 @@ import threadpoolctl
 
 from scale_eval.metrics import METRICS, Metric
 from scale_eval.results.directory import RunDirectory
-from scale_eval.results.memory import give_back, little_kept
+from scale_eval.results.memory import give_back, system_allocator
 from scale_eval.results.panel import Panel, Parts, parts_of
-from scale_eval.results.pooled_histograms import RowScores
+from scale_eval.results.pooled_histograms import PooledHistograms
 from scale_eval.results.tables import MetricInputs, MetricTable, RunInputs, RunTable, tables_of
 from scale_eval.statistics.survey import Design
 from scale_eval.storage import write_tables
 
 THREADS = min(os.cpu_count() or 1, 4)
-"""The number of threads in which tables are made."""
+"""The number of threads that make tables."""
 
 
 def reduce_run(
@@ -38,7 +37,7 @@ def reduce_run(
     margins: Mapping[str, float],
     design: Design | None = None,
 ) -> None:
-    """Make the tables of a run, and write them into it.
+    """Make the tables of a run, and write them into its directory.
 
     Parameters
     ----------
@@ -50,7 +49,7 @@ def reduce_run(
     margins : dict
         The smallest difference of practical interest, by metric.
     design : Design, optional
-        How the companies were drawn, for a run of a sample of them: then the table `sampled` is
+        How the companies were drawn, for a run of a sample of them; the table `sampled` is then
         made as well.
     """
     seed = int(run.document["settings"]["seed"])
@@ -75,9 +74,9 @@ def reduce_tables(
     Parameters
     ----------
     evaluations, scores : Table
-        By the schemas of `scale_eval.evaluation.schema`; in any order.
+        With the schemas of `scale_eval.evaluation.schema`; in any order.
     metrics, groups, margins
-        As for `reduce_run`; without a margin, a metric has its own.
+        As for `reduce_run`; a metric that `margins` lacks has its default margin.
     seed : int
         The seed of the resampling of companies.
     """
@@ -99,26 +98,30 @@ def reduce_parts(
 ) -> Iterator[tuple[str, Iterable[pa.Table]]]:
     """Yield the name and the parts of each table; take them in this order, each to its end.
 
-    The parts of the first table, by far the largest, are made as they are taken, so that it is
-    never in memory whole.
+    The parts of the first table, by far the largest, are made while they are taken, so that it is
+    never whole in memory.
     """
     tables = tables_of(sample=design is not None)
-    of_run = [table for table in tables if isinstance(table, RunTable)]
-    of_metrics = [table for table in tables if isinstance(table, MetricTable)]
+    run_tables = [table for table in tables if isinstance(table, RunTable)]
+    metric_tables = [table for table in tables if isinstance(table, MetricTable)]
     with (
-        little_kept(),
+        system_allocator(),
         threadpoolctl.threadpool_limits(1),
         ThreadPoolExecutor(THREADS) as threads,
     ):
         give_back()
-        panel = Panel.of(evaluations).holding([])  # what threads share is worked out before
-        inputs = RunInputs(panel, RowScores(scores, panel, groups), groups, margins, seed, design)
-        made = threads.submit(lambda: {table.name: table.make(inputs) for table in of_run})
-        first, *others = of_metrics
+        panel = Panel.of(evaluations).holding([])  # computes what the threads share
+        inputs = RunInputs(
+            panel, PooledHistograms(scores, panel, groups), groups, margins, seed, design
+        )
+        made = threads.submit(lambda: {table.name: table.make(inputs) for table in run_tables})
+        first, *others = metric_tables
         kept: dict[str, list[pa.Table]] = {table.name: [] for table in others}
 
         def parts_of_first() -> Iterator[pa.Table]:
-            for results in _by_metric(threads, inputs, [*METRICS.values(), *metrics], of_metrics):
+            for results in _by_metric(
+                threads, inputs, [*METRICS.values(), *metrics], metric_tables
+            ):
                 yield from results.pop(first.name)
                 for name, parts in results.items():
                     kept[name] += parts
@@ -139,18 +142,18 @@ def _by_metric(
 
     Two metrics are under way at a time, but never two that keep influence sums.
     """
-    begun: deque[_Begun] = deque()
+    begun: deque[_Pending] = deque()
     for metric in metrics:
         while len(begun) > 1 or (metric.influence and any(of.metric.influence for of in begun)):
             yield begun.popleft().results()
-        begun.append(_Begun.of(threads, inputs, metric, tables))
+        begun.append(_Pending.of(threads, inputs, metric, tables))
     while begun:
         yield begun.popleft().results()
 
 
 @dataclass(frozen=True)
-class _Begun:
-    """The parts of tables that threads are making of one metric."""
+class _Pending:
+    """The parts of the tables of one metric, which threads are making."""
 
     metric: Metric
     parts: dict[str, list[Future[pa.Table]]]
@@ -162,8 +165,8 @@ class _Begun:
         run: RunInputs,
         metric: Metric,
         tables: Sequence[MetricTable],
-    ) -> _Begun:
-        give_back()  # what the last metric took, before as much again is read
+    ) -> _Pending:
+        give_back()  # the memory of the last metric, before as much again is read
         panel = run.panel.holding(metric.columns)
         influence = panel.influences(metric)
         models = range(len(panel.models))
@@ -178,7 +181,7 @@ class _Begun:
         return cls(metric, parts)
 
     def results(self) -> dict[str, list[pa.Table]]:
-        """Wait for the parts; nothing is held of them any more."""
+        """Wait for the parts and return them, without keeping a reference."""
         made = {name: [of.result() for of in parts] for name, parts in self.parts.items()}
         self.parts.clear()
         return made

@@ -1,8 +1,9 @@
 """The directory of a run as one share of the run uses it, while others write beside it.
 
-A share holds the run together with the other shares, and itself alone. It records into a file of
-its own, and removes nothing: that is for whoever reduces the run, when all shares are over. What
-all shares must agree on is settled by the first, under a lock that is held for a moment.
+A share holds the lock of the run together with the other shares, and a lock of its own. It records
+into a file of its own, and removes nothing: parts are removed when the run is reduced, after all
+shares have ended. What all shares must agree on is settled by the first, under a lock that is held
+briefly.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from scale_eval.storage import Store, StoreLocked, read_json, write_json
 
 AGREEING = ".agreeing.lock"
 PATIENCE = 600.0
-"""Seconds to wait for others to settle something: the first of all writes the plan."""
+"""Seconds to wait for others to settle something, such as the first share for the plan."""
 
 
 class ShareDirectory(RunDirectory):
@@ -60,7 +61,7 @@ class ShareDirectory(RunDirectory):
 
     @cached_property
     def document(self) -> dict[str, Any]:
-        """Return what the run's record says, and over it what this share has recorded."""
+        """Return the run's record, overridden by what this share has recorded."""
         return {**RunDirectory(self.store).document, **self._own}
 
     @cached_property
@@ -75,12 +76,12 @@ class ShareDirectory(RunDirectory):
         self.document = {**self.document, **entries}
 
     def record_fits(self, fitted: Mapping[str, Any]) -> dict[str, Any]:
-        """Record fits of models of all companies, but for those that another share had first.
+        """Record fits of models of all companies, except those that another share recorded first.
 
-        Returns the fits that all shares are to use. Shares should fit the same, but only the model
-        can see to that; a run has one fit.
+        Returns the fits that all shares are to use. The fits of two shares should be equal, but
+        only the model can ensure it; a run has one fit.
         """
-        seen = self.document.get("fitted", {})  # when this share began, and could not use them
+        seen = self.document.get("fitted", {})  # recorded before this share began
         with self.store.lock(AGREEING, patience=PATIENCE):
             run = RunDirectory(self.store)
             recorded = run.document.get("fitted", {})
@@ -96,7 +97,7 @@ class ShareDirectory(RunDirectory):
 
 
 def shares_at_work(store: Store) -> list[str]:
-    """Return the names of the shares of a run that other processes hold."""
+    """Return the names of the shares that other processes are evaluating."""
     locks = [lock for lock in store.names(_lock_of("*")) if store.is_locked(lock)]
     return [lock.removeprefix(".share-").removesuffix(".lock") for lock in locks]
 
@@ -119,7 +120,7 @@ def hold_whole_run(store: Store) -> Iterator[None]:
 
 
 def unfinished_shares(store: Store) -> list[str]:
-    """Return the shares that did not finish, of those into which the run was last divided."""
+    """Return the shares that did not finish, of the run's last division into shares."""
     of = RunDirectory(store).document.get("divided", {}).get("of", 0)
     names = [f"{number}-of-{of}" for number in range(1, of + 1)]
     records = {

@@ -1,8 +1,8 @@
 """A bootstrap over companies that does not depend on their order, partition or number of workers.
 
 Each company is counted Poisson(1) times, by a generator keyed by (seed, company): its weights do
-not depend on other companies, are the same for every model and metric, and begin any longer series
-of replicates.
+not depend on other companies, are the same for every model and metric, and stay the same when more
+replicates follow.
 
 Sources: Hanley & MacGibbon 2006 (Poisson bootstrap); Salmon et al. 2011 (Philox).
 """

@@ -11,10 +11,14 @@ from dataclasses import dataclass
 import numba
 import numpy as np
 
-from scale_eval.statistics.logistic import LAST_STEP, LIKELIHOOD_ROUNDING, MAX_STEPS, ROUNDING
+from scale_eval.statistics.logistic import (
+    LAST_STEP,
+    LEAST_WEIGHT,
+    LIKELIHOOD_ROUNDING,
+    MAX_STEPS,
+    ROUNDING,
+)
 from scale_eval.statistics.undefined import Undefined
-
-LEAST_WEIGHT = 1e-300
 
 
 @dataclass(frozen=True)
@@ -48,27 +52,31 @@ def common_slope(
     Undefined: ``one_class``, where no stratum has both; ``constant_predictions`` within strata;
     ``separable``, in the same direction in all strata; ``not_converged``.
     """
-    strata, of_block = np.unique(stratum, return_inverse=True)
-    classes = [np.bincount(of_block, counts, len(strata)) for counts in (positives, negatives)]
+    strata, stratum_of_block = np.unique(stratum, return_inverse=True)
+    classes = [
+        np.bincount(stratum_of_block, counts, len(strata)) for counts in (positives, negatives)
+    ]
     both = (classes[0] > 0) & (classes[1] > 0)
     if not both.any():
         raise Undefined("one_class")
-    kept = both[of_block] & (positives + negatives > 0)
+    kept = both[stratum_of_block] & (positives + negatives > 0)
     x, positives, negatives = (
         values[kept].astype(np.float64) for values in (logit, positives, negatives)
     )
     renumbered = np.cumsum(both) - 1
-    of_block, strata, n = renumbered[of_block[kept]], strata[both], int(both.sum())
-    lowest, highest = _extremes(x, of_block, n)
+    stratum_of_block, strata, n = renumbered[stratum_of_block[kept]], strata[both], int(both.sum())
+    lowest, highest = _extremes(x, stratum_of_block, n)
     if (highest - lowest).max() <= ROUNDING:
         raise Undefined("constant_predictions")
-    bought, others = (_extremes(x[c > 0], of_block[c > 0], n) for c in (positives, negatives))
+    bought, others = (
+        _extremes(x[c > 0], stratum_of_block[c > 0], n) for c in (positives, negatives)
+    )
     if (bought[1] <= others[0]).all() or (others[1] <= bought[0]).all():
         raise Undefined("separable")
 
-    x = x - ((lowest + highest) / 2)[of_block]
+    x = x - ((lowest + highest) / 2)[stratum_of_block]
     a, b = np.log(classes[0][both] / classes[1][both]), 0.0
-    log_likelihood, sums = _of_strata(a, b, x, positives, negatives, of_block)
+    log_likelihood, sums = _stratum_sums(a, b, x, positives, negatives, stratum_of_block)
     for _ in range(MAX_STEPS):
         weight, weighted, squares, pull, pulled = sums
         total = np.maximum(weight, LEAST_WEIGHT)
@@ -78,14 +86,18 @@ def common_slope(
         b_step = float(influence.sum() / information.sum())
         a_step = np.clip(pull / total - b_step * centre, -3, 3)
         if abs(b_step) <= LAST_STEP * (1 + abs(b)):
-            of_all = float(information.sum())
+            total_information = float(information.sum())
             return CommonSlope(
-                b + b_step, 1 / math.sqrt(of_all), strata, influence / of_all, information
+                b + b_step,
+                1 / math.sqrt(total_information),
+                strata,
+                influence / total_information,
+                information,
             )
         to_keep = log_likelihood - LIKELIHOOD_ROUNDING * abs(log_likelihood)
         for _ in range(MAX_STEPS):
-            log_likelihood, sums = _of_strata(
-                a + a_step, b + b_step, x, positives, negatives, of_block
+            log_likelihood, sums = _stratum_sums(
+                a + a_step, b + b_step, x, positives, negatives, stratum_of_block
             )
             if log_likelihood >= to_keep:
                 break
@@ -94,15 +106,15 @@ def common_slope(
     raise Undefined("not_converged")
 
 
-def _extremes(x: np.ndarray, of_block: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
+def _extremes(x: np.ndarray, stratum_of_block: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
     lowest, highest = np.full(n, np.inf), np.full(n, -np.inf)
-    np.minimum.at(lowest, of_block, x)
-    np.maximum.at(highest, of_block, x)
+    np.minimum.at(lowest, stratum_of_block, x)
+    np.maximum.at(highest, stratum_of_block, x)
     return lowest, highest
 
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
-def _of_strata(
+def _stratum_sums(
     a: np.ndarray,
     b: float,
     x: np.ndarray,
@@ -118,7 +130,7 @@ def _of_strata(
     for i in range(len(x)):
         s = stratum[i]
         eta = a[s] + b * x[i]
-        r, w, odds_against = _of_block(eta, positives[i], negatives[i])
+        r, w, odds_against = _block_derivatives(eta, positives[i], negatives[i])
         surprised = negatives[i] if eta > 0 else positives[i]
         rows = positives[i] + negatives[i]
         log_likelihood -= rows * math.log1p(odds_against) + surprised * abs(eta)
@@ -131,7 +143,9 @@ def _of_strata(
 
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
-def _of_block(eta: float, positives: float, negatives: float) -> tuple[float, float, float]:
+def _block_derivatives(
+    eta: float, positives: float, negatives: float
+) -> tuple[float, float, float]:
     """Return residual and curvature of one block (as `logistic._derivatives`), and its odds."""
     odds_against = math.exp(-abs(eta))
     likely = 1 / (1 + odds_against)  # the probability of the likelier outcome

@@ -12,10 +12,10 @@ from scipy.special import ndtr, stdtr
 from scale_eval.statistics.undefined import Undefined
 
 MIN_DIFFERENCES = 6
-"""Least number of differences other than 0: with fewer, p cannot be below 5 %."""
+"""Smallest number of differences other than 0: with fewer, p cannot be below 5 %."""
 
 MOST_EXACT = 50
-"""Most differences for the exact test; above, the sum of ranks is nearly normal (SciPy's limit)."""
+"""Most differences that are tested exactly; with more, the sum of ranks is nearly normal."""
 
 
 def wilcoxon(differences: np.ndarray) -> tuple[float, float]:
@@ -32,13 +32,13 @@ def wilcoxon(differences: np.ndarray) -> tuple[float, float]:
     n = len(positive) + len(negative)
     if n < MIN_DIFFERENCES:
         raise Undefined("fewer_than_6_companies")
-    of_positive, ties = _signed_ranks(np.sort(positive), np.sort(negative))
-    of_all = n * (n + 1) / 2
-    smaller = min(of_positive, of_all - of_positive)
+    positive_ranks, ties = _signed_ranks(np.sort(positive), np.sort(negative))
+    all_ranks = n * (n + 1) / 2
+    smaller = min(positive_ranks, all_ranks - positive_ranks)
     if n <= MOST_EXACT:
         return smaller, min(2 * _share_of_signs(np.concatenate([positive, negative]), smaller), 1.0)
     std_error = math.sqrt((n * (n + 1.0) * (2 * n + 1) - ties / 2) / 24)
-    return smaller, float(2 * ndtr(-abs(of_positive - of_all / 2) / std_error))
+    return smaller, float(2 * ndtr(-abs(positive_ranks - all_ranks / 2) / std_error))
 
 
 def _share_of_signs(sizes: np.ndarray, most: float) -> float:
@@ -61,7 +61,7 @@ def _signed_ranks(positive: np.ndarray, negative: np.ndarray) -> tuple[float, fl
 
     Both arrays ascend. The sums are of halves, and exact.
     """
-    of_positive, ties = 0.0, 0.0
+    positive_ranks, ties = 0.0, 0.0
     i, j = 0, 0
     while i < len(positive) or j < len(negative):
         below, before = i + j, i
@@ -74,19 +74,19 @@ def _signed_ranks(positive: np.ndarray, negative: np.ndarray) -> tuple[float, fl
         while j < len(negative) and negative[j] == size:
             j += 1
         tied = float(i + j - below)
-        of_positive += (i - before) * (below + (tied + 1) / 2)
+        positive_ranks += (i - before) * (below + (tied + 1) / 2)
         ties += tied * tied * tied - tied
-    return of_positive, ties
+    return positive_ranks, ties
 
 
 def benjamini_hochberg(p: np.ndarray) -> np.ndarray:
     """Adjust p values for the false discovery rate; NaN stays NaN and does not count.
 
-    The least of m p / rank among those of the same rank or higher (Benjamini & Hochberg 1995).
+    The smallest m p / rank at this rank or a higher one (Benjamini & Hochberg 1995).
     """
     adjusted = np.full(len(p), np.nan)
-    known = np.flatnonzero(~np.isnan(p))
-    order = known[np.argsort(p[known])]
+    present = np.flatnonzero(~np.isnan(p))
+    order = present[np.argsort(p[present])]
     by_rank = p[order] * (len(order) / np.arange(1, len(order) + 1))
     adjusted[order] = np.minimum(np.minimum.accumulate(by_rank[::-1])[::-1], 1.0)
     return adjusted
@@ -105,10 +105,11 @@ def equivalence(
 ) -> Equivalence:
     """Test -margin < true difference < margin by two one-sided t tests (TOST; Schuirmann 1987).
 
-    Equivalent at 1 - `level`: the interval of 2 `level` - 1 lies inside the margin. Where it does
-    not, nothing was shown: the true difference may be 0, or larger than the margin.
+    The models are equivalent at 1 - `level` where the interval of 2 `level` - 1 lies inside the
+    margin. Where it does not, nothing was shown: the true difference may be 0, or larger than the
+    margin.
     """
-    room = margin - abs(difference)
-    certain = 0.0 if room > 0 else 1.0
-    p = float(stdtr(df, -room / std_error)) if std_error > 0 else certain
+    slack = margin - abs(difference)
+    certain = 0.0 if slack > 0 else 1.0
+    p = float(stdtr(df, -slack / std_error)) if std_error > 0 else certain
     return Equivalence(p, p < 1 - level)

@@ -49,19 +49,19 @@ def isotonic(probability: np.ndarray, positives: np.ndarray, negatives: np.ndarr
 def _pooled(positives: np.ndarray, negatives: np.ndarray) -> np.ndarray:
     """Pool neighbours whose rates fall until none do, and return the rate of each block's pool."""
     n = len(positives)
-    ends, held, rows = np.empty(n, np.int64), np.empty(n), np.empty(n)
+    ends, bought, rows = np.empty(n, np.int64), np.empty(n), np.empty(n)
     last = -1
     for i in range(n):
         last += 1
-        ends[last], held[last], rows[last] = i + 1, positives[i], positives[i] + negatives[i]
-        while last > 0 and held[last - 1] * rows[last] >= held[last] * rows[last - 1]:
+        ends[last], bought[last], rows[last] = i + 1, positives[i], positives[i] + negatives[i]
+        while last > 0 and bought[last - 1] * rows[last] >= bought[last] * rows[last - 1]:
             last -= 1
             ends[last] = ends[last + 1]
-            held[last] += held[last + 1]
+            bought[last] += bought[last + 1]
             rows[last] += rows[last + 1]
     rates, begin = np.empty(n), 0
     for pool in range(last + 1):
-        rates[begin : ends[pool]] = held[pool] / rows[pool]
+        rates[begin : ends[pool]] = bought[pool] / rows[pool]
         begin = ends[pool]
     return rates
 

@@ -25,7 +25,7 @@ class Jackknife:
 
 
 def delete_a_group(value: float, replicates: np.ndarray) -> Jackknife:
-    """Compute the jackknife from the figure of all and those without each of G groups.
+    """Compute the jackknife from the figure of all groups and those without each of the G groups.
 
     G value - (G - 1) mean(replicates), and sqrt((G - 1) / G sum (replicate - mean)^2). `replicates`
     is of shape (G,) and finite.

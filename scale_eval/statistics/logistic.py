@@ -22,7 +22,8 @@ ROUNDING = 1e-9
 
 MAX_STEPS = 100
 LAST_STEP = 1e-9  # relative; the next one would be about its square
-LIKELIHOOD_ROUNDING = 1e-12  # relative; a smaller loss of likelihood is none
+LIKELIHOOD_ROUNDING = 1e-12  # relative; a smaller loss of likelihood is rounding
+LEAST_WEIGHT = 1e-300  # replaces a sum of weights that underflowed, before a division by it
 
 
 class Fit(NamedTuple):
@@ -62,8 +63,8 @@ def intercept(logit: np.ndarray, positives: np.ndarray, negatives: np.ndarray) -
 def fit(logit: np.ndarray, positives: np.ndarray, negatives: np.ndarray) -> Fit:
     """Fit P(y) = expit(a + b logit) by maximum likelihood.
 
-    Newton's method from slope 0, halving steps that lose likelihood; the standard error is that of
-    the Fisher information. The covariate is scaled to [-1, 1] meanwhile.
+    Newton's method from slope 0; a step that loses likelihood is halved; the standard error is that
+    of the Fisher information. The covariate is scaled to [-1, 1] for the search.
 
     Undefined: ``no_positives``, ``no_negatives``; ``constant_predictions``; ``separable``, where
     the highest logit of one class is not above the lowest of the other (the likelihood then has

@@ -10,15 +10,18 @@ import math
 import numba
 import numpy as np
 
-from scale_eval.statistics.logistic import LIKELIHOOD_ROUNDING, MAX_STEPS, ROUNDING
+from scale_eval.statistics.logistic import (
+    LEAST_WEIGHT,
+    LIKELIHOOD_ROUNDING,
+    MAX_STEPS,
+    ROUNDING,
+)
 
 LAST_STEP = 1e-6
-"""Relative; larger than that of `logistic`, since only the place of the maximum is wanted."""
+"""Relative; larger than that of `logistic`, since no standard error is computed at the maximum."""
 
 SURE_STEP = math.log(2)
-"""Move of every logit below which a Newton step gains: no curvature p q grows to its double."""
-
-LEAST_WEIGHT = 1e-300
+"""Largest move of a logit at which a Newton step surely gains: no curvature p q can then double."""
 
 
 def slopes(logit: np.ndarray, positives: np.ndarray, negatives: np.ndarray) -> np.ndarray:
@@ -61,8 +64,8 @@ def intercepts(logit: np.ndarray, positives: np.ndarray, negatives: np.ndarray) 
     if not (together[0].any() and together[1].any()):
         return np.full(len(positives), np.nan)
     start = math.log(together[0].sum() / together[1].sum()) - float(np.median(logit))
-    of_all = _offsets(logit, together[0][np.newaxis], together[1][np.newaxis], start)[0]
-    return np.asarray(_offsets(logit, positives, negatives, of_all))
+    joint = _offsets(logit, together[0][np.newaxis], together[1][np.newaxis], start)[0]
+    return np.asarray(_offsets(logit, positives, negatives, joint))
 
 
 def _as_floats(counts: np.ndarray) -> np.ndarray:

@@ -29,12 +29,13 @@ N_COMPONENTS = 400
 
 N_SOLVED, N_SOLVED_OF_MANY = 24, 8
 """Number of values for which the generalised Q is inverted exactly; between them it is
-interpolated. With many companies (more than `N_COMPONENTS`) tau2 is so precise that fewer do."""
+interpolated. With many companies (more than `N_COMPONENTS`) tau2 is so precise that fewer values
+are enough."""
 
 PRIOR_COMPANIES = 100
 """Number of companies that weigh as much as the prior belief that effects are normal."""
 
-MOST_LOOKED_AT = 1_000
+MAX_SHAPE_COMPANIES = 1_000
 """Number of companies from which the shape of the effects is taken, evenly over their means."""
 
 PER_CLASS, MOST_CLASSES = 30, 10
@@ -88,10 +89,11 @@ def confidence_distribution(y: np.ndarray, v: np.ndarray) -> ConfidenceDistribut
     variance tau2. A mixture over quantiles of equal probability replaces random draws.
 
     Normality of the effects is a prior with the weight of `PRIOR_COMPANIES`. From 60 companies on,
-    the k companies add a shape of their own with the share k / (k + PRIOR_COMPANIES): the mean over
-    companies of the posterior of each, N(m + b (y - m), t2 (1 - b)) with b = t2 / (t2 + v), where m
-    and t2 are those of companies of similar v (Paule & Mandel), scaled with the uncertain tau2. By
-    the normal alone, .91 of true differences of Brier scores lay inside at 300 simulated companies.
+    the shape of the k companies' own effects is mixed in, with the share k / (k + PRIOR_COMPANIES):
+    the mean over companies of the posterior of each, N(m + b (y - m), t2 (1 - b)) with b = t2 / (t2
+    + v), where m and t2 are those of companies of similar v (Paule & Mandel), scaled with the
+    uncertain tau2. With the normal alone, the 95 % interval held .91 of the true differences of
+    Brier scores at 300 simulated companies.
 
     Undefined: ``too_few_companies``, below `MIN_COMPANIES`.
     """
@@ -100,21 +102,21 @@ def confidence_distribution(y: np.ndarray, v: np.ndarray) -> ConfidenceDistribut
         raise Undefined("too_few_companies")
     tau2 = _tau2_values(y, v)
     total, weighted = _sums(y, v, tau2)
-    mean, of_mean = weighted / total, 1 / total
+    mean, mean_variance = weighted / total, 1 / total
     share = len(y) / (len(y) + PRIOR_COMPANIES)
     middle = len(tau2) // 2
     if tau2[middle] == 0 or len(y) < 2 * PER_CLASS:  # there is no shape, or too few to show it
         share = 0.0
     normal = np.full(len(tau2), (1 - share) / len(tau2))
     if not share:
-        return ConfidenceDistribution(mean, np.sqrt(tau2 + of_mean), normal)
+        return ConfidenceDistribution(mean, np.sqrt(tau2 + mean_variance), normal)
     at = np.arange(N_SCALES) * len(tau2) // N_SCALES + len(tau2) // (2 * N_SCALES)
     nodes = _shape(y, v, float(mean[middle]), float(tau2[middle]))
     means = mean[at, np.newaxis] + np.sqrt(tau2[at])[:, np.newaxis] * nodes
-    spread = np.sqrt(of_mean[at] + tau2[at] * (1.5 / N_NODES) ** 2)
+    spread = np.sqrt(mean_variance[at] + tau2[at] * (1.5 / N_NODES) ** 2)
     return ConfidenceDistribution(
         np.concatenate([mean, means.ravel()]),
-        np.concatenate([np.sqrt(tau2 + of_mean), np.repeat(spread, N_NODES)]),
+        np.concatenate([np.sqrt(tau2 + mean_variance), np.repeat(spread, N_NODES)]),
         np.concatenate([normal, np.full(means.size, share / means.size)]),
     )
 
@@ -146,15 +148,17 @@ def _shape(y: np.ndarray, v: np.ndarray, mu: float, tau2: float) -> np.ndarray:
     """Return quantiles of the mean posterior over companies, as distances from mu over tau."""
     by_v, centres, variances = np.argsort(v), [], []
     n_classes = min(len(y) // PER_CLASS, MOST_CLASSES)
-    for of_y, of_v in zip(*(np.array_split(of[by_v], n_classes) for of in (y, v)), strict=True):
-        of_class = float(invert_q(of_y, of_v, np.array([len(of_y) - 1.0]))[0])
-        at = weighted_sums(of_y, of_v, of_class).mu
-        known = of_class / (of_class + of_v)
-        centres.append((at + known * (of_y - at) - mu) / np.sqrt(tau2))
-        variances.append(of_class * (1 - known) / tau2)
+    for class_y, class_v in zip(
+        *(np.array_split(values[by_v], n_classes) for values in (y, v)), strict=True
+    ):
+        class_tau2 = float(invert_q(class_y, class_v, np.array([len(class_y) - 1.0]))[0])
+        at = weighted_sums(class_y, class_v, class_tau2).mu
+        shrinkage = class_tau2 / (class_tau2 + class_v)
+        centres.append((at + shrinkage * (class_y - at) - mu) / np.sqrt(tau2))
+        variances.append(class_tau2 * (1 - shrinkage) / tau2)
     centre, variance = np.concatenate(centres), np.concatenate(variances)
     order = np.argsort(centre)
-    some = order[np.linspace(0, len(y) - 1, min(len(y), MOST_LOOKED_AT)).round().astype(int)]
+    some = order[np.linspace(0, len(y) - 1, min(len(y), MAX_SHAPE_COMPANIES)).round().astype(int)]
     centre, spread = centre[some], np.maximum(np.sqrt(variance[some]), 1e-3)
     low, high = (centre - 5 * spread).min(), (centre + 5 * spread).max()
     grid = np.linspace(low, high, 101)

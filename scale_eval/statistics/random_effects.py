@@ -50,8 +50,8 @@ class RandomEffects:
     mu, std_error : float
         The mean effect, and sqrt(1 / sum w).
     knapp_hartung_std_error : float
-        sqrt(sum w (y - mu)^2 / ((k - 1) sum w)): for a t with k - 1 degrees of freedom, which holds
-        for few companies too.
+        sqrt(sum w (y - mu)^2 / ((k - 1) sum w)): for a t with k - 1 degrees of freedom, which is
+        valid for few companies too.
     tau2 : float
         Variance of the true effects between companies.
     i_squared : float
@@ -166,9 +166,9 @@ def _reml(y: np.ndarray, v: np.ndarray) -> float:
         key=lambda sums: sums.log_likelihood,
     )
     for _ in range(MAX_STEPS):
-        total, of_squares = now.weight, now.of_squares
-        trace = total - of_squares / total
-        information = of_squares - 2 * now.of_cubes / total + (of_squares / total) ** 2
+        total, sum_of_squares = now.weight, now.sum_of_squares
+        trace = total - sum_of_squares / total
+        information = sum_of_squares - 2 * now.sum_of_cubes / total + (sum_of_squares / total) ** 2
         step = max((now.fall_of_q - trace) / information, -now.tau2)
         to_keep = now.log_likelihood - 1e-12 * abs(now.log_likelihood)
         while True:
@@ -188,7 +188,7 @@ class WeightedSums(NamedTuple):
     Attributes
     ----------
     tau2 : float
-    weight, of_squares, of_cubes : float
+    weight, sum_of_squares, sum_of_cubes : float
         sum w, sum w^2, sum w^3.
     mu : float
         sum w y / sum w.
@@ -200,8 +200,8 @@ class WeightedSums(NamedTuple):
 
     tau2: float
     weight: float
-    of_squares: float
-    of_cubes: float
+    sum_of_squares: float
+    sum_of_cubes: float
     mu: float
     q: float
     fall_of_q: float
@@ -211,7 +211,7 @@ class WeightedSums(NamedTuple):
 def weighted_sums(
     y: np.ndarray, v: np.ndarray, tau2: float, *, likelihood: bool = False
 ) -> WeightedSums:
-    """Compute the sums that everything else here is computed from; the arrays are float64."""
+    """Compute the sums from which everything else here follows; the arrays are float64."""
     return WeightedSums(tau2, *_weighted_sums(y, v, float(tau2), likelihood))
 
 
@@ -220,8 +220,8 @@ def _weighted_sums(
     y: np.ndarray, v: np.ndarray, tau2: float, likelihood: bool
 ) -> tuple[float, float, float, float, float, float, float]:
     # The terms of companies, and then their sums by halves, are loops that a processor vectorises,
-    # in one order on any machine. Distances are from the effect that weighs most, which cannot be
-    # far from mu unless q is large: so q keeps its digits.
+    # in one order on any machine. Distances are from the effect that weighs most: it is far from mu
+    # only where q is large, so that q keeps its digits.
     n, centre = len(y), y[np.argmin(v)]
     terms, sums = np.empty((N_SUMS, BLOCK)), np.zeros(N_SUMS)
     for begin in range(0, n, BLOCK):

@@ -85,8 +85,8 @@ def friedman_statistics(mean_ranks: np.ndarray, n: int, correction: float) -> Fr
         raise Undefined("fewer_than_2_models")
     spread = float(np.square(mean_ranks - (m + 1) / 2).sum())
     chi_squared = 12 * n / (m * (m + 1)) * spread / correction if correction > 0 else 0.0
-    room = n * (m - 1) - chi_squared
-    f = (n - 1) * chi_squared / room if room > 0 else np.inf
+    remainder = n * (m - 1) - chi_squared
+    f = (n - 1) * chi_squared / remainder if remainder > 0 else np.inf
     return Friedman(
         mean_ranks,
         n,

@@ -1,7 +1,7 @@
 """Random effects of a finite population, from a sample of it with unequal weights.
 
-The restricted likelihood of all companies has its maximum where two sums over companies are 0. A
-sample estimates these sums with its weights, and so the maximum (pseudo-likelihood; Binder 1983;
+The restricted likelihood of all companies has its maximum where two sums over companies are 0.
+Weighted sums over the sample estimate these, and so the maximum (pseudo-likelihood; Binder 1983;
 Pfeffermann 1993); with all companies in the sample it is that of `random_effects`. The influence of
 a company on mu and tau2 follows from the derivatives of the sums.
 """
@@ -37,7 +37,9 @@ class SampledEffects:
 
 
 def sampled_effects(y: np.ndarray, v: np.ndarray, weights: np.ndarray) -> SampledEffects:
-    """Fit effects, their variances, and the number of companies each represents; shape (k,) each.
+    """Fit the model to effects and their variances; each company represents `weights` companies.
+
+    All three are of shape (k,).
 
     Undefined: ``fewer_than_2_companies``.
     """
@@ -63,8 +65,8 @@ def sampled_effects(y: np.ndarray, v: np.ndarray, weights: np.ndarray) -> Sample
     total = float(weights @ w)
     mu = float((weights * w) @ y) / total
     residual = y - mu
-    of_mu = w * residual
-    of_tau2 = np.square(w * residual) - w + np.square(w) / total
+    mu_terms = w * residual
+    tau2_terms = np.square(w * residual) - w + np.square(w) / total
     slopes = np.array(
         [
             [total, weights @ (np.square(w) * residual)],
@@ -75,6 +77,6 @@ def sampled_effects(y: np.ndarray, v: np.ndarray, weights: np.ndarray) -> Sample
         ]
     )
     if tau2 == 0:
-        return SampledEffects(mu, tau2, of_mu / total, np.full(len(y), np.nan), w)
-    moved = np.linalg.solve(slopes, np.stack([of_mu, of_tau2]))
+        return SampledEffects(mu, tau2, mu_terms / total, np.full(len(y), np.nan), w)
+    moved = np.linalg.solve(slopes, np.stack([mu_terms, tau2_terms]))
     return SampledEffects(mu, tau2, moved[0], moved[1], w)

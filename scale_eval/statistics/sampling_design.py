@@ -9,8 +9,8 @@ N grows.
 
 Sources: Ohlsson 1995 (coordination by permanent random numbers); Dalenius & Hodges 1959 and
 Särndal, Swensson & Wretman 1992, 12.4 (strata of equal sums of a measure, nearly optimal); Neyman
-1934 (allocation); Wright 2012 (optimal allocation in whole numbers by equal proportions: what a
-stratum gives never falls as the sample grows).
+1934 (allocation); Wright 2012 (optimal allocation in whole numbers by equal proportions: the
+number from a stratum never falls as the sample grows).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from collections.abc import Iterable
 import numpy as np
 
 MIN_PER_STRATUM = 2
-"""Units drawn from each stratum at least: one does not show how the units of a stratum differ."""
+"""Smallest number drawn from a stratum: one unit does not show how the units differ."""
 
 
 def permanent_random_numbers(ids: Iterable[str], seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -44,11 +44,12 @@ def stratified(
     Parameters
     ----------
     measure : ndarray of shape (n,)
-        How much a unit may move the figures; above 0. Makes at most `n_classes` classes of about
-        equal sums: the larger the units, the fewer there are in a class.
+        How much a unit may move the figures; above 0. It makes at most `n_classes` classes of
+        about equal sums: the larger the units, the fewer there are in a class.
     nature : ndarray of shape (n,)
-        Another variable related to the figures. Makes at most `n_parts` parts of each class with
-        about equal numbers of units, fewer where a part would have less than `2 MIN_PER_STRATUM`.
+        Another variable related to the figures. It divides each class into at most `n_parts` parts
+        of about equal numbers of units, fewer where a part would have less than
+        `2 MIN_PER_STRATUM`.
     tie_breaks : ndarray of shape (n,)
         Permanent numbers, independent of those that draw the sample.
 
@@ -61,8 +62,8 @@ def stratified(
     order = np.lexsort([tie_breaks, nature, measure])
     sums = np.cumsum(measure[order])
     middle = (sums - measure[order] / 2) / sums[-1]
-    of_class = np.minimum((n_classes * middle).astype(np.int64), n_classes - 1)
-    starts = np.append(np.flatnonzero(np.diff(of_class, prepend=-1)), len(order))
+    class_of_unit = np.minimum((n_classes * middle).astype(np.int64), n_classes - 1)
+    starts = np.append(np.flatnonzero(np.diff(class_of_unit, prepend=-1)), len(order))
     n_strata = 0
     for low, high in zip(starts[:-1].tolist(), starts[1:].tolist(), strict=True):
         units = order[low:high]
@@ -94,14 +95,16 @@ def permanent_order(measure: np.ndarray, stratum: np.ndarray, numbers: np.ndarra
         Positions of the units.
     """
     order = np.lexsort([numbers, stratum])
-    of_unit = stratum[order]
+    stratum_in_order = stratum[order]
     population = np.bincount(stratum)
     spread = np.sqrt(population * np.bincount(stratum, np.square(measure)))  # N_h S_h
-    turn = np.arange(len(order)) - (np.cumsum(population) - population)[of_unit] + 1
+    turn = np.arange(len(order)) - (np.cumsum(population) - population)[stratum_in_order] + 1
     priority = np.full(len(order), np.inf)
     later = turn > MIN_PER_STRATUM
-    priority[later] = spread[of_unit[later]] / np.sqrt(turn[later] * (turn[later] - 1.0))
-    return np.asarray(order[np.lexsort([of_unit, np.minimum(turn, MIN_PER_STRATUM), -priority])])
+    priority[later] = spread[stratum_in_order[later]] / np.sqrt(turn[later] * (turn[later] - 1.0))
+    return np.asarray(
+        order[np.lexsort([stratum_in_order, np.minimum(turn, MIN_PER_STRATUM), -priority])]
+    )
 
 
 def smallest_sample(stratum: np.ndarray) -> int:

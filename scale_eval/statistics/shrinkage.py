@@ -1,4 +1,4 @@
-"""Companies' figures, shrunk towards the mean of all by as much as they are noise."""
+"""Shrink companies' figures towards the mean of all, the more the noisier they are."""
 
 from __future__ import annotations
 

@@ -73,7 +73,7 @@ class Design:
 
     @cached_property
     def certain(self) -> np.ndarray:
-        """Return which units were taken for certain, with their whole stratum; bool, shape (n,)."""
+        """Return which units were certain to be drawn (their stratum is whole); bool, (n,)."""
         return np.asarray((self.sampled == self.population)[self.stratum])
 
     @property
@@ -90,9 +90,9 @@ class Design:
         collapsed with the one before it that was not taken whole (the next one, for the first);
         the variance is then rather too large.
 
-        Undefined: ``one_drawn``, where one unit stands for all that were not taken for certain.
+        Undefined: ``one_drawn``, where one unit stands for all that were not certain to be drawn.
         """
-        group, n, of_all = self._groups
+        group, n, population = self._groups
         drawn = group >= 0
         if not drawn.any():
             return SurveyError(0.0, np.inf)
@@ -101,7 +101,7 @@ class Design:
         group, moved = group[drawn], (self.weights * influence)[drawn]
         from_mean = moved - (np.bincount(group, moved) / n)[group]
         squares = np.bincount(group, np.square(from_mean))
-        variance = (1 - n / of_all) * n / (n - 1) * squares
+        variance = (1 - n / population) * n / (n - 1) * squares
         total = float(variance.sum())
         if total == 0:
             return SurveyError(0.0, np.inf)
@@ -111,24 +111,24 @@ class Design:
     @cached_property
     def _groups(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return each unit's collapsed stratum (-1: certain), and the strata's n_h and N_h."""
-        chance = np.flatnonzero(self.sampled < self.population)
+        not_whole = np.flatnonzero(self.sampled < self.population)
         group = np.full(len(self.population), -1)
         sizes: list[int] = []
-        for h in chance.tolist():
+        for h in not_whole.tolist():
             alone = self.sampled[h] < 2
             if not sizes or (not alone and sizes[-1] >= 2):
                 sizes.append(0)
             group[h] = len(sizes) - 1
             sizes[-1] += int(self.sampled[h])
-        of_chance = group[chance]
+        group_of_stratum = group[not_whole]
         return (
             group[self.stratum],
-            np.bincount(of_chance, self.sampled[chance], minlength=len(sizes)),
-            np.bincount(of_chance, self.population[chance], minlength=len(sizes)),
+            np.bincount(group_of_stratum, self.sampled[not_whole], minlength=len(sizes)),
+            np.bincount(group_of_stratum, self.population[not_whole], minlength=len(sizes)),
         )
 
     def n_effective(self, amounts: np.ndarray) -> float:
-        """Return (sum w a)^2 / sum (w a)^2 over units not taken for certain (Kish 1965).
+        """Return (sum w a)^2 / sum (w a)^2 over the units drawn by chance (Kish 1965).
 
         `amounts` a are the weights of the units in a figure. The result is the number of equal
         draws that would say as much about the strata not taken whole; infinite if all were.

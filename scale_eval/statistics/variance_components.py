@@ -76,8 +76,8 @@ def variance_components(
             float(values[0]), 0.0, 0.0, 0.0, len(companies), len(cutoffs), None, None
         )
     layout = _Layout(values / scale, company, cutoff)
-    of_company, of_cutoff = np.square(_best(layout, several=len(cutoffs) > 1)).tolist()
-    mean, residual = layout.fit(of_company, of_cutoff)
+    company_ratio, cutoff_ratio = np.square(_best(layout, several=len(cutoffs) > 1)).tolist()
+    mean, residual = layout.fit(company_ratio, cutoff_ratio)
     company_effects, company_v, cutoff_effects, cutoff_v = layout.effects()
     square = scale**2
 
@@ -91,13 +91,13 @@ def variance_components(
 
     return VarianceComponents(
         mean=mean * scale,
-        company=of_company * residual * square,
-        cutoff=of_cutoff * residual * square,
+        company=company_ratio * residual * square,
+        cutoff=cutoff_ratio * residual * square,
         residual=residual * square,
         n_companies=len(companies),
         n_cutoffs=len(cutoffs),
-        company_interval=interval(company_effects, company_v, of_company * residual),
-        cutoff_interval=interval(cutoff_effects, cutoff_v, of_cutoff * residual),
+        company_interval=interval(company_effects, company_v, company_ratio * residual),
+        cutoff_interval=interval(cutoff_effects, cutoff_v, cutoff_ratio * residual),
     )
 
 
@@ -125,7 +125,7 @@ def _best(layout: _Layout, *, several: bool) -> np.ndarray:
 
 
 class _Layout:
-    """Sums from which the likelihood is computed at any ratio of variances to the residual's."""
+    """The sums that give the likelihood at any ratios of the variances to the residual's."""
 
     def __init__(self, values: np.ndarray, company: np.ndarray, cutoff: np.ndarray) -> None:
         k, c = int(company.max()) + 1, int(cutoff.max()) + 1
@@ -137,7 +137,7 @@ class _Layout:
         self.sum_of_company = np.bincount(company, weights=values, minlength=k)
         self.sum_of_cutoff = np.bincount(cutoff, weights=values, minlength=c)
         self.squares = float(np.square(values).sum())
-        self.of_cutoffs, self.unit = np.diag(self.n_of_cutoff), np.eye(c)
+        self.counts_by_cutoff, self.unit = np.diag(self.n_of_cutoff), np.eye(c)
         self._sum_alike()
 
     def _sum_alike(self) -> None:
@@ -160,50 +160,56 @@ class _Layout:
 
     def deviance(self, ratios: np.ndarray) -> float:
         """Return the profiled restricted deviance at square roots of variance ratios (theta)."""
-        of_company, of_cutoff = np.square([*ratios, 0.0][:2])
-        log_determinant, one, _, rest = self._solved(of_company, of_cutoff)
+        company_ratio, cutoff_ratio = np.square([*ratios, 0.0][:2])
+        log_determinant, one, _, rest = self._solved(company_ratio, cutoff_ratio)
         df = self.n - 1
         return float(log_determinant + np.log(one) + df * np.log(max(rest, 1e-300)))
 
-    def fit(self, of_company: float, of_cutoff: float) -> tuple[float, float]:
+    def fit(self, company_ratio: float, cutoff_ratio: float) -> tuple[float, float]:
         """Return the mean and the residual variance."""
-        _, one, with_values, rest = self._solved(of_company, of_cutoff)
+        _, one, with_values, rest = self._solved(company_ratio, cutoff_ratio)
         return self.centre + with_values / one, max(rest, 0.0) / (self.n - 1)
 
-    def _solved(self, of_company: float, of_cutoff: float) -> tuple[float, float, float, float]:
+    def _solved(
+        self, company_ratio: float, cutoff_ratio: float
+    ) -> tuple[float, float, float, float]:
         """Return log|V|, 1'V^-1 1, 1'V^-1 y, and y'V^-1 y of the residuals from the mean.
 
         V is for a residual variance of 1.
         """
-        shrunk = of_company / (1 + of_company * self.size)
-        # W = (I + of_company Z Z')^-1, the companies eliminated
+        shrunk = company_ratio / (1 + company_ratio * self.size)
+        # The companies are eliminated: W = (I + company_ratio Z Z')^-1.
         one = float(self.n - shrunk @ (self.alike * np.square(self.size)))
         with_values = float(self.sum_alike.sum() - shrunk @ (self.size * self.sum_alike))
-        of_values = self.squares - float(shrunk @ self.squares_alike)
-        log_determinant = float(self.alike @ np.log1p(of_company * self.size))
-        if of_cutoff > 0:
-            inner = self.of_cutoffs - (shrunk @ self.seen_together).reshape(self.of_cutoffs.shape)
+        values_quadratic = self.squares - float(shrunk @ self.squares_alike)
+        log_determinant = float(self.alike @ np.log1p(company_ratio * self.size))
+        if cutoff_ratio > 0:
+            inner = self.counts_by_cutoff - (shrunk @ self.seen_together).reshape(
+                self.counts_by_cutoff.shape
+            )
             ones = self.n_of_cutoff - (shrunk * self.size) @ self.seen
             values = self.sum_of_cutoff - shrunk @ self.sums_seen
             # The matrix is positive definite: the identity plus a positive semidefinite one.
             factor, by, _ = dposv(
-                self.unit + of_cutoff * inner, of_cutoff * np.column_stack([ones, values]), lower=1
+                self.unit + cutoff_ratio * inner,
+                cutoff_ratio * np.column_stack([ones, values]),
+                lower=1,
             )
             log_determinant += 2 * float(np.log(np.diag(factor)).sum())
             one -= float(ones @ by[:, 0])
             with_values -= float(ones @ by[:, 1])
-            of_values -= float(values @ by[:, 1])
-        return log_determinant, one, with_values, of_values - with_values**2 / one
+            values_quadratic -= float(values @ by[:, 1])
+        return log_determinant, one, with_values, values_quadratic - with_values**2 / one
 
     def effects(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Return least-squares effects of companies and cutoffs, and their relative variances."""
         share = self.counts / self.n_of_company[:, np.newaxis]
-        normal = self.of_cutoffs - self.counts.T @ share
+        normal = self.counts_by_cutoff - self.counts.T @ share
         right = self.sum_of_cutoff - share.T @ self.sum_of_company
         inverse = np.linalg.pinv(normal, hermitian=True)
         cutoff = inverse @ right
         company = (self.sum_of_company - self.counts @ cutoff) / self.n_of_company
         # Effects centred at their mean have less variance than each alone, by (c - 1) / c.
-        of_cutoff = np.diag(inverse) * len(cutoff) / max(len(cutoff) - 1, 1)
+        cutoff_variance = np.diag(inverse) * len(cutoff) / max(len(cutoff) - 1, 1)
         apart = np.einsum("ij,jk,ik->i", share, inverse, share)
-        return company, 1 / self.n_of_company + apart, cutoff - cutoff.mean(), of_cutoff
+        return company, 1 / self.n_of_company + apart, cutoff - cutoff.mean(), cutoff_variance

@@ -2,9 +2,9 @@
 
 A variance estimated from 16 groups of customers is itself noisy. Random effects treat variances as
 known, so that noise in them looks like differences between companies (with 20,000 companies of one
-true effect, tau is .06 unmoderated). A second estimate, from an evaluation's own formula, is smooth
-but misses what cutoffs share. So the ratio of the two is modelled as s0^2 F(df, d0), and each ratio
-is shrunk towards s0^2 by as much as its own noise explains.
+true effect, tau is .06 unmoderated). A second estimate, from the standard errors of a company's
+evaluations, is smooth but misses what cutoffs share. So the ratio of the two is modelled as
+s0^2 F(df, d0), and each ratio is shrunk towards s0^2, the more the noisier it is.
 
 Source: Smyth 2004 (limma): moments of the logarithm of F.
 """

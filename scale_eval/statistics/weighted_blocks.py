@@ -1,8 +1,8 @@
 """Figures of all customers pooled, from weighted counts, with the influence of one customer.
 
 Blocks hold customers of one score, from the highest to the lowest; counts by block are of shape
-(n_blocks,) and may be weighted, so that they need not be whole. The derivatives are those by one
-more customer: multiplied by a company's own counts and summed they are its influence.
+(n_blocks,) and may be weighted, so that they need not be whole. The derivatives are the change
+by one more customer: multiplied by a company's own counts and summed, they give its influence.
 
 Source: Deville 1999 (linearisation by influence); Hanley & McNeil 1982; Cox 1958.
 """
@@ -18,41 +18,41 @@ from scale_eval.statistics import logistic, logistic_many
 from scale_eval.statistics.undefined import Undefined
 
 TOP = 0.1
-"""Share of the customers, ranked highest, whose buyers and spend are counted."""
+"""Share of the customers, those ranked highest, in which buyers and spend are counted."""
 
 
-class OfBlocks(NamedTuple):
+class FigureByBlock(NamedTuple):
     """A figure, and its change by one more buyer or one more other customer of each block."""
 
     value: float
-    of_positive: np.ndarray
-    of_negative: np.ndarray
+    by_positive: np.ndarray
+    by_negative: np.ndarray
 
 
 class Captured(NamedTuple):
     """A captured share, and its change by one more unit of the amount or row of each block."""
 
     value: float
-    of_amount: np.ndarray
-    of_row: np.ndarray
+    by_amount: np.ndarray
+    by_row: np.ndarray
 
 
-def roc_auc(positives: np.ndarray, negatives: np.ndarray) -> OfBlocks:
+def roc_auc(positives: np.ndarray, negatives: np.ndarray) -> FigureByBlock:
     """Return the AUC, (pairs ranked correctly + half the ties) / pairs.
 
     Undefined: ``no_positives``, ``no_negatives``.
     """
-    of_positives, of_negatives = _both_classes(positives, negatives)
-    below = of_negatives - np.cumsum(negatives) + negatives / 2
+    n_positive, n_negative = _both_classes(positives, negatives)
+    below = n_negative - np.cumsum(negatives) + negatives / 2
     above = np.cumsum(positives) - positives / 2
-    pairs = of_positives * of_negatives
+    pairs = n_positive * n_negative
     value = float(positives @ below) / pairs
-    return OfBlocks(
-        value, below / pairs - value / of_positives, above / pairs - value / of_negatives
+    return FigureByBlock(
+        value, below / pairs - value / n_positive, above / pairs - value / n_negative
     )
 
 
-def average_precision(positives: np.ndarray, negatives: np.ndarray) -> OfBlocks:
+def average_precision(positives: np.ndarray, negatives: np.ndarray) -> FigureByBlock:
     """Return the mean over buyers of the precision at their block.
 
     Undefined: ``no_positives``.
@@ -68,7 +68,7 @@ def average_precision(positives: np.ndarray, negatives: np.ndarray) -> OfBlocks:
 
     by_positive = from_here_down(positives * (rows - held) / np.square(rows))
     by_negative = from_here_down(positives * held / np.square(rows))
-    return OfBlocks(value, (precision + by_positive - value) / total, -by_negative / total)
+    return FigureByBlock(value, (precision + by_positive - value) / total, -by_negative / total)
 
 
 def captured_at_10(amounts: np.ndarray, rows: np.ndarray) -> Captured:
@@ -92,19 +92,23 @@ def captured_at_10(amounts: np.ndarray, rows: np.ndarray) -> Captured:
     return Captured(value, (inside - value) / total, -slope * (inside - TOP) / n)
 
 
-def calibration_slope(logits: np.ndarray, positives: np.ndarray, negatives: np.ndarray) -> OfBlocks:
+def calibration_slope(
+    logits: np.ndarray, positives: np.ndarray, negatives: np.ndarray
+) -> FigureByBlock:
     """Return the calibration slope on the blocks' `logits`.
 
     Undefined: as `logistic.fit`; a class is missing only where its weights are exactly 0.
     """
     _both_classes(positives, negatives)
     fitted = logistic.fit(logits, positives, negatives)
-    return OfBlocks(fitted.slope, *logistic.slope_influence(logits, positives, negatives, fitted))
+    return FigureByBlock(
+        fitted.slope, *logistic.slope_influence(logits, positives, negatives, fitted)
+    )
 
 
 def calibration_intercept(
     logits: np.ndarray, positives: np.ndarray, negatives: np.ndarray
-) -> OfBlocks:
+) -> FigureByBlock:
     """Return the calibration intercept beside the offset `logits`.
 
     Undefined: ``no_positives``, ``no_negatives``.
@@ -113,7 +117,7 @@ def calibration_intercept(
     value = float(logistic_many.intercepts(logits, positives[np.newaxis], negatives[np.newaxis])[0])
     p, q = (expit(sign * (value + logits)) for sign in (1, -1))
     information = float(((positives + negatives) * p * q).sum())
-    return OfBlocks(value, q / information, -p / information)
+    return FigureByBlock(value, q / information, -p / information)
 
 
 def _some_positives(positives: np.ndarray) -> float:

@@ -107,7 +107,7 @@ def test_companies_evaluated_together_are_as_each_alone(together, windows, monke
     models = ("base_rate", "recency", "frequency", "rfm_logistic", "bgnbd")
     several = loaded(windows, models)
     alone = [evaluated([each]) for each in several]
-    monkeypatch.setattr(evaluation, "TOGETHER", together)
+    monkeypatch.setattr(evaluation, "MAX_TOGETHER", together)
     rows, scores = evaluated(several)
     expected = pd.concat([rows for rows, _ in alone], ignore_index=True)
     pd.testing.assert_frame_equal(rows, expected, check_exact=True)

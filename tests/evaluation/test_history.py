@@ -194,7 +194,7 @@ def history_of_summaries() -> History:
 def test_a_history_of_summaries_has_no_transactions_and_says_what_to_do(name):
     history = history_of_summaries()
     assert isinstance(history, History)
-    with pytest.raises(AttributeError, match='declares reads = "summary"; take the declaration'):
+    with pytest.raises(AttributeError, match='declares reads = "summary"; remove the declaration'):
         getattr(history, name)
     with pytest.raises(AttributeError, match="no attribute 'customer_codes'"):
         _ = history.customer_codes  # type: ignore[attr-defined]
@@ -219,5 +219,5 @@ def test_a_history_of_summaries_answers_all_else_as_one_of_transactions_does():
 
 
 def test_the_labelled_history_of_summaries_leads_no_further_back():
-    with pytest.raises(AttributeError, match="leads no further back"):
+    with pytest.raises(AttributeError, match="has no earlier one"):
         history_of_summaries().labelled().history.labelled()

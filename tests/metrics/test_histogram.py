@@ -42,7 +42,7 @@ def merge(histograms: list[ScoreHistogram]) -> ScoreHistogram:
     """Return the histogram of the rows of all; bit-identical in any order and grouping."""
     none = np.empty(0, dtype=np.int64)
     parts = [ScoreHistogram(none.astype(np.int16), none, none, none), *histograms]
-    return ScoreHistogram.of_rows(
+    return ScoreHistogram.from_rows(
         np.concatenate([part.bin for part in parts]),
         np.concatenate([part.n_positive for part in parts]),
         np.concatenate([part.n_negative for part in parts]),
@@ -202,7 +202,7 @@ def test_rows_of_the_table_make_the_same_histogram_in_any_order():
     rows = np.array([[7, 1, 0, 5], [3, 0, 2, 0], [7, 2, 2, 9], [3, 1, 0, 1]])
     for order in ([0, 1, 2, 3], [3, 2, 1, 0]):
         bins, *counts = rows[order].T
-        made = ScoreHistogram.of_rows(bins.astype(np.int16), *counts)
+        made = ScoreHistogram.from_rows(bins.astype(np.int16), *counts)
         assert made.bin.tolist() == [3, 7]
         assert made.n_positive.tolist() == [1, 3]
         assert made.n_negative.tolist() == [2, 2]

@@ -294,7 +294,9 @@ def test_weighted_ranking_of_whole_weights_is_that_of_repeated_customers(name):
     assert figure.value == pytest.approx(plain(positives, negatives))
 
 
-def _figures(positives: np.ndarray, negatives: np.ndarray) -> dict[str, weighted_blocks.OfBlocks]:
+def _figures(
+    positives: np.ndarray, negatives: np.ndarray
+) -> dict[str, weighted_blocks.FigureByBlock]:
     logits = np.linspace(2, -3, positives.size)
     return {
         "roc_auc": weighted_blocks.roc_auc(positives, negatives),
@@ -314,10 +316,10 @@ def test_what_a_customer_moves_is_the_derivative_in_the_counts():
         one = np.eye(15)[b] * step
         for name, by_positive in _figures(positives + one, negatives).items():
             slope = (by_positive.value - at[name].value) / step
-            assert at[name].of_positive[b] == pytest.approx(slope, abs=2e-6), name
+            assert at[name].by_positive[b] == pytest.approx(slope, abs=2e-6), name
         for name, by_negative in _figures(positives, negatives + one).items():
             slope = (by_negative.value - at[name].value) / step
-            assert at[name].of_negative[b] == pytest.approx(slope, abs=2e-6), name
+            assert at[name].by_negative[b] == pytest.approx(slope, abs=2e-6), name
 
 
 def test_what_is_captured_is_the_gain_and_moves_add_to_nothing():
@@ -326,7 +328,7 @@ def test_what_is_captured_is_the_gain_and_moves_add_to_nothing():
     rows = positives + negatives
     captured = weighted_blocks.captured_at_10(positives.astype(float), rows.astype(float))
     assert captured.value == pytest.approx(gain.gain_of_blocks(positives, rows))
-    assert positives @ captured.of_amount + rows @ captured.of_row == pytest.approx(0, abs=1e-9)
+    assert positives @ captured.by_amount + rows @ captured.by_row == pytest.approx(0, abs=1e-9)
 
 
 def test_sampled_effects_of_all_companies_are_the_random_effects():
@@ -394,11 +396,14 @@ def test_the_table_describes_its_sample(population):
     sample = SamplingFrame(population.manifest, seed=2).sample(150)
     panel, scores = population.of(np.array([int(c[-6:]) for c in sample.company_ids]))
     assert list(panel.company_ids) == sample.company_ids
-    pieces = [
-        list(sampled_of(panel, METRICS[m], scores, panel.influences(METRICS[m]), sample.design))
+    rows = [
+        row
         for m in ("log_loss", "roc_auc", "observed_expected_ratio")
+        for row in sampled_of(
+            panel, METRICS[m], scores, panel.influences(METRICS[m]), sample.design
+        )
     ]
-    table = sampled_table(pieces).to_pandas()
+    table = sampled_table(rows).to_pandas()
     assert table.columns.tolist() == SAMPLED.schema.names
     assert (table["n_sampled"] == 150).all() and (table["n_population"] == 400).all()
     assert (table["n_certain"] == sample.design.certain.sum()).all()

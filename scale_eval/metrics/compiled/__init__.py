@@ -11,12 +11,12 @@ plain one, which stays the definition:
 `influence`     `metrics.influence`
 `histogram`     `metrics.histogram`
 `tied_blocks`   the sort of customers into blocks of equal probability
-`values`        the names and places of what `scoring` writes
+`values`        the names and positions of what `scoring` writes
 `simd`          loops over eight numbers at a time
 `elementary`    exp and log for such loops
 =============== ===========================================================
 
-`tests/metrics/compiled` holds the twins equal: every value, every null with its reason, every
+`tests/metrics/compiled` checks that the twins agree: every value, every null with its reason, every
 influence and every bin of the histogram.
 
 A metric with ``compiled=True`` has a place in `values.VALUES`, where its twin writes.

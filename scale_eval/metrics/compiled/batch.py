@@ -15,7 +15,7 @@ APART = -1
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
 def score_windows_into(
-    answered: np.ndarray,
+    predicted: np.ndarray,
     probabilities: np.ndarray,
     start: np.ndarray,
     n_customers: np.ndarray,
@@ -34,7 +34,7 @@ def score_windows_into(
 
     Parameters
     ----------
-    answered : ndarray of bool, shape (n_windows, n_models)
+    predicted : ndarray of bool, shape (n_windows, n_models)
         Evaluations to score; the others are left as they are.
     probabilities : ndarray of float64, shape (n_models, n)
         Those of a window are `n_customers` from `start` on, as in the arrays by customer.
@@ -55,20 +55,20 @@ def score_windows_into(
     bins, counts : ndarray of int64, shape (n,) and (n, 3)
         The bins that hold customers, ascending, and their counts, evaluation by evaluation.
     """
-    n_windows, n_models = answered.shape
+    n_windows, n_models = predicted.shape
     n_apart = most = 0
     for w in range(n_windows):
         for m in range(n_models):
-            if answered[w, m] and cells[w, m] == APART:
+            if predicted[w, m] and cells[w, m] == APART:
                 n_apart += 1
                 most += min(n_customers[w], N_BINS)
     ends, apart = np.zeros(n_apart + 1, np.int64), 0
-    bins, of_bins = np.empty(most, np.int64), np.empty((most, 3), np.int64)
-    alone = np.zeros((N_BINS, 3), np.int64)
+    bins, bin_counts = np.empty(most, np.int64), np.empty((most, 3), np.int64)
+    scratch = np.zeros((N_BINS, 3), np.int64)
     for w in range(n_windows):
         first, last = start[w], start[w] + n_customers[w]
         for m in range(n_models):
-            if answered[w, m]:
+            if predicted[w, m]:
                 row = w * n_models + m
                 p = probabilities[m, first:last]
                 score_into(
@@ -83,13 +83,13 @@ def score_windows_into(
                     influence[row],
                 )
                 is_apart = cells[w, m] == APART
-                histogram = alone if is_apart else histograms[cells[w, m]]
+                histogram = scratch if is_apart else histograms[cells[w, m]]
                 add_to_histogram(bought[first:last], p, future_spend[first:last], histogram)
                 if is_apart:
                     begin = ends[apart]
-                    ends[apart + 1] = begin + take_out(alone, bins[begin:], of_bins[begin:])
+                    ends[apart + 1] = begin + take_out(scratch, bins[begin:], bin_counts[begin:])
                     apart += 1
-    return ends, bins[: ends[apart]], of_bins[: ends[apart]]
+    return ends, bins[: ends[apart]], bin_counts[: ends[apart]]
 
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")

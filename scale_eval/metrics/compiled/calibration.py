@@ -41,7 +41,7 @@ def calibration_into(
 ) -> tuple[float, float]:
     """Compute intercept and slope; return the slope's weighted mean logit and its information.
 
-    `likely` and `unlikely` receive the recalibrated probabilities, and 1 less these.
+    `likely` and `unlikely` are filled with the recalibrated probabilities, and 1 minus these.
     """
     all_positives = all_negatives = all_expected = all_others = lanes_of(0.0)
     for i in range(0, len(p), LANES):
@@ -62,7 +62,7 @@ def calibration_into(
     start = level - math.log(expected / others_expected)
     intercept = intercept_of(p, q, positives, negatives, low, high, start)
     values[INTERCEPT] = intercept
-    reason = _why_no_slope(p, positives, negatives, logit)
+    reason = _no_slope_reason(p, positives, negatives, logit)
     if reason != DEFINED:
         reasons[SLOPE] = reasons[SLOPE_SE] = reason
         return math.nan, math.nan
@@ -90,12 +90,12 @@ def calibration_into(
 
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
-def _why_no_slope(
+def _no_slope_reason(
     p: np.ndarray, positives: np.ndarray, negatives: np.ndarray, logit: np.ndarray
 ) -> int:
     """Return the code of the reason why there is no slope, `DEFINED` where there is one.
 
-    Where the classes hardly overlap, the answer depends on the last bits of the logits: they are
+    Where the classes hardly overlap, the result depends on the last bits of the logits: they are
     then replaced by the plain version's.
     """
     if _logit(p[0]) - _logit(p[-1]) <= ROUNDING:

@@ -21,7 +21,7 @@ def influence_into(
     keys: np.ndarray,
     ends: np.ndarray,
     cumulative: np.ndarray,
-    shared: np.ndarray,
+    block_probability: np.ndarray,
     log_p: np.ndarray,
     log_q: np.ndarray,
     logit: np.ndarray,
@@ -38,33 +38,33 @@ def influence_into(
     n, m = ends[-1], cumulative[-1]
     k = n - m
     log_loss, brier = values[LOG_LOSS], values[BRIER]
-    ranked = reasons[AUC] == DEFINED
-    auc, of_bought, of_other = 0.0, 0.0, 0.0
-    if ranked:
-        auc, of_bought, of_other = values[AUC], 1 / m, 1 / k
-    related = reasons[LOG_RATIO_SE] == DEFINED
-    of_observed, of_expected = (1 / m, 1 / expected) if related else (0.0, 0.0)
-    fitted = reasons[SLOPE] == DEFINED
-    of_slope = 1 / information if fitted else 0.0
+    has_auc = reasons[AUC] == DEFINED
+    auc, per_buyer, per_other = 0.0, 0.0, 0.0
+    if has_auc:
+        auc, per_buyer, per_other = values[AUC], 1 / m, 1 / k
+    has_ratio = reasons[LOG_RATIO_SE] == DEFINED
+    per_observed, per_expected = (1 / m, 1 / expected) if has_ratio else (0.0, 0.0)
+    has_slope = reasons[SLOPE] == DEFINED
+    per_information = 1 / information if has_slope else 0.0
     sums = np.zeros((N_GROUPS, len(INFLUENCED)))
     above, bought_above = np.int64(0), np.int64(0)
     for i in range(len(ends)):
-        p = shared[i]
-        lever = (logit[i] - centre) * of_slope if fitted else 0.0
-        v10 = (2 * k - (ends[i] - cumulative[i]) - (above - bought_above)) * (of_other / 2) - auc
-        v01 = (cumulative[i] + bought_above) * (of_bought / 2) - auc
+        p = block_probability[i]
+        leverage = (logit[i] - centre) * per_information if has_slope else 0.0
+        v10 = (2 * k - (ends[i] - cumulative[i]) - (above - bought_above)) * (per_other / 2) - auc
+        v01 = (cumulative[i] + bought_above) * (per_buyer / 2) - auc
         for j in range(above, ends[i]):
             bought = (keys[j] & 1) == 1
             group = (keys[j] >> 1) & (N_GROUPS - 1)
             sums[group, 0] -= (log_p[i] if bought else log_q[i]) + log_loss
             sums[group, 1] += ((p - 1) * (p - 1) if bought else p * p) - brier
-            sums[group, 2] += v10 * of_bought if bought else v01 * of_other
-            sums[group, 3] += (of_observed if bought else 0.0) - p * of_expected
-            sums[group, 4] += (unlikely[i] if bought else -likely[i]) * lever
+            sums[group, 2] += v10 * per_buyer if bought else v01 * per_other
+            sums[group, 3] += (per_observed if bought else 0.0) - p * per_expected
+            sums[group, 4] += (unlikely[i] if bought else -likely[i]) * leverage
         above, bought_above = ends[i], cumulative[i]
     for group in range(N_GROUPS):
         influence[0, group] = sums[group, 0] / n
         influence[1, group] = sums[group, 1] / n
-        influence[2, group] = sums[group, 2] if ranked else np.nan
-        influence[3, group] = sums[group, 3] if related else np.nan
-        influence[4, group] = sums[group, 4] if fitted else np.nan
+        influence[2, group] = sums[group, 2] if has_auc else np.nan
+        influence[3, group] = sums[group, 3] if has_ratio else np.nan
+        influence[4, group] = sums[group, 4] if has_slope else np.nan

@@ -1,6 +1,6 @@
 """Logistic regression on the logit of the predictions, compiled, in fewer passes.
 
-The maxima are those of `statistics.logistic`, by shorter ways. The intercept takes one exponential
+It finds the maxima that `statistics.logistic` finds, faster. The intercept takes one exponential
 an iteration: with r = e^a, expit(a + logit p) is r p / (r p + 1 - p). The slope starts at the line
 of slope 1 that the intercept ends at, or at the line of slope 0 where that is more likely; neither
 costs an exponential.
@@ -20,19 +20,18 @@ import numpy as np
 
 from scale_eval.metrics.compiled.elementary import exp_of, log_of
 from scale_eval.metrics.compiled.simd import LANES, lanes_of, load, store, total, where
-from scale_eval.statistics.logistic import LIKELIHOOD_ROUNDING, MAX_STEPS
+from scale_eval.statistics.logistic import LEAST_WEIGHT, LIKELIHOOD_ROUNDING, MAX_STEPS
 
 LAST_MOVE = 2e-5
-"""Largest move of a linear predictor in the last step; the error left is below its square."""
+"""Largest move of a linear predictor in the last step; the remaining error is below its square."""
 
 LAST_STEP = 3e-4
-"""Largest last step of the intercept; the error left is below its cube."""
+"""Largest last step of the intercept; the remaining error is below its cube."""
 
 NARROW = 1e-13  # relative to the intercept
-LEAST_WEIGHT = 1e-300
 
 CANCELLED = 1e-4
-"""Share of the sum of squares left about the mean below which sums are taken about the mean."""
+"""Smallest share of the sum of squares about the mean at which its digits have not cancelled."""
 
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
@@ -52,7 +51,7 @@ def intercept_of(
     Parameters
     ----------
     p, q : ndarray of float64
-        Probabilities and 1 less these, both clipped above 0.
+        Probabilities and 1 minus these, both clipped above 0.
     positives, negatives : ndarray of float64
     low, high : float
         Ends between which the intercept lies.

@@ -32,7 +32,7 @@ from scale_eval.metrics.scores import CLIP
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
 def losses_into(
-    shared: np.ndarray,
+    block_probability: np.ndarray,
     log_p: np.ndarray,
     log_q: np.ndarray,
     positives: np.ndarray,
@@ -45,32 +45,36 @@ def losses_into(
 ) -> float:
     """Compute losses, skills, O / E and their standard errors; return E."""
     surprise = squares = expectation = lanes_of(0.0)
-    for i in range(0, len(shared), LANES):
-        p, y, others = load(shared, i), load(positives, i), load(negatives, i)
+    for i in range(0, len(block_probability), LANES):
+        p, y, others = load(block_probability, i), load(positives, i), load(negatives, i)
         surprise += y * load(log_p, i) + others * load(log_q, i)
         squares += y * ((1.0 - p) * (1.0 - p)) + others * (p * p)
         expectation += (y + others) * p
     n_negative = n - n_positive
     log_loss, brier, expected = -total(surprise) / n, total(squares) / n, total(expectation)
     ratio = n_positive / expected if expected >= NOTHING_EXPECTED else 0.0
-    of_log_losses = of_briers = of_ratios = lanes_of(0.0)
-    for i in range(0, len(shared), LANES):
-        p, y, others = load(shared, i), load(positives, i), load(negatives, i)
+    log_loss_lanes = brier_lanes = ratio_lanes = lanes_of(0.0)
+    for i in range(0, len(block_probability), LANES):
+        p, y, others = load(block_probability, i), load(positives, i), load(negatives, i)
         if_bought, if_not = load(log_p, i) + log_loss, load(log_q, i) + log_loss
-        of_log_losses += y * (if_bought * if_bought) + others * (if_not * if_not)
+        log_loss_lanes += y * (if_bought * if_bought) + others * (if_not * if_not)
         if_bought, if_not = (1.0 - p) * (1.0 - p) - brier, p * p - brier
-        of_briers += y * (if_bought * if_bought) + others * (if_not * if_not)
+        brier_lanes += y * (if_bought * if_bought) + others * (if_not * if_not)
         in_expected = ratio * p
         short = 1.0 - in_expected
-        of_ratios += y * short * short + others * in_expected * in_expected
-    of_log_loss, of_brier, of_ratio = total(of_log_losses), total(of_briers), total(of_ratios)
+        ratio_lanes += y * short * short + others * in_expected * in_expected
+    log_loss_squares, brier_squares, ratio_squares = (
+        total(log_loss_lanes),
+        total(brier_lanes),
+        total(ratio_lanes),
+    )
     values[LOG_LOSS] = log_loss
     values[BRIER] = brier
     values[RATIO] = ratio
     values[MEAN_PREDICTION] = expected / n
     if n > 1:
-        values[LOG_LOSS_SE] = math.sqrt(of_log_loss / (n - 1) / n)
-        values[BRIER_SE] = math.sqrt(of_brier / (n - 1) / n)
+        values[LOG_LOSS_SE] = math.sqrt(log_loss_squares / (n - 1) / n)
+        values[BRIER_SE] = math.sqrt(brier_squares / (n - 1) / n)
     else:
         reasons[LOG_LOSS_SE] = reasons[BRIER_SE] = FEWER_THAN_2_CUSTOMERS
     if expected < NOTHING_EXPECTED:
@@ -78,23 +82,23 @@ def losses_into(
     elif n_positive == 0:
         reasons[LOG_RATIO_SE] = NO_POSITIVES
     else:
-        values[LOG_RATIO_SE] = math.sqrt(of_ratio) / n_positive
+        values[LOG_RATIO_SE] = math.sqrt(ratio_squares) / n_positive
     if math.isnan(reference):
         reasons[LOG_LOSS_SKILL] = reasons[BRIER_SKILL] = NO_REFERENCE
         reasons[REFERENCE_LOG_LOSS] = reasons[REFERENCE_BRIER] = NO_REFERENCE
         return expected
     clipped = min(max(reference, CLIP), 1 - CLIP)
-    of_reference = -(n_positive * math.log(clipped) + n_negative * math.log(1 - clipped)) / n
-    values[REFERENCE_LOG_LOSS] = of_reference
-    if of_reference <= 2 * CLIP:
+    reference_loss = -(n_positive * math.log(clipped) + n_negative * math.log(1 - clipped)) / n
+    values[REFERENCE_LOG_LOSS] = reference_loss
+    if reference_loss <= 2 * CLIP:
         reasons[LOG_LOSS_SKILL] = REFERENCE_IS_ZERO
     else:
-        values[LOG_LOSS_SKILL] = 1 - log_loss / of_reference
+        values[LOG_LOSS_SKILL] = 1 - log_loss / reference_loss
     missed = 1 - reference
-    of_reference = (n_positive * (missed * missed) + n_negative * (reference * reference)) / n
-    values[REFERENCE_BRIER] = of_reference
-    if of_reference <= 0:
+    reference_loss = (n_positive * (missed * missed) + n_negative * (reference * reference)) / n
+    values[REFERENCE_BRIER] = reference_loss
+    if reference_loss <= 0:
         reasons[BRIER_SKILL] = REFERENCE_IS_ZERO
     else:
-        values[BRIER_SKILL] = 1 - brier / of_reference
+        values[BRIER_SKILL] = 1 - brier / reference_loss
     return expected

@@ -91,22 +91,22 @@ def _end_of_top_tenth(ends: np.ndarray) -> tuple[int, int]:
 def spend_into(
     probabilities: np.ndarray,
     future_spend: np.ndarray,
-    shared: np.ndarray,
+    block_probability: np.ndarray,
     ends: np.ndarray,
     values: np.ndarray,
     reasons: np.ndarray,
 ) -> None:
     """Compute the future spend, and the share of it that the first tenth captures."""
     block, start = _end_of_top_tenth(ends)
-    limit = shared[block]
+    limit = block_probability[block]
     nothing = aboves = ties = belows = lanes_of(0.0)
     whole = len(probabilities) // LANES * LANES
     for i in range(0, whole, LANES):
-        p, of_each = load(probabilities, i), load(future_spend, i)
+        p, spends = load(probabilities, i), load(future_spend, i)
         is_above, is_below = p > limit, limit > p
-        aboves += where(is_above, of_each, nothing)
-        belows += where(is_below, of_each, nothing)
-        ties += where(is_above, nothing, where(is_below, nothing, of_each))
+        aboves += where(is_above, spends, nothing)
+        belows += where(is_below, spends, nothing)
+        ties += where(is_above, nothing, where(is_below, nothing, spends))
     above, tied, below = total(aboves), total(ties), total(belows)
     for i in range(whole, len(probabilities)):
         p, spend = probabilities[i], future_spend[i]

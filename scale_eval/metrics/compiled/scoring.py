@@ -1,8 +1,8 @@
 """All metrics of one evaluation, compiled: `score` and `influence_sums` in microseconds.
 
-The plain version, one expression a metric, defines these figures; this one computes them together,
-in a few passes over one sort. What is exact in the plain version (the pairs of the AUC) is exact
-here, and every null has the same reason.
+The plain version, one expression for each metric, defines these figures; this one computes them
+together, in a few passes over one sort. What is exact in the plain version (the pairs of the AUC)
+is exact here, and every null has the same reason.
 """
 
 from __future__ import annotations
@@ -76,27 +76,38 @@ def score_into(
     integers = np.empty(5 * n + 1, dtype=np.int64)
     keys, spare = integers[:n], integers[n : 3 * n + 1]
     ends, cumulative = integers[3 * n + 1 : 4 * n + 1], integers[4 * n + 1 :]
-    room = _padded(n)
-    floats = np.empty(10 * room)
-    shared = floats[:room]
-    n_blocks = blocks_into(outcomes, probabilities, groups, keys, spare, shared, ends, cumulative)
+    size = _padded(n)
+    floats = np.empty(10 * size)
+    block_probability = floats[:size]
+    n_blocks = blocks_into(
+        outcomes, probabilities, groups, keys, spare, block_probability, ends, cumulative
+    )
     ends, cumulative = ends[:n_blocks], cumulative[:n_blocks]
     k = _padded(n_blocks)
-    shared = shared[:k]
-    p, q = floats[room:][:k], floats[2 * room :][:k]
-    log_p, log_q, logit = floats[3 * room :][:k], floats[4 * room :][:k], floats[5 * room :][:k]
-    positives, negatives = floats[6 * room :][:k], floats[7 * room :][:k]
-    likely, unlikely = floats[8 * room :][:k], floats[9 * room :][:k]
-    _blocks_as_floats(ends, cumulative, shared, positives, negatives)
-    _logs_into(shared, p, q, log_p, log_q, logit)
+    block_probability = block_probability[:k]
+    p, q = floats[size:][:k], floats[2 * size :][:k]
+    log_p, log_q, logit = floats[3 * size :][:k], floats[4 * size :][:k], floats[5 * size :][:k]
+    positives, negatives = floats[6 * size :][:k], floats[7 * size :][:k]
+    likely, unlikely = floats[8 * size :][:k], floats[9 * size :][:k]
+    _blocks_as_floats(ends, cumulative, block_probability, positives, negatives)
+    _logs_into(block_probability, p, q, log_p, log_q, logit)
 
     counts[0] = cumulative[-1]
-    counts[1] = _n_clipped(shared, positives, negatives)
+    counts[1] = _n_clipped(block_probability, positives, negatives)
     expected = losses_into(
-        shared, log_p, log_q, positives, negatives, n, cumulative[-1], reference, values, reasons
+        block_probability,
+        log_p,
+        log_q,
+        positives,
+        negatives,
+        n,
+        cumulative[-1],
+        reference,
+        values,
+        reasons,
     )
     ranking_into(ends, cumulative, values, reasons)
-    spend_into(probabilities, future_spend, shared, ends, values, reasons)
+    spend_into(probabilities, future_spend, block_probability, ends, values, reasons)
     centre, information = calibration_into(
         p, q, logit, positives, negatives, likely, unlikely, values, reasons
     )
@@ -104,7 +115,7 @@ def score_into(
         keys,
         ends,
         cumulative,
-        shared,
+        block_probability,
         log_p,
         log_q,
         logit,
@@ -152,7 +163,7 @@ def _padded(n: int) -> int:
 def _blocks_as_floats(
     ends: np.ndarray,
     cumulative: np.ndarray,
-    shared: np.ndarray,
+    block_probability: np.ndarray,
     positives: np.ndarray,
     negatives: np.ndarray,
 ) -> None:
@@ -163,14 +174,14 @@ def _blocks_as_floats(
         positives[i] = bought
         negatives[i] = ends[i] - above - bought
         above, bought_above = ends[i], cumulative[i]
-    for i in range(len(ends), len(shared)):
+    for i in range(len(ends), len(block_probability)):
         positives[i] = negatives[i] = 0.0
-        shared[i] = shared[len(ends) - 1]
+        block_probability[i] = block_probability[len(ends) - 1]
 
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
 def _logs_into(
-    shared: np.ndarray,
+    block_probability: np.ndarray,
     p: np.ndarray,
     q: np.ndarray,
     log_p: np.ndarray,
@@ -178,8 +189,8 @@ def _logs_into(
     logit: np.ndarray,
 ) -> None:
     """Compute each block's clipped p, 1 - p, their logarithms and the logit."""
-    for i in range(0, len(shared), LANES):
-        clipped = min(max(load(shared, i), CLIP), 1 - CLIP)
+    for i in range(0, len(block_probability), LANES):
+        clipped = min(max(load(block_probability, i), CLIP), 1 - CLIP)
         others = 1.0 - clipped
         store(p, i, clipped)
         store(q, i, others)
@@ -190,13 +201,13 @@ def _logs_into(
 
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
-def _n_clipped(shared: np.ndarray, positives: np.ndarray, negatives: np.ndarray) -> int:
+def _n_clipped(block_probability: np.ndarray, positives: np.ndarray, negatives: np.ndarray) -> int:
     """Count clipped customers, who are in the first and last blocks, since probabilities fall."""
-    clipped, first, last = 0.0, 0, len(shared)
-    while first < last and shared[first] > 1 - CLIP:
+    clipped, first, last = 0.0, 0, len(block_probability)
+    while first < last and block_probability[first] > 1 - CLIP:
         clipped += positives[first] + negatives[first]
         first += 1
-    while first < last and shared[last - 1] < CLIP:
+    while first < last and block_probability[last - 1] < CLIP:
         last -= 1
         clipped += positives[last] + negatives[last]
     return int(clipped)
@@ -211,7 +222,7 @@ def score_compiled(
     counts = np.empty(len(COUNTS), dtype=np.int64)
     influence = np.empty((len(INFLUENCED), N_GROUPS), dtype=np.float32)
     reference = math.nan if scores.reference is None else float(scores.reference)
-    score_into(  # copies, for arrays that cannot be written to would be compiled for anew
+    score_into(  # copies: read-only arrays would be another type, compiled for anew
         scores.outcomes.copy(),
         scores.probabilities.copy(),
         scores.future_spend.copy(),

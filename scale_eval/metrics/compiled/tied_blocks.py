@@ -1,7 +1,7 @@
 """Customers of one evaluation in blocks of equal probability, highest first, by one sort.
 
-The sort moves one 64-bit key a customer: the distance of the probability's bits below those of 1,
-the customer's group (4 bits) and the outcome (1 bit), so that nothing is looked up by customer
+The sort moves one 64-bit key for each customer: how far the probability's bits are below those of
+1, the customer's group (4 bits) and the outcome (1 bit), so that nothing is looked up by customer
 afterwards. Floats of one sign are ordered as their bits are, and 59 bits hold 0 and every float
 from 2^-127 to 1. Smaller probabilities are rare; an evaluation that has some is ranked by an
 ordinary sort.

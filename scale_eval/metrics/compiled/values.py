@@ -1,4 +1,4 @@
-"""Names and places of the values, the reasons and the counts that `score_into` writes."""
+"""Names and positions of the values, the reasons and the counts that `score_into` writes."""
 
 from __future__ import annotations
 

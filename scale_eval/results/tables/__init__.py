@@ -32,11 +32,11 @@ def tables_of(*, sample: bool) -> list[MetricTable | RunTable]:
 
 
 def conventions() -> dict[str, str]:
-    """Return how every figure is computed, by what it is."""
-    said = dict(schema.CONVENTIONS)
+    """Return how every figure is computed, by name; recorded in `run.json`."""
+    computed = dict(schema.CONVENTIONS)
     for table in TABLES.values():
-        said |= table.conventions
-    return said
+        computed |= table.conventions
+    return computed
 
 
 __all__ = [

@@ -1,8 +1,7 @@
-"""A result table: its name, its columns, how it is made, shown and documented.
+"""A result table: its name, its columns, and how it is made, shown and documented.
 
-There are two kinds. A `RunTable` is made of the whole run at once. A `MetricTable` is made metric
-by metric, for the sums of influence that a metric's evaluations keep are most of what a reduction
-holds in memory.
+There are two kinds. A `RunTable` is made from the whole run at once. A `MetricTable` is made metric
+by metric, because the sums of influence of one metric take most of the memory of a reduction.
 """
 
 from __future__ import annotations
@@ -16,21 +15,21 @@ import pyarrow as pa
 
 from scale_eval.metrics import Metric
 from scale_eval.results.panel import Panel
-from scale_eval.results.pooled_histograms import RowScores
+from scale_eval.results.pooled_histograms import PooledHistograms
 from scale_eval.statistics.survey import Design
 from scale_eval.storage.columns import Column, schema_of
 
 
 @dataclass(frozen=True)
 class RunInputs:
-    """The inputs hold what the tables of a run are made from.
+    """The inputs to the tables of a run.
 
     Attributes
     ----------
     panel : Panel
-        The evaluations. It holds the columns that every table needs; a table that needs others
-        takes them with `panel.holding`.
-    scores : RowScores
+        The evaluations, with the columns that every table needs; a table that needs others loads
+        them with `panel.holding`.
+    scores : PooledHistograms
         The histograms of scores.
     groups : dict
         The group of companies in which each company's scores were kept.
@@ -43,7 +42,7 @@ class RunInputs:
     """
 
     panel: Panel
-    scores: RowScores
+    scores: PooledHistograms
     groups: Mapping[str, int]
     margins: Mapping[str, float]
     seed: int
@@ -52,18 +51,18 @@ class RunInputs:
 
 @dataclass(frozen=True)
 class MetricInputs:
-    """The inputs of a metric hold what its rows are made from.
+    """The inputs to the rows of one metric.
 
     Attributes
     ----------
     run : RunInputs
     panel : Panel
-        That of the run, with the columns of the metric.
+        The panel of the run, with the columns of the metric.
     metric : Metric
     influence : ndarray of float32, shape (n_windows, n_models, n_groups), or None
         The influence sums of the metric, where its evaluations keep some.
     models : sequence of int
-        The models to make rows of, as positions in the panel.
+        The models to make rows for, as positions in the panel.
     """
 
     run: RunInputs
@@ -75,21 +74,21 @@ class MetricInputs:
 
 @dataclass(frozen=True)
 class Table:
-    """A result table says its name, its columns and what they hold.
+    """A result table: its name, its columns and their documentation.
 
     Attributes
     ----------
     name : str
-        The name of its file, of the attribute of `Run`, and in ``scale-eval show``.
+        The name of its file, of the attribute of `Run`, and of the table in ``scale-eval show``.
     row : str
-        What there is one row of.
+        What one row is about.
     doc : str
-        What the table says, in one or more sentences.
+        A description of the table, in one or more sentences.
     columns : tuple of Column
     shown : tuple of str
         The columns that ``scale-eval show`` prints; the file has all.
     conventions : dict
-        How its figures are computed, by what they are; recorded in `run.json`.
+        How its figures are computed, by name; recorded in `run.json`.
     only_of_samples : bool
         Whether the table is made only for a run of a sample of the companies.
     """
@@ -110,7 +109,7 @@ class Table:
 
 @dataclass(frozen=True)
 class RunTable(Table):
-    """A run table is made of the whole run.
+    """A table that is made from the whole run.
 
     Attributes
     ----------
@@ -123,17 +122,18 @@ class RunTable(Table):
 
 @dataclass(frozen=True)
 class MetricTable(Table):
-    """A metric table is made metric by metric.
+    """A table that is made metric by metric.
 
     Attributes
     ----------
     make : callable
         Makes the rows of one metric.
     by_model : bool
-        Whether the rows of each model are made alone, so that models can be reduced side by side.
+        Whether the rows of each model are made by themselves, so that models can be reduced in
+        parallel.
     sorted_by : str or None
-        The column by which the rows of all metrics are sorted in the end; rows that are equal there
-        stay in the order of metrics. Without one they are written as they are made.
+        The column by which the rows of all metrics are sorted in the end; rows with equal values
+        stay in the order of metrics. Without one, rows are written in the order they are made.
     """
 
     make: Callable[[MetricInputs], pa.Table]

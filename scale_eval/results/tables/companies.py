@@ -7,8 +7,12 @@ import numpy as np
 import pyarrow as pa
 
 from scale_eval.metrics import EffectScale, Metric
-from scale_eval.results.customer_influence import small_sample_factor, squared, sums_by_company
-from scale_eval.results.heterogeneity import company_effects, fitted
+from scale_eval.results.customer_influence import (
+    company_variances,
+    small_sample_factor,
+    sums_by_company,
+)
+from scale_eval.results.heterogeneity import company_effects, fit_effects
 from scale_eval.results.panel import Panel
 from scale_eval.results.ratio_terms import terms
 from scale_eval.results.tables.base import MetricTable
@@ -41,7 +45,7 @@ def companies_of(
 
 
 def _facts(panel: Panel, model: int) -> dict[str, np.ndarray]:
-    """Count what does not depend on the metric; null where no evaluation is ok."""
+    """Return the columns that do not depend on the metric; null where no evaluation is ok."""
     ok = np.flatnonzero(panel.ok[:, model])
     evaluated = np.flatnonzero(panel.status[:, model] >= 0)
     latest = _latest(panel, ok)
@@ -123,9 +127,9 @@ def _std_error(
     For a ratio it is that of the logarithm. `weight` says how much each window moves the figure.
     """
     windows = windows[~np.isnan(influence[windows, model, 0]) & (weight.take(windows) > 0)]
-    few = small_sample_factor(panel, metric, model)
-    moved = sums_by_company(panel, windows, influence[:, model], weight, few, own=True)
-    return np.where(panel.count_by_company(windows) > 0, np.sqrt(squared(moved)), np.nan)
+    correction = small_sample_factor(panel, metric, model)
+    moved = sums_by_company(panel, windows, influence[:, model], weight, correction, own=True)
+    return np.where(panel.count_by_company(windows) > 0, np.sqrt(company_variances(moved)), np.nan)
 
 
 def _shrunk(
@@ -139,8 +143,8 @@ def _shrunk(
     shrunk, weight = np.full(panel.n_companies, np.nan), np.full(panel.n_companies, np.nan)
     effects = company_effects(panel, metric, model, windows, influence)
     try:
-        fit = fitted(effects)
-    except Undefined:  # one company has no others to be shrunk towards
+        fit = fit_effects(effects)
+    except Undefined:  # a single company has no others to be shrunk towards
         return {"shrunk": shrunk, "shrinkage_weight": weight}
     values, weights = shrink(effects.y, effects.v, fit.mu, fit.tau2)
     shrunk[effects.company] = scale.back(values)
@@ -189,7 +193,7 @@ COMPANIES = MetricTable(
         Column(
             "std_error",
             NUMBER,
-            "Standard error of `mean` from the chance of its customers, clustered by customer.",
+            "Standard error of `mean` from chance among its customers, clustered by customer.",
             null="evaluations of the metric keep no influence sums, or the figure is null",
         ),
         Column(
@@ -231,7 +235,7 @@ COMPANIES = MetricTable(
         "std",
         "shrunk",
     ),
-    make=lambda of: companies_of(of.panel, of.metric, of.influence, *of.models),
+    make=lambda inputs: companies_of(inputs.panel, inputs.metric, inputs.influence, *inputs.models),
     by_model=True,
     conventions={
         "company figure": "mean over defined cutoffs; O:E: sum O / sum E; "

@@ -14,18 +14,22 @@ import pyarrow as pa
 
 from scale_eval.metrics import Metric
 from scale_eval.metrics.base import EQUAL_COMPANY, ROW
-from scale_eval.results.customer_influence import small_sample_factor, squared, sums_by_company
+from scale_eval.results.customer_influence import (
+    company_variances,
+    small_sample_factor,
+    sums_by_company,
+)
 from scale_eval.results.estimates import Estimate, difference, mean_of
 from scale_eval.results.heterogeneity import (
     Effects,
     difference_effects,
-    fitted,
+    fit_effects,
     mean_of_effects,
     next_company,
 )
 from scale_eval.results.panel import Panel
 from scale_eval.results.pooled_figures import pooled_figure
-from scale_eval.results.pooled_histograms import RowScores
+from scale_eval.results.pooled_histograms import PooledHistograms
 from scale_eval.results.ratio_terms import Terms, terms
 from scale_eval.results.tables.base import MetricTable
 from scale_eval.statistics.comparison import benjamini_hochberg, equivalence, wilcoxon
@@ -39,9 +43,9 @@ Margins = Mapping[str, float]
 """The smallest difference of practical interest by metric; smaller ones are ties."""
 
 
-def comparisons_table(pieces: Iterable[list[dict[str, Any]]]) -> pa.Table:
-    """Make the table from `comparisons_of`, a metric each, and adjust its p values."""
-    frame = pd.DataFrame(list(itertools.chain.from_iterable(pieces)))
+def comparisons_table(rows: Iterable[dict[str, Any]]) -> pa.Table:
+    """Make the table from the rows of `comparisons_of`, and adjust its p values."""
+    frame = pd.DataFrame(list(rows))
     if frame.empty:
         return COMPARISONS.schema.empty_table()
     frame = frame.reindex(columns=COMPARISONS.schema.names)
@@ -52,7 +56,11 @@ def comparisons_table(pieces: Iterable[list[dict[str, Any]]]) -> pa.Table:
 
 
 def comparisons_of(
-    panel: Panel, metric: Metric, scores: RowScores, influence: np.ndarray | None, margins: Margins
+    panel: Panel,
+    metric: Metric,
+    scores: PooledHistograms,
+    influence: np.ndarray | None,
+    margins: Margins,
 ) -> Iterator[dict[str, Any]]:
     """Make the rows of one metric, without `p_adjusted`, which needs the rows of all pairs."""
     strata = dict(_strata(panel))
@@ -61,7 +69,7 @@ def comparisons_of(
     pooled: dict[str, list[_Pooled]] = {
         estimand: [] for estimand in metric.estimands if estimand != EQUAL_COMPANY
     }
-    for m, of_model in enumerate(compared):
+    for m, compared_model in enumerate(compared):
         windows = panel.covered("common", m, panel.at(None))
         weighted = terms(panel, metric, m, weighted=True)
         sums = weighted.over(panel, windows)
@@ -70,7 +78,7 @@ def comparisons_of(
             figure = pooled_figure(
                 panel, metric, m, windows, estimand, scores, None, "common", sums
             )
-            moved = of_model.moved_pooled(estimand, windows, weighted)
+            moved = compared_model.moved_pooled(estimand, windows, weighted)
             figures.append(_Pooled(figure, moved, n_companies))
     for a, b in itertools.combinations(range(len(panel.models)), 2):
         key = {
@@ -88,14 +96,14 @@ def comparisons_of(
             row |= _columns(estimate, margin)
             moved_a, moved_b = pooled_a.moved, pooled_b.moved
             if moved_a is not None and moved_b is not None and not estimate.reason:
-                variance = squared(moved_a - moved_b).sum()
+                variance = company_variances(moved_a - moved_b).sum()
                 row["sampling_std_error"] = float(np.sqrt(variance))
             yield key | row
 
 
 @dataclass(frozen=True)
 class _Pooled:
-    """A pooled figure of a model, what groups of customers move it by, and its companies."""
+    """A pooled figure of a model, the influence of groups of customers, and its companies."""
 
     estimate: Estimate
     moved: np.ndarray | None
@@ -104,10 +112,10 @@ class _Pooled:
 
 @dataclass(frozen=True)
 class _Compared:
-    """A model, and what its comparisons with all others have in common.
+    """A model, with what its comparisons with all others share.
 
-    If the metric is defined for both of a pair whenever it is for this model, the windows of the
-    pair are this model's, and their figures are made once.
+    If the metric is defined for both models of a pair wherever it is for this one, the windows of
+    the pair are this model's, and its figures are computed once.
     """
 
     panel: Panel
@@ -128,15 +136,15 @@ class _Compared:
         return self._own.over(self.panel, windows).figures
 
     def moved(self, windows: np.ndarray) -> np.ndarray:
-        """Return what groups of customers move the figures by; shape (n_companies, n_groups)."""
+        """Return the influence of groups of customers on the figures; (n_companies, n_groups)."""
         return self._moved_of_all if len(windows) == self._n_defined else self._moved(windows)
 
     def moved_pooled(
         self, estimand: str, windows: np.ndarray, weighted: Terms
     ) -> np.ndarray | None:
-        """Return what the groups of customers of each company move a pooled figure by.
+        """Return the influence of the groups of customers of each company on a pooled figure.
 
-        None for figures that are no sums over sums, and for distances from a target.
+        None for figures that are not quotients of sums, and for distances from a target.
         """
         if self.influence is None or self.metric.target is not None:
             return None
@@ -145,14 +153,16 @@ class _Compared:
         weight = weighted.weight
         total = max(float(np.nansum(weight.take(windows))), 1e-300)
         influence = self.influence[:, self.model]
-        return sums_by_company(self.panel, windows, influence, weight, self._few / total, own=False)
+        return sums_by_company(
+            self.panel, windows, influence, weight, self._correction / total, own=False
+        )
 
     @cached_property
     def _own(self) -> Terms:
         return terms(self.panel, self.metric, self.model, weighted=False)
 
     @cached_property
-    def _few(self) -> np.ndarray:
+    def _correction(self) -> np.ndarray:
         return small_sample_factor(self.panel, self.metric, self.model)
 
     @cached_property
@@ -168,14 +178,16 @@ class _Compared:
         return self._moved(np.flatnonzero(self.defined))
 
     def _moved(self, windows: np.ndarray) -> np.ndarray:
-        """Return what groups of customers move each company's figure by, over `windows`.
+        """Return the influence of groups of customers on each company's figure over `windows`.
 
-        A distance from a target moves up or down with the figure: each company has its sign.
+        A distance from a target rises or falls with the figure, by the side of each company.
         """
         assert self.influence is not None
         influence = self.influence[:, self.model]
         kept = windows[~np.isnan(influence[windows, 0])]
-        sums = sums_by_company(self.panel, kept, influence, self._own.weight, self._few, own=True)
+        sums = sums_by_company(
+            self.panel, kept, influence, self._own.weight, self._correction, own=True
+        )
         if self.metric.target is not None:
             figures = self._own.over(self.panel, kept).figures
             side = np.nan_to_num(np.sign(figures - self.metric.target))
@@ -195,7 +207,7 @@ def _company_rows(
             pair = a.model, b.model
             effects = difference_effects(panel, metric, pair, windows, influence)
         if not metric.is_mean_of_effects:
-            variance = squared(a.moved(windows) - b.moved(windows))
+            variance = company_variances(a.moved(windows) - b.moved(windows))
     for stratum, companies in strata.items():
         compared = companies & ~np.isnan(differences)
         values = differences[compared]
@@ -249,7 +261,7 @@ def _next_company(effects: Effects, metric: Metric, margin: float) -> dict[str, 
     """Return the columns on the true difference at the next company."""
     row: dict[str, Any] = {"n_heterogeneity": len(effects.y)}
     try:
-        row["tau"] = float(np.sqrt(fitted(effects).tau2))
+        row["tau"] = float(np.sqrt(fit_effects(effects).tau2))
         expected = next_company(effects)
     except Undefined as undefined:
         return row | {"heterogeneity_reason": undefined.reason}
@@ -278,8 +290,8 @@ def _strata(panel: Panel) -> Iterator[tuple[str, np.ndarray]]:
             yield f"{low:,}{upto} customers", companies
 
 
-_OF_COMPANIES = "the estimand is not `equal_company`"
-_OF_EFFECTS = "`heterogeneity_reason` says why"
+_NOT_EQUAL_COMPANY = "the estimand is not `equal_company`"
+_NO_EFFECTS = "`heterogeneity_reason` says why"
 
 COMPARISONS = MetricTable(
     "comparisons",
@@ -314,7 +326,7 @@ COMPARISONS = MetricTable(
         Column(
             "sampling_std_error",
             NUMBER,
-            "Standard error that the chance of customers alone causes, paired by customer.",
+            "Standard error from chance among customers alone, paired by customer.",
             null="evaluations of the metric keep no influence sums that could be paired",
         ),
         Column(
@@ -328,14 +340,14 @@ COMPARISONS = MetricTable(
             "wins",
             COUNT,
             "Companies where a is better by more than the margin.",
-            null=_OF_COMPANIES,
+            null=_NOT_EQUAL_COMPANY,
         ),
-        Column("ties", COUNT, "Companies where they differ by no more.", null=_OF_COMPANIES),
+        Column("ties", COUNT, "Companies where they differ by no more.", null=_NOT_EQUAL_COMPANY),
         Column(
             "losses",
             COUNT,
             "Companies where b is better by more than the margin.",
-            null=_OF_COMPANIES,
+            null=_NOT_EQUAL_COMPANY,
         ),
         Column(
             "p_value",
@@ -361,33 +373,33 @@ COMPARISONS = MetricTable(
             "tau",
             NUMBER,
             "Standard deviation of the true difference between companies.",
-            null=_OF_EFFECTS,
+            null=_NO_EFFECTS,
         ),
         Column(
             "prediction_low",
             NUMBER,
             "Lower end of the interval that holds the true difference at the next company with a "
             "probability of 95 %.",
-            null=_OF_EFFECTS,
+            null=_NO_EFFECTS,
         ),
-        Column("prediction_high", NUMBER, "Upper end of that interval.", null=_OF_EFFECTS),
+        Column("prediction_high", NUMBER, "Upper end of that interval.", null=_NO_EFFECTS),
         Column(
             "probability_a_better",
             NUMBER,
             "Probability that a is truly better at the next company.",
-            null=_OF_EFFECTS,
+            null=_NO_EFFECTS,
         ),
         Column(
             "probability_a_better_by_margin",
             NUMBER,
             "Probability that it is better by more than the margin.",
-            null=_OF_EFFECTS,
+            null=_NO_EFFECTS,
         ),
         Column(
             "probability_b_better_by_margin",
             NUMBER,
             "Probability that b is better by more than the margin.",
-            null=_OF_EFFECTS,
+            null=_NO_EFFECTS,
         ),
         Column("heterogeneity_reason", TEXT, "Why the columns of random effects are null."),
         Column(
@@ -410,8 +422,10 @@ COMPARISONS = MetricTable(
         "wins",
         "losses",
     ),
-    make=lambda of: comparisons_table(
-        [list(comparisons_of(of.panel, of.metric, of.run.scores, of.influence, of.run.margins))]
+    make=lambda inputs: comparisons_table(
+        comparisons_of(
+            inputs.panel, inputs.metric, inputs.run.scores, inputs.influence, inputs.run.margins
+        )
     ),
     conventions={
         "wins": "companies better by more than the margin of the metric",

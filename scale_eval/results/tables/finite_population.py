@@ -1,4 +1,4 @@
-"""The table `sampled`: what all companies of a dataset would give, from a sample of them."""
+"""The table `sampled`: the figures of all companies of a dataset, estimated from a sample."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from scale_eval.metrics.histogram import COUNTS
 from scale_eval.metrics.row_form import FitWithinWindows
 from scale_eval.results.heterogeneity import Effects, company_effects, difference_effects
 from scale_eval.results.panel import COVERAGES, Panel
-from scale_eval.results.pooled_histograms import RowScores
+from scale_eval.results.pooled_histograms import PooledHistograms
 from scale_eval.results.ratio_terms import Sums, Terms, terms
 from scale_eval.results.tables.base import MetricInputs, MetricTable
 from scale_eval.statistics import survey
@@ -28,28 +28,32 @@ from scale_eval.statistics.undefined import Undefined
 from scale_eval.storage.columns import COUNT, NUMBER, TEXT, Column
 
 
-def sampled_table(pieces: Iterable[list[dict[str, Any]]]) -> pa.Table:
-    """Make the table from `sampled_of`, a metric each."""
-    frame = pd.DataFrame(list(itertools.chain.from_iterable(pieces)), columns=SAMPLED.schema.names)
+def sampled_table(rows: Iterable[dict[str, Any]]) -> pa.Table:
+    """Make the table from the rows of `sampled_of`."""
+    frame = pd.DataFrame(list(rows), columns=SAMPLED.schema.names)
     return pa.Table.from_pandas(frame, schema=SAMPLED.schema, preserve_index=False)
 
 
 def sampled_of(
-    panel: Panel, metric: Metric, scores: RowScores, influence: np.ndarray | None, design: Design
+    panel: Panel,
+    metric: Metric,
+    scores: PooledHistograms,
+    influence: np.ndarray | None,
+    design: Design,
 ) -> Iterator[dict[str, Any]]:
-    """Make the rows of one metric: models, then differences of two, a < b by name, where common.
+    """Make the rows of one metric: of each model, then of the differences a - b, a < b by name.
 
     Notes
     -----
-    A difference is that of `comparisons`: of the distances from a target, where a metric has one.
-    As there, the distance of one pooled figure from its target has no interval, because it turns
-    around at the target (``distance_from_target``).
+    Differences are taken on the common coverage, as in `comparisons`: of the distances from the
+    target, where the metric has one. As there, the difference of distances of two pooled figures
+    has no interval, because a distance turns around at the target (``distance_from_target``).
 
     Parameters
     ----------
     panel : Panel
         The evaluations of all companies of the sample.
-    scores : RowScores
+    scores : PooledHistograms
         Where they are not kept by company, figures of merged scores are null
         (``scores_not_kept_by_company``).
     influence : ndarray or None
@@ -60,7 +64,7 @@ def sampled_of(
     Raises
     ------
     ValueError
-        The panel holds another number of companies than the sample.
+        The panel has another number of companies than the sample.
     """
     if len(design.stratum) != panel.n_companies:
         raise ValueError(
@@ -92,11 +96,11 @@ def sampled_of(
 
 @dataclass(frozen=True)
 class _Source:
-    """The source of the figures of one metric."""
+    """The figures of one metric, and what they are computed from."""
 
     panel: Panel
     metric: Metric
-    scores: RowScores
+    scores: PooledHistograms
     influence: np.ndarray | None
     design: Design
 
@@ -125,11 +129,11 @@ class _Source:
                 ]
                 yield {"estimand": estimand} | self._difference(*figures)
         both = self._defined_for_both(a, b)
-        of_a, of_b = (self.metric.distance(self._sums(m, both).figures) for m in (a, b))
+        figures_a, figures_b = (self.metric.distance(self._sums(m, both).figures) for m in (a, b))
         effects = None
         if self.influence is not None and self.metric.has_difference_effects:
             effects = difference_effects(self.panel, self.metric, (a, b), both, self.influence)
-        values = of_a - of_b
+        values = figures_a - figures_b
         mean = None if self.metric.is_mean_of_effects else lambda: self._mean(values)
         yield from self._company_rows(values, effects, mean)
 
@@ -138,7 +142,7 @@ class _Source:
     ) -> Iterator[dict[str, Any]]:
         """Yield the rows of value, mean, spread and quantiles of companies' figures, and of tau.
 
-        The value is that of `value`, or else the mean of the random effects.
+        Without a `value`, it is the mean of the random effects.
         """
         rows = [
             self._columns("value", value or (lambda: self._from_effects(effects, "mu"))),
@@ -154,9 +158,9 @@ class _Source:
     def _refusal_of_std(self) -> str:
         """Return the reason why the spread of companies' figures has no interval, or "".
 
-        Skills, O:E and slopes are quotients: a few companies with a denominator next to 0 make most
-        of their variance, and a sample without them cannot show it (measured: the interval held .66
-        to .93, and less where fewer were drawn). Quantiles have an interval.
+        Skills, O:E and slopes are quotients: a few companies with a denominator near 0 make most of
+        their variance, and a sample without them cannot show it (measured: the interval covered .66
+        to .93, and less in smaller samples). Quantiles have an interval.
         """
         return "heavy_tails" if self.metric.is_quotient else ""
 
@@ -165,7 +169,7 @@ class _Source:
     ) -> Callable[[], Figure]:
         form = self.metric.row_form
         if form is not None and estimand == ROW:
-            return lambda: self._of_merged_scores(form, model, coverage)
+            return lambda: self._from_merged_histograms(form, model, coverage)
         if form is not None and estimand == WITHIN_COMPANY and form.within_windows is not None:
             fit_within = form.within_windows
             return lambda: self._within_windows(fit_within, model, coverage)
@@ -176,7 +180,7 @@ class _Source:
         return self._quotient(sums.numerator, sums.denominator)
 
     def _sums(self, model: int, windows: np.ndarray) -> Sums:
-        """Return the sums of each company, whose windows weigh the same."""
+        """Return the sums of each company, with equal weights of its windows."""
         return self._own(model).over(self.panel, windows)
 
     def _own(self, model: int) -> Terms:
@@ -218,8 +222,8 @@ class _Source:
         influence[effects.company] = fit.tau2_influence / (2 * fit.tau2)
         return Figure(float(np.sqrt(fit.tau2)), influence, amounts, log=True)
 
-    def _of_merged_scores(self, form: RowForm, model: int, coverage: str) -> Figure:
-        """Return a figure of all rows, each company's weighted by how many it stands for."""
+    def _from_merged_histograms(self, form: RowForm, model: int, coverage: str) -> Figure:
+        """Return a figure of all rows, weighted by how many companies theirs represents."""
         rows, company = self._rows(model, coverage)
         if not len(company):
             raise Undefined("no_evaluations")
@@ -227,8 +231,8 @@ class _Source:
         weight = self.design.weights[company]
         made = form.weighted(WeightedRows(rows["bin"], weight=weight, **counts))
         moved, amounts = (
-            np.bincount(company, of_row, self.panel.n_companies)
-            for of_row in (made.moved, made.amounts)
+            np.bincount(company, by_row, self.panel.n_companies)
+            for by_row in (made.influence, made.amounts)
         )
         return Figure(made.value, moved, amounts)
 
@@ -262,9 +266,11 @@ class _Source:
             defined &= self.panel.ok[:, model] & self._own(model).defined
         return np.flatnonzero(defined)
 
-    def _difference(self, of_a: Callable[[], Figure], of_b: Callable[[], Figure]) -> dict[str, Any]:
+    def _difference(
+        self, figure_a: Callable[[], Figure], figure_b: Callable[[], Figure]
+    ) -> dict[str, Any]:
         try:
-            a, b = of_a(), of_b()
+            a, b = figure_a(), figure_b()
         except Undefined:
             return {"figure": "value", "value": np.nan, "reason": "undefined_for_either"}
         if self.metric.target is None:
@@ -322,21 +328,23 @@ class _Source:
         }
 
 
-_UNSURE = "`ci_reason` says why"
+_NO_INTERVAL = "`ci_reason` says why"
 
 
-def _make(of: MetricInputs) -> pa.Table:
-    assert of.run.design is not None
-    rows = sampled_of(of.panel, of.metric, of.run.scores, of.influence, of.run.design)
-    return sampled_table([list(rows)])
+def _make(inputs: MetricInputs) -> pa.Table:
+    run = inputs.run
+    assert run.design is not None
+    return sampled_table(
+        sampled_of(inputs.panel, inputs.metric, run.scores, inputs.influence, run.design)
+    )
 
 
 SAMPLED = MetricTable(
     "sampled",
     row="metric, model, model_b, estimand, coverage, figure; over all cutoffs",
-    doc="What all companies of the dataset would have given, from a run of a sample of them. The "
-    "intervals are of these companies: they shrink to nothing as the sample becomes the dataset, "
-    "and say nothing of the next company, of which `pooled` speaks.",
+    doc="The figures of all companies of the dataset, estimated from a run of a sample of them. "
+    "The intervals are about these companies: they shrink to nothing as the sample becomes the "
+    "dataset, and say nothing about the next company, which `pooled` is about.",
     columns=(
         Column("metric", TEXT, "The metric."),
         Column("model", TEXT, "The model."),
@@ -353,14 +361,14 @@ SAMPLED = MetricTable(
             "value", NUMBER, "The figure of all companies, estimated.", null="`reason` says why"
         ),
         Column("reason", TEXT, "Why `value` is null; empty where it is not."),
-        Column("std_error", NUMBER, "Standard error of `value`.", null=_UNSURE),
+        Column("std_error", NUMBER, "Standard error of `value`.", null=_NO_INTERVAL),
         Column(
             "ci_low",
             NUMBER,
             "Lower end of the 95 % interval of the figure of all companies of the dataset.",
-            null=_UNSURE,
+            null=_NO_INTERVAL,
         ),
-        Column("ci_high", NUMBER, "Upper end of that interval.", null=_UNSURE),
+        Column("ci_high", NUMBER, "Upper end of that interval.", null=_NO_INTERVAL),
         Column(
             "ci_reason",
             TEXT,

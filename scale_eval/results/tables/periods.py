@@ -1,9 +1,9 @@
-"""The table `periods`: cutoff by cutoff, on the common coverage.
+"""The table `periods`: figures cutoff by cutoff, on the common coverage.
 
 A model's figures change over time because the customers do (lapsed customers accumulate), because
 the companies do, or because the model gets better or worse. So the same companies are compared, the
 share of lapsed customers is shown, and the loss of the reference is split into uncertainty (the
-loss of the observed rate) and drift (what the rate known at the cutoff loses against it): skill
+loss of the observed rate) and drift (the excess loss of the rate known at the cutoff): skill
 against a rate that drifted is not skill at telling customers apart.
 """
 
@@ -25,10 +25,11 @@ from scale_eval.storage.columns import COUNT, NUMBER, TEXT, TIME, Column
 
 
 def periods_table(panel: Panel) -> pa.Table:
-    """Make the table: one row a (cutoff or all, companies, model).
+    """Make the table: one row for each cutoff (or all), choice of companies, and model.
 
-    `companies` is ``all``, or ``same``: the companies that have every one of m cutoffs, with m such
-    that m times their number is largest; rows of these cutoffs only.
+    `companies` is ``all`` or ``same``. The same companies are those that have every one of m
+    cutoffs, with the m for which m times their number is largest; they have rows at these cutoffs
+    only.
     """
     shown = [METRICS[name] for name in PERIODS.schema.names if name in METRICS]
     needed = {column for metric in shown for column in (metric.name, *metric.pooling.columns)}
@@ -68,10 +69,11 @@ def periods_table(panel: Panel) -> pa.Table:
 
 
 def same_companies(panel: Panel, windows: np.ndarray) -> tuple[list[int], np.ndarray]:
-    """Choose m cutoffs and the companies that have a window at each, m times those largest.
+    """Choose m cutoffs, and the companies that have a window at each of them.
 
-    The cutoffs that most companies have are taken first, two at least where a company has two: some
-    companies have cutoffs of their own, and no company has all.
+    m times the number of these companies is as large as possible. The cutoffs that most companies
+    have are taken first, at least two where a company has two: some companies have cutoffs of their
+    own, and no company has all.
 
     Returns
     -------
@@ -199,5 +201,5 @@ PERIODS = RunTable(
         "roc_auc",
         "drift",
     ),
-    make=lambda of: periods_table(of.panel),
+    make=lambda inputs: periods_table(inputs.panel),
 )

@@ -5,7 +5,6 @@ The estimands answer different questions, see `scale_eval.results.estimates`.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -24,31 +23,35 @@ from scale_eval.results.customer_influence import (
     variances,
 )
 from scale_eval.results.estimates import Estimate, equal_company
-from scale_eval.results.heterogeneity import Scaled, heterogeneity, mean_of_effects, scaled
+from scale_eval.results.heterogeneity import (
+    ScaledEvaluations,
+    heterogeneity,
+    mean_of_effects,
+    scaled_evaluations,
+)
 from scale_eval.results.panel import COVERAGES, Panel
 from scale_eval.results.pooled_figures import pooled_figure
-from scale_eval.results.pooled_histograms import RowScores
+from scale_eval.results.pooled_histograms import PooledHistograms
 from scale_eval.results.ratio_terms import Sums, Terms, terms
 from scale_eval.results.tables.base import MetricTable
 from scale_eval.statistics.dispersion import dispersion
 from scale_eval.storage.columns import COUNT, NUMBER, TEXT, TIME, Column
 
 
-def pooled_table(pieces: Iterable[list[dict[str, Any]]]) -> pa.Table:
-    """Make the table from `pooled_of`, a metric each."""
-    frame = pd.DataFrame(list(itertools.chain.from_iterable(pieces)), columns=POOLED.schema.names)
-    frame = frame.sort_values("model", kind="stable")
+def pooled_table(rows: Iterable[dict[str, Any]]) -> pa.Table:
+    """Make the table from the rows of `pooled_of`."""
+    frame = pd.DataFrame(list(rows), columns=POOLED.schema.names)
     return pa.Table.from_pandas(frame, schema=POOLED.schema, preserve_index=False)
 
 
 def pooled_of(
     panel: Panel,
     metric: Metric,
-    scores: RowScores,
+    scores: PooledHistograms,
     influence: np.ndarray | None,
     models: Sequence[int] | None = None,
 ) -> Iterator[dict[str, Any]]:
-    """Make the rows of one metric, for all models or for these positions in the panel."""
+    """Make the rows of one metric, for all models or those at these positions in the panel."""
     cutoffs = list(panel.cutoffs)
     for model in range(len(panel.models)) if models is None else models:
         model_figures = _ModelFigures.of(panel, metric, model, scores, influence)
@@ -59,7 +62,7 @@ def pooled_of(
             for coverage in COVERAGES:
                 windows = panel.covered(coverage, model, panel.at(cutoff))
                 wider = (by_selection.get(key) for key in ((None, coverage), (cutoff, "own")))
-                # As many windows as in a selection that holds them all are the same windows.
+                # A selection of as many windows as a wider one has the same windows.
                 same = [rows for n, rows in filter(None, wider) if n == len(windows)]
                 rows = same[0] if same else list(model_figures.figures(windows, cutoff, coverage))
                 by_selection[cutoff, coverage] = len(windows), rows
@@ -77,29 +80,29 @@ def pooled_of(
 
 @dataclass(frozen=True)
 class _ModelFigures:
-    """The parts of the figures of one metric and model, for every window of the panel.
+    """The inputs to the figures of one metric and model, for every window of the panel.
 
     Attributes
     ----------
     own, weighted : Terms
     undefined : ndarray of bool, shape (n_windows,)
-    influence : Influence or None
-    few : ndarray, shape (n_windows,), or None
+    influence : InfluenceSums or None
+    correction : ndarray, shape (n_windows,), or None
         The small-sample factor, with the influence.
-    scaled : Scaled or None
+    scaled : ScaledEvaluations or None
         The evaluations on the scale of effects, for a metric with random effects.
     """
 
     panel: Panel
     metric: Metric
     model: int
-    scores: RowScores
+    scores: PooledHistograms
     own: Terms
     weighted: Terms
     undefined: np.ndarray
     influence: InfluenceSums | None
-    few: np.ndarray | None
-    scaled: Scaled | None
+    correction: np.ndarray | None
+    scaled: ScaledEvaluations | None
 
     @classmethod
     def of(
@@ -107,20 +110,22 @@ class _ModelFigures:
         panel: Panel,
         metric: Metric,
         model: int,
-        scores: RowScores,
+        scores: PooledHistograms,
         influence: np.ndarray | None,
     ) -> _ModelFigures:
         own, weighted = (terms(panel, metric, model, weighted=w) for w in (False, True))
         undefined = np.isnan(panel.columns[metric.name][:, model])
-        few = None if influence is None else small_sample_factor(panel, metric, model)
-        effects = None if metric.effects is None else scaled(panel, metric, model)
+        correction = None if influence is None else small_sample_factor(panel, metric, model)
+        effects = None if metric.effects is None else scaled_evaluations(panel, metric, model)
         sums = None if influence is None else InfluenceSums.of(influence[:, model])
-        return cls(panel, metric, model, scores, own, weighted, undefined, sums, few, effects)
+        return cls(
+            panel, metric, model, scores, own, weighted, undefined, sums, correction, effects
+        )
 
     def figures(
         self, windows: np.ndarray, cutoff: int | None, coverage: str
     ) -> Iterator[dict[str, Any]]:
-        """Make the rows of one selection of windows, an estimand each."""
+        """Make the rows of one selection of windows, one for each estimand."""
         metric, model, panel = self.metric, self.model, self.panel.at_cutoff(cutoff)
         own, weighted = (t.over(panel, windows) for t in (self.own, self.weighted))
         undefined = windows[self.undefined.take(windows)]
@@ -142,11 +147,11 @@ class _ModelFigures:
                     panel, metric, model, windows, estimand, self.scores, cutoff, coverage, weighted
                 )
             row |= _columns(estimate, metric)
-            of_merged_scores = metric.row_form is not None and estimand == ROW
-            if of_merged_scores and self._floor is not None and not estimate.reason:
+            from_histograms = metric.row_form is not None and estimand == ROW
+            if from_histograms and self._floor is not None and not estimate.reason:
                 row["constant_floor"] = self._floor.of(windows)
-            # A figure of merged scores compares customers across windows: no sum over them.
-            if chance is not None and not estimate.reason and not of_merged_scores:
+            # A figure of merged histograms compares customers across windows: it is not a sum.
+            if chance is not None and not estimate.reason and not from_histograms:
                 variance = chance.equal_company if estimand == EQUAL_COMPANY else chance.pooled
                 scale = estimate.value if estimate.log else 1.0
                 row["sampling_std_error"] = scale * float(np.sqrt(variance))
@@ -158,12 +163,12 @@ class _ModelFigures:
         return None if form is None or form.floor is None else _Floor(self.panel, form, self.model)
 
     def _chance(self, panel: Panel, windows: np.ndarray) -> Variances | None:
-        """Return the variances from customers' chance; None for a figure that has none."""
+        """Return the variances from chance among customers; None for a figure without them."""
         if self.influence is None or self.metric.is_mean_of_effects:
             return None
-        assert self.few is not None
+        assert self.correction is not None
         weights = self.weighted.weight, self.own.weight
-        return variances(panel, windows, self.influence, *weights, self.few)
+        return variances(panel, windows, self.influence, *weights, self.correction)
 
     def _company_mean(
         self, panel: Panel, windows: np.ndarray, own: Sums, undefined: np.ndarray
@@ -204,7 +209,7 @@ def _columns(estimate: Estimate, metric: Metric) -> dict[str, Any]:
 
 
 class _Floor:
-    """The figure of all rows if the score of all customers of a window were its observed rate."""
+    """The figure over all rows if every score were the observed rate of its window."""
 
     def __init__(self, panel: Panel, form: RowForm, model: int) -> None:
         assert form.floor is not None
@@ -226,8 +231,8 @@ class _Floor:
         )
 
 
-_OF_COMPANIES = "the estimand is not `equal_company`, or no company has a figure"
-_OF_EFFECTS = "`heterogeneity_reason` says why"
+_NO_FIGURES = "the estimand is not `equal_company`, or no company has a figure"
+_NO_EFFECTS = "`heterogeneity_reason` says why"
 
 POOLED = MetricTable(
     "pooled",
@@ -235,7 +240,7 @@ POOLED = MetricTable(
     doc="Figures over companies: how sure they are, how companies differ, and what to expect at "
     "the next one. `std_error`, `ci_low` and `ci_high` speak of companies like these; "
     "`sampling_std_error` speaks of these companies in these windows. The estimands answer "
-    "different questions: `row` takes all customers in one, `within_company` compares only "
+    "different questions: `row` pools all customers, `within_company` compares only "
     "customers of one company and cutoff, `equal_company` is the average company.",
     columns=(
         Column("model", TEXT, "The model."),
@@ -262,8 +267,8 @@ POOLED = MetricTable(
         Column(
             "sampling_std_error",
             NUMBER,
-            "Standard error from the chance of customers alone: what other customers of these "
-            "companies would have changed in these windows.",
+            "Standard error from chance among customers alone: these companies and windows, with "
+            "other customers.",
             null="evaluations of the metric keep no influence sums, or it is an AUC over all rows, "
             "or a calibration slope",
         ),
@@ -281,7 +286,7 @@ POOLED = MetricTable(
         Column(
             "n_not_common",
             COUNT,
-            "Evaluations that are ok but not for every model, and so outside the common coverage.",
+            "Evaluations that are ok, but where another model is not: outside the common coverage.",
         ),
         Column(
             "n_effective",
@@ -292,73 +297,73 @@ POOLED = MetricTable(
         Column(
             "error_bound",
             NUMBER,
-            "The value of the rows themselves is no further from `value`; 0 where it is exact.",
+            "Largest distance of `value` from that of the rows themselves; 0 where it is exact.",
             null="no bound can be certified, or `value` is null",
         ),
         Column(
             "constant_floor",
             NUMBER,
-            "AUC over all rows of a constant per company and cutoff, their own rate.",
+            "AUC over all rows of a constant score for each company and cutoff, its own rate.",
             null="the row is not `roc_auc` of the estimand `row`",
         ),
-        Column("mean", NUMBER, "Mean of companies' figures.", null=_OF_COMPANIES),
+        Column("mean", NUMBER, "Mean of companies' figures.", null=_NO_FIGURES),
         Column(
             "std",
             NUMBER,
             "Standard deviation (ddof 1) of companies' figures: true differences, noise and time.",
-            null=_OF_COMPANIES,
+            null=_NO_FIGURES,
         ),
         Column(
             "mad",
             NUMBER,
             "Median absolute deviation of companies' figures from their median, unscaled.",
-            null=_OF_COMPANIES,
+            null=_NO_FIGURES,
         ),
-        Column("iqr", NUMBER, "Interquartile range of companies' figures.", null=_OF_COMPANIES),
-        Column("min", NUMBER, "Smallest figure of a company.", null=_OF_COMPANIES),
-        Column("p05", NUMBER, "5 % quantile of companies' figures.", null=_OF_COMPANIES),
-        Column("p25", NUMBER, "25 % quantile of companies' figures.", null=_OF_COMPANIES),
-        Column("p50", NUMBER, "Median of companies' figures.", null=_OF_COMPANIES),
-        Column("p75", NUMBER, "75 % quantile of companies' figures.", null=_OF_COMPANIES),
-        Column("p95", NUMBER, "95 % quantile of companies' figures.", null=_OF_COMPANIES),
-        Column("max", NUMBER, "Largest figure of a company.", null=_OF_COMPANIES),
+        Column("iqr", NUMBER, "Interquartile range of companies' figures.", null=_NO_FIGURES),
+        Column("min", NUMBER, "Smallest figure of a company.", null=_NO_FIGURES),
+        Column("p05", NUMBER, "5 % quantile of companies' figures.", null=_NO_FIGURES),
+        Column("p25", NUMBER, "25 % quantile of companies' figures.", null=_NO_FIGURES),
+        Column("p50", NUMBER, "Median of companies' figures.", null=_NO_FIGURES),
+        Column("p75", NUMBER, "75 % quantile of companies' figures.", null=_NO_FIGURES),
+        Column("p95", NUMBER, "95 % quantile of companies' figures.", null=_NO_FIGURES),
+        Column("max", NUMBER, "Largest figure of a company.", null=_NO_FIGURES),
         Column(
             "n_heterogeneity",
             COUNT,
-            "Companies that enter the random effects, from which the columns after this one come.",
+            "Companies that enter the random effects, which the columns after this one describe.",
             null="the metric has no random effects, or the estimand is not `equal_company`",
         ),
         Column(
             "tau",
             NUMBER,
             "Standard deviation of the true figures between companies, on `tau_scale`.",
-            null=_OF_EFFECTS,
+            null=_NO_EFFECTS,
         ),
-        Column("tau_low", NUMBER, "Lower end of the 95 % interval of `tau`.", null=_OF_EFFECTS),
-        Column("tau_high", NUMBER, "Upper end of the 95 % interval of `tau`.", null=_OF_EFFECTS),
-        Column("tau_scale", TEXT, "Scale of `tau`: logit, log or identity.", null=_OF_EFFECTS),
+        Column("tau_low", NUMBER, "Lower end of the 95 % interval of `tau`.", null=_NO_EFFECTS),
+        Column("tau_high", NUMBER, "Upper end of the 95 % interval of `tau`.", null=_NO_EFFECTS),
+        Column("tau_scale", TEXT, "Scale of `tau`: logit, log or identity.", null=_NO_EFFECTS),
         Column(
             "i_squared",
             NUMBER,
             "Share of the variance of companies' figures that is true difference: I^2.",
-            null=_OF_EFFECTS,
+            null=_NO_EFFECTS,
         ),
         Column(
             "expected",
             NUMBER,
             "Mean of the random effects, on the metric's own scale.",
-            null=_OF_EFFECTS,
+            null=_NO_EFFECTS,
         ),
-        Column("expected_low", NUMBER, "Lower end of its 95 % interval.", null=_OF_EFFECTS),
-        Column("expected_high", NUMBER, "Upper end of its 95 % interval.", null=_OF_EFFECTS),
+        Column("expected_low", NUMBER, "Lower end of its 95 % interval.", null=_NO_EFFECTS),
+        Column("expected_high", NUMBER, "Upper end of its 95 % interval.", null=_NO_EFFECTS),
         Column(
             "prediction_low",
             NUMBER,
             "Lower end of the interval that holds the true figure of the next company with a "
             "probability of 95 %.",
-            null=_OF_EFFECTS,
+            null=_NO_EFFECTS,
         ),
-        Column("prediction_high", NUMBER, "Upper end of that interval.", null=_OF_EFFECTS),
+        Column("prediction_high", NUMBER, "Upper end of that interval.", null=_NO_EFFECTS),
         Column(
             "heterogeneity_reason",
             TEXT,
@@ -378,8 +383,8 @@ POOLED = MetricTable(
         "n_effective",
         "reason",
     ),
-    make=lambda of: pooled_table(
-        [list(pooled_of(of.panel, of.metric, of.run.scores, of.influence, of.models))]
+    make=lambda inputs: pooled_table(
+        pooled_of(inputs.panel, inputs.metric, inputs.run.scores, inputs.influence, inputs.models)
     ),
     by_model=True,
     sorted_by="model",
@@ -392,15 +397,15 @@ POOLED = MetricTable(
         "within_company": "roc_auc by pairs; average_precision, gain and lift by positives; "
         "value captured by spend; calibration slope: one slope, an intercept a company and cutoff",
         "row rank metrics": "histograms of logit scores, bins of 1/128; error_bound is certified",
-        "common coverage": "windows ok for every model that answered anywhere",
+        "common coverage": "windows ok for every model that predicted anywhere",
         "ci": "95 %, over companies: linearised standard error, Student's t with n_effective - 1 "
         "degrees of freedom (row rank metrics: delete-a-group jackknife, companies dealt to at "
         "most 64 groups; bias-corrected, but for gain, lift and value captured, taken to first "
         "order); O:E on the log scale; row and within_company from 5 companies on; none for a "
         "difference of distances from a target but at the average company",
         "n_effective": "(sum w)^2 / sum w^2 (Kish 1965); below 30 a figure is warned of",
-        "sampling_std_error": "customers' chance alone, clustered by customer and paired through "
-        "the influence sums: these companies in these half-years",
+        "sampling_std_error": "chance among customers alone, clustered by customer and paired "
+        "through the influence sums: these companies in these half-years",
         "tau": "REML on logit AUC, log O:E, slope, raw differences of losses and AUC; companies "
         "with 10 positives and 10 negatives at a cutoff; tau_low, tau_high: Q-profile "
         "(Viechtbauer 2007), extended to hold tau",

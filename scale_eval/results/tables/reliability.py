@@ -1,7 +1,7 @@
 """The tables `reliability` and `decompositions`: how far probabilities can be trusted.
 
-All customers of the common windows in one, from histograms of scores; probabilities are known to
-1/128 on the logit scale.
+All customers of the common windows are pooled, from histograms of scores; probabilities are rounded
+to 1/128 on the logit scale.
 """
 
 from __future__ import annotations
@@ -15,25 +15,25 @@ from scipy.special import expit, logit, stdtrit
 
 from scale_eval.metrics import GroupedHistograms, mid_logit
 from scale_eval.results.panel import Panel
-from scale_eval.results.pooled_histograms import RowScores
+from scale_eval.results.pooled_histograms import PooledHistograms
 from scale_eval.results.tables.base import RunTable
 from scale_eval.statistics.bootstrap import company_keys, poisson_weights
 from scale_eval.statistics.decomposition import corp, isotonic
 from scale_eval.storage.columns import COUNT, NUMBER, TEXT, Column
 
 POINTS = 64
-"""Points of a curve: bins of probability that hold nearly as many customers each."""
+"""Points of a curve: bins of probability with nearly equal numbers of customers."""
 
 N_REPLICATES = 2_000
 N_CHUNKS = 20
-"""Parts in which replicates are made, which bounds their memory."""
+"""Chunks in which replicates are computed, which bounds their memory."""
 
 MIN_GROUPS = 5
 """Groups of companies below which no band is drawn."""
 
 
-def reliability_table(panel: Panel, scores: RowScores, seed: int) -> pa.Table:
-    """Make one row a (model, point of its curve).
+def reliability_table(panel: Panel, scores: PooledHistograms, seed: int) -> pa.Table:
+    """Make one row for each point of the curve of each model.
 
     The curve is CORP's (Dimitriadis, Gneiting & Jordan 2021): the isotonic regression of the
     outcomes on the probability, without bins to choose. The band of 95 % resamples companies:
@@ -43,16 +43,16 @@ def reliability_table(panel: Panel, scores: RowScores, seed: int) -> pa.Table:
     """
     rows = [
         {"model": model} | point
-        for model, grouped in _answered(panel, scores)
+        for model, grouped in _models_with_histograms(panel, scores)
         for point in _curve(grouped, seed)
     ]
     return pa.Table.from_pylist(rows, schema=RELIABILITY.schema)
 
 
-def decompositions_table(panel: Panel, scores: RowScores) -> pa.Table:
-    """Make one row a (model, loss)."""
+def decompositions_table(panel: Panel, scores: PooledHistograms) -> pa.Table:
+    """Make one row for each model and loss."""
     rows: list[dict[str, Any]] = []
-    for model, grouped in _answered(panel, scores):
+    for model, grouped in _models_with_histograms(panel, scores):
         merged = grouped.total
         probability = expit(mid_logit(merged.bin))
         for loss, split in corp(probability, merged.n_positive, merged.n_negative).items():
@@ -61,11 +61,13 @@ def decompositions_table(panel: Panel, scores: RowScores) -> pa.Table:
     return pa.Table.from_pylist(rows, schema=DECOMPOSITIONS.schema)
 
 
-def _answered(panel: Panel, scores: RowScores) -> Iterator[tuple[str, GroupedHistograms]]:
-    """Yield the models that gave probabilities, with their histograms on the common windows."""
+def _models_with_histograms(
+    panel: Panel, scores: PooledHistograms
+) -> Iterator[tuple[str, GroupedHistograms]]:
+    """Yield the models that predicted, with their histograms on the common windows."""
     for model, name in enumerate(panel.models):
         grouped = scores.of(model, None, "common")
-        if grouped is None:  # a curve of all windows is still one of this model
+        if grouped is None:  # common windows cannot be separated: all windows of the model
             grouped = scores.of(model, None, "own")
         if grouped is not None and len(grouped.bin):
             yield name, grouped
@@ -126,14 +128,14 @@ def _band(
 
 
 _LEAST = 1e-4
-"""Rates are kept this far from 0 and 1, where the logit would leave the page."""
+"""Rates are kept this far from 0 and 1, where the logit is infinite."""
 
 
 RELIABILITY = RunTable(
     "reliability",
     row="model, point of its reliability curve; at most 64 points a model",
-    doc="What came of the probabilities that a model gave: all customers of the common windows in "
-    "one.",
+    doc="How often customers bought at each probability that a model gave them: all customers of "
+    "the common windows, pooled.",
     columns=(
         Column("model", TEXT, "The model."),
         Column(
@@ -154,7 +156,7 @@ RELIABILITY = RunTable(
         Column("n_positive", COUNT, "Customers among them who bought."),
     ),
     shown=("model", "probability", "recalibrated", "ci_low", "ci_high", "n_customers"),
-    make=lambda of: reliability_table(of.panel, of.scores, of.seed),
+    make=lambda inputs: reliability_table(inputs.panel, inputs.scores, inputs.seed),
     conventions={
         "reliability": "CORP (Dimitriadis, Gneiting & Jordan 2021); band by Poisson resampling of "
         "companies' groups, 2,000 replicates",
@@ -175,5 +177,5 @@ DECOMPOSITIONS = RunTable(
         Column("uncertainty", NUMBER, "The loss of the overall rate, given to everybody."),
     ),
     shown=("model", "loss", "value", "miscalibration", "discrimination", "uncertainty"),
-    make=lambda of: decompositions_table(of.panel, of.scores),
+    make=lambda inputs: decompositions_table(inputs.panel, inputs.scores),
 )

@@ -1,8 +1,8 @@
 """The table `spread`: how much values differ between companies, between half-years, and by chance.
 
-Values on the common coverage are mean + company + cutoff + residual, crossed random effects by
-REML. The residual holds the interaction of company and half-year, and noise; `noise_sd` is the part
-of it that customers' chance explains.
+Values on the common coverage are mean + company + cutoff + residual, with crossed random effects,
+fitted by REML. The residual is the interaction of company and half-year, and noise; `noise_sd` is
+the part of it that chance among customers explains.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from scale_eval.statistics.variance_components import variance_components
 from scale_eval.storage.columns import COUNT, NUMBER, TEXT, Column
 
 MAX_COMPANIES = 5_000
-"""Companies that are used, the first of a stable order: more would not make the parts surer."""
+"""Most companies that are used, the first in a stable order: more would add no precision."""
 
 MIN_CUTOFFS = 3
 
@@ -32,11 +32,11 @@ MIN_CUTOFFS = 3
 def spread_table(panel: Panel, groups: np.ndarray) -> pa.Table:
     """Make the table: one row a (model, metric) that has standard errors.
 
-    Standard deviations are on `scale`. `next_cutoff_low` to `next_cutoff_high` holds the figure of
-    the average company at the next half-year with a probability of 95 %: Student's interval with
-    cutoffs - 1 degrees of freedom, from the variance of cutoffs and what the residual leaves in a
-    mean over companies, one more cutoff included; on the metric's own scale. Cutoffs that few
-    companies have count for less (Kish's effective number).
+    Standard deviations are on `scale`. The interval from `next_cutoff_low` to `next_cutoff_high`
+    holds the figure of the average company at the next half-year with a probability of 95 %. It is
+    Student's prediction interval with cutoffs - 1 degrees of freedom, from the variance of cutoffs
+    and that of the residual in a mean over companies, and is on the metric's own scale. Cutoffs
+    that few companies have count for less (Kish's effective number).
 
     Parameters
     ----------
@@ -109,8 +109,8 @@ def _parts(panel: Panel, model: int, metric: Metric, taken: np.ndarray) -> dict[
         return row | {"reason": "fewer_than_3_cutoffs"}
     if panel.values("overlaps", model, windows).any():
         return row | {"reason": "overlapping_windows"}
-    of_average = parts.cutoff + parts.residual / companies.mean()
-    half = stdtrit(c - 1, 0.975) * np.sqrt(of_average * (1 + 1 / c))
+    average_variance = parts.cutoff + parts.residual / companies.mean()
+    half = stdtrit(c - 1, 0.975) * np.sqrt(average_variance * (1 + 1 / c))
     means = (
         np.bincount(company, weights=values)[np.unique(company)]
         / np.unique(company, return_counts=True)[1]
@@ -126,8 +126,8 @@ _REASON = "`reason` says why"
 SPREAD = RunTable(
     "spread",
     row="model, metric",
-    doc="How much of what differs between evaluations, on the common coverage, is the company, the "
-    "cutoff, and the rest.",
+    doc="How much of the differences between evaluations, on the common coverage, is due to the "
+    "company, the cutoff, and the rest.",
     columns=(
         Column("model", TEXT, "The model."),
         Column("metric", TEXT, "The metric."),
@@ -150,7 +150,7 @@ SPREAD = RunTable(
         Column(
             "noise_sd",
             NUMBER,
-            "The part of `residual_sd` that the chance of customers explains.",
+            "The part of `residual_sd` that chance among customers explains.",
             null="no evaluation has a standard error",
         ),
         Column(
@@ -174,7 +174,7 @@ SPREAD = RunTable(
         "noise_sd",
         "reason",
     ),
-    make=lambda of: spread_table(of.panel, groups_of(of.panel, of.groups)),
+    make=lambda inputs: spread_table(inputs.panel, groups_of(inputs.panel, inputs.groups)),
     conventions={
         "spread": "crossed random effects by REML; next cutoff: Student's t, cutoffs - 1",
     },
