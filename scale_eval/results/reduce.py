@@ -111,10 +111,13 @@ def reduce_parts(
     ):
         give_back()
         panel = Panel.of(evaluations).holding([])  # computes what the threads share
-        inputs = RunInputs(
-            panel, PooledHistograms(scores, panel, groups), groups, margins, seed, design
+        pending_scores = threads.submit(PooledHistograms, scores, panel, groups)
+        inputs = RunInputs(panel, pending_scores, groups, margins, seed, design)
+        # The last in the registry need no scores: they are made while those are pooled.
+        made = threads.submit(
+            lambda: {table.name: table.make(inputs) for table in reversed(run_tables)}
         )
-        made = threads.submit(lambda: {table.name: table.make(inputs) for table in run_tables})
+        pending_scores.result()  # the memory that pooling takes is free before a metric is read
         first, *others = metric_tables
         kept: dict[str, list[pa.Table]] = {table.name: [] for table in others}
 

@@ -7,6 +7,7 @@ by metric, because the sums of influence of one metric take most of the memory o
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -29,8 +30,9 @@ class RunInputs:
     panel : Panel
         The evaluations, with the columns that every table needs; a table that needs others loads
         them with `panel.holding`.
-    scores : PooledHistograms
-        The histograms of scores.
+    pending_scores : Future of PooledHistograms
+        The histograms of scores, which a thread pools while tables without them are made; `scores`
+        waits for them.
     groups : dict
         The group of companies in which each company's scores were kept.
     margins : dict
@@ -42,11 +44,16 @@ class RunInputs:
     """
 
     panel: Panel
-    scores: PooledHistograms
+    pending_scores: Future[PooledHistograms]
     groups: Mapping[str, int]
     margins: Mapping[str, float]
     seed: int
     design: Design | None = None
+
+    @property
+    def scores(self) -> PooledHistograms:
+        """Return the histograms of scores, as soon as they are pooled."""
+        return self.pending_scores.result()
 
 
 @dataclass(frozen=True)
