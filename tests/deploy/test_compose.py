@@ -30,8 +30,8 @@ pytestmark = pytest.mark.slow
 START_DOCKER = TOP.parent / "shared" / "infra" / "docker-up.sh"
 CA_BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
 
-# Some seconds of work for three workers: classifiers, every month.
-PATIENT = ["run", "datasets/shops", "--model", "rfm_gradient_boosting", "--every", "1 month"]
+# Some seconds of work for three workers: classifiers, every two weeks.
+PATIENT = ["run", "datasets/shops", "--model", "rfm_gradient_boosting", "--every", "2 weeks"]
 N_PATIENT = 4
 
 
