@@ -174,7 +174,7 @@ def local_patient(shops, tmp_path_factory) -> str:
     """The fingerprint of the patient run on a local cluster."""
     run = tmp_path_factory.mktemp("local") / "run"
     found = se.evaluate(
-        shops, ["rfm_gradient_boosting"], out=run, workers=2, progress=False, every="1 month"
+        shops, ["rfm_gradient_boosting"], out=run, workers=2, progress=False, every=PATIENT[-1]
     )
     return found.fingerprint()
 
