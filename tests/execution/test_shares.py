@@ -125,6 +125,7 @@ class TestOneAfterAnother:
         assert evaluated == {plan.company_ids[i] for i in mine.windows.company.tolist()}
         assert run.document["n_evaluations"] == mine.n_evaluations
 
+    @pytest.mark.slow
     def test_shares_that_have_no_company_are_finished_too(self, dataset, client, plain, tmp_path):
         for number in range(1, 16):
             assert evaluate(dataset, tmp_path / "run", client, share=(number, 15)).finished
@@ -166,11 +167,13 @@ class TestOneAfterAnother:
             evaluate(dataset, tmp_path / "run", client, ["frequency"], share=(number, 2))
         assert se.reduce(tmp_path / "run").fingerprint() == both.fingerprint()
 
+    @pytest.mark.slow
     def test_the_plain_command_finishes_what_shares_began(self, dataset, client, plain, tmp_path):
         evaluate(dataset, tmp_path / "run", client, share=(3, 4))
         run = evaluate(dataset, tmp_path / "run", client)
         assert run.fingerprint() == plain.fingerprint()
 
+    @pytest.mark.slow
     def test_another_number_of_shares_finishes_what_one_of_them_began(
         self, dataset, client, plain, tmp_path
     ):
