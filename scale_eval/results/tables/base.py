@@ -18,7 +18,24 @@ from scale_eval.metrics import Metric
 from scale_eval.results.panel import Panel
 from scale_eval.results.pooled_histograms import PooledHistograms
 from scale_eval.statistics.survey import Design
-from scale_eval.storage.columns import Column, schema_of
+from scale_eval.storage.columns import NUMBER, TEXT, Column, schema_of
+
+INTERVAL_COLUMNS = (
+    Column("ci_low", NUMBER, "Lower end of the 95 % interval.", null="`ci_reason` says why"),
+    Column("ci_high", NUMBER, "Upper end of the 95 % interval.", null="`ci_reason` says why"),
+    Column("ci_reason", TEXT, "Why there is no interval; empty where there is one."),
+)
+"""The interval over companies of a figure, or of a difference of two."""
+
+N_EFFECTIVE_COLUMN = Column(
+    "n_effective",
+    NUMBER,
+    "Effective number of companies: (sum w)^2 / sum w^2.",
+    null="no company counts",
+)
+
+NO_EFFECTS = "`heterogeneity_reason` says why"
+"""Why columns of random effects are null."""
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,12 @@ from scale_eval.results.panel import Panel
 from scale_eval.results.pooled_figures import pooled_figure
 from scale_eval.results.pooled_histograms import PooledHistograms
 from scale_eval.results.ratio_terms import Terms, terms
-from scale_eval.results.tables.base import MetricTable
+from scale_eval.results.tables.base import (
+    INTERVAL_COLUMNS,
+    N_EFFECTIVE_COLUMN,
+    NO_EFFECTS,
+    MetricTable,
+)
 from scale_eval.statistics.comparison import benjamini_hochberg, equivalence, wilcoxon
 from scale_eval.statistics.undefined import Undefined
 from scale_eval.storage.columns import COUNT, FLAG, NUMBER, TEXT, Column
@@ -291,7 +296,6 @@ def _strata(panel: Panel) -> Iterator[tuple[str, np.ndarray]]:
 
 
 _NOT_EQUAL_COMPANY = "the estimand is not `equal_company`"
-_NO_EFFECTS = "`heterogeneity_reason` says why"
 
 COMPARISONS = MetricTable(
     "comparisons",
@@ -320,21 +324,14 @@ COMPARISONS = MetricTable(
             "Standard error of `mean_difference`, as a figure of companies like these.",
             null="`ci_reason` says why",
         ),
-        Column("ci_low", NUMBER, "Lower end of the 95 % interval.", null="`ci_reason` says why"),
-        Column("ci_high", NUMBER, "Upper end of the 95 % interval.", null="`ci_reason` says why"),
-        Column("ci_reason", TEXT, "Why there is no interval; empty where there is one."),
+        *INTERVAL_COLUMNS,
         Column(
             "sampling_std_error",
             NUMBER,
             "Standard error from chance among customers alone, paired by customer.",
             null="evaluations of the metric keep no influence sums that could be paired",
         ),
-        Column(
-            "n_effective",
-            NUMBER,
-            "Effective number of companies: (sum w)^2 / sum w^2.",
-            null="no company counts",
-        ),
+        N_EFFECTIVE_COLUMN,
         Column("margin", NUMBER, "The smallest difference of practical interest."),
         Column(
             "wins",
@@ -373,33 +370,33 @@ COMPARISONS = MetricTable(
             "tau",
             NUMBER,
             "Standard deviation of the true difference between companies.",
-            null=_NO_EFFECTS,
+            null=NO_EFFECTS,
         ),
         Column(
             "prediction_low",
             NUMBER,
             "Lower end of the interval that holds the true difference at the next company with a "
             "probability of 95 %.",
-            null=_NO_EFFECTS,
+            null=NO_EFFECTS,
         ),
-        Column("prediction_high", NUMBER, "Upper end of that interval.", null=_NO_EFFECTS),
+        Column("prediction_high", NUMBER, "Upper end of that interval.", null=NO_EFFECTS),
         Column(
             "probability_a_better",
             NUMBER,
             "Probability that a is truly better at the next company.",
-            null=_NO_EFFECTS,
+            null=NO_EFFECTS,
         ),
         Column(
             "probability_a_better_by_margin",
             NUMBER,
             "Probability that it is better by more than the margin.",
-            null=_NO_EFFECTS,
+            null=NO_EFFECTS,
         ),
         Column(
             "probability_b_better_by_margin",
             NUMBER,
             "Probability that b is better by more than the margin.",
-            null=_NO_EFFECTS,
+            null=NO_EFFECTS,
         ),
         Column("heterogeneity_reason", TEXT, "Why the columns of random effects are null."),
         Column(

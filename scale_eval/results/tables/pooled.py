@@ -33,7 +33,12 @@ from scale_eval.results.panel import COVERAGES, Panel
 from scale_eval.results.pooled_figures import pooled_figure
 from scale_eval.results.pooled_histograms import PooledHistograms
 from scale_eval.results.ratio_terms import Sums, Terms, terms
-from scale_eval.results.tables.base import MetricTable
+from scale_eval.results.tables.base import (
+    INTERVAL_COLUMNS,
+    N_EFFECTIVE_COLUMN,
+    NO_EFFECTS,
+    MetricTable,
+)
 from scale_eval.statistics.dispersion import dispersion
 from scale_eval.storage.columns import COUNT, NUMBER, TEXT, TIME, Column
 
@@ -232,7 +237,6 @@ class _Floor:
 
 
 _NO_FIGURES = "the estimand is not `equal_company`, or no company has a figure"
-_NO_EFFECTS = "`heterogeneity_reason` says why"
 
 POOLED = MetricTable(
     "pooled",
@@ -261,9 +265,7 @@ POOLED = MetricTable(
             "Standard error of `value`, as a figure of companies like these.",
             null="`ci_reason` says why",
         ),
-        Column("ci_low", NUMBER, "Lower end of the 95 % interval.", null="`ci_reason` says why"),
-        Column("ci_high", NUMBER, "Upper end of the 95 % interval.", null="`ci_reason` says why"),
-        Column("ci_reason", TEXT, "Why there is no interval; empty where there is one."),
+        *INTERVAL_COLUMNS,
         Column(
             "sampling_std_error",
             NUMBER,
@@ -288,12 +290,7 @@ POOLED = MetricTable(
             COUNT,
             "Evaluations that are ok, but where another model is not: outside the common coverage.",
         ),
-        Column(
-            "n_effective",
-            NUMBER,
-            "Effective number of companies: (sum w)^2 / sum w^2.",
-            null="no company counts",
-        ),
+        N_EFFECTIVE_COLUMN,
         Column(
             "error_bound",
             NUMBER,
@@ -337,33 +334,33 @@ POOLED = MetricTable(
             "tau",
             NUMBER,
             "Standard deviation of the true figures between companies, on `tau_scale`.",
-            null=_NO_EFFECTS,
+            null=NO_EFFECTS,
         ),
-        Column("tau_low", NUMBER, "Lower end of the 95 % interval of `tau`.", null=_NO_EFFECTS),
-        Column("tau_high", NUMBER, "Upper end of the 95 % interval of `tau`.", null=_NO_EFFECTS),
-        Column("tau_scale", TEXT, "Scale of `tau`: logit, log or identity.", null=_NO_EFFECTS),
+        Column("tau_low", NUMBER, "Lower end of the 95 % interval of `tau`.", null=NO_EFFECTS),
+        Column("tau_high", NUMBER, "Upper end of the 95 % interval of `tau`.", null=NO_EFFECTS),
+        Column("tau_scale", TEXT, "Scale of `tau`: logit, log or identity.", null=NO_EFFECTS),
         Column(
             "i_squared",
             NUMBER,
             "Share of the variance of companies' figures that is true difference: I^2.",
-            null=_NO_EFFECTS,
+            null=NO_EFFECTS,
         ),
         Column(
             "expected",
             NUMBER,
             "Mean of the random effects, on the metric's own scale.",
-            null=_NO_EFFECTS,
+            null=NO_EFFECTS,
         ),
-        Column("expected_low", NUMBER, "Lower end of its 95 % interval.", null=_NO_EFFECTS),
-        Column("expected_high", NUMBER, "Upper end of its 95 % interval.", null=_NO_EFFECTS),
+        Column("expected_low", NUMBER, "Lower end of its 95 % interval.", null=NO_EFFECTS),
+        Column("expected_high", NUMBER, "Upper end of its 95 % interval.", null=NO_EFFECTS),
         Column(
             "prediction_low",
             NUMBER,
             "Lower end of the interval that holds the true figure of the next company with a "
             "probability of 95 %.",
-            null=_NO_EFFECTS,
+            null=NO_EFFECTS,
         ),
-        Column("prediction_high", NUMBER, "Upper end of that interval.", null=_NO_EFFECTS),
+        Column("prediction_high", NUMBER, "Upper end of that interval.", null=NO_EFFECTS),
         Column(
             "heterogeneity_reason",
             TEXT,
