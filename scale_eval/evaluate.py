@@ -25,9 +25,8 @@ from scale_eval.planning.company_sample import (
     companies_more,
     larger_sample,
 )
-from scale_eval.planning.completion import COLUMNS, Completion, completed
 from scale_eval.planning.cost_model import Costs
-from scale_eval.planning.plan import Plan, plan_run
+from scale_eval.planning.plan import plan_run
 from scale_eval.planning.run_options import (
     Execution,
     Reduction,
@@ -142,10 +141,10 @@ def evaluate(
             plan = session.evaluate(sample)
             if chosen.execution.share is None:
                 with _process_to_reduce(directory) as call:
-                    _complete(session, sample, plan)
+                    session.complete(sample, plan)
                     _reduce(directory, chosen.settings.rules.metrics, chosen.reduction, call)
             else:  # `reduce` makes the tables when all shares are done
-                _complete(session, sample, plan)
+                session.complete(sample, plan)
             _finish(directory, started)
     return Run(directory)
 
@@ -337,29 +336,6 @@ def _companies_to_add(directory: RunDirectory, sampling: Sampling) -> int:
         ),
         default=0,
     )
-
-
-def _complete(session: Session, sample: Sample | None, plan: Plan) -> None:
-    """Evaluate again what removed parts held, and record how complete the run is."""
-    while (completion := _completion(session, plan)) is None:
-        plan = session.evaluate(sample)
-    session.directory.record(
-        plan_hash=plan.digest(),
-        n_missing=completion.n_missing,
-        n_failed=int(completion.failed.sum()),
-    )
-
-
-def _completion(session: Session, plan: Plan) -> Completion | None:
-    """Return what is done; None if parts were removed, so that evaluations are missing again."""
-    store = session.directory.store
-    holds_run = session.execution.share is None  # a share removes nothing: others are writing
-    if holds_run and remove_without_scores(store):
-        return None
-    completion = completed(plan, session.directory.evaluation_parts(COLUMNS))
-    if holds_run and completion.n_repeated and remove_repeats(store):
-        return None
-    return completion
 
 
 def _process_to_reduce(

@@ -26,9 +26,10 @@ import numpy as np
 import pyarrow as pa
 
 from scale_eval.datasets.hash_order import MAX_UNCUT, ranks_of, slices_of
-from scale_eval.datasets.manifest import TIMESTAMP, TRANSACTIONS_SCHEMA, describe
+from scale_eval.datasets.manifest import TRANSACTIONS_SCHEMA, describe
 from scale_eval.datasets.transactions import Transactions
 from scale_eval.storage import ROWS_PER_ROW_GROUP, Store, write_row_groups
+from scale_eval.storage.columns import TIME
 
 SHARED_FROM = 1_001
 """Number of companies, written together, from which they share files."""
@@ -210,7 +211,7 @@ def _rows_of(company: Transactions) -> pa.Table:
     columns = [
         pa.repeat(company.company_id, len(company)),
         company.customers.take(pa.array(company.codes)),
-        pa.array(company.timestamps).cast(TIMESTAMP),
+        pa.array(company.timestamps).cast(TIME),
         pa.array(company.values),
     ]
     return pa.table(columns, schema=TRANSACTIONS_SCHEMA)

@@ -19,6 +19,7 @@ from scale_eval.datasets.customer_ids import string_buffers
 from scale_eval.datasets.purchases import MIN_CUSTOMERS, PURCHASE_RULES, is_purchase
 from scale_eval.datasets.transactions import Transactions
 from scale_eval.storage import Store, read_metadata, read_table, write_table
+from scale_eval.storage.columns import TIME
 from scale_eval.storage.formats import require_format
 
 MANIFEST = "manifest.parquet"
@@ -28,13 +29,12 @@ FORMAT = 1
 
 _FORMAT_KEY, _VERSION_KEY = b"scale_eval.format", b"scale_eval.version"
 
-TIMESTAMP = pa.timestamp("us", "UTC")
 
 TRANSACTIONS_SCHEMA = pa.schema(
     [
         ("company_id", pa.string()),
         ("customer_id", pa.string()),
-        ("timestamp", TIMESTAMP),
+        ("timestamp", TIME),
         ("value", pa.float64()),
     ]
 )
@@ -49,15 +49,15 @@ MANIFEST_SCHEMA = pa.schema(
         ("row_offset", pa.int64()),  # rows before the company's in its first row group
         ("n_rows", pa.int64()),
         ("n_customers", pa.int64()),
-        ("first_timestamp", TIMESTAMP),
-        ("last_timestamp", TIMESTAMP),
+        ("first_timestamp", TIME),
+        ("last_timestamp", TIME),
         ("dates_only", pa.bool_()),  # all timestamps are midnight: the last day counts whole
         ("n_refunds", pa.int64()),  # value < 0
         ("n_zero_values", pa.int64()),
         ("n_duplicates", pa.int64()),  # rows equal to an earlier row; they are kept
         ("n_one_time_buyers", pa.int64()),  # customers with one transaction of value >= 0
-        *[(f"first_customer_at_{rule}", TIMESTAMP) for rule in PURCHASE_RULES],
-        *[(f"tenth_customer_at_{rule}", TIMESTAMP) for rule in PURCHASE_RULES],
+        *[(f"first_customer_at_{rule}", TIME) for rule in PURCHASE_RULES],
+        *[(f"tenth_customer_at_{rule}", TIME) for rule in PURCHASE_RULES],
         ("content_hash", pa.string()),
         ("sources", pa.list_(pa.string())),  # files that the rows came from
     ]
@@ -143,7 +143,7 @@ def read_manifest_rows(store: Store) -> dict[str, dict[str, Any]]:
         return {}
     table = read_manifest(store)
     for i, field in enumerate(MANIFEST_SCHEMA):
-        if field.type == TIMESTAMP:
+        if field.type == TIME:
             table = table.set_column(i, field.name, pc.cast(table[field.name], pa.int64()))
     return {row["company_id"]: row for row in table.to_pylist()}
 

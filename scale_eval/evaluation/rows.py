@@ -14,10 +14,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from scale_eval.datasets.instants import NEVER
-from scale_eval.datasets.manifest import TIMESTAMP
 from scale_eval.evaluation.schema import evaluations_schema
 from scale_eval.metrics import INFLUENCED, N_GROUPS, PLAIN
 from scale_eval.metrics.compiled.values import COUNTS, N_SCORED, VALUES, undefined_text
+from scale_eval.storage.columns import TIME
 
 SECONDS = ("history_seconds", "fit_seconds", "predict_seconds", "score_seconds")
 HISTORY_SECONDS, FIT_SECONDS, PREDICT_SECONDS, SCORE_SECONDS = range(len(SECONDS))
@@ -144,10 +144,10 @@ class EvaluationRows:
         ok = pc.equal(columns["status"], "ok").to_numpy(zero_copy_only=False)
         columns["undefined"] = self._undefined()
         for name, instants in (("cutoff", self.cutoff[:n]), ("horizon_end", self.horizon_end[:n])):
-            columns[name] = pa.array(instants, mask=instants == NEVER).cast(TIMESTAMP)
+            columns[name] = pa.array(instants, mask=instants == NEVER).cast(TIME)
         columns["overlaps"] = self.overlaps[:n]
         columns["attempts"] = self.attempt[:n]
-        now = pa.scalar(datetime.now(UTC), TIMESTAMP)
+        now = pa.scalar(datetime.now(UTC), TIME)
         columns["evaluated_at"] = pa.repeat(now, n)
         integers: list[tuple[tuple[str, ...], np.ndarray]] = [
             (_POPULATION, self.population),

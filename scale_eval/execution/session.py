@@ -32,7 +32,7 @@ from scale_eval.planning.settings import Settings
 from scale_eval.planning.shares import share_of
 from scale_eval.results.directory import PLAN, RunDirectory
 from scale_eval.results.evaluation_parts import write_part
-from scale_eval.results.maintenance import remove_repeats
+from scale_eval.results.maintenance import remove_repeats, remove_without_scores
 from scale_eval.storage import write_tables
 
 if TYPE_CHECKING:
@@ -68,7 +68,8 @@ class Session:
         directory = self.directory
         costs = Costs.from_document(directory.document.get("costs", {}))
         plan = self._plan(sample, costs)
-        completion = self._completion(plan)
+        while (completion := self._completion(plan)) is None:
+            pass
         self._write_refused(plan, completion)
         todo = completion.todo(plan, self.models, retry=self.execution.retry)
         directory.record(n_evaluations=plan.n_evaluations, n_missing=completion.n_missing)
@@ -87,6 +88,19 @@ class Session:
                 tasks.evaluate(todo, completion.attempts, costs)
         return plan
 
+    def complete(self, sample: Sample | None, plan: Plan) -> None:
+        """Evaluate again what removed parts held, and record how complete the run is."""
+        store = self.directory.store
+        while (self._holds_run and remove_without_scores(store)) or (
+            completion := self._completion(plan)
+        ) is None:
+            plan = self.evaluate(sample)
+        self.directory.record(
+            plan_hash=plan.digest(),
+            n_missing=completion.n_missing,
+            n_failed=int(completion.failed.sum()),
+        )
+
     def _plan(self, sample: Sample | None, costs: Costs) -> Plan:
         names = list(self.directory.document["models"])
         plan = plan_run(self.dataset, names, self.settings, sample)
@@ -96,14 +110,16 @@ class Session:
         write_tables(self.directory.store, PLAN, plan.parts(costs))
         return plan
 
-    def _completion(self, plan: Plan) -> Completion:
+    @property
+    def _holds_run(self) -> bool:
+        """Return whether parts may be removed; where this is a share, others are writing some."""
+        return self.execution.share is None
+
+    def _completion(self, plan: Plan) -> Completion | None:
+        """Return what is done; None if repeated parts were removed, so that it has changed."""
         completion = completed(plan, self.directory.evaluation_parts(COLUMNS))
-        if (
-            completion.n_repeated
-            and self.execution.share is None
-            and remove_repeats(self.directory.store)
-        ):
-            completion = completed(plan, self.directory.evaluation_parts(COLUMNS))
+        if completion.n_repeated and self._holds_run and remove_repeats(self.directory.store):
+            return None
         return completion
 
     def _write_refused(self, plan: Plan, completion: Completion) -> None:

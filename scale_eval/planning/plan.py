@@ -19,12 +19,12 @@ import pyarrow.compute as pc
 from scale_eval.datasets import Dataset
 from scale_eval.datasets.hash_order import MAX_UNCUT, ranks_of, slices_of
 from scale_eval.datasets.instants import DAY, NEVER, as_utc, from_microseconds, microseconds
-from scale_eval.datasets.manifest import TIMESTAMP
 from scale_eval.datasets.purchases import MIN_CUSTOMERS
 from scale_eval.planning.calendar import REFUSALS, Calendar, ObservedSpans, PlannedWindows
 from scale_eval.planning.company_sample import Sample
 from scale_eval.planning.cost_model import Costs
 from scale_eval.planning.settings import Settings
+from scale_eval.storage.columns import TIME
 
 MAX_SCORES_BY_COMPANY = MAX_UNCUT
 """The largest number of companies whose scores are kept company by company."""
@@ -32,8 +32,8 @@ MAX_SCORES_BY_COMPANY = MAX_UNCUT
 PLAN_SCHEMA = pa.schema(
     [
         ("company_id", pa.string()),
-        ("cutoff", TIMESTAMP),
-        ("horizon_end", TIMESTAMP),
+        ("cutoff", TIME),
+        ("horizon_end", TIME),
         ("model", pa.string()),
         ("status", pa.string()),  # planned or skipped
         ("reason", pa.string()),
@@ -253,7 +253,7 @@ def company_groups(company_ids: Sequence[str]) -> dict[str, int]:
 
 
 def _instants(values: np.ndarray) -> pa.Array:
-    return pa.array(values, mask=values == NEVER).cast(TIMESTAMP)
+    return pa.array(values, mask=values == NEVER).cast(TIME)
 
 
 def plan_run(

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from scale_eval.datasets.ingest.formats import SUFFIXES, format_of
 from scale_eval.datasets.ingest.records import IngestError, RecordBatch, Refusal
 from scale_eval.datasets.ingest.timestamps import EARLIEST, LATEST, TimestampReader
-from scale_eval.datasets.manifest import TIMESTAMP
+from scale_eval.storage.columns import TIME
 
 DEFAULT_COLUMNS = {
     "customer_id": "CustomerID",
@@ -29,7 +29,7 @@ ROWS_SCHEMA = pa.schema(
     [
         ("company_id", pa.large_string()),
         ("customer_id", pa.large_string()),
-        ("timestamp", TIMESTAMP),
+        ("timestamp", TIME),
         ("value", pa.float64()),
         ("midnight", pa.bool_()),  # in the zone in which it was written
         ("line", pa.int64()),
@@ -223,7 +223,7 @@ def _parse_batch(
     rows = [
         companies,
         columns["customer_id"],
-        pa.array(times.microseconds).cast(TIMESTAMP),
+        pa.array(times.microseconds).cast(TIME),
         pa.array(values),
         pa.array(times.midnight),
         pa.array(batch.lines),
