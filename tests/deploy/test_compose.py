@@ -30,9 +30,9 @@ pytestmark = pytest.mark.slow
 START_DOCKER = TOP.parent / "shared" / "infra" / "docker-up.sh"
 CA_BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
 
-# Some seconds of work for three workers: classifiers, every two weeks.
+# Much more work for three workers than a stop takes: classifiers, every two weeks.
 PATIENT = ["run", "datasets/shops", "--model", "rfm_gradient_boosting", "--every", "2 weeks"]
-N_PATIENT = 4
+N_PATIENT = 12
 
 
 class Told(NamedTuple):
@@ -227,10 +227,9 @@ def test_a_stopped_job_keeps_its_rows_and_the_same_command_goes_on(
 ):
     job = {"EVALUATE": f"{' '.join(PATIENT[:-1])} '{PATIENT[-1]}' --out runs/stopped"}
     project.done("up", "--detach", "evaluate", **job)
-    wait_for(lambda: project.batches("runs/stopped") >= 2)
-    began = time.monotonic()
+    wait_for(lambda: project.batches("runs/stopped") >= 1)
     project.done("stop", **job)
-    assert time.monotonic() - began < 30
+    # A process that outlives its grace period is killed, and has another code than these.
     (container,) = project.containers("evaluate")
     assert container["State"]["ExitCode"] == cli.UNFINISHED
     for worker in project.containers("scheduler", "worker"):
