@@ -1,0 +1,162 @@
+"""Runs whose truth is planted: outcomes drawn at known rates, and models whose errors are known.
+
+Windows are scored by the product's own scoring and reduced as a run is, so that figures and
+sentences can be held against what was planted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from scale_eval.evaluation.schema import SCORES_SCHEMA, evaluations_schema
+from scale_eval.metrics import N_GROUPS, Scores, histogram
+from scale_eval.metrics.compiled.scoring import score_compiled
+from scale_eval.planning.plan import company_groups
+from scale_eval.report.findings import Findings
+from scale_eval.results.reduce import reduce_tables
+
+CUTOFF = pd.Timestamp("2020-01-01", tz="UTC")
+
+
+@dataclass(frozen=True)
+class Planted:
+    """One company at one cutoff: what its customers did, and what each model had said.
+
+    Attributes
+    ----------
+    company : str
+    outcomes : ndarray of bool, shape (n_customers,)
+    probabilities : dict of ndarray, shape (n_customers,)
+        By model. `base_rate` is added: it says `known_rate` of everybody.
+    known_rate : float
+        The rate known at the cutoff.
+    cutoff : Timestamp
+    customers : ndarray of int, shape (n_customers,), optional
+        Who they are, where several windows have the same customers; 0, 1, ... by default.
+    """
+
+    company: str
+    outcomes: np.ndarray
+    probabilities: Mapping[str, np.ndarray]
+    known_rate: float
+    cutoff: pd.Timestamp = CUTOFF
+    customers: np.ndarray | None = None
+
+    def rows(self, models: Iterable[str]) -> Iterable[tuple[dict[str, Any], pa.Table]]:
+        """Return the rows of the tables evaluations and scores, a pair for each model."""
+        n = len(self.outcomes)
+        customers = np.arange(n) if self.customers is None else self.customers
+        seed = abs(int.from_bytes(self.company.encode()[-6:], "little"))
+        groups = np.random.default_rng(seed).integers(
+            0, N_GROUPS, int(customers.max(initial=0)) + 1
+        )
+        said = {"base_rate": np.full(n, self.known_rate), **self.probabilities}
+        for model, probabilities in said.items():
+            scores = Scores(self.outcomes, probabilities, 10.0 * self.outcomes, self.known_rate)
+            values, undefined, sums = score_compiled(scores, groups[customers])
+            row = {
+                "company_id": self.company,
+                "cutoff": self.cutoff,
+                "horizon_end": self.cutoff + pd.DateOffset(months=6),
+                "model": model,
+                "status": "ok",
+                "reason": "",
+                "undefined": ";".join(f"{m}:{why}" for m, why in sorted(undefined.items())),
+                "overlaps": False,
+                "attempts": 1,
+                "n_customers": n,
+                "n_positive": scores.n_positive,
+                "n_lapsed": 0,
+                "observed_rate": scores.n_positive / n,
+                "mean_prediction": float(scores.probabilities.mean()),
+                "future_spend": 10.0 * scores.n_positive,
+                "reference_log_loss": scores.reference_log_loss,
+                "reference_brier_score": scores.reference_brier_score,
+                **values,
+                **{f"{metric}_influence": moved for metric, moved in sums.items()},
+            }
+            kept = histogram(scores)
+            columns = {
+                "model": [model] * len(kept.bin),
+                "cutoff": [self.cutoff] * len(kept.bin),
+                "company_group": np.zeros(len(kept.bin)),
+                "answered_by": [";".join(sorted(models))] * len(kept.bin),
+                "bin": kept.bin,
+                "n_positive": kept.n_positive,
+                "n_negative": kept.n_negative,
+                "spend_minor": kept.spend_minor,
+            }
+            yield row, pa.table(columns).cast(SCORES_SCHEMA)
+
+
+def planted_tables(
+    windows: Iterable[Planted], margins: Mapping[str, float] | None = None
+) -> dict[str, pa.Table]:
+    """Reduce planted windows as a run is; the tables by name, `evaluations` among them."""
+    windows = list(windows)
+    models = {"base_rate", *(model for window in windows for model in window.probabilities)}
+    groups = company_groups(sorted({window.company for window in windows}))
+    at = SCORES_SCHEMA.get_field_index("company_group")
+    rows, scores = [], []
+    for window in windows:
+        group = groups[window.company]
+        for row, kept in window.rows(models):
+            rows.append(row)
+            column = pa.array([group] * len(kept), pa.int32())
+            scores.append(kept.set_column(at, "company_group", column))
+    evaluations = pa.Table.from_pylist(rows, schema=evaluations_schema())
+    reduced = reduce_tables(evaluations, pa.concat_tables(scores), [], groups, margins)
+    return {**reduced, "evaluations": evaluations}
+
+
+def planted_findings(
+    windows: Iterable[Planted], margins: Mapping[str, float] | None = None
+) -> Findings:
+    """Return the findings on planted windows, from which verdicts and reports are written."""
+    tables = {name: of.to_pandas() for name, of in planted_tables(windows, margins).items()}
+    evaluations, companies = tables.pop("evaluations"), tables.pop("companies")
+    statuses = evaluations.groupby(["model", "status", "reason", "overlaps"]).size()
+    return Findings(
+        **tables,
+        statuses=statuses.rename("n").reset_index(),
+        document={"settings": {"horizon": "6 months"}},
+        _companies=dict(iter(companies.groupby("metric"))),
+    )
+
+
+def like_companies(
+    n_companies: int,
+    n_customers: int,
+    rate: float,
+    errors: Mapping[str, float],
+    *,
+    seed: int = 1,
+    spread: float = 0.0,
+) -> list[Planted]:
+    """Draw companies alike: customers buy with a probability known to the model `truth` alone.
+
+    Parameters
+    ----------
+    errors : dict
+        By model, the factor by which it multiplies the odds of every customer's true probability.
+    spread : float
+        Standard deviation of the logits of customers' true probabilities.
+    """
+    rng = np.random.default_rng(seed)
+    windows = []
+    for i in range(n_companies):
+        logits = np.log(rate / (1 - rate)) + spread * rng.normal(size=n_customers)
+        truth = 1 / (1 + np.exp(-logits))
+        said = {
+            model: np.exp(np.log(factor) + logits) / (1 + np.exp(np.log(factor) + logits))
+            for model, factor in errors.items()
+        }
+        outcomes = rng.random(n_customers) < truth
+        windows.append(Planted(f"company-{i:06}", outcomes, said, rate))
+    return windows
