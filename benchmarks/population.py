@@ -221,6 +221,7 @@ class Company:
                     "future_spend": 10.0 * scores.n_positive,
                     "reference_log_loss": scores.reference_log_loss,
                     "reference_brier_score": scores.reference_brier_score,
+                    "known_rate": reference,
                     **values,
                     **{f"{metric}_influence": moved for metric, moved in sums.items()},
                 }

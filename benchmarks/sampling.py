@@ -224,6 +224,7 @@ def _figures(
         q = np.clip(rate, 0.01, 0.99)[:, None]
         figures["reference_log_loss"] = -(n_positive * np.log(q) + n_negative * np.log1p(-q)) / n
         figures["reference_brier_score"] = (n_positive * (1 - q) ** 2 + n_negative * q**2) / n
+        figures["known_rate"] = q + np.zeros_like(figures["reference_log_loss"])
         figures["log_loss_skill"] = 1 - figures["log_loss"] / figures["reference_log_loss"]
         figures["brier_skill"] = 1 - figures["brier_score"] / figures["reference_brier_score"]
         below = np.cumsum(negatives, axis=-1) - negatives / 2

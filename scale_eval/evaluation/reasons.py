@@ -65,6 +65,7 @@ FIGURES = {
     "fewer_than_2_models": "there are fewer than two models",
     "fewer_than_6_companies": "the two models differ at fewer than six companies",
     "no_repeated_cutoffs": "no company has more than one cutoff",
+    "cutoffs_not_shared": "too few cutoffs are shared by several companies",
     "no_influence_kept": "the metric has no sums of influence, so chance cannot be separated",
     "losses_go_with_the_rate": "losses depend on the rate of buyers; compare models by differences",
     # An interval.

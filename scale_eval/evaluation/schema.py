@@ -68,6 +68,12 @@ EVALUATION_COLUMNS = (
         "Brier score of `base_rate` at the same company and cutoff.",
         null="`base_rate` gives no probabilities there",
     ),
+    Column(
+        "known_rate",
+        NUMBER,
+        "The rate of buyers known at the cutoff: what `base_rate` predicts of every customer.",
+        null="`base_rate` gives no probabilities there",
+    ),
     *(
         Column(
             f"{name}_influence",

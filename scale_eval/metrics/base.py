@@ -104,7 +104,9 @@ class Metric:
     def columns(self) -> list[str]:
         """Return the columns of the evaluations that figures of this metric alone need."""
         columns = [self.name, *self.pooling.columns]
-        return columns if self.influence is None else [*columns, self.influence.std_error_column]
+        if self.influence is None:
+            return columns
+        return [*columns, self.influence.std_error_column, "known_rate"]
 
     @property
     def has_difference_effects(self) -> bool:

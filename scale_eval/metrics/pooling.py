@@ -76,8 +76,7 @@ class Pooling:
     one_minus : bool
         The figure is 1 - the quotient of the sums, as for a skill.
     log : bool
-        The figure is a ratio and averaged on the log scale: the mean of companies' figures is
-        geometric, and a figure of 0 is left out.
+        The figure is a ratio, whose uncertainty is that of its logarithm.
     """
 
     weight: Amount | None = None
@@ -106,6 +105,10 @@ class Pooling:
         """
         weight = self._weight(values, column, weighted)
         return weight * values, weight
+
+    def averaged_terms(self, values: np.ndarray, column: Column) -> tuple[np.ndarray, np.ndarray]:
+        """Return the terms whose means over a company's windows enter the average company."""
+        return self.terms(values, column, weighted=False)
 
     def _weight(self, values: np.ndarray, column: Column, weighted: bool) -> np.ndarray:
         weight = self.weight.of(column) if weighted and self.weight else np.ones(len(values))
@@ -168,3 +171,8 @@ class RatioPooling(Pooling):
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return both amounts of each window, also where their ratio is undefined."""
         return self.numerator.of(column), self.denominator.of(column)
+
+    def averaged_terms(self, values: np.ndarray, column: Column) -> tuple[np.ndarray, np.ndarray]:
+        """Return both amounts a customer, so that each company counts once, whatever its size."""
+        customers = CUSTOMERS.of(column)
+        return self.numerator.of(column) / customers, self.denominator.of(column) / customers

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from scipy.special import expit, logit
 
-from scale_eval.metrics.pooling import Amount
+from scale_eval.metrics.pooling import CUSTOMERS, Amount
 from scale_eval.metrics.scores import Scores
 
 
@@ -52,6 +52,11 @@ class Influence:
     def std_error_column(self) -> str:
         """Return the column of the standard errors."""
         return f"{self.name}_se"
+
+    @property
+    def needs_both_classes(self) -> bool:
+        """Return whether the metric says something only where there are buyers and non-buyers."""
+        return self.rests_on is not CUSTOMERS
 
     def small_sample_factor(self, column: Callable[[str], np.ndarray]) -> np.ndarray:
         """Return the factor by which influence understates chance; shape (n_windows,).

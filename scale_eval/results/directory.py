@@ -35,7 +35,7 @@ PLAN = "plan.parquet"
 SAMPLE = "sample.parquet"
 """The companies of a run of a sample, and how many companies each represents."""
 
-FORMAT = 1
+FORMAT = 2
 """The format of a run's directory; raised when an earlier version could not read what this one
 writes, or the other way round."""
 

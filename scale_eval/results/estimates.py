@@ -10,8 +10,9 @@
     each company and cutoff.
 ``equal_company``
     Each company counts once: its own figure over its cutoffs, then the mean over companies; O:E as
-    a geometric mean; a skill as 1 - mean loss / mean reference loss; the calibration slope as the
-    mean of random effects.
+    mean rate of buyers / mean prediction, so that a company without buyers counts as any other; a
+    skill as 1 - mean loss / mean reference loss; the calibration slope as the mean of random
+    effects.
 
 The sampling units of an interval are companies, never rows: it is about companies like these. Its
 standard error is linearised (Särndal, Swensson & Wretman 1992, for quotients of sums), or from a
@@ -29,7 +30,7 @@ import numpy as np
 
 from scale_eval.metrics import Metric
 from scale_eval.results.panel import Panel
-from scale_eval.results.ratio_terms import Sums, terms
+from scale_eval.results.ratio_terms import Sums, averaged_terms, terms
 from scale_eval.statistics.jackknife import delete_a_group
 from scale_eval.statistics.linearization import linearised, ratio_influence
 
@@ -147,24 +148,26 @@ def equal_company(
     """
     if sums is None:
         sums = terms(panel, metric, model, weighted=False).over(panel, windows)
-    figures = sums.averaged_figures
+    figures = sums.figures
     defined = ~np.isnan(figures)
     k = int(np.count_nonzero(defined))
     if not k:
         return Estimate(np.nan, _reason(panel, metric, model, windows)), figures
     if metric.pooling.one_minus:
-        losses, references = (
-            np.divide(summed, sums.n, out=np.zeros(panel.n_companies), where=sums.n > 0)
-            for summed in (sums.numerator, sums.denominator)
-        )
-        return _quotient(losses, references, one_minus=True), figures
-    log = metric.pooling.log
-    scaled = np.log(figures[defined]) if log else figures[defined]
-    mean = float(scaled.mean())
+        return _quotient(*averages(panel, metric, model, windows), one_minus=True), figures
+    if metric.pooling.log:
+        return _log_quotient(*averages(panel, metric, model, windows)), figures
+    mean = float(figures[defined].mean())
     influence = np.zeros(panel.n_companies)
-    influence[defined] = (scaled - mean) / k
-    value = float(np.exp(mean)) if log else mean
-    return Estimate(value, log=log, influence=influence, weight=defined.astype(float)), figures
+    influence[defined] = (figures[defined] - mean) / k
+    return Estimate(mean, influence=influence, weight=defined.astype(float)), figures
+
+
+def averages(
+    panel: Panel, metric: Metric, model: int, windows: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return each company's mean numerator and denominator; both of shape (n_companies,)."""
+    return averaged_terms(panel, metric, model).over(panel, windows).means
 
 
 def summed(panel: Panel, metric: Metric, model: int, windows: np.ndarray, sums: Sums) -> Estimate:
@@ -224,7 +227,7 @@ def _quotient(numerator: np.ndarray, denominator: np.ndarray, *, one_minus: bool
 def _log_quotient(numerator: np.ndarray, denominator: np.ndarray) -> Estimate:
     quotient = float(numerator.sum()) / float(denominator.sum())
     if quotient == 0:
-        return Estimate(quotient)  # 0 has no logarithm, and so no interval
+        return Estimate(quotient, refusal="no_positives")  # 0 has no logarithm
     influence = ratio_influence(numerator, denominator) / quotient
     return Estimate(quotient, log=True, influence=influence, weight=denominator)
 

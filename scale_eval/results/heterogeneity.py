@@ -1,11 +1,13 @@
 """Random effects: how much companies truly differ, and so what to expect at the next one.
 
 A company's effect y is its mean over cutoffs, on a scale where effects are nearly normal; v is the
-variance that chance among its customers gives y. An evaluation enters with at least 10 positives
-and 10 negatives: with fewer, v is not known well enough. v is estimated from 16 groups of
-customers, and moderated towards the evaluations' own standard errors
-(`statistics.variance_moderation`), because the noise of v would otherwise look like differences
-between companies.
+variance that chance among its customers gives y. Neither who enters nor how much a company weighs
+may depend on what its customers then did, or lucky companies carry the figure. An evaluation enters
+by what was known at its cutoff: 10 buyers and 10 non-buyers expected by the known rate; the
+difference of two losses, which exists wherever there are customers, enters whatever is known. v is
+what chance gives a company of its size and known rate, smoothed over companies from 16 groups of
+customers each (`statistics.variance_smoothing`). A mean of logarithms is too low by half its
+variance, which is added.
 
 Source: Viechtbauer 2005 (REML), Knapp & Hartung 2003, Viechtbauer 2007 (interval of tau),
 Higgins, Thompson & Spiegelhalter 2009 and Nagashima et al. 2019 (prediction).
@@ -20,16 +22,23 @@ import numba
 import numpy as np
 
 from scale_eval.metrics import N_GROUPS, EffectScale, Metric
-from scale_eval.results.customer_influence import DEGREES_OF_FREEDOM, InfluenceSums
+from scale_eval.results.customer_influence import (
+    DEGREES_OF_FREEDOM,
+    InfluenceSums,
+    small_sample_factor,
+)
 from scale_eval.results.estimates import Estimate, Interval
 from scale_eval.results.panel import Panel
 from scale_eval.statistics.prediction import ConfidenceDistribution, confidence_distribution
 from scale_eval.statistics.random_effects import RandomEffects, q_profile, random_effects
 from scale_eval.statistics.undefined import Undefined
-from scale_eval.statistics.variance_moderation import moderate
+from scale_eval.statistics.variance_smoothing import smooth
 
 MIN_PER_CLASS = 10
-"""Positives, and negatives, that an evaluation needs to enter."""
+"""Buyers, and non-buyers, to be expected at the cutoff for an evaluation to enter."""
+
+LEAST_RATE = 1e-4
+"""Distance from 0 and 1 within which known rates count as equal."""
 
 
 @dataclass(frozen=True)
@@ -57,19 +66,25 @@ class ScaledEvaluations:
     ----------
     y : ndarray of float64
         NaN for an evaluation that does not enter.
-    variance : ndarray of float64
-        The variance of y from the evaluation's own standard error.
     derivative : ndarray
-        The derivative of y by the figure of the influence sums.
+        The derivative of y by the figure of the influence sums, with the small-sample factor.
+    base : ndarray of float64
+        The variance of y by what was known at the cutoff, up to a factor that all share.
+    n_customers, known_rate : ndarray of float64
     """
 
     y: np.ndarray
-    variance: np.ndarray
     derivative: np.ndarray
+    base: np.ndarray
+    n_customers: np.ndarray
+    known_rate: np.ndarray
 
     def effects(self, panel: Panel, windows: np.ndarray, influence: InfluenceSums) -> Effects:
         """Return the effects of companies: means over `windows`, ascending positions."""
-        n, sums = np.zeros(panel.n_companies, np.int64), np.zeros((3, panel.n_companies))
+        n, (means, squares, base, size, rate) = (
+            np.zeros(panel.n_companies, np.int64),
+            np.zeros((5, panel.n_companies)),
+        )
         _by_company(
             panel.company,
             windows,
@@ -77,28 +92,39 @@ class ScaledEvaluations:
             influence.sums,
             influence.squares,
             self.derivative,
-            self.variance,
             n,
-            *sums,
+            means,
+            squares,
         )
+        counted = windows[
+            np.isfinite(self.y.take(windows)) & (influence.squares.take(windows) < np.inf)
+        ]
+        company = panel.company[counted]
+        for total, values in ((base, self.base), (size, self.n_customers), (rate, self.known_rate)):
+            np.add.at(total, company, values.take(counted))
         entered = np.flatnonzero(n)
-        means, independent, squares = sums[:, entered]
-        clustered = squares * (N_GROUPS / DEGREES_OF_FREEDOM)
-        v = moderate(clustered, independent, DEGREES_OF_FREEDOM)
+        n = n[entered]
+        estimates = squares[entered] * (N_GROUPS / DEGREES_OF_FREEDOM)
+        size, rate = size[entered] / n, rate[entered] / n
+        covariates = np.log(np.column_stack([n, size, rate * (1 - rate)]))
+        v = smooth(estimates, base[entered] / np.square(n), covariates, size >= 2)
         varies = v > 0
-        return Effects(entered[varies], means[varies], v[varies])
+        return Effects(entered[varies], means[entered][varies], v[varies])
 
 
 def scaled_evaluations(panel: Panel, metric: Metric, model: int) -> ScaledEvaluations:
     """Return the evaluations of one model on the scale of the metric's effects."""
     assert metric.effects is not None and metric.influence is not None
-    value = np.where(_enough_of_both(panel, model), panel.columns[metric.name][:, model], np.nan)
+    value = np.where(_enough_known(panel, model), panel.columns[metric.name][:, model], np.nan)
+    error = panel.columns[metric.influence.std_error_column][:, model]
     with np.errstate(divide="ignore", invalid="ignore"):
         y, slope = metric.effects.to(value), metric.effects.slope(value)
-    derivative = np.ones_like(slope) if metric.influence.log else slope
-    error = panel.columns[metric.influence.std_error_column][:, model]
-    with np.errstate(invalid="ignore"):
-        return ScaledEvaluations(y, np.square(derivative * error), derivative)
+        derivative = np.ones_like(slope) if metric.influence.log else slope
+        variance = np.square(derivative * error)
+        if metric.influence.log:  # the mean of logarithms is lower than the logarithm of the mean
+            y = y + variance / 2
+    y = np.where(np.isfinite(y) & (variance > 0), y, np.nan)
+    return _scaled(panel, metric, model, y, derivative)
 
 
 def company_effects(
@@ -137,21 +163,43 @@ def difference_effects(
         sign = [-1.0 if mean < metric.target else 1.0 for mean in means]
     target = metric.target or 0.0
     y = sign[0] * (column[:, a] - target) - sign[1] * (column[:, b] - target)
-    y[~_enough_of_both(panel, a)] = np.nan
-    variance = np.square(error[:, a]) + np.square(error[:, b])
+    if metric.influence.needs_both_classes:
+        with np.errstate(invalid="ignore"):
+            varies = np.square(error[:, a]) + np.square(error[:, b]) > 0
+        y[~(varies & _enough_known(panel, a))] = np.nan
     paired = sign[0] * influence[:, a]
     (np.subtract if sign[1] > 0 else np.add)(paired, influence[:, b], out=paired)
-    derivative = np.ones(len(y), paired.dtype)
-    return ScaledEvaluations(y, variance, derivative).effects(
-        panel, windows, InfluenceSums.of(paired)
-    )
+    evaluations = _scaled(panel, metric, a, y, np.ones(len(y), paired.dtype))
+    return evaluations.effects(panel, windows, InfluenceSums.of(paired))
 
 
-def _enough_of_both(panel: Panel, model: int) -> np.ndarray:
-    """Return whether evaluations have enough of both classes to enter; shape (n_windows,)."""
-    positive = panel.columns["n_positive"][:, model]
-    negative = panel.columns["n_customers"][:, model] - positive
-    return np.asarray((positive >= MIN_PER_CLASS) & (negative >= MIN_PER_CLASS))
+def _scaled(
+    panel: Panel, metric: Metric, model: int, y: np.ndarray, derivative: np.ndarray
+) -> ScaledEvaluations:
+    """Add what was known at the cutoffs to effects, and the small-sample factor."""
+    assert metric.influence is not None
+    n, rate = (panel.columns[name][:, model] for name in ("n_customers", "known_rate"))
+    rate = np.clip(np.where(np.isnan(rate), _usual(rate), rate), LEAST_RATE, 1 - LEAST_RATE)
+    expected = {"n_customers": n, "n_positive": n * rate}
+    if metric.influence.needs_both_classes:
+        base = 1 / metric.influence.rests_on.of(expected.__getitem__)
+    else:
+        base = rate * (1 - rate) / n
+    factor = small_sample_factor(panel, metric, model)
+    return ScaledEvaluations(y, derivative * factor.astype(derivative.dtype), base, n, rate)
+
+
+def _usual(rate: np.ndarray) -> float:
+    """Return the rate that stands for those that are not known."""
+    known = rate[~np.isnan(rate)]
+    return float(np.median(known)) if len(known) else 0.5
+
+
+def _enough_known(panel: Panel, model: int) -> np.ndarray:
+    """Return whether enough buyers and non-buyers were to be expected; shape (n_windows,)."""
+    n, rate = (panel.columns[name][:, model] for name in ("n_customers", "known_rate"))
+    with np.errstate(invalid="ignore"):
+        return np.asarray((n * rate >= MIN_PER_CLASS) & (n * (1 - rate) >= MIN_PER_CLASS))
 
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
@@ -162,18 +210,15 @@ def _by_company(
     influence: np.ndarray,
     influence_squares: np.ndarray,
     derivative: np.ndarray,
-    variance: np.ndarray,
     n: np.ndarray,
     means: np.ndarray,
-    independent: np.ndarray,
     squares: np.ndarray,
 ) -> None:
-    """Count the windows of each company, and average y and its variances over them.
+    """Count the windows of each company, and average y over them.
 
-    `independent` is the variance if windows were independent, `squares` the sum of the squared
-    influences of the groups of customers on the mean. A window without a finite effect and a
-    variance (constant predictions, an AUC of exactly 1) is left out. The last four parameters,
-    shape (n_companies,), are added to.
+    `squares` are the sums of the squared influences of the groups of customers on the mean. A
+    window without a finite effect is left out (constant predictions, an AUC of exactly 1). The last
+    three parameters, shape (n_companies,), are added to.
     """
     sums, counted = np.zeros(influence.shape[1], derivative.dtype), np.zeros(len(windows), np.bool_)
     begin = 0
@@ -181,15 +226,13 @@ def _by_company(
         c, end = company[windows[begin]], begin
         while end < len(windows) and company[windows[end]] == c:
             window = windows[end]
-            enters = np.isfinite(y[window]) and np.isfinite(variance[window])
-            enters &= variance[window] > 0 and influence_squares[window] < np.inf
-            counted[end] = enters
-            n[c] += enters
+            counted[end] = np.isfinite(y[window]) and influence_squares[window] < np.inf
+            n[c] += counted[end]
             end += 1
         share = 1.0 / max(n[c], 1)
         if end == begin + 1 and counted[begin]:
             window = windows[begin]
-            means[c], independent[c] = y[window], variance[window]
+            means[c] = y[window]
             squares[c] = derivative[window] * derivative[window] * influence_squares[window]
             begin = end
             continue
@@ -199,7 +242,6 @@ def _by_company(
             if counted[i]:
                 window = windows[i]
                 means[c] += share * y[window]
-                independent[c] += share * share * variance[window]
                 for group in range(len(sums)):
                     sums[group] += share_moved * (derivative[window] * influence[window, group])
         for moved in sums:

@@ -5,6 +5,7 @@ The metric's `Pooling` says what is summed; the estimand says over which windows
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -79,12 +80,11 @@ class Sums:
         np.divide(self.numerator, self.denominator, out=quotient, where=self.denominator != 0)
         return 1.0 - quotient if self.pooling.one_minus else quotient
 
-    @cached_property
-    def averaged_figures(self) -> np.ndarray:
-        """Return the figures that enter a mean over companies; a ratio of 0 does not."""
-        if not self.pooling.log:
-            return self.figures
-        return np.where(self.figures > 0, self.figures, np.nan)
+    @property
+    def means(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the means over windows of the numerator and of the denominator; 0 without one."""
+        n = np.maximum(self.n, 1)
+        return self.numerator / n, self.denominator / n
 
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
@@ -114,9 +114,16 @@ def terms(panel: Panel, metric: Metric, model: int, *, weighted: bool) -> Terms:
         Windows weigh by what the metric counts (`Pooling.weight`). Otherwise each window weighs
         the same, as it does in a company's own figure.
     """
-
-    def column(name: str) -> np.ndarray:
-        return panel.columns[name][:, model]
-
+    column = _columns_of(panel, model)
     both = metric.pooling.terms(column(metric.name), column, weighted=weighted)
     return Terms(*both, metric.pooling)
+
+
+def averaged_terms(panel: Panel, metric: Metric, model: int) -> Terms:
+    """Return the terms whose means over companies make the figure of the average company."""
+    column = _columns_of(panel, model)
+    return Terms(*metric.pooling.averaged_terms(column(metric.name), column), metric.pooling)
+
+
+def _columns_of(panel: Panel, model: int) -> Callable[[str], np.ndarray]:
+    return lambda name: panel.columns[name][:, model]

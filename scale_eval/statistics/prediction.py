@@ -145,7 +145,11 @@ def _tau2_values(y: np.ndarray, v: np.ndarray) -> np.ndarray:
 
 
 def _shape(y: np.ndarray, v: np.ndarray, mu: float, tau2: float) -> np.ndarray:
-    """Return quantiles of the mean posterior over companies, as distances from mu over tau."""
+    """Return quantiles of the mean posterior over companies, as distances from mu over tau.
+
+    They say the shape, and tau the scale: where tau is next to 0, the tau of a class of few
+    companies can be many times as large, by chance alone.
+    """
     by_v, centres, variances = np.argsort(v), [], []
     n_classes = min(len(y) // PER_CLASS, MOST_CLASSES)
     for class_y, class_v in zip(
@@ -163,7 +167,8 @@ def _shape(y: np.ndarray, v: np.ndarray, mu: float, tau2: float) -> np.ndarray:
     low, high = (centre - 5 * spread).min(), (centre + 5 * spread).max()
     grid = np.linspace(low, high, 101)
     below = ndtr((grid[:, np.newaxis] - centre) / spread).mean(axis=1)
-    return np.interp((np.arange(N_NODES) + 0.5) / N_NODES, below, grid)
+    nodes = np.interp((np.arange(N_NODES) + 0.5) / N_NODES, below, grid)
+    return np.asarray(nodes / max(float(nodes.std()), 1.0))
 
 
 def _sums(y: np.ndarray, v: np.ndarray, tau2: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -11,15 +11,19 @@ cutoffs, with the residual variance taken as known: with few cutoffs they are wi
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.linalg.lapack import dposv
 from scipy.optimize import minimize
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from scale_eval.statistics.random_effects import q_profile
 from scale_eval.statistics.undefined import Undefined
+
+MIN_RESIDUAL_DF = 3
+"""Fewest degrees of freedom of the residual: with fewer it is hardly known apart from the rest."""
 
 GRID = (0.0, 0.1, 0.3, 1.0, 3.0, 10.0)
 """Standard deviations relative to the residual's; the search starts at the best of this grid."""
@@ -62,7 +66,8 @@ def variance_components(
         The company and the cutoff of each value; any labels.
 
     Undefined: ``fewer_than_2_companies``; ``no_repeated_cutoffs``, where no company has two values,
-    so that companies and noise cannot be told apart.
+    so that companies and noise cannot be told apart; ``cutoffs_not_shared``, where so few cutoffs
+    are of several companies that cutoffs and noise cannot (lme4 refuses as many cutoffs as values).
     """
     companies, company = np.unique(company, return_inverse=True)
     cutoffs, cutoff = np.unique(cutoff, return_inverse=True)
@@ -75,6 +80,8 @@ def variance_components(
         return VarianceComponents(
             float(values[0]), 0.0, 0.0, 0.0, len(companies), len(cutoffs), None, None
         )
+    if len(cutoffs) > 1 and _residual_df(company, cutoff) < MIN_RESIDUAL_DF:
+        raise Undefined("cutoffs_not_shared")
     layout = _Layout(values / scale, company, cutoff)
     company_ratio, cutoff_ratio = np.square(_best(layout, several=len(cutoffs) > 1)).tolist()
     mean, residual = layout.fit(company_ratio, cutoff_ratio)
@@ -101,13 +108,37 @@ def variance_components(
     )
 
 
+def _residual_df(company: np.ndarray, cutoff: np.ndarray) -> int:
+    """Return the degrees of freedom that companies and cutoffs leave to the residual.
+
+    They are values - companies - cutoffs + groups, where a group is of companies that cutoffs link.
+    """
+    k, c = int(company.max()) + 1, int(cutoff.max()) + 1
+    links = coo_array((np.ones(len(company)), (company, k + cutoff)), shape=(k + c, k + c))
+    n_groups, _ = connected_components(links, directed=False)
+    return len(company) - k - c + int(n_groups)
+
+
 def _best(layout: _Layout, *, several: bool) -> np.ndarray:
     """Return the square roots of the variance ratios that maximise the likelihood; shape (2,).
 
-    There can be local maxima at 0, so that the search starts at the best point of a grid.
+    There can be several local maxima, some at 0, so that the search starts at every point of a grid
+    that is better than its neighbours, and the best of what is found counts.
     """
-    starts = np.array(list(itertools.product(GRID, GRID if several else [0.0])))
-    start = min(starts, key=layout.deviance)
+    others = GRID if several else (0.0,)
+    deviance = np.array([[layout.deviance(np.array([a, b])) for b in others] for a in GRID])
+    around = np.pad(deviance, 1, constant_values=np.inf)
+    neighbours = [around[1 + i :, 1 + j :] for i, j in ((-1, 0), (1, 0), (0, -1), (0, 1))]
+    rows, columns = deviance.shape
+    is_best = np.logical_and.reduce([deviance <= n[:rows, :columns] for n in neighbours])
+    found = [
+        _descend(layout, np.array([GRID[i], others[j]]), several=several)
+        for i, j in np.argwhere(is_best).tolist()
+    ]
+    return min(found, key=layout.deviance)
+
+
+def _descend(layout: _Layout, start: np.ndarray, *, several: bool) -> np.ndarray:
     bounds = [(0.0, 1e3), (0.0, 1e3) if several else (0.0, 0.0)]
     best = minimize(
         layout.deviance,

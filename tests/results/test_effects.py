@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.special import expit, logit
 
-from tests.support.tables import (
-    of_model,
-    pooled,
-)
+from tests.support.planted import like_companies, planted_tables
+from tests.support.tables import comparison, of_model, pooled
 
 
 def test_tau_and_the_mean_of_effects_agree_with_statsmodels_paule_mandel_nearby(shops):
@@ -46,3 +46,70 @@ def test_shrunk_values_lie_between_the_companys_own_and_the_mean_of_all(shops):
         assert entered["shrinkage_weight"].between(0, 1).all()
         spread = entered["shrunk"].std()
         assert spread <= entered["mean"].std() + 1e-12
+
+
+# ── What enters, with planted truth ────────
+
+
+@pytest.fixture(scope="module")
+def like_shops() -> dict:
+    """300 like companies: model `truth` is right, `high` multiplies the odds by 1.6."""
+    errors = {"high": 1.6, "truth": 1.0}
+    windows = like_companies(300, 80, 0.1, errors, seed=3, spread=0.2)
+    return {name: table.to_pandas() for name, table in planted_tables(windows).items()}
+
+
+def test_a_model_that_is_better_everywhere_is_better_at_the_next_company(like_shops):
+    row = comparison(like_shops, "log_loss", "high", "truth")
+    assert row["n_heterogeneity"] == 300
+    assert row["probability_a_better"] < 0.05
+    assert row["prediction_low"] < row["mean_difference"] < row["prediction_high"]
+    assert row["prediction_low"] > 0  # the truth, the same at all companies, is above 0
+    assert row["tau"] < 0.006
+
+
+def test_who_enters_does_not_depend_on_who_bought():
+    """At 8 buyers to be expected no company enters, though half of them had 8 or more."""
+    for rate, enters in ((0.1, 0), (0.15, 100)):
+        for seed in (1, 2):
+            windows = like_companies(100, 80, rate, {"truth": 1.0}, seed=seed, spread=0.5)
+            tables = {name: table.to_pandas() for name, table in planted_tables(windows).items()}
+            row = pooled(tables, "observed_expected_ratio", "equal_company", "truth")
+            assert row["n_heterogeneity"] == enters
+
+
+def test_the_mean_of_effects_of_a_ratio_is_that_of_the_truth():
+    windows = [
+        each
+        for seed in range(3)
+        for each in like_companies(300, 110, 0.1, {"low": 1 / 1.06}, seed=seed, spread=0.2)
+    ]
+    windows = [replace(each, company=f"company-{i:06}") for i, each in enumerate(windows)]
+    tables = {name: table.to_pandas() for name, table in planted_tables(windows).items()}
+    expected = np.mean([each.probabilities["low"].mean() for each in windows])
+    truth = np.mean([true_rate(each.probabilities["low"], 1.06) for each in windows]) / expected
+    row = pooled(tables, "observed_expected_ratio", "equal_company", "low")
+    assert row["n_heterogeneity"] == 900
+    assert row["expected_low"] < truth < row["expected_high"]
+    assert row["expected"] == pytest.approx(truth, abs=0.03)
+    assert row["value"] == pytest.approx(truth, abs=0.03)
+
+
+def true_rate(said: np.ndarray, factor: float) -> float:
+    odds = factor * said / (1 - said)
+    return float((odds / (1 + odds)).mean())
+
+
+@pytest.mark.parametrize("buyers", [1, 5])
+def test_companies_without_buyers_count_in_the_average_ratio(buyers):
+    """A model that is right is not accused, however few buyers a company has."""
+    windows = like_companies(400, 50, buyers / 50, {"truth": 1.0}, seed=4, spread=0.3)
+    assert (buyers == 5) == all(window.outcomes.any() for window in windows[:60])
+    tables = {name: table.to_pandas() for name, table in planted_tables(windows).items()}
+    row = pooled(tables, "observed_expected_ratio", "equal_company", "truth")
+    assert row["n_companies_defined"] == 400
+    truth = np.mean([w.outcomes.mean() for w in windows]) / np.mean(
+        [w.probabilities["truth"].mean() for w in windows]
+    )
+    assert row["value"] == pytest.approx(truth)
+    assert row["ci_low"] < 1 < row["ci_high"]

@@ -44,12 +44,15 @@ def test_the_interval_of_the_average_company_is_students_over_companies(shops, m
 
 def test_the_interval_of_the_average_ratio_of_observed_to_expected_is_on_logs(shops):
     tables, _ = shops
-    rows = of_model(tables, "bgnbd").assign(e=lambda r: r["n_customers"] * r["mean_prediction"])
-    sums = rows.groupby("company_id")[["n_positive", "e"]].sum()
-    logs = np.log(sums["n_positive"] / sums["e"])
-    ends = np.exp(stats.t.interval(0.95, len(logs) - 1, logs.mean(), stats.sem(logs)))
+    rows = of_model(tables, "bgnbd")
+    means = rows.groupby("company_id")[["observed_rate", "mean_prediction"]].mean()
+    value, error, n_effective = linearised_by_hand(*means.to_numpy(float).T)
+    half = stats.t.ppf(0.975, n_effective - 1) * error / value
     row = pooled(tables, "observed_expected_ratio", "equal_company", "bgnbd")
-    assert (row["ci_low"], row["ci_high"]) == pytest.approx(tuple(ends))
+    assert row["value"] == pytest.approx(value)
+    assert row["n_effective"] == pytest.approx(n_effective)
+    ends = value * np.exp(-half), value * np.exp(half)
+    assert (row["ci_low"], row["ci_high"]) == pytest.approx(ends)
 
 
 def test_the_interval_of_all_rows_is_that_of_a_ratio_of_company_sums(shops):

@@ -19,7 +19,6 @@ from scale_eval.statistics.random_effects import (
 )
 from scale_eval.statistics.shrinkage import shrink
 from scale_eval.statistics.undefined import Undefined
-from scale_eval.statistics.variance_moderation import moderate
 from tests.support.literature import (
     dersimonian_laird,
     paule_mandel,
@@ -193,33 +192,3 @@ def test_shrunk_values_are_nearer_to_the_truth_than_raw_ones():
     fit = random_effects(y, v)
     shrunk, _ = shrink(y, v, fit.mu, fit.tau2)
     assert ((shrunk - truth) ** 2).mean() < 0.5 * ((y - truth) ** 2).mean()
-
-
-# ── Moderated variances ────────────────────
-
-
-def test_noise_alone_is_moderated_away_and_true_differences_stay():
-    rng = np.random.default_rng(10)
-    base = np.exp(rng.normal(-3, 1, 5_000))
-    noisy = 1.3 * base * rng.chisquare(16, 5_000) / 16
-    assert moderate(noisy, base, 16) / base == pytest.approx(1.3, rel=0.15)
-    factor = np.exp(rng.normal(0, 1.0, 5_000))  # far more than the noise
-    differing = moderate(factor * noisy, base, 16) / (1.3 * factor * base)
-    assert np.std(np.log(differing)) < np.std(np.log(noisy / (1.3 * base)))
-    assert (
-        np.corrcoef(np.log(moderate(factor * noisy, base, 16) / base), np.log(factor))[0, 1] > 0.9
-    )
-
-
-def test_moderation_is_limmas_closed_form():
-    """Smyth 2004, section 6.2: moments of z = log s^2, in the simplest case of equal bases."""
-    rng = np.random.default_rng(11)
-    d0, s0_squared, df = 6.0, 2.0, 16
-    truth = s0_squared * d0 / rng.chisquare(d0, 200_000)
-    estimates = truth * rng.chisquare(df, 200_000) / df
-    moderated = moderate(estimates, np.ones(200_000), df)
-    assert moderated == pytest.approx((d0 * s0_squared + df * estimates) / (d0 + df), rel=0.03)
-
-
-def test_few_ratios_are_left_as_they_are():
-    assert moderate(np.array([0.2, 0.3]), np.array([1.0, 1.0]), 16).tolist() == [0.2, 0.3]

@@ -7,7 +7,7 @@ import pytest
 from scipy import optimize
 
 from scale_eval.statistics.undefined import Undefined
-from scale_eval.statistics.variance_components import variance_components
+from scale_eval.statistics.variance_components import _Layout, variance_components
 
 
 def crossed(k: int, c: int, seed: int, missing: float = 0.3):
@@ -101,3 +101,31 @@ def test_companies_seen_once_cannot_be_told_from_noise():
         variance_components(np.arange(4.0), np.zeros(4), np.arange(4))
     constant = variance_components(np.ones(4), np.array([0, 0, 1, 1]), np.array([0, 1, 0, 1]))
     assert (constant.company, constant.cutoff, constant.residual) == (0, 0, 0)
+
+
+def test_cutoffs_of_one_company_each_cannot_be_told_from_noise():
+    """As lme4 does: three companies with nine cutoffs of their own, and one that two share."""
+    company = np.repeat([0, 1, 2], 9)
+    values = np.random.default_rng(1).normal(size=27)
+    with pytest.raises(Undefined, match="cutoffs_not_shared"):
+        variance_components(values, company, np.arange(27))
+    one_shared = np.arange(27)
+    one_shared[9] = 0
+    with pytest.raises(Undefined, match="cutoffs_not_shared"):
+        variance_components(values, company, one_shared)
+    assert variance_components(values, company, np.tile(np.arange(9), 3)).residual > 0
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_the_best_of_several_tops_of_the_likelihood_is_found(seed):
+    """Few and unequal values, where a search from one start ends at a lower top now and then."""
+    rng = np.random.default_rng(700 + seed)
+    company = np.repeat([0, 1, 2], [8, 7, 6])
+    cutoff = np.concatenate([np.arange(8), np.arange(1, 8), np.arange(2, 8)])
+    values = rng.standard_t(2, len(company)) + rng.normal(0, 1, 8)[cutoff]
+    fit = variance_components(values, company, cutoff)
+    found = np.sqrt(np.array([fit.company, fit.cutoff]) / fit.residual)
+    layout = _Layout(values / values.std(), company, cutoff)
+    grid = np.linspace(0, 6, 61)
+    best = min(layout.deviance(np.array([a, b])) for a in grid for b in grid)
+    assert layout.deviance(found) <= best + 1e-6

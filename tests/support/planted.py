@@ -78,6 +78,7 @@ class Planted:
                 "future_spend": 10.0 * scores.n_positive,
                 "reference_log_loss": scores.reference_log_loss,
                 "reference_brier_score": scores.reference_brier_score,
+                "known_rate": self.known_rate,
                 **values,
                 **{f"{metric}_influence": moved for metric, moved in sums.items()},
             }

@@ -14,6 +14,7 @@ from scale_eval.metrics.compiled.values import (
     BRIER_SE,
     BRIER_SKILL,
     FEWER_THAN_2_CUSTOMERS,
+    KNOWN_RATE,
     LOG_LOSS,
     LOG_LOSS_SE,
     LOG_LOSS_SKILL,
@@ -86,7 +87,9 @@ def losses_into(
     if math.isnan(reference):
         reasons[LOG_LOSS_SKILL] = reasons[BRIER_SKILL] = NO_REFERENCE
         reasons[REFERENCE_LOG_LOSS] = reasons[REFERENCE_BRIER] = NO_REFERENCE
+        reasons[KNOWN_RATE] = NO_REFERENCE
         return expected
+    values[KNOWN_RATE] = reference
     clipped = min(max(reference, CLIP), 1 - CLIP)
     reference_loss = -(n_positive * math.log(clipped) + n_negative * math.log(1 - clipped)) / n
     values[REFERENCE_LOG_LOSS] = reference_loss

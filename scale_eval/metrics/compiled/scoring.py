@@ -24,6 +24,7 @@ from scale_eval.metrics.compiled.values import (
     COUNTS,
     DEFINED,
     FUTURE_SPEND,
+    KNOWN_RATE,
     N_SCORED,
     NO_CUSTOMERS,
     NO_REFERENCE,
@@ -151,6 +152,7 @@ def _score_nobody(
     values[FUTURE_SPEND], reasons[FUTURE_SPEND] = 0.0, DEFINED
     if math.isnan(reference):
         reasons[REFERENCE_LOG_LOSS] = reasons[REFERENCE_BRIER] = NO_REFERENCE
+        reasons[KNOWN_RATE] = NO_REFERENCE
 
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")

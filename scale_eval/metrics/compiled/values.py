@@ -14,6 +14,7 @@ VALUES = (
     "mean_prediction",
     "reference_log_loss",
     "reference_brier_score",
+    "known_rate",
     "future_spend",
 )
 """Columns of an evaluation's row that `score_into` fills, in its order: the metrics, their standard
@@ -42,6 +43,7 @@ LOG_RATIO_SE = VALUES.index("log_observed_expected_se")
 MEAN_PREDICTION = VALUES.index("mean_prediction")
 REFERENCE_LOG_LOSS = VALUES.index("reference_log_loss")
 REFERENCE_BRIER = VALUES.index("reference_brier_score")
+KNOWN_RATE = VALUES.index("known_rate")
 FUTURE_SPEND = VALUES.index("future_spend")
 
 REASONS = (

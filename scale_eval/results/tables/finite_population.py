@@ -15,6 +15,7 @@ from scale_eval.metrics import Metric, RowForm, WeightedRows, mid_logit
 from scale_eval.metrics.base import EQUAL_COMPANY, ROW, WITHIN_COMPANY
 from scale_eval.metrics.histogram import COUNTS
 from scale_eval.metrics.row_form import FitWithinWindows
+from scale_eval.results.estimates import averages
 from scale_eval.results.heterogeneity import Effects, company_effects, difference_effects
 from scale_eval.results.panel import COVERAGES, Panel
 from scale_eval.results.pooled_histograms import PooledHistograms
@@ -116,8 +117,8 @@ class _Source:
                 yield {"estimand": estimand} | self._columns("value", figure)
         sums = self._sums(model, windows)
         by_effects = self.metric.is_mean_of_effects
-        value = None if by_effects else lambda: self._equal_company(sums)
-        yield from self._company_rows(sums.averaged_figures, effects, value)
+        value = None if by_effects else lambda: self._equal_company(model, windows, sums)
+        yield from self._company_rows(sums.figures, effects, value)
 
     def difference_rows(self, a: int, b: int) -> Iterator[dict[str, Any]]:
         windows = [self.panel.covered("common", m, self.panel.at(None)) for m in (a, b)]
@@ -196,14 +197,10 @@ class _Source:
             return Figure(figure.value, figure.influence / figure.value, denominator, log=True)
         return figure
 
-    def _equal_company(self, sums: Sums) -> Figure:
-        if self.metric.pooling.one_minus:
-            n = np.maximum(sums.n, 1)
-            return self._quotient(sums.numerator / n, sums.denominator / n)
-        if self.metric.pooling.log:
-            logs = self._mean(np.log(sums.averaged_figures))
-            return Figure(float(np.exp(logs.value)), logs.influence, logs.amounts, log=True)
-        return self._mean(sums.averaged_figures)
+    def _equal_company(self, model: int, windows: np.ndarray, sums: Sums) -> Figure:
+        if self.metric.pooling.one_minus or self.metric.pooling.log:
+            return self._quotient(*averages(self.panel, self.metric, model, windows))
+        return self._mean(sums.figures)
 
     def _mean(self, values: np.ndarray) -> Figure:
         return survey.mean(self.design, values)

@@ -168,7 +168,10 @@ PERIODS = RunTable(
         Column("brier_score", NUMBER, "Mean over companies of the Brier score.", null=_NOBODY),
         Column("roc_auc", NUMBER, "Mean over companies of the AUC.", null=_NOBODY),
         Column(
-            "observed_expected_ratio", NUMBER, "Geometric mean over companies of O:E.", null=_NOBODY
+            "observed_expected_ratio",
+            NUMBER,
+            "O:E at the average company: mean rate / mean prediction.",
+            null=_NOBODY,
         ),
         Column(
             "reference_log_loss",

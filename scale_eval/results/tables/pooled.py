@@ -32,7 +32,7 @@ from scale_eval.results.heterogeneity import (
 from scale_eval.results.panel import COVERAGES, Panel
 from scale_eval.results.pooled_figures import pooled_figure
 from scale_eval.results.pooled_histograms import PooledHistograms
-from scale_eval.results.ratio_terms import Sums, Terms, terms
+from scale_eval.results.ratio_terms import Sums, Terms, averaged_terms, terms
 from scale_eval.results.tables.base import (
     INTERVAL_COLUMNS,
     N_EFFECTIVE_COLUMN,
@@ -145,7 +145,7 @@ class _ModelFigures:
         for estimand in metric.estimands:
             row: dict[str, Any] = {"estimand": estimand, **counts}
             if estimand == EQUAL_COMPANY and len(windows):
-                estimate, extra = self._company_mean(panel, windows, own, undefined)
+                estimate, extra = self._company_mean(panel, windows, own)
                 row |= extra
             else:
                 estimate = pooled_figure(
@@ -173,21 +173,24 @@ class _ModelFigures:
             return None
         assert self.correction is not None
         weights = self.weighted.weight, self.own.weight
-        return variances(panel, windows, self.influence, *weights, self.correction)
+        chance = variances(panel, windows, self.influence, *weights, self.correction)
+        if not self.metric.pooling.log:
+            return chance
+        # The average company's ratio is one of sums too: of each company's mean rate.
+        mean_rate = averaged_terms(self.panel, self.metric, self.model).weight
+        mean_rate[windows] /= panel.count_by_company(windows)[panel.company[windows]]
+        of_rates = variances(
+            panel, windows, self.influence, mean_rate, self.own.weight, self.correction
+        )
+        return Variances(chance.pooled, of_rates.pooled)
 
     def _company_mean(
-        self, panel: Panel, windows: np.ndarray, own: Sums, undefined: np.ndarray
+        self, panel: Panel, windows: np.ndarray, own: Sums
     ) -> tuple[Estimate, dict[str, Any]]:
         """Return the mean over companies, and their dispersion and heterogeneity."""
         metric, model = self.metric, self.model
         estimate, defined = equal_company(panel, metric, model, windows, own)
         row: dict[str, Any] = dispersion(defined[~np.isnan(defined)])
-        n_zero = int(np.count_nonzero(own.figures == 0)) if metric.pooling.log else 0
-        if n_zero:  # a company's ratio of 0 has no logarithm to average
-            reasons = panel.undefined_reasons(metric.name, model, undefined)
-            named = f"{reasons};no_positives (companies):{n_zero}".removeprefix(";")
-            row["undefined_reasons"] = named
-            row["n_companies_defined"] = int(np.count_nonzero(~np.isnan(defined)))
         if self.influence is None or self.scaled is None or metric.effects is None:
             kept = metric.influence is not None
             reason = "losses_go_with_the_rate" if kept else "no_influence_kept"
@@ -388,9 +391,9 @@ POOLED = MetricTable(
     conventions={
         "quantiles": "linear between order statistics (Hyndman & Fan 1996, type 7)",
         "mad": "median absolute deviation from the median, unscaled",
-        "equal_company": "mean of company figures; O:E: geometric; skill: 1 - mean loss / "
-        "mean reference loss, each first averaged within companies; calibration slope: mean of "
-        "random effects (REML)",
+        "equal_company": "mean of company figures; O:E: mean rate / mean prediction; skill: "
+        "1 - mean loss / mean reference loss, each first averaged within companies; calibration "
+        "slope: mean of random effects (REML)",
         "within_company": "roc_auc by pairs; average_precision, gain and lift by positives; "
         "value captured by spend; calibration slope: one slope, an intercept a company and cutoff",
         "row rank metrics": "histograms of logit scores, bins of 1/128; error_bound is certified",
@@ -403,11 +406,12 @@ POOLED = MetricTable(
         "n_effective": "(sum w)^2 / sum w^2 (Kish 1965); below 30 a figure is warned of",
         "sampling_std_error": "chance among customers alone, clustered by customer and paired "
         "through the influence sums: these companies in these half-years",
-        "tau": "REML on logit AUC, log O:E, slope, raw differences of losses and AUC; companies "
-        "with 10 positives and 10 negatives at a cutoff; tau_low, tau_high: Q-profile "
+        "tau": "REML on logit AUC, log O:E, slope, raw differences of losses and AUC; evaluations "
+        "of which 10 buyers and 10 non-buyers were to be expected by the rate known at the "
+        "cutoff, for differences of losses all; tau_low, tau_high: Q-profile "
         "(Viechtbauer 2007), extended to hold tau",
-        "v": "variance of a company's effect: 16 customer groups, moderated by empirical Bayes "
-        "towards the evaluations' own standard errors (Smyth 2004)",
+        "v": "variance of a company's effect: from 16 customer groups, smoothed over companies by "
+        "size and known rate (generalised variance function)",
         "expected": "mean of the random effects, Knapp & Hartung 2003",
         "i_squared": "tau^2 / (tau^2 + s^2), s^2 = (k - 1) sum w / ((sum w)^2 - sum w^2)",
         "prediction": "95 %, of the true figure at the next company: confidence distribution of "
