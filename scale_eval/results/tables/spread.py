@@ -45,9 +45,9 @@ def spread_table(panel: Panel, groups: np.ndarray) -> pa.Table:
 
     Notes
     -----
-    Reasons: ``fewer_than_2_companies``, ``no_repeated_cutoffs``, ``cutoffs_not_shared``, and for the
-    next cutoff alone ``fewer_than_3_cutoffs`` and ``overlapping_windows``, whose half-years are not
-    separate draws.
+    Reasons: ``fewer_than_2_companies``, ``no_repeated_cutoffs``, ``cutoffs_not_shared``, and for
+    the next cutoff alone ``fewer_than_3_cutoffs`` and ``overlapping_windows``, whose half-years are
+    not separate draws.
     """
     distinct, group = np.unique(groups, return_inverse=True)
     taken = group * panel.n_companies // max(len(distinct), 1) < MAX_COMPANIES
