@@ -20,6 +20,7 @@ from typing import Any
 
 import numba
 import numpy as np
+from scipy.special import stdtrit
 
 from scale_eval.metrics import N_GROUPS, EffectScale, Metric
 from scale_eval.results.customer_influence import (
@@ -29,6 +30,7 @@ from scale_eval.results.customer_influence import (
 )
 from scale_eval.results.estimates import Estimate, Interval
 from scale_eval.results.panel import Panel
+from scale_eval.statistics.precision_trend import mean_over_companies, standardised
 from scale_eval.statistics.prediction import ConfidenceDistribution, confidence_distribution
 from scale_eval.statistics.random_effects import RandomEffects, q_profile, random_effects
 from scale_eval.statistics.undefined import Undefined
@@ -251,7 +253,7 @@ def _by_company(
 
 def next_company(effects: Effects) -> ConfidenceDistribution:
     """Return the distribution of the true effect at the next company; raises `Undefined`."""
-    return confidence_distribution(effects.y, effects.v)
+    return confidence_distribution(effects.y, effects.v, standardised(effects.v))
 
 
 def fit_effects(effects: Effects) -> RandomEffects:
@@ -260,13 +262,15 @@ def fit_effects(effects: Effects) -> RandomEffects:
 
 
 def mean_of_effects(effects: Effects) -> Estimate:
-    """Return the mean of random effects, as an estimate."""
+    """Return the mean of random effects over companies, as an estimate; see `precision_trend`."""
     try:
         fit = fit_effects(effects)
     except Undefined as undefined:
         return Estimate(np.nan, undefined.reason)
-    interval = Interval(fit.knapp_hartung_std_error, *fit.interval(), fit.k - 1)
-    return Estimate(fit.mu, weight=1 / (effects.v + fit.tau2), expected=interval)
+    mean, error = mean_over_companies(effects.y, effects.v, fit.tau2)
+    half = float(stdtrit(fit.k - 1, 0.975)) * error
+    interval = Interval(error, mean - half, mean + half, fit.k - 1)
+    return Estimate(mean, weight=1 / (effects.v + fit.tau2), expected=interval)
 
 
 def heterogeneity(effects: Effects, scale: EffectScale) -> dict[str, Any]:
@@ -278,14 +282,15 @@ def heterogeneity(effects: Effects, scale: EffectScale) -> dict[str, Any]:
         # REML and Q weigh companies differently: with very many, whose effects are not quite
         # normal, the interval from one can miss the estimate from the other.
         tau2_low, tau2_high = min(tau2_low, fit.tau2), max(tau2_high, fit.tau2)
-        low, high = fit.interval()
+        mean = mean_of_effects(effects)
+        low, high = mean.interval().low, mean.interval().high
         columns |= {
             "tau": np.sqrt(fit.tau2),
             "tau_low": np.sqrt(tau2_low),
             "tau_high": np.sqrt(tau2_high),
             "tau_scale": scale.name,
             "i_squared": fit.i_squared,
-            "expected": float(scale.back(fit.mu)),
+            "expected": float(scale.back(mean.value)),
             "expected_low": float(scale.back(low)),
             "expected_high": float(scale.back(high)),
         }

@@ -10,8 +10,9 @@ Sources: Viechtbauer 2005 (REML), Knapp & Hartung 2003, Higgins & Thompson 2002 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numba
 import numpy as np
@@ -108,14 +109,37 @@ def generalised_q(y: np.ndarray, v: np.ndarray, tau2: float) -> float:
     return weighted_sums(y, v, tau2).q
 
 
+class QAtTau2(Protocol):
+    """The generalised Q at one tau2, and its derivative with its sign turned."""
+
+    @property
+    def tau2(self) -> float:
+        """Return the tau2."""
+
+    @property
+    def q(self) -> float:
+        """Return the generalised Q."""
+
+    @property
+    def fall_of_q(self) -> float:
+        """Return the derivative of Q with its sign turned."""
+
+
 def invert_q(y: np.ndarray, v: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """Return the tau2 at which the generalised Q is each target; 0 where Q(0) is below the target.
+    """Return the tau2 at which the generalised Q is each target; see `invert`."""
+    return invert(lambda tau2: weighted_sums(y, v, tau2), targets)
+
+
+def invert(q_at: Callable[[float], QAtTau2], targets: np.ndarray) -> np.ndarray:
+    """Return the tau2 at which Q is each target; 0 where Q(0) is below the target.
 
     Q is sum z^2 / (tau2 + l) for some l > 0 and z, so that 1 / Q is concave, and a line where all v
     are equal: Newton's steps on 1 / Q from the left never overshoot, and are longer than on Q.
 
     Parameters
     ----------
+    q_at : callable
+        tau2 -> Q and its fall there.
     targets : ndarray of shape (n,)
         Above 0.
 
@@ -124,7 +148,7 @@ def invert_q(y: np.ndarray, v: np.ndarray, targets: np.ndarray) -> np.ndarray:
     ndarray of shape (n,)
     """
     roots = np.zeros(len(targets))
-    sums = weighted_sums(y, v, 0.0)
+    sums = q_at(0.0)
     for i in np.argsort(-targets):  # tau2 rises, and each search starts where the last one ended
         while True:
             step, target = 0.0, float(targets[i])
@@ -133,7 +157,7 @@ def invert_q(y: np.ndarray, v: np.ndarray, targets: np.ndarray) -> np.ndarray:
             roots[i] = sums.tau2 + step
             if step <= LAST_STEP_OF_Q * roots[i]:
                 break
-            sums = weighted_sums(y, v, float(roots[i]))
+            sums = q_at(float(roots[i]))
     return roots
 
 

@@ -12,7 +12,7 @@ from scale_eval.results.customer_influence import (
     small_sample_factor,
     sums_by_company,
 )
-from scale_eval.results.heterogeneity import company_effects, fit_effects
+from scale_eval.results.heterogeneity import company_effects, fit_effects, mean_of_effects
 from scale_eval.results.panel import Panel
 from scale_eval.results.ratio_terms import terms
 from scale_eval.results.tables.base import MetricTable
@@ -146,7 +146,8 @@ def _shrunk(
         fit = fit_effects(effects)
     except Undefined:  # a single company has no others to be shrunk towards
         return {"shrunk": shrunk, "shrinkage_weight": weight}
-    values, weights = shrink(effects.y, effects.v, fit.mu, fit.tau2)
+    mean = mean_of_effects(effects).value
+    values, weights = shrink(effects.y, effects.v, mean, fit.tau2)
     shrunk[effects.company] = scale.back(values)
     weight[effects.company] = weights
     return {"shrunk": shrunk, "shrinkage_weight": weight}
