@@ -29,13 +29,22 @@ from functools import cached_property
 import numpy as np
 
 from scale_eval.metrics import Metric
+from scale_eval.metrics.base import EQUAL_COMPANY
 from scale_eval.results.panel import Panel
 from scale_eval.results.ratio_terms import Sums, averaged_terms, terms
 from scale_eval.statistics.jackknife import delete_a_group
 from scale_eval.statistics.linearization import linearised, ratio_influence
+from scale_eval.statistics.tail import tail_index
 
 MIN_COMPANIES = 5
 """Fewest companies with which a figure with unequal weights has an interval."""
+
+
+FEW = 30
+"""Effective number of companies below which a figure is warned of."""
+
+LIGHT_TAIL = 2.0
+"""Index of the tail of weights from which their variance is finite."""
 
 
 @dataclass(frozen=True)
@@ -205,6 +214,21 @@ def difference(metric: Metric, a: Estimate, b: Estimate) -> Estimate:
     if a.influence is None or b.influence is None:
         return Estimate(value)
     return Estimate(value, influence=a.influence - b.influence, weight=weight)
+
+
+def condition_of(interval: Interval, estimate: Estimate, estimand: str) -> str:
+    """Return on what an interval depends: ``no_larger_company``, or "".
+
+    Companies weigh by size (not at ``equal_company``), and as fewer than `FEW`, or the largest
+    tenth of them has a tail without a variance.
+    """
+    if interval.reason or estimand == EQUAL_COMPANY or estimate.weight is None:
+        return ""
+    weights = estimate.weight[estimate.weight != 0]
+    if weights.min() == weights.max():
+        return ""
+    heavy = estimate.n_effective < FEW or tail_index(weights) < LIGHT_TAIL
+    return "no_larger_company" if heavy else ""
 
 
 def mean_of(values: np.ndarray) -> Estimate:

@@ -90,10 +90,11 @@ def confidence_distribution(
     """Predict the next true effect from effects and variances (see `random_effects`), shape (k,).
 
     With `x`, of the same shape, effects may go with it (see `precision_trend`), and the next
-    company has an x like one of these. The uncertainty of tau2 is that of the generalised Q: tau2 has the values at which Q equals the quantiles of chi squared with k - 1
-    degrees of freedom (0 where none does). Given tau2, mean and trend are normal with the
-    covariance of their errors, and the next effect is normal around the trend with variance tau2. A
-    mixture over quantiles of equal probability, of tau2 and of size, replaces random draws.
+    company has an x like one of these. The uncertainty of tau2 is that of the generalised Q: tau2
+    has the values at which Q equals the quantiles of chi squared with k - 1 degrees of freedom (0
+    where none does). Given tau2, mean and trend are normal with the covariance of their errors, and
+    the next effect is normal around the trend with variance tau2. A mixture over quantiles of equal
+    probability, of tau2 and of x, replaces random draws.
 
     Normality of the effects is a prior with the weight of `PRIOR_COMPANIES`. From 60 companies on,
     the shape of the k companies' own effects around the trend is mixed in, with the share

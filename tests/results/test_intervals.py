@@ -19,6 +19,7 @@ from scale_eval.evaluation.evaluate import evaluate_one
 from scale_eval.evaluation.rules import Rules
 from scale_eval.models import resolve
 from tests.support.companies import shop
+from tests.support.planted import Planted, planted_tables
 from tests.support.tables import (
     SIZES,
     WINDOWS,
@@ -181,3 +182,18 @@ def test_the_slope_within_companies_is_one_regression_with_an_intercept_each(sho
     fit = statsmodels.Logit(rows["bought"][kept].to_numpy(float), design.to_numpy()).fit(disp=0)
     row = pooled(tables, "calibration_slope", "within_company", "bgnbd")
     assert row["value"] == pytest.approx(fit.params[-1], rel=0.01)  # logits are known to a bin
+
+
+@pytest.mark.parametrize(("tail", "condition"), [(1.3, "no_larger_company"), (4.0, "")])
+def test_a_figure_that_rests_on_the_largest_says_if_none_is_larger(tail, condition):
+    """300 companies, whose sizes have a Pareto tail; the average company rests on no size."""
+    rng = np.random.default_rng(8)
+    windows = []
+    for i, n in enumerate((30 * (1 - rng.random(300)) ** (-1 / tail)).astype(int)):
+        said = np.full(min(n, 20_000), 0.2)
+        windows.append(Planted(f"company-{i:06}", rng.random(len(said)) < 0.2, {"a": said}, 0.2))
+    tables = {name: table.to_pandas() for name, table in planted_tables(windows).items()}
+    row = pooled(tables, "log_loss", "row", "a")
+    assert row["ci_condition"] == condition
+    assert pooled(tables, "log_loss", "equal_company", "a")["ci_condition"] == ""
+    assert comparison(tables, "log_loss", "a", "base_rate", "row")["ci_condition"] == condition

@@ -24,6 +24,12 @@ INTERVAL_COLUMNS = (
     Column("ci_low", NUMBER, "Lower end of the 95 % interval.", null="`ci_reason` says why"),
     Column("ci_high", NUMBER, "Upper end of the 95 % interval.", null="`ci_reason` says why"),
     Column("ci_reason", TEXT, "Why there is no interval; empty where there is one."),
+    Column(
+        "ci_condition",
+        TEXT,
+        "`no_larger_company` where the interval holds only if no company is larger than those "
+        "seen: companies weigh by size, and as fewer than 30 or with a heavy tail. Otherwise empty.",
+    ),
 )
 """The interval over companies of a figure, or of a difference of two."""
 

@@ -19,7 +19,7 @@ from scale_eval.results.customer_influence import (
     small_sample_factor,
     sums_by_company,
 )
-from scale_eval.results.estimates import Estimate, difference, mean_of
+from scale_eval.results.estimates import Estimate, condition_of, difference, mean_of
 from scale_eval.results.heterogeneity import (
     Effects,
     difference_effects,
@@ -98,7 +98,7 @@ def comparisons_of(
             pooled_a, pooled_b = figures[a], figures[b]
             estimate = difference(metric, pooled_a.estimate, pooled_b.estimate)
             row = {"estimand": estimand, "stratum": "all", "n_companies": pooled_a.n_companies}
-            row |= _columns(estimate, margin)
+            row |= _columns(estimate, margin, estimand)
             moved_a, moved_b = pooled_a.moved, pooled_b.moved
             if moved_a is not None and moved_b is not None and not estimate.reason:
                 variance = company_variances(moved_a - moved_b).sum()
@@ -227,9 +227,9 @@ def _company_rows(
             "losses": losses,
         }
         if metric.is_mean_of_effects and effects is not None:
-            row |= _columns(mean_of_effects(effects.among(compared)), margin)
+            row |= _columns(mean_of_effects(effects.among(compared)), margin, EQUAL_COMPANY)
         else:
-            row |= _columns(mean_of(values), margin)
+            row |= _columns(mean_of(values), margin, EQUAL_COMPANY)
         if variance is not None and len(values):
             row["sampling_std_error"] = float(np.sqrt(variance[compared].sum())) / len(values)
         try:
@@ -243,7 +243,7 @@ def _company_rows(
         yield row
 
 
-def _columns(estimate: Estimate, margin: float) -> dict[str, Any]:
+def _columns(estimate: Estimate, margin: float, estimand: str) -> dict[str, Any]:
     interval = estimate.interval()
     row: dict[str, Any] = {
         "mean_difference": estimate.value,
@@ -252,6 +252,7 @@ def _columns(estimate: Estimate, margin: float) -> dict[str, Any]:
         "ci_low": interval.low,
         "ci_high": interval.high,
         "ci_reason": interval.reason,
+        "ci_condition": condition_of(interval, estimate, estimand),
         "n_effective": estimate.n_effective,
         "p_reason": "",
         "heterogeneity_reason": "",

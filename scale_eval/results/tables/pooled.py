@@ -22,7 +22,7 @@ from scale_eval.results.customer_influence import (
     small_sample_factor,
     variances,
 )
-from scale_eval.results.estimates import Estimate, equal_company
+from scale_eval.results.estimates import Estimate, condition_of, equal_company
 from scale_eval.results.heterogeneity import (
     ScaledEvaluations,
     heterogeneity,
@@ -151,7 +151,7 @@ class _ModelFigures:
                 estimate = pooled_figure(
                     panel, metric, model, windows, estimand, self.scores, cutoff, coverage, weighted
                 )
-            row |= _columns(estimate, metric)
+            row |= _columns(estimate, metric, estimand)
             from_histograms = metric.row_form is not None and estimand == ROW
             if from_histograms and self._floor is not None and not estimate.reason:
                 row["constant_floor"] = self._floor.of(windows)
@@ -202,7 +202,7 @@ class _ModelFigures:
         return estimate, row
 
 
-def _columns(estimate: Estimate, metric: Metric) -> dict[str, Any]:
+def _columns(estimate: Estimate, metric: Metric, estimand: str) -> dict[str, Any]:
     interval = estimate.interval(metric.low, metric.high)
     return {
         "value": estimate.value,
@@ -212,6 +212,7 @@ def _columns(estimate: Estimate, metric: Metric) -> dict[str, Any]:
         "ci_low": interval.low,
         "ci_high": interval.high,
         "ci_reason": interval.reason,
+        "ci_condition": condition_of(interval, estimate, estimand),
         "n_effective": estimate.n_effective,
     }
 
@@ -404,6 +405,8 @@ POOLED = MetricTable(
         "order); O:E on the log scale; row and within_company from 5 companies on; none for a "
         "difference of distances from a target but at the average company",
         "n_effective": "(sum w)^2 / sum w^2 (Kish 1965); below 30 a figure is warned of",
+        "ci_condition": "no_larger_company: row and within_company, with n_effective below 30 or "
+        "an index of the tail of weights, of the largest tenth (Hill 1975), below 2",
         "sampling_std_error": "chance among customers alone, clustered by customer and paired "
         "through the influence sums: these companies in these half-years",
         "tau": "REML on logit AUC, log O:E, slope, raw differences of losses and AUC; evaluations "
