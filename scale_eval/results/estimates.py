@@ -34,7 +34,7 @@ from scale_eval.results.panel import Panel
 from scale_eval.results.ratio_terms import Sums, averaged_terms, terms
 from scale_eval.statistics.jackknife import delete_a_group
 from scale_eval.statistics.linearization import linearised, ratio_influence
-from scale_eval.statistics.tail import tail_index
+from scale_eval.statistics.tail import is_heavy_tailed
 
 MIN_COMPANIES = 5
 """Fewest companies with which a figure with unequal weights has an interval."""
@@ -42,9 +42,6 @@ MIN_COMPANIES = 5
 
 FEW = 30
 """Effective number of companies below which a figure is warned of."""
-
-LIGHT_TAIL = 2.0
-"""Index of the tail of weights from which their variance is finite."""
 
 
 @dataclass(frozen=True)
@@ -219,15 +216,15 @@ def difference(metric: Metric, a: Estimate, b: Estimate) -> Estimate:
 def condition_of(interval: Interval, estimate: Estimate, estimand: str) -> str:
     """Return on what an interval depends: ``no_larger_company``, or "".
 
-    Companies weigh by size (not at ``equal_company``), and as fewer than `FEW`, or the largest
-    tenth of them has a tail without a variance.
+    Companies weigh by size (not at ``equal_company``), and as fewer than `FEW`, or their weights
+    have a heavy tail.
     """
     if interval.reason or estimand == EQUAL_COMPANY or estimate.weight is None:
         return ""
     weights = estimate.weight[estimate.weight != 0]
     if weights.min() == weights.max():
         return ""
-    heavy = estimate.n_effective < FEW or tail_index(weights) < LIGHT_TAIL
+    heavy = estimate.n_effective < FEW or is_heavy_tailed(weights)
     return "no_larger_company" if heavy else ""
 
 

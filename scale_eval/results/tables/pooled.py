@@ -406,7 +406,8 @@ POOLED = MetricTable(
         "difference of distances from a target but at the average company",
         "n_effective": "(sum w)^2 / sum w^2 (Kish 1965); below 30 a figure is warned of",
         "ci_condition": "no_larger_company: row and within_company, with n_effective below 30 or "
-        "an index of the tail of weights, of the largest tenth (Hill 1975), below 2",
+        "heavy-tailed weights: logarithms of skewness above .5, and an index of the largest "
+        "quarter (Hill 1975) below 2.5",
         "sampling_std_error": "chance among customers alone, clustered by customer and paired "
         "through the influence sums: these companies in these half-years",
         "tau": "REML on logit AUC, log O:E, slope, raw differences of losses and AUC; evaluations "
