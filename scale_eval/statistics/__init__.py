@@ -2,12 +2,14 @@
 
 ===================== =============================================================
 `dispersion`          spread of a figure over companies
+`tail`                whether sizes have a heavy tail
 `linearization`       intervals over companies: means, and ratios of sums
 `jackknife`           intervals for figures that are neither
 `bootstrap`           resampling of companies, independent of their order
 `random_effects`      spread of the true effects between companies (REML)
 `sampled_effects`     the same of a finite population, from a sample of it
-`variance_moderation` noisy variances, shrunk towards a common model
+`variance_smoothing`  noisy variances, as a function of what was known before
+`precision_trend`     effects that go with the size of companies
 `prediction`          the true effect at the next company
 `shrinkage`           best predictions of companies' own effects
 `variance_components` variances of companies, cutoffs and the rest

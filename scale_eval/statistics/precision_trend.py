@@ -48,11 +48,14 @@ class TrendFit(NamedTuple):
     fall_of_q: float
 
 
-def standardised(v: np.ndarray) -> np.ndarray:
-    """Return log v with mean 0 and standard deviation 1 over companies; 0 where all are alike."""
+def standardised(v: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
+    """Return log v with mean 0 and standard deviation 1 over companies; 0 where all are alike.
+
+    With `weights`, shape (k,), each company represents as many.
+    """
     logs = np.log(v)
-    logs = logs - logs.mean()
-    spread = float(logs.std())
+    logs = logs - np.average(logs, weights=weights)
+    spread = float(np.sqrt(np.average(np.square(logs), weights=weights)))
     return logs / spread if spread > LEAST_SPREAD else np.zeros(len(v))
 
 

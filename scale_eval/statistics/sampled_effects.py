@@ -1,9 +1,9 @@
 """Random effects of a finite population, from a sample of it with unequal weights.
 
-The restricted likelihood of all companies has its maximum where two sums over companies are 0.
-Weighted sums over the sample estimate these, and so the maximum (pseudo-likelihood; Binder 1983;
-Pfeffermann 1993); with all companies in the sample it is that of `random_effects`. The influence of
-a company on mu and tau2 follows from the derivatives of the sums.
+The restricted likelihood of all companies has its maximum where sums over companies are 0. Weighted
+sums over the sample estimate these, and so the maximum (pseudo-likelihood; Binder 1983; Pfeffermann
+1993); with all companies in the sample tau2 is that of `random_effects`, and the mean that of
+`precision_trend`. The influence of a company on both follows from the derivatives of the sums.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import brentq
 
+from scale_eval.statistics.precision_trend import standardised
 from scale_eval.statistics.undefined import Undefined
 
 
@@ -62,9 +63,20 @@ def sampled_effects(y: np.ndarray, v: np.ndarray, weights: np.ndarray) -> Sample
             high *= 2
         tau2 = float(brentq(excess, 0.0, high, xtol=1e-14 * high, rtol=1e-13))
     w = 1 / (tau2 + v)
+    trend = _Trend.fitted(y, v, weights, tau2)
+    if tau2 == 0:
+        return SampledEffects(trend.mu, tau2, trend.mu_influence, np.full(len(y), np.nan), w)
+    moved = _tau2_influence(y, w, weights)
+    step = 1e-5 * tau2
+    above, below = (_Trend.fitted(y, v, weights, tau2 + by).mu for by in (step, -step))
+    slope = (above - below) / (2 * step)
+    return SampledEffects(trend.mu, tau2, trend.mu_influence + slope * moved, moved, w)
+
+
+def _tau2_influence(y: np.ndarray, w: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return the influence of each company on tau2; w = 1 / (tau2 + v)."""
     total = float(weights @ w)
-    mu = float((weights * w) @ y) / total
-    residual = y - mu
+    residual = y - float((weights * w) @ y) / total
     mu_terms = w * residual
     tau2_terms = np.square(w * residual) - w + np.square(w) / total
     slopes = np.array(
@@ -76,7 +88,29 @@ def sampled_effects(y: np.ndarray, v: np.ndarray, weights: np.ndarray) -> Sample
             ],
         ]
     )
-    if tau2 == 0:
-        return SampledEffects(mu, tau2, mu_terms / total, np.full(len(y), np.nan), w)
-    moved = np.linalg.solve(slopes, np.stack([mu_terms, tau2_terms]))
-    return SampledEffects(mu, tau2, moved[0], moved[1], w)
+    return np.asarray(np.linalg.solve(slopes, np.stack([mu_terms, tau2_terms]))[1])
+
+
+@dataclass(frozen=True)
+class _Trend:
+    """The mean over companies at a given tau2, and each company's influence on it."""
+
+    mu: float
+    mu_influence: np.ndarray
+
+    @classmethod
+    def fitted(cls, y: np.ndarray, v: np.ndarray, weights: np.ndarray, tau2: float) -> _Trend:
+        """Fit mean and trend, as `precision_trend` does, to weighted companies."""
+        w, x = 1 / (tau2 + v), standardised(v, weights)
+        sums = np.array([weights @ w, weights @ (w * x), weights @ (w * x * x)])
+        has_trend = tau2 > 0 and x.any()
+        slopes = np.array([[sums[0], sums[1]], [sums[1], sums[2] + (1 / tau2 if has_trend else 0)]])
+        right = np.array([weights @ (w * y), weights @ (w * x * y)])
+        if not has_trend:
+            slopes, right = np.diag([sums[0], 1.0]), np.array([right[0], 0.0])
+        mu, beta = np.linalg.solve(slopes, right).tolist()
+        residual = w * (y - mu - beta * x)
+        terms = np.stack([residual, residual * x if has_trend else np.zeros(len(y))])
+        # The mean of x is estimated too: a company moves the size at which mu is taken.
+        moved = np.linalg.solve(slopes, terms)[0] + beta * x / weights.sum()
+        return cls(mu, moved)

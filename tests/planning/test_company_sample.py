@@ -21,6 +21,7 @@ from scale_eval.results.tables.comparisons import comparisons_of
 from scale_eval.results.tables.finite_population import SAMPLED, sampled_of, sampled_table
 from scale_eval.results.tables.pooled import pooled_of
 from scale_eval.statistics import survey, weighted_blocks
+from scale_eval.statistics.precision_trend import mean_over_companies
 from scale_eval.statistics.random_effects import random_effects
 from scale_eval.statistics.sampled_effects import sampled_effects
 from scale_eval.statistics.sampling_design import stratified
@@ -337,7 +338,7 @@ def test_sampled_effects_of_all_companies_are_the_random_effects():
     y = 0.7 + rng.normal(0, np.sqrt(0.05 + v))
     plain, sampled = random_effects(y, v), sampled_effects(y, v, np.ones(60))
     assert sampled.tau2 == pytest.approx(plain.tau2, rel=1e-8)
-    assert sampled.mu == pytest.approx(plain.mu)
+    assert sampled.mu == pytest.approx(mean_over_companies(y, v, plain.tau2)[0])
     assert sampled_effects(0 * y + 1e-9 * v, v, np.ones(60)).tau2 == 0
 
 
