@@ -14,7 +14,7 @@ import scale_eval.cli
 from scale_eval.cli.options import IN_FILES
 from scale_eval.evaluation import reasons
 from scale_eval.evaluation.schema import EVALUATION_COLUMNS, SCORE_COLUMNS
-from scale_eval.metrics import METRICS
+from scale_eval.metrics import METRICS, Metric
 from scale_eval.results import tables as result_tables
 from scale_eval.results.tables import TABLES
 from scale_eval.storage.columns import Column
@@ -52,13 +52,19 @@ def metrics() -> str:
                 f"`{m.name}`",
                 m.label,
                 f"nearer to {m.target:g}" if m.better == "target" else m.better,
-                f"{m.margin:g}",
+                _margin(m),
                 ", ".join(m.estimands),
                 ", ".join(f"`{reason}`" for reason in m.reasons),
             )
             for m in METRICS.values()
         ),
     )
+
+
+def _margin(metric: Metric) -> str:
+    if metric.relative_margin is None:
+        return f"{metric.margin:g}"
+    return f"{100 * metric.relative_margin:g} % of the base rate's loss"
 
 
 def conventions() -> str:

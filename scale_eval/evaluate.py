@@ -16,7 +16,7 @@ from scale_eval.execution.clusters.base import require_main_guard
 from scale_eval.execution.clusters.registry import dask_client, require_cluster
 from scale_eval.execution.session import Session
 from scale_eval.execution.versions import recorded_versions
-from scale_eval.metrics import METRICS, Metric
+from scale_eval.metrics import Metric
 from scale_eval.models import NamedModel
 from scale_eval.models.registry import DEFAULT_MODELS, named_models
 from scale_eval.planning.company_sample import (
@@ -359,11 +359,7 @@ def _reduce(
 ) -> None:
     """Make the tables of a run, and record how."""
     started = time.monotonic()
-    margins = {
-        **{metric.name: metric.margin for metric in (*METRICS.values(), *metrics)},
-        **directory.document.get("margins", {}),
-        **reduction.margins_of(metrics),
-    }
+    margins = {**directory.document.get("margins", {}), **reduction.margins_of(metrics)}
     design = None
     if directory.store.exists(SAMPLE):
         design = Sample.from_table(read_table(directory.store, SAMPLE)).design

@@ -41,9 +41,17 @@ class Metric:
         With "target", the nearer to `target` the better: a model can over- or underpredict.
     margin : float
         Differences below it are ties: too small to change models for. The defaults are 1 % of the
-        reference loss for skills and as much of a usual one (log loss .2 to .3, Brier .1) for
-        losses; 1 % of the way from chance to perfect for `roc_auc`; half a percentage point for
-        shares (so .05 of lift); 5 % of a count (O:E, on the log scale), of odds, of a slope.
+        reference loss for skills; 1 % of the way from chance to perfect for `roc_auc`; half a
+        percentage point for shares (so .05 of lift); 5 % of a count (O:E, on the log scale), of
+        odds, of a slope. A loss has `relative_margin` instead, and this one where no reference is
+        known: 1 % of a usual loss (log loss .2, Brier score .1).
+    relative_margin : float or None
+        The margin of a loss as a share of the mean loss of the `reference`. A fixed margin would
+        be too wide where few customers buy: .002 is 3.6 % of a base rate's log loss at a rate of
+        1 %, and .3 % of it at a rate of 50 %.
+    reference : str or None
+        For a loss, the column of the evaluations that has the loss of the base rate known at the
+        cutoff.
     target : float or None
     low, high : float
         The range; infinite where there is no limit.
@@ -80,6 +88,8 @@ class Metric:
     function: Callable[[Scores], float]
     better: Literal["higher", "lower", "target"]
     margin: float
+    relative_margin: float | None = None
+    reference: str | None = None
     target: float | None = None
     low: float = -math.inf
     high: float = math.inf
@@ -104,6 +114,8 @@ class Metric:
     def columns(self) -> list[str]:
         """Return the columns of the evaluations that figures of this metric alone need."""
         columns = [self.name, *self.pooling.columns]
+        if self.reference is not None:
+            columns.append(self.reference)
         if self.influence is None:
             return columns
         return [*columns, self.influence.std_error_column, "known_rate"]

@@ -200,7 +200,8 @@ class Reduction:
     ----------
     margins : dict, optional
         The smallest difference of practical interest by metric; smaller ones are ties. A metric
-        without an entry keeps the margin of the run so far, or `Metric.margin`.
+        without an entry keeps the margin of the run so far, or its default: for a loss, 1 % of the
+        base rate's mean loss (`Metric.relative_margin`); for others `Metric.margin`.
 
     Raises
     ------
@@ -212,7 +213,8 @@ class Reduction:
         default=None,
         metadata=option(
             TABLE,
-            "The difference that is worth changing models for; smaller ones are ties.",
+            "The difference that is worth changing models for; smaller ones are ties. By default "
+            "1 % of the base rate's loss for losses.",
             metavar="METRIC=NUMBER",
         ),
     )

@@ -47,7 +47,7 @@ def reduce_run(
     groups : dict
         The group of companies in which each company's scores were kept.
     margins : dict
-        The smallest difference of practical interest, by metric.
+        The smallest differences of practical interest that the user set, by metric.
     design : Design, optional
         How the companies were drawn, for a run of a sample of them; the table `sampled` is then
         made as well.
@@ -76,7 +76,7 @@ def reduce_tables(
     evaluations, scores : Table
         With the schemas of `scale_eval.evaluation.schema`; in any order.
     metrics, groups, margins
-        As for `reduce_run`; a metric that `margins` lacks has its default margin.
+        As for `reduce_run`.
     seed : int
         The seed of the resampling of companies.
     """

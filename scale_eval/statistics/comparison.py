@@ -79,6 +79,17 @@ def _signed_ranks(positive: np.ndarray, negative: np.ndarray) -> tuple[float, fl
     return positive_ranks, ties
 
 
+def t_test(difference: float, std_error: float, df: float) -> float:
+    """Return p of the two-sided t test that the true mean difference is 0 (Student 1908).
+
+    Undefined: ``no_spread``, where the standard error is 0 to rounding: differences that are all
+    the same say nothing of how they vary.
+    """
+    if not std_error > 1e-12 * abs(difference):
+        raise Undefined("no_spread")
+    return float(2 * stdtr(df, -abs(difference) / std_error))
+
+
 def benjamini_hochberg(p: np.ndarray) -> np.ndarray:
     """Adjust p values for the false discovery rate; NaN stays NaN and does not count.
 

@@ -18,8 +18,9 @@ def settings(findings: Findings) -> Section:
         {"setting": name, "value": _plain(value)}
         for name, value in document.get("settings", {}).items()
     ]
-    margins = ", ".join(f"{k} {v:g}" for k, v in document.get("margins", {}).items())
-    chosen.append({"setting": "margins", "value": margins})
+    compared = findings.comparisons.drop_duplicates("metric")
+    margins = ", ".join(f"{row.metric} {row.margin:.3g}" for row in compared.itertuples())
+    chosen.append({"setting": "margins", "value": margins or "no models to compare"})
     conventions = [
         {"figure": name, "convention": text}
         for name, text in document.get("conventions", {}).items()

@@ -59,7 +59,7 @@ class RunInputs:
     groups : dict
         The group of companies in which each company's scores were kept.
     margins : dict
-        The smallest difference of practical interest, by metric.
+        The smallest differences of practical interest that the user set, by metric.
     seed : int
         The seed of the resampling of companies.
     design : Design or None

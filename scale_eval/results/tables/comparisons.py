@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -13,12 +12,9 @@ import pandas as pd
 import pyarrow as pa
 
 from scale_eval.metrics import Metric
-from scale_eval.metrics.base import EQUAL_COMPANY, ROW
-from scale_eval.results.customer_influence import (
-    company_variances,
-    small_sample_factor,
-    sums_by_company,
-)
+from scale_eval.metrics.base import EQUAL_COMPANY
+from scale_eval.results.compared_model import ComparedFigure, ComparedModel
+from scale_eval.results.customer_influence import company_variances
 from scale_eval.results.estimates import Estimate, condition_of, difference, mean_of
 from scale_eval.results.heterogeneity import (
     Effects,
@@ -27,25 +23,23 @@ from scale_eval.results.heterogeneity import (
     mean_of_effects,
     next_company,
 )
+from scale_eval.results.margins import Margins, margin_of
 from scale_eval.results.panel import Panel
 from scale_eval.results.pooled_figures import pooled_figure
 from scale_eval.results.pooled_histograms import PooledHistograms
-from scale_eval.results.ratio_terms import Terms, terms
+from scale_eval.results.ratio_terms import terms
 from scale_eval.results.tables.base import (
     INTERVAL_COLUMNS,
     N_EFFECTIVE_COLUMN,
     NO_EFFECTS,
     MetricTable,
 )
-from scale_eval.statistics.comparison import benjamini_hochberg, equivalence, wilcoxon
+from scale_eval.statistics.comparison import benjamini_hochberg, equivalence, t_test, wilcoxon
 from scale_eval.statistics.undefined import Undefined
 from scale_eval.storage.columns import COUNT, FLAG, NUMBER, TEXT, Column
 
 SIZE_CLASSES = (1, 100, 1_000, 10_000)
 """Customers at a company's latest common cutoff from which each class of companies begins."""
-
-Margins = Mapping[str, float]
-"""The smallest difference of practical interest by metric; smaller ones are ties."""
 
 
 def comparisons_table(rows: Iterable[dict[str, Any]]) -> pa.Table:
@@ -54,8 +48,9 @@ def comparisons_table(rows: Iterable[dict[str, Any]]) -> pa.Table:
     if frame.empty:
         return COMPARISONS.schema.empty_table()
     frame = frame.reindex(columns=COMPARISONS.schema.names)
-    families = frame.groupby(["metric", "estimand", "stratum"], sort=False)["p_value"]
-    frame["p_adjusted"] = families.transform(lambda p: benjamini_hochberg(p.to_numpy()))
+    families = frame.groupby(["metric", "estimand", "stratum"], sort=False)
+    for adjusted, p_value in (("p_adjusted", "p_value"), ("mean_p_adjusted", "mean_p_value")):
+        frame[adjusted] = families[p_value].transform(lambda p: benjamini_hochberg(p.to_numpy()))
     frame["equivalent"] = frame["equivalent"].astype("boolean")
     return pa.Table.from_pandas(frame, schema=COMPARISONS.schema, preserve_index=False)
 
@@ -67,11 +62,11 @@ def comparisons_of(
     influence: np.ndarray | None,
     margins: Margins,
 ) -> Iterator[dict[str, Any]]:
-    """Make the rows of one metric, without `p_adjusted`, which needs the rows of all pairs."""
+    """Make the rows of one metric, without adjusted p values, which need the rows of all pairs."""
     strata = dict(_strata(panel))
-    margin = margins.get(metric.name, metric.margin)
-    compared = [_Compared(panel, metric, m, influence) for m in range(len(panel.models))]
-    pooled: dict[str, list[_Pooled]] = {
+    margin = margin_of(panel, metric, margins)
+    compared = [ComparedModel(panel, metric, m, influence) for m in range(len(panel.models))]
+    pooled: dict[str, list[ComparedFigure]] = {
         estimand: [] for estimand in metric.estimands if estimand != EQUAL_COMPANY
     }
     for m, compared_model in enumerate(compared):
@@ -84,7 +79,7 @@ def comparisons_of(
                 panel, metric, m, windows, estimand, scores, None, "common", sums
             )
             moved = compared_model.moved_pooled(estimand, windows, weighted)
-            figures.append(_Pooled(figure, moved, n_companies))
+            figures.append(ComparedFigure(figure, moved, n_companies))
     for a, b in itertools.combinations(range(len(panel.models)), 2):
         key = {
             "metric": metric.name,
@@ -106,102 +101,8 @@ def comparisons_of(
             yield key | row
 
 
-@dataclass(frozen=True)
-class _Pooled:
-    """A pooled figure of a model, the influence of groups of customers, and its companies."""
-
-    estimate: Estimate
-    moved: np.ndarray | None
-    n_companies: int
-
-
-@dataclass(frozen=True)
-class _Compared:
-    """A model, with what its comparisons with all others share.
-
-    If the metric is defined for both models of a pair wherever it is for this one, the windows of
-    the pair are this model's, and its figures are computed once.
-    """
-
-    panel: Panel
-    metric: Metric
-    model: int
-    influence: np.ndarray | None
-
-    @cached_property
-    def defined(self) -> np.ndarray:
-        """Return the common windows where the metric is defined; bool of shape (n_windows,)."""
-        ok = self.panel.common & self.panel.ok[:, self.model]
-        return np.asarray(ok & self._own.defined)
-
-    def figures(self, windows: np.ndarray) -> np.ndarray:
-        """Return the figure of each company over defined `windows`; shape (n_companies,)."""
-        if len(windows) == self._n_defined:
-            return self._figures_of_all
-        return self._own.over(self.panel, windows).figures
-
-    def moved(self, windows: np.ndarray) -> np.ndarray:
-        """Return the influence of groups of customers on the figures; (n_companies, n_groups)."""
-        return self._moved_of_all if len(windows) == self._n_defined else self._moved(windows)
-
-    def moved_pooled(
-        self, estimand: str, windows: np.ndarray, weighted: Terms
-    ) -> np.ndarray | None:
-        """Return the influence of the groups of customers of each company on a pooled figure.
-
-        None for figures that are not quotients of sums, and for distances from a target.
-        """
-        if self.influence is None or self.metric.target is not None:
-            return None
-        if estimand == ROW and self.metric.row_form is not None:
-            return None
-        weight = weighted.weight
-        total = max(float(np.nansum(weight.take(windows))), 1e-300)
-        influence = self.influence[:, self.model]
-        return sums_by_company(
-            self.panel, windows, influence, weight, self._correction / total, own=False
-        )
-
-    @cached_property
-    def _own(self) -> Terms:
-        return terms(self.panel, self.metric, self.model, weighted=False)
-
-    @cached_property
-    def _correction(self) -> np.ndarray:
-        return small_sample_factor(self.panel, self.metric, self.model)
-
-    @cached_property
-    def _n_defined(self) -> int:
-        return int(np.count_nonzero(self.defined))
-
-    @cached_property
-    def _figures_of_all(self) -> np.ndarray:
-        return self._own.over(self.panel, np.flatnonzero(self.defined)).figures
-
-    @cached_property
-    def _moved_of_all(self) -> np.ndarray:
-        return self._moved(np.flatnonzero(self.defined))
-
-    def _moved(self, windows: np.ndarray) -> np.ndarray:
-        """Return the influence of groups of customers on each company's figure over `windows`.
-
-        A distance from a target rises or falls with the figure, by the side of each company.
-        """
-        assert self.influence is not None
-        influence = self.influence[:, self.model]
-        kept = windows[~np.isnan(influence[windows, 0])]
-        sums = sums_by_company(
-            self.panel, kept, influence, self._own.weight, self._correction, own=True
-        )
-        if self.metric.target is not None:
-            figures = self._own.over(self.panel, kept).figures
-            side = np.nan_to_num(np.sign(figures - self.metric.target))
-            sums *= side[:, np.newaxis].astype(sums.dtype)
-        return sums
-
-
 def _company_rows(
-    a: _Compared, b: _Compared, strata: dict[str, np.ndarray], margin: float
+    a: ComparedModel, b: ComparedModel, strata: dict[str, np.ndarray], margin: float
 ) -> Iterator[dict[str, Any]]:
     panel, metric, influence = a.panel, a.metric, a.influence
     windows = np.flatnonzero(a.defined & b.defined)
@@ -216,15 +117,11 @@ def _company_rows(
     for stratum, companies in strata.items():
         compared = companies & ~np.isnan(differences)
         values = differences[compared]
-        better = values if metric.better == "higher" else -values
-        wins, losses = int((better > margin).sum()), int((better < -margin).sum())
         row: dict[str, Any] = {
             "estimand": EQUAL_COMPANY,
             "stratum": stratum,
             "n_companies": len(values),
-            "wins": wins,
-            "ties": len(values) - wins - losses,
-            "losses": losses,
+            **_wins_and_losses(values, margin, higher=metric.better == "higher"),
         }
         if metric.is_mean_of_effects and effects is not None:
             row |= _columns(mean_of_effects(effects.among(compared)), margin, EQUAL_COMPANY)
@@ -241,6 +138,20 @@ def _company_rows(
         else:
             row |= _next_company(effects.among(compared), metric, margin)
         yield row
+
+
+def _wins_and_losses(values: np.ndarray, margin: float, *, higher: bool) -> dict[str, Any]:
+    """Return the columns on the companies where a is better or worse by more than the margin."""
+    better = values if higher else -values
+    won, lost = better > margin, better < -margin
+    wins, losses = int(won.sum()), int(lost.sum())
+    return {
+        "wins": wins,
+        "ties": len(values) - wins - losses,
+        "losses": losses,
+        "mean_win": float(values[won].mean()) if wins else np.nan,
+        "mean_loss": float(values[lost].mean()) if losses else np.nan,
+    }
 
 
 def _columns(estimate: Estimate, margin: float, estimand: str) -> dict[str, Any]:
@@ -260,6 +171,10 @@ def _columns(estimate: Estimate, margin: float, estimand: str) -> dict[str, Any]
     if not interval.reason:
         test = equivalence(estimate.value, interval.std_error, interval.degrees_of_freedom, margin)
         row["equivalent"] = bool(test.equivalent)
+        with contextlib.suppress(Undefined):
+            row["mean_p_value"] = t_test(
+                estimate.value, interval.std_error, interval.degrees_of_freedom
+            )
     return row
 
 
@@ -327,13 +242,32 @@ COMPARISONS = MetricTable(
         ),
         *INTERVAL_COLUMNS,
         Column(
+            "mean_p_value",
+            NUMBER,
+            "p value of the t test that the true mean difference is 0: of `mean_difference`, "
+            "`std_error` and the degrees of freedom of the interval.",
+            null="there is no interval, or `std_error` is 0",
+        ),
+        Column(
+            "mean_p_adjusted",
+            NUMBER,
+            "The same, adjusted as `p_adjusted` is.",
+            null="`mean_p_value` is null",
+        ),
+        Column(
             "sampling_std_error",
             NUMBER,
             "Standard error from chance among customers alone, paired by customer.",
             null="evaluations of the metric keep no influence sums that could be paired",
         ),
         N_EFFECTIVE_COLUMN,
-        Column("margin", NUMBER, "The smallest difference of practical interest."),
+        Column(
+            "margin",
+            NUMBER,
+            "The smallest difference of practical interest: the one that was set, or the metric's "
+            "default. That of a loss is 1 % of the base rate's mean loss over the companies "
+            "compared.",
+        ),
         Column(
             "wins",
             COUNT,
@@ -348,9 +282,22 @@ COMPARISONS = MetricTable(
             null=_NOT_EQUAL_COMPANY,
         ),
         Column(
+            "mean_win",
+            NUMBER,
+            "Mean of a - b over the companies counted in `wins`.",
+            null="there are none, or the estimand is not `equal_company`",
+        ),
+        Column(
+            "mean_loss",
+            NUMBER,
+            "Mean of a - b over the companies counted in `losses`.",
+            null="there are none, or the estimand is not `equal_company`",
+        ),
+        Column(
             "p_value",
             NUMBER,
-            "p value of Wilcoxon's signed rank test over companies.",
+            "p value of Wilcoxon's signed rank test over companies. It tests ranks: what it finds "
+            "can have the opposite sign of `mean_difference`.",
             null="`p_reason` says why, or the estimand is not `equal_company`",
         ),
         Column(
@@ -427,6 +374,9 @@ COMPARISONS = MetricTable(
     ),
     conventions={
         "wins": "companies better by more than the margin of the metric",
+        "margin": "as set, else the metric's default; of losses 1 % of the mean loss of the base "
+        "rate at the average company, over the common windows",
+        "mean_p_value": "t test of the mean difference over companies; adjusted like `p_adjusted`",
         "p_value": "Wilcoxon signed rank over companies, zeros dropped, from 6 companies on; exact "
         "up to 50, with ties too; above by the normal approximation, corrected for ties",
         "p_adjusted": "Benjamini & Hochberg 1995 over pairs of models, by metric, estimand, "

@@ -304,9 +304,15 @@ class _Source:
             return row | {"ci_reason": refusal}
         try:
             error, low, high = made.interval(self.design)
+            df = self.design.error(made.influence).df
         except Undefined as undefined:
             return row | {"ci_reason": undefined.reason}
-        return row | {"std_error": error, "ci_low": low, "ci_high": high}
+        return row | {
+            "std_error": error,
+            "ci_low": low,
+            "ci_high": high,
+            "degrees_of_freedom": df,
+        }
 
     def _quantile(self, name: str, values: np.ndarray, at: float) -> dict[str, Any]:
         row: dict[str, Any] = {"figure": name, "reason": "", "ci_reason": ""}
@@ -371,6 +377,12 @@ SAMPLED = MetricTable(
             TEXT,
             "Why there is no interval; empty where there is one.",
             null="`reason` is `undefined_for_either`",
+        ),
+        Column(
+            "degrees_of_freedom",
+            NUMBER,
+            "Degrees of freedom of the interval's t; infinite where nothing is left to chance.",
+            null="there is no interval, or it is that of a quantile",
         ),
         Column("n_sampled", COUNT, "Companies of the sample."),
         Column("n_population", COUNT, "Companies of the dataset."),
