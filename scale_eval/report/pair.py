@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pandas as pd
+from scipy.special import stdtrit
+
+from scale_eval.metrics import N_GROUPS
 
 
 class Pair:
@@ -14,14 +17,23 @@ class Pair:
     ----------
     better_by, low, high : float
         The difference and its interval.
-    margin, std_error, sampling_std_error, p_adjusted : float
+    margin, std_error, sampling_std_error : float
+    mean_p_adjusted : float
+        p of the difference, adjusted.
+    p_adjusted : float
+        p of Wilcoxon's test, adjusted: of ranks, not of the difference.
     wins, ties, losses, n : int
         Numbers of companies.
+    win_by, loss_by : float
+        By how much `a` is better at the companies of `wins`, and worse at those of `losses`: means
+        of absolute differences; NaN where there are none.
     equivalent : bool
     next_low, next_high : float
         Interval of the true difference at the next company.
     p_better, p_better_by_margin, p_worse_by_margin : float
         Probabilities of the true difference at the next company.
+    n_heterogeneity : int
+        Companies that these are computed from.
     """
 
     def __init__(self, row: pd.Series, a: str, b: str, metric: str, *, higher: bool) -> None:
@@ -35,10 +47,14 @@ class Pair:
         self.sampling_std_error = float(row["sampling_std_error"])
         self.margin, self.n_effective = float(row["margin"]), float(row["n_effective"])
         self.p_adjusted = float(row["p_adjusted"])
+        self.mean_p_adjusted = float(row["mean_p_adjusted"])
         self.equivalent = False if pd.isna(row["equivalent"]) else bool(row["equivalent"])
         self.heterogeneity_reason = str(row["heterogeneity_reason"] or "")
         wins, losses = ("wins", "losses") if a_is_first else ("losses", "wins")
         self.wins, self.losses, self.ties = (_count(row[c]) for c in (wins, losses, "ties"))
+        win, loss = ("mean_win", "mean_loss") if a_is_first else ("mean_loss", "mean_win")
+        self.win_by, self.loss_by = (abs(float(row[c])) for c in (win, loss))
+        self.n_heterogeneity = _count(row["n_heterogeneity"])
         better = float(row["probability_a_better"])
         self.p_better = better if a_is_first else 1 - better
         by_margin = [float(row[f"probability_{m}_better_by_margin"]) for m in ("a", "b")]
@@ -62,8 +78,12 @@ class Pair:
         return bool(self.high < 0 and -self.better_by > self.margin)
 
     def by_chance(self) -> tuple[float, float]:
-        """Return the 95 % interval at these companies and windows, with other customers."""
-        half = 1.959964 * self.sampling_std_error
+        """Return the 95 % interval at these companies and windows, with other customers.
+
+        The standard error comes from 16 groups of customers, hence Student's t with 15 degrees of
+        freedom.
+        """
+        half = float(stdtrit(N_GROUPS - 1, 0.975)) * self.sampling_std_error
         return self.better_by - half, self.better_by + half
 
 

@@ -58,6 +58,25 @@ def step_of(*values: float) -> float:
     return float(min(0.001, 10 ** np.floor(np.log10(max(min(sizes), 1e-6)) - 1)))
 
 
+def step_of_difference(value: float, low: float, high: float) -> float:
+    """Return the step at which a difference and its interval are shown.
+
+    It shows two digits of the value, or one of a tenth of half the interval where that is more. It
+    is finer, with up to five digits, where an end would otherwise read like the value.
+    """
+    half = (high - low) / 2
+    size = max(abs(value), half / 10 if np.isfinite(half) else 0.0)
+    if size == 0:
+        return 0.001
+    step = float(10 ** (np.floor(np.log10(size)) - 1))
+    for _ in range(3):
+        texts = [number(end, step) for end in (low, high) if np.isfinite(end) and end != value]
+        if number(value, step) not in texts:
+            break
+        step /= 10
+    return step
+
+
 def span(low: float, high: float, step: float = 0.001) -> str:
     """Return a range such as ``.015 to .027``."""
     return f"{number(low, step)} to {number(high, step)}"
@@ -80,8 +99,15 @@ def companies(n: int) -> str:
     return count(n, "company", "companies")
 
 
-def listed(names: list[str], last: str = "and") -> str:
-    """Return names as a list in words: ``a, b and c``."""
+def listed(names: list[str], last: str = "and", *, most: int = 4) -> str:
+    """Return names as a list in words: ``a, b and c``.
+
+    Of more than `most` names all but the first `most` - 1 are counted: ``a, b, c and eight
+    others``.
+    """
+    if len(names) > most:
+        others = count(len(names) - most + 1, "other")
+        names = [*names[: most - 1], f"one of {others}" if last == "or" else others]
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} {last} {names[-1]}"
 
 

@@ -43,6 +43,7 @@ def figure(model: str, metric: str, value: float, estimand="equal_company", **ot
 def difference(metric: str, a: str, b: str, by: float, half: float, **others: Any) -> dict:
     """Return a row that says by how much a is above b (a < b by name), with half its interval."""
     margin = MARGINS[metric]
+    wins, losses = (45, 10) if (by < 0) == (metric == "log_loss") else (10, 45)
     return {
         "metric": metric,
         "model_a": a,
@@ -58,9 +59,9 @@ def difference(metric: str, a: str, b: str, by: float, half: float, **others: An
         "sampling_std_error": half / 4,
         "n_effective": 60.0,
         "margin": margin,
-        "wins": 10,
+        "wins": wins,
         "ties": 5,
-        "losses": 45,
+        "losses": losses,
         "p_value": 0.001,
         "p_adjusted": 0.001,
         "heterogeneity_reason": "",
@@ -124,9 +125,7 @@ def two_models(
         -by,
         half,
         n_companies=n,
-        wins=50,
-        losses=5,
-        **others.pop("pair", {}),
+        **{"wins": 50, "losses": 5, **others.pop("pair", {})},
     )
     auc = difference("roc_auc", "good", "weak", 0.0, 0.01)
     return findings(rows, [pair, auc, *extra], **others)
@@ -147,7 +146,8 @@ def test_a_winner_is_named_with_its_lead_its_interval_and_at_how_many_companies(
 
 
 def test_models_shown_to_be_equal_are_called_equal_and_no_winner_is_named():
-    told = verdict(two_models(0.0004, 0.001))
+    alike = {"wins": 1, "ties": 59, "losses": 0}
+    told = verdict(two_models(0.0004, 0.001, pair=alike))
     assert (told.kind, told.choice) == ("equal", None)
     assert "good and weak are equal for any practical purpose" in told.headline
     assert "Take the one that is cheaper to run" in told.headline

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from scale_eval.report.findings import Findings
+from scale_eval.report.nothing_to_judge import nothing_to_judge
 from scale_eval.report.section import Section
 from scale_eval.report.sections.comparison import comparison
 from scale_eval.report.sections.coverage import coverage
@@ -34,9 +35,13 @@ SECTIONS: tuple[Callable[[Findings], Section | None], ...] = (
 """All sections in the order of the page; one that has nothing to say returns None."""
 
 
+WITHOUT_JUDGEMENT = (coverage, settings)
+"""The sections of a run by whose outcomes no model can be judged: the others would judge."""
+
+
 def sections(findings: Findings) -> Iterator[Section]:
     """Yield the sections that have something to say, in the order of the page."""
-    for make in SECTIONS:
+    for make in WITHOUT_JUDGEMENT if nothing_to_judge(findings) else SECTIONS:
         section = make(findings)
         if section is not None:
             yield section

@@ -1,9 +1,10 @@
 """The verdict on a run: which model to choose, for whom, what to expect, and with what doubts.
 
-The words follow the evidence, not the numbers alone: a winner, models shown to be equal, a
-difference that is not known, one too small to matter, a baseline that nothing beats, too few
-companies to predict the next one. Models are compared by log loss at the average company, on the
-windows that all of them predicted.
+The words follow the evidence, not the numbers alone: a winner; models that are equal at each
+company, or on average only; a mean and a majority of companies that disagree; a difference that is
+not known, or too small to matter; a baseline that nothing beats; too few companies to predict the
+next one; outcomes by which nothing can be judged. Models are compared by log loss at the average
+company, on the windows that all of them predicted.
 """
 
 from __future__ import annotations
@@ -31,8 +32,10 @@ class Verdict:
     Attributes
     ----------
     kind : str
-        ``winner``, ``winner_here`` (these companies only), ``equal``, ``small``, ``unknown``,
-        ``baseline``, ``alone`` or ``none``.
+        ``winner``; ``winner_here``, of these companies only; ``split``, where the mean favours one
+        model and more companies, or the next one, another; ``equal``, at each company;
+        ``equal_on_average``; ``identical``; ``small``; ``unknown``; ``baseline``; ``alone``; or
+        ``none``, where nothing can be judged.
     choice : str or None
         The model to deploy, where one is named.
     headline : str
@@ -61,6 +64,9 @@ def verdict(findings: Findings) -> Verdict:
         sentence = "There is no verdict: no company and cutoff was predicted by every model."
         return Verdict("none", None, sentence, reservations=list(coverage(findings)))
     kind, choice, sentence = headline(findings)
+    if kind == "none":  # figures exist, but nothing follows from them
+        about = [*sample(findings), *coverage(findings)]
+        return Verdict(kind, choice, sentence, reservations=about)
     best = choice or findings.models[0]
     support = [
         *against_the_base_rate(findings, best),

@@ -6,8 +6,28 @@ import numpy as np
 
 from scale_eval.models import BASELINES
 from scale_eval.report.findings import PRIMARY, Findings
+from scale_eval.report.nothing_to_judge import nothing_to_judge
 from scale_eval.report.pair import Pair
-from scale_eval.report.verdict.phrases import MIN_FOR_THE_NEXT, interval_of, margin_of
+from scale_eval.report.verdict.disagreement import (
+    BADLY,
+    ONE_A_COMPANY,
+    Names,
+    alike_singly,
+    differ_singly,
+    next_leans_to_other,
+    other_favoured,
+    seems_to_favour_other,
+    single_companies,
+)
+from scale_eval.report.verdict.identical import distinct_models
+from scale_eval.report.verdict.phrases import (
+    MIN_FOR_THE_NEXT,
+    interval_alone,
+    interval_of,
+    lead_of,
+    margin_of,
+    two_digits,
+)
 from scale_eval.report.wording import (
     companies,
     listed,
@@ -15,97 +35,178 @@ from scale_eval.report.wording import (
     number,
     percent,
     span,
-    step_of,
+    step_of_difference,
 )
 
+Headline = tuple[str, str | None, str]
+"""The kind of verdict, the chosen model or None, and the sentence."""
 
-def headline(findings: Findings) -> tuple[str, str | None, str]:
+
+def headline(findings: Findings) -> Headline:
     """Return the kind of verdict, the chosen model or None, and the sentence that says so."""
-    best, *others = findings.models
-    n = findings.n_companies
-    loss = number(findings.figure(PRIMARY, best)["value"])
+    why_not = nothing_to_judge(findings)
+    if why_not:
+        return "none", None, f"The models cannot be judged: {why_not}."
+    distinct = distinct_models(findings)
+    best, *others = distinct
+    names = {model: _with_identical(model, same) for model, same in distinct.items()}
     if not others:
-        return "alone", None, f"Only {best} made predictions: log loss {loss} at {_average(n)}."
-    pair = findings.pair(PRIMARY, best, others[0])
-    if pair is None:
-        return "unknown", None, f"{best} and {others[0]} have no company in common."
-    if n < MIN_FOR_THE_NEXT:
-        return _few_companies(findings, pair)
-    if best in BASELINES and all(_surely(findings, best, other) for other in others):
+        return _alone(findings, best, distinct[best])
+    pairs = [pair for other in others if (pair := findings.pair(PRIMARY, best, other))]
+    if not pairs:
+        return "unknown", None, f"{names[best]} and {names[others[0]]} have no company in common."
+    if findings.n_companies < MIN_FOR_THE_NEXT:
+        return _few_companies(findings, pairs, names)
+    for pair in pairs:
+        sentence = other_favoured(findings, pair, names)
+        if sentence is not None:
+            return "split", None, sentence
+    near = [pair for pair in pairs if not pair.surely_better]
+    if not near:
+        return _winner(findings, pairs[0], names)
+    undecided = [pair for pair in near if not pair.equivalent and not pair.low > 0]
+    if undecided:
+        return _unknown(findings, undecided, names)
+    equal = [pair for pair in near if pair.equivalent]
+    if equal:
+        return _equal(findings, equal, names)
+    return _small(findings, near[0], names)
+
+
+def _alone(findings: Findings, model: str, identical: list[str]) -> Headline:
+    n = findings.n_companies
+    if identical:
+        where = f"each of {companies(n)}" if n > 1 else "the one company"
+        return (
+            "identical",
+            None,
+            f"{listed([model, *identical])} are identical: the same predictions score the same at "
+            f"{where}.",
+        )
+    loss = number(findings.figure(PRIMARY, model)["value"])
+    return "alone", None, f"Only {model} made predictions: log loss {loss} at {_average(n)}."
+
+
+def _winner(findings: Findings, pair: Pair, names: Names) -> Headline:
+    difference = _difference(findings, pair) + next_leans_to_other(pair)
+    if pair.a in BASELINES:
+        baseline = "the base rate that was known at the cutoff"
+        if pair.a != "base_rate":
+            baseline = f"the baseline {names[pair.a]}"
         return (
             "baseline",
-            best,
-            f"No model beats {_baseline(best)}: {_difference(pair)}. Deploy {best}, or nothing.",
-        )
-    near = [other for other in others if not _surely(findings, best, other)]
-    if not near:
-        return "winner", best, f"Choose {best} over {others[0]}: {_difference(pair)}."
-    rivals = [pair for other in near if (pair := findings.pair(PRIMARY, best, other))]
-    undecided = [rival for rival in rivals if not rival.equivalent and not rival.low > 0]
-    if undecided:
-        rival = undecided[0]
-        names = listed([best, *(pair.b for pair in undecided)], "or")
-        return (
-            "unknown",
-            None,
-            f"It is not known whether {names} is better: against {rival.b}, {_difference(rival)}. "
-            f"{_to_settle(rival)}",
-        )
-    equal = [rival for rival in rivals if rival.equivalent]
-    if equal:
-        rival = equal[-1]
-        return (
-            "equal",
-            None,
-            f"{listed([best, *(pair.b for pair in equal)])} are equal for any practical purpose: "
-            f"their log losses at {_average(n)} differ by less than the margin of "
-            f"{margin_of(rival)} ({interval_of(rival)}). Take the one that is cheaper to run.",
-        )
-    rival = rivals[0]
-    return (
-        "small",
-        best,
-        f"{best} is better than {rival.b}, but hardly by what matters: {_difference(rival)}; "
-        f"the margin is {margin_of(rival)}.",
-    )
-
-
-def _few_companies(findings: Findings, pair: Pair) -> tuple[str, str | None, str]:
-    n = findings.n_companies
-    those = "this one company" if n == 1 else f"these {companies(n)}"
-    here = f"At {those}, in these {findings.window}s,"
-    low, high = pair.by_chance()
-    step = step_of(pair.better_by)
-    difference = f"log loss lower by {number(pair.better_by, step)}"
-    chance = f"with other customers of theirs, {span(low, high, step)}"
-    wins = f"; better at {pair.wins} of {pair.n}" if n > 1 else ""
-    if low > 0 and pair.better_by > pair.margin:
-        return (
-            "winner_here",
             pair.a,
-            f"{here} {pair.a} was better than {pair.b}: {difference} ({chance}){wins}.",
+            f"No model beats {baseline}: {difference}. Deploy {names[pair.a]}, or nothing.",
         )
+    return "winner", pair.a, f"Choose {names[pair.a]} over {names[pair.b]}: {difference}."
+
+
+def _unknown(findings: Findings, undecided: list[Pair], names: Names) -> Headline:
+    rival = undecided[0]
+    models = [names[rival.a], *(names[pair.b] for pair in undecided)]
     return (
         "unknown",
         None,
-        f"{here} {pair.a} and {pair.b} cannot be told apart: {difference} ({chance}){wins}.",
+        f"It is not known whether {listed(models, 'or')} is better: against "
+        f"{rival.b}, {_difference(findings, rival)}. {_to_settle(rival)}",
     )
 
 
-def _surely(findings: Findings, best: str, other: str) -> bool:
-    pair = findings.pair(PRIMARY, best, other)
-    return pair is None or pair.surely_better
+def _equal(findings: Findings, equal: list[Pair], names: Names) -> Headline:
+    """Say that models are equal: at each company, or on average only."""
+    unlike = [pair for pair in equal if not alike_singly(pair)]
+    shown = unlike or equal
+    pair = next((pair for pair in unlike if differ_singly(pair)), shown[-1])
+    models = listed([names[pair.a], *(names[pair.b] for pair in shown)])
+    mean = (
+        f"their log losses at {_average(findings.n_companies)} differ by less than the margin of "
+        f"{margin_of(pair)} ({interval_alone(pair)})"
+    )
+    cheaper = "Take the one that is cheaper to run"
+    if not unlike:
+        return "equal", None, f"{models} are equal for any practical purpose: {mean}. {cheaper}."
+    singly = single_companies(pair)
+    where, advice = ", not at each company", "One model a company may pay."
+    if not differ_singly(pair):
+        where = ", perhaps not at each company"
+        advice = f"{cheaper}, unless single companies matter: one model a company may pay."
+    return (
+        "equal_on_average",
+        None,
+        f"{models} are equal on average{where}: {mean}, but {singly}. {advice}",
+    )
 
 
-def _difference(pair: Pair) -> str:
-    step = step_of(pair.better_by)
+def _small(findings: Findings, pair: Pair, names: Names) -> Headline:
+    matters, singly = "hardly by what matters", ""
+    if not alike_singly(pair):
+        matters += " on average"
+        singly = f"; {single_companies(pair)}"
+    return (
+        "small",
+        pair.a,
+        f"{names[pair.a]} is better than {names[pair.b]}, but {matters}: "
+        f"{_difference(findings, pair)}; the margin is {margin_of(pair)}{singly}.",
+    )
+
+
+def _few_companies(findings: Findings, pairs: list[Pair], names: Names) -> Headline:
+    """Compare with the customers' chance only: too few companies to speak of others."""
+    n = findings.n_companies
+    those = "this one company" if n == 1 else f"these {companies(n)}"
+    here = f"At {those}, in these {findings.window}s,"
+    for pair in pairs:
+        if _better_by_chance(pair) and pair.losses > pair.wins:
+            return (
+                "split",
+                None,
+                f"{here} {names[pair.b]} was better at {pair.losses} of {pair.n}, by "
+                f"{two_digits(pair.loss_by)}, but {names[pair.a]} on average: "
+                f"{_difference_by_chance(pair)}. {ONE_A_COMPANY}",
+            )
+    pair = pairs[0]
+    a, b, difference = names[pair.a], names[pair.b], _difference_by_chance(pair)
+    if n > 1:
+        difference += f"; better at {pair.wins} of {pair.n}"
+        if pair.losses > pair.wins:
+            difference += f", worse at {pair.losses}"
+    if _better_by_chance(pair):
+        return "winner_here", pair.a, f"{here} {a} was better than {b}: {difference}."
+    return "unknown", None, f"{here} {a} and {b} cannot be told apart: {difference}."
+
+
+def _better_by_chance(pair: Pair) -> bool:
+    """Return whether `a` is better at these companies, whichever customers they had."""
+    return bool(pair.by_chance()[0] > 0 and pair.better_by > pair.margin)
+
+
+def _difference_by_chance(pair: Pair) -> str:
+    low, high = pair.by_chance()
+    step = step_of_difference(pair.better_by, low, high)
+    return (
+        f"{metric_label(pair.metric)} lower by {number(pair.better_by, step)} (with other "
+        f"customers of theirs, {span(low, high, step)})"
+    )
+
+
+def _difference(findings: Findings, pair: Pair) -> str:
+    """Return the mean difference with its interval, and at how many companies it is one."""
     better = f"better at {percent(pair.wins / pair.n)} of {companies(pair.n)}"
-    if pair.ties:
+    if pair.losses and (pair.losses > pair.wins or pair.loss_by >= BADLY * pair.win_by):
+        better += f", worse at {percent(pair.losses / pair.n)} by {two_digits(pair.loss_by)}"
+        if findings.sample is None and seems_to_favour_other(pair):
+            better += ", as chance has it where buyers are few"
+    elif pair.ties:
         better += f", no worse at {percent((pair.wins + pair.ties) / pair.n)}"
     return (
-        f"{metric_label(pair.metric)} lower by {number(pair.better_by, step)} "
-        f"({interval_of(pair)}) at the average company; {better}"
+        f"{metric_label(pair.metric)} lower by {lead_of(pair)} ({interval_of(pair)}) at the "
+        f"average company; {better}"
     )
+
+
+def _with_identical(model: str, identical: list[str]) -> str:
+    """Return the name of a model with those of the models that are identical to it."""
+    return f"{model} (identical to {listed(identical)})" if identical else model
 
 
 def _to_settle(pair: Pair) -> str:
@@ -127,9 +228,3 @@ def _rounded(n: float) -> str:
 
 def _average(n: int) -> str:
     return f"the average of {companies(n)}" if n > 1 else "one company"
-
-
-def _baseline(model: str) -> str:
-    if model == "base_rate":
-        return "the base rate that was known at the cutoff"
-    return f"the baseline {model}"
