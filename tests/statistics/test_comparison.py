@@ -11,7 +11,7 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.weightstats import ttost_paired
 
-from scale_eval.statistics.comparison import benjamini_hochberg, equivalence, wilcoxon
+from scale_eval.statistics.comparison import benjamini_hochberg, equivalence, t_test, wilcoxon
 from scale_eval.statistics.ranks import friedman, studentized_range
 from scale_eval.statistics.undefined import Undefined
 from tests.support.literature import (
@@ -75,6 +75,15 @@ def test_equivalence_is_statsmodels_tost(mean):
 def test_differences_that_do_not_vary_are_equivalent_inside_the_margin_only():
     assert equivalence(0.0, 0.0, 4, 0.01).equivalent
     assert not equivalence(0.01, 0.0, 4, 0.01).equivalent
+
+
+def test_the_t_test_is_scipys_and_refuses_differences_that_do_not_vary():
+    d = np.random.default_rng(5).normal(0.2, 1, 25)
+    expected = stats.ttest_1samp(d, 0).pvalue
+    assert t_test(d.mean(), stats.sem(d), 24) == pytest.approx(expected)
+    for difference, error in ((0.3, 0.0), (0.0, 0.0), (0.054, 1e-18)):
+        with pytest.raises(Undefined, match="no_spread"):
+            t_test(difference, error, 24)
 
 
 def test_friedman_is_scipys_with_ties_too():

@@ -180,7 +180,7 @@ def _by_those(pair: Pair) -> str:
     """Say how many companies a prediction rests on, where these are not all."""
     if not 0 < pair.n_heterogeneity < pair.n:
         return ""
-    return f" (by {companies(pair.n_heterogeneity)} with enough buyers)"
+    return f" (by {pair.n_heterogeneity:,} of {companies(pair.n)})"
 
 
 def _failures(findings: Findings, pair: Pair) -> pd.DataFrame:
