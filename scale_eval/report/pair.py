@@ -20,8 +20,6 @@ class Pair:
     margin, std_error, sampling_std_error : float
     mean_p_adjusted : float
         p of the difference, adjusted.
-    p_adjusted : float
-        p of Wilcoxon's test, adjusted: of ranks, not of the difference.
     wins, ties, losses, n : int
         Numbers of companies.
     win_by, loss_by : float
@@ -46,7 +44,6 @@ class Pair:
         self.std_error, self.n = float(row["std_error"]), int(row["n_companies"])
         self.sampling_std_error = float(row["sampling_std_error"])
         self.margin, self.n_effective = float(row["margin"]), float(row["n_effective"])
-        self.p_adjusted = float(row["p_adjusted"])
         self.mean_p_adjusted = float(row["mean_p_adjusted"])
         self.equivalent = False if pd.isna(row["equivalent"]) else bool(row["equivalent"])
         self.heterogeneity_reason = str(row["heterogeneity_reason"] or "")

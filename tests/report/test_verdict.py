@@ -64,6 +64,8 @@ def difference(metric: str, a: str, b: str, by: float, half: float, **others: An
         "losses": losses,
         "p_value": 0.001,
         "p_adjusted": 0.001,
+        "mean_p_value": 0.001,
+        "mean_p_adjusted": 0.001,
         "heterogeneity_reason": "",
         "equivalent": abs(by) + half < margin,
         **others,
@@ -275,7 +277,7 @@ def test_the_best_of_several_is_known_to_be_flattered():
     assert "picked as the best of three models" in told
     sure = said(two_models(0.03, 0.006, figures=third, extra=[pair]))
     assert "picked" not in sure
-    doubtful = two_models(0.009, 0.006, figures=third, extra=[pair], pair={"p_adjusted": 0.07})
+    doubtful = two_models(0.009, 0.006, figures=third, extra=[pair], pair={"mean_p_adjusted": 0.07})
     assert "p = .070" in said(doubtful)
 
 

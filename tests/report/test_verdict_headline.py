@@ -164,9 +164,13 @@ class TestMeanAndMajority:
         told = verdict(drawn)
         assert told.choice == "good" and "worse at 75 % by .010" in told.headline
 
-    def test_the_p_value_of_a_pair_is_that_of_its_mean(self):
-        given = two_models(0.021, 0.006, pair={"mean_p_adjusted": 0.03, "p_adjusted": 0.979})
-        assert given.pair("log_loss", "good", "weak").mean_p_adjusted == 0.03
+    def test_a_p_value_beside_a_mean_is_that_of_the_mean(self):
+        ranks_say_nothing = {"mean_p_adjusted": 0.0004, "p_adjusted": 0.979}
+        third = figure("third", "log_loss", 0.48)
+        farther = difference("log_loss", "good", "third", -0.08, 0.006)
+        given = two_models(0.021, 0.006, [third], [farther], pair=ranks_say_nothing)
+        assert ".979" not in " ".join(verdict(given).sentences)
+        assert given.pair("log_loss", "good", "weak").mean_p_adjusted == 0.0004
 
 
 class TestIdentical:

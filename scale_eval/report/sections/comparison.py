@@ -11,6 +11,7 @@ from scale_eval.report.findings import PRIMARY, Findings
 from scale_eval.report.pair import Pair
 from scale_eval.report.plots import draw
 from scale_eval.report.section import Section, table
+from scale_eval.report.verdict.disagreement import alike_singly
 from scale_eval.report.wording import (
     companies,
     interval_or_nothing,
@@ -46,7 +47,9 @@ def comparison(findings: Findings) -> Section | None:
                     "next company": interval_or_nothing(pair.next_low, pair.next_high, step),
                     "better : tie : worse": f"{pair.wins} : {pair.ties} : {pair.losses}",
                     "better at": _better_at(pair),
-                    "p, adjusted": "" if np.isnan(pair.p_adjusted) else p_value(pair.p_adjusted),
+                    "p, adjusted": ""
+                    if np.isnan(pair.mean_p_adjusted)
+                    else p_value(pair.mean_p_adjusted),
                     "": _in_words(pair),
                 }
             )
@@ -75,7 +78,7 @@ def _better_at(pair: Pair) -> str:
 
 def _in_words(pair: Pair) -> str:
     if pair.equivalent:
-        return "equal: shown"
+        return "equal: shown" if alike_singly(pair) else "equal on average: shown"
     if pair.surely_better:
         return "better"
     if pair.surely_worse:

@@ -80,10 +80,10 @@ def selection(findings: Findings, kind: str) -> Iterator[str]:
     pair = findings.pair(PRIMARY, best, second)
     if pair is None or not pair.std_error > 0:
         return
-    if pair.p_adjusted > 0.05:
+    if pair.mean_p_adjusted > 0.05:
         yield (
             f"{best} was picked from {count(len(findings.models), 'model')} on these data; "
-            f"allowing for all the comparisons, its lead has p = {number(pair.p_adjusted)}."
+            f"allowing for all the comparisons, its lead has p = {number(pair.mean_p_adjusted)}."
         )
     elif pair.better_by < 4 * pair.std_error:
         yield (
