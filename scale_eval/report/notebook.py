@@ -24,7 +24,11 @@ def sentences_html(headline: str, support: list[str], reservations: list[str]) -
 
 
 def leaderboard(findings: Findings) -> pd.DataFrame:
-    """Return the models at the average company, best first, as text with 95 % intervals."""
+    """Return the models at the average company, best first, as text with 95 % intervals.
+
+    Models have short names.
+    """
+    findings = findings.short
     figures = {
         metric_label(metric): [
             _figure(findings.figure(metric, model), 10.0**-decimals) for model in findings.models

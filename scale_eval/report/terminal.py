@@ -13,6 +13,7 @@ from scale_eval.evaluation.schema import EVALUATION_COLUMNS
 from scale_eval.planning.plan import Plan
 from scale_eval.planning.run_estimate import RunEstimate
 from scale_eval.report.findings import Findings
+from scale_eval.report.names import short_names
 from scale_eval.report.wording import number, span
 from scale_eval.results.tables import TABLES
 
@@ -38,14 +39,17 @@ def print_table(console: Console, name: str, frame: pd.DataFrame, *, limit: int)
     """Print the first `limit` rows of one of the tables in `SHOWN`.
 
     In `pooled`, rows of common coverage and over all cutoffs come first; in `comparisons`, those of
-    all sizes. A column with the same value in every row is printed above the table instead.
+    all sizes. A column with the same value in every row is printed above the table instead. Models
+    have short names, each of which tells a model from all others in the frame.
     """
     if name == "pooled":
         own, one_cutoff = frame["coverage"] == "own", frame["cutoff"].notna()
         frame = frame.iloc[np.lexsort([own, one_cutoff])]
     if name == "comparisons":
         frame = frame.iloc[np.argsort(frame["stratum"] != "all", kind="stable")]
+    names = short_names_in(frame)
     shown = frame[SHOWN[name]].head(limit)
+    shown = shown.assign(**{c: shown[c].map(lambda m: names.get(m, m)) for c in _models_in(shown)})
     if "cutoff" in shown and name == "pooled":
         shown = shown.assign(cutoff=[_cell(c) or "all" for c in shown["cutoff"]])
     repeated = [c for c in shown if len(shown) > 1 and shown[c].nunique(dropna=False) == 1]
@@ -59,6 +63,16 @@ def print_table(console: Console, name: str, frame: pd.DataFrame, *, limit: int)
             "--company choose among them",
             style="dim",
         )
+
+
+def short_names_in(frame: pd.DataFrame) -> dict[str, str]:
+    """Return the short name of each model of a table."""
+    return short_names(sorted({m for c in _models_in(frame) for m in frame[c].dropna().unique()}))
+
+
+def _models_in(frame: pd.DataFrame) -> list[str]:
+    """Return the columns of a table that name models."""
+    return [c for c in frame if c in ("model", "model_a", "model_b")]
 
 
 def print_columns(console: Console, name: str) -> None:
@@ -78,6 +92,7 @@ def print_columns(console: Console, name: str) -> None:
 
 def overview(findings: Findings) -> RenderableType:
     """Return the leaderboard with intervals, and the statuses of each model's evaluations."""
+    findings = findings.short
     counts = findings.statuses.pivot_table(
         index="model", columns="status", values="n", aggfunc="sum", fill_value=0
     )

@@ -19,6 +19,9 @@ _SHARES = (
     (1.0, "as much again"),
 )
 
+NEGLIGIBLE = 1e-6
+"""Size below which a difference is shown as 0."""
+
 _NUMBERS = (
     "no",
     "one",
@@ -50,12 +53,43 @@ def number(value: float, step: float = 0.001) -> str:
     return text.replace("0.", ".", 1) if text.lstrip("-").startswith("0.") else text
 
 
-def step_of(*values: float) -> float:
-    """Return the step that shows two digits of the smallest value that is not 0, .001 at most."""
-    sizes = [abs(v) for v in values if np.isfinite(v) and v != 0]
-    if not sizes:
-        return 0.001
-    return float(min(0.001, 10 ** np.floor(np.log10(max(min(sizes), 1e-6)) - 1)))
+def step_of(value: float, low: float = np.nan, high: float = np.nan) -> float:
+    """Return the step in which a difference and the ends of its interval are shown.
+
+    The value has two digits, and more where an end would otherwise look the same as the value. Of
+    half the interval no more than three digits are shown: what is finer is noise.
+
+    Parameters
+    ----------
+    low, high : float
+        Ends of the interval; NaN where there is none.
+    """
+    half = (high - low) / 2 if np.isfinite(low) and np.isfinite(high) else 0.0
+    step = 0.001
+    if abs(value) > NEGLIGIBLE:
+        step = _step(value, digits=2)
+    elif half > NEGLIGIBLE:
+        step = _step(half, digits=2)
+    if not half > NEGLIGIBLE:
+        return max(step, NEGLIGIBLE)
+    return interval_step(value, low, high, max(step, _step(half, digits=3), NEGLIGIBLE))
+
+
+def interval_step(value: float, low: float, high: float, step: float) -> float:
+    """Return `step`, or a smaller one in which both ends of the interval differ from the value."""
+    half = (high - low) / 2
+    ends = [end for end in (low, high) if end != value]  # an end can be the metric's own bound
+    if not half > NEGLIGIBLE:
+        return step
+    finest = max(_step(half, digits=3), NEGLIGIBLE)
+    while step > 1.5 * finest and number(value, step) in [number(end, step) for end in ends]:
+        step /= 10
+    return step
+
+
+def _step(value: float, *, digits: int) -> float:
+    """Return the step that shows so many digits of a value that is not 0."""
+    return float(10 ** (np.floor(np.log10(abs(value))) + 1 - digits))
 
 
 def span(low: float, high: float, step: float = 0.001) -> str:
@@ -80,8 +114,15 @@ def companies(n: int) -> str:
     return count(n, "company", "companies")
 
 
-def listed(names: list[str], last: str = "and") -> str:
-    """Return names as a list in words: ``a, b and c``."""
+def listed(names: list[str], last: str = "and", *, most: int = 4) -> str:
+    """Return names as a list in words: ``a, b and c``.
+
+    Of more than `most` names all but the first `most` - 1 are counted: ``a, b, c and eight
+    others``.
+    """
+    if len(names) > most:
+        others = count(len(names) - most + 1, "other")
+        names = [*names[: most - 1], f"one of {others}" if last == "or" else others]
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} {last} {names[-1]}"
 
 
@@ -100,11 +141,9 @@ def chance(probability: float) -> str:
 
 
 def percent_with_interval(value: float, low: float, high: float) -> str:
-    """Return a share with its interval, as ``19 % (14 to 23 %)``.
-
-    There is a decimal where the ends would not differ without; NaN ends are left out.
-    """
-    decimals = 0 if not high - low < 0.02 else 1
+    """Return a share with its interval, as ``19 % (14 to 23 %)``; NaN ends are left out."""
+    step = step_of(100 * value, 100 * low, 100 * high)
+    decimals = max(0, int(np.ceil(-np.log10(step) - 1e-9)))
     text = f"{100 * value:.{decimals}f} %"
     if np.isnan(low):
         return text
@@ -117,13 +156,28 @@ def reason(code: str, reasons: dict[str, str] = FIGURES) -> str:
 
 
 def figure_with_interval(row: pd.Series, step: float = 0.001) -> str:
-    """Return the value of a row with its interval in brackets, or why it is undefined."""
-    if pd.isna(row["value"]):
+    """Return the value of a row with its interval in brackets, or why it is undefined.
+
+    The step is smaller than `step` where an end would otherwise look the same as the value.
+    """
+    value, low, high = row["value"], row["ci_low"], row["ci_high"]
+    if pd.isna(value):
         return reason(str(row["reason"] or ""))
-    text = number(row["value"], step)
-    if pd.isna(row["ci_low"]):
-        return text
-    return f"{text} ({span(row['ci_low'], row['ci_high'], step)})"
+    if pd.isna(low) or pd.isna(high):
+        return number(value, step)
+    step = interval_step(value, low, high, step)
+    return f"{number(value, step)} ({span(low, high, step)})"
+
+
+def difference_with_interval(value: float, low: float, high: float) -> str:
+    """Return a difference with its interval, as ``.021 (.015 to .027)``.
+
+    There is no interval where its ends are NaN, or no further apart than `NEGLIGIBLE`.
+    """
+    step = step_of(value, low, high)
+    if not high - low > 2 * NEGLIGIBLE:
+        return number(value, step)
+    return f"{number(value, step)} ({span(low, high, step)})"
 
 
 def interval_or_nothing(low: float, high: float, step: float) -> str:

@@ -34,7 +34,7 @@ class Verdict:
         ``winner``, ``winner_here`` (these companies only), ``equal``, ``small``, ``unknown``,
         ``baseline``, ``alone`` or ``none``.
     choice : str or None
-        The model to deploy, where one is named.
+        The model to deploy, by its whole name, where one is named.
     headline : str
     support, reservations : list of str
         Sentences, the most important first.
@@ -56,7 +56,8 @@ class Verdict:
 
 
 def verdict(findings: Findings) -> Verdict:
-    """Return the verdict on a run."""
+    """Return the verdict on a run; its sentences call models by short names."""
+    findings = findings.short
     if not findings.models:
         sentence = "There is no verdict: no company and cutoff was predicted by every model."
         return Verdict("none", None, sentence, reservations=list(coverage(findings)))
@@ -76,4 +77,5 @@ def verdict(findings: Findings) -> Verdict:
         *selection(findings, kind),
         *coverage(findings),
     ]
-    return Verdict(kind, choice, sentence, support, reservations)
+    named = None if choice is None else findings.whole_name(choice)
+    return Verdict(kind, named, sentence, support, reservations)

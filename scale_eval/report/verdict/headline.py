@@ -7,7 +7,12 @@ import numpy as np
 from scale_eval.models import BASELINES
 from scale_eval.report.findings import PRIMARY, Findings
 from scale_eval.report.pair import Pair
-from scale_eval.report.verdict.phrases import MIN_FOR_THE_NEXT, interval_of, margin_of
+from scale_eval.report.verdict.phrases import (
+    MIN_FOR_THE_NEXT,
+    interval_of,
+    margin_of,
+    step_for,
+)
 from scale_eval.report.wording import (
     companies,
     listed,
@@ -75,7 +80,7 @@ def _few_companies(findings: Findings, pair: Pair) -> tuple[str, str | None, str
     those = "this one company" if n == 1 else f"these {companies(n)}"
     here = f"At {those}, in these {findings.window}s,"
     low, high = pair.by_chance()
-    step = step_of(pair.better_by)
+    step = step_of(pair.better_by, low, high)
     difference = f"log loss lower by {number(pair.better_by, step)}"
     chance = f"with other customers of theirs, {span(low, high, step)}"
     wins = f"; better at {pair.wins} of {pair.n}" if n > 1 else ""
@@ -98,7 +103,7 @@ def _surely(findings: Findings, best: str, other: str) -> bool:
 
 
 def _difference(pair: Pair) -> str:
-    step = step_of(pair.better_by)
+    step = step_for(pair)
     better = f"better at {percent(pair.wins / pair.n)} of {companies(pair.n)}"
     if pair.ties:
         better += f", no worse at {percent((pair.wins + pair.ties) / pair.n)}"
