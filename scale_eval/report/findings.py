@@ -132,6 +132,22 @@ class Findings:
         keys = (rows[c] for c in ("metric", "model", "estimand", "coverage"))
         return dict(zip(zip(*keys, strict=True), rows.index, strict=True))
 
+    def by_cutoff(self, metric: str, model: str) -> pd.DataFrame:
+        """Return a model's figures at each cutoff: of the average company, common coverage."""
+        pooled = self.pooled
+        return pooled[
+            pooled["cutoff"].notna()
+            & (pooled["metric"] == metric)
+            & (pooled["model"] == model)
+            & (pooled["coverage"] == "common")
+            & (pooled["estimand"] == "equal_company")
+        ]
+
+    def assumes_no_larger_company(self, metric: str, model: str, estimand: str = "row") -> bool:
+        """Return whether an interval holds only if no company is larger than those seen."""
+        condition = self.figure(metric, model, estimand).get("ci_condition")
+        return bool(condition == "no_larger_company")
+
     @cached_property
     def models(self) -> list[str]:
         """Return the models that are compared, best first by `PRIMARY`."""

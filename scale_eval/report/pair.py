@@ -22,6 +22,8 @@ class Pair:
         Interval of the true difference at the next company.
     p_better, p_better_by_margin, p_worse_by_margin : float
         Probabilities of the true difference at the next company.
+    n_heterogeneity : int
+        Companies that these are computed from.
     """
 
     def __init__(self, row: pd.Series, a: str, b: str, metric: str, *, higher: bool) -> None:
@@ -39,6 +41,7 @@ class Pair:
         self.heterogeneity_reason = str(row["heterogeneity_reason"] or "")
         wins, losses = ("wins", "losses") if a_is_first else ("losses", "wins")
         self.wins, self.losses, self.ties = (_count(row[c]) for c in (wins, losses, "ties"))
+        self.n_heterogeneity = _count(row["n_heterogeneity"])
         better = float(row["probability_a_better"])
         self.p_better = better if a_is_first else 1 - better
         by_margin = [float(row[f"probability_{m}_better_by_margin"]) for m in ("a", "b")]

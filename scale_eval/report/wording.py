@@ -53,7 +53,7 @@ def number(value: float, step: float = 0.001) -> str:
     return text.replace("0.", ".", 1) if text.lstrip("-").startswith("0.") else text
 
 
-def step_of(value: float, low: float = np.nan, high: float = np.nan) -> float:
+def step_of_difference(value: float, low: float = np.nan, high: float = np.nan) -> float:
     """Return the step in which a difference and the ends of its interval are shown.
 
     The value has two digits, and more where an end would otherwise look the same as the value. Of
@@ -114,15 +114,14 @@ def companies(n: int) -> str:
     return count(n, "company", "companies")
 
 
-def listed(names: list[str], last: str = "and", *, most: int = 4) -> str:
-    """Return names as a list in words: ``a, b and c``.
+def listed(names: list[str], last: str = "and", most: int | None = 3) -> str:
+    """Return names as a list in words: ``a, b and c``, or ``a, b, c and eight others``.
 
-    Of more than `most` names all but the first `most` - 1 are counted: ``a, b, c and eight
-    others``.
+    `most` names are given and the others counted, unless it is a single one; None gives all.
     """
-    if len(names) > most:
-        others = count(len(names) - most + 1, "other")
-        names = [*names[: most - 1], f"one of {others}" if last == "or" else others]
+    if most is not None and len(names) > most + 1:
+        others = count(len(names) - most, "other")
+        names = [*names[:most], f"one of {others}" if last == "or" else others]
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} {last} {names[-1]}"
 
 
@@ -142,7 +141,7 @@ def chance(probability: float) -> str:
 
 def percent_with_interval(value: float, low: float, high: float) -> str:
     """Return a share with its interval, as ``19 % (14 to 23 %)``; NaN ends are left out."""
-    step = step_of(100 * value, 100 * low, 100 * high)
+    step = step_of_difference(100 * value, 100 * low, 100 * high)
     decimals = max(0, int(np.ceil(-np.log10(step) - 1e-9)))
     text = f"{100 * value:.{decimals}f} %"
     if np.isnan(low):
@@ -174,7 +173,7 @@ def difference_with_interval(value: float, low: float, high: float) -> str:
 
     There is no interval where its ends are NaN, or no further apart than `NEGLIGIBLE`.
     """
-    step = step_of(value, low, high)
+    step = step_of_difference(value, low, high)
     if not high - low > 2 * NEGLIGIBLE:
         return number(value, step)
     return f"{number(value, step)} ({span(low, high, step)})"

@@ -63,4 +63,4 @@ def test_of_many_names_the_first_are_named_and_the_others_counted():
     assert listed(names, "or") == "a, b, c or one of eight others"
     assert listed(names[:4]) == "a, b, c and d" and listed(names[:1]) == "a"
     assert listed(names[:5]) == "a, b, c and two others"
-    assert listed(names, most=11).endswith("i, j and k")
+    assert listed(names, most=None).endswith("i, j and k")

@@ -47,5 +47,5 @@ def _plain(value: Any) -> str:
     if isinstance(value, dict) and value:
         return ", ".join(f"{k}: {_plain(v)}" for k, v in value.items())
     if isinstance(value, list | dict):
-        return listed([_plain(v) for v in value], most=len(value)) if value else "not set"
+        return listed([_plain(v) for v in value], most=None) if value else "not set"
     return "not set" if value is None else str(value)

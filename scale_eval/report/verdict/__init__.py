@@ -12,16 +12,13 @@ from dataclasses import dataclass, field
 
 from scale_eval.report.findings import Findings
 from scale_eval.report.notebook import sentences_html
+from scale_eval.report.verdict.calibration import calibration
+from scale_eval.report.verdict.half_year import differs_in_latest, holds_in_latest
 from scale_eval.report.verdict.headline import headline
+from scale_eval.report.verdict.next_company import next_company
 from scale_eval.report.verdict.reservations import coverage, evidence, sample, selection
-from scale_eval.report.verdict.support import (
-    against_the_base_rate,
-    calibration,
-    for_whom,
-    next_company,
-    other_estimand,
-    other_metrics,
-)
+from scale_eval.report.verdict.rivals import rivals
+from scale_eval.report.verdict.support import against_the_base_rate, ranking
 
 
 @dataclass(frozen=True)
@@ -65,15 +62,16 @@ def verdict(findings: Findings) -> Verdict:
     best = choice or findings.models[0]
     support = [
         *against_the_base_rate(findings, best),
-        *other_metrics(findings, best),
-        *other_estimand(findings, best),
-        *for_whom(findings, best),
+        *ranking(findings, best),
+        *rivals(findings, best),
+        *holds_in_latest(findings, best),
         *next_company(findings, best),
         *calibration(findings),
     ]
     reservations = [
         *sample(findings),
         *evidence(findings, best),
+        *differs_in_latest(findings, best, is_choice=choice is not None),
         *selection(findings, kind),
         *coverage(findings),
     ]

@@ -9,9 +9,10 @@ from scale_eval.report.findings import PRIMARY, Findings
 from scale_eval.report.pair import Pair
 from scale_eval.report.verdict.phrases import (
     MIN_FOR_THE_NEXT,
+    interval_alone,
     interval_of,
+    lead_of,
     margin_of,
-    step_for,
 )
 from scale_eval.report.wording import (
     companies,
@@ -20,7 +21,7 @@ from scale_eval.report.wording import (
     number,
     percent,
     span,
-    step_of,
+    step_of_difference,
 )
 
 
@@ -64,7 +65,7 @@ def headline(findings: Findings) -> tuple[str, str | None, str]:
             None,
             f"{listed([best, *(pair.b for pair in equal)])} are equal for any practical purpose: "
             f"their log losses at {_average(n)} differ by less than the margin of "
-            f"{margin_of(rival)} ({interval_of(rival)}). Take the one that is cheaper to run.",
+            f"{margin_of(rival)} ({interval_alone(rival)}). Take the one that is cheaper to run.",
         )
     rival = rivals[0]
     return (
@@ -80,7 +81,7 @@ def _few_companies(findings: Findings, pair: Pair) -> tuple[str, str | None, str
     those = "this one company" if n == 1 else f"these {companies(n)}"
     here = f"At {those}, in these {findings.window}s,"
     low, high = pair.by_chance()
-    step = step_of(pair.better_by, low, high)
+    step = step_of_difference(pair.better_by, low, high)
     difference = f"log loss lower by {number(pair.better_by, step)}"
     chance = f"with other customers of theirs, {span(low, high, step)}"
     wins = f"; better at {pair.wins} of {pair.n}" if n > 1 else ""
@@ -103,12 +104,11 @@ def _surely(findings: Findings, best: str, other: str) -> bool:
 
 
 def _difference(pair: Pair) -> str:
-    step = step_for(pair)
     better = f"better at {percent(pair.wins / pair.n)} of {companies(pair.n)}"
     if pair.ties:
         better += f", no worse at {percent((pair.wins + pair.ties) / pair.n)}"
     return (
-        f"{metric_label(pair.metric)} lower by {number(pair.better_by, step)} "
+        f"{metric_label(pair.metric)} lower by {lead_of(pair)} "
         f"({interval_of(pair)}) at the average company; {better}"
     )
 

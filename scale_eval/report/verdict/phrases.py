@@ -2,29 +2,66 @@
 
 from __future__ import annotations
 
+import numpy as np
+
+from scale_eval.report.findings import Findings
 from scale_eval.report.pair import Pair
-from scale_eval.report.wording import difference_with_interval, number, span, step_of
+from scale_eval.report.wording import (
+    NEGLIGIBLE,
+    difference_with_interval,
+    interval_step,
+    number,
+    span,
+    step_of_difference,
+)
 
 MIN_FOR_THE_NEXT = 5
 """Smallest number of companies for a sentence about companies that were not evaluated."""
 
 
 def margin_of(pair: Pair) -> str:
-    """Return the margin of a comparison in two digits, such as ``.002`` or ``.0031``."""
-    text = number(pair.margin, step_of(pair.margin))
-    return text.rstrip("0").rstrip(".") or "0" if "." in text else text
+    """Return the margin of a comparison with two digits, such as ``.002`` or ``.0033``."""
+    rounded = float(f"{pair.margin:.2g}")
+    return np.format_float_positional(rounded, trim="-").replace("0.", ".", 1)
 
 
-def step_for(pair: Pair) -> float:
-    """Return the step in which a difference and the ends of its interval are shown."""
-    return step_of(pair.better_by, pair.low, pair.high)
+def lead_of(pair: Pair) -> str:
+    """Return by how much `a` is better, such as ``.021``."""
+    return number(pair.better_by, _step(pair))
 
 
 def interval_of(pair: Pair) -> str:
     """Return the interval of a difference, such as ``.015 to .027``."""
-    return span(pair.low, pair.high, step_for(pair))
+    return span(pair.low, pair.high, _step(pair))
 
 
 def difference_of(pair: Pair) -> str:
     """Return a difference with its interval, such as ``.021 (.015 to .027)``."""
     return difference_with_interval(pair.better_by, pair.low, pair.high)
+
+
+def interval_alone(pair: Pair) -> str:
+    """Return the interval where the difference itself is not said, with two digits of its end."""
+    end = max(abs(pair.low), abs(pair.high))
+    if end < NEGLIGIBLE:
+        return "by less than .000001"
+    step = interval_step(pair.low, pair.low, pair.high, step_of_difference(end))
+    return span(pair.low, pair.high, step)
+
+
+def two_digits(value: float) -> str:
+    """Return a number with two digits that count, such as ``.021``."""
+    return number(value, step_of_difference(value))
+
+
+def reach(findings: Findings, pair: Pair) -> tuple[float, float]:
+    """Return the interval that decides whether a difference is sure.
+
+    With too few companies to speak of others, it is that of chance among their customers.
+    """
+    few = findings.n_companies < MIN_FOR_THE_NEXT
+    return pair.by_chance() if few else (pair.low, pair.high)
+
+
+def _step(pair: Pair) -> float:
+    return step_of_difference(pair.better_by, pair.low, pair.high)
