@@ -46,12 +46,12 @@ def _forms(name: str) -> list[str]:
         modules = kind.split(".")
         within = [".".join(modules[-n:]) for n in range(1, len(modules))]
         shorter = [rest, *(f"{module}:{rest}" for module in within)]
-    return [*dict.fromkeys(map(_elided, shorter)), name]
+    return [*dict.fromkeys(map(elided, shorter)), name]
 
 
-def _elided(name: str) -> str:
-    """Return the beginning and the end of a name that is longer than `LONGEST`."""
-    if len(name) <= LONGEST:
+def elided(name: str, longest: int = LONGEST) -> str:
+    """Return the beginning and the end of a name that is longer than `longest`."""
+    if len(name) <= longest:
         return name
-    end = LONGEST // 3
-    return f"{name[: LONGEST - end - 1]}…{name[-end:]}"
+    end = longest // 3
+    return f"{name[: longest - end - 1]}…{name[-end:]}"

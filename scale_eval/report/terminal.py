@@ -12,9 +12,10 @@ from rich.text import Text
 from scale_eval.evaluation.schema import EVALUATION_COLUMNS
 from scale_eval.planning.plan import Plan
 from scale_eval.planning.run_estimate import RunEstimate
+from scale_eval.report.companies_behind import companies_behind
 from scale_eval.report.findings import Findings
 from scale_eval.report.names import short_names
-from scale_eval.report.wording import number, span
+from scale_eval.report.wording import flattered, interval_step, number, span, step_apart
 from scale_eval.results.tables import TABLES
 
 SHOWN = {
@@ -97,10 +98,11 @@ def overview(findings: Findings) -> RenderableType:
         index="model", columns="status", values="n", aggfunc="sum", fill_value=0
     )
     models = [*findings.models, *(m for m in counts.index if m not in findings.models)]
+    step = step_apart(findings.figure("log_loss", m)["value"] for m in findings.models)
     board = pd.DataFrame(
         {
             "model": models,
-            "log loss": [_figure(findings, "log_loss", m) for m in models],
+            "log loss": [_figure(findings, "log_loss", m, step=step) for m in models],
             "skill": [_figure(findings, "log_loss_skill", m) for m in models],
             "AUC": [_figure(findings, "roc_auc", m) for m in models],
             "AUC next\ncompany": [_prediction(findings.figure("roc_auc", m)) for m in models],
@@ -111,8 +113,14 @@ def overview(findings: Findings) -> RenderableType:
     parts: list[RenderableType] = [
         frame_table(board),
         Text(
-            f"Each of {findings.n_companies:,} companies counts once, on the windows that every "
-            "model predicted; below a figure its 95 % interval over companies.",
+            " ".join(
+                [
+                    f"Each of {findings.n_companies:,} companies counts once, on the windows that "
+                    "every model predicted; below a figure its 95 % interval over companies.",
+                    *filter(None, [companies_behind(findings)]),
+                    *flattered(findings.models),
+                ]
+            ),
             style="dim",
         ),
         Text(),
@@ -129,14 +137,21 @@ def overview(findings: Findings) -> RenderableType:
 def _figure(findings: Findings, metric: str, model: str, *, step: float = 0.001) -> str:
     """Return a figure with its interval on the next line."""
     row = findings.figure(metric, model)
-    value = "" if pd.isna(row["value"]) else number(row["value"], step)
-    interval = "" if pd.isna(row["ci_low"]) else span(row["ci_low"], row["ci_high"], 0.01)
-    return "\n".join(line for line in (value, interval) if line)
+    value, low, high = row["value"], row["ci_low"], row["ci_high"]
+    if pd.isna(value):
+        return ""
+    shown = number(value, step)
+    return shown if pd.isna(low) else f"{shown}\n{_interval(value, low, high)}"
 
 
 def _prediction(row: pd.Series) -> str:
     low, high = row["prediction_low"], row["prediction_high"]
-    return "" if pd.isna(low) else span(low, high, 0.01)
+    return "" if pd.isna(low) else _interval(low, low, high)
+
+
+def _interval(value: float, low: float, high: float) -> str:
+    """Return an interval in two decimals, or in more where an end would look like the value."""
+    return span(low, high, interval_step(value, low, high, 0.01))
 
 
 def plan_table(plan: Plan, *, limit: int) -> RenderableType:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import pandas as pd
 
@@ -97,6 +99,17 @@ def span(low: float, high: float, step: float = 0.001) -> str:
     return f"{number(low, step)} to {number(high, step)}"
 
 
+def step_apart(values: Iterable[float], step: float = 0.001) -> float:
+    """Return `step`, or a smaller one down to a hundredth of it, in which values do not look alike.
+
+    It is the largest in which no two look alike that would not in a hundredth of `step`.
+    """
+    known = [value for value in values if np.isfinite(value)]
+    steps = [step, step / 10, step / 100]
+    n_shown = [len({number(value, at) for value in known}) for at in steps]
+    return steps[n_shown.index(max(n_shown))]
+
+
 def share(value: float) -> str:
     """Return a relative difference in words: ``a fifth`` for .2, or else ``13 %``."""
     nearest = min(_SHARES, key=lambda named: abs(np.log(value / named[0])))
@@ -147,6 +160,16 @@ def percent_with_interval(value: float, low: float, high: float) -> str:
     if np.isnan(low):
         return text
     return f"{text} ({100 * low:.{decimals}f} to {100 * high:.{decimals}f} %)"
+
+
+def flattered(models: list[str]) -> list[str]:
+    """Return a sentence on the first of models, the best first; none where it is the only one."""
+    if len(models) < 2:
+        return []
+    return [
+        f"{models[0]} was picked as the best of {count(len(models), 'model')} on these data, which "
+        "flatters its figures: expect somewhat less of it."
+    ]
 
 
 def reason(code: str, reasons: dict[str, str] = FIGURES) -> str:

@@ -70,8 +70,8 @@ def verdict(findings: Findings) -> Verdict:
     ]
     reservations = [
         *sample(findings),
-        *evidence(findings, best),
         *differs_in_latest(findings, best, is_choice=choice is not None),
+        *evidence(findings, best),
         *selection(findings, kind),
         *coverage(findings),
     ]

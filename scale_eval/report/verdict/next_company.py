@@ -28,7 +28,7 @@ def next_company(findings: Findings, best: str) -> Iterator[str]:
         interval = _said(row["prediction_low"], row["prediction_high"])
         yield (
             f"At a company not yet seen expect of {best} a true AUC between {interval}"
-            f"{_when(findings, best, row)} (by {_those(findings, int(row['n_heterogeneity']))})."
+            f"{_when(findings, best, row)} ({_judged_by(findings, int(row['n_heterogeneity']))})."
         )
     pairs = [findings.pair(PRIMARY, best, other) for other in findings.models if other != best]
     known = [pair for pair in pairs if pair is not None and not np.isnan(pair.p_better_by_margin)]
@@ -46,9 +46,9 @@ def _against_each(findings: Findings, best: str, pairs: list[Pair]) -> str:
     ]
     rival, better, worse = probabilities[0]
     text = (
-        f"At the next company, over its {findings.window}s together, {best} is truly better than "
-        f"{rival} by more than {margin_of(named[0])} of log loss with a probability of {better}, "
-        f"and worse by more than that with {worse}"
+        f"At the next company {best} is truly better than {rival} by more than "
+        f"{margin_of(named[0])} of log loss{_over(findings)} with a probability of {better}, and "
+        f"worse by more than that with {worse}"
     )
     text += "".join(f"; than {b}, {better} and {worse}" for b, better, worse in probabilities[1:])
     others = [pair for pair in pairs if pair not in named]
@@ -56,28 +56,33 @@ def _against_each(findings: Findings, best: str, pairs: list[Pair]) -> str:
         whom = f"{others[0].b} is" if len(others) == 1 else "each of the others is"
         most = max(pair.p_worse_by_margin for pair in others)
         text += f"; {whom} better by that with {chance(max(most, UNLIKELY))} at most"
-    n = {pair.n_heterogeneity for pair in named}
-    return f"{text} (by {_those(findings, min(n))})." if min(n) else f"{text}."
+    n = min(pair.n_heterogeneity for pair in named)
+    return f"{text} ({_judged_by(findings, n)})." if n else f"{text}."
 
 
-def _those(findings: Findings, n: int) -> str:
+def _judged_by(findings: Findings, n: int) -> str:
     """Return the companies that a prediction rests on, and of how many they are a part."""
-    of_all = f" of {findings.n_companies:,}" if n < findings.n_companies else ""
-    return companies(n) if not of_all else f"{n:,}{of_all} companies, those with enough buyers"
+    if n >= findings.n_companies:
+        return f"judged by {companies(n)}"
+    return f"judged by {n:,} of {companies(findings.n_companies)}, those with enough buyers"
 
 
 def _when(findings: Findings, model: str, row: pd.Series) -> str:
     """Say over which half-years the next company's figure is meant, and how one may differ."""
     spread = _spread(findings, model)
     if findings.n_cutoffs == 1:
-        return f" in that {findings.window}; another {findings.window} may differ by more"
+        return f" in the {findings.window} that was seen; another may differ by more"
     if spread is not None and spread["n_evaluations"] == spread["n_companies"]:
-        return f" in one {findings.window}, as each was seen in one"
-    average = f" averaged over its {findings.window}s"
+        return f" in one {findings.window}, as each company was seen in one"
     single = one_window(findings, model, row)
     if single is None:
-        return f"{average}; any one {findings.window} may differ by more"
-    return f"{average}, and between {_said(*single)} in any one of them"
+        return f"{_over(findings)} of which any one may differ by more"
+    return f"{_over(findings)} and between {_said(*single)} in any one of them"
+
+
+def _over(findings: Findings) -> str:
+    """Say that a company's figure is a mean, unless all of it is one half-year."""
+    return f", averaged over its {findings.window}s," if findings.n_cutoffs > 1 else ""
 
 
 def one_window(findings: Findings, model: str, row: pd.Series) -> tuple[float, float] | None:

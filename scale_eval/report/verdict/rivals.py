@@ -107,7 +107,8 @@ def _questions(findings: Findings, best: str) -> Iterator[list[Advantage]]:
     yield ask(pairs(PRIMARY, "row"), lambda pair: _over_all_customers(findings, pair))
     for metric in METRICS_BESIDE:
         yield ask(pairs(metric), lambda pair: _by_another_metric(findings, pair))
-    yield [a for model in others if (a := _nearer_to_expected(findings, model, best)) is not None]
+    rated = [model for model in others if model != "base_rate"]  # it says one thing of everybody
+    yield [a for model in rated if (a := _nearer_to_expected(findings, model, best)) is not None]
     if findings.n_companies >= MIN_FOR_THE_NEXT:
         compared = [pair for m in others if (pair := findings.pair(PRIMARY, m, best)) is not None]
         yield ask(compared, _at_most_companies)

@@ -66,19 +66,19 @@ def ranking(findings: Findings, best: str) -> Iterator[str]:
     row = findings.figure("roc_auc", best)
     if best == "base_rate" or pd.isna(row["value"]):
         return
-    auc = f"AUC {figure_with_interval(row)}{at_part(findings, row)}"
+    auc = f"{figure_with_interval(row)}{at_part(findings, row)}"
     pairs = _pairs_by_auc(findings, best)
     alike = [pair.b for pair in pairs if pair.equivalent]
     if pairs and all(reach(findings, pair)[0] > 0 for pair in pairs):
-        yield f"{best} also ranks customers best: {auc}."
+        yield f"{best} also ranks customers best: AUC {auc}."
     elif alike:
         yield (
-            f"{best} ranks customers with an {auc}; {listed(alike)} "
+            f"{best} ranks customers with an AUC of {auc}; {listed(alike)} "
             f"{'ranks' if len(alike) == 1 else 'rank'} them as well (the AUC differs by less than "
             f"{margin_of(pairs[0])}), and what differs is the probabilities."
         )
     else:
-        yield f"{best} ranks customers with an {auc}."
+        yield f"{best} ranks customers with an AUC of {auc}."
 
 
 def _pairs_by_auc(findings: Findings, best: str) -> list[Pair]:
