@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import PurePosixPath
 
-LONGEST = 24
+LONGEST = 28
 """Longest name that is shown whole; a longer one keeps its beginning and its end."""
 
 

@@ -15,7 +15,14 @@ from scale_eval.planning.run_estimate import RunEstimate
 from scale_eval.report.companies_behind import companies_behind
 from scale_eval.report.findings import Findings
 from scale_eval.report.names import short_names
-from scale_eval.report.wording import flattered, interval_step, number, span, step_apart
+from scale_eval.report.wording import (
+    NEGLIGIBLE,
+    flattered,
+    interval_step,
+    number,
+    span,
+    step_apart,
+)
 from scale_eval.results.tables import TABLES
 
 SHOWN = {
@@ -141,7 +148,7 @@ def _figure(findings: Findings, metric: str, model: str, *, step: float = 0.001)
     if pd.isna(value):
         return ""
     shown = number(value, step)
-    return shown if pd.isna(low) else f"{shown}\n{_interval(value, low, high)}"
+    return f"{shown}\n{_interval(value, low, high)}" if high - low > NEGLIGIBLE else shown
 
 
 def _prediction(row: pd.Series) -> str:
@@ -223,10 +230,10 @@ def frame_table(frame: pd.DataFrame, *, decimals: int | None = None) -> Table:
         if pd.api.types.is_numeric_dtype(frame[name]):
             table.add_column(heading.replace(" ", "\n"), justify="right", no_wrap=True)
         else:
-            whole = name == "model" or pd.api.types.is_datetime64_any_dtype(frame[name])
+            whole = pd.api.types.is_datetime64_any_dtype(frame[name])
             whole |= any(" to " in cell for cell in cells[name])
-            longest = max(map(len, cells[name]), default=0)
-            table.add_column(heading, overflow="fold", no_wrap=whole, min_width=min(longest, 6))
+            least = min(max(map(len, cells[name]), default=0), 14 if name == "model" else 6)
+            table.add_column(heading, overflow="fold", no_wrap=whole, min_width=least)
     for row in zip(*cells.values(), strict=True):
         table.add_row(*map(Text, row))  # names may look like markup
     return table

@@ -185,7 +185,7 @@ def figure_with_interval(row: pd.Series, step: float = 0.001) -> str:
     value, low, high = row["value"], row["ci_low"], row["ci_high"]
     if pd.isna(value):
         return reason(str(row["reason"] or ""))
-    if pd.isna(low) or pd.isna(high):
+    if not high - low > NEGLIGIBLE:  # null, or the figure of a model against itself
         return number(value, step)
     step = interval_step(value, low, high, step)
     return f"{number(value, step)} ({span(low, high, step)})"

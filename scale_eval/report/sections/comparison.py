@@ -71,7 +71,7 @@ def _row(pair: Pair) -> dict[str, str]:
         "95 %": interval_or_nothing(pair.low, pair.high, step),
         "these customers' chance": interval_or_nothing(*pair.by_chance(), step),
         "next company": interval_or_nothing(pair.next_low, pair.next_high, step),
-        "better : tie : worse": f"{pair.wins} : {pair.ties} : {pair.losses}",
+        "better:tie:worse": f"{pair.wins:,}:{pair.ties:,}:{pair.losses:,}",
         "better at": _better_at(pair),
         "p, adjusted": "" if np.isnan(pair.p_adjusted) else p_value(pair.p_adjusted),
         "": _in_words(pair),

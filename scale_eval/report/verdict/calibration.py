@@ -22,27 +22,33 @@ MISCALIBRATED = 0.05
 
 def calibration(findings: Findings) -> Iterator[str]:
     """Name the models whose probabilities are too high, too low, too bold or too timid."""
-    models_by_fault: dict[str, list[str]] = {}
+    found: dict[str, list[tuple[str, str]]] = {}
     for model in findings.models:
         if model in BASELINES and model != findings.models[0]:
             continue
-        for fault in _faults(findings, model):
-            models_by_fault.setdefault(fault, []).append(model)
-    for fault, models in models_by_fault.items():
-        yield f"Probabilities of {listed(models)} are {fault}."
+        for fault, size in _faults(findings, model):
+            found.setdefault(fault, []).append((model, size))
+    for fault, models in found.items():
+        if len(models) == 1:
+            model, size = models[0]
+            yield f"Probabilities of {model} are {fault} {size}."
+        else:
+            sizes = [f"{model} ({size.strip('()')})" for model, size in models]
+            yield f"Probabilities of {listed(sizes)} are {fault}."
 
 
-def _faults(findings: Findings, model: str) -> Iterator[str]:
+def _faults(findings: Findings, model: str) -> Iterator[tuple[str, str]]:
+    """Yield what is wrong with the probabilities of a model, and by how much."""
     ratio = findings.figure("observed_expected_ratio", model)
     if is_off(ratio, 1.0) and ratio["value"] > 0 and abs(np.log(ratio["value"])) > MISCALIBRATED:
         excess = 1 / ratio["value"] - 1
-        yield f"too {'high' if excess > 0 else 'low'} by {share(abs(excess))}"
+        yield f"too {'high' if excess > 0 else 'low'}", f"by {share(abs(excess))}"
     slope = findings.figure("calibration_slope", model)
     if is_off(slope, 1.0) and not 0.8 < slope["value"] < 1.25:
         fault = "too bold" if slope["value"] < 1 else "too timid"
         if slope["value"] <= 0:
             fault = "the wrong way round"
-        yield f"{fault} (slope {number(slope['value'], 0.01)})"
+        yield fault, f"(slope {number(slope['value'], 0.01)})"
 
 
 def is_off(row: pd.Series, target: float) -> bool:
