@@ -18,6 +18,8 @@ class Pair:
     wins, ties, losses, n : int
         Numbers of companies.
     equivalent : bool
+    assumes_no_larger_company : bool
+        Whether the interval holds only if no company is larger than those seen.
     next_low, next_high : float
         Interval of the true difference at the next company.
     p_better, p_better_by_margin, p_worse_by_margin : float
@@ -41,6 +43,7 @@ class Pair:
         self.heterogeneity_reason = str(row["heterogeneity_reason"] or "")
         wins, losses = ("wins", "losses") if a_is_first else ("losses", "wins")
         self.wins, self.losses, self.ties = (_count(row[c]) for c in (wins, losses, "ties"))
+        self.assumes_no_larger_company = row.get("ci_condition") == "no_larger_company"
         self.n_heterogeneity = _count(row["n_heterogeneity"])
         better = float(row["probability_a_better"])
         self.p_better = better if a_is_first else 1 - better

@@ -1,27 +1,26 @@
 """Check the leader in one half-year: the latest that most companies share.
 
 With the default calendar a company's cutoffs end with its own data, and some companies have many
-windows, others one. The average company then mixes years. The check is the latest cutoff at which
-more than half of the companies that are compared have a window that every model predicted.
+windows, others one. The average company then mixes years.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numpy as np
 import pandas as pd
 
 from scale_eval.report.findings import PRIMARY, Findings
-from scale_eval.report.verdict.phrases import two_digits
-from scale_eval.report.wording import difference_with_interval, interval_step, number
+from scale_eval.report.half_years import figures_by_cutoff, latest_shared, lead, leader_of
+from scale_eval.report.verdict.phrases import margin_of
+from scale_eval.report.wording import companies, difference_with_interval, number, step_apart
 
 
 def holds_in_latest(findings: Findings, best: str) -> Iterator[str]:
     """Say that the leader also leads in the latest half-year that most companies share."""
-    rows = _latest_shared(findings)
-    if rows is not None and rows["log_loss"].idxmin() == best:
-        yield f"{best} also leads {_where(findings, rows)}."
+    rows = latest_shared(findings)
+    if rows is not None and len(rows) > 1 and leader_of(rows) == best:
+        yield f"{best} also leads in {_name(findings, rows)}."
 
 
 def differs_in_latest(findings: Findings, best: str, *, is_choice: bool) -> Iterator[str]:
@@ -29,77 +28,46 @@ def differs_in_latest(findings: Findings, best: str, *, is_choice: bool) -> Iter
 
     Where no model was chosen, only a lead that is beyond doubt and above the margin counts.
     """
-    rows = _latest_shared(findings)
+    rows = latest_shared(findings)
     if rows is None:
         yield from _nothing_shared(findings)
         return
-    leader = str(rows["log_loss"].idxmin())
-    if leader == best:
+    leader = leader_of(rows)
+    pair = findings.pair(PRIMARY, leader, best) if leader != best else None
+    if pair is None:
         return
-    losses = rows.loc[[leader, best], "log_loss"]
-    by = float(losses[best] - losses[leader])
-    low, high = _interval(rows, leader, best)
-    pair = findings.pair(PRIMARY, best, leader)
-    margin = 0.0 if pair is None else pair.margin
-    if not is_choice and not (low > 0 and by > margin):
+    by, low, high = lead(rows, leader, best)
+    if not is_choice and not (low > 0 and by > pair.margin):
         return
-    step = interval_step(losses[best], losses[leader], losses[leader] + by, 0.001)
+    losses = [rows.loc[model, "log_loss"] for model in (leader, best)]
+    its, that = (number(loss, step_apart(losses)) for loss in losses)
+    small = f", less than the margin of {margin_of(pair)}" if by < pair.margin else ""
     doubt = "" if low > 0 else ", which is not beyond doubt"
-    small = f", less than the margin of {two_digits(margin)}" if by < margin else ""
     yield (
-        f"{_where(findings, rows)[0].upper()}{_where(findings, rows)[1:]} {leader} leads: its log "
-        f"loss there is {number(losses[leader], step)} and that of {best} "
-        f"{number(losses[best], step)}, lower by {difference_with_interval(by, low, high)}"
-        f"{small}{doubt}."
+        f"In {_name(findings, rows)} {leader} leads: its log loss there is {its} and that of "
+        f"{best} {that}, lower by {difference_with_interval(by, low, high)}{small}{doubt}."
     )
 
 
 def _nothing_shared(findings: Findings) -> Iterator[str]:
-    rows = _at_cutoffs(findings)
-    if rows["cutoff"].nunique() < 2:
+    rows = figures_by_cutoff(findings)
+    n = rows["cutoff"].nunique()
+    if n < 2:
         return
     first, last = (f"{at:%Y-%m}" for at in (rows["cutoff"].min(), rows["cutoff"].max()))
     yield (
-        f"No {findings.window} is shared by most companies: their {rows['cutoff'].nunique()} "
-        f"cutoffs are from {first} to {last}, at most {rows['n_companies'].max():,} of "
-        f"{findings.n_companies:,} companies have the same, and the average company mixes them. "
-        f"A run with --shared-calendar compares all in the same {findings.window}s."
+        f"No {findings.window} is shared by most companies: there are {n} cutoffs from {first} to "
+        f"{last}, none of them of more than {rows['n_companies'].max():,} of "
+        f"{companies(findings.n_companies)}, and the average company mixes them. With "
+        f"--shared-calendar a run compares all companies in the same {findings.window}s."
     )
 
 
-def _latest_shared(findings: Findings) -> pd.DataFrame | None:
-    """Return the figures of each model at the latest shared cutoff, in the order of `models`.
-
-    None where no cutoff is shared by most companies, or there is one cutoff only.
-    """
-    rows = _at_cutoffs(findings)
-    shared = rows[2 * rows["n_companies"] > findings.n_companies]
-    if shared.empty or rows["cutoff"].nunique() < 2:
-        return None
-    latest = shared[shared["cutoff"] == shared["cutoff"].max()].set_index("model")
-    return latest.reindex(findings.models)
-
-
-def _at_cutoffs(findings: Findings) -> pd.DataFrame:
-    """Return the rows of `periods` at each cutoff, of all companies that are compared there."""
-    rows = findings.periods
-    return rows[rows["cutoff"].notna() & (rows["companies"] == "all") & rows["log_loss"].notna()]
-
-
-def _interval(rows: pd.DataFrame, leader: str, best: str) -> tuple[float, float]:
-    """Return the interval of how much lower the loss of `leader` is than that of `best`.
-
-    The table has differences from the model that leads over all cutoffs; where that is another one
-    than `best` (in a run of a sample), there is no interval.
-    """
-    if rows.loc[best, "behind_leader"] != 0:
-        return np.nan, np.nan
-    row = rows.loc[leader]
-    return -float(row["behind_leader_high"]), -float(row["behind_leader_low"])
-
-
-def _where(findings: Findings, rows: pd.DataFrame) -> str:
+def _name(findings: Findings, rows: pd.DataFrame) -> str:
+    """Return what the half-year is called, with its date and its companies."""
     cutoff, n = rows["cutoff"].max(), int(rows["n_companies"].max())
-    of = f"{n:,} of {findings.n_companies:,}" if n < findings.n_companies else f"all {n:,}"
-    whose = "most companies share" if n < findings.n_companies else "was evaluated"
-    return f"in the latest {findings.window} that {whose} (from {cutoff:%Y-%m-%d}, {of} companies)"
+    if n < findings.n_companies:
+        whose, of = "that most companies share", f"{n:,} of {companies(findings.n_companies)}"
+    else:
+        whose, of = "evaluated", f"all {companies(n)}"
+    return f"the latest {findings.window} {whose} (from {cutoff:%Y-%m-%d}, {of})"

@@ -120,7 +120,7 @@ def _questions(findings: Findings, best: str) -> Iterator[list[Advantage]]:
 
 def _over_all_customers(findings: Findings, pair: Pair) -> Advantage:
     condition = ""
-    if any(findings.assumes_no_larger_company(PRIMARY, model) for model in (pair.a, pair.b)):
+    if pair.assumes_no_larger_company:
         condition = ", if no company is larger than those seen"
     return Advantage(
         pair.a,
