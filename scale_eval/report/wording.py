@@ -58,8 +58,8 @@ def number(value: float, step: float = 0.001) -> str:
 def step_of_difference(value: float, low: float = np.nan, high: float = np.nan) -> float:
     """Return the step in which a difference and the ends of its interval are shown.
 
-    The value has two digits, and more where an end would otherwise look the same as the value. Of
-    half the interval no more than three digits are shown: what is finer is noise.
+    Of the value and half the interval the larger has two digits: what is finer is noise. There are
+    more where an end would otherwise look the same as the value.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ def step_of_difference(value: float, low: float = np.nan, high: float = np.nan) 
         step = _step(half, digits=2)
     if not half > NEGLIGIBLE:
         return max(step, NEGLIGIBLE)
-    return interval_step(value, low, high, max(step, _step(half, digits=3), NEGLIGIBLE))
+    return interval_step(value, low, high, max(step, _step(half, digits=2), NEGLIGIBLE))
 
 
 def interval_step(value: float, low: float, high: float, step: float) -> float:

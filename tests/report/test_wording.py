@@ -20,8 +20,9 @@ from scale_eval.report.wording import (
         (0.0213, 0.015, 0.027, ".021 (.015 to .027)"),
         (0.25, 0.2, 0.3, ".25 (.20 to .30)"),
         (0.0021, 0.00205, 0.00215, ".00210 (.00205 to .00215)"),
-        (0.0013, -0.0107, 0.0133, ".0013 (-.0107 to .0133)"),
-        (0.0000123456, -0.0101, 0.0102, ".0000 (-.0101 to .0102)"),
+        (0.0013, -0.0107, 0.0133, ".001 (-.011 to .013)"),
+        (0.0000123456, -0.0101, 0.0102, ".000 (-.010 to .010)"),
+        (-0.000063, -0.000526, 0.0004, "-.00006 (-.00053 to .00040)"),
         (1e-17, 1e-17, 1e-17, ".000"),
         (0.021, 0.021 - 1e-9, 0.021 + 1e-9, ".021"),
         (0.01, np.nan, np.nan, ".010"),
@@ -41,7 +42,7 @@ def test_ends_never_look_like_the_value_and_digits_are_few():
         assert shown not in interval.split(" to ")
         step = 10.0 ** -len(shown.partition(".")[2])
         assert step > half / 1_001
-        assert abs(float(shown) - value) <= max(half / 100, abs(value) / 10, NEGLIGIBLE)
+        assert abs(float(shown) - value) <= max(half, abs(value), 10 * NEGLIGIBLE) / 19
 
 
 def test_a_share_has_the_digits_that_its_interval_needs():
