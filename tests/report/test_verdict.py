@@ -218,8 +218,8 @@ def test_for_whom_another_model_is_better_is_said():
     small = "1 to 99 customers"
     row = difference("log_loss", "good", "weak", 0.03, 0.01, stratum=small, n_companies=20)
     assert (
-        "In favour of weak over good: at companies of 1 to 99 customers its log loss is lower by "
-        ".030 (.020 to .040), so choose it there."
+        "In favour of weak over good: at the 20 companies of 1 to 99 customers its log loss is "
+        "lower by .030 (.020 to .040), so choose it there."
     ) in said(two_models(0.021, 0.006, extra=[row]))
     few = difference("log_loss", "good", "weak", 0.03, 0.01, stratum=small, n_companies=3)
     assert "In favour" not in said(two_models(0.021, 0.006, extra=[few]))

@@ -88,7 +88,7 @@ def test_a_model_better_at_giants_only_is_said_to_be_better_there_and_over_all_c
     (sentence,) = (s for s in rivals(giants, "at_others") if "at_giants" in s)
     assert sentence.startswith("In favour of at_giants over at_others: over all customers pooled")
     assert ", if no company is larger than those seen" in sentence
-    assert "at companies of 1,000 to 9,999 customers its log loss is lower by" in sentence
+    assert "at the ten companies of 1,000 to 9,999 customers its log loss is lower by" in sentence
     assert "so choose it there" in sentence
     assert "100 to 999" not in sentence  # there it is worse, in truth
     assert "beyond doubt" not in sentence and "it was better at" not in sentence

@@ -81,8 +81,10 @@ def _when(findings: Findings, model: str, row: pd.Series) -> str:
 
 
 def _over(findings: Findings) -> str:
-    """Say that a company's figure is a mean, unless all of it is one half-year."""
-    return f", averaged over its {findings.window}s," if findings.n_cutoffs > 1 else ""
+    """Say that a company's figure is a mean over half-years; "" where each was seen in one."""
+    row = findings.figure(PRIMARY, findings.models[0])
+    several = row["n_defined"] > row["n_companies_defined"]
+    return f", averaged over its {findings.window}s," if several else ""
 
 
 def one_window(findings: Findings, model: str, row: pd.Series) -> tuple[float, float] | None:

@@ -8,6 +8,7 @@ from scale_eval.report.findings import Findings
 from scale_eval.report.pair import Pair
 from scale_eval.report.wording import (
     NEGLIGIBLE,
+    companies,
     difference_with_interval,
     interval_step,
     number,
@@ -52,6 +53,11 @@ def interval_alone(pair: Pair) -> str:
 def two_digits(value: float) -> str:
     """Return a number with two digits that count, such as ``.021``."""
     return number(value, step_of_difference(value))
+
+
+def at_part(findings: Findings, n: int) -> str:
+    """Return at how many companies a figure is known, where these are not all; else ""."""
+    return f" at {n:,} of {companies(findings.n_companies)}" if 0 < n < findings.n_companies else ""
 
 
 def reach(findings: Findings, pair: Pair) -> tuple[float, float]:

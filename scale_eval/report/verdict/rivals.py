@@ -18,7 +18,13 @@ from scale_eval.report.findings import PRIMARY, Findings
 from scale_eval.report.pair import Pair
 from scale_eval.report.verdict.calibration import MISCALIBRATED, is_off
 from scale_eval.report.verdict.next_company import UNLIKELY
-from scale_eval.report.verdict.phrases import MIN_FOR_THE_NEXT, difference_of, lead_of, reach
+from scale_eval.report.verdict.phrases import (
+    MIN_FOR_THE_NEXT,
+    at_part,
+    difference_of,
+    lead_of,
+    reach,
+)
 from scale_eval.report.wording import chance, companies, listed, metric_label, number, percent
 from scale_eval.statistics.proportions import wilson_interval
 
@@ -135,6 +141,7 @@ def _by_another_metric(findings: Findings, pair: Pair) -> Advantage:
     sure = bool(reach(findings, pair)[0] > 0)
     few = findings.n_companies < MIN_FOR_THE_NEXT
     by = lead_of(pair) if few else difference_of(pair)
+    by += at_part(findings, pair.n)
     if pair.metric == "value_captured_at_10":
         words = f"the tenth of customers that it ranks highest spends a larger share, by {by}"
     else:
@@ -187,5 +194,7 @@ def _at_the_next_company(pair: Pair) -> Advantage | None:
 
 
 def _at_this_size(pair: Pair, stratum: str) -> Advantage:
-    words = f"at companies of {stratum} its log loss is lower by {difference_of(pair)}"
+    words = (
+        f"at the {companies(pair.n)} of {stratum} its log loss is lower by {difference_of(pair)}"
+    )
     return Advantage(pair.a, words, pair.better_by, pair.low > 0, "so choose it there")

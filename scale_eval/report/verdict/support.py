@@ -8,9 +8,8 @@ import pandas as pd
 
 from scale_eval.report.findings import PRIMARY, Findings
 from scale_eval.report.pair import Pair
-from scale_eval.report.verdict.phrases import margin_of, reach
+from scale_eval.report.verdict.phrases import at_part, margin_of, reach
 from scale_eval.report.wording import (
-    companies,
     figure_with_interval,
     listed,
     percent,
@@ -25,7 +24,7 @@ def against_the_base_rate(findings: Findings, best: str) -> Iterator[str]:
         saved = percent_with_interval(skill["value"], skill["ci_low"], skill["ci_high"])
         yield (
             f"Against the base rate known at the cutoff {best} saves {saved} of log "
-            f"loss{at_part(findings, skill)}."
+            f"loss{at_part(findings, int(skill['n_companies_defined']))}."
         )
         yield from _drift(findings, best)
     worse, not_better = [], []
@@ -66,7 +65,7 @@ def ranking(findings: Findings, best: str) -> Iterator[str]:
     row = findings.figure("roc_auc", best)
     if best == "base_rate" or pd.isna(row["value"]):
         return
-    auc = f"{figure_with_interval(row)}{at_part(findings, row)}"
+    auc = f"{figure_with_interval(row)}{at_part(findings, int(row['n_companies_defined']))}"
     pairs = _pairs_by_auc(findings, best)
     alike = [pair.b for pair in pairs if pair.equivalent]
     if pairs and all(reach(findings, pair)[0] > 0 for pair in pairs):
@@ -86,11 +85,3 @@ def _pairs_by_auc(findings: Findings, best: str) -> list[Pair]:
     others = [model for model in findings.models if model not in (best, "base_rate")]
     pairs = (findings.pair("roc_auc", best, other) for other in others)
     return [pair for pair in pairs if pair is not None]
-
-
-def at_part(findings: Findings, row: pd.Series) -> str:
-    """Return at how many companies a figure is defined, where these are not all; else ""."""
-    n = 0 if pd.isna(row["n_companies_defined"]) else int(row["n_companies_defined"])
-    if not 0 < n < findings.n_companies:
-        return ""
-    return f" at {n:,} of {companies(findings.n_companies)}"
