@@ -7,7 +7,7 @@ from rich.text import Text
 
 import scale_eval as se
 from scale_eval.cli.app import CommandWithExamples, cli, out
-from scale_eval.report.terminal import SHOWN, overview, print_columns, print_table
+from scale_eval.report.terminal import SHOWN, overview, print_columns, print_table, short_names_in
 from scale_eval.run import Run
 
 
@@ -57,6 +57,9 @@ def show(
             matching = [c for c in (column, f"{column}_a", f"{column}_b") if c in frame]
             if not matching:
                 raise click.UsageError(f"the table {table} has no {column}")
+            if column == "model":
+                whole = {name: model for model, name in short_names_in(frame).items()}
+                value = whole.get(value, value)
             frame = frame[(frame[matching] == value).any(axis=1)]
     if frame.empty:
         out.print("No such rows." if any(chosen.values()) else "None.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from scale_eval.metrics import METRICS
+from scale_eval.report.names import short_names
 from scale_eval.report.pair import Pair
 from scale_eval.report.population import with_population_figures
 from scale_eval.results.directory import RunDirectory
@@ -36,6 +37,8 @@ class Findings:
     statuses: pd.DataFrame
     document: dict[str, Any]
     directory: RunDirectory | None = None
+    names: dict[str, str] = field(default_factory=dict)
+    """The whole name of each model by its short one; empty where names are whole."""
     _companies: dict[str, pd.DataFrame] = field(default_factory=dict)
 
     @classmethod
@@ -54,6 +57,35 @@ class Findings:
             directory=directory,
         )
 
+    @cached_property
+    def short(self) -> Findings:
+        """Return the same findings with models under short names, for what people read.
+
+        `names` then gives their whole names.
+        """
+        if self.names:
+            return self
+        shorter = short_names(sorted(set(self.statuses["model"]) | set(self.pooled["model"])))
+        tables = {
+            each.name: _renamed(table, shorter)
+            for each in fields(self)
+            if isinstance(table := getattr(self, each.name), pd.DataFrame)
+        }
+        return replace(
+            self,
+            **tables,
+            names={name: whole for whole, name in shorter.items()},
+            _companies={m: _renamed(rows, shorter) for m, rows in self._companies.items()},
+        )
+
+    def whole_name(self, model: str) -> str:
+        """Return the name of a model in the tables of the run."""
+        return self.names.get(model, model)
+
+    def short_name(self, model: str) -> str:
+        """Return the name of a model here, given its name in the tables of the run."""
+        return {whole: name for name, whole in self.names.items()}.get(model, model)
+
     @property
     def sample(self) -> tuple[int, int] | None:
         """Return the sizes of the sample and of the population; None where all were evaluated."""
@@ -65,7 +97,8 @@ class Findings:
         """Return the companies' figures of one metric."""
         if metric not in self._companies and self.directory is not None:
             self._companies.clear()  # one at a time: a large run has 100,000 of each
-            self._companies[metric] = self.directory.companies_of(metric)
+            shorter = {whole: name for name, whole in self.names.items()}
+            self._companies[metric] = _renamed(self.directory.companies_of(metric), shorter)
         return self._companies[metric]
 
     def leaderboard(self, estimand: str = "equal_company", value: str = "value") -> pd.DataFrame:
@@ -87,9 +120,33 @@ class Findings:
         self, metric: str, model: str, estimand: str = "equal_company", coverage: str = "common"
     ) -> pd.Series:
         """Return one row of `figures`; a row of nulls where there is none."""
-        rows = self.figures(estimand, coverage)
-        rows = rows[(rows["metric"] == metric) & (rows["model"] == model)]
-        return rows.iloc[0] if len(rows) else pd.Series(dtype=object).reindex(rows.columns)
+        at = self._figure_rows.get((metric, model, estimand, coverage))
+        if at is None:
+            return pd.Series(dtype=object).reindex(self.pooled.columns)
+        return self.pooled.loc[at]
+
+    @cached_property
+    def _figure_rows(self) -> dict[tuple[str, ...], Any]:
+        """Return where the rows of `pooled` over all cutoffs are, by their keys."""
+        rows = self.pooled[self.pooled["cutoff"].isna()]
+        keys = (rows[c] for c in ("metric", "model", "estimand", "coverage"))
+        return dict(zip(zip(*keys, strict=True), rows.index, strict=True))
+
+    def by_cutoff(self, metric: str, model: str) -> pd.DataFrame:
+        """Return a model's figures at each cutoff: of the average company, common coverage."""
+        pooled = self.pooled
+        return pooled[
+            pooled["cutoff"].notna()
+            & (pooled["metric"] == metric)
+            & (pooled["model"] == model)
+            & (pooled["coverage"] == "common")
+            & (pooled["estimand"] == "equal_company")
+        ]
+
+    def assumes_no_larger_company(self, metric: str, model: str, estimand: str = "row") -> bool:
+        """Return whether an interval holds only if no company is larger than those seen."""
+        condition = self.figure(metric, model, estimand).get("ci_condition")
+        return bool(condition == "no_larger_company")
 
     @cached_property
     def models(self) -> list[str]:
@@ -132,17 +189,21 @@ class Findings:
     ) -> Pair | None:
         """Return the comparison of two models from the side of `a`; None where there is none."""
         first, second = sorted([a, b])
-        rows = self.comparisons
-        rows = rows[
-            (rows["metric"] == metric)
-            & (rows["model_a"] == first)
-            & (rows["model_b"] == second)
-            & (rows["estimand"] == estimand)
-            & (rows["stratum"] == stratum)
-        ]
-        if rows.empty or np.isnan(rows.iloc[0]["mean_difference"]):
+        at = self._pair_rows.get((metric, first, second, estimand, stratum))
+        if at is None or np.isnan(self.comparisons.at[at, "mean_difference"]):
             return None
-        return Pair(rows.iloc[0], a, b, metric, higher=self.better(metric) == "higher")
+        return Pair(self.comparisons.loc[at], a, b, metric, higher=self.better(metric) == "higher")
+
+    @cached_property
+    def _pair_rows(self) -> dict[tuple[str, ...], Any]:
+        """Return where the rows of `comparisons` are, by metric, models, estimand and stratum."""
+        rows = self.comparisons
+        models = map(sorted, zip(rows["model_a"], rows["model_b"], strict=True))
+        keys = zip(rows["metric"], models, rows["estimand"], rows["stratum"], strict=True)
+        return {
+            (metric, *pair, estimand, stratum): at
+            for at, (metric, pair, estimand, stratum) in zip(rows.index, keys, strict=True)
+        }
 
     def better(self, metric: str) -> str:
         """Return the direction in which a metric is better: ``higher``, ``lower``, ``target``."""
@@ -166,3 +227,11 @@ class Findings:
         losses = rows[rows["metric"] == PRIMARY].set_index("model")["value"]
         others = sorted(set(rows["model"]) - set(losses.index))
         return [*losses.sort_values(kind="stable").index, *others]
+
+
+def _renamed(table: pd.DataFrame, names: dict[str, str]) -> pd.DataFrame:
+    """Return a table in which models have these names; one without a name here keeps its own."""
+    if not names:
+        return table
+    columns = [c for c in table if str(c).startswith("model")]
+    return table.assign(**{c: table[c].map(lambda m: names.get(m, m)) for c in columns})

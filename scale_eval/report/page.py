@@ -19,7 +19,8 @@ from scale_eval.report.verdict import verdict
 
 
 def page(findings: Findings) -> str:
-    """Return the report of a run as HTML."""
+    """Return the report of a run as HTML; it calls models by short names."""
+    findings = findings.short
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("scale_eval.report", "."),
         autoescape=True,

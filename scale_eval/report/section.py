@@ -23,15 +23,16 @@ class Section:
 
 
 def table(
-    caption: str, rows: list[dict[str, Any]], *, numeric: tuple[str, ...] = ()
+    caption: str, rows: list[dict[str, Any]], *, numeric: tuple[str, ...] = (), note: str = ""
 ) -> dict[str, Any]:
     """Return a table of the page from rows of text, with `numeric` columns aligned to the right.
 
-    By default all columns but the first are numeric.
+    By default all columns but the first are numeric. `note` stands below the table.
     """
     columns = list(rows[0]) if rows else []
     return {
         "caption": caption,
+        "note": note,
         "columns": columns,
         "numeric": set(numeric) or set(columns[1:]),
         "rows": rows[:MOST_ROWS],

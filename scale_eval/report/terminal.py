@@ -12,8 +12,17 @@ from rich.text import Text
 from scale_eval.evaluation.schema import EVALUATION_COLUMNS
 from scale_eval.planning.plan import Plan
 from scale_eval.planning.run_estimate import RunEstimate
+from scale_eval.report.companies_behind import companies_behind
 from scale_eval.report.findings import Findings
-from scale_eval.report.wording import number, span
+from scale_eval.report.names import short_names
+from scale_eval.report.wording import (
+    NEGLIGIBLE,
+    flattered,
+    interval_step,
+    number,
+    span,
+    step_apart,
+)
 from scale_eval.results.tables import TABLES
 
 SHOWN = {
@@ -38,14 +47,17 @@ def print_table(console: Console, name: str, frame: pd.DataFrame, *, limit: int)
     """Print the first `limit` rows of one of the tables in `SHOWN`.
 
     In `pooled`, rows of common coverage and over all cutoffs come first; in `comparisons`, those of
-    all sizes. A column with the same value in every row is printed above the table instead.
+    all sizes. A column with the same value in every row is printed above the table instead. Models
+    have short names, each of which tells a model from all others in the frame.
     """
     if name == "pooled":
         own, one_cutoff = frame["coverage"] == "own", frame["cutoff"].notna()
         frame = frame.iloc[np.lexsort([own, one_cutoff])]
     if name == "comparisons":
         frame = frame.iloc[np.argsort(frame["stratum"] != "all", kind="stable")]
+    names = short_names_in(frame)
     shown = frame[SHOWN[name]].head(limit)
+    shown = shown.assign(**{c: shown[c].map(lambda m: names.get(m, m)) for c in _models_in(shown)})
     if "cutoff" in shown and name == "pooled":
         shown = shown.assign(cutoff=[_cell(c) or "all" for c in shown["cutoff"]])
     repeated = [c for c in shown if len(shown) > 1 and shown[c].nunique(dropna=False) == 1]
@@ -59,6 +71,16 @@ def print_table(console: Console, name: str, frame: pd.DataFrame, *, limit: int)
             "--company choose among them",
             style="dim",
         )
+
+
+def short_names_in(frame: pd.DataFrame) -> dict[str, str]:
+    """Return the short name of each model of a table."""
+    return short_names(sorted({m for c in _models_in(frame) for m in frame[c].dropna().unique()}))
+
+
+def _models_in(frame: pd.DataFrame) -> list[str]:
+    """Return the columns of a table that name models."""
+    return [c for c in frame if c in ("model", "model_a", "model_b")]
 
 
 def print_columns(console: Console, name: str) -> None:
@@ -78,14 +100,16 @@ def print_columns(console: Console, name: str) -> None:
 
 def overview(findings: Findings) -> RenderableType:
     """Return the leaderboard with intervals, and the statuses of each model's evaluations."""
+    findings = findings.short
     counts = findings.statuses.pivot_table(
         index="model", columns="status", values="n", aggfunc="sum", fill_value=0
     )
     models = [*findings.models, *(m for m in counts.index if m not in findings.models)]
+    step = step_apart(findings.figure("log_loss", m)["value"] for m in findings.models)
     board = pd.DataFrame(
         {
             "model": models,
-            "log loss": [_figure(findings, "log_loss", m) for m in models],
+            "log loss": [_figure(findings, "log_loss", m, step=step) for m in models],
             "skill": [_figure(findings, "log_loss_skill", m) for m in models],
             "AUC": [_figure(findings, "roc_auc", m) for m in models],
             "AUC next\ncompany": [_prediction(findings.figure("roc_auc", m)) for m in models],
@@ -96,8 +120,14 @@ def overview(findings: Findings) -> RenderableType:
     parts: list[RenderableType] = [
         frame_table(board),
         Text(
-            f"Each of {findings.n_companies:,} companies counts once, on the windows that every "
-            "model predicted; below a figure its 95 % interval over companies.",
+            " ".join(
+                [
+                    f"Each of {findings.n_companies:,} companies counts once, on the windows that "
+                    "every model predicted; below a figure its 95 % interval over companies.",
+                    *filter(None, [companies_behind(findings)]),
+                    *flattered(findings.models),
+                ]
+            ),
             style="dim",
         ),
         Text(),
@@ -114,14 +144,21 @@ def overview(findings: Findings) -> RenderableType:
 def _figure(findings: Findings, metric: str, model: str, *, step: float = 0.001) -> str:
     """Return a figure with its interval on the next line."""
     row = findings.figure(metric, model)
-    value = "" if pd.isna(row["value"]) else number(row["value"], step)
-    interval = "" if pd.isna(row["ci_low"]) else span(row["ci_low"], row["ci_high"], 0.01)
-    return "\n".join(line for line in (value, interval) if line)
+    value, low, high = row["value"], row["ci_low"], row["ci_high"]
+    if pd.isna(value):
+        return ""
+    shown = number(value, step)
+    return f"{shown}\n{_interval(value, low, high)}" if high - low > NEGLIGIBLE else shown
 
 
 def _prediction(row: pd.Series) -> str:
     low, high = row["prediction_low"], row["prediction_high"]
-    return "" if pd.isna(low) else span(low, high, 0.01)
+    return "" if pd.isna(low) else _interval(low, low, high)
+
+
+def _interval(value: float, low: float, high: float) -> str:
+    """Return an interval in two decimals, or in more where an end would look like the value."""
+    return span(low, high, interval_step(value, low, high, 0.01))
 
 
 def plan_table(plan: Plan, *, limit: int) -> RenderableType:
@@ -193,10 +230,10 @@ def frame_table(frame: pd.DataFrame, *, decimals: int | None = None) -> Table:
         if pd.api.types.is_numeric_dtype(frame[name]):
             table.add_column(heading.replace(" ", "\n"), justify="right", no_wrap=True)
         else:
-            whole = name == "model" or pd.api.types.is_datetime64_any_dtype(frame[name])
+            whole = pd.api.types.is_datetime64_any_dtype(frame[name])
             whole |= any(" to " in cell for cell in cells[name])
-            longest = max(map(len, cells[name]), default=0)
-            table.add_column(heading, overflow="fold", no_wrap=whole, min_width=min(longest, 6))
+            least = min(max(map(len, cells[name]), default=0), 14 if name == "model" else 6)
+            table.add_column(heading, overflow="fold", no_wrap=whole, min_width=least)
     for row in zip(*cells.values(), strict=True):
         table.add_row(*map(Text, row))  # names may look like markup
     return table

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import pandas as pd
 
@@ -18,6 +20,9 @@ _SHARES = (
     (0.75, "three quarters"),
     (1.0, "as much again"),
 )
+
+NEGLIGIBLE = 1e-6
+"""Size below which a difference is shown as 0."""
 
 _NUMBERS = (
     "no",
@@ -50,36 +55,59 @@ def number(value: float, step: float = 0.001) -> str:
     return text.replace("0.", ".", 1) if text.lstrip("-").startswith("0.") else text
 
 
-def step_of(*values: float) -> float:
-    """Return the step that shows two digits of the smallest value that is not 0, .001 at most."""
-    sizes = [abs(v) for v in values if np.isfinite(v) and v != 0]
-    if not sizes:
-        return 0.001
-    return float(min(0.001, 10 ** np.floor(np.log10(max(min(sizes), 1e-6)) - 1)))
+def step_of_difference(value: float, low: float = np.nan, high: float = np.nan) -> float:
+    """Return the step in which a difference and the ends of its interval are shown.
 
+    Of the value and half the interval the larger has two digits: what is finer is noise. There are
+    more where an end would otherwise look the same as the value.
 
-def step_of_difference(value: float, low: float, high: float) -> float:
-    """Return the step at which a difference and its interval are shown.
-
-    It shows two digits of the value, or one of a tenth of half the interval where that is more. It
-    is finer, with up to five digits, where an end would otherwise read like the value.
+    Parameters
+    ----------
+    low, high : float
+        Ends of the interval; NaN where there is none.
     """
+    half = (high - low) / 2 if np.isfinite(low) and np.isfinite(high) else 0.0
+    step = 0.001
+    if abs(value) > NEGLIGIBLE:
+        step = _step(value, digits=2)
+    elif half > NEGLIGIBLE:
+        step = _step(half, digits=2)
+    if not half > NEGLIGIBLE:
+        return max(step, NEGLIGIBLE)
+    return interval_step(value, low, high, max(step, _step(half, digits=2), NEGLIGIBLE))
+
+
+def interval_step(value: float, low: float, high: float, step: float) -> float:
+    """Return `step`, or a smaller one in which both ends of the interval differ from the value."""
     half = (high - low) / 2
-    size = max(abs(value), half / 10 if np.isfinite(half) else 0.0)
-    if size == 0:
-        return 0.001
-    step = float(10 ** (np.floor(np.log10(size)) - 1))
-    for _ in range(3):
-        texts = [number(end, step) for end in (low, high) if np.isfinite(end) and end != value]
-        if number(value, step) not in texts:
-            break
+    ends = [end for end in (low, high) if end != value]  # an end can be the metric's own bound
+    if not half > NEGLIGIBLE:
+        return step
+    finest = max(_step(half, digits=3), NEGLIGIBLE)
+    while step > 1.5 * finest and number(value, step) in [number(end, step) for end in ends]:
         step /= 10
     return step
+
+
+def _step(value: float, *, digits: int) -> float:
+    """Return the step that shows so many digits of a value that is not 0."""
+    return float(10 ** (np.floor(np.log10(abs(value))) + 1 - digits))
 
 
 def span(low: float, high: float, step: float = 0.001) -> str:
     """Return a range such as ``.015 to .027``."""
     return f"{number(low, step)} to {number(high, step)}"
+
+
+def step_apart(values: Iterable[float], step: float = 0.001) -> float:
+    """Return `step`, or a smaller one down to a hundredth of it, in which values do not look alike.
+
+    It is the largest in which no two look alike that would not in a hundredth of `step`.
+    """
+    known = [value for value in values if np.isfinite(value)]
+    steps = [step, step / 10, step / 100]
+    n_shown = [len({number(value, at) for value in known}) for at in steps]
+    return steps[n_shown.index(max(n_shown))]
 
 
 def share(value: float) -> str:
@@ -99,15 +127,14 @@ def companies(n: int) -> str:
     return count(n, "company", "companies")
 
 
-def listed(names: list[str], last: str = "and", *, most: int = 4) -> str:
-    """Return names as a list in words: ``a, b and c``.
+def listed(names: list[str], last: str = "and", most: int | None = 3) -> str:
+    """Return names as a list in words: ``a, b and c``, or ``a, b, c and eight others``.
 
-    Of more than `most` names all but the first `most` - 1 are counted: ``a, b, c and eight
-    others``.
+    `most` names are given and the others counted, unless it is a single one; None gives all.
     """
-    if len(names) > most:
-        others = count(len(names) - most + 1, "other")
-        names = [*names[: most - 1], f"one of {others}" if last == "or" else others]
+    if most is not None and len(names) > most + 1:
+        others = count(len(names) - most, "other")
+        names = [*names[:most], f"one of {others}" if last == "or" else others]
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} {last} {names[-1]}"
 
 
@@ -126,15 +153,23 @@ def chance(probability: float) -> str:
 
 
 def percent_with_interval(value: float, low: float, high: float) -> str:
-    """Return a share with its interval, as ``19 % (14 to 23 %)``.
-
-    There is a decimal where the ends would not differ without; NaN ends are left out.
-    """
-    decimals = 0 if not high - low < 0.02 else 1
+    """Return a share with its interval, as ``19 % (14 to 23 %)``; NaN ends are left out."""
+    step = step_of_difference(100 * value, 100 * low, 100 * high)
+    decimals = max(0, int(np.ceil(-np.log10(step) - 1e-9)))
     text = f"{100 * value:.{decimals}f} %"
     if np.isnan(low):
         return text
     return f"{text} ({100 * low:.{decimals}f} to {100 * high:.{decimals}f} %)"
+
+
+def flattered(models: list[str]) -> list[str]:
+    """Return a sentence on the first of models, the best first; none where it is the only one."""
+    if len(models) < 2:
+        return []
+    return [
+        f"{models[0]} was picked as the best of {count(len(models), 'model')} on these data, which "
+        "flatters its figures: expect somewhat less of it."
+    ]
 
 
 def reason(code: str, reasons: dict[str, str] = FIGURES) -> str:
@@ -143,13 +178,28 @@ def reason(code: str, reasons: dict[str, str] = FIGURES) -> str:
 
 
 def figure_with_interval(row: pd.Series, step: float = 0.001) -> str:
-    """Return the value of a row with its interval in brackets, or why it is undefined."""
-    if pd.isna(row["value"]):
+    """Return the value of a row with its interval in brackets, or why it is undefined.
+
+    The step is smaller than `step` where an end would otherwise look the same as the value.
+    """
+    value, low, high = row["value"], row["ci_low"], row["ci_high"]
+    if pd.isna(value):
         return reason(str(row["reason"] or ""))
-    text = number(row["value"], step)
-    if pd.isna(row["ci_low"]):
-        return text
-    return f"{text} ({span(row['ci_low'], row['ci_high'], step)})"
+    if not high - low > NEGLIGIBLE:  # null, or the figure of a model against itself
+        return number(value, step)
+    step = interval_step(value, low, high, step)
+    return f"{number(value, step)} ({span(low, high, step)})"
+
+
+def difference_with_interval(value: float, low: float, high: float) -> str:
+    """Return a difference with its interval, as ``.021 (.015 to .027)``.
+
+    There is no interval where its ends are NaN, or no further apart than `NEGLIGIBLE`.
+    """
+    step = step_of_difference(value, low, high)
+    if not high - low > 2 * NEGLIGIBLE:
+        return number(value, step)
+    return f"{number(value, step)} ({span(low, high, step)})"
 
 
 def interval_or_nothing(low: float, high: float, step: float) -> str:

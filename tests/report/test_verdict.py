@@ -195,29 +195,36 @@ def test_who_ranks_better_and_is_calibrated_worse_is_told_apart():
     pairs = base.comparisons[base.comparisons["metric"] == "log_loss"].to_dict("records")
     told = verdict(findings(figures, [*pairs, rank]))
     assert told.kind == "winner"
-    assert any("weak ranks better, calibrated worse" in s for s in told.support)
-    assert any("(.030 to .050)" in s for s in told.support)
-    assert "ranks better" not in said(base)
+    assert (
+        "In favour of weak over good: its AUC is higher by .040 (.030 to .050), so take it where "
+        "only the order of customers matters."
+    ) in told.support
+    assert "In favour" not in said(base)
 
 
 def test_another_winner_over_all_rows_is_said():
     row = difference("log_loss", "good", "weak", 0.01, 0.004, estimand="row")
-    assert "weak has the lower log loss (by .010)" in said(two_models(0.021, 0.006, extra=[row]))
+    assert (
+        "In favour of weak over good: over all customers pooled, where large companies count by "
+        "their size, its log loss is lower by .010 (.006 to .014)."
+    ) in said(two_models(0.021, 0.006, extra=[row]))
     unsure = difference("log_loss", "good", "weak", 0.01, 0.04, estimand="row")
-    assert "not beyond doubt" in said(two_models(0.021, 0.006, extra=[unsure]))
+    assert "In favour of weak over good, though not beyond doubt: over all customers" in said(
+        two_models(0.021, 0.006, extra=[unsure])
+    )
     same = difference("log_loss", "good", "weak", -0.01, 0.004, estimand="row")
-    assert "differs between questions" not in said(two_models(0.021, 0.006, extra=[same]))
+    assert "In favour" not in said(two_models(0.021, 0.006, extra=[same]))
 
 
 def test_for_whom_another_model_is_better_is_said():
     small = "1 to 99 customers"
     row = difference("log_loss", "good", "weak", 0.03, 0.01, stratum=small, n_companies=20)
     assert (
-        "At companies of 1 to 99 customers choose weak instead: log loss lower by .030 "
-        "(.020 to .040) there."
+        "In favour of weak over good: at the 20 companies of 1 to 99 customers its log loss is "
+        "lower by .030 (.020 to .040), so choose it there."
     ) in said(two_models(0.021, 0.006, extra=[row]))
     few = difference("log_loss", "good", "weak", 0.03, 0.01, stratum=small, n_companies=3)
-    assert "instead" not in said(two_models(0.021, 0.006, extra=[few]))
+    assert "In favour" not in said(two_models(0.021, 0.006, extra=[few]))
 
 
 def test_miscalibration_is_said_in_words():

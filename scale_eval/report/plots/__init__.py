@@ -35,6 +35,13 @@ PLOTS: dict[str, Callable[..., Figure]] = {
 
 
 def draw(name: str, findings: Findings, **choices: Any) -> Figure:
-    """Draw one of `PLOTS`; a name such as ``$x$`` is a name, not mathematics."""
+    """Draw one of `PLOTS`, with models under short names.
+
+    A model among the `choices` is given by its whole name or its short one. A name such as
+    ``$x$`` is a name, not mathematics.
+    """
+    findings = findings.short
+    if choices.get("model") is not None:
+        choices["model"] = findings.short_name(choices["model"])
     with mpl.rc_context({"text.parse_math": False}):
         return PLOTS[name](findings, **choices)

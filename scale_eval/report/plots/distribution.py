@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from scale_eval.metrics import METRICS
+from scale_eval.report.companies_behind import n_behind
 from scale_eval.report.figure import Figure
 from scale_eval.report.findings import Findings
 from scale_eval.report.plots.style import (
@@ -52,7 +53,9 @@ def distribution(findings: Findings) -> Figure:
             margin = 0.15 * (high - low) or 0.05
             axis.set_xlim(low - margin, high + margin)
         axis.axvline(METRICS[metric].uninformed, color=INK, linewidth=0.8, linestyle=":")
-        axis.set_title(f"{metric_label(metric)} (dotted: no use)", fontsize=9)
+        n = n_behind(findings, metric, models)
+        of = f", {n} companies" if n not in ("", f"{findings.n_companies:,}") else ""
+        axis.set_title(f"{metric_label(metric)}{of} (dotted: no use)", fontsize=9)
         simplify(axis)
     label_rows(axes[0], models)
     add_heading(

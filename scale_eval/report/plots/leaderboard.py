@@ -5,6 +5,7 @@ from __future__ import annotations
 from matplotlib.ticker import MaxNLocator
 
 from scale_eval.metrics import METRICS
+from scale_eval.report.companies_behind import n_behind
 from scale_eval.report.figure import Figure
 from scale_eval.report.findings import Findings
 from scale_eval.report.plots.style import (
@@ -44,7 +45,9 @@ def leaderboard(findings: Findings) -> Figure:
             draw_interval(axis, y, row["prediction_low"], row["prediction_high"], 7, "#c9c9c9")
             draw_interval(axis, y, row["ci_low"], row["ci_high"], 2.2, look[model].color)
             axis.plot(row["value"], y, look[model].marker, color=look[model].color, markersize=6)
-        axis.set_title(f"{metric_label(metric)}\n{direction}", fontsize=9)
+        n = n_behind(findings, metric, models)
+        of = f", {n} companies" if n not in ("", f"{findings.n_companies:,}") else ""
+        axis.set_title(f"{metric_label(metric)}\n{direction}{of}", fontsize=9)
         simplify(axis)
     label_rows(axes[0], models)
     add_heading(

@@ -31,10 +31,13 @@ class Style:
 
 
 def styles(findings: Findings) -> dict[str, Style]:
-    """Return the style of each model, by alphabetical order, so that no ranking changes it."""
+    """Return the style of each model, by alphabetical order, so that no ranking changes it.
+
+    Of more than 8 models some have the same shade, with another line and marker.
+    """
     models = sorted(set(findings.statuses["model"]))
     return {
-        model: Style(_SHADES[i % 8], _LINES[i % 8], _MARKERS[i % 8])
+        model: Style(_SHADES[i % 8], _LINES[(i + i // 8) % 8], _MARKERS[(i + i // 8) % 8])
         for i, model in enumerate(models)
     }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,7 +11,6 @@ from scale_eval.report.findings import PRIMARY, Findings
 from scale_eval.report.pair import Pair
 from scale_eval.report.plots import draw
 from scale_eval.report.section import Section, table
-from scale_eval.report.verdict.disagreement import alike_singly
 from scale_eval.report.wording import (
     companies,
     interval_or_nothing,
@@ -19,6 +18,7 @@ from scale_eval.report.wording import (
     number,
     p_value,
     percent_with_interval,
+    step_of_difference,
 )
 from scale_eval.statistics.proportions import wilson_interval
 from scale_eval.statistics.ranks import friedman, nemenyi_critical_difference
@@ -29,30 +29,22 @@ def comparison(findings: Findings) -> Section | None:
     """Make the section; None where there are not two models to compare."""
     if len(findings.models) < 2:
         return None
-    rows = []
-    best = findings.models[0]
-    for metric in (PRIMARY, "roc_auc", "brier_score"):
-        for other in findings.models[1:]:
-            pair = findings.pair(metric, best, other)
-            if pair is None:
-                continue
-            step = 0.0001
-            rows.append(
-                {
-                    "metric": metric_label(metric),
-                    f"{best} against": other,
-                    "better by": number(pair.better_by, step),
-                    "95 %": interval_or_nothing(pair.low, pair.high, step),
-                    "these customers' chance": interval_or_nothing(*pair.by_chance(), step),
-                    "next company": interval_or_nothing(pair.next_low, pair.next_high, step),
-                    "better : tie : worse": f"{pair.wins} : {pair.ties} : {pair.losses}",
-                    "better at": _better_at(pair),
-                    "p, adjusted": ""
-                    if np.isnan(pair.mean_p_adjusted)
-                    else p_value(pair.mean_p_adjusted),
-                    "": _in_words(pair),
-                }
-            )
+    best, *others = findings.models
+    pairs = [
+        pair
+        for metric in (PRIMARY, "roc_auc", "brier_score")
+        for other in others
+        if (pair := findings.pair(metric, best, other)) is not None
+    ]
+    ranks, tables = _ranks(findings)
+    if pairs:
+        rows = [_row(pair) for pair in pairs]
+        caption = "A tie is a difference within the margin"
+        numeric = tuple(rows[0])[2:7]
+        tables.insert(0, table(caption, rows, numeric=numeric, note=_note(findings, pairs)))
+    against = [_against_base_rate(pair) for pair in _base_rate_pairs(findings)]
+    if against:
+        tables.append(table("Log loss against the base rate known at the cutoff", against))
     return Section(
         "How sure is the difference?",
         figure=draw("comparison", findings),
@@ -61,13 +53,68 @@ def comparison(findings: Findings) -> Section | None:
             "Models are compared on the same customers. The first interval is for the average of "
             f"companies like these; the second for these companies in these {findings.window}s, "
             "were their customers' luck drawn again; the third holds the true difference at the "
-            "next company.",
-            *_ranks(findings),
+            f"next company, averaged over its {findings.window}s.",
+            *ranks,
         ],
-        tables=[table("A tie is a difference within the margin", rows, numeric=tuple(rows[0])[2:6])]
-        if rows
-        else [],
+        tables=tables,
     )
+
+
+def _row(pair: Pair) -> dict[str, str]:
+    """Return a comparison by the columns of the table."""
+    step = step_of_difference(pair.better_by, pair.low, pair.high)
+    return {
+        "metric": metric_label(pair.metric),
+        f"{pair.a} against": pair.b,
+        "companies": f"{pair.n:,}",
+        "better by": number(pair.better_by, step),
+        "95 %": interval_or_nothing(pair.low, pair.high, step),
+        "these customers' chance": interval_or_nothing(*pair.by_chance(), step),
+        "next company": interval_or_nothing(pair.next_low, pair.next_high, step),
+        "better:tie:worse": f"{pair.wins:,}:{pair.ties:,}:{pair.losses:,}",
+        "better at": _better_at(pair),
+        "p, adjusted": "" if np.isnan(pair.mean_p_adjusted) else p_value(pair.mean_p_adjusted),
+        "": _in_words(pair),
+    }
+
+
+def _note(findings: Findings, pairs: list[Pair]) -> str:
+    """Say which companies the columns are of, where they are not the same."""
+    entered = sorted({pair.n_heterogeneity for pair in pairs if 0 < pair.n_heterogeneity < pair.n})
+    note = ""
+    if entered:
+        n = f"{entered[0]:,}" if len(entered) == 1 else f"{entered[0]:,} to {entered[-1]:,}"
+        note = f"The next company is judged by {n} companies, those with enough buyers. "
+    if findings.sample is not None:
+        drawn, of_all = findings.sample
+        note += (
+            f"Differences and their 95 % intervals are for all {of_all:,} companies, the other "
+            f"columns for the {drawn:,} in the sample."
+        )
+    return note.rstrip()
+
+
+def _base_rate_pairs(findings: Findings) -> list[Pair]:
+    """Return the comparisons of each model with the base rate; none where it leads itself."""
+    if findings.models[0] == "base_rate":
+        return []
+    models = [model for model in findings.models if model != "base_rate"]
+    pairs = (findings.pair(PRIMARY, model, "base_rate") for model in models)
+    return [pair for pair in pairs if pair is not None]
+
+
+def _against_base_rate(pair: Pair) -> dict[str, str]:
+    step = step_of_difference(pair.better_by, pair.low, pair.high)
+    words = "not shown to be better"
+    if pair.excludes_zero:
+        words = "better" if pair.low > 0 else "worse"
+    return {
+        "model": pair.a,
+        "companies": f"{pair.n:,}",
+        "lower by": number(pair.better_by, step),
+        "95 %": interval_or_nothing(pair.low, pair.high, step),
+        "": words,
+    }
 
 
 def _better_at(pair: Pair) -> str:
@@ -78,7 +125,7 @@ def _better_at(pair: Pair) -> str:
 
 def _in_words(pair: Pair) -> str:
     if pair.equivalent:
-        return "equal: shown" if alike_singly(pair) else "equal on average: shown"
+        return "equal: shown"
     if pair.surely_better:
         return "better"
     if pair.surely_worse:
@@ -86,10 +133,13 @@ def _in_words(pair: Pair) -> str:
     return "differs by less than the margin" if pair.excludes_zero else "not known"
 
 
-def _ranks(findings: Findings) -> Iterator[str]:
-    """Yield the tests of Friedman and Nemenyi, for three or more models and enough companies."""
+def _ranks(findings: Findings) -> tuple[list[str], list[dict[str, Any]]]:
+    """Return the tests of Friedman and Nemenyi in words, and the mean ranks in a table.
+
+    Both are empty for fewer than three models or six companies.
+    """
     if len(findings.models) < 3 or findings.n_companies < 6:
-        return
+        return [], []
     rows = findings.companies(PRIMARY)
     wide = rows.pivot(index="company_id", columns="model", values=["mean", "n_defined"])
     n_defined = wide["n_defined"][findings.models]
@@ -98,13 +148,16 @@ def _ranks(findings: Findings) -> Iterator[str]:
     try:
         test = friedman(losses.to_numpy())
     except Undefined:
-        return
+        return [], []
     mean_ranks = pd.Series(test.mean_ranks, index=losses.columns).sort_values(kind="stable")
-    ranks = ", ".join(f"{model} {number(rank, 0.01)}" for model, rank in mean_ranks.items())
     critical = nemenyi_critical_difference(len(losses.columns), len(losses))
-    yield (
-        f"Mean ranks by log loss over {companies(len(losses))} that all models predicted at the "
-        f"same number of cutoffs: {ranks}. Friedman's test that all are alike: p "
-        f"{p_value(test.f_p_value)} (Iman & Davenport); ranks that differ by less than "
+    text = (
+        f"Models are ranked by log loss at each of {companies(len(losses))} that all of them "
+        "predicted at the same number of cutoffs. Friedman's test that all are alike: p "
+        f"{p_value(test.f_p_value)} (Iman & Davenport); mean ranks that differ by less than "
         f"{number(critical, 0.01)} are not told apart (Nemenyi)."
     )
+    ranked = [
+        {"model": model, "mean rank": number(rank, 0.01)} for model, rank in mean_ranks.items()
+    ]
+    return [text], [table(f"Mean ranks over {companies(len(losses))}", ranked)]

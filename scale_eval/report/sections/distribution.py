@@ -8,9 +8,9 @@ from scale_eval.report.findings import Findings
 from scale_eval.report.plots import draw
 from scale_eval.report.section import Section, table
 from scale_eval.report.wording import (
+    difference_with_interval,
     number,
     percent,
-    span,
     why_no_effects,
 )
 
@@ -50,4 +50,4 @@ def distribution(findings: Findings) -> Section | None:
 def _tau(row: pd.Series) -> str:
     if pd.isna(row["tau"]):
         return why_no_effects(row)
-    return f"{number(row['tau'])} ({span(row['tau_low'], row['tau_high'])})"
+    return difference_with_interval(row["tau"], row["tau_low"], row["tau_high"])

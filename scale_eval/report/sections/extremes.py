@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from scale_eval.report.findings import Findings
+from scale_eval.report.names import elided
 from scale_eval.report.section import Section, table
 from scale_eval.report.wording import companies, number, span
 from scale_eval.statistics.proportions import logit_interval
@@ -14,6 +15,9 @@ from scale_eval.statistics.undefined import Undefined
 
 EXTREMES = 8
 """Largest number of companies listed as worst, and as best."""
+
+LONGEST_COMPANY = 40
+"""Longest name of a company that is shown whole."""
 
 BUYERS_FOR_AN_INTERVAL = 50
 """Buyers at the latest cutoff from which a company's AUC is shown with its interval: with 10 buyers
@@ -72,7 +76,7 @@ def _figures(findings: Findings, model: str) -> pd.DataFrame:
 def _rows(figures: pd.DataFrame) -> list[dict[str, Any]]:
     return [
         {
-            "company": company,
+            "company": elided(str(company), LONGEST_COMPANY),
             "customers": f"{int(row['n_customers']):,}",
             "buyers": f"{int(row['n_positive']):,}",
             "cutoffs": f"{int(row['n_cutoffs'])}",

@@ -6,15 +6,19 @@ from typing import Any
 
 import pandas as pd
 
+from scale_eval.report.companies_behind import companies_behind, n_behind, no_larger_company
 from scale_eval.report.findings import FEW, PRIMARY, Findings
 from scale_eval.report.plots import draw
 from scale_eval.report.section import Section, table
 from scale_eval.report.wording import (
     companies,
     figure_with_interval,
+    flattered,
+    interval_step,
     metric_label,
     number,
     span,
+    step_apart,
     why_no_effects,
 )
 
@@ -32,6 +36,7 @@ def leaderboard(findings: Findings) -> Section | None:
         "companies compare only customers of one company at one cutoff; all rows are what a "
         "customer drawn at random meets. They answer different questions."
     ]
+    text.extend(flattered(findings.models))
     own_rows = findings.figure("roc_auc", best, "row", "own")
     if not pd.isna(own_rows["constant_floor"]):
         text.append(
@@ -52,21 +57,32 @@ def leaderboard(findings: Findings) -> Section | None:
             f"Effective companies, where large ones weigh more: {', '.join(few)}. Below {FEW} an "
             "interval is to be taken with care."
         )
-    rows = [_row(findings, model) for model in findings.models]
+    if no_larger_company(findings):
+        text.append(
+            "Intervals over all rows, and of pairs within companies, hold if no company is larger "
+            "than those seen."
+        )
+    losses = [findings.figure(PRIMARY, model)["value"] for model in findings.models]
+    step = step_apart(losses)
+    rows = [_row(findings, model, step) for model in findings.models]
     return Section(
         "Which model is best?",
         figure=draw("leaderboard", findings),
         alt="Log loss, AUC and observed over expected of each model, with 95 % intervals.",
         text=text,
         tables=[
-            table(f"{companies(findings.n_companies)}; in brackets 95 % intervals", rows),
+            table(
+                f"{companies(findings.n_companies)}; in brackets 95 % intervals",
+                rows,
+                note=companies_behind(findings),
+            ),
             table("Every metric, at the average company", _every_metric(findings)),
         ],
     )
 
 
-def _row(findings: Findings, model: str) -> dict[str, str]:
-    """Return the figures of one model by the columns of the table."""
+def _row(findings: Findings, model: str, step: float) -> dict[str, str]:
+    """Return the figures of one model by the columns of the table; log losses in this step."""
     auc = findings.figure("roc_auc", model)
     pooled, note = findings.figure("roc_auc", model, "row"), ""
     if pooled["reason"] == "scores_not_kept_by_company":
@@ -75,12 +91,13 @@ def _row(findings: Findings, model: str) -> dict[str, str]:
         note += f" ± {number(pooled['error_bound'])} by bins"
     prediction = why_no_effects(auc)
     if not pd.isna(auc["prediction_low"]):
-        prediction = span(auc["prediction_low"], auc["prediction_high"], 0.01)
+        low, high = auc["prediction_low"], auc["prediction_high"]
+        prediction = span(low, high, interval_step(low, low, high, 0.01))
     within = findings.figure("roc_auc", model, "within_company")
     ratio = findings.figure("observed_expected_ratio", model)
     return {
         "model": model,
-        "log loss": figure_with_interval(findings.figure(PRIMARY, model), 0.0001),
+        "log loss": figure_with_interval(findings.figure(PRIMARY, model), step),
         "skill": figure_with_interval(findings.figure("log_loss_skill", model)),
         "AUC": figure_with_interval(auc),
         "AUC, next company": prediction,
@@ -92,14 +109,19 @@ def _row(findings: Findings, model: str) -> dict[str, str]:
 
 def _every_metric(findings: Findings) -> list[dict[str, Any]]:
     """Return one row per metric, with one column per model."""
-    return [
-        {
-            "metric": metric_label(metric),
-            "better": findings.better(metric).replace("target", "nearer to its target"),
-            **{
-                model: figure_with_interval(findings.figure(metric, model))
-                for model in findings.models[:MOST_COLUMNS]
-            },
-        }
-        for metric in findings.metrics
-    ]
+    models = findings.models[:MOST_COLUMNS]
+    table_rows = []
+    for metric in findings.metrics:
+        rows = {model: findings.figure(metric, model) for model in models}
+        better, step = findings.better(metric), 0.001
+        if better == "lower":
+            step = step_apart(row["value"] for row in rows.values())
+        table_rows.append(
+            {
+                "metric": metric_label(metric),
+                "better": better.replace("target", "nearer to its target"),
+                "companies": n_behind(findings, metric, models),
+                **{model: figure_with_interval(row, step) for model, row in rows.items()},
+            }
+        )
+    return table_rows

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import pandas as pd
+
 from scale_eval.report.findings import Findings
+from scale_eval.report.half_years import at_cutoff, lead, leader_of
 from scale_eval.report.plots import draw
 from scale_eval.report.section import Section, table
 from scale_eval.report.wording import (
+    difference_with_interval,
     number,
     percent,
 )
@@ -28,6 +32,7 @@ def over_time(findings: Findings) -> Section | None:
             "uncertainty": number(row.uncertainty),
             "drift": number(row.drift),
             f"log loss of {best}": number(row.log_loss),
+            **_leader_at(findings, row.cutoff),
         }
         for row in periods[
             (periods["companies"] == "all")
@@ -47,3 +52,11 @@ def over_time(findings: Findings) -> Section | None:
         ],
         tables=[table("All companies at each cutoff", rows)],
     )
+
+
+def _leader_at(findings: Findings, cutoff: pd.Timestamp) -> dict[str, str]:
+    """Return which model has the lowest log loss at a cutoff, and how far the overall one lags."""
+    best, rows = findings.models[0], at_cutoff(findings, cutoff)
+    leader = leader_of(rows)
+    by = "" if leader == best else difference_with_interval(*lead(rows, leader, best))
+    return {"lowest log loss": leader, "lower by": by}

@@ -8,6 +8,7 @@ from scale_eval.report.section import Section, table
 from scale_eval.report.wording import (
     metric_label,
     number,
+    step_of_difference,
 )
 
 
@@ -20,14 +21,15 @@ def reliability(findings: Findings) -> Section | None:
         {
             "model": row.model,
             "loss": metric_label(row.loss),
-            "in all": number(row.value, 0.0001),
-            "miscalibration": number(row.miscalibration, 0.0001),
-            "discrimination": number(row.discrimination, 0.0001),
-            "uncertainty": number(row.uncertainty, 0.0001),
+            "in all": number(row.value, step),
+            "miscalibration": number(row.miscalibration, step),
+            "discrimination": number(row.discrimination, step),
+            "uncertainty": number(row.uncertainty, step),
         }
         for loss in (PRIMARY, "brier_score")
         for model in findings.models
         for row in parts[(parts["model"] == model) & (parts["loss"] == loss)].itertuples()
+        for step in [min(0.0001, step_of_difference(row.discrimination))]
     ]
     return Section(
         "Can the probabilities be taken at their word?",

@@ -28,9 +28,15 @@ def settings(findings: Findings) -> Section:
     versions = [
         {"software": name, "version": text} for name, text in document.get("versions", {}).items()
     ]
+    named = [
+        {"model": name, "whole name": whole}
+        for name, whole in sorted(findings.names.items())
+        if name != whole
+    ]
     return Section(
         "How was it made?",
         tables=[
+            table("Models under short names", named, numeric=("",)),
             table("Settings", chosen, numeric=("",)),
             table("Estimators and conventions", conventions, numeric=("",)),
             table("Versions", versions, numeric=("",)),
@@ -42,5 +48,5 @@ def _plain(value: Any) -> str:
     if isinstance(value, dict) and value:
         return ", ".join(f"{k}: {_plain(v)}" for k, v in value.items())
     if isinstance(value, list | dict):
-        return listed([_plain(v) for v in value]) if value else "not set"
+        return listed([_plain(v) for v in value], most=None) if value else "not set"
     return "not set" if value is None else str(value)

@@ -8,6 +8,7 @@ from scale_eval.report.section import Section, table
 from scale_eval.report.wording import (
     interval_or_nothing,
     number,
+    step_of_difference,
 )
 
 
@@ -28,13 +29,14 @@ def sizes(findings: Findings) -> Section | None:
         else:
             winner, sure = rival.b, rival.surely_worse
         nearest = min(compared, key=lambda pair: abs(pair.better_by))
+        step = step_of_difference(nearest.better_by, nearest.low, nearest.high)
         rows.append(
             {
                 "size": stratum,
                 "companies": f"{compared[0].n:,}",
                 "lowest log loss": winner if sure else f"{winner}, not for sure",
-                f"{best} better by": number(nearest.better_by, 0.0001),
-                "95 %": interval_or_nothing(nearest.low, nearest.high, 0.0001),
+                f"{best} better by": number(nearest.better_by, step),
+                "95 %": interval_or_nothing(nearest.low, nearest.high, step),
                 "than": nearest.b,
             }
         )

@@ -13,16 +13,13 @@ from dataclasses import dataclass, field
 
 from scale_eval.report.findings import Findings
 from scale_eval.report.notebook import sentences_html
+from scale_eval.report.verdict.calibration import calibration
+from scale_eval.report.verdict.half_year import differs_in_latest, holds_in_latest
 from scale_eval.report.verdict.headline import headline
+from scale_eval.report.verdict.next_company import next_company
 from scale_eval.report.verdict.reservations import coverage, evidence, sample, selection
-from scale_eval.report.verdict.support import (
-    against_the_base_rate,
-    calibration,
-    for_whom,
-    next_company,
-    other_estimand,
-    other_metrics,
-)
+from scale_eval.report.verdict.rivals import rivals
+from scale_eval.report.verdict.support import against_the_base_rate, ranking
 
 
 @dataclass(frozen=True)
@@ -37,7 +34,7 @@ class Verdict:
         ``equal_on_average``; ``identical``; ``small``; ``unknown``; ``baseline``; ``alone``; or
         ``none``, where nothing can be judged.
     choice : str or None
-        The model to deploy, where one is named.
+        The model to deploy, by its whole name, where one is named.
     headline : str
     support, reservations : list of str
         Sentences, the most important first.
@@ -59,7 +56,8 @@ class Verdict:
 
 
 def verdict(findings: Findings) -> Verdict:
-    """Return the verdict on a run."""
+    """Return the verdict on a run; its sentences call models by short names."""
+    findings = findings.short
     if not findings.models:
         sentence = "There is no verdict: no company and cutoff was predicted by every model."
         return Verdict("none", None, sentence, reservations=list(coverage(findings)))
@@ -70,16 +68,18 @@ def verdict(findings: Findings) -> Verdict:
     best = choice or findings.models[0]
     support = [
         *against_the_base_rate(findings, best),
-        *other_metrics(findings, best),
-        *other_estimand(findings, best),
-        *for_whom(findings, best),
+        *ranking(findings, best),
+        *rivals(findings, best),
+        *holds_in_latest(findings, best),
         *next_company(findings, best),
         *calibration(findings),
     ]
     reservations = [
         *sample(findings),
+        *differs_in_latest(findings, best, is_choice=choice is not None),
         *evidence(findings, best),
         *selection(findings, kind),
         *coverage(findings),
     ]
-    return Verdict(kind, choice, sentence, support, reservations)
+    named = None if choice is None else findings.whole_name(choice)
+    return Verdict(kind, named, sentence, support, reservations)

@@ -4,8 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
+from scale_eval.report.findings import Findings
 from scale_eval.report.pair import Pair
-from scale_eval.report.wording import number, span, step_of_difference
+from scale_eval.report.wording import (
+    NEGLIGIBLE,
+    companies,
+    difference_with_interval,
+    interval_step,
+    number,
+    span,
+    step_of_difference,
+)
 
 MIN_FOR_THE_NEXT = 5
 """Smallest number of companies for a sentence about companies that were not evaluated."""
@@ -27,17 +36,37 @@ def interval_of(pair: Pair) -> str:
     return span(pair.low, pair.high, _step(pair))
 
 
+def difference_of(pair: Pair) -> str:
+    """Return a difference with its interval, such as ``.021 (.015 to .027)``."""
+    return difference_with_interval(pair.better_by, pair.low, pair.high)
+
+
 def interval_alone(pair: Pair) -> str:
     """Return the interval where the difference itself is not said, with two digits of its end."""
     end = max(abs(pair.low), abs(pair.high))
-    if end < 1e-6:
+    if end < NEGLIGIBLE:
         return "by less than .000001"
-    return span(pair.low, pair.high, step_of_difference(end, end, end))
+    step = interval_step(pair.low, pair.low, pair.high, step_of_difference(end))
+    return span(pair.low, pair.high, step)
 
 
 def two_digits(value: float) -> str:
     """Return a number with two digits that count, such as ``.021``."""
-    return number(value, step_of_difference(value, value, value))
+    return number(value, step_of_difference(value))
+
+
+def at_part(findings: Findings, n: int) -> str:
+    """Return at how many companies a figure is known, where these are not all; else ""."""
+    return f" at {n:,} of {companies(findings.n_companies)}" if 0 < n < findings.n_companies else ""
+
+
+def reach(findings: Findings, pair: Pair) -> tuple[float, float]:
+    """Return the interval that decides whether a difference is sure.
+
+    With too few companies to speak of others, it is that of chance among their customers.
+    """
+    few = findings.n_companies < MIN_FOR_THE_NEXT
+    return pair.by_chance() if few else (pair.low, pair.high)
 
 
 def _step(pair: Pair) -> float:

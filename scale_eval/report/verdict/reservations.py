@@ -52,12 +52,7 @@ def evidence(findings: Findings, best: str) -> Iterator[str]:
             f"{count(int(overlapping['n'].sum()), 'evaluation')} have label windows that overlap "
             "those of another cutoff: they are not separate evidence."
         )
-    weighted = findings.figure(PRIMARY, best, "row")
-    if n >= FEW and weighted["n_effective"] < FEW:
-        yield (
-            f"Figures over all customers pooled rest on the few large companies: they weigh as "
-            f"{weighted['n_effective']:.0f} companies would."
-        )
+    yield from _large_companies(findings, best)
     row = findings.figure("roc_auc", best)
     undefined = int(row["n_undefined"]) if not pd.isna(row["n_undefined"]) else 0
     defined = int(row["n_defined"]) if not pd.isna(row["n_defined"]) else 0
@@ -70,6 +65,23 @@ def evidence(findings: Findings, best: str) -> Iterator[str]:
     unpredicted = n >= MIN_FOR_THE_NEXT and pd.isna(row["prediction_low"])
     if unpredicted and isinstance(why, str) and best != "base_rate":
         yield f"The next company's AUC was not predicted: {reason(why)}."
+
+
+def _large_companies(findings: Findings, best: str) -> Iterator[str]:
+    """Say how far figures over all customers rest on the largest companies."""
+    weighted = findings.figure(PRIMARY, best, "row")
+    conditional = findings.assumes_no_larger_company(PRIMARY, best)
+    if findings.n_companies >= FEW and weighted["n_effective"] < FEW:
+        condition = ", and hold if no company is larger than those seen" if conditional else ""
+        yield (
+            f"Figures over all customers pooled rest on the few large companies: they weigh as "
+            f"{weighted['n_effective']:.0f} companies would{condition}."
+        )
+    elif conditional:
+        yield (
+            "Intervals of figures over all customers pooled hold if no company is larger than "
+            "those seen."
+        )
 
 
 def selection(findings: Findings, kind: str) -> Iterator[str]:

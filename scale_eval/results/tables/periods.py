@@ -17,6 +17,7 @@ import pyarrow as pa
 from scipy.special import entr
 
 from scale_eval.metrics import METRICS, Metric
+from scale_eval.results.behind_leader import behind_leader, leader_of
 from scale_eval.results.estimates import equal_company
 from scale_eval.results.panel import Panel
 from scale_eval.results.ratio_terms import Terms, terms
@@ -34,7 +35,7 @@ def periods_table(panel: Panel) -> pa.Table:
     shown = [METRICS[name] for name in PERIODS.schema.names if name in METRICS]
     needed = {column for metric in shown for column in (metric.name, *metric.pooling.columns)}
     panel = panel.holding([*sorted(needed), "n_lapsed"])
-    common = np.flatnonzero(panel.common)
+    common, leader = np.flatnonzero(panel.common), leader_of(panel)
     selections: list[tuple[int | None, str, np.ndarray]] = [
         (cutoff, "all", panel.at(cutoff)) for cutoff in range(len(panel.cutoffs))
     ]
@@ -54,15 +55,12 @@ def periods_table(panel: Panel) -> pa.Table:
             "cutoff": None if cutoff is None else panel.cutoffs[cutoff],
             "companies": companies_named,
             "model": name,
-            **_figures(
-                panel.at_cutoff(cutoff),
-                model,
-                panel.covered("common", model, at),
-                own_terms[model],
-            ),
+            **_figures(panel.at_cutoff(cutoff), model, windows, own_terms[model]),
+            **behind_leader(panel, model, windows, leader),
         }
         for cutoff, companies_named, at in selections
         for model, name in enumerate(panel.models)
+        for windows in [panel.covered("common", model, at)]
     ]
     frame = pd.DataFrame(rows, columns=PERIODS.schema.names)
     return pa.Table.from_pandas(frame, schema=PERIODS.schema, preserve_index=False)
@@ -162,6 +160,20 @@ PERIODS = RunTable(
             null=_NOBODY,
         ),
         Column("log_loss", NUMBER, "Mean over companies of the log loss.", null=_NOBODY),
+        Column(
+            "behind_leader",
+            NUMBER,
+            "Mean over companies of the log loss less that of the model that leads over all "
+            "cutoffs.",
+            null=_NOBODY,
+        ),
+        Column(
+            "behind_leader_low",
+            NUMBER,
+            "Lower end of its 95 % interval over companies.",
+            null=f"{_NOBODY}, or one only",
+        ),
+        Column("behind_leader_high", NUMBER, "Upper end of it.", null=f"{_NOBODY}, or one only"),
         Column(
             "log_loss_skill", NUMBER, "Skill of the log loss at the average company.", null=_NOBODY
         ),

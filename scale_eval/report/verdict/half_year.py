@@ -1,0 +1,73 @@
+"""Check the leader in one half-year: the latest that most companies share.
+
+With the default calendar a company's cutoffs end with its own data, and some companies have many
+windows, others one. The average company then mixes years.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pandas as pd
+
+from scale_eval.report.findings import PRIMARY, Findings
+from scale_eval.report.half_years import figures_by_cutoff, latest_shared, lead, leader_of
+from scale_eval.report.verdict.phrases import margin_of
+from scale_eval.report.wording import companies, difference_with_interval, number, step_apart
+
+
+def holds_in_latest(findings: Findings, best: str) -> Iterator[str]:
+    """Say that the leader also leads in the latest half-year that most companies share."""
+    rows = latest_shared(findings)
+    if rows is not None and len(rows) > 1 and leader_of(rows) == best:
+        yield f"{best} also leads in {_name(findings, rows)}."
+
+
+def differs_in_latest(findings: Findings, best: str, *, is_choice: bool) -> Iterator[str]:
+    """Say that another model leads in that half-year, or that no half-year is shared.
+
+    Where no model was chosen, only a lead that is beyond doubt and above the margin counts.
+    """
+    rows = latest_shared(findings)
+    if rows is None:
+        yield from _nothing_shared(findings)
+        return
+    leader = leader_of(rows)
+    pair = findings.pair(PRIMARY, leader, best) if leader != best else None
+    if pair is None:
+        return
+    by, low, high = lead(rows, leader, best)
+    if not is_choice and not (low > 0 and by > pair.margin):
+        return
+    losses = [rows.loc[model, "log_loss"] for model in (leader, best)]
+    its, that = (number(loss, step_apart(losses)) for loss in losses)
+    small = f", less than the margin of {margin_of(pair)}" if by < pair.margin else ""
+    doubt = "" if low > 0 else ", which is not beyond doubt"
+    yield (
+        f"In {_name(findings, rows)} {leader} leads: its log loss there is {its} and that of "
+        f"{best} {that}, lower by {difference_with_interval(by, low, high)}{small}{doubt}."
+    )
+
+
+def _nothing_shared(findings: Findings) -> Iterator[str]:
+    rows = figures_by_cutoff(findings)
+    n = rows["cutoff"].nunique()
+    if n < 2:
+        return
+    first, last = (f"{at:%Y-%m}" for at in (rows["cutoff"].min(), rows["cutoff"].max()))
+    yield (
+        f"No {findings.window} is shared by most companies: there are {n} cutoffs from {first} to "
+        f"{last}, none of them of more than {rows['n_companies'].max():,} of "
+        f"{companies(findings.n_companies)}, and the average company mixes them. With "
+        f"--shared-calendar a run compares all companies in the same {findings.window}s."
+    )
+
+
+def _name(findings: Findings, rows: pd.DataFrame) -> str:
+    """Return what the half-year is called, with its date and its companies."""
+    cutoff, n = rows["cutoff"].max(), int(rows["n_companies"].max())
+    if n < findings.n_companies:
+        whose, of = "that most companies share", f"{n:,} of {companies(findings.n_companies)}"
+    else:
+        whose, of = "evaluated", f"all {companies(n)}"
+    return f"the latest {findings.window} {whose} (from {cutoff:%Y-%m-%d}, {of})"
