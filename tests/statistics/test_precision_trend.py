@@ -81,3 +81,33 @@ def test_the_prediction_interval_holds_the_next_company():
         low, high = confidence_distribution(y, v, standardised(v)).interval()
         held.append(stats.norm.cdf(high, scale=0.02) - stats.norm.cdf(low, scale=0.02))
     assert 0.92 < np.mean(held) < 0.97
+
+
+def kinds(name: str, k: int, rng: np.random.Generator) -> np.ndarray:
+    """True effects with mean 0 and standard deviation 1, of two kinds or skewed."""
+    if name == "two kinds":
+        return np.where(rng.random(k) < 0.18, 2.13, -0.468)
+    return rng.exponential(size=k) - 1
+
+
+@pytest.mark.parametrize(
+    ("name", "k", "noise", "within"),
+    [("two kinds", 80, 0.02, 0.1), ("two kinds", 300, 0.02, 0.04), ("skewed", 80, 0.3, 0.07)],
+)
+def test_effects_need_not_be_normal(name, k, noise, within):
+    """Of two kinds, the frequent one small: a normal says that both signs are as likely."""
+    rng = np.random.default_rng(12)
+    truth = kinds(name, 100_000, rng)
+    said, normal, held = [], [], []
+    for _ in range(40):
+        v = noise * np.exp(0.9 * rng.normal(size=k))
+        y = kinds(name, k, rng) + np.sqrt(v) * rng.normal(size=k)
+        found = confidence_distribution(y, v, standardised(v))
+        said.append(found.probability_above(0.0))
+        normal.append(confidence_distribution(y, v).probability_above(0.0))
+        low, high = found.interval()
+        held.append(np.mean((low <= truth) & (truth <= high)))
+    share = float(np.mean(truth > 0))
+    assert np.mean(said) == pytest.approx(share, abs=within)
+    assert abs(np.mean(normal) - share) > abs(np.mean(said) - share) + 0.03
+    assert np.mean(held) > 0.93
