@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from scale_eval.metrics import METRICS
-from scale_eval.report.names import short_names
+from scale_eval.report.names import MODEL_COLUMNS, short_names
 from scale_eval.report.pair import Pair
 from scale_eval.report.population import with_population_figures
 from scale_eval.results.directory import RunDirectory
@@ -233,5 +233,5 @@ def _renamed(table: pd.DataFrame, names: dict[str, str]) -> pd.DataFrame:
     """Return a table in which models have these names; one without a name here keeps its own."""
     if not names:
         return table
-    columns = [c for c in table if str(c).startswith("model")]
+    columns = [c for c in table if c in MODEL_COLUMNS]
     return table.assign(**{c: table[c].map(lambda m: names.get(m, m)) for c in columns})

@@ -6,6 +6,9 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import PurePosixPath
 
+MODEL_COLUMNS = ("model", "model_a", "model_b", "other", "best")
+"""The columns of result tables that name models."""
+
 LONGEST = 28
 """Longest name that is shown whole; a longer one keeps its beginning and its end."""
 

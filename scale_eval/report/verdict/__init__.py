@@ -69,7 +69,7 @@ def verdict(findings: Findings) -> Verdict:
     support = [
         *against_the_base_rate(findings, best),
         *ranking(findings, best),
-        *rivals(findings, best),
+        *rivals(findings, best, kind),
         *holds_in_latest(findings, best),
         *next_company(findings, best),
         *calibration(findings),

@@ -99,7 +99,7 @@ def one_window(findings: Findings, model: str, row: pd.Series) -> tuple[float, f
     low, centre, high = effects.to(
         row[["prediction_low", "expected", "prediction_high"]].to_numpy(dtype=float)
     )
-    at_cutoffs = findings.by_cutoff("roc_auc", model)["n_heterogeneity"].to_numpy(dtype=float)
+    at_cutoffs = findings.by_cutoff("roc_auc", model)["n_heterogeneity"].fillna(0).to_numpy(float)
     noise = 0.0 if pd.isna(spread["noise_sd"]) else spread["noise_sd"]
     ends = next_window_interval(
         (low, high),

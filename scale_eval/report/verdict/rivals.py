@@ -17,6 +17,11 @@ import pandas as pd
 from scale_eval.report.findings import PRIMARY, Findings
 from scale_eval.report.pair import Pair
 from scale_eval.report.verdict.calibration import MISCALIBRATED, is_off
+from scale_eval.report.verdict.disagreement import (
+    more_favour_other,
+    next_favours_other,
+    other_favoured,
+)
 from scale_eval.report.verdict.next_company import UNLIKELY
 from scale_eval.report.verdict.phrases import (
     MIN_FOR_THE_NEXT,
@@ -26,7 +31,6 @@ from scale_eval.report.verdict.phrases import (
     reach,
 )
 from scale_eval.report.wording import chance, companies, listed, metric_label, number, percent
-from scale_eval.statistics.proportions import wilson_interval
 
 MOST_RIVALS = 4
 """Largest number of rivals that have a sentence of their own; the others are named together."""
@@ -64,10 +68,13 @@ class Advantage:
         return f"{self.words}, {self.advice}" if self.sure and self.advice else self.words
 
 
-def rivals(findings: Findings, best: str) -> Iterator[str]:
-    """Write one sentence for each rival, with all that speaks for it."""
+def rivals(findings: Findings, best: str, kind: str = "winner") -> Iterator[str]:
+    """Write one sentence for each rival, with all that speaks for it.
+
+    `kind` is that of the verdict: what a headline says of a rival is not said again.
+    """
     found: dict[str, list[Advantage]] = {}
-    for question in _questions(findings, best):
+    for question in _questions(findings, best, _in_headline(findings, best, kind)):
         for advantage in _furthest(question):
             found.setdefault(advantage.rival, []).append(advantage)
     surest = sorted(
@@ -99,8 +106,21 @@ def _furthest(question: list[Advantage]) -> list[Advantage]:
     return list(dict.fromkeys([*by_lead[:1], *[a for a in by_lead if a.sure][:1]]))
 
 
-def _questions(findings: Findings, best: str) -> Iterator[list[Advantage]]:
-    """Yield, for each question, what the models that are ahead of the leader there have on it."""
+def _in_headline(findings: Findings, best: str, kind: str) -> str:
+    """Return the rival that more companies, or the next one, favour by the headline; else ""."""
+    if kind != "split":
+        return ""
+    names = {model: model for model in findings.models}
+    pairs = (findings.pair(PRIMARY, best, m) for m in findings.models if m != best)
+    favoured = (pair.b for pair in pairs if pair and other_favoured(findings, pair, names))
+    return next(favoured, "")
+
+
+def _questions(findings: Findings, best: str, told: str) -> Iterator[list[Advantage]]:
+    """Yield, for each question, what the models that are ahead of the leader there have on it.
+
+    Of the model `told`, numbers of companies and the next company are in the headline.
+    """
     others = [model for model in findings.models if model != best]
 
     def pairs(metric: str, estimand: str = "equal_company", stratum: str = "all") -> list[Pair]:
@@ -115,9 +135,10 @@ def _questions(findings: Findings, best: str) -> Iterator[list[Advantage]]:
         yield ask(pairs(metric), lambda pair: _by_another_metric(findings, pair))
     rated = [model for model in others if model != "base_rate"]  # it says one thing of everybody
     yield [a for model in rated if (a := _nearer_to_expected(findings, model, best)) is not None]
-    if findings.n_companies >= MIN_FOR_THE_NEXT:
-        compared = [pair for m in others if (pair := findings.pair(PRIMARY, m, best)) is not None]
-        yield ask(compared, _at_most_companies)
+    if findings.n_companies >= MIN_FOR_THE_NEXT and findings.sample is None:
+        # Shares of companies in a sample, of which more are large, say nothing of all companies.
+        compared = [pair for m in others if m != told and (pair := findings.pair(PRIMARY, best, m))]
+        yield ask(compared, lambda pair: _at_most_companies(findings, pair))
         yield ask(compared, _at_the_next_company)
     for stratum in findings.strata:
         there = pairs(PRIMARY, stratum=stratum)
@@ -169,28 +190,28 @@ def _nearer_to_expected(findings: Findings, model: str, best: str) -> Advantage 
     return Advantage(model, words, its - mine, sure)
 
 
-def _at_most_companies(pair: Pair) -> Advantage | None:
-    """Compare numbers of companies; where single differences are chance, they prove nothing."""
-    if pair.wins <= pair.losses:
+def _at_most_companies(findings: Findings, pair: Pair) -> Advantage | None:
+    """Compare numbers of companies, `pair.b` being the rival; chance can hand out most of them."""
+    if pair.losses <= pair.wins:
         return None
-    low, _ = wilson_interval(pair.wins, pair.wins + pair.losses)
-    is_chance = not pair.sampling_std_error**2 < 0.5 * pair.std_error**2
+    sure = more_favour_other(findings, pair)
     words = (
-        f"it was better at {percent(pair.wins / pair.n)} of {companies(pair.n)}, and worse at "
-        f"{percent(pair.losses / pair.n)}"
+        f"it was better at {percent(pair.losses / pair.n)} of {companies(pair.n)}, and worse at "
+        f"{percent(pair.wins / pair.n)}"
     )
-    if is_chance:
+    if not sure and pair.sampling_std_error**2 > 0.5 * pair.std_error**2:
         words += ", though at single companies that is mostly chance"
-    ahead = (pair.wins - pair.losses) / pair.n
-    return Advantage(pair.a, words, ahead, bool(low > 0.5) and not is_chance)
+    return Advantage(pair.b, words, (pair.losses - pair.wins) / pair.n, sure)
 
 
 def _at_the_next_company(pair: Pair) -> Advantage | None:
-    better, worse = pair.p_better_by_margin, pair.p_worse_by_margin
-    if not (pair.p_better > 0.5 and better > max(worse, UNLIKELY)):
+    """Compare the probabilities of being truly better, `pair.b` being the rival."""
+    better, worse = pair.p_worse_by_margin, pair.p_better_by_margin
+    if not (pair.p_better < 0.5 and better > max(worse, UNLIKELY)):
         return None
-    words = f"it is truly better at the next company with a probability of {chance(pair.p_better)}"
-    return Advantage(pair.a, words, pair.p_better, pair.p_better >= 0.95)
+    p = 1 - pair.p_better
+    words = f"it is truly better at the next company with a probability of {chance(p)}"
+    return Advantage(pair.b, words, p, next_favours_other(pair))
 
 
 def _at_this_size(pair: Pair, stratum: str) -> Advantage:
