@@ -41,16 +41,18 @@ def choice_regret_table(panel: Panel, design: Design | None = None) -> pa.Table:
     panel = panel.holding([CHOSEN_BY, "horizon_end"])
     models = np.flatnonzero(panel.ok.any(axis=0))
     windows = np.flatnonzero(panel.common)
-    defined = np.isfinite(panel.columns[CHOSEN_BY][windows][:, models]).all(axis=1)
-    windows = windows[defined]
-    rows: list[dict[str, Any]] = []
-    for cutoff in np.unique(panel.cutoff[windows])[1:].tolist():
-        judged = windows[panel.cutoff[windows] == cutoff]
-        key = {"rule": OVERALL, "cutoff": panel.cutoffs[cutoff]}
-        rows += [key | row for row in _rows(panel, models, windows, judged, design)]
+    windows = windows[np.isfinite(panel.columns[CHOSEN_BY][windows][:, models]).all(axis=1)]
+    judged: list[tuple[pd.Timestamp | None, np.ndarray]] = [
+        (panel.cutoffs[cutoff], windows[panel.cutoff[windows] == cutoff])
+        for cutoff in np.unique(panel.cutoff[windows])[1:].tolist()
+    ]
     is_last = np.diff(panel.company[windows], append=-1) != 0
-    key = {"rule": OVERALL, "cutoff": None}
-    rows += [key | row for row in _rows(panel, models, windows, windows[is_last], design)]
+    judged.append((None, windows[is_last]))
+    rows = [
+        {"rule": OVERALL, "cutoff": cutoff} | row
+        for cutoff, at in judged
+        for row in _rows(panel, models, windows, at, design)
+    ]
     frame = pd.DataFrame(rows, columns=CHOICE_REGRET.schema.names)
     return pa.Table.from_pandas(frame, schema=CHOICE_REGRET.schema, preserve_index=False)
 
@@ -73,54 +75,56 @@ def _rows(
     choosing = _company_means(panel, models, earlier)
     judging = _company_means(panel, models, judged)
     both = np.isfinite(choosing[:, 0]) & np.isfinite(judging[:, 0])
-    choosing[~both], judging[~both] = np.nan, np.nan
     if not both.any():
         yield {"against": "runner_up", "n_companies": 0, "reason": "no_earlier_window"}
         return
-    yield from _Choice(panel, models, choosing, judging, design).rows()
+    choosing[~both], judging[~both] = np.nan, np.nan
+    yield from _Choice([panel.models[m] for m in models.tolist()], choosing, judging, design).rows()
 
 
 @dataclass(frozen=True)
 class _Choice:
-    """A choice of one model for all companies.
+    """A choice of one of the models for all companies.
 
     `choosing` and `judging` are the companies' mean losses by model on the windows that choose and
     on those that judge, shape (n_companies, n_models), NaN for companies that do not count.
     """
 
-    panel: Panel
-    models: np.ndarray
+    models: list[str]
     choosing: np.ndarray
     judging: np.ndarray
     design: Design | None
 
     def rows(self) -> Iterator[dict[str, Any]]:
-        names = [self.panel.models[m] for m in self.models.tolist()]
-        chosen, runner_up = np.argsort(self._averages(self.choosing), kind="stable")[:2].tolist()
+        expected = self._averages(self.choosing)
+        chosen, runner_up = np.argsort(expected, kind="stable")[:2].tolist()
         best = int(np.argmin(self._averages(self.judging)))
         shared = {
-            "model": names[chosen],
+            "model": self.models[chosen],
             "n_companies": int(np.isfinite(self.judging[:, 0]).sum()),
-            "best": names[best],
+            "best": self.models[best],
             "reason": "",
             **self._figure("regret", self.judging[:, chosen] - self.judging[:, best]),
         }
         others = {"runner_up": runner_up}
-        if BASE_RATE in names and names[chosen] != BASE_RATE:
-            others["base_rate"] = names.index(BASE_RATE)
+        if BASE_RATE in self.models and self.models[chosen] != BASE_RATE:
+            others["base_rate"] = self.models.index(BASE_RATE)
         for against, other in others.items():
             promised = self.choosing[:, other] - self.choosing[:, chosen]
             kept = self.judging[:, other] - self.judging[:, chosen]
             yield shared | {
                 "against": against,
-                "other": names[other],
-                "promised": self._mean(promised)[0],
+                "other": self.models[other],
+                "promised": float(expected[other] - expected[chosen]),
                 **self._figure("kept", kept),
                 **self._figure("curse", promised - kept),
             }
 
-    def _averages(self, losses: np.ndarray) -> list[float]:
-        return [self._mean(losses[:, m])[0] for m in range(losses.shape[1])]
+    def _averages(self, losses: np.ndarray) -> np.ndarray:
+        """Return the mean over companies for each model; shape (n_models,)."""
+        counted = ~np.isnan(losses[:, 0])
+        weights = None if self.design is None else self.design.weights[counted]
+        return np.asarray(np.average(losses[counted], axis=0, weights=weights))
 
     def _figure(self, name: str, values: np.ndarray) -> dict[str, Any]:
         value, low, high, reason = self._mean(values)
