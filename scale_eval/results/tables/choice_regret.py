@@ -247,7 +247,6 @@ CHOICE_REGRET = RunTable(
         "kept",
         "curse",
         "regret",
-        "reason",
     ),
     make=_make,
     conventions={
