@@ -1,6 +1,6 @@
 """How often the stated number of companies settles a comparison of two models.
 
-    python -m benchmarks.power [--pilots 300] [--processes 2]
+    python -m benchmarks.power [--pilots 150] [--processes 2]
 
 Differences of companies are drawn around a true difference that owes nothing to the estimator:
 normal, skewed (exponential; log-normal) and heavy-tailed (Student's t with 3 degrees of freedom),
@@ -65,7 +65,9 @@ class Case:
 
     def pilots(self, n_pilots: int) -> Iterator[tuple[float, np.ndarray, np.random.Generator]]:
         """Yield the true difference and the companies of each pilot that settles nothing."""
-        rng = np.random.default_rng([list(DIFFERENCES).index(self.kind), self.n])
+        truth = 99 if isinstance(self.truth, str) else int(10 * self.truth)
+        kind = list(DIFFERENCES).index(self.kind)
+        rng = np.random.default_rng([kind, truth, self.n, int(1_000 * self.margin)])
         found = 0
         for _ in range(MOST_TRIES * n_pilots):
             margins = rng.standard_cauchy() if isinstance(self.truth, str) else self.truth
@@ -178,13 +180,10 @@ def measure(
     return pd.DataFrame([row for of_case in rows for row in of_case])
 
 
-def show(table: pd.DataFrame) -> str:
-    """Return the shares by differences, truth and method; means over pilots of all sizes."""
+def show(table: pd.DataFrame, by: list[str]) -> str:
+    """Return the shares of pilots whose comparison is settled, by method; means over the rest."""
     wide = table.pivot_table(
-        index=["differences", "truth"],
-        columns=["method", "probability"],
-        values="settled",
-        sort=False,
+        index=by, columns=["method", "probability"], values="settled", sort=False
     )
     return str(wide.to_string(float_format="%.2f"))
 
@@ -195,20 +194,20 @@ def _estimate(values: np.ndarray) -> tuple[float, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--pilots", type=int, default=300)
+    parser.add_argument("--pilots", type=int, default=150)
     parser.add_argument("--processes", type=int, default=2)
     arguments = parser.parse_args()
     began = time.perf_counter()
     table = measure(arguments.pilots, n_processes=arguments.processes)
-    print(show(table))
-    ours = table[(table["method"] == OURS) & (table["probability"] == 0.8)]
-    print(ours.to_string(float_format="%.2f"))
     figures = {
         "asked": vars(arguments),
         "seconds": time.perf_counter() - began,
         "settled": table.to_dict("records"),
     }
-    print(keep("power", figures).name)
+    kept = keep("power", figures)
+    print(show(table, ["differences", "truth"]))
+    print(show(table[table["truth"] == ANY], ["differences", "n"]))
+    print(kept.name)
 
 
 if __name__ == "__main__":
