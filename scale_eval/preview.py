@@ -16,10 +16,12 @@ from scale_eval.models.registry import DEFAULT_MODELS, named_models
 from scale_eval.planning.company_sample import SamplingFrame
 from scale_eval.planning.cost_model import Costs
 from scale_eval.planning.plan import Plan, plan_run
+from scale_eval.planning.power import power_table
 from scale_eval.planning.run_estimate import RunEstimate, estimate, time_models
 from scale_eval.planning.run_options import Execution, Reduction, Sampling, run_options
 from scale_eval.planning.settings import Settings
 from scale_eval.planning.shares import share_of
+from scale_eval.results.directory import open_run_directory
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -37,6 +39,9 @@ class Preview:
     models : dict of NamedModel
     settings : Settings
     execution : Execution
+    power : DataFrame or None
+        How many companies settle which model is better, and how probably the run does, by an
+        earlier run; see `scale_eval.planning.power.power_table`. None without an earlier run.
     """
 
     plan: Plan
@@ -44,6 +49,7 @@ class Preview:
     models: dict[str, NamedModel]
     settings: Settings
     execution: Execution = field(default_factory=Execution)
+    power: pd.DataFrame | None = None
 
     def __repr__(self) -> str:
         n, refused = self.plan.n_planned, self.plan.n_refused
@@ -92,11 +98,16 @@ def preview(
     sampling: Sampling | None = None,
     execution: Execution | None = None,
     reduction: Reduction | None = None,
+    power: str | os.PathLike[str] | None = None,
     **options: Any,
 ) -> Preview:
     """Preview what `evaluate` would do with the same options; no transaction is read.
 
-    Raises `ValueError` and `FileNotFoundError` as `evaluate` does.
+    With `power`, the place of a finished run (of a sample, say) of this dataset or another one, it
+    also says how many companies settle which model is better, and how probably this run does.
+
+    Raises `ValueError` and `FileNotFoundError` as `evaluate` does, and where the run `power` is not
+    finished, has one model, or too few companies.
     """
     chosen = run_options(
         options, settings=settings, sampling=sampling, execution=execution, reduction=reduction
@@ -108,4 +119,13 @@ def preview(
         frame = SamplingFrame(dataset.manifest_table, chosen.settings.seed)
         sample = frame.sample(chosen.sampling.sample)
     plan = plan_run(dataset, list(named), chosen.settings, sample)
-    return Preview(plan, dataset, named, chosen.settings, chosen.execution)
+    seen = None
+    if power is not None:
+        seen = power_table(
+            open_run_directory(power),
+            plan,
+            dataset,
+            seed=chosen.settings.seed,
+            sampled=sample is not None,
+        )
+    return Preview(plan, dataset, named, chosen.settings, chosen.execution, seen)

@@ -26,8 +26,9 @@ class Run:
 
     Every result table is an attribute that is read when it is first used, as a DataFrame:
     ``run.companies``, ``run.pooled``, ``run.comparisons``, ``run.reliability``,
-    ``run.decompositions``, ``run.spread``, ``run.periods``, and ``run.sampled`` if the run is of a
-    sample of the companies. `scale_eval.results.tables` documents them and their columns.
+    ``run.decompositions``, ``run.spread``, ``run.periods``, ``run.choice_regret``, and
+    ``run.sampled`` if the run is of a sample of the companies. `scale_eval.results.tables`
+    documents them and their columns.
 
     A table raises `FileNotFoundError` before the run was reduced.
     """

@@ -13,6 +13,7 @@ import scale_eval as se
 from scale_eval.datasets.transactions import Transactions
 from scale_eval.report.timeline import MOST_ROWS
 from tests.support.companies import dataset_of, shop
+from tests.support.earlier_runs import a_run, two_models
 
 
 def bars(figure) -> list:
@@ -45,6 +46,33 @@ def test_an_estimate_of_more_workers_takes_less_time_and_as_much_work(shops):
     assert one.core_hours == many.core_hours
     assert one.wall_seconds > many.wall_seconds
     assert not one.timed
+
+
+def test_a_preview_says_by_an_earlier_run_how_many_companies_settle_which_model_is_better(
+    shops, tmp_path
+):
+    a_run(tmp_path / "pilot", two_models())
+    seen = se.preview(shops, power=tmp_path / "pilot")
+    row = seen.power.iloc[0]
+    assert (row["model"], row["other"], row["n_companies"]) == ("good", "weak", 40)
+    assert row["n_planned"] == seen.windows.query("status == 'planned'")["company_id"].nunique()
+    assert row["companies_50"] < row["companies_80"] < row["companies_95"]
+    assert 0 < row["probability"] < 0.5
+    assert se.preview(shops).power is None
+
+
+def test_a_preview_of_a_sample_counts_the_companies_of_the_sample(shops, tmp_path):
+    a_run(tmp_path / "pilot", two_models())
+    seen = se.preview(shops, sample=2, power=tmp_path / "pilot")
+    assert seen.power["n_planned"].item() <= 2
+
+
+def test_what_is_no_earlier_run_is_refused(shops, tmp_path):
+    with pytest.raises(FileNotFoundError, match="is not a run"):
+        se.preview(shops, power=tmp_path)
+    a_run(tmp_path / "half", two_models(), status="running")
+    with pytest.raises(ValueError, match="half is not finished: run the command that began it"):
+        se.preview(shops, power=tmp_path / "half")
 
 
 @pytest.mark.slow

@@ -61,6 +61,23 @@ def test_the_verdict_of_a_sample_speaks_of_all_companies_and_says_so(many, clien
     assert run.report().stat().st_size < 2_000_000
 
 
+def test_a_sample_says_how_many_companies_settle_which_model_is_better(many, client, tmp_path):
+    run = evaluate(many, tmp_path / "run", client, sample=80)
+    options = {"last": 2, "observed_until": "2024-07-01", "power": run.path}
+    whole, sample = (se.preview(many, MODELS, **options, **n).power for n in ({}, {"sample": 160}))
+    best = run.findings.models[0]
+    assert (whole["model"] == best).all()
+    assert set(whole["other"]) == set(MODELS) - {best}
+    for told in (whole, sample):
+        assert told["among_them"].all()
+        assert (told["companies_50"] <= told["companies_95"]).all()
+        assert told.loc[told["settled"], "probability"].min() > 0.5
+    shown = run.sampled.query(VALUE + " and model_b.notna() and metric == 'log_loss'")
+    shown = shown[(shown[["model", "model_b"]] == best).any(axis=1)]
+    assert sorted(whole["lead"]) == pytest.approx(sorted(shown["value"].abs()))
+    assert sample["n_planned"].max() <= 160 < whole["n_planned"].min()
+
+
 def test_a_larger_sample_goes_on_from_a_smaller_one_as_if_it_had_been_asked_for_at_once(
     many, client, tmp_path
 ):

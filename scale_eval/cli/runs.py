@@ -21,7 +21,7 @@ from scale_eval.cli.results import print_results
 from scale_eval.planning.run_options import Execution, Reduction, Sampling
 from scale_eval.planning.settings import Settings
 from scale_eval.preview import Preview
-from scale_eval.report.terminal import plan_table, print_estimate
+from scale_eval.report.terminal import plan_table, power_table, print_estimate
 from scale_eval.results.share_directory import unfinished_shares
 from scale_eval.run import Run
 
@@ -68,6 +68,7 @@ def run(dataset: str, place: str, config: str | None, strict: bool, **options: A
     examples="""
     scale-eval plan datasets/shops --every '1 month' --last 12
     scale-eval plan datasets/many --workers 64 --price 0.04
+    scale-eval plan datasets/many --power runs/pilot
     """,
 )
 @click.argument("dataset")
@@ -82,6 +83,12 @@ def run(dataset: str, place: str, config: str | None, strict: bool, **options: A
     metavar="P",
     help="The price of a core-hour, in your currency.",
 )
+@click.option(
+    "--power",
+    metavar="RUN",
+    help="Say how probably this run settles which model is better, by a finished run, such as one "
+    "of --sample 100.",
+)
 @click.option("--guess", is_flag=True, help="Do not time the models on a few companies first.")
 @click.option(
     "--limit",
@@ -91,20 +98,28 @@ def run(dataset: str, place: str, config: str | None, strict: bool, **options: A
     help="Companies to list.",
 )
 def plan(
-    dataset: str, config: str | None, price: float | None, guess: bool, limit: int, **options: Any
+    dataset: str,
+    config: str | None,
+    price: float | None,
+    power: str | None,
+    guess: bool,
+    limit: int,
+    **options: Any,
 ) -> None:
     """Say what a run would do and refuse, and what it would cost.
 
     The cost is in time, memory and, with --price, money. Models are first timed on a few companies
-    of all sizes, in a separate process.
+    of all sizes, in a separate process. With --power, it also says how many companies are needed.
     """
-    preview = se.preview(dataset, **with_config(config, options))
+    preview = se.preview(dataset, power=power, **with_config(config, options))
     planned = preview.plan
     out.print(plan_table(planned, limit=limit))
     out.print(
         f"\n{planned.n_planned:,} evaluations of {len(preview.models)} models "
         f"({', '.join(preview.models)}); {planned.n_refused:,} refused."
     )
+    if preview.power is not None:
+        out.print(power_table(preview.power, str(power)))
     print_estimate(out, preview.estimate(guess=guess), preview.workers, price)
 
 

@@ -64,6 +64,7 @@ FIGURES = {
     "too_few_companies": "fewer than five companies with enough buyers",
     "fewer_than_2_models": "there are fewer than two models",
     "fewer_than_6_companies": "the two models differ at fewer than six companies",
+    "no_earlier_window": "no company has an earlier window that had ended by then",
     "no_repeated_cutoffs": "no company has more than one cutoff",
     "cutoffs_not_shared": "too few cutoffs are shared by several companies",
     "no_influence_kept": "the metric has no sums of influence, so chance cannot be separated",

@@ -34,6 +34,7 @@ class Findings:
     decompositions: pd.DataFrame
     spread: pd.DataFrame
     periods: pd.DataFrame
+    choice_regret: pd.DataFrame
     statuses: pd.DataFrame
     document: dict[str, Any]
     directory: RunDirectory | None = None

@@ -15,10 +15,15 @@ from scale_eval.planning.run_estimate import RunEstimate
 from scale_eval.report.companies_behind import companies_behind
 from scale_eval.report.findings import Findings
 from scale_eval.report.names import MODEL_COLUMNS, short_names
+from scale_eval.report.verdict.power import rounded
 from scale_eval.report.wording import (
     NEGLIGIBLE,
+    chance,
+    companies,
+    difference_with_interval,
     flattered,
     interval_step,
+    listed,
     number,
     span,
     step_apart,
@@ -186,6 +191,47 @@ def plan_table(plan: Plan, *, limit: int) -> RenderableType:
     counts = sorted(plan.refusals().items(), key=lambda item: (-item[1], item[0]))
     note += ", ".join(f"{reason} {n:,}" for reason, n in counts) or "none"
     return Group(table, Text(note, style="dim"))
+
+
+def power_table(power: pd.DataFrame, earlier: str) -> RenderableType:
+    """Return how many companies settle which model is better, by the run `earlier`.
+
+    `power` is the table of `scale_eval.planning.power.power_table`.
+    """
+    first = power.iloc[0]
+    probabilities = [column for column in power if column.startswith("companies_")]
+    rows = []
+    for row in power.to_dict("records"):
+        step = step_of(row["lead"])
+        lead = f"{number(row['lead'], step)} ({span(row['lead_low'], row['lead_high'], step)})"
+        is_done = row["settled"] and row["among_them"]
+        rows.append(
+            {"against": row["other"], "lead": lead}
+            | {
+                f"{column.removeprefix('companies_')} %": "settled"
+                if is_done
+                else rounded(row[column])
+                for column in probabilities
+            }
+            | {"this run": chance(row["probability"])}
+        )
+    counted = "these among them" if first["among_them"] else "other companies than these"
+    numbers = listed([name.removeprefix("companies_") for name in probabilities])
+    margin = f"{first['margin']:.2g}".replace("0.", ".", 1)
+    return Group(
+        Text(),
+        Text(
+            f"How many companies settle with a probability of {numbers} % whether {first['model']} "
+            f"is better, judged by {companies(first['n_companies'])} of {earlier} ({counted}):"
+        ),
+        frame_table(pd.DataFrame(rows)),
+        Text(
+            f"This run can evaluate {companies(first['n_planned'])}. A comparison is settled if "
+            "the 95 % interval of the difference in log loss leaves out 0, or if the difference "
+            f"is shown to lie inside the margin of {margin}.\n",
+            style="dim",
+        ),
+    )
 
 
 def print_estimate(

@@ -301,7 +301,8 @@ class Panel:
 class Columns:
     """Columns of the table `evaluations`, by window and model; read when needed, unless held.
 
-    In a run of many companies, only a few of them fit into memory together.
+    Times are in microseconds since 1970 UTC. In a run of many companies, only a few columns fit
+    into memory together.
     """
 
     def __init__(
@@ -424,6 +425,8 @@ def _whole(column: pa.ChunkedArray | pa.Array, null: int) -> np.ndarray:
 def _numbers(column: pa.ChunkedArray) -> np.ndarray:
     if pa.types.is_boolean(column.type):
         column = column.cast(pa.int8())
+    if pa.types.is_timestamp(column.type):
+        column = column.cast(pa.int64())
     values: np.ndarray = column.cast(pa.float64()).to_numpy(zero_copy_only=False)
     return values
 

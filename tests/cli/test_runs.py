@@ -22,6 +22,7 @@ from tests.support.commands import (
     assert_refused,
     scale_eval_process,
 )
+from tests.support.earlier_runs import a_run, two_models
 
 
 class TestPlan:
@@ -43,6 +44,32 @@ class TestPlan:
     @pytest.mark.parametrize("limit", [-1, -100])
     def test_a_negative_number_of_companies_is_refused(self, scale_eval, data, limit):
         assert_refused(scale_eval("plan", data, "--limit", limit), "--limit")
+
+    def test_says_by_an_earlier_run_how_many_companies_are_needed(self, scale_eval, data, tmp_path):
+        a_run(tmp_path / "pilot", two_models())
+        result = scale_eval("plan", data, "--guess", "--power", "pilot")
+        assert result.code == cli.OK, result
+        assert_fits(result.out)
+        told = " ".join(result.out.split())
+        assert "How many companies settle with a probability of 50, 80 and 95 %" in told
+        assert "good is better, judged by 40 companies of pilot (other companies" in told
+        row = re.search(
+            r"weak +\.0010 \(-\.0050 to \.0070\) +([\d,]+) +([\d,]+) +([\d,]+) +(\d+) %", told
+        )
+        least, needed, most = (int(n.replace(",", "")) for n in row.groups()[:3])
+        assert least < needed < most
+        assert "This run can evaluate three companies." in told
+        assert "inside the margin of .002." in told
+
+    def test_says_that_an_earlier_run_has_settled_it(self, scale_eval, data, tmp_path):
+        dataset = se.open_dataset(data)
+        a_run(tmp_path / "pilot", two_models(by=0.03), data=dataset.content_hash)
+        result = scale_eval("plan", data, "--guess", "--power", "pilot")
+        assert re.search(r"weak .* settled +settled +settled", result.out)
+
+    def test_an_earlier_run_that_says_nothing_of_it_is_refused(self, scale_eval, data, first):
+        assert_refused(scale_eval("plan", data, "--power", first), "too few to say")
+        assert_refused(scale_eval("plan", data, "--power", "nowhere"), "nowhere is not a run")
 
 
 class TestRun:

@@ -17,8 +17,9 @@ from scale_eval.report.verdict.calibration import calibration
 from scale_eval.report.verdict.half_year import differs_in_latest, holds_in_latest
 from scale_eval.report.verdict.headline import headline
 from scale_eval.report.verdict.next_company import next_company
-from scale_eval.report.verdict.reservations import coverage, evidence, sample, selection
+from scale_eval.report.verdict.reservations import coverage, evidence, sample
 from scale_eval.report.verdict.rivals import rivals
+from scale_eval.report.verdict.selection import selection
 from scale_eval.report.verdict.support import against_the_base_rate, ranking
 
 
@@ -78,7 +79,7 @@ def verdict(findings: Findings) -> Verdict:
         *sample(findings),
         *differs_in_latest(findings, best, is_choice=choice is not None),
         *evidence(findings, best),
-        *selection(findings, kind),
+        *selection(findings, choice),
         *coverage(findings),
     ]
     named = None if choice is None else findings.whole_name(choice)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from scale_eval.models import BASELINES
 from scale_eval.report.findings import PRIMARY, Findings
 from scale_eval.report.nothing_to_judge import nothing_to_judge
@@ -28,6 +26,7 @@ from scale_eval.report.verdict.phrases import (
     margin_of,
     two_digits,
 )
+from scale_eval.report.verdict.power import to_settle
 from scale_eval.report.wording import (
     companies,
     listed,
@@ -108,7 +107,7 @@ def _unknown(findings: Findings, undecided: list[Pair], names: Names) -> Headlin
         "unknown",
         None,
         f"It is not known whether {listed(models, 'or')} is better: against "
-        f"{rival.b}, {_difference(findings, rival)}. {_to_settle(rival)}",
+        f"{rival.b}, {_difference(findings, rival)}. {to_settle(rival, findings.sample)}",
     )
 
 
@@ -207,23 +206,6 @@ def _difference(findings: Findings, pair: Pair) -> str:
 def _with_identical(model: str, identical: list[str]) -> str:
     """Return the name of a model with those of the models that are identical to it."""
     return f"{model} (identical to {listed(identical)})" if identical else model
-
-
-def _to_settle(pair: Pair) -> str:
-    """Say how many companies would make the interval leave out 0 or lie inside the margin."""
-    half = (pair.high - pair.low) / 2
-    wanted = max(abs(pair.better_by), pair.margin - abs(pair.better_by))
-    needed = pair.n * (half / wanted) ** 2 if wanted else np.inf
-    if not np.isfinite(needed) or needed > 1e6:
-        return "More companies of this kind would hardly settle it."
-    if needed <= pair.n:
-        return "A few more companies would settle it."
-    return f"About {_rounded(needed)} companies would settle it."
-
-
-def _rounded(n: float) -> str:
-    digits = int(np.floor(np.log10(max(n, 1))))
-    return f"{int(np.ceil(n / 10 ** max(digits - 1, 0)) * 10 ** max(digits - 1, 0)):,}"
 
 
 def _average(n: int) -> str:

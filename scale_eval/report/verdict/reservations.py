@@ -12,7 +12,6 @@ from scale_eval.report.wording import (
     companies,
     count,
     listed,
-    number,
     percent,
     reason,
 )
@@ -81,26 +80,6 @@ def _large_companies(findings: Findings, best: str) -> Iterator[str]:
         yield (
             "Intervals of figures over all customers pooled hold if no company is larger than "
             "those seen."
-        )
-
-
-def selection(findings: Findings, kind: str) -> Iterator[str]:
-    """Say how far the best model was favoured by being picked (the winner's curse)."""
-    if kind not in ("winner", "small") or len(findings.models) < 3:
-        return
-    best, second = findings.models[:2]
-    pair = findings.pair(PRIMARY, best, second)
-    if pair is None or not pair.std_error > 0:
-        return
-    if pair.mean_p_adjusted > 0.05:
-        yield (
-            f"{best} was picked from {count(len(findings.models), 'model')} on these data; "
-            f"allowing for all the comparisons, its lead has p = {number(pair.mean_p_adjusted)}."
-        )
-    elif pair.better_by < 4 * pair.std_error:
-        yield (
-            f"{best} was picked as the best of {count(len(findings.models), 'model')} on these "
-            "data, which flatters it a little: expect somewhat less."
         )
 
 

@@ -2,6 +2,7 @@
 
 from scale_eval.evaluation import schema
 from scale_eval.results.tables.base import MetricInputs, MetricTable, RunInputs, RunTable, Table
+from scale_eval.results.tables.choice_regret import CHOICE_REGRET
 from scale_eval.results.tables.companies import COMPANIES
 from scale_eval.results.tables.comparisons import COMPARISONS
 from scale_eval.results.tables.finite_population import SAMPLED
@@ -20,6 +21,7 @@ TABLES: dict[str, MetricTable | RunTable] = {
         DECOMPOSITIONS,
         SPREAD,
         PERIODS,
+        CHOICE_REGRET,
         SAMPLED,
     )
 }
