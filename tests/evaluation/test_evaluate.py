@@ -303,7 +303,11 @@ def test_the_reference_loss_of_a_real_company_is_uncertainty_and_drift(klaviyo):
     table = pa.Table.from_pylist([row], schema=evaluations_schema())
     period = periods_table(Panel.of(parts_of(table))).to_pylist()[0]
     assert period["uncertainty"] == pytest.approx(0.271207, abs=5e-7)
-    assert period["drift"] == pytest.approx(0.0184, abs=5e-5)
+    plug_in = period["reference_log_loss"] - period["uncertainty"]
+    assert plug_in == pytest.approx(0.0184, abs=5e-5)
+    assert plug_in - period["drift"] == pytest.approx(1 / (2 * 11_036), rel=0.01)
+    assert (period["discrimination"], period["saved"]) == (0, 0)
+    assert period["miscalibration"] == pytest.approx(period["drift"])
 
 
 # docs/reference/statistics.md, "Numbers on real data": zero values are 16 % of company 2's rows.
