@@ -310,6 +310,28 @@ def test_the_reference_loss_of_a_real_company_is_uncertainty_and_drift(klaviyo):
     assert period["miscalibration"] == pytest.approx(period["drift"])
 
 
+def test_a_model_that_saves_less_than_the_drift_may_tell_customers_apart(klaviyo):
+    from scale_eval.datasets import Transactions
+    from scale_eval.evaluation.schema import evaluations_schema
+    from scale_eval.results.panel import Panel, parts_of
+    from scale_eval.results.tables.periods import periods_table
+
+    frame = pd.read_csv(klaviyo[0], dtype={"CustomerID": str})
+    frame.columns = ["customer_id", "timestamp", "value"]
+    company = Transactions.from_frame("one", frame)
+    window = Window.at(as_utc("2014-12-01"))
+    rows = [
+        evaluate_one(company, window, resolve(name), Rules(purchase_rule="all")).row
+        | {"overlaps": False, "attempts": 1}
+        for name in ("base_rate", "bgnbd")
+    ]
+    table = pa.Table.from_pylist(rows, schema=evaluations_schema())
+    period = periods_table(Panel.of(parts_of(table))).to_pylist()[1]
+    told = [period[name] for name in ("saved", "drift", "discrimination", "miscalibration")]
+    assert told == pytest.approx([0.006, 0.049, 0.018, 0.061], abs=5e-4)
+    assert period["roc_auc"] == pytest.approx(0.605, abs=5e-4)
+
+
 # docs/reference/statistics.md, "Numbers on real data": zero values are 16 % of company 2's rows.
 def test_zero_values_counted_or_not_make_another_population(klaviyo):
     from scale_eval.datasets import Transactions

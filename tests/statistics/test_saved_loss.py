@@ -30,7 +30,7 @@ WINDOWS = 8000
 DRAWN = {
     "normal": lambda random, n: random.normal(size=n),
     "skewed": lambda random, n: random.exponential(size=n) - 1,
-    "grades": lambda random, n: random.integers(0, 5, n) - 2.0,
+    "two grades": lambda random, n: np.where(random.random(n) < 0.1, 3.0, -1 / 3),
 }
 """How what is known of customers is spread."""
 
