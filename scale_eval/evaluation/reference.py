@@ -11,9 +11,6 @@ from scale_eval.datasets.purchases import MIN_CUSTOMERS
 from scale_eval.evaluation.company_windows import WindowArrays
 from scale_eval.evaluation.training_window import carry_to_horizon
 
-REFERENCE_MODEL = "base_rate"
-"""The model that predicts the reference of everybody; every run evaluates it."""
-
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
 def base_rates(arrays: WindowArrays) -> np.ndarray:

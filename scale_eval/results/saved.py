@@ -6,7 +6,6 @@ import math
 
 import numpy as np
 
-from scale_eval.evaluation.reference import REFERENCE_MODEL
 from scale_eval.results.panel import Panel
 from scale_eval.statistics.saved_loss import SavedLoss, sampling_deviations, saved_loss
 
@@ -14,7 +13,7 @@ NEEDED = (
     "log_loss",
     "reference_log_loss",
     "recalibrated_log_loss",
-    "mean_prediction",
+    "known_rate",
     "n_distinct",
 )
 """The columns of the evaluations that the terms are computed from, beside `BASE_COLUMNS`."""
@@ -24,27 +23,28 @@ def saved_by_window(panel: Panel) -> SavedLoss:
     """Return the terms of every model at the common windows.
 
     Every window with a reference counts, whatever came of it: the terms exist where nobody bought,
-    too. Where `base_rate` failed, the known rate is not known here, and a window has none.
+    too.
 
     Returns
     -------
     SavedLoss
-        Each term of shape (n_windows, n_models), NaN outside the common windows.
+        Each term of shape (n_windows, n_models); NaN outside the common windows, and without a
+        reference.
     """
     terms = np.full((3, len(panel.company), len(panel.models)), np.nan)
     predicting = np.flatnonzero(panel.ok.any(axis=0))
-    if REFERENCE_MODEL in panel.models and len(predicting):
-        windows = np.flatnonzero(panel.common)
-        of_models = {name: panel.columns[name][windows] for name in NEEDED}
-        any_model = int(predicting[0])
+    if len(predicting):
+        windows, any_model = np.flatnonzero(panel.common), int(predicting[0])
+        reference, n, n_positive, known_rate = (
+            panel.values(name, any_model, windows)
+            for name in ("reference_log_loss", "n_customers", "n_positive", "known_rate")
+        )
+        log_loss, recalibrated, n_distinct = (
+            panel.columns[name][windows]
+            for name in ("log_loss", "recalibrated_log_loss", "n_distinct")
+        )
         terms[:, windows] = saved_loss(
-            of_models["log_loss"],
-            of_models["reference_log_loss"][:, any_model],
-            of_models["recalibrated_log_loss"],
-            panel.values("n_customers", any_model, windows),
-            panel.values("n_positive", any_model, windows),
-            of_models["mean_prediction"][:, panel.models.index(REFERENCE_MODEL)],
-            of_models["n_distinct"] == 1,
+            log_loss, reference, recalibrated, n, n_positive, known_rate, n_distinct == 1
         )
     return SavedLoss(*terms)
 

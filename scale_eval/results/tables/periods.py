@@ -138,7 +138,6 @@ def _company_mean(panel: Panel, windows: np.ndarray, values: np.ndarray) -> floa
 
 
 _NOBODY = "no company has a common window there"
-_NO_RATE = f"{_NOBODY}, or `base_rate` made no predictions at one"
 
 _TERMS = {
     "drift": "What the rate known at the cutoff loses against the rate that came; nobody knew it "
@@ -224,18 +223,18 @@ PERIODS = RunTable(
             column
             for name, doc in _TERMS.items()
             for column in (
-                Column(name, NUMBER, doc, null=_NO_RATE),
+                Column(name, NUMBER, doc, null=_NOBODY),
                 Column(
                     f"{name}_std_error",
                     NUMBER,
                     f"Standard error of {name} over companies.",
-                    null=f"{_NO_RATE}, or fewer than two companies have one",
+                    null=f"{_NOBODY}, or fewer than two companies have one",
                 ),
                 Column(
                     f"{name}_sampling_std_error",
                     NUMBER,
                     f"Standard error of {name} at these companies, with other customers of theirs.",
-                    null=_NO_RATE,
+                    null=_NOBODY,
                 ),
             )
         ),
