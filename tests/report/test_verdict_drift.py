@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -104,6 +105,13 @@ def test_nothing_is_said_that_was_not_planted(predicted, came, n_companies):
     else:
         assert "Hardly any" not in told
     assert "brought up to date" not in told and "saves nothing" not in told
+
+
+def test_of_a_sample_it_is_said_that_the_parts_are_the_samples():
+    whole = findings("right", 0.2)
+    drawn = replace(whole, document={**whole.document, "sample": 120, "population": 5000})
+    told = next(parts_of_the_saving(drawn, "model"))
+    assert told.startswith("In the sample, telling customers apart saves")
 
 
 def test_a_saving_that_is_not_sure_is_not_taken_apart():
