@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy.optimize import brentq, minimize
-from scipy.special import entr, expit, logit
+from scipy.special import entr, expit, logit, stdtrit
 from scipy.stats import binom
 
 from scale_eval.metrics import INFLUENCED, N_BINS, N_GROUPS
@@ -99,13 +99,14 @@ def simulated(truth, predicted, n, known_rate, seed=2):
 
 
 def terms_of(values, counts, n, known_rate) -> SavedLoss:
+    """Return the terms of windows of `n` customers, one number or one for each."""
     return saved_loss(
         values[:, [LOG_LOSS]],
         values[:, REFERENCE_LOG_LOSS],
         values[:, [RECALIBRATED_LOG_LOSS]],
-        np.full(len(values), n),
+        np.broadcast_to(n, len(values)),
         counts[:, 0],
-        np.full(len(values), known_rate),
+        np.broadcast_to(known_rate, len(values)),
         counts[:, [2]] == 1,
     )
 
@@ -189,3 +190,46 @@ def test_the_deviation_over_other_customers_is_that_of_many_draws(predicted):
     for name, term in terms._asdict().items():
         told = np.sqrt(np.square(getattr(deviations, name)).mean())
         assert 0.9 * term.std() <= told <= 1.5 * term.std() + 1e-9, name
+
+
+def companies_of_skewed_sizes(random, n_companies):
+    """Draw a window of each company, whose level moved unforeseen; return the terms and sizes."""
+    sizes = np.clip(random.lognormal(np.log(110), 1.39, n_companies), 20, 5000).astype(np.int64)
+    company = np.repeat(np.arange(n_companies), sizes)
+    level = random.normal(-2, 0.7, n_companies)
+    nodes, weights = np.polynomial.hermite_e.hermegauss(40)
+    known_rate = expit(level[:, np.newaxis] + 0.8 * nodes) @ weights / weights.sum()
+    logits = level[company] + 0.8 * random.normal(size=len(company))
+    truth = expit(logits + random.normal(0, 0.4, n_companies)[company])
+    values, counts = np.full((n_companies, len(VALUES)), np.nan), np.zeros((n_companies, 3), int)
+    score_windows_into(
+        np.ones((n_companies, 1), bool),
+        expit(logits)[np.newaxis],
+        np.cumsum(sizes) - sizes,
+        sizes,
+        np.zeros(len(company), np.uint8),
+        random.random(len(company)) < truth,
+        np.zeros(len(company)),
+        known_rate,
+        np.zeros((n_companies, 1), np.int64),
+        np.zeros((1, N_BINS, 3), np.int64),
+        values,
+        np.zeros(values.shape, np.uint8),
+        counts,
+        np.zeros((n_companies, len(INFLUENCED), N_GROUPS), np.float32),
+    )
+    return terms_of(values, counts, sizes, known_rate), sizes
+
+
+def test_the_wider_of_two_intervals_holds_the_truth_of_companies_of_skewed_sizes():
+    random, k = np.random.default_rng(9), 30
+    truth = np.array([term.mean() for term in companies_of_skewed_sizes(random, 15_000)[0]])
+    held = []
+    for _ in range(120):
+        terms, sizes = companies_of_skewed_sizes(random, k)
+        means = np.array([term.mean() for term in terms])
+        deviations = sampling_deviations(terms, sizes[:, np.newaxis], np.zeros((k, 1)))
+        between = [stdtrit(k - 1, 0.975) * term.std(ddof=1) / np.sqrt(k) for term in terms]
+        chance = [1.96 * np.sqrt(np.square(of).sum()) / k for of in deviations]
+        held.append(np.abs(means - truth) < np.maximum(between, chance))
+    assert (np.mean(held, axis=0) > 0.9).all()

@@ -79,10 +79,14 @@ def parts_of_the_saving(findings: Findings, best: str) -> Iterator[str]:
 
 
 def _term(row: pd.Series, name: str, margin: float) -> _Term:
-    """Return a term of `periods`, by chance among customers where companies are few."""
+    """Return a term of `periods`, of these companies where they are few.
+
+    Otherwise its interval is the wider one of two, over companies and over customers: few of many
+    companies are small, and theirs is most of the chance (docs/reference/statistics.md).
+    """
     n, reference = int(row["n_companies"]), float(row["reference_log_loss"])
     half = 1.959964 * float(row[f"{name}_sampling_std_error"])
     if n >= MIN_FOR_THE_NEXT:
-        half = float(stdtrit(n - 1, 0.975)) * float(row[f"{name}_std_error"])
+        half = max(half, float(stdtrit(n - 1, 0.975)) * float(row[f"{name}_std_error"]))
     value = float(row[name])
     return _Term(*(number / reference for number in (value, value - half, value + half, margin)))
