@@ -157,6 +157,8 @@ def _evaluations(
         "reference_log_loss": nullable(entropy * 1.03 + 0.01),
         "reference_brier_score": nullable(observed * (1 - observed) * 1.03 + 1e-6),
         "known_rate": nullable(np.clip(observed, 0.01, 0.99)),
+        "recalibrated_log_loss": nullable(0.95 * entropy),
+        "n_distinct": nullable(n // 2 + 1),
         "attempts": np.ones(rows, dtype=np.int32),
         **{name: nullable(column) for name, column in values.items()},
         **{f"{name}_se": nullable(error) for name, error in errors.items()},

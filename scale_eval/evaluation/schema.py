@@ -42,6 +42,7 @@ EVALUATION_COLUMNS = (
     Column("n_customers", COUNT, "Customers of the population.", null=_NOT_OK),
     Column("n_positive", COUNT, "Customers who bought in the label window.", null=_NOT_OK),
     Column("n_clipped", COUNT, "Probabilities that were moved off 0 or 1.", null=_NOT_OK),
+    Column("n_distinct", COUNT, "Distinct probabilities.", null=_NOT_OK),
     Column("observed_rate", NUMBER, "n_positive / n_customers.", null=_NOT_OK),
     Column("mean_prediction", NUMBER, "Mean of the probabilities.", null=_NOT_OK),
     Column(
@@ -73,6 +74,12 @@ EVALUATION_COLUMNS = (
         NUMBER,
         "The rate of buyers known at the cutoff: what `base_rate` predicts of every customer.",
         null="`base_rate` gives no probabilities there",
+    ),
+    Column(
+        "recalibrated_log_loss",
+        NUMBER,
+        "Log loss after the best recalibration in hindsight, intercept and slope on the logit.",
+        null=_NOT_OK,
     ),
     *(
         Column(

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from scale_eval.metrics.pooling import COMPANY_MEAN, Pooling
-from scale_eval.metrics.row_form import RowForm
+from scale_eval.metrics.row_form import TIE_COLUMNS, RowForm
 from scale_eval.metrics.scores import Scores
 from scale_eval.metrics.uncertainty import EffectScale, Influence
 from scale_eval.statistics.undefined import Undefined
@@ -116,6 +116,8 @@ class Metric:
         columns = [self.name, *self.pooling.columns]
         if self.reference is not None:
             columns.append(self.reference)
+        if self.row_form is not None and self.row_form.knows_ties:
+            columns += TIE_COLUMNS
         if self.influence is None:
             return columns
         return [*columns, self.influence.std_error_column, "known_rate"]

@@ -7,7 +7,7 @@ scale, so that companies where all probabilities are below .02 keep their rankin
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -46,12 +46,16 @@ class ScoreHistogram:
     n_positive, n_negative : ndarray of int64
     spend_minor : ndarray of int64
         Future spend in minor units (cents); each customer's is rounded before it is added.
+    tied_pairs : int
+        Pairs of a buyer and another customer that are known to have one score; others in a bin may
+        have it, too.
     """
 
     bin: np.ndarray
     n_positive: np.ndarray
     n_negative: np.ndarray
     spend_minor: np.ndarray
+    tied_pairs: int = field(default=0, kw_only=True)
 
     @classmethod
     def from_rows(

@@ -104,11 +104,15 @@ def roc_auc_se(scores: Scores) -> float:
 
 
 def _auc_of_rows(merged: ScoreHistogram) -> tuple[float, float]:
-    """Return the AUC over all rows and its error bound: half the pairs inside bins / all pairs."""
+    """Return the AUC over all rows and its error bound.
+
+    That is half of the pairs inside bins, but for those known to be tied, / all pairs.
+    """
     positives, negatives = merged.n_positive[::-1], merged.n_negative[::-1]
     value = auc_of_blocks(positives, negatives)
     pairs = int(positives.sum()) * int(negatives.sum())
-    return value, int((positives * negatives).sum()) / (2 * pairs)
+    inside = int((positives * negatives).sum())
+    return value, max(inside - merged.tied_pairs, 0) / (2 * pairs)
 
 
 def _average_precision_of_rows(merged: ScoreHistogram) -> tuple[float, float]:
@@ -157,7 +161,13 @@ METRICS = (
         label="AUC",
         pooling=Pooling(PAIRS),
         estimands=(ROW, WITHIN_COMPANY, EQUAL_COMPANY),
-        row_form=RowForm(_auc_of_rows, _auc_without_each, _weighted_auc, floor=auc_of_blocks),
+        row_form=RowForm(
+            _auc_of_rows,
+            _auc_without_each,
+            _weighted_auc,
+            floor=auc_of_blocks,
+            knows_ties=True,
+        ),
         influence=Influence("roc_auc", roc_auc_influence, roc_auc_se, RARER_CLASS),
         effects=LOGIT,
         reasons=("no_customers", "no_positives", "no_negatives"),

@@ -23,6 +23,9 @@ from scale_eval.statistics.weighted_blocks import FigureByBlock
 FitWithinWindows = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray], CommonSlope]
 """(logits, positives, negatives, windows) -> a fit with an intercept for each window."""
 
+TIE_COLUMNS = ("n_distinct", "mean_prediction")
+"""The columns of the evaluations that tell which windows have one score, and which."""
+
 
 class WeightedFigure(NamedTuple):
     """A figure of weighted rows, the influence of each row, and the amount that each row holds.
@@ -99,6 +102,8 @@ class RowForm:
     within_windows : callable or None
         The regression, where ``within_company`` is one and not a sum over windows; raises
         `Undefined`.
+    knows_ties : bool
+        The bound leaves out the merged histogram's `tied_pairs`, which `TIE_COLUMNS` tell.
     """
 
     value: Callable[[ScoreHistogram], tuple[float, float | None]]
@@ -108,6 +113,7 @@ class RowForm:
     smooth: bool = True
     floor: Callable[[np.ndarray, np.ndarray], float] | None = None
     within_windows: FitWithinWindows | None = None
+    knows_ties: bool = False
 
 
 def figure_by_row(rows: WeightedRows, figure: FigureByBlock) -> WeightedFigure:

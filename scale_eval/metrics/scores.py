@@ -172,6 +172,18 @@ class Scores:
         """Return the regression of the outcomes on the logit, see `logistic.fit`."""
         return logistic.fit(self.block_logit, self.block_positives, self.block_negatives)
 
+    @cached_property
+    def recalibrated_log_loss(self) -> float | None:
+        """Return the least log loss that a line on the logit leaves; None without customers.
+
+        That is the loss with the intercept and slope that hindsight would choose. It exists for any
+        outcomes and predictions, see `logistic.best_log_likelihood`.
+        """
+        if not self.n_customers:
+            return None
+        blocks = self.block_logit, self.block_positives, self.block_negatives
+        return -logistic.best_log_likelihood(*blocks) / self.n_customers
+
     def by_class(self, positive_values: np.ndarray, negative_values: np.ndarray) -> np.ndarray:
         """Return the value of each customer's class and block, shape (n,).
 

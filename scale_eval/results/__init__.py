@@ -9,6 +9,7 @@
 `panel`                the evaluations as arrays, one row a window and one column a model
 `ratio_terms`          the numerators and denominators of pooled figures
 `estimates`            a pooled figure with its interval: the three estimands
+`saved`                the parts of what a model saves against the base rate
 `pooled_figures`       figures over all customers or within companies
 `pooled_histograms`    the histograms of scores that some of these are computed from
 `customer_influence`   the uncertainty from chance among customers

@@ -6,12 +6,14 @@ It is a quotient of sums of the windows' terms, unless the metric computes it fr
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from scale_eval.metrics import Metric, RowForm, Undefined, mid_logit
 from scale_eval.metrics.base import ROW, WITHIN_COMPANY
 from scale_eval.metrics.pooling import CUSTOMERS, POSITIVES
-from scale_eval.metrics.row_form import FitWithinWindows
+from scale_eval.metrics.row_form import TIE_COLUMNS, FitWithinWindows
 from scale_eval.results.estimates import Estimate, summed
 from scale_eval.results.panel import Panel
 from scale_eval.results.pooled_histograms import PooledHistograms
@@ -61,7 +63,10 @@ def _from_merged_histograms(
     grouped = scores.of(model, cutoff, coverage)
     if grouped is None:
         raise Undefined("scores_not_kept_by_company")
-    value, bound = form.value(grouped.total)
+    merged = grouped.total
+    if form.knows_ties:
+        merged = replace(merged, tied_pairs=_tied_pairs(panel, model, windows))
+    value, bound = form.value(merged)
     return Estimate(
         value,
         error_bound=np.nan if bound is None else bound,
@@ -69,6 +74,21 @@ def _from_merged_histograms(
         replicates=form.without_each(grouped),
         smooth=form.smooth,
     )
+
+
+def _tied_pairs(panel: Panel, model: int, windows: np.ndarray) -> int:
+    """Return the pairs of a buyer and another customer who are known to have the same score.
+
+    Known are those of windows where all customers have one, as from `base_rate`. Means of a score
+    differ in their last digits: scores that agree in the first 40 bits are one.
+    """
+    n_distinct, score = (panel.values(name, model, windows) for name in TIE_COLUMNS)
+    one, score = windows[n_distinct == 1], score[n_distinct == 1]
+    rounded = (np.ascontiguousarray(score).view(np.int64) + (1 << 11)) >> 12
+    scores, of_window = np.unique(rounded, return_inverse=True)
+    positives = np.bincount(of_window, panel.values("n_positive", model, one), len(scores))
+    customers = np.bincount(of_window, panel.values("n_customers", model, one), len(scores))
+    return int((positives * (customers - positives)).sum())
 
 
 def _company_weight(panel: Panel, form: RowForm, model: int, windows: np.ndarray) -> np.ndarray:

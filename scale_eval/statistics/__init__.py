@@ -20,6 +20,7 @@
 `logistic_many`       many such regressions at once
 `common_slope`        one slope beside an intercept for each stratum
 `decomposition`       parts of a loss (CORP)
+`saved_loss`          parts of what a model saves against a known rate
 `weighted_blocks`     pooled figures of weighted counts, with their influence
 `sampling_design`     stratified samples that nest
 `survey`              figures of a finite population, with their errors

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy.optimize import brentq
-from scipy.special import expit
+from scipy.special import expit, xlogy
 
 from scale_eval.statistics.undefined import Undefined
 
@@ -32,6 +32,7 @@ class Fit(NamedTuple):
     slope: float
     std_error: float
     intercept: float
+    log_likelihood: float
 
 
 def intercept(logit: np.ndarray, positives: np.ndarray, negatives: np.ndarray) -> float:
@@ -92,7 +93,8 @@ def fit(logit: np.ndarray, positives: np.ndarray, negatives: np.ndarray) -> Fit:
         if abs(a_step) + abs(b_step) <= LAST_STEP * (1 + abs(a) + abs(b)):
             at_ends = (b + b_step) / half_range
             moved = a + a_step - at_ends * (low + half_range)
-            return Fit(at_ends, 1 / math.sqrt(information) / half_range, moved)
+            # The last step gains nothing that 64 bits would show.
+            return Fit(at_ends, 1 / math.sqrt(information) / half_range, moved, log_likelihood)
         to_keep = log_likelihood - LIKELIHOOD_ROUNDING * abs(log_likelihood)
         while True:
             log_likelihood, residual, weight = _derivatives(
@@ -103,6 +105,29 @@ def fit(logit: np.ndarray, positives: np.ndarray, negatives: np.ndarray) -> Fit:
             a_step, b_step = a_step / 2, b_step / 2
         a, b = a + a_step, b + b_step
     raise Undefined("not_converged")
+
+
+def best_log_likelihood(logit: np.ndarray, positives: np.ndarray, negatives: np.ndarray) -> float:
+    """Return the supremum of the log likelihood over all lines P(y) = expit(a + b logit).
+
+    It exists where `fit` is undefined, too. Outcomes of one class can be predicted perfectly: 0. On
+    constant predictions it is that of the observed rate. Separable classes leave only the customers
+    in doubt at whose logit the classes meet. If the search does not converge, the better one of the
+    observed rate and the line a = 0, b = 1 stands in.
+    """
+    try:
+        return fit(logit, positives, negatives).log_likelihood
+    except Undefined as missing:
+        reason = missing.reason
+    if reason == "separable":
+        bought, not_bought = logit[positives > 0], logit[negatives > 0]
+        falling = bought.max() <= not_bought.min()
+        meeting = logit == (bought.max() if falling else bought.min())
+        return _of_observed_rate(positives[meeting], negatives[meeting])
+    of_rate = _of_observed_rate(positives, negatives)
+    if reason != "not_converged":
+        return of_rate
+    return max(of_rate, _derivatives(logit, positives, negatives)[0])
 
 
 def slope_influence(
@@ -118,6 +143,13 @@ def slope_influence(
     from_centre = logit - (weight * logit).sum() / weight.sum()
     lever = from_centre / (weight * np.square(from_centre)).sum()
     return q * lever, -p * lever
+
+
+def _of_observed_rate(positives: np.ndarray, negatives: np.ndarray) -> float:
+    """Return the log likelihood of the observed rate."""
+    n_positive, n_negative = int(positives.sum()), int(negatives.sum())
+    n = n_positive + n_negative
+    return float(xlogy(n_positive, n_positive / n) + xlogy(n_negative, n_negative / n))
 
 
 def _observed_logit(positives: np.ndarray, negatives: np.ndarray) -> float:

@@ -303,7 +303,33 @@ def test_the_reference_loss_of_a_real_company_is_uncertainty_and_drift(klaviyo):
     table = pa.Table.from_pylist([row], schema=evaluations_schema())
     period = periods_table(Panel.of(parts_of(table))).to_pylist()[0]
     assert period["uncertainty"] == pytest.approx(0.271207, abs=5e-7)
-    assert period["drift"] == pytest.approx(0.0184, abs=5e-5)
+    plug_in = period["reference_log_loss"] - period["uncertainty"]
+    assert plug_in == pytest.approx(0.0184, abs=5e-5)
+    assert plug_in - period["drift"] == pytest.approx(1 / (2 * 11_036), rel=0.01)
+    assert (period["discrimination"], period["saved"]) == (0, 0)
+    assert period["miscalibration"] == pytest.approx(period["drift"])
+
+
+def test_a_model_that_saves_less_than_the_drift_may_tell_customers_apart(klaviyo):
+    from scale_eval.datasets import Transactions
+    from scale_eval.evaluation.schema import evaluations_schema
+    from scale_eval.results.panel import Panel, parts_of
+    from scale_eval.results.tables.periods import periods_table
+
+    frame = pd.read_csv(klaviyo[0], dtype={"CustomerID": str})
+    frame.columns = ["customer_id", "timestamp", "value"]
+    company = Transactions.from_frame("one", frame)
+    window = Window.at(as_utc("2014-12-01"))
+    rows = [
+        evaluate_one(company, window, resolve(name), Rules(purchase_rule="all")).row
+        | {"overlaps": False, "attempts": 1}
+        for name in ("base_rate", "bgnbd")
+    ]
+    table = pa.Table.from_pylist(rows, schema=evaluations_schema())
+    period = periods_table(Panel.of(parts_of(table))).to_pylist()[1]
+    told = [period[name] for name in ("saved", "drift", "discrimination", "miscalibration")]
+    assert told == pytest.approx([0.006, 0.049, 0.018, 0.061], abs=5e-4)
+    assert period["roc_auc"] == pytest.approx(0.605, abs=5e-4)
 
 
 # docs/reference/statistics.md, "Numbers on real data": zero values are 16 % of company 2's rows.

@@ -78,7 +78,6 @@ def findings(
     comparisons: list[dict],
     statuses: list[dict] = (),
     cutoffs: int = 6,
-    **drift: float,
 ) -> Findings:
     models = sorted({row["model"] for row in figures})
     ok = [{"model": m, "status": "ok", "reason": "", "overlaps": False, "n": 300} for m in models]
@@ -88,8 +87,6 @@ def findings(
             "companies": "all",
             "model": model,
             "n_companies": 60,
-            "saved": 0.1,
-            "drift": drift.get("drift", 0.01),
         }
         for model in models
         for cutoff in [None, *pd.date_range("2020-01-01", periods=cutoffs, freq="6MS", tz="UTC")]
@@ -241,12 +238,10 @@ def test_miscalibration_is_said_in_words():
     assert "too high" not in said(two_models(0.021, 0.006, figures=[unsure]))
 
 
-def test_skill_that_is_drift_is_called_so():
+def test_what_the_best_saves_against_the_base_rate_is_told_with_its_interval():
     skill = [figure("good", "log_loss_skill", 0.2, ci_low=0.15, ci_high=0.25)]
     told = said(two_models(0.021, 0.006, figures=skill))
-    assert "saves 20 % (15 to 25 %) of log loss" in told and "drift" not in told
-    assert "60 % is drift" in said(two_models(0.021, 0.006, figures=skill, drift=0.06))
-    assert "All of that is drift" in said(two_models(0.021, 0.006, figures=skill, drift=0.11))
+    assert "saves 20 % (15 to 25 %) of log loss" in told
 
 
 def test_thin_evidence_is_told():

@@ -23,7 +23,8 @@ def test_periods_compare_the_same_companies_and_split_the_reference_loss(shops):
     told = told[told["cutoff"] == WINDOWS[-1].cutoff].iloc[0]
     assert told["uncertainty"] == pytest.approx(entropy.mean())
     assert told["reference_log_loss"] == pytest.approx(at["reference_log_loss"].mean())
-    assert told["drift"] == pytest.approx(told["reference_log_loss"] - told["uncertainty"])
+    terms = told["drift"] + told["discrimination"] - told["miscalibration"]
+    assert told["saved"] == pytest.approx(terms, abs=1e-14)
     assert told["share_lapsed"] == pytest.approx(at["n_lapsed"].sum() / at["n_customers"].sum())
     same = tables["periods"].query("companies == 'same' and model == 'bgnbd'")
     assert same["n_companies"].nunique() == 1

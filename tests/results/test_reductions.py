@@ -18,6 +18,7 @@ from scale_eval.models import resolve
 from scale_eval.planning.plan import company_groups
 from scale_eval.results.reduce import reduce_tables
 from tests.support.companies import BY_HAND, FIRST, SECOND, company_with, given_model, shop
+from tests.support.planted import Planted, planted_tables
 from tests.support.tables import pooled, tables_of
 
 
@@ -53,6 +54,37 @@ def test_three_companies_worked_by_hand(by_hand, metric, estimand, value):
     row = pooled(by_hand, metric, estimand)
     assert row["value"] == pytest.approx(value, abs=5e-7)
     assert row["error_bound"] <= 0.02  # .05 of B at both cutoffs: ties that a bin cannot tell
+
+
+def test_customers_who_all_have_one_score_are_truly_tied():
+    random = np.random.default_rng(8)
+
+    def tables_with(rates, others=()):
+        windows = [
+            Planted(f"company-{i}", random.random(60) < rate, {"graded": np.full(60, 0.3)}, rate)
+            for i, rate in enumerate(rates)
+        ]
+        windows += [
+            Planted(f"other-{i}", random.random(60) < 0.3, {"graded": scores}, 0.45 + i)
+            for i, scores in enumerate(others)
+        ]
+        return {name: of.to_pandas() for name, of in planted_tables(windows).items()}
+
+    alike = tables_with([0.1, 0.1, 0.1])
+    apart = tables_with([0.1, 0.2, 0.3])
+    for tables in (alike, apart):  # one score a bin, of one window or of several
+        assert pooled(tables, "roc_auc", "row", "base_rate")["error_bound"] == 0
+        assert pooled(tables, "roc_auc", "row", "graded")["error_bound"] == 0
+    assert pooled(alike, "roc_auc", "row", "base_rate")["value"] == 0.5
+    close = tables_with([0.1, 0.1001])  # one bin, two scores: pairs across are in doubt
+    row = pooled(close, "roc_auc", "row", "base_rate")
+    bought = close["evaluations"].query("model == 'base_rate'")["n_positive"].to_numpy()
+    others = 60 - bought
+    across = bought[0] * others[1] + bought[1] * others[0]
+    assert row["error_bound"] == across / (2 * bought.sum() * others.sum())
+    mixed = tables_with([0.1, 0.2], [np.where(np.arange(60) < 30, 0.3, 0.3001)])
+    row = pooled(mixed, "roc_auc", "row", "graded")
+    assert 0 < row["error_bound"] < 0.5 - 0.02  # pairs of the first two companies are tied
 
 
 def test_the_spread_of_the_three_companies_worked_by_hand(by_hand):

@@ -55,6 +55,41 @@ def test_many_regressions_at_once_are_each_of_them():
     assert np.isnan(intercepts[10:]).all() and np.isfinite(intercepts[9])
 
 
+def of_rate(positives: float, negatives: float) -> float:
+    n = positives + negatives
+    return positives * math.log(positives / n) + negatives * math.log(negatives / n)
+
+
+def test_no_line_is_likelier_than_the_best_and_the_isotonic_regression_is_no_less_likely():
+    x, positives, negatives = blocks(22)
+    best = logistic.best_log_likelihood(x, positives, negatives)
+    counts = np.column_stack([positives, negatives])
+    theirs = sm.GLM(counts, sm.add_constant(x), family=sm.families.Binomial()).fit(tol=1e-12)
+    p = theirs.fittedvalues
+    assert best == pytest.approx(positives @ np.log(p) + negatives @ np.log1p(-p), rel=1e-12)
+    curve = isotonic(x, positives, negatives).clip(1e-300, 1 - 1e-16)
+    assert best <= positives @ np.log(curve) + negatives @ np.log1p(-curve)
+    assert best >= of_rate(positives.sum(), negatives.sum())
+
+
+def test_the_best_line_has_a_likelihood_where_there_is_no_line():
+    x = np.array([-2.0, -1.0, 0.5, 3.0])
+    some, none = np.array([2, 3, 4, 5]), np.zeros(4, int)
+    assert logistic.best_log_likelihood(x, some, none) == 0
+    assert logistic.best_log_likelihood(x, none, some) == 0
+    constant = logistic.best_log_likelihood(np.full(4, 0.3), some, np.array([1, 1, 0, 2]))
+    assert constant == pytest.approx(of_rate(14, 4))
+    apart = np.array([0, 0, 4, 5]), np.array([2, 3, 0, 0])
+    meeting = np.array([0, 3, 4, 5]), np.array([2, 3, 0, 0])
+    for positives, negatives in (apart, apart[::-1]):
+        assert logistic.best_log_likelihood(x, positives, negatives) == 0
+    for positives, negatives in (meeting, meeting[::-1]):
+        best = logistic.best_log_likelihood(x, positives, negatives)
+        assert best == pytest.approx(of_rate(3, 3))
+        p = expit((1 if positives[0] == 0 else -1) * 200 * (x + 1)).clip(1e-300, 1 - 1e-16)
+        assert best == pytest.approx(positives @ np.log(p) + negatives @ np.log1p(-p), abs=1e-9)
+
+
 def test_a_customers_influence_on_the_slope_is_what_it_loses_without_them():
     x, positives, negatives = blocks(20, n=40)
     fit = logistic.fit(x, positives, negatives)

@@ -79,6 +79,8 @@ class Planted:
                 "reference_log_loss": scores.reference_log_loss,
                 "reference_brier_score": scores.reference_brier_score,
                 "known_rate": self.known_rate,
+                "recalibrated_log_loss": scores.recalibrated_log_loss,
+                "n_distinct": len(scores.block_rows),
                 **values,
                 **{f"{metric}_influence": moved for metric, moved in sums.items()},
             }

@@ -17,6 +17,7 @@ from scale_eval.metrics.compiled.values import (
     NO_NEGATIVES,
     NO_POSITIVES,
     NOT_CONVERGED,
+    RECALIBRATED_LOG_LOSS,
     SEPARABLE,
     SLOPE,
     SLOPE_SE,
@@ -39,7 +40,9 @@ def calibration_into(
     values: np.ndarray,
     reasons: np.ndarray,
 ) -> tuple[float, float]:
-    """Compute intercept and slope; return the slope's weighted mean logit and its information.
+    """Compute intercept and slope, and the log loss that the best line leaves.
+
+    Returns the slope's weighted mean logit and its information.
 
     `likely` and `unlikely` are filled with the recalibrated probabilities, and 1 minus these.
     """
@@ -55,6 +58,7 @@ def calibration_into(
     if n_positive == 0 or n_negative == 0:
         reason = NO_POSITIVES if n_positive == 0 else NO_NEGATIVES
         reasons[INTERCEPT] = reasons[SLOPE] = reasons[SLOPE_SE] = reason
+        values[RECALIBRATED_LOG_LOSS] = 0.0
         return math.nan, math.nan
     level = math.log(n_positive / n_negative)
     # Were all logits the highest, or all the lowest, the root would lie 1 inside these ends.
@@ -62,12 +66,18 @@ def calibration_into(
     start = level - math.log(expected / others_expected)
     intercept = intercept_of(p, q, positives, negatives, low, high, start)
     values[INTERCEPT] = intercept
-    reason = _no_slope_reason(p, positives, negatives, logit)
-    if reason != DEFINED:
-        reasons[SLOPE] = reasons[SLOPE_SE] = reason
-        return math.nan, math.nan
     n = n_positive + n_negative
     without = n_positive * math.log(n_positive / n) + n_negative * math.log(n_negative / n)
+    reason, meeting = _no_slope_reason(p, positives, negatives, logit)
+    if reason != DEFINED:
+        reasons[SLOPE] = reasons[SLOPE_SE] = reason
+        if reason == SEPARABLE:
+            values[RECALIBRATED_LOG_LOSS] = _loss_where_classes_meet(
+                p, positives, negatives, meeting, n
+            )
+        else:
+            values[RECALIBRATED_LOG_LOSS] = -without / n
+        return math.nan, math.nan
     if -n * values[LOG_LOSS] > without:
         line_intercept, line_slope = intercept, 1.0
         odds = math.exp(intercept)
@@ -79,11 +89,13 @@ def calibration_into(
         line_intercept, line_slope = level, 0.0
         likely[:] = n_positive / n
         unlikely[:] = n_negative / n
-    slope, std_error, centre, information, converged = slope_of(
+    slope, std_error, centre, information, log_likelihood, converged = slope_of(
         logit, positives, negatives, line_intercept, line_slope, likely, unlikely
     )
     if not converged:
         reasons[SLOPE] = reasons[SLOPE_SE] = NOT_CONVERGED
+        log_likelihood = max(without, -n * values[LOG_LOSS])
+    values[RECALIBRATED_LOG_LOSS] = -log_likelihood / n
     values[SLOPE] = slope
     values[SLOPE_SE] = std_error
     return centre, information
@@ -92,14 +104,16 @@ def calibration_into(
 @numba.njit(nogil=True, cache=True, error_model="numpy")
 def _no_slope_reason(
     p: np.ndarray, positives: np.ndarray, negatives: np.ndarray, logit: np.ndarray
-) -> int:
+) -> tuple[int, int]:
     """Return the code of the reason why there is no slope, `DEFINED` where there is one.
+
+    Of separable classes, the second number is a block at whose logit they meet or end.
 
     Where the classes hardly overlap, the result depends on the last bits of the logits: they are
     then replaced by the plain version's.
     """
     if _logit(p[0]) - _logit(p[-1]) <= ROUNDING:
-        return CONSTANT
+        return CONSTANT, 0
     first_bought, first_other, last_bought, last_other = 0, 0, len(p) - 1, len(p) - 1
     while positives[first_bought] == 0:
         first_bought += 1
@@ -109,16 +123,35 @@ def _no_slope_reason(
         last_bought -= 1
     while negatives[last_other] == 0:
         last_other -= 1
-    overlap = min(
-        _logit(p[first_bought]) - _logit(p[last_other]),
-        _logit(p[first_other]) - _logit(p[last_bought]),
-    )
+    falling = _logit(p[first_bought]) - _logit(p[last_other])
+    rising = _logit(p[first_other]) - _logit(p[last_bought])
+    overlap = min(falling, rising)
     if overlap <= 0:
-        return SEPARABLE
+        return SEPARABLE, first_bought if falling <= 0 else last_bought
     if overlap < NARROW_OVERLAP:
         for i in range(len(p)):
             logit[i] = _logit(p[i])
-    return DEFINED
+    return DEFINED, 0
+
+
+@numba.njit(nogil=True, cache=True, error_model="numpy")
+def _loss_where_classes_meet(
+    p: np.ndarray, positives: np.ndarray, negatives: np.ndarray, meeting: int, n: float
+) -> float:
+    """Return the log loss that the best line leaves on separable classes.
+
+    Only at one logit can there be customers of both, and there they have their observed rate.
+    """
+    n_positive = n_negative = 0.0
+    for i in range(len(p)):
+        if _logit(p[i]) == _logit(p[meeting]):
+            n_positive += positives[i]
+            n_negative += negatives[i]
+    if n_positive == 0 or n_negative == 0:
+        return 0.0
+    here = n_positive + n_negative
+    loss = n_positive * math.log(n_positive / here) + n_negative * math.log(n_negative / here)
+    return -loss / n
 
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")

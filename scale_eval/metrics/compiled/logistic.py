@@ -111,7 +111,7 @@ def slope_of(
     slope: float,
     likely: np.ndarray,
     unlikely: np.ndarray,
-) -> tuple[float, float, float, float, bool]:
+) -> tuple[float, float, float, float, float, bool]:
     """Fit P(y) = expit(a + b logit) by maximum likelihood, where the maximum exists.
 
     Parameters
@@ -127,6 +127,7 @@ def slope_of(
     slope, std_error : float
     centre, information : float
         Mean logit, weighted by P (1 - P), and the information of the slope.
+    log_likelihood : float
     converged : bool
     """
     n = len(logit)
@@ -156,6 +157,7 @@ def slope_of(
         at_ends = a_step + b_step * (lowest - origin), a_step + b_step * (highest - origin)
         move = max(abs(at_ends[0]), abs(at_ends[1]))
         if move <= LAST_MOVE:
+            log_likelihood = log_likelihood_of(positives, negatives, likely, unlikely) + rise / 2
             _shift_line(logit, a_step, b_step, origin, likely, unlikely)
             weight, along, square, pull, lever = _sums(
                 logit, positives, negatives, origin, likely, unlikely
@@ -163,7 +165,8 @@ def slope_of(
             centre = along / weight
             information = square - along * centre
             slope = b + b_step + (lever - pull * centre) / information
-            return slope, 1 / math.sqrt(information), origin + centre, information, True
+            std_error = 1 / math.sqrt(information)
+            return slope, std_error, origin + centre, information, log_likelihood, True
         if not 0 < move < math.inf:
             break
         while True:
@@ -179,7 +182,7 @@ def slope_of(
                 break
             a_step, b_step, move, rise = a_step / 2, b_step / 2, move / 2, rise / 2
         a, b = a + a_step, b + b_step
-    return math.nan, math.nan, math.nan, math.nan, False
+    return math.nan, math.nan, math.nan, math.nan, math.nan, False
 
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
@@ -250,6 +253,18 @@ def _shift_line(
         more, less = moved * unlikely[i], moved * likely[i]
         likely[i] += likely[i] * more
         unlikely[i] -= unlikely[i] * less
+
+
+@numba.njit(nogil=True, cache=True, error_model="numpy")
+def log_likelihood_of(
+    positives: np.ndarray, negatives: np.ndarray, likely: np.ndarray, unlikely: np.ndarray
+) -> float:
+    """Return the log likelihood of probabilities P(y), all above 0, and of 1 - P(y)."""
+    log_likelihood = lanes_of(0.0)
+    for i in range(0, len(likely), LANES):
+        log_likelihood += load(positives, i) * log_of(load(likely, i))
+        log_likelihood += load(negatives, i) * log_of(load(unlikely, i))
+    return total(log_likelihood)
 
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")

@@ -95,6 +95,7 @@ def score_into(
 
     counts[0] = cumulative[-1]
     counts[1] = _n_clipped(block_probability, positives, negatives)
+    counts[2] = n_blocks
     expected = losses_into(
         block_probability,
         log_p,

@@ -16,6 +16,7 @@ VALUES = (
     "reference_brier_score",
     "known_rate",
     "future_spend",
+    "recalibrated_log_loss",
 )
 """Columns of an evaluation's row that `score_into` fills, in its order: the metrics, their standard
 errors, and the other columns that depend on the scores."""
@@ -45,6 +46,7 @@ REFERENCE_LOG_LOSS = VALUES.index("reference_log_loss")
 REFERENCE_BRIER = VALUES.index("reference_brier_score")
 KNOWN_RATE = VALUES.index("known_rate")
 FUTURE_SPEND = VALUES.index("future_spend")
+RECALIBRATED_LOG_LOSS = VALUES.index("recalibrated_log_loss")
 
 REASONS = (
     "",
@@ -81,7 +83,7 @@ REASONS = (
     FEWER_THAN_2_NEGATIVES,
 ) = range(len(REASONS))
 
-COUNTS = ("n_positive", "n_clipped")
+COUNTS = ("n_positive", "n_clipped", "n_distinct")
 
 
 def undefined_text(reasons: np.ndarray) -> str:

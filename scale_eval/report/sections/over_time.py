@@ -29,8 +29,9 @@ def over_time(findings: Findings) -> Section | None:
             "bought": percent(row.observed_rate),
             "lapsed": percent(row.share_lapsed),
             "reference log loss": number(row.reference_log_loss),
-            "uncertainty": number(row.uncertainty),
             "drift": number(row.drift),
+            "discrimination": number(row.discrimination),
+            "miscalibration": number(row.miscalibration),
             f"log loss of {best}": number(row.log_loss),
             **_leader_at(findings, row.cutoff),
         }
@@ -46,9 +47,12 @@ def over_time(findings: Findings) -> Section | None:
         figure=draw("over_time", findings),
         alt="Skill, AUC and rates cutoff by cutoff, for the same companies.",
         text=[
-            "The reference is the base rate known at the cutoff. Its loss is the uncertainty that "
-            "even the observed rate would leave, and drift: what it loses because the rate moved. "
-            "A model that saves no more than the drift tells no customers apart."
+            "The reference is the base rate known at the cutoff. What a model saves against it is "
+            "drift + discrimination - miscalibration. Drift is what the base rate loses because "
+            "the rate that came was not the one it knew; discrimination is what the model saves by "
+            "telling customers apart; miscalibration is what it loses because its probabilities "
+            "are off in level or spread. What small samples would feign is taken out, so that a "
+            "term can be below 0."
         ],
         tables=[table("All companies at each cutoff", rows)],
     )

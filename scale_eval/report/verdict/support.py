@@ -8,11 +8,11 @@ import pandas as pd
 
 from scale_eval.report.findings import PRIMARY, Findings
 from scale_eval.report.pair import Pair
+from scale_eval.report.verdict.drift import parts_of_the_saving
 from scale_eval.report.verdict.phrases import at_part, margin_of, reach
 from scale_eval.report.wording import (
     figure_with_interval,
     listed,
-    percent,
     percent_with_interval,
 )
 
@@ -26,7 +26,7 @@ def against_the_base_rate(findings: Findings, best: str) -> Iterator[str]:
             f"Against the base rate known at the cutoff {best} saves {saved} of log "
             f"loss{at_part(findings, int(skill['n_companies_defined']))}."
         )
-        yield from _drift(findings, best)
+        yield from parts_of_the_saving(findings, best)
     worse, not_better = [], []
     for model in findings.models:
         pair = findings.pair(PRIMARY, model, "base_rate") if model != "base_rate" else None
@@ -42,22 +42,6 @@ def against_the_base_rate(findings: Findings, best: str) -> Iterator[str]:
         yield f"Worse than {rate}: {listed(worse, most=None)}."
     if not_better:
         yield f"Not shown to be better than {rate}: {listed(not_better)}."
-
-
-def _drift(findings: Findings, best: str) -> Iterator[str]:
-    """Say how much of the saving is drift of the rate of buyers, where it is most of it."""
-    rows = findings.periods
-    for row in rows[rows["cutoff"].isna() & (rows["model"] == best)].head(1).itertuples():
-        if row.saved > 0 and row.drift >= row.saved:
-            yield (
-                "All of that is drift: the rate changed after the cutoff, and against the rate "
-                f"then observed {best} saves nothing."
-            )
-        elif row.saved > 0 and row.drift > row.saved / 2:
-            yield (
-                f"Of what it saves, {percent(row.drift / row.saved)} is drift of the rate, which "
-                "a base rate brought up to date would save as well."
-            )
 
 
 def ranking(findings: Findings, best: str) -> Iterator[str]:

@@ -2,8 +2,8 @@
 
 A model's figures change over time because the customers do (lapsed customers accumulate), because
 the companies do, or because the model gets better or worse. So the same companies are compared, the
-share of lapsed customers is shown, and the loss of the reference is split into uncertainty (the
-loss of the observed rate) and drift (the excess loss of the rate known at the cutoff): skill
+share of lapsed customers is shown, and what a model saves against the rate known at the cutoff is
+split into drift, discrimination and miscalibration (`scale_eval.statistics.saved_loss`): skill
 against a rate that drifted is not skill at telling customers apart.
 """
 
@@ -21,7 +21,9 @@ from scale_eval.results.behind_leader import behind_leader, leader_of
 from scale_eval.results.estimates import equal_company
 from scale_eval.results.panel import Panel
 from scale_eval.results.ratio_terms import Terms, terms
+from scale_eval.results.saved import NEEDED, company_means, saved_by_window, saved_columns
 from scale_eval.results.tables.base import RunTable
+from scale_eval.statistics.saved_loss import SavedLoss
 from scale_eval.storage.columns import COUNT, NUMBER, TEXT, TIME, Column
 
 
@@ -34,8 +36,9 @@ def periods_table(panel: Panel) -> pa.Table:
     """
     shown = [METRICS[name] for name in PERIODS.schema.names if name in METRICS]
     needed = {column for metric in shown for column in (metric.name, *metric.pooling.columns)}
-    panel = panel.holding([*sorted(needed), "n_lapsed"])
+    panel = panel.holding([*sorted(needed), "n_lapsed", *NEEDED])
     common, leader = np.flatnonzero(panel.common), leader_of(panel)
+    saved = saved_by_window(panel)
     selections: list[tuple[int | None, str, np.ndarray]] = [
         (cutoff, "all", panel.at(cutoff)) for cutoff in range(len(panel.cutoffs))
     ]
@@ -55,7 +58,7 @@ def periods_table(panel: Panel) -> pa.Table:
             "cutoff": None if cutoff is None else panel.cutoffs[cutoff],
             "companies": companies_named,
             "model": name,
-            **_figures(panel.at_cutoff(cutoff), model, windows, own_terms[model]),
+            **_figures(panel.at_cutoff(cutoff), model, windows, own_terms[model], saved),
             **behind_leader(panel, model, windows, leader),
         }
         for cutoff, companies_named, at in selections
@@ -94,7 +97,11 @@ def same_companies(panel: Panel, windows: np.ndarray) -> tuple[list[int], np.nda
 
 
 def _figures(
-    panel: Panel, model: int, windows: np.ndarray, shown: list[tuple[Metric, Terms]]
+    panel: Panel,
+    model: int,
+    windows: np.ndarray,
+    shown: list[tuple[Metric, Terms]],
+    saved: SavedLoss,
 ) -> dict[str, Any]:
     n, positive, lapsed = (
         panel.values(name, model, windows) for name in ("n_customers", "n_positive", "n_lapsed")
@@ -102,14 +109,14 @@ def _figures(
     if not len(windows):
         return {"n_companies": 0, "n_customers": 0, "n_positive": 0}
     rate, reference = positive / n, panel.values("reference_log_loss", model, windows)
-    held = ~np.isnan(reference)
-    uncertainty = _company_mean(panel, windows[held], (entr(rate) + entr(1 - rate))[held])
-    reference_loss = _company_mean(panel, windows[held], reference[held])
+    held = windows[~np.isnan(reference)]
+    uncertainty = (entr(rate) + entr(1 - rate))[~np.isnan(reference)]
+    reference_loss = _company_mean(panel, held, reference[~np.isnan(reference)])
     figures = {}
     for metric, metric_terms in shown:
         sums = metric_terms.over(panel, windows)
         figures[metric.name] = equal_company(panel, metric, model, windows, sums)[0].value
-    loss = _company_mean(panel, windows[held], panel.columns["log_loss"][windows[held], model])
+    loss = _company_mean(panel, held, panel.values("log_loss", model, held))
     return {
         "n_companies": panel.n_with(windows),
         "n_customers": int(n.sum()),
@@ -118,29 +125,37 @@ def _figures(
         "share_lapsed": lapsed.sum() / n.sum(),
         **figures,
         "reference_log_loss": reference_loss,
-        "uncertainty": uncertainty,
-        "drift": reference_loss - uncertainty,
+        "uncertainty": _company_mean(panel, held, uncertainty),
         "saved": reference_loss - loss,
+        **saved_columns(panel, saved, model, held),
     }
 
 
 def _company_mean(panel: Panel, windows: np.ndarray, values: np.ndarray) -> float:
     """Return the mean over companies of their means over windows."""
-    n = np.bincount(panel.company[windows], minlength=panel.n_companies)
-    if not n.any():
-        return np.nan
-    sums = np.bincount(panel.company[windows], weights=values, minlength=panel.n_companies)
-    return float((sums[n > 0] / n[n > 0]).mean())
+    means = company_means(panel, windows, values)
+    return float(means.mean()) if len(means) else np.nan
 
 
 _NOBODY = "no company has a common window there"
+
+_TERMS = {
+    "drift": "What the rate known at the cutoff loses against the rate that came; nobody knew it "
+    "then. Mean over companies of reference_log_loss - uncertainty, less the chance in it: the "
+    "uncertainty of n customers is too low by 1 / (2 n) or so, because their own rate is fitted.",
+    "discrimination": "What telling customers apart saves against the rate that came: mean over "
+    "companies of uncertainty - recalibrated_log_loss, less the chance in it.",
+    "miscalibration": "What the model loses because its probabilities are off in level or spread: "
+    "mean over companies of log_loss - recalibrated_log_loss, less the chance in it.",
+}
+"""The terms of what a model saves, and what they are."""
 
 PERIODS = RunTable(
     "periods",
     row="cutoff or all cutoffs, all or the same companies, model",
     doc="Cutoff by cutoff on the common coverage. Figures change over time because customers do, "
     "because companies do, or because a model gets better or worse; so the same companies are "
-    "compared, and the reference's loss is split into uncertainty and drift.",
+    "compared, and what a model saves is split: saved = drift + discrimination - miscalibration.",
     columns=(
         Column("cutoff", TIME, "The cutoff.", null="the row is of all cutoffs, each company once"),
         Column(
@@ -194,15 +209,34 @@ PERIODS = RunTable(
         Column(
             "uncertainty",
             NUMBER,
-            "Mean over companies of the log loss of the rate that came.",
+            "Mean over companies of the log loss of the rate that came, fitted with hindsight.",
             null=_NOBODY,
         ),
-        Column("drift", NUMBER, "reference_log_loss - uncertainty.", null=_NOBODY),
         Column(
             "saved",
             NUMBER,
-            "reference_log_loss - the model's log loss, on the windows of the reference.",
+            "reference_log_loss - the model's log loss, on the windows of the reference: "
+            "drift + discrimination - miscalibration.",
             null=_NOBODY,
+        ),
+        *(
+            column
+            for name, doc in _TERMS.items()
+            for column in (
+                Column(name, NUMBER, doc, null=_NOBODY),
+                Column(
+                    f"{name}_std_error",
+                    NUMBER,
+                    f"Standard error of {name} over companies.",
+                    null=f"{_NOBODY}, or fewer than two companies have one",
+                ),
+                Column(
+                    f"{name}_sampling_std_error",
+                    NUMBER,
+                    f"Standard error of {name} at these companies, with other customers of theirs.",
+                    null=_NOBODY,
+                ),
+            )
         ),
     ),
     shown=(
@@ -214,7 +248,15 @@ PERIODS = RunTable(
         "share_lapsed",
         "log_loss",
         "roc_auc",
+        "saved",
         "drift",
+        "discrimination",
+        "miscalibration",
     ),
     make=lambda inputs: periods_table(inputs.panel),
+    conventions={
+        "drift": "reference loss - H(observed rate), discrimination: H - L*, miscalibration: "
+        "loss - L*, L* after logistic recalibration of each window (Cox 1958); less the biases of "
+        "H (Harris 1975) and L* at the rate known at the cutoff",
+    },
 )

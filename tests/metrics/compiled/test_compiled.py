@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.special import expit, logit
+from scipy.special import entr, expit, logit
 from sklearn import metrics as sklearn_metrics
 
 from scale_eval.metrics import (
@@ -27,7 +27,15 @@ from scale_eval.metrics.compiled.elementary import exp_of, log_of
 from scale_eval.metrics.compiled.histogram import add_to_histogram
 from scale_eval.metrics.compiled.scoring import score_compiled, score_into
 from scale_eval.metrics.compiled.simd import LANES, lanes_of, load, store, total, where
-from scale_eval.metrics.compiled.values import COUNTS, N_SCORED, REASONS, VALUES, undefined_text
+from scale_eval.metrics.compiled.values import (
+    COUNTS,
+    LOG_LOSS,
+    N_SCORED,
+    REASONS,
+    RECALIBRATED_LOG_LOSS,
+    VALUES,
+    undefined_text,
+)
 from scale_eval.metrics.histogram import EDGES, bin_of
 
 
@@ -187,17 +195,56 @@ def test_a_metric_whose_evaluations_keep_its_influence_is_compiled():
     assert [name for name in WITH_INFLUENCE if not METRICS[name].compiled] == []
 
 
+def scored(y, p, spend, reference=math.nan):
+    """What `score_into` writes: values, reasons, counts."""
+    values, reasons = np.empty(len(VALUES)), np.empty(len(VALUES), dtype=np.uint8)
+    counts = np.empty(len(COUNTS), dtype=np.int64)
+    influence = np.empty((len(INFLUENCED), N_GROUPS), dtype=np.float32)
+    groups = np.zeros(len(y), dtype=np.uint8)
+    score_into(y, p, spend, reference, groups, values, reasons, counts, influence)
+    return values, reasons, counts
+
+
+@pytest.mark.parametrize("kind", PREDICTED)
+@pytest.mark.parametrize("n", SIZES)
+def test_the_loss_after_the_best_recalibration_is_the_plain_one_and_never_null(kind, n):
+    random = np.random.default_rng(list(PREDICTED).index(kind) * 10_000 + n)
+    for _ in range(4):
+        y, p, spend = buyers(random, n, kind)
+        scores = Scores(y, p, spend)
+        values, _, counts = scored(y, p.astype(float), spend.astype(float))
+        loss = values[RECALIBRATED_LOG_LOSS]
+        assert loss == pytest.approx(scores.recalibrated_log_loss, rel=1e-12, abs=1e-15)
+        rate = y.mean()
+        uncertainty = entr(rate) + entr(1 - rate)
+        assert 0 <= loss <= min(values[LOG_LOSS], uncertainty) * (1 + 1e-9) + 1e-15
+        assert counts[COUNTS.index("n_distinct")] == len(np.unique(p))
+
+
+def test_classes_that_meet_at_one_probability_leave_the_customers_in_doubt_there():
+    y = np.array([False, False, True, False, True, True])
+    p = np.array([0.1, 0.3, 0.3, 0.3, 0.3, 0.8])
+    for outcomes in (y, ~y):
+        values, _, _ = scored(outcomes, p, np.zeros(6))
+        assert values[RECALIBRATED_LOG_LOSS] == pytest.approx(4 / 6 * math.log(2), rel=1e-14)
+    clipped = np.array([0.0, 0.0, 1e-16, 0.0, 1e-16, 0.8])  # the first five have one logit
+    values, _, _ = scored(y, clipped, np.zeros(6))
+    assert values[RECALIBRATED_LOG_LOSS] == pytest.approx(
+        -5 / 6 * 0.4 * math.log(0.4) - 5 / 6 * 0.6 * math.log(0.6)
+    )
+
+
 @pytest.mark.parametrize("reference", [math.nan, 0.2])
 def test_what_else_a_row_holds_stands_behind_the_metrics(reference):
     y = np.array([True, False, True, False])
     p, spend = np.array([0.9, 1e-20, 0.4, 1.0]), np.array([5.25, 0.0, 2.0, 0.0])
-    values, reasons = np.empty(len(VALUES)), np.empty(len(VALUES), dtype=np.uint8)
-    counts = np.empty(len(COUNTS), dtype=np.int64)
-    influence = np.empty((len(INFLUENCED), N_GROUPS), dtype=np.float32)
-    groups = np.zeros(4, dtype=np.uint8)
-    score_into(y, p, spend, reference, groups, values, reasons, counts, influence)
+    values, reasons, counts = scored(y, p, spend, reference)
     scores = Scores(y, p, spend, None if math.isnan(reference) else reference)
-    assert dict(zip(COUNTS, counts, strict=True)) == {"n_positive": 2, "n_clipped": 2}
+    assert dict(zip(COUNTS, counts, strict=True)) == {
+        "n_positive": 2,
+        "n_clipped": 2,
+        "n_distinct": 4,
+    }
     assert scores.n_clipped == 2
     found = dict(zip(VALUES, values, strict=True))
     assert found["mean_prediction"] == pytest.approx(p.mean(), rel=1e-15)
