@@ -20,13 +20,13 @@ from scale_eval.report.wording import (
     NEGLIGIBLE,
     chance,
     companies,
-    difference_with_interval,
     flattered,
     interval_step,
     listed,
     number,
     span,
     step_apart,
+    step_of_difference,
 )
 from scale_eval.results.tables import TABLES
 
@@ -202,7 +202,7 @@ def power_table(power: pd.DataFrame, earlier: str) -> RenderableType:
     probabilities = [column for column in power if column.startswith("companies_")]
     rows = []
     for row in power.to_dict("records"):
-        step = step_of(row["lead"])
+        step = step_of_difference(row["lead"], row["lead_low"], row["lead_high"])
         lead = f"{number(row['lead'], step)} ({span(row['lead_low'], row['lead_high'], step)})"
         is_done = row["settled"] and row["among_them"]
         rows.append(
