@@ -141,7 +141,7 @@ def test_a_winner_is_named_with_its_lead_its_interval_and_at_how_many_companies(
     assert (told.kind, told.choice) == ("winner", "good")
     assert told.headline == (
         "Choose good over weak: log loss lower by .021 (.015 to .027) at the average company; "
-        "better at 83 % of 60 companies, no worse at 92 %."
+        "better at 83 % of 60 companies, within the margin at 8 %."
     )
     assert "a true AUC between .61 and .84" in said(two_models(0.021, 0.006))
 

@@ -46,7 +46,7 @@ def told_of(windows: list[Planted]) -> Verdict:
 class TestEqual:
     def test_equal_on_average_is_not_equal_at_each_company(self):
         half = [{"a": TRUE, "b": OFF}, {"a": OFF, "b": TRUE}]
-        told = told_of(companies(160, 300, lambda i: half[i % 2]))
+        told = told_of(companies(120, 300, lambda i: half[i % 2]))
         assert (told.kind, told.choice) == ("equal_on_average", None)
         assert "are equal on average, not at each company" in told.headline
         assert "One model a company may pay." in told.headline
@@ -114,7 +114,7 @@ class TestMeanAndMajority:
         assert told.headline.endswith("Choose b only with a guard against such companies.")
 
     def test_among_few_buyers_chance_favours_the_model_that_says_less_and_is_not_believed(self):
-        windows = companies(400, 20, lambda i: {"a": TRUE, "b": 0.4}, rate=0.02)
+        windows = companies(300, 20, lambda i: {"a": TRUE, "b": 0.4}, rate=0.02)
         given = planted_findings(windows)
         pair = given.pair("log_loss", "a", "b")
         assert pair.losses > 1.2 * pair.wins  # most companies have no buyer, and favour `b`
@@ -146,6 +146,13 @@ class TestMeanAndMajority:
         assert (told.kind, told.choice) == ("split", None)
         assert "at the next company weak is better with a probability of 61 %" in told.headline
         assert "Choose" not in told.headline
+
+    @pytest.mark.parametrize(("p", "kind"), [(0.3, "unknown"), (0.05, "split")])
+    def test_where_the_mean_is_not_known_the_next_company_must_be_sure(self, p, kind):
+        unsure = {"probability_a_better": p, "n_heterogeneity": 60}
+        told = verdict(two_models(0.004, 0.012, pair=unsure))
+        assert (told.kind, told.choice) == (kind, None)
+        assert ("probability of 95 %" in told.headline) == (kind == "split")
 
     def test_a_next_company_that_may_favour_the_other_by_chance_is_said_beside_the_choice(self):
         told = verdict(

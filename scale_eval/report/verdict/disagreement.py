@@ -49,7 +49,7 @@ def other_favoured(findings: Findings, pair: Pair, names: Names) -> str | None:
     if more_favour_other(findings, pair):
         return _more(findings, pair, names)
     of_most = 2 * pair.n_heterogeneity >= pair.n
-    if next_favours_other(pair) and of_most and pair.low > 0 and not pair.equivalent:
+    if next_favours_other(pair) and of_most and not pair.equivalent:
         return _next(pair, names)
     return None
 
@@ -78,12 +78,14 @@ def seems_to_favour_other(pair: Pair) -> bool:
 def next_favours_other(pair: Pair) -> bool:
     """Return whether `b` is the likelier one to be better at the next company, and not by chance.
 
-    The probability is about as uncertain as a share of the companies that it rests on.
+    The probability is about as uncertain as a share of the companies that it rests on. Where the
+    mean itself is not known, it must be 90 %: if companies hardly differ, the probability speaks of
+    the mean as well, and is any number by chance.
     """
     if np.isnan(pair.p_better):
         return False
-    half = 1.645 * 0.5 / np.sqrt(max(pair.n_heterogeneity, 1))
-    return bool(1 - pair.p_better > 0.5 + half)
+    least = 0.5 + 1.645 * 0.5 / np.sqrt(max(pair.n_heterogeneity, 1))
+    return bool(1 - pair.p_better > (least if pair.low > 0 else max(least, 0.9)))
 
 
 def differ_singly(pair: Pair) -> bool:
@@ -169,9 +171,13 @@ def _more(findings: Findings, pair: Pair, names: Names) -> str:
 
 def _next(pair: Pair, names: Names) -> str:
     """Say that the next company favours `b`, and by how much `a` is better on average."""
+    a, b = names[pair.a], names[pair.b]
+    lead = f"by {lead_of(pair)} ({interval_of(pair)})"
+    mean = f"{a} has the lower {metric_label(pair.metric)} on average, {lead}"
+    if not pair.low > 0:
+        mean = f"On average it is not known whether {a} is better than {b}, {lead}"
     return (
-        f"{names[pair.a]} has the lower {metric_label(pair.metric)} on average, by {lead_of(pair)} "
-        f"({interval_of(pair)}), but at the next company {names[pair.b]} is better with a "
+        f"{mean}, but at the next company {b if pair.low > 0 else pair.b} is better with a "
         f"probability of {chance(1 - pair.p_better)}{_by_those(pair)}. {ONE_A_COMPANY}"
     )
 

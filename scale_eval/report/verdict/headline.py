@@ -196,7 +196,7 @@ def _difference(findings: Findings, pair: Pair) -> str:
         if findings.sample is None and seems_to_favour_other(pair):
             better += ", as chance has it where buyers are few"
     elif pair.ties:
-        better += f", no worse at {percent((pair.wins + pair.ties) / pair.n)}"
+        better += f", within the margin at {percent(pair.ties / pair.n)}"
     return (
         f"{metric_label(pair.metric)} lower by {lead_of(pair)} ({interval_of(pair)}) at the "
         f"average company; {better}"
