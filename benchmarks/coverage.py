@@ -68,16 +68,16 @@ def _tilted(task: tuple[int, int]) -> list[Said]:
     weights = np.exp(rng.uniform(-1.2, 1.2) * ndtri(rank))
     weights /= weights.sum()
     numbers = np.sort(rng.choice(len(bank), k, replace=False, p=weights))
-    of_margin = rng.uniform(0, 0.8)
+    of_margin = rng.uniform(0, 1.5)  # in typical differences
     margins = {
-        name: float(np.quantile(np.abs(truth.of_difference[name]), of_margin))
+        name: float(of_margin * np.sqrt(np.square(truth.of_difference[name]).mean()))
         for name in WITH_PROBABILITIES
     }
     return said_of_sample(bank, truth, numbers, margins, weights)
 
 
 def measure(
-    populations: Sequence[Population],
+    population: Population,
     sizes: Sequence[int],
     n_companies: int,
     replicates: int,
@@ -87,7 +87,7 @@ def measure(
     tilted: int | None = None,
     seed: int = 1,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Judge the intervals and the probabilities of samples of each size of each population.
+    """Judge the intervals and the probabilities of samples of each size of a population.
 
     Parameters
     ----------
@@ -103,20 +103,15 @@ def measure(
     said : DataFrame
         A row for each probability, with the columns of `Said`, `population` and `k`.
     """
-    judged: list[tuple[Any, ...]] = []
-    said: list[tuple[Any, ...]] = []
-    n_tilted = replicates if tilted is None else tilted
-    for population in populations:
-        bank = make_bank(n_companies, population, seed, n_processes)
-        _SHARED[:] = bank, Truth(bank)
-        tasks = [(k, i, i % curves == 0) for i in range(replicates) for k in sizes]
-        of_said = [(k, i) for i in range(n_tilted) for k in sizes]
-        for task, done in zip(tasks, _map(_replicate, tasks, n_processes), strict=True):
-            judged += [(population.name, task[0], *one) for one in done]
-        for (k, _), probabilities in zip(of_said, _map(_tilted, of_said, n_processes), strict=True):
-            said += [(population.name, k, *one) for one in probabilities]
-    columns = ["population", "k", *Said._fields]
-    return summary(judged), pd.DataFrame(said, columns=columns)
+    bank = make_bank(n_companies, population, seed, n_processes)
+    _SHARED[:] = bank, Truth(bank)
+    tasks = [(k, i, i % curves == 0) for i in range(replicates) for k in sizes]
+    done = zip(tasks, _map(_replicate, tasks, n_processes), strict=True)
+    judged = [(population.name, task[0], *one) for task, ones in done for one in ones]
+    of_said = [(k, i) for i in range(replicates if tilted is None else tilted) for k in sizes]
+    told = zip(of_said, _map(_tilted, of_said, n_processes), strict=True)
+    said = [(population.name, task[0], *one) for task, ones in told for one in ones]
+    return summary(judged), pd.DataFrame(said, columns=["population", "k", *Said._fields])
 
 
 def _map(function: Any, tasks: list[Any], n_processes: int) -> Iterable[Any]:
@@ -168,17 +163,17 @@ def reliability(said: pd.DataFrame, by: Sequence[str] = ("k",)) -> pd.DataFrame:
     ).reset_index()
 
 
-def show(table: pd.DataFrame, cells: Sequence[tuple[str, int]]) -> str:
-    """Print a line a figure, with a column for each of these populations and sizes.
+def show(table: pd.DataFrame, sizes: Sequence[int]) -> str:
+    """Print a line a figure of one population, with a column for each of these sizes.
 
     A number is the coverage of sure intervals; ~ marks that of marked ones, where sure ones are
     fewer than a fifth; - is where most were refused.
     """
     lines = []
     for keys, rows in table.groupby(["what", "metric", "estimand", "method"], sort=False):
-        by_cell = {(row.population, row.k): row for row in rows.itertuples()}
-        texts = (_cell(by_cell.get(cell)) for cell in cells)
-        lines.append("{:18}{:24}{:15}{:21}".format(*keys) + "".join(f"{c:>6}" for c in texts))
+        by_size = {row.k: row for row in rows.itertuples()}
+        cells = "".join(f"{_cell(by_size.get(k)):>6}" for k in sizes)
+        lines.append("{:18}{:24}{:15}{:21}".format(*keys) + cells)
     return "\n".join(lines)
 
 
@@ -217,19 +212,22 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=2)
     arguments = parser.parse_args()
     began = time.perf_counter()
-    populations = [p for p in POPULATIONS if p.name in arguments.populations]
-    table, said = measure(
-        populations,
-        arguments.sizes,
-        arguments.companies,
-        arguments.replicates,
-        n_processes=arguments.processes,
-    )
-    cells = [(p.name, k) for p in populations for k in arguments.sizes]
     print("coverage of nominal .95; ~: n_effective below 30 or a ci_condition; -: refused")
-    print(" " * 78 + "".join(f"{p.name:>{6 * len(arguments.sizes)}}" for p in populations))
-    print(" " * 78 + "".join(f"{k:>6}" for _, k in cells))
-    print(show(table, cells))
+    tables, all_said = [], []
+    for population in (p for p in POPULATIONS if p.name in arguments.populations):
+        table, said = measure(
+            population,
+            arguments.sizes,
+            arguments.companies,
+            arguments.replicates,
+            n_processes=arguments.processes,
+        )
+        tables.append(table)
+        all_said.append(said)
+        seconds = f"{time.perf_counter() - began:.0f} s"
+        print(f"\n{population.name:78}" + "".join(f"{k:>6}" for k in arguments.sizes), seconds)
+        print(show(table, arguments.sizes), flush=True)
+    table, said = pd.concat(tables), pd.concat(all_said)
     outside = falling_short(table)
     print(f"\nsure intervals: {len(outside)} of {outside.attrs['of']} outside .93 to .97")
     columns = [*KEYS, "sure", "sure_error", "n_sure", "bias", "beyond_chance"]

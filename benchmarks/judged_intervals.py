@@ -98,12 +98,10 @@ class Truth:
         self.effects = {
             name: figures.effects(name) for name in JUDGED if METRICS[name].effects is not None
         }
-        self.of_difference = {
-            name: figures.differences(name)
-            for name in JUDGED
-            if METRICS[name].has_difference_effects and METRICS[name].target is None
-        }
-        self.foreseen = figures.foreseen.any(axis=1)
+        self.about: dict[str, np.ndarray] = {}
+        self.of_difference: dict[str, np.ndarray] = {}
+        for name in WITH_PROBABILITIES:
+            self.about[name], self.of_difference[name] = figures.differences(name)
         self.own_difference = np.subtract(*figures.by_window["log_loss"].mean(axis=1).T)
         self._figures = figures
 
@@ -163,16 +161,18 @@ def said_of_sample(
         How much of the population each company of the bank is.
     """
     panel, rows = bank.sample(numbers)
-    weights = weights[truth.foreseen] / weights[truth.foreseen].sum()
     said = []
     for name in WITH_PROBABILITIES:
         metric, margin = METRICS[name], margins[name]
         sign = 1 if metric.better == "higher" else -1
-        better = sign * truth.of_difference[name]
+        better, about = sign * truth.of_difference[name], weights[truth.about[name]]
         shares = {
-            "probability_a_better": weights @ (better > 0),
-            "probability_a_better_by_margin": weights @ (better > margin),
-            "probability_b_better_by_margin": weights @ (better < -margin),
+            which: about @ it_is / about.sum()
+            for which, it_is in (
+                ("probability_a_better", better > 0),
+                ("probability_a_better_by_margin", better > margin),
+                ("probability_b_better_by_margin", better < -margin),
+            )
         }
         influence = panel.influences(metric)
         for row in comparisons_of(panel, metric, rows, influence, margins):

@@ -3,7 +3,8 @@
 Nothing here knows how the product estimates: a company's figures are integrals over normal
 densities, those of a population are means and sums of them over all of its companies, whatever
 happened there. A figure of ranks over all customers comes from the distribution of what the models
-say to buyers and to others, a mixture of normals.
+say to buyers and to others, a mixture of normals. Average precision and gain of a company depend on
+its number of customers: they are means over draws of as many customers, ranked by plain NumPy.
 """
 
 from __future__ import annotations
@@ -16,12 +17,18 @@ from scipy.special import expit, log_expit, logit, ndtr
 from benchmarks.population import MODELS, NODE, WEIGHT, Companies
 
 EXPECTED_OF_EACH = 10
-"""Buyers, and others, to be expected at a window by the rate known at its cutoff, from which on the
-sentences about the next company are about it."""
+"""Buyers, and others, to be expected at a window by the rate known at its cutoff, from which on
+sentences about the next company's ranking and calibration are about it."""
+
+LOSSES = ("log_loss", "brier_score")
+"""Metrics that need no buyers: sentences about their differences are about all companies."""
 
 FEW_NODES, FEW_WEIGHT = np.polynomial.hermite_e.hermegauss(20)
 FEW_WEIGHT = FEW_WEIGHT / FEW_WEIGHT.sum()
 """Quadrature of smooth means, in equations that are solved by iteration."""
+
+DRAWS, MOST_DRAWN = 20, 20_000
+"""Draws of a company's customers, and the most customers drawn for it."""
 
 SAID = np.arange(-14, 14, 1 / 64)
 """Logits at which the distribution of what models say is computed."""
@@ -34,7 +41,7 @@ class TrueFigures:
     ----------
     companies : Companies
     by_window : dict of ndarray, shape (k, n_cutoffs, n_models)
-        By metric. The limits for many customers, where a figure depends on their number.
+        By metric.
     prediction, reference_log_loss, reference_brier_score : of the same shape
     """
 
@@ -48,10 +55,6 @@ class TrueFigures:
             """Return the mean over customers of what buyers and others have."""
             return rate * (buyers @ WEIGHT)[:, None] + (1 - rate) * (others @ WEIGHT)[:, None]
 
-        d = companies.distance[:, None, :, None]
-        at = NODE + d / 2  # scores of buyers
-        buyers_above = rate[..., None] * ndtr(d / 2 - at)
-        precision = buyers_above / (buyers_above + (1 - rate[..., None]) * ndtr(-d / 2 - at))
         self.prediction = mean(expit(of_buyers), expit(of_others))
         known = companies.known_rate[:, :, None]
         self.reference_log_loss = np.broadcast_to(
@@ -64,8 +67,7 @@ class TrueFigures:
             "log_loss": mean(-log_expit(of_buyers), -log_expit(-of_others)),
             "brier_score": mean(expit(-of_buyers) ** 2, expit(of_others) ** 2),
             "roc_auc": np.broadcast_to(ndtr(companies.distance / np.sqrt(2))[:, None], shape),
-            "average_precision": precision @ WEIGHT,
-            "gain_at_10": self._gain(),
+            **self._of_as_many(),
             "observed_expected_ratio": rate / self.prediction,
             "calibration_slope": np.broadcast_to(1 / companies.stretch[:, None], shape),
             "calibration_intercept": self._intercepts(),
@@ -84,10 +86,18 @@ class TrueFigures:
         """
         return _means(_SCALES.get(metric, np.asarray)(self.by_window[metric]), self.foreseen)
 
-    def differences(self, metric: str) -> np.ndarray:
-        """Return each company's true difference a - b, a mean over foreseen windows; (k',)."""
-        values = _means(self.by_window[metric], self.foreseen)
-        return np.asarray(values[:, 0] - values[:, 1])
+    def differences(self, metric: str) -> tuple[np.ndarray, np.ndarray]:
+        """Return the companies that sentences about the next difference are about, and theirs.
+
+        Returns
+        -------
+        about : ndarray of bool, shape (k,)
+        differences : ndarray, shape (k',)
+            Of model a and model b, a mean over foreseen windows; of losses, over all windows.
+        """
+        counted = np.ones_like(self.foreseen) if metric in LOSSES else self.foreseen
+        values = _means(self.by_window[metric], counted)
+        return counted.any(axis=1), np.asarray(values[:, 0] - values[:, 1])
 
     def pooled(self, metric: str, estimand: str) -> np.ndarray:
         """Return the true figure of each model over all companies; shape (n_models,)."""
@@ -102,15 +112,16 @@ class TrueFigures:
         if metric == "observed_expected_ratio":
             return (size * rate).sum() / (size * self.prediction).sum(axis=(0, 1))
         assert values is not None
-        if metric in ("log_loss", "brier_score"):
+        if metric in LOSSES:
             return (size * values).sum(axis=(0, 1)) / (size.sum() * values.shape[1])
         if estimand == "row":
             return np.array([_of_rows(metric, *self._said[m]) for m in range(len(MODELS))])
         if metric == "calibration_slope":
             return self._slope_within()
+        if metric in self._by_buyer:
+            return self._by_buyer[metric]
         pairs = size * (size - 1) * rate * (1 - rate)
-        weight = pairs if metric == "roc_auc" else size * rate
-        return np.asarray((weight * values).sum(axis=(0, 1)) / weight.sum())
+        return np.asarray((pairs * values).sum(axis=(0, 1)) / pairs.sum())
 
     def difference(self, metric: str, estimand: str) -> float:
         """Return the true difference a - b of two models, or of their distances from a target.
@@ -149,15 +160,35 @@ class TrueFigures:
         loss = {"log_loss_skill": "log_loss", "brier_skill": "brier_score"}[skill]
         return self.by_window[loss], getattr(self, f"reference_{loss}")
 
-    def _gain(self) -> np.ndarray:
-        """Return the share of buyers in the top tenth of the scores; bisection for its end."""
-        rate, d = self.companies.rate[:, :, None], self.companies.distance[:, None]
-        low, high = np.full((*rate.shape[:2], len(MODELS)), -10.0), np.full(1, 10.0)
-        for _ in range(40):
-            at = (low + high) / 2
-            above = rate * ndtr(d / 2 - at) + (1 - rate) * ndtr(-d / 2 - at)
-            low, high = np.where(above > 0.1, at, low), np.where(above > 0.1, high, at)
-        return np.asarray(ndtr(d / 2 - low))
+    def _of_as_many(self) -> dict[str, np.ndarray]:
+        """Return the mean average precision and gain over draws of as many customers.
+
+        Where anybody buys; and in `by_buyer` the sums over draws, by the number who buy.
+        """
+        companies, rng = self.companies, np.random.default_rng(len(self.companies))
+        c, m = companies.rate.shape[1], len(MODELS)
+        values, sums, n_buyers = np.zeros((2, len(companies), c, m)), np.zeros((2, m)), 0.0
+        for i, (n, rates) in enumerate(zip(companies.size.tolist(), companies.rate, strict=True)):
+            draws = int(np.clip(MOST_DRAWN // n, 1, DRAWS))
+            d = companies.distance[i]
+            for t, rate in enumerate(rates):
+                buys = rng.random((draws, n)) < rate
+                buys = buys[buys.any(axis=1)]
+                while not len(buys):  # somebody buys in one of many draws
+                    buys = rng.random((DRAWS, n)) < rate
+                    buys = buys[buys.any(axis=1)]
+                z = rng.normal(size=buys.shape)
+                for model in range(m):
+                    score = z + d[model] * (buys - 0.5)
+                    ranked = np.take_along_axis(buys, np.argsort(-score, axis=1), axis=1)
+                    figures = np.stack(_of_ranked(ranked))
+                    values[:, i, t, model] = figures.mean(axis=1)
+                    share = -np.expm1(n * np.log1p(-rate)) / len(buys)  # that anybody buys
+                    sums[:, model] += share * (figures * buys.sum(axis=1)).sum(axis=1)
+                n_buyers += n * rate
+        names = ("average_precision", "gain_at_10")
+        self._by_buyer = dict(zip(names, sums / n_buyers, strict=True))
+        return dict(zip(names, values, strict=True))
 
     def _intercepts(
         self, slope: np.ndarray | None = None, from_: np.ndarray | None = None
@@ -231,6 +262,20 @@ def _means(values: np.ndarray, counted: np.ndarray) -> np.ndarray:
     n = counted.sum(axis=1)
     sums = (values * counted[..., None]).sum(axis=1)
     return np.asarray(sums[n > 0] / n[n > 0, None])
+
+
+def _of_ranked(buys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return average precision and gain at a tenth of customers in descending order of scores.
+
+    Both of shape (n_draws,), of outcomes of shape (n_draws, n).
+    """
+    n = buys.shape[1]
+    found = np.cumsum(buys, axis=1)
+    precision = np.where(buys, found / np.arange(1, n + 1), 0).sum(axis=1) / found[:, -1]
+    whole, part = divmod(n / 10, 1)
+    before = found[:, int(whole) - 1] if whole else 0
+    gain = (before + part * buys[:, int(whole)]) / found[:, -1]
+    return precision, gain
 
 
 def _of_rows(metric: str, buyers: np.ndarray, others: np.ndarray) -> float:
