@@ -24,6 +24,7 @@ import pandas as pd
 from scipy.special import ndtri
 
 from benchmarks.bank import Bank, make_bank
+from benchmarks.judged_half_years import fixed_companies, spread_of_cutoffs
 from benchmarks.judged_intervals import (
     WITH_PROBABILITIES,
     Judged,
@@ -119,6 +120,17 @@ def _map(function: Any, tasks: list[Any], n_processes: int) -> Iterable[Any]:
         return list(map(function, tasks))
     with multiprocessing.get_context("fork").Pool(n_processes) as pool:
         return pool.map(function, tasks, chunksize=4)
+
+
+def measure_half_years(replicates: int) -> pd.DataFrame:
+    """Judge the intervals of fixed companies and of half-years; see `summary`."""
+    of_fixed = fixed_companies(POPULATIONS[1], 30, replicates, seed=3)
+    judged: list[tuple[Any, ...]] = [(POPULATIONS[1].name, 30, *one) for one in of_fixed]
+    for c, serial in ((3, 0.0), (6, 0.0), (6, 0.6)):
+        name = f"{c} half-years" + (", correlated" if serial else "")
+        for seed in range(4 * replicates):
+            judged += [(name, 40, *one) for one in spread_of_cutoffs(40, c, seed, serial=serial)]
+    return summary(judged)
 
 
 def summary(judged: list[tuple[Any, ...]]) -> pd.DataFrame:
@@ -227,7 +239,10 @@ def main() -> None:
         seconds = f"{time.perf_counter() - began:.0f} s"
         print(f"\n{population.name:78}" + "".join(f"{k:>6}" for k in arguments.sizes), seconds)
         print(show(table, arguments.sizes), flush=True)
-    table, said = pd.concat(tables), pd.concat(all_said)
+    of_half_years = measure_half_years(arguments.replicates)
+    for name, rows in of_half_years.groupby("population", sort=False):
+        print(f"\n{name}\n{show(rows, sorted(set(rows['k'])))}")
+    table, said = pd.concat([*tables, of_half_years]), pd.concat(all_said)
     outside = falling_short(table)
     print(f"\nsure intervals: {len(outside)} of {outside.attrs['of']} outside .93 to .97")
     columns = [*KEYS, "sure", "sure_error", "n_sure", "bias", "beyond_chance"]
