@@ -23,7 +23,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import ndtri
 
-from benchmarks.bank import Bank, make_bank
+from benchmarks.bank import make_bank
 from benchmarks.judged_half_years import fixed_companies, spread_of_cutoffs
 from benchmarks.judged_intervals import (
     WITH_PROBABILITIES,
@@ -84,7 +84,7 @@ def measure(
     replicates: int,
     *,
     n_processes: int = 2,
-    curves: int = 10,
+    curves: int = 25,
     tilted: int | None = None,
     seed: int = 1,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -108,7 +108,7 @@ def measure(
     _SHARED[:] = bank, Truth(bank)
     tasks = [(k, i, i % curves == 0) for i in range(replicates) for k in sizes]
     done = zip(tasks, _map(_replicate, tasks, n_processes), strict=True)
-    judged = [(population.name, task[0], *one) for task, ones in done for one in ones]
+    judged = [(population.name, *task[:2], *one) for task, ones in done for one in ones]
     of_said = [(k, i) for i in range(replicates if tilted is None else tilted) for k in sizes]
     told = zip(of_said, _map(_tilted, of_said, n_processes), strict=True)
     said = [(population.name, task[0], *one) for task, ones in told for one in ones]
@@ -124,43 +124,52 @@ def _map(function: Any, tasks: list[Any], n_processes: int) -> Iterable[Any]:
 
 def measure_half_years(replicates: int) -> pd.DataFrame:
     """Judge the intervals of fixed companies and of half-years; see `summary`."""
-    of_fixed = fixed_companies(POPULATIONS[1], 30, replicates, seed=3)
-    judged: list[tuple[Any, ...]] = [(POPULATIONS[1].name, 30, *one) for one in of_fixed]
+    judged: list[tuple[Any, ...]] = []
+    for draw, ones in enumerate(fixed_companies(POPULATIONS[1], 30, replicates, seed=3)):
+        judged += [(POPULATIONS[1].name, 30, draw, *one) for one in ones]
     for c, serial in ((3, 0.0), (6, 0.0), (6, 0.6)):
         name = f"{c} half-years" + (", correlated" if serial else "")
         for seed in range(4 * replicates):
-            judged += [(name, 40, *one) for one in spread_of_cutoffs(40, c, seed, serial=serial)]
+            judged += [
+                (name, 40, seed, *one) for one in spread_of_cutoffs(40, c, seed, serial=serial)
+            ]
     return summary(judged)
 
 
 def summary(judged: list[tuple[Any, ...]]) -> pd.DataFrame:
     """Return coverage by figure, population and k, of sure intervals, marked ones, and all.
 
+    Parameters
+    ----------
+    judged : list of tuple
+        Population, k, replicate, and the fields of `Judged`.
+
     Returns
     -------
     DataFrame
         `KEYS`; `n_sure`, `n_marked`, `n_refused`; `sure`, `marked` and `coverage` (of both), which
-        are shares; `sure_error`, the standard error of `sure`; `width` and `n_effective`, medians;
-        `bias`, the mean error of the figure in its standard deviations.
+        are shares; `sure_error`, the standard error of `sure`, where the two models of a sample are
+        one draw; `width` and `n_effective`, medians; `bias`, the mean error of the figure in its
+        standard deviations.
     """
-    frame = pd.DataFrame(judged, columns=["population", "k", *Judged._fields])
+    frame = pd.DataFrame(judged, columns=["population", "k", "replicate", *Judged._fields])
     refused = frame["right"].isna()
     sure = ~refused & (frame["n_effective"] >= SURE) & (frame["condition"] == "")
     frame["sure"], frame["marked"] = frame["right"].where(sure), frame["right"].where(~sure)
     frame["n_refused"] = refused
-    grouped = frame.groupby(KEYS, sort=False)
-    table = grouped.agg(
+    table = frame.groupby(KEYS, sort=False).agg(
         coverage=("right", "mean"),
         sure=("sure", "mean"),
         marked=("marked", "mean"),
         n_sure=("sure", "count"),
         n_marked=("marked", "count"),
         n_refused=("n_refused", "sum"),
-        sure_error=("sure", "sem"),
         width=("width", "median"),
         n_effective=("n_effective", "median"),
         bias=("error", lambda error: error.mean() / max(error.std(), 1e-12)),
     )
+    by_sample = frame.groupby([*KEYS, "replicate"], sort=False)["sure"].mean()
+    table["sure_error"] = by_sample.groupby(KEYS, sort=False).sem()
     return table.reset_index()
 
 

@@ -67,14 +67,19 @@ def spread_of_cutoffs(k: int, c: int, seed: int, *, serial: float = 0.0) -> list
 
     of_next = 0.5 + of_company.mean() + of_cutoff[c]  # these companies, at the next half-year
     return [
-        *(held("spread", "log_loss", f"{of} sd", ends(f"{of}_sd"), SD[of], k) for of in SD
-          if of != "residual"),
+        *(
+            held("spread", "log_loss", f"{of} sd", ends(f"{of}_sd"), SD[of], k)
+            for of in SD
+            if of != "residual"
+        ),
         held("spread", "log_loss", "next half-year", ends("next_cutoff"), of_next, k),
     ]
 
 
-def fixed_companies(population: Population, k: int, draws: int, seed: int) -> Iterator[Judged]:
-    """Judge `sampling_std_error` at the same companies, with customers drawn again."""
+def fixed_companies(
+    population: Population, k: int, draws: int, seed: int
+) -> Iterator[list[Judged]]:
+    """Judge `sampling_std_error` at the same companies; yield those of each draw of customers."""
     companies = Companies.drawn(k, population, seed)
     truth = TrueFigures(companies)
     groups = company_groups([company_name(i) for i in range(k)])
@@ -83,8 +88,11 @@ def fixed_companies(population: Population, k: int, draws: int, seed: int) -> It
         evaluations, scores = evaluated(windows, MODELS, groups)
         panel = Panel.of(parts_of(evaluations)).holding([*METRICS, *STANDARD_ERRORS])
         rows = PooledHistograms([scores], panel, groups)
-        for name in ("log_loss", "brier_score", "roc_auc", "observed_expected_ratio"):
-            yield from _of_chance(panel, rows, name, truth)
+        yield [
+            judged
+            for name in ("log_loss", "brier_score", "roc_auc", "observed_expected_ratio")
+            for judged in _of_chance(panel, rows, name, truth)
+        ]
 
 
 def _of_chance(

@@ -211,9 +211,7 @@ def held(
     right, width = np.nan, np.nan
     if not np.isnan(low):
         right, width = float(np.mean((low <= truth) & (truth <= high))), high - low
-    return Judged(
-        what, metric, estimand, method, right, n_effective, condition or "", width, error
-    )
+    return Judged(what, metric, estimand, method, right, n_effective, condition or "", width, error)
 
 
 def _of_effects(metric: str, model: str, row: dict[str, Any], truth: Truth) -> Iterator[Judged]:

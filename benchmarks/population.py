@@ -170,7 +170,9 @@ class Companies:
         z = ndtri(u)
         size = np.clip(p.sizes.quantile(u), 2, LARGEST).astype(np.int64)
         usual = expit(logit(p.rate) + p.rate_sd * rng.normal(size=k))
-        ability = p.ability + p.tau * (p.by_size * z + np.sqrt(1 - p.by_size**2) * rng.normal(size=k))
+        ability = p.ability + p.tau * (
+            p.by_size * z + np.sqrt(1 - p.by_size**2) * rng.normal(size=k)
+        )
         behind = p.behind + p.tau_difference * rng.normal(size=k)
         distance = np.sqrt(2) * ndtri(expit(np.stack([ability, ability - behind], axis=1)))
         stretch = 1 / np.maximum(rng.normal(p.slope, p.slope_sd, (k, m)), 0.3)
@@ -193,9 +195,7 @@ class Companies:
         low, high = np.full(log_ratio.shape, -30.0), np.full(log_ratio.shape, 30.0)
         for _ in range(50):  # bisection
             middle = (low + high) / 2
-            p1, p0 = (
-                expit(middle[..., None] + said) @ WEIGHT for said in self.logits(NODE)
-            )
+            p1, p0 = (expit(middle[..., None] + said) @ WEIGHT for said in self.logits(NODE))
             too_high = usual * p1 + (1 - usual) * p0 > target
             low, high = np.where(too_high, low, middle), np.where(too_high, middle, high)
         return Companies(

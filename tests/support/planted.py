@@ -97,8 +97,9 @@ def evaluated(
     repeats = [len(kept.bin) for _, kept, _ in made]
     columns = {
         "model": np.repeat([row["model"] for row, _, _ in made], repeats),
-        "cutoff": pa.array(np.repeat([row["cutoff"].value for row, _, _ in made], repeats) // 1_000)
-        .cast(pa.timestamp("us", "UTC")),
+        "cutoff": pa.array(
+            np.repeat([row["cutoff"].value for row, _, _ in made], repeats) // 1_000
+        ).cast(pa.timestamp("us", "UTC")),
         "company_group": np.repeat([group for _, _, group in made], repeats),
         "answered_by": np.repeat([";".join(sorted(models))] * len(made), repeats),
         **{
