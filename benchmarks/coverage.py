@@ -35,6 +35,7 @@ from benchmarks.judged_intervals import (
 )
 from benchmarks.machine import keep
 from benchmarks.population import POPULATIONS, Population
+from benchmarks.shortfalls import why
 
 SURE = 30
 """Effective companies from which on an interval is published as sure."""
@@ -42,7 +43,8 @@ SURE = 30
 LOW, HIGH = 0.93, 0.97
 """How often a sure interval of 95 % may hold the truth."""
 
-KEYS = ["what", "metric", "estimand", "method", "population", "k"]
+FIGURE = ["what", "metric", "estimand", "population", "k"]
+KEYS = [*FIGURE, "method"]
 
 _SHARED: list[Any] = []
 
@@ -212,14 +214,17 @@ def _cell(row: Any) -> str:
 def falling_short(table: pd.DataFrame) -> pd.DataFrame:
     """Return where sure intervals hold the truth less or more often than they may.
 
-    Only where a fifth of the samples, and ten at least, gave a sure interval; `beyond_chance` where
-    the distance from the limit is more than two standard errors.
+    Only where a fifth of the samples, and ten at least, gave a sure interval, and not where it is a
+    point. `beyond_chance` where the distance from the limit is more than two standard errors; `why`
+    as far as it is known.
     """
     n = table["n_sure"] + table["n_marked"] + table["n_refused"]
-    sure = table[(table["method"] == "ours") & (table["n_sure"] >= np.maximum(n / 5, 10))]
+    enough = (table["n_sure"] >= np.maximum(n / 5, 10)) & (table["width"] > 0)
+    sure = table[(table["method"] == "ours") & enough]
     outside = sure[~sure["sure"].between(LOW, HIGH)].copy()
     beyond = np.maximum(LOW - outside["sure"], outside["sure"] - HIGH)
     outside["beyond_chance"] = beyond > 2 * outside["sure_error"].fillna(0)
+    outside["why"] = [why(row) for row in outside.to_dict("records")]
     outside.attrs["of"] = len(sure)
     return outside
 
@@ -253,16 +258,18 @@ def main() -> None:
         print(f"\n{name}\n{show(rows, sorted(set(rows['k'])))}")
     table, said = pd.concat([*tables, of_half_years]), pd.concat(all_said)
     outside = falling_short(table)
-    print(f"\nsure intervals: {len(outside)} of {outside.attrs['of']} outside .93 to .97")
-    columns = [*KEYS, "sure", "sure_error", "n_sure", "bias", "beyond_chance"]
-    print(outside.drop(columns="method")[[c for c in columns if c != "method"]].to_string())
+    print(f"\nsure intervals: {len(outside)} of {outside.attrs['of']} outside .93 to .97,")
+    beyond = outside[outside["beyond_chance"]]
+    print(f"{len(beyond)} by more than chance, {(beyond['why'] == '').sum()} of them unexplained")
+    print(beyond[[*FIGURE, "sure", "sure_error", "n_sure", "bias", "why"]].to_string(index=False))
     print("\nprobabilities: said, true")
-    print(reliability(said).to_string(float_format="%.3f"))
+    print(reliability(said).to_string(index=False, float_format="%.3f"))
     figures = {
         "asked": vars(arguments),
         "seconds": time.perf_counter() - began,
         "coverage": _records(table),
-        "probabilities": _records(reliability(said, ["population", "k", "metric", "which"])),
+        "falling_short": _records(outside),
+        "probabilities": _records(reliability(said)),
     }
     print(keep("coverage", figures).name)
 
