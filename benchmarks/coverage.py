@@ -1,13 +1,14 @@
-"""Coverage of the published intervals, beside intervals that others would have published.
+"""Coverage of the published intervals and probabilities, by a truth that owes nothing to them.
 
-    python -m benchmarks.coverage [--replicates 400] [--companies 10000] [--sizes 3 10 30 100 300]
+    python -m benchmarks.coverage [--replicates 100] [--companies 10000] [--sizes 5 10 30 300]
+                                  [--populations "log-normal 1.4" "Pareto 1.2"]
 
-Companies of skewed sizes with known true effects (`benchmarks.population`) are evaluated once;
-samples of k companies are drawn and reduced as a run is. An interval of a pooled figure or of a
-difference is right where it holds the figure of all companies; a prediction is right by the share
-of true effects that it holds; an interval of tau where it holds their standard deviation. For
-`sampling_std_error`, which is for fixed companies, their customers are drawn again. A row of the
-table has the coverage, the medians of n_effective and of the width, and the share of refusals.
+The companies of each population (`benchmarks.population`) are evaluated once; samples of k
+companies are drawn and reduced as a run is. An interval of a pooled figure or of a difference is
+right where it holds the figure of the whole population, which is computed from the companies' true
+parameters (`benchmarks.true_figures`); a prediction is right by the share of true effects that it
+holds; an interval of tau where it holds their standard deviation. An interval is published as sure
+where `n_effective` is 30 or more and `ci_condition` is empty; others are marked, or refused.
 """
 
 from __future__ import annotations
@@ -15,225 +16,269 @@ from __future__ import annotations
 import argparse
 import multiprocessing
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
+from scipy.special import ndtri
 
-from benchmarks.judged_intervals import Judged, Truth, Z, held, judge, judge_sample
+from benchmarks.bank import make_bank
+from benchmarks.judged_half_years import fixed_companies, spread_of_cutoffs
+from benchmarks.judged_intervals import (
+    WITH_PROBABILITIES,
+    Judged,
+    Said,
+    Truth,
+    judge_sample,
+    said_of_sample,
+)
 from benchmarks.machine import keep
-from benchmarks.population import CUTOFFS, MODELS, Bank, Company, Population, make_bank
-from scale_eval.evaluation.schema import evaluations_schema
-from scale_eval.metrics import METRICS, STANDARD_ERRORS
-from scale_eval.planning.plan import company_groups
-from scale_eval.results.panel import Panel, parts_of
-from scale_eval.results.pooled_histograms import PooledHistograms
-from scale_eval.results.tables.comparisons import comparisons_of
-from scale_eval.results.tables.pooled import pooled_of
-from scale_eval.results.tables.spread import spread_table
+from benchmarks.population import POPULATIONS, Population
+from benchmarks.shortfalls import why
+
+SURE = 30
+"""Effective companies from which on an interval is published as sure."""
+
+LOW, HIGH = 0.93, 0.97
+"""How often a sure interval of 95 % may hold the truth."""
+
+FIGURE = ["what", "metric", "estimand", "population", "k"]
+KEYS = [*FIGURE, "method"]
+
+_SHARED: list[Any] = []
 
 
-def fixed_companies(population: Population, k: int, draws: int, seed: int) -> list[Judged]:
-    """Judge `sampling_std_error` at the same companies, with customers drawn again."""
-    companies = [Company.drawn(i, population, seed) for i in range(k)]
-    figures: list[tuple[tuple[str, ...], float, float]] = []
-    for draw in range(draws):
-        evaluated = [e for c in companies for e in c.evaluations(seed, draw)]
-        table = pa.Table.from_pylist([row for row, _ in evaluated], schema=evaluations_schema())
-        panel = Panel.of(parts_of(table)).holding([*METRICS, *STANDARD_ERRORS])
-        groups = company_groups(list(panel.company_ids))
-        rows = PooledHistograms([], panel, groups)
-        for name in ("log_loss", "brier_score", "roc_auc", "observed_expected_ratio"):
-            influence = panel.influences(METRICS[name])
-            for estimand in ("row", "equal_company", "within_company"):
-                figures += _sampled(panel, rows, name, estimand, influence)
-    by_key: dict[tuple[str, ...], list[tuple[float, float]]] = {}
-    for key, value, error in figures:
-        by_key.setdefault(key, []).append((value, error))
-    judged = []
-    for (what, name, estimand), pairs in by_key.items():
-        values, errors = np.array(pairs).T
-        truth = values.mean()
-        judged += [
-            held(what, name, estimand, "ours", (v - Z * e, v + Z * e), truth, k)
-            for v, e in zip(values, errors, strict=True)
-        ]
-    return judged
-
-
-def _sampled(
-    panel: Panel, rows: PooledHistograms, name: str, estimand: str, influence: np.ndarray | None
-) -> Iterator[tuple[tuple[str, ...], float, float]]:
-    for row in pooled_of(panel, METRICS[name], rows, influence):
-        if (row["cutoff"], row["coverage"], row["estimand"]) != (None, "own", estimand):
-            continue
-        if np.isfinite(row.get("sampling_std_error", np.nan)) and row["model"] == MODELS[0]:
-            yield ("these companies", name, estimand), row["value"], row["sampling_std_error"]
-    for row in comparisons_of(panel, METRICS[name], rows, influence, {}):
-        if (row["stratum"], row["estimand"]) != ("all", estimand):
-            continue
-        if METRICS[name].target is None and "sampling_std_error" in row:
-            key = ("these companies, difference", name, estimand)
-            yield key, row["mean_difference"], row["sampling_std_error"]
-
-
-def spread_of_cutoffs(k: int, c: int, seed: int) -> list[Judged]:
-    """Judge `spread` with normal effects of companies and cutoffs on the log loss."""
-    rng = np.random.default_rng(seed)
-    sd = {"company": 0.05, "cutoff": 0.03, "residual": 0.02}
-    of_company, of_cutoff = rng.normal(0, sd["company"], k), rng.normal(0, sd["cutoff"], c + 1)
-    cutoffs = pd.date_range(CUTOFFS[0], periods=c, freq="6MS")
-    rows = [
-        {
-            "company_id": f"company-{i:06}",
-            "cutoff": cutoff,
-            "model": "model_a",
-            "status": "ok",
-            "undefined": "",
-            "overlaps": False,
-            "attempts": 1,
-            "n_customers": 100,
-            "n_positive": 20,
-            "log_loss_se": 0.01,
-            "log_loss": 0.5 + of_company[i] + of_cutoff[j] + rng.normal(0, sd["residual"]),
-        }
-        for i in range(k)
-        for j, cutoff in enumerate(cutoffs)
-    ]
-    table = pa.Table.from_pylist(rows, schema=evaluations_schema())
-    panel = Panel.of(parts_of(table)).holding([*METRICS, *STANDARD_ERRORS])
-    row = spread_table(panel, np.arange(k)).to_pylist()[0]
-    what = f"spread, {c} cutoffs"
-    judged = [
-        judge(what, "log_loss", name, "ours", row, sd[name], f"{name}_sd_low", f"{name}_sd_high")
-        for name in ("company", "cutoff")
-    ]
-    of_next = 0.5 + of_company.mean() + of_cutoff[c]  # these companies, at the next half-year
-    ends = row["next_cutoff_low"], row["next_cutoff_high"]
-    return [*judged, held(what, "log_loss", "next half-year", "ours", ends, of_next, k)]
-
-
-_BANKS: dict[float, tuple[Bank, Truth]] = {}
-
-
-def _replicate(task: tuple[float, int, int, bool]) -> list[Judged]:
-    sigma, k, replicate, curves = task
-    bank, truth = _BANKS[sigma]
+def _replicate(task: tuple[int, int, bool]) -> list[Judged]:
+    k, replicate, curves = task
+    bank, truth = _SHARED
     rng = np.random.default_rng([k, replicate])
-    companies = np.sort(rng.choice(len(bank), k, replace=False))
-    return judge_sample(bank, truth, companies, curves=curves)
+    numbers = np.sort(rng.choice(len(bank), k, replace=False))
+    return judge_sample(bank, truth, numbers, curves=curves)
+
+
+def _tilted(task: tuple[int, int]) -> list[Said]:
+    """Judge probabilities in a population of its own, in which a is better here, worse there.
+
+    It is the bank, with companies as many as the difference of their log losses says. A population
+    that is always the same would show the chance of the samples alone.
+    """
+    k, replicate = task
+    bank, truth = _SHARED
+    rng = np.random.default_rng([k, replicate, 1])
+    difference = truth.own_difference
+    rank = (np.argsort(np.argsort(difference)) + 0.5) / len(difference)
+    weights = np.exp(rng.uniform(-1.2, 1.2) * ndtri(rank))
+    weights /= weights.sum()
+    numbers = np.sort(rng.choice(len(bank), k, replace=False, p=weights))
+    of_margin = rng.uniform(0, 1.5)  # in typical differences
+    margins = {
+        name: float(of_margin * np.sqrt(np.square(truth.of_difference[name]).mean()))
+        for name in WITH_PROBABILITIES
+    }
+    return said_of_sample(bank, truth, numbers, margins, weights)
 
 
 def measure(
-    populations: list[tuple[Population, list[int]]],
+    population: Population,
+    sizes: Sequence[int],
     n_companies: int,
     replicates: int,
     *,
     n_processes: int = 2,
-    curves: int = 5,
+    curves: int = 25,
+    tilted: int | None = None,
     seed: int = 1,
-) -> pd.DataFrame:
-    """Judge all intervals, by (sigma, k, what, metric, estimand, method).
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Judge the intervals and the probabilities of samples of each size of a population.
+
+    Parameters
+    ----------
+    curves : int
+        Every so many samples, the bands of reliability curves are judged too.
+    tilted : int, optional
+        Samples in which probabilities are judged; as many as `replicates` by default.
+
+    Returns
+    -------
+    intervals : DataFrame
+        See `summary`.
+    said : DataFrame
+        A row for each probability, with the columns of `Said`, `population` and `k`.
+    """
+    bank = make_bank(n_companies, population, seed, n_processes)
+    _SHARED[:] = bank, Truth(bank)
+    tasks = [(k, i, i % curves == 0) for i in range(replicates) for k in sizes]
+    done = zip(tasks, _map(_replicate, tasks, n_processes), strict=True)
+    judged = [(population.name, *task[:2], *one) for task, ones in done for one in ones]
+    of_said = [(k, i) for i in range(replicates if tilted is None else tilted) for k in sizes]
+    told = zip(of_said, _map(_tilted, of_said, n_processes), strict=True)
+    said = [(population.name, task[0], *one) for task, ones in told for one in ones]
+    return summary(judged), pd.DataFrame(said, columns=["population", "k", *Said._fields])
+
+
+def _map(function: Any, tasks: list[Any], n_processes: int) -> Iterable[Any]:
+    if n_processes == 1:
+        return list(map(function, tasks))
+    with multiprocessing.get_context("fork").Pool(n_processes) as pool:
+        return pool.map(function, tasks, chunksize=4)
+
+
+def measure_half_years(replicates: int) -> pd.DataFrame:
+    """Judge the intervals of fixed companies and of half-years; see `summary`."""
+    judged: list[tuple[Any, ...]] = []
+    for draw, ones in enumerate(fixed_companies(POPULATIONS[1], 30, replicates, seed=3)):
+        judged += [(POPULATIONS[1].name, 30, draw, *one) for one in ones]
+    for c, serial in ((3, 0.0), (6, 0.0), (6, 0.6)):
+        name = f"{c} half-years" + (", correlated" if serial else "")
+        for seed in range(4 * replicates):
+            judged += [
+                (name, 40, seed, *one) for one in spread_of_cutoffs(40, c, seed, serial=serial)
+            ]
+    return summary(judged)
+
+
+def summary(judged: list[tuple[Any, ...]]) -> pd.DataFrame:
+    """Return coverage by figure, population and k, of sure intervals, marked ones, and all.
+
+    Parameters
+    ----------
+    judged : list of tuple
+        Population, k, replicate, and the fields of `Judged`.
 
     Returns
     -------
     DataFrame
-        Columns `coverage`, `n_effective` and `width` (medians), `n` intervals, `refused` (a share).
+        `KEYS`; `n_sure`, `n_marked`, `n_refused`; `sure`, `marked` and `coverage` (of both), which
+        are shares; `sure_error`, the standard error of `sure`, where the two models of a sample are
+        one draw; `width` and `n_effective`, medians; `bias`, the mean error of the figure in its
+        standard deviations.
     """
-    frames = []
-    for population, sizes in populations:
-        bank = make_bank(n_companies, population, seed, n_processes)
-        _BANKS[population.sigma] = bank, Truth(bank)
-        tasks = [
-            (population.sigma, k, replicate, replicate % curves == 0)
-            for k in sizes
-            for replicate in range(replicates)
-        ]
-        if n_processes > 1:
-            with multiprocessing.get_context("fork").Pool(n_processes) as pool:
-                done = pool.map(_replicate, tasks, chunksize=5)
-        else:
-            done = list(map(_replicate, tasks))
-        for (sigma, k, _, _), judged in zip(tasks, done, strict=True):
-            frames += [(sigma, k, *one) for one in judged]
-        del _BANKS[population.sigma]
-    return summary(frames)
-
-
-def summary(judged: list[tuple[Any, ...]]) -> pd.DataFrame:
-    frame = pd.DataFrame(judged, columns=["sigma", "k", *Judged._fields])
-    keys = ["what", "metric", "estimand", "method", "sigma", "k"]
-    grouped = frame.groupby(keys, sort=False)
-    return grouped.agg(
+    frame = pd.DataFrame(judged, columns=["population", "k", "replicate", *Judged._fields])
+    refused = frame["right"].isna()
+    sure = ~refused & (frame["n_effective"] >= SURE) & (frame["condition"] == "")
+    frame["sure"], frame["marked"] = frame["right"].where(sure), frame["right"].where(~sure)
+    frame["n_refused"] = refused
+    table = frame.groupby(KEYS, sort=False).agg(
         coverage=("right", "mean"),
-        n_effective=("n_effective", "median"),
+        sure=("sure", "mean"),
+        marked=("marked", "mean"),
+        n_sure=("sure", "count"),
+        n_marked=("marked", "count"),
+        n_refused=("n_refused", "sum"),
         width=("width", "median"),
-        n=("right", "count"),
-        refused=("right", lambda right: right.isna().mean()),
+        n_effective=("n_effective", "median"),
+        bias=("error", lambda error: error.mean() / max(error.std(), 1e-12)),
+    )
+    by_sample = frame.groupby([*KEYS, "replicate"], sort=False)["sure"].mean()
+    table["sure_error"] = by_sample.groupby(KEYS, sort=False).sem()
+    return table.reset_index()
+
+
+def reliability(said: pd.DataFrame, by: Sequence[str] = ("k",)) -> pd.DataFrame:
+    """Return what was said beside what was true, in tenths of what was said."""
+    tenth = np.minimum((said["said"] * 10).astype(int), 9).rename("tenth")
+    grouped = said.groupby([*by, tenth], sort=True)
+    return grouped.agg(
+        said=("said", "mean"),
+        true=("true", "mean"),
+        n=("said", "count"),
     ).reset_index()
 
 
-def other_intervals(draws: int) -> pd.DataFrame:
-    """Judge the intervals of fixed companies, and of the next half-year."""
-    judged: list[tuple[Any, ...]] = []
-    judged += [(1.4, 30, *one) for one in fixed_companies(Population(), 30, draws, seed=3)]
-    for c in (3, 6):
-        for replicate in range(2 * draws):
-            judged += [(np.nan, 40, *one) for one in spread_of_cutoffs(40, c, replicate)]
-    return summary(judged)
+def show(table: pd.DataFrame, sizes: Sequence[int]) -> str:
+    """Print a line a figure of one population, with a column for each of these sizes.
 
-
-def show(table: pd.DataFrame) -> str:
-    """Print a line a (what, metric, estimand, method), with a column a (sigma, k)."""
+    A number is the coverage of sure intervals; ~ marks that of marked ones, where sure ones are
+    fewer than a fifth; - is where most were refused.
+    """
     lines = []
     for keys, rows in table.groupby(["what", "metric", "estimand", "method"], sort=False):
-        what = f"{keys[0]:30}{keys[1]:25}{keys[2]:16}{keys[3]:24}"
-        cells = []
-        for row in rows.itertuples():
-            mark = " " if row.n_effective >= 30 else "~"
-            cell = f"{row.coverage:.3f}{mark}" if row.n else "   -  "
-            cells.append(f"{cell:>8}")
-        lines.append(what + "".join(cells))
+        by_size = {row.k: row for row in rows.itertuples()}
+        cells = "".join(f"{_cell(by_size.get(k)):>6}" for k in sizes)
+        lines.append("{:18}{:24}{:15}{:21}".format(*keys) + cells)
     return "\n".join(lines)
+
+
+def _cell(row: Any) -> str:
+    if row is None:
+        return ""
+    shown = row.n_sure + row.n_marked
+    if shown < row.n_refused:
+        return "-"
+    if row.n_sure >= 0.2 * shown:
+        return f"{row.sure:.3f}".removeprefix("0")
+    return f"{row.marked:.3f}".removeprefix("0") + "~"
+
+
+def falling_short(table: pd.DataFrame) -> pd.DataFrame:
+    """Return where sure intervals hold the truth less or more often than they may.
+
+    Only where a fifth of the samples, and ten at least, gave a sure interval, and not where it is a
+    point. `beyond_chance` where the distance from the limit is more than two standard errors; `why`
+    as far as it is known.
+    """
+    n = table["n_sure"] + table["n_marked"] + table["n_refused"]
+    enough = (table["n_sure"] >= np.maximum(n / 5, 10)) & (table["width"] > 0)
+    sure = table[(table["method"] == "ours") & enough]
+    outside = sure[~sure["sure"].between(LOW, HIGH)].copy()
+    beyond = np.maximum(LOW - outside["sure"], outside["sure"] - HIGH)
+    outside["beyond_chance"] = beyond > 2 * outside["sure_error"].fillna(0)
+    outside["why"] = [why(row) for row in outside.to_dict("records")]
+    outside.attrs["of"] = len(sure)
+    return outside
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--replicates", type=int, default=400)
+    parser.add_argument("--replicates", type=int, default=100)
     parser.add_argument("--companies", type=int, default=10_000)
-    parser.add_argument("--sizes", type=int, nargs="+", default=[3, 10, 30, 100, 300])
-    parser.add_argument("--even-sizes", type=int, nargs="*", default=[30, 100, 300])
+    parser.add_argument("--sizes", type=int, nargs="+", default=[5, 10, 30, 300])
+    parser.add_argument("--populations", nargs="+", default=[p.name for p in POPULATIONS])
+    parser.add_argument("--processes", type=int, default=2)
     arguments = parser.parse_args()
     began = time.perf_counter()
-    populations = [(Population(), arguments.sizes)]
-    if arguments.even_sizes:
-        populations.append((Population(sigma=0.6, median_size=250), arguments.even_sizes))
-    table = measure(populations, arguments.companies, arguments.replicates)
-    heads = [f"{p.sigma}/{k}" for p, sizes in populations for k in sizes]
-    print("coverage of nominal .95 by sigma of log sizes / companies; ~: n_effective below 30")
-    print(" " * 95 + "".join(f"{head:>8}" for head in heads))
-    print(show(table))
-    others = other_intervals(arguments.replicates // 2)
-    print(show(others))
-    sure = table[
-        (table["method"] == "ours")
-        & (table["n_effective"] >= 30)
-        & (table["n"] >= arguments.replicates / 4)  # too few to judge where most were refused
-    ]
-    inside = sure["coverage"].between(0.93, 0.97)
-    print(f"ours with n_effective >= 30: {inside.sum()} of {len(sure)} between .93 and .97")
-    print(sure[~inside].to_string())
+    print("coverage of nominal .95; ~: n_effective below 30 or a ci_condition; -: refused")
+    tables, all_said = [], []
+    for population in (p for p in POPULATIONS if p.name in arguments.populations):
+        table, said = measure(
+            population,
+            arguments.sizes,
+            arguments.companies,
+            arguments.replicates,
+            n_processes=arguments.processes,
+        )
+        tables.append(table)
+        all_said.append(said)
+        seconds = f"{time.perf_counter() - began:.0f} s"
+        print(f"\n{population.name:78}" + "".join(f"{k:>6}" for k in arguments.sizes), seconds)
+        print(show(table, arguments.sizes), flush=True)
+    of_half_years = measure_half_years(arguments.replicates)
+    for name, rows in of_half_years.groupby("population", sort=False):
+        print(f"\n{name}\n{show(rows, sorted(set(rows['k'])))}")
+    table, said = pd.concat([*tables, of_half_years]), pd.concat(all_said)
+    outside = falling_short(table)
+    print(f"\nsure intervals: {len(outside)} of {outside.attrs['of']} outside .93 to .97,")
+    beyond = outside[outside["beyond_chance"]]
+    print(f"{len(beyond)} by more than chance, {(beyond['why'] == '').sum()} of them unexplained")
+    print(beyond[[*FIGURE, "sure", "sure_error", "n_sure", "bias", "why"]].to_string(index=False))
+    print("\nprobabilities: said, true")
+    print(reliability(said).to_string(index=False, float_format="%.3f"))
     figures = {
         "asked": vars(arguments),
         "seconds": time.perf_counter() - began,
-        "coverage": [
-            {k: v for k, v in row.items() if v == v}  # no NaN in JSON
-            for row in pd.concat([table, others]).to_dict("records")
-        ],
+        "coverage": _records(table),
+        "falling_short": _records(outside),
+        "probabilities": _records(reliability(said)),
     }
     print(keep("coverage", figures).name)
+
+
+def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    return [
+        {k: v for k, v in row.items() if v == v}  # no NaN in JSON
+        for row in table.to_dict("records")
+    ]
 
 
 if __name__ == "__main__":

@@ -1,33 +1,35 @@
-"""Every interval that a run publishes, and those that others would have published, judged.
+"""Every interval and probability that a run publishes, judged at a sample of companies.
 
-An interval is judged at a sample of companies whose population, with its true effects, is known.
+The truth is that of the population (`benchmarks.true_figures`), and owes nothing to the estimator.
+Beside some intervals stand those that others would have published.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cached_property
 from typing import Any, NamedTuple
-from unittest.mock import patch
 
 import numpy as np
-from scipy.special import expit
+from scipy.special import logit
 from scipy.stats import norm, t
 
-from benchmarks.population import MODELS, Bank
+from benchmarks.bank import Bank
+from benchmarks.population import MODELS
+from benchmarks.true_figures import SAID, TrueFigures
 from scale_eval.metrics import METRICS
-from scale_eval.results.heterogeneity import MIN_PER_CLASS, company_effects
+from scale_eval.results.heterogeneity import company_effects
 from scale_eval.results.panel import Panel
 from scale_eval.results.pooled_histograms import PooledHistograms
 from scale_eval.results.tables.comparisons import comparisons_of
 from scale_eval.results.tables.pooled import pooled_of
 from scale_eval.results.tables.reliability import reliability_table
 from scale_eval.statistics.bootstrap import company_keys, poisson_weights
-from scale_eval.statistics.prediction import confidence_distribution
 from scale_eval.statistics.random_effects import random_effects
 from scale_eval.statistics.undefined import Undefined
 from tests.support.literature import percentile_interval, prediction_interval
 
-JUDGED = {  # metrics whose intervals are judged, by default
+JUDGED = (
     "log_loss",
     "brier_score",
     "log_loss_skill",
@@ -37,151 +39,215 @@ JUDGED = {  # metrics whose intervals are judged, by default
     "observed_expected_ratio",
     "calibration_slope",
     "calibration_intercept",
-}
+)
+"""Metrics whose intervals are judged."""
+
+WITH_PROBABILITIES = ("log_loss", "brier_score", "roc_auc")
+"""Metrics whose probabilities are judged."""
 
 Z = float(norm.ppf(0.975))
 
 
 class Judged(NamedTuple):
-    """An interval: `right` is 1, 0, or a share of the true effects that it should hold."""
+    """An interval, and whether it holds the truth.
+
+    Attributes
+    ----------
+    right : float
+        1, 0, or a share of the true effects that it should hold; NaN where it was refused.
+    n_effective : float
+        Effective companies behind it, by the table.
+    condition : str
+        `ci_condition` of the table.
+    width, error : float
+        The width of the interval, and the distance of the figure from the truth.
+    """
 
     what: str
     metric: str
     estimand: str
     method: str
-    right: float  # NaN where the interval was refused
+    right: float
     n_effective: float
+    condition: str
     width: float
+    error: float
+
+
+class Said(NamedTuple):
+    """A probability that was published, and the share of companies at which it is true."""
+
+    metric: str
+    which: str
+    said: float
+    true: float
+    n_effective: float
 
 
 class Truth:
-    """The figures of all companies of a bank."""
+    """The true figures of the companies of a bank."""
 
     def __init__(self, bank: Bank) -> None:
-        panel, rows = bank.everything
-        self.pooled: dict[tuple[str, ...], dict[str, Any]] = {}
-        self.differences: dict[tuple[str, str], float] = {}
-        for name in JUDGED:
-            influence = panel.influences(METRICS[name])
-            for row in pooled_of(panel, METRICS[name], rows, influence):
-                if row["cutoff"] is None and row["coverage"] == "own":
-                    self.pooled[name, row["estimand"], row["model"]] = row
-            for row in comparisons_of(panel, METRICS[name], rows, influence, {}):
-                if row["stratum"] == "all":
-                    self.differences[name, row["estimand"]] = row["mean_difference"]
-        positive = panel.columns["n_positive"]
-        negative = panel.columns["n_customers"] - positive
-        rich = ((positive >= MIN_PER_CLASS) & (negative >= MIN_PER_CLASS)).all(axis=1)
-        self.enters = panel.count_by_company(np.flatnonzero(rich)) > 0
-        self.effects = {name: bank.truth[name].to_numpy() for name in bank.truth}
-        curves = reliability_table(panel, rows, 0)
-        self.curves = dict(iter(curves.to_pandas().groupby("model")))
+        figures = TrueFigures(bank.companies)
+        self.pooled = {
+            (name, estimand): figures.pooled(name, estimand)
+            for name in JUDGED
+            for estimand in METRICS[name].estimands
+        }
+        self.differences = {key: figures.difference(*key) for key in self.pooled}
+        self.effects = {
+            name: figures.effects(name) for name in JUDGED if METRICS[name].effects is not None
+        }
+        self.about: dict[str, np.ndarray] = {}
+        self.of_difference: dict[str, np.ndarray] = {}
+        for name in WITH_PROBABILITIES:
+            self.about[name], self.of_difference[name] = figures.differences(name)
+        self.own_difference = np.subtract(*figures.by_window["log_loss"].mean(axis=1).T)
+        self._figures = figures
 
-    def effect(self, metric: str, model: str) -> np.ndarray:
-        """Return the true effects of the companies that enter the random effects."""
-        return self.effects[f"{metric} {model}"][self.enters]
+    @cached_property
+    def curves(self) -> list[np.ndarray]:
+        """Return, by model, the share of buyers among those who were told each of `SAID`."""
+        return [b / np.maximum(b + o, 1e-300) for b, o in self._figures._said]
 
 
-def judge_sample(bank: Bank, truth: Truth, companies: np.ndarray, *, curves: bool) -> list[Judged]:
+def judge_sample(
+    bank: Bank, truth: Truth, numbers: np.ndarray, *, curves: bool = False
+) -> list[Judged]:
     """Judge every interval that a run of these companies publishes."""
-    panel, rows = bank.sample(companies)
+    panel, rows = bank.sample(numbers)
     judged: list[Judged] = []
     for name in JUDGED:
-        influence = panel.influences(METRICS[name])
+        metric = METRICS[name]
+        influence = panel.influences(metric)
         pooled = {
             (row["estimand"], row["model"]): row
-            for row in pooled_of(panel, METRICS[name], rows, influence)
-            if row["cutoff"] is None and row["coverage"] == "own"
+            for row in pooled_of(panel, metric, rows, influence)
+            if row["cutoff"] is None and row["coverage"] == "common"
         }
         for (estimand, model), row in pooled.items():
-            target = truth.pooled[name, estimand, model]
-            judged.append(judge("pooled", name, estimand, "ours", row, target["value"]))
-            if estimand == "equal_company" and METRICS[name].effects is not None:
+            target = truth.pooled[name, estimand][MODELS.index(model)]
+            judged.append(_judge("pooled", name, estimand, row, target, row["value"] - target))
+            if estimand == "equal_company" and metric.effects is not None:
                 judged += _of_effects(name, model, row, truth)
-        for row in comparisons_of(panel, METRICS[name], rows, influence, {}):
+        for row in comparisons_of(panel, metric, rows, influence, {}):
             if row["stratum"] != "all":
                 continue
             target = truth.differences[name, row["estimand"]]
-            judged.append(judge("difference", name, row["estimand"], "ours", row, target))
-            if row["estimand"] == "equal_company":
-                judged += _unpaired(name, row, pooled, target)
-                judged += _next_difference(name, row, truth)
-    judged += list(_naive(panel, rows, truth))
+            error = row["mean_difference"] - target
+            judged.append(_judge("difference", name, row["estimand"], row, target, error))
+            if row["estimand"] == "equal_company" and name in truth.of_difference:
+                judged += _of_differences(name, row, pooled, truth)
+    judged += _of_others(panel, truth)
     if curves:
         judged += _curves(panel, rows, truth)
     return judged
 
 
-def judge(
-    what: str,
-    metric: str,
-    estimand: str,
-    method: str,
-    row: dict[str, Any],
-    truth: float,
-    low: str = "ci_low",
-    high: str = "ci_high",
+def said_of_sample(
+    bank: Bank,
+    truth: Truth,
+    numbers: np.ndarray,
+    margins: dict[str, float],
+    weights: np.ndarray,
+) -> list[Said]:
+    """Return the probabilities that a run of these companies publishes, beside the true shares.
+
+    Parameters
+    ----------
+    margins : dict
+        By metric.
+    weights : ndarray, shape (n_companies,)
+        How much of the population each company of the bank is.
+    """
+    panel, rows = bank.sample(numbers)
+    said = []
+    for name in WITH_PROBABILITIES:
+        metric, margin = METRICS[name], margins[name]
+        sign = 1 if metric.better == "higher" else -1
+        better, about = sign * truth.of_difference[name], weights[truth.about[name]]
+        shares = {
+            which: about @ it_is / about.sum()
+            for which, it_is in (
+                ("probability_a_better", better > 0),
+                ("probability_a_better_by_margin", better > margin),
+                ("probability_b_better_by_margin", better < -margin),
+            )
+        }
+        influence = panel.influences(metric)
+        for row in comparisons_of(panel, metric, rows, influence, margins):
+            if row["stratum"] == "all" and row["estimand"] == "equal_company":
+                n = row.get("n_heterogeneity", np.nan)
+                said += [
+                    Said(name, which, row[which], float(share), n)
+                    for which, share in shares.items()
+                    if which in row
+                ]
+    return said
+
+
+def _judge(
+    what: str, metric: str, estimand: str, row: dict[str, Any], truth: float, error: float
 ) -> Judged:
-    ends = row.get(low, np.nan), row.get(high, np.nan)
-    return held(what, metric, estimand, method, ends, truth, row.get("n_effective", np.nan))
+    ends = row.get("ci_low", np.nan), row.get("ci_high", np.nan)
+    n, condition = row.get("n_effective", np.nan), row.get("ci_condition", "")
+    return held(what, metric, estimand, ends, truth, n, condition=condition, error=error)
 
 
 def held(
     what: str,
     metric: str,
     estimand: str,
-    method: str,
     ends: tuple[float, float],
     truth: float | np.ndarray,
     n_effective: float,
+    *,
+    method: str = "ours",
+    condition: str = "",
+    error: float = np.nan,
 ) -> Judged:
+    """Judge one interval; `truth` may be many, of which it should hold 95 %."""
     low, high = ends
-    if np.isnan(low):
-        return Judged(what, metric, estimand, method, np.nan, n_effective, np.nan)
-    right = float(np.mean((low <= truth) & (truth <= high)))
-    return Judged(what, metric, estimand, method, right, n_effective, high - low)
+    right, width = np.nan, np.nan
+    if not np.isnan(low):
+        right, width = float(np.mean((low <= truth) & (truth <= high))), high - low
+    return Judged(what, metric, estimand, method, right, n_effective, condition or "", width, error)
 
 
 def _of_effects(metric: str, model: str, row: dict[str, Any], truth: Truth) -> Iterator[Judged]:
-    effects, scale = truth.effect(metric, model), METRICS[metric].effects
+    effects, scale = truth.effects[metric][:, MODELS.index(model)], METRICS[metric].effects
     assert scale is not None
-    n = row["n_heterogeneity"]
-    of_all = truth.pooled[metric, "equal_company", model]
-    for what, ends, target in (
-        ("tau", ("tau_low", "tau_high"), effects.std()),
-        ("expected", ("expected_low", "expected_high"), of_all["expected"]),
-        ("next company", ("prediction_low", "prediction_high"), scale.back(effects)),
+    for what, prefix, figure, target in (
+        ("tau", "tau", "tau", effects.std()),
+        ("expected", "expected", "expected", float(scale.back(effects.mean()))),
+        ("next company", "prediction", "", scale.back(effects)),
     ):
-        low, high = (row.get(end, np.nan) for end in ends)
-        yield held(what, metric, "equal_company", "ours", (low, high), target, n)
+        ends = row.get(f"{prefix}_low", np.nan), row.get(f"{prefix}_high", np.nan)
+        error = row.get(figure, np.nan) - target if figure else np.nan
+        n = row["n_heterogeneity"]
+        yield held(what, metric, "equal_company", ends, target, n, error=error)
 
 
-def _next_difference(metric: str, row: dict[str, Any], truth: Truth) -> Iterator[Judged]:
-    if not METRICS[metric].has_difference_effects or METRICS[metric].target is not None:
-        return
-    a, b = (truth.effect(metric, model) for model in MODELS)
-    differences = expit(a) - expit(b) if metric == "roc_auc" else a - b
-    ends = row.get("prediction_low", np.nan), row.get("prediction_high", np.nan)
-    n = row["n_heterogeneity"]
-    yield held("next difference", metric, "equal_company", "ours", ends, differences, n)
-
-
-def _unpaired(
-    metric: str, row: dict[str, Any], pooled: dict[tuple[str, str], dict[str, Any]], truth: float
+def _of_differences(
+    metric: str,
+    row: dict[str, Any],
+    pooled: dict[tuple[str, str], dict[str, Any]],
+    truth: Truth,
 ) -> Iterator[Judged]:
-    """Judge the interval of a difference from two intervals of the leaderboard, side by side."""
-    if METRICS[metric].target is not None:
-        return
+    """Judge the difference at the next company, and two intervals of pooled taken for one."""
+    ends = row.get("prediction_low", np.nan), row.get("prediction_high", np.nan)
+    of_all, n = truth.of_difference[metric], row.get("n_heterogeneity", np.nan)
+    yield held("next difference", metric, "equal_company", ends, of_all, n)
     error = np.hypot(*(pooled["equal_company", m]["std_error"] for m in MODELS))
     half = t.ppf(0.975, row["n_companies"] - 1) * error
     ends = row["mean_difference"] - half, row["mean_difference"] + half
-    n = row["n_effective"]
-    yield held("difference", metric, "equal_company", "unpaired", ends, truth, n)
+    target, n = truth.differences[metric, "equal_company"], row["n_effective"]
+    yield held("difference", metric, "equal_company", ends, target, n, method="unpaired")
 
 
-def _naive(panel: Panel, rows: PooledHistograms, truth: Truth) -> Iterator[Judged]:
+def _of_others(panel: Panel, truth: Truth) -> Iterator[Judged]:
     """Judge rows taken for independent, percentile bootstraps of companies, and t with k - 2."""
-    model, name = 0, MODELS[0]
+    model = 0
     windows = np.flatnonzero(panel.ok[:, model])
 
     def column(of: str) -> np.ndarray:
@@ -193,25 +259,11 @@ def _naive(panel: Panel, rows: PooledHistograms, truth: Truth) -> Iterator[Judge
     row_mean = (n * loss).sum() / total
     squares = np.nansum((n - 1) * n * error**2) + (n * (loss - row_mean) ** 2).sum()
     half = Z * np.sqrt(squares / (total - 1) / total)
+    ends = row_mean - half, row_mean + half
+    target = truth.pooled["log_loss", "row"][model]
+    yield held("pooled", "log_loss", "row", ends, target, total, method="rows")
+
     k = panel.n_companies
-    target = truth.pooled["log_loss", "row", name]["value"]
-    of_rows = row_mean - half, row_mean + half
-    yield held("pooled", "log_loss", "row", "rows", of_rows, target, total)
-
-    grouped = rows.of(model, None, "own")
-    assert grouped is not None
-    positive, negative = grouped.total.n_positive, grouped.total.n_negative
-    v10 = (np.cumsum(negative) - negative / 2) / negative.sum()
-    v01 = 1 - (np.cumsum(positive) - positive / 2) / positive.sum()
-    auc = (positive * v10).sum() / positive.sum()
-    of_classes = [
-        (counts * (v - auc) ** 2).sum() / (counts.sum() - 1) / counts.sum()
-        for counts, v in ((positive, v10), (negative, v01))
-    ]
-    half = Z * np.sqrt(sum(of_classes))
-    target = truth.pooled["roc_auc", "row", name]["value"]
-    yield held("pooled", "roc_auc", "row", "rows (DeLong)", (auc - half, auc + half), target, total)
-
     weights = poisson_weights(company_keys(panel.company_ids), 1_000, 0).astype(float)
     pairs = np.nan_to_num(column("n_positive") * (n - column("n_positive")))
     ranked = np.nan_to_num(column("roc_auc"))
@@ -224,40 +276,34 @@ def _naive(panel: Panel, rows: PooledHistograms, truth: Truth) -> Iterator[Judge
         sums = [np.bincount(company, values, k) for values in (numerator, denominator)]
         with np.errstate(invalid="ignore"):
             replicates = (weights @ sums[0]) / (weights @ sums[1])
-        ends = percentile_interval(replicates[np.isfinite(replicates)])
-        n_effective = sums[1].sum() ** 2 / (sums[1] ** 2).sum()
-        target = truth.pooled[metric, estimand, name]["value"]
-        yield held("pooled", metric, estimand, "percentile bootstrap", ends, target, n_effective)
+        replicates = replicates[np.isfinite(replicates)]
+        ends = percentile_interval(replicates) if len(replicates) else (np.nan, np.nan)
+        n_effective = sums[1].sum() ** 2 / max((sums[1] ** 2).sum(), 1e-300)
+        target = truth.pooled[metric, estimand][model]
+        method = "percentile bootstrap"
+        yield held("pooled", metric, estimand, ends, target, n_effective, method=method)
 
     influence = panel.influences(METRICS["roc_auc"])
     assert influence is not None
-    targets = truth.effect("roc_auc", name)
     effects = company_effects(panel, METRICS["roc_auc"], model, windows, influence)
-    for method in ("t(k-2)", "t(k-1)", "z"):
-        try:
-            ends = prediction_interval(random_effects(effects.y, effects.v), method)
-        except Undefined:
-            continue
-        yield held(
-            "next company", "roc_auc", "equal_company", method, ends, targets, len(effects.y)
-        )
-    with patch("scale_eval.results.heterogeneity.moderate", lambda estimates, *_: estimates):
-        effects = company_effects(panel, METRICS["roc_auc"], model, windows, influence)
+    targets = truth.effects["roc_auc"][:, model]
     try:
-        ends = confidence_distribution(effects.y, effects.v).interval()
+        ends = prediction_interval(random_effects(effects.y, effects.v), "t(k-2)")
     except Undefined:
         return
-    method = "variances not moderated"
-    yield held("next company", "roc_auc", "equal_company", method, ends, targets, len(effects.y))
+    n = len(effects.y)
+    yield held("next company", "roc_auc", "equal_company", ends, targets, n, method="t(k-2)")
 
 
 def _curves(panel: Panel, rows: PooledHistograms, truth: Truth) -> Iterator[Judged]:
+    """Judge the bands of the reliability curves, by the customers at whom they hold the rate."""
     curves = reliability_table(panel, rows, 0)
     for model, curve in curves.to_pandas().groupby("model"):
-        of_all = truth.curves[model]
-        rates = np.interp(curve["probability"], of_all["probability"], of_all["recalibrated"])
-        held = curve["ci_low"].le(rates) & curve["ci_high"].ge(rates)
+        rates = np.interp(logit(curve["probability"]), SAID, truth.curves[MODELS.index(model)])
+        inside = curve["ci_low"].le(rates) & curve["ci_high"].ge(rates)
         known = curve["ci_low"].notna().all()
-        right = np.average(held, weights=curve["n_customers"]) if known else np.nan
+        right = float(np.average(inside, weights=curve["n_customers"])) if known else np.nan
         width = float((curve["ci_high"] - curve["ci_low"]).mean())
-        yield Judged("reliability band", "", "row", "ours", float(right), np.nan, width)
+        n = panel.columns["n_customers"][:, 0]
+        n_effective = float(n.sum() ** 2 / (n @ n))
+        yield Judged("reliability band", "", "row", "ours", right, n_effective, "", width, np.nan)

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import t
 
-from benchmarks.sampling import make_population, measure
+from benchmarks.sampled_population import make_population
+from benchmarks.sampling import measure
 from scale_eval.metrics import METRICS, gain, ranking
 from scale_eval.planning.company_sample import (
     Sample,

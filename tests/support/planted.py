@@ -6,7 +6,7 @@ sentences can be held against what was planted.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ import pandas as pd
 import pyarrow as pa
 
 from scale_eval.evaluation.schema import SCORES_SCHEMA, evaluations_schema
-from scale_eval.metrics import N_GROUPS, Scores, histogram
+from scale_eval.metrics import N_GROUPS, ScoreHistogram, Scores, histogram
 from scale_eval.metrics.compiled.scoring import score_compiled
 from scale_eval.planning.plan import company_groups
 from scale_eval.report.findings import Findings
@@ -48,8 +48,8 @@ class Planted:
     cutoff: pd.Timestamp = CUTOFF
     customers: np.ndarray | None = None
 
-    def rows(self, models: Iterable[str]) -> Iterable[tuple[dict[str, Any], pa.Table]]:
-        """Return the rows of the tables evaluations and scores, a pair for each model."""
+    def evaluations(self, models: Iterable[str]) -> Iterator[tuple[dict[str, Any], ScoreHistogram]]:
+        """Yield a row of the table evaluations, and the scores, of each of these models."""
         n = len(self.outcomes)
         customers = np.arange(n) if self.customers is None else self.customers
         seed = abs(int.from_bytes(self.company.encode()[-6:], "little"))
@@ -57,8 +57,8 @@ class Planted:
             0, N_GROUPS, int(customers.max(initial=0)) + 1
         )
         said = {"base_rate": np.full(n, self.known_rate), **self.probabilities}
-        for model, probabilities in said.items():
-            scores = Scores(self.outcomes, probabilities, 10.0 * self.outcomes, self.known_rate)
+        for model in (model for model in said if model in models):
+            scores = Scores(self.outcomes, said[model], 10.0 * self.outcomes, self.known_rate)
             values, undefined, sums = score_compiled(scores, groups[customers])
             row = {
                 "company_id": self.company,
@@ -84,18 +84,33 @@ class Planted:
                 **values,
                 **{f"{metric}_influence": moved for metric, moved in sums.items()},
             }
-            kept = histogram(scores)
-            columns = {
-                "model": [model] * len(kept.bin),
-                "cutoff": [self.cutoff] * len(kept.bin),
-                "company_group": np.zeros(len(kept.bin)),
-                "answered_by": [";".join(sorted(models))] * len(kept.bin),
-                "bin": kept.bin,
-                "n_positive": kept.n_positive,
-                "n_negative": kept.n_negative,
-                "spend_minor": kept.spend_minor,
-            }
-            yield row, pa.table(columns).cast(SCORES_SCHEMA)
+            yield row, histogram(scores)
+
+
+def evaluated(
+    windows: Iterable[Planted], models: Iterable[str], groups: Mapping[str, int]
+) -> tuple[pa.Table, pa.Table]:
+    """Return the tables evaluations and scores of these models; `groups` are of companies."""
+    made = [
+        (row, kept, groups[window.company])
+        for window in windows
+        for row, kept in window.evaluations(models)
+    ]
+    repeats = [len(kept.bin) for _, kept, _ in made]
+    columns = {
+        "model": np.repeat([row["model"] for row, _, _ in made], repeats),
+        "cutoff": pa.array(
+            np.repeat([row["cutoff"].value for row, _, _ in made], repeats) // 1_000
+        ).cast(pa.timestamp("us", "UTC")),
+        "company_group": np.repeat([group for _, _, group in made], repeats),
+        "answered_by": np.repeat([";".join(sorted(models))] * len(made), repeats),
+        **{
+            name: np.concatenate([getattr(kept, name) for _, kept, _ in made])
+            for name in ("bin", "n_positive", "n_negative", "spend_minor")
+        },
+    }
+    evaluations = pa.Table.from_pylist([row for row, _, _ in made], schema=evaluations_schema())
+    return evaluations, pa.table(columns).cast(SCORES_SCHEMA)
 
 
 def planted_tables(
@@ -105,16 +120,8 @@ def planted_tables(
     windows = list(windows)
     models = {"base_rate", *(model for window in windows for model in window.probabilities)}
     groups = company_groups(sorted({window.company for window in windows}))
-    at = SCORES_SCHEMA.get_field_index("company_group")
-    rows, scores = [], []
-    for window in windows:
-        group = groups[window.company]
-        for row, kept in window.rows(models):
-            rows.append(row)
-            column = pa.array([group] * len(kept), pa.int32())
-            scores.append(kept.set_column(at, "company_group", column))
-    evaluations = pa.Table.from_pylist(rows, schema=evaluations_schema())
-    reduced = reduce_tables(evaluations, pa.concat_tables(scores), [], groups, margins)
+    evaluations, scores = evaluated(windows, models, groups)
+    reduced = reduce_tables(evaluations, scores, [], groups, margins)
     return {**reduced, "evaluations": evaluations}
 
 
