@@ -20,13 +20,13 @@ from scale_eval.report.wording import (
     NEGLIGIBLE,
     chance,
     companies,
+    difference_with_interval,
     flattered,
     interval_step,
     listed,
     number,
     span,
     step_apart,
-    step_of_difference,
 )
 from scale_eval.results.tables import TABLES
 
@@ -198,12 +198,13 @@ def power_table(power: pd.DataFrame, earlier: str) -> RenderableType:
 
     `power` is the table of `scale_eval.planning.power.power_table`.
     """
+    names = short_names([power["model"].iloc[0], *power["other"]])
+    power = power.assign(**{c: power[c].map(names) for c in _models_in(power)})
     first = power.iloc[0]
     probabilities = [column for column in power if column.startswith("companies_")]
     rows = []
     for row in power.to_dict("records"):
-        step = step_of_difference(row["lead"], row["lead_low"], row["lead_high"])
-        lead = f"{number(row['lead'], step)} ({span(row['lead_low'], row['lead_high'], step)})"
+        lead = difference_with_interval(row["lead"], row["lead_low"], row["lead_high"])
         is_done = row["settled"] and row["among_them"]
         rows.append(
             {"against": row["other"], "lead": lead}

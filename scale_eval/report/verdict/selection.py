@@ -8,8 +8,15 @@ import numpy as np
 import pandas as pd
 
 from scale_eval.report.findings import PRIMARY, Findings
-from scale_eval.report.verdict.phrases import MIN_FOR_THE_NEXT
-from scale_eval.report.wording import companies, count, number, span, step_of_difference
+from scale_eval.report.verdict.phrases import MIN_FOR_THE_NEXT, two_digits
+from scale_eval.report.wording import (
+    companies,
+    count,
+    interval_step,
+    number,
+    span,
+    step_of_difference,
+)
 from scale_eval.results.tables.choice_regret import OVERALL
 
 
@@ -51,17 +58,18 @@ def _unchecked(findings: Findings) -> str:
 
 def _lead_kept(findings: Findings, choice: str, row: pd.Series) -> str:
     window, other = findings.window, row["other"]
-    step = step_of_difference(row["promised"])
-    promised, kept = number(row["promised"], step), number(row["kept"], step)
     n, interval = int(row["n_companies"]), ""
-    if n >= MIN_FOR_THE_NEXT and not np.isnan(row["kept_low"]):
-        interval = f" ({span(row['kept_low'], row['kept_high'], step)})"
+    low, high, step = row["kept_low"], row["kept_high"], step_of_difference(row["promised"])
+    if n >= MIN_FOR_THE_NEXT and not np.isnan(low):
+        step = interval_step(row["kept"], low, high, step)
+        interval = f" ({span(low, high, step)})"
+    promised, kept = number(row["promised"], step), number(row["kept"], step)
     where = f" (at the {companies(n)} with both)" if n < findings.n_companies else ""
     if row["model"] != choice:
         told = f"flatters it: on the earlier {window}s alone{where} {row['model']} would have been "
         if row["regret"] <= 0:
             return f"{told}picked, and it was the best in the last too."
-        lost = number(row["regret"], step_of_difference(row["regret"]))
+        lost = two_digits(row["regret"])
         return f"{told}picked, and in the last it was worse than {row['best']} by {lost}."
     if row["kept"] >= row["promised"]:
         return (
