@@ -18,9 +18,7 @@ N = 50_000
 @pytest.fixture(scope="module")
 def companies() -> Companies:
     """Three companies of 50,000 customers at two cutoffs."""
-    population = replace(
-        POPULATIONS[5], sizes=LogNormal(N, 0), n_cutoffs=2, rate=0.3, rate_sd=0.3
-    )
+    population = replace(POPULATIONS[5], sizes=LogNormal(N, 0), n_cutoffs=2, rate=0.3, rate_sd=0.3)
     return Companies.drawn(3, population, seed=5)
 
 

@@ -9,6 +9,7 @@ import pandas as pd
 from scale_eval.report.findings import PRIMARY, Findings
 from scale_eval.report.pair import Pair
 from scale_eval.report.verdict.drift import parts_of_the_saving
+from scale_eval.report.verdict.identical import are_identical, distinct_models
 from scale_eval.report.verdict.phrases import at_part, margin_of, reach
 from scale_eval.report.wording import (
     figure_with_interval,
@@ -66,6 +67,10 @@ def ranking(findings: Findings, best: str) -> Iterator[str]:
 
 def _pairs_by_auc(findings: Findings, best: str) -> list[Pair]:
     """Return the comparisons of the leader's AUC with those of all others that rank customers."""
-    others = [model for model in findings.models if model not in (best, "base_rate")]
+    others = [
+        model
+        for model in distinct_models(findings)
+        if model not in (best, "base_rate") and not are_identical(findings, best, model)
+    ]
     pairs = (findings.pair("roc_auc", best, other) for other in others)
     return [pair for pair in pairs if pair is not None]
