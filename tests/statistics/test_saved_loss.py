@@ -225,11 +225,11 @@ def test_the_wider_of_two_intervals_holds_the_truth_of_companies_of_skewed_sizes
     random, k = np.random.default_rng(9), 30
     truth = np.array([term.mean() for term in companies_of_skewed_sizes(random, 15_000)[0]])
     held = []
-    for _ in range(120):
+    for _ in range(150):
         terms, sizes = companies_of_skewed_sizes(random, k)
         means = np.array([term.mean() for term in terms])
         deviations = sampling_deviations(terms, sizes[:, np.newaxis], np.zeros((k, 1)))
         between = [stdtrit(k - 1, 0.975) * term.std(ddof=1) / np.sqrt(k) for term in terms]
         chance = [1.96 * np.sqrt(np.square(of).sum()) / k for of in deviations]
         held.append(np.abs(means - truth) < np.maximum(between, chance))
-    assert (np.mean(held, axis=0) > 0.87).all()
+    assert (np.mean(held, axis=0) > 0.87).all()  # .93 to .95 in 1,000 runs

@@ -15,7 +15,7 @@ import pandas as pd
 from scipy.special import stdtrit
 
 from scale_eval.report.findings import PRIMARY, Findings
-from scale_eval.report.verdict.phrases import MIN_FOR_THE_NEXT
+from scale_eval.report.verdict.phrases import MIN_FOR_THE_NEXT, reach
 from scale_eval.report.wording import percent, percent_with_interval
 
 
@@ -45,21 +45,22 @@ def parts_of_the_saving(findings: Findings, best: str) -> Iterator[str]:
     pair = findings.pair(PRIMARY, best, "base_rate")
     if pair is None or rows.empty or pd.isna(rows.iloc[0]["discrimination"]):
         return
-    low = pair.by_chance()[0] if pair.n < MIN_FOR_THE_NEXT else pair.low
-    if not (low > 0 and pair.better_by > pair.margin):
+    if not (reach(findings, pair)[0] > 0 and pair.better_by > pair.margin):
         return
     drift, discrimination, miscalibration = (
         _term(rows.iloc[0], name, pair.margin)
         for name in ("drift", "discrimination", "miscalibration")
     )
     apart = percent_with_interval(*discrimination[:3])
+    if findings.n_companies < MIN_FOR_THE_NEXT:
+        apart = percent(discrimination.value)
     whose = "" if findings.sample is None else "In the sample, "
     if discrimination.matters:
         sentence = f"{whose}telling customers apart saves {apart} of it."
     elif discrimination.is_small:
         sentence = f"{whose}hardly any of that comes from telling customers apart."
     else:
-        sentence = f"{whose}whether it tells customers apart is not settled: that saves {apart}."
+        sentence = f"{whose}whether it tells customers apart is not settled."
     yield sentence[0].upper() + sentence[1:]
     lost = percent(miscalibration.value)
     if drift.matters:
