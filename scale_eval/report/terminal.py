@@ -14,7 +14,7 @@ from scale_eval.planning.plan import Plan
 from scale_eval.planning.run_estimate import RunEstimate
 from scale_eval.report.companies_behind import companies_behind
 from scale_eval.report.findings import Findings
-from scale_eval.report.names import short_names
+from scale_eval.report.names import MODEL_COLUMNS, short_names
 from scale_eval.report.verdict.power import rounded
 from scale_eval.report.wording import (
     NEGLIGIBLE,
@@ -85,7 +85,7 @@ def short_names_in(frame: pd.DataFrame) -> dict[str, str]:
 
 def _models_in(frame: pd.DataFrame) -> list[str]:
     """Return the columns of a table that name models."""
-    return [c for c in frame if c in ("model", "model_a", "model_b")]
+    return [c for c in frame if c in MODEL_COLUMNS]
 
 
 def print_columns(console: Console, name: str) -> None:
