@@ -54,7 +54,7 @@ def test_a_preview_says_by_an_earlier_run_how_many_companies_settle_which_model_
     a_run(tmp_path / "pilot", two_models())
     seen = se.preview(shops, power=tmp_path / "pilot")
     row = seen.power.iloc[0]
-    assert (row["model"], row["other"], row["n_companies"]) == ("good", "weak", 40)
+    assert (row["model"], row["model_b"], row["n_companies"]) == ("good", "weak", 40)
     assert row["n_planned"] == seen.windows.query("status == 'planned'")["company_id"].nunique()
     assert row["companies_50"] < row["companies_80"] < row["companies_95"]
     assert 0 < row["probability"] < 0.5

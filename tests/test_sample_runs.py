@@ -67,7 +67,7 @@ def test_a_sample_says_how_many_companies_settle_which_model_is_better(many, cli
     whole, sample = (se.preview(many, MODELS, **options, **n).power for n in ({}, {"sample": 160}))
     best = run.findings.models[0]
     assert (whole["model"] == best).all()
-    assert set(whole["other"]) == set(MODELS) - {best}
+    assert set(whole["model_b"]) == set(MODELS) - {best}
     for told in (whole, sample):
         assert told["among_them"].all()
         assert (told["companies_50"] <= told["companies_95"]).all()

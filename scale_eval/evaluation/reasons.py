@@ -63,6 +63,7 @@ FIGURES = {
     "fewer_than_2_companies": "fewer than two companies with enough buyers",
     "too_few_companies": "fewer than five companies with enough buyers",
     "fewer_than_2_models": "there are fewer than two models",
+    "identical_models": "the models are identical",
     "fewer_than_6_companies": "the two models differ at fewer than six companies",
     "no_earlier_window": "no company has an earlier window that had ended by then",
     "no_repeated_cutoffs": "no company has more than one cutoff",

@@ -89,7 +89,7 @@ def power_table(
     Returns
     -------
     DataFrame
-        Columns `model` and `other`; `lead` of the model over the other, `lead_low`, `lead_high`,
+        Columns `model` and `model_b`; `lead` of the first over the second, `lead_low`, `lead_high`,
         `margin` and `n_companies` in the earlier run; `settled`, whether they settle it;
         `companies_50`, `companies_80`, `companies_95`, the numbers of companies that settle it with
         these probabilities; `among_them`, whether those of the earlier run are among these, as they
@@ -124,7 +124,7 @@ def power_table(
         rows.append(
             {
                 "model": lead.model,
-                "other": lead.other,
+                "model_b": lead.other,
                 "lead": value,
                 "lead_low": lead.low,
                 "lead_high": lead.high,

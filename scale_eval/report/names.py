@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import PurePosixPath
 
-MODEL_COLUMNS = ("model", "model_a", "model_b", "other", "best")
+MODEL_COLUMNS = ("model", "model_a", "model_b", "model_best")
 """The columns of result tables that name models."""
 
 LONGEST = 28

@@ -198,32 +198,28 @@ def power_table(power: pd.DataFrame, earlier: str) -> RenderableType:
 
     `power` is the table of `scale_eval.planning.power.power_table`.
     """
-    names = short_names([power["model"].iloc[0], *power["other"]])
-    power = power.assign(**{c: power[c].map(names) for c in _models_in(power)})
-    first = power.iloc[0]
+    first, names = power.iloc[0], short_names_in(power)
     probabilities = [column for column in power if column.startswith("companies_")]
     rows = []
     for row in power.to_dict("records"):
-        lead = difference_with_interval(row["lead"], row["lead_low"], row["lead_high"])
         is_done = row["settled"] and row["among_them"]
-        rows.append(
-            {"against": row["other"], "lead": lead}
-            | {
-                f"{column.removeprefix('companies_')} %": "settled"
-                if is_done
-                else rounded(row[column])
-                for column in probabilities
-            }
-            | {"this run": chance(row["probability"])}
-        )
+        needed = {
+            f"{column.removeprefix('companies_')} %": "settled" if is_done else rounded(row[column])
+            for column in probabilities
+        }
+        lead = difference_with_interval(row["lead"], row["lead_low"], row["lead_high"])
+        against = names[row["model_b"]]
+        probability = chance(row["probability"])
+        rows.append({"against": against, "lead": lead} | needed | {"this run": probability})
     counted = "these among them" if first["among_them"] else "other companies than these"
     numbers = listed([name.removeprefix("companies_") for name in probabilities])
     margin = f"{first['margin']:.2g}".replace("0.", ".", 1)
     return Group(
         Text(),
         Text(
-            f"How many companies settle with a probability of {numbers} % whether {first['model']} "
-            f"is better, judged by {companies(first['n_companies'])} of {earlier} ({counted}):"
+            f"How many companies settle with a probability of {numbers} % whether "
+            f"{names[first['model']]} is better, judged by {companies(first['n_companies'])} of "
+            f"{earlier} ({counted}):"
         ),
         frame_table(pd.DataFrame(rows)),
         Text(

@@ -39,7 +39,7 @@ def power(directory, dataset, *, sampled=False, **settings):
 
 def test_the_numbers_are_those_of_the_comparison_at_the_margin_of_the_run(shops, tmp_path):
     row = power(a_run(tmp_path, two_models()), shops)
-    assert (row["model"], row["other"]) == ("good", "weak")
+    assert (row["model"], row["model_b"]) == ("good", "weak")
     assert (row["lead"], row["lead_low"], row["lead_high"]) == pytest.approx((0.001, -0.005, 0.007))
     for p in (50, 80, 95):
         expected = companies_to_settle(0.001, 0.003, 40, 0.002, p / 100, among_them=False)

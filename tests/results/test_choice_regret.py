@@ -62,8 +62,8 @@ def by_hand(evaluations: pd.DataFrame, at: pd.Series | pd.Timestamp, model_names
     regret = judged[first] - judged[judged.mean().idxmin()]
     row = {
         "model": first,
-        "other": second,
-        "best": judged.mean().idxmin(),
+        "model_b": second,
+        "model_best": judged.mean().idxmin(),
         "n_companies": len(both),
         "promised": promised.mean(),
     }
@@ -105,7 +105,7 @@ def test_it_is_also_compared_with_the_base_rate(shops):
     lead = losses["base_rate"] - losses[row["model"]]
     at = lead.groupby("company_id").tail(1).droplevel("cutoff")
     before = lead.drop(lead.groupby("company_id").tail(1).index).groupby("company_id").mean()
-    assert row["other"] == "base_rate"
+    assert row["model_b"] == "base_rate"
     assert row["kept"] == pytest.approx(at[before.index].mean())
     assert row["promised"] == pytest.approx(before.mean())
     assert row["curse"] == pytest.approx(row["promised"] - row["kept"])
@@ -149,7 +149,7 @@ def test_a_true_lead_is_kept():
         for model in ("a", "b")
     }
     told = run_of(losses)
-    assert (told["model"] == "a").all() and (told["best"] == "a").all()
+    assert (told["model"] == "a").all() and (told["model_best"] == "a").all()
     assert told["promised"].tolist() == pytest.approx([0.1] * 3)
     assert told["kept"].tolist() == pytest.approx([0.1] * 3)
     assert told["regret"].tolist() == [0.0] * 3
@@ -207,10 +207,27 @@ def test_where_nothing_can_be_chosen_or_judged_the_reason_is_said():
     assert told[["model", "promised", "kept", "curse", "regret"]].isna().all(axis=None)
     alone = {("c0", cutoff, "a"): 0.4 for cutoff in range(3)}
     assert set(run_of(alone)["reason"]) == {"fewer_than_2_models"}
-    company = {("c0", cutoff, model): 0.4 for cutoff in range(2) for model in ("a", "b")}
+    company = {
+        ("c0", cutoff, model): 0.4 + 0.1 * (model == "b")
+        for cutoff in range(2)
+        for model in ("a", "b")
+    }
     told = run_of(company)
     assert set(told["ci_reason"]) == {"one_company"}
-    assert told["curse"].tolist() == [0.0, 0.0]
+    assert told["curse"].tolist() == pytest.approx([0.0, 0.0])
+
+
+def test_a_model_is_not_the_runner_up_of_one_that_is_identical_to_it():
+    losses = {
+        (f"c{i}", cutoff, model): 0.4 + 0.1 * (model == "c") + 0.01 * i
+        for i in range(3)
+        for cutoff in range(2)
+        for model in ("a", "b", "c")
+    }
+    told = run_of(losses)
+    assert told["model_b"].tolist() == ["c", "c"]
+    same = {key: loss for key, loss in losses.items() if key[2] != "c"}
+    assert set(run_of(same)["reason"]) == {"identical_models"}
 
 
 def test_no_run_at_all_has_one_row_with_a_reason():

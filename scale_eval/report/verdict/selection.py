@@ -8,15 +8,9 @@ import numpy as np
 import pandas as pd
 
 from scale_eval.report.findings import PRIMARY, Findings
-from scale_eval.report.verdict.phrases import MIN_FOR_THE_NEXT, two_digits
-from scale_eval.report.wording import (
-    companies,
-    count,
-    interval_step,
-    number,
-    span,
-    step_of_difference,
-)
+from scale_eval.report.verdict.identical import are_identical, distinct_models
+from scale_eval.report.verdict.phrases import MIN_FOR_THE_NEXT, at_part, two_digits
+from scale_eval.report.wording import count, difference_with_interval, number
 from scale_eval.results.tables.choice_regret import OVERALL
 
 
@@ -25,26 +19,28 @@ def selection(findings: Findings, choice: str | None) -> Iterator[str]:
 
     The choice is made again on all windows of a company but the last, and judged at the last.
     """
-    if choice is None or len(findings.models) < 2:
+    rivals = [model for model in distinct_models(findings) if model != choice]
+    if choice is None or not rivals:
         return
     picked = f"{choice} was picked from {count(len(findings.models), 'model')} on these data, which"
     row = _checked(findings)
     if row is None or row["reason"]:
         yield f"{picked} flatters it; {_unchecked(findings)}."
+    elif row["model"] == choice or are_identical(findings, row["model"], choice):
+        yield f"{picked} {_lead_kept(findings, row)}."
     else:
-        yield f"{picked} {_lead_kept(findings, choice, row)}"
-    rival = next(model for model in findings.models if model != choice)
-    pair = findings.pair(PRIMARY, choice, rival)
-    p = np.nan if pair is None else getattr(pair, "mean_p_adjusted", np.nan)
-    if p > 0.05:
-        yield (f"Allowing for all the comparisons, its mean lead over {rival} has p = {number(p)}.")
+        yield f"{picked} flatters it: {_other_choice(findings, row)}."
+    pair = findings.pair(PRIMARY, choice, rivals[0])
+    if pair is not None and pair.mean_p_adjusted > 0.05:
+        yield (
+            f"Allowing for all the comparisons, its mean lead over {rivals[0]} has p = "
+            f"{number(pair.mean_p_adjusted)}."
+        )
 
 
 def _checked(findings: Findings) -> pd.Series | None:
     """Return the choice that is judged at each company's own last window."""
     rows = findings.choice_regret
-    if rows.empty:
-        return None
     rows = rows[(rows["rule"] == OVERALL) & rows["cutoff"].isna()]
     rows = rows[rows["against"] == "runner_up"]
     return rows.iloc[0] if len(rows) else None
@@ -56,32 +52,29 @@ def _unchecked(findings: Findings) -> str:
     return f"no company has an earlier {findings.window}, by which it could be checked how much"
 
 
-def _lead_kept(findings: Findings, choice: str, row: pd.Series) -> str:
-    window, other = findings.window, row["other"]
-    n, interval = int(row["n_companies"]), ""
-    low, high, step = row["kept_low"], row["kept_high"], step_of_difference(row["promised"])
-    if n >= MIN_FOR_THE_NEXT and not np.isnan(low):
-        step = interval_step(row["kept"], low, high, step)
-        interval = f" ({span(low, high, step)})"
-    promised, kept = number(row["promised"], step), number(row["kept"], step)
-    where = f" (at the {companies(n)} with both)" if n < findings.n_companies else ""
-    if row["model"] != choice:
-        told = f"flatters it: on the earlier {window}s alone{where} {row['model']} would have been "
-        if row["regret"] <= 0:
-            return f"{told}picked, and it was the best in the last too."
+def _lead_kept(findings: Findings, row: pd.Series) -> str:
+    other, where = row["model_b"], at_part(findings, int(row["n_companies"]))
+    promised, earlier = two_digits(row["promised"]), f"the earlier {findings.window}s{where}"
+    value, *ends = row["kept"], row["kept_low"], row["kept_high"]
+    if row["n_companies"] < MIN_FOR_THE_NEXT:
+        ends = [np.nan, np.nan]
+    kept = difference_with_interval(value, *ends)
+    if value >= row["promised"]:
+        return (
+            f"may flatter it, but this does not show: chosen on {earlier}, where it led {other} by "
+            f"{promised}, it led by {kept} in the last"
+        )
+    chosen = f"flatters it: chosen on {earlier} it had led {other} by {promised}"
+    if value > 0:
+        return f"{chosen} and kept {kept} of it in the last"
+    behind = difference_with_interval(-value, *(-end for end in reversed(ends)))
+    return f"{chosen}, and in the last {other} led by {behind}"
+
+
+def _other_choice(findings: Findings, row: pd.Series) -> str:
+    where = at_part(findings, int(row["n_companies"]))
+    told = f"on the earlier {findings.window}s{where} {row['model']} would have been picked"
+    if row["regret"] > 0:
         lost = two_digits(row["regret"])
-        return f"{told}picked, and in the last it was worse than {row['best']} by {lost}."
-    if row["kept"] >= row["promised"]:
-        return (
-            f"may flatter it, but this does not show: chosen on the earlier {window}s{where}, "
-            f"where it led {other} by {promised}, it led by {kept}{interval} in the last."
-        )
-    if row["kept"] > 0:
-        return (
-            f"flatters it: chosen on the earlier {window}s{where} it had led {other} by "
-            f"{promised} and kept {kept}{interval} of it in the last."
-        )
-    return (
-        f"flatters it: chosen on the earlier {window}s{where} it had led {other} by {promised}, "
-        f"and kept nothing of it in the last ({kept}{interval})."
-    )
+        return f"{told}, and in the last it was worse than {row['model_best']} by {lost}"
+    return f"{told}, and it was the best in the last too"

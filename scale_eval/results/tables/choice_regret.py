@@ -97,28 +97,39 @@ class _Choice:
 
     def rows(self) -> Iterator[dict[str, Any]]:
         expected = self._averages(self.choosing)
-        chosen, runner_up = np.argsort(expected, kind="stable")[:2].tolist()
+        chosen, *others = np.argsort(expected, kind="stable").tolist()
+        runner_up = next((other for other in others if self._differ(chosen, other)), None)
+        if runner_up is None:
+            yield {"against": "runner_up", "n_companies": 0, "reason": "identical_models"}
+            return
         best = int(np.argmin(self._averages(self.judging)))
         shared = {
             "model": self.models[chosen],
             "n_companies": int(np.isfinite(self.judging[:, 0]).sum()),
-            "best": self.models[best],
+            "model_best": self.models[best],
             "reason": "",
             **self._figure("regret", self.judging[:, chosen] - self.judging[:, best]),
         }
-        others = {"runner_up": runner_up}
-        if BASE_RATE in self.models and self.models[chosen] != BASE_RATE:
-            others["base_rate"] = self.models.index(BASE_RATE)
-        for against, other in others.items():
+        led = {"runner_up": runner_up}
+        if BASE_RATE in self.models and self._differ(chosen, self.models.index(BASE_RATE)):
+            led["base_rate"] = self.models.index(BASE_RATE)
+        for against, other in led.items():
             promised = self.choosing[:, other] - self.choosing[:, chosen]
             kept = self.judging[:, other] - self.judging[:, chosen]
             yield shared | {
                 "against": against,
-                "other": self.models[other],
+                "model_b": self.models[other],
                 "promised": float(expected[other] - expected[chosen]),
                 **self._figure("kept", kept),
                 **self._figure("curse", promised - kept),
             }
+
+    def _differ(self, a: int, b: int) -> bool:
+        """Return whether the losses of two models differ at some company."""
+        return not all(
+            np.array_equal(losses[:, a], losses[:, b], equal_nan=True)
+            for losses in (self.choosing, self.judging)
+        )
 
     def _averages(self, losses: np.ndarray) -> np.ndarray:
         """Return the mean over companies for each model; shape (n_models,)."""
@@ -185,9 +196,10 @@ CHOICE_REGRET = RunTable(
             "against",
             TEXT,
             "Which model it is compared with: `runner_up`, the second best on the windows that "
-            "choose; or `base_rate`, where that is not the model chosen.",
+            "choose, of models that are not identical to it; or `base_rate`, where that is not "
+            "the model chosen.",
         ),
-        Column("other", TEXT, "That model.", null=_NO_CHOICE),
+        Column("model_b", TEXT, "That model.", null=_NO_CHOICE),
         Column("n_companies", COUNT, "Companies that count."),
         Column(
             "promised",
@@ -215,7 +227,7 @@ CHOICE_REGRET = RunTable(
         ),
         Column("curse_high", NUMBER, "Upper end of that interval.", null=_NO_INTERVAL),
         Column(
-            "best",
+            "model_best",
             TEXT,
             "The model with the lowest mean log loss on the windows that judge.",
             null=_NO_CHOICE,
@@ -223,8 +235,8 @@ CHOICE_REGRET = RunTable(
         Column(
             "regret",
             NUMBER,
-            "By how much the log loss of the model chosen is higher than that of `best`; not below "
-            "0, because `best` is picked with hindsight.",
+            "By how much the log loss of the model chosen is higher than that of `model_best`; not "
+            "below 0, because that one is picked with hindsight.",
             null=_NO_CHOICE,
         ),
         Column(
@@ -241,7 +253,7 @@ CHOICE_REGRET = RunTable(
         "rule",
         "cutoff",
         "model",
-        "other",
+        "model_b",
         "n_companies",
         "promised",
         "kept",
