@@ -8,6 +8,7 @@ import numpy as np
 
 from scale_eval.results.estimates import mean_of
 from scale_eval.results.panel import Panel
+from scale_eval.results.saved import company_means
 
 LED_BY = "log_loss"
 """The metric by which a model leads."""
@@ -19,12 +20,11 @@ def leader_of(panel: Panel) -> int:
     It is the position in the panel, the first of models that are level; 0 where no window is
     common.
     """
-    losses = [
-        _company_means(panel, windows, panel.columns[LED_BY][windows, model]).mean()
-        if len(windows := panel.covered("common", model, panel.at(None)))
-        else np.inf
-        for model in range(len(panel.models))
-    ]
+    losses = []
+    for model in range(len(panel.models)):
+        windows = panel.covered("common", model, panel.at(None))
+        means = company_means(panel, windows, panel.values(LED_BY, model, windows))
+        losses.append(means.mean() if len(means) else np.inf)
     return int(np.argmin(losses))
 
 
@@ -33,8 +33,8 @@ def behind_leader(panel: Panel, model: int, windows: np.ndarray, leader: int) ->
 
     The columns `behind_leader`, its mean over companies, and the ends of Student's 95 % interval.
     """
-    losses = panel.columns[LED_BY]
-    behind = _company_means(panel, windows, losses[windows, model] - losses[windows, leader])
+    loss, best = (panel.values(LED_BY, m, windows) for m in (model, leader))
+    behind = company_means(panel, windows, loss - best)
     if not len(behind):
         return {}
     estimate = mean_of(behind)
@@ -44,12 +44,3 @@ def behind_leader(panel: Panel, model: int, windows: np.ndarray, leader: int) ->
         "behind_leader_low": interval.low,
         "behind_leader_high": interval.high,
     }
-
-
-def _company_means(panel: Panel, windows: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Return the means of companies over their windows with a value, one a company with any."""
-    held = ~np.isnan(values)
-    company = panel.company[windows[held]]
-    n = np.bincount(company, minlength=panel.n_companies)
-    sums = np.bincount(company, weights=values[held], minlength=panel.n_companies)
-    return np.asarray(sums[n > 0] / n[n > 0])

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
+from scipy import stats
 
 from tests.support.tables import (
     WINDOWS,
@@ -28,6 +30,24 @@ def test_periods_compare_the_same_companies_and_split_the_reference_loss(shops):
     assert told["share_lapsed"] == pytest.approx(at["n_lapsed"].sum() / at["n_customers"].sum())
     same = tables["periods"].query("companies == 'same' and model == 'bgnbd'")
     assert same["n_companies"].nunique() == 1
+
+
+def test_each_model_is_compared_with_the_leader_on_the_same_companies(shops):
+    tables, _ = shops
+    models = tables["periods"]["model"].unique()
+    rows = pd.concat([common(tables, model) for model in models])
+    by_company = rows.groupby(["model", "company_id"])["log_loss"].mean().groupby("model").mean()
+    leader = by_company.idxmin()
+    told = tables["periods"].query("companies == 'all'").set_index(["cutoff", "model"])
+    for cutoff, at in rows.groupby("cutoff"):
+        losses = at.pivot(index="company_id", columns="model", values="log_loss")
+        for model in losses:
+            behind = losses[model] - losses[leader]
+            row = told.loc[(cutoff, model)]
+            assert row["behind_leader"] == pytest.approx(behind.mean(), abs=1e-15)
+            half = stats.t.ppf(0.975, len(behind) - 1) * behind.std() / np.sqrt(len(behind))
+            ends = [behind.mean() - half, behind.mean() + half]
+            assert row[["behind_leader_low", "behind_leader_high"]].tolist() == pytest.approx(ends)
 
 
 def test_lapsed_customers_did_not_buy_in_one_horizon_before_the_cutoff(shops):

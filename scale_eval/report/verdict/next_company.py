@@ -25,10 +25,10 @@ def next_company(findings: Findings, best: str) -> Iterator[str]:
     """Say what to expect at a company that was not evaluated."""
     row = findings.figure("roc_auc", best)
     if not pd.isna(row["prediction_low"]):
-        interval = _said(row["prediction_low"], row["prediction_high"])
         yield (
-            f"At a company not yet seen expect of {best} a true AUC between {interval}"
-            f"{_when(findings, best, row)} ({_judged_by(findings, int(row['n_heterogeneity']))})."
+            f"At a company not yet seen expect of {best} a true AUC between "
+            f"{_expected(findings, best, row)} "
+            f"({_judged_by(findings, int(row['n_heterogeneity']))})."
         )
     pairs = [findings.pair(PRIMARY, best, other) for other in findings.models if other != best]
     known = [pair for pair in pairs if pair is not None and not np.isnan(pair.p_better_by_margin)]
@@ -67,17 +67,22 @@ def _judged_by(findings: Findings, n: int) -> str:
     return f"judged by {n:,} of {companies(findings.n_companies)}, those with enough buyers"
 
 
-def _when(findings: Findings, model: str, row: pd.Series) -> str:
-    """Say over which half-years the next company's figure is meant, and how one may differ."""
-    spread = _spread(findings, model)
+def _expected(findings: Findings, model: str, row: pd.Series) -> str:
+    """Say between what the next company's AUC lies, in which half-years, and in one of them."""
+    mean, spread = (row["prediction_low"], row["prediction_high"]), _spread(findings, model)
     if findings.n_cutoffs == 1:
-        return f" in the {findings.window} that was seen; another may differ by more"
+        when = f" in the {findings.window} that was seen; another may differ by more"
+        return f"{_between(mean)}{when}"
     if spread is not None and spread["n_evaluations"] == spread["n_companies"]:
-        return f" in one {findings.window}, as each company was seen in one"
+        return f"{_between(mean)} in one {findings.window}, as each company was seen in one"
     single = one_window(findings, model, row)
     if single is None:
-        return f"{_over(findings)} of which any one may differ by more"
-    return f"{_over(findings)} and between {_said(*single)} in any one of them"
+        return f"{_between(mean)}{_over(findings)} of which any one may differ by more"
+    step = 0.01 if _between(mean) != _between(single) else 0.001
+    averaged, alone = _between(mean, step), _between(single, step)
+    if averaged == alone:
+        return f"{averaged}, averaged over its {findings.window}s or in any one of them"
+    return f"{averaged}{_over(findings)} and between {alone} in any one of them"
 
 
 def _over(findings: Findings) -> str:
@@ -122,6 +127,6 @@ def _spread(findings: Findings, model: str) -> pd.Series | None:
     return rows.iloc[0] if len(rows) else None
 
 
-def _said(low: float, high: float) -> str:
-    """Return the ends of an interval of AUCs in two digits."""
-    return span(low, high, interval_step(low, low, high, 0.01)).replace(" to ", " and ")
+def _between(ends: tuple[float, float], step: float = 0.01) -> str:
+    """Return the ends of an interval of AUCs, such as ``.61 and .84``."""
+    return span(*ends, interval_step(ends[0], *ends, step)).replace(" to ", " and ")
