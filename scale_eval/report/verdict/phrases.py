@@ -57,7 +57,9 @@ def two_digits(value: float) -> str:
 
 def at_part(findings: Findings, n: int) -> str:
     """Return at how many companies a figure is known, where these are not all; else ""."""
-    return f" at {n:,} of {companies(findings.n_companies)}" if 0 < n < findings.n_companies else ""
+    if not 0 < n < findings.n_companies:
+        return ""
+    return f" at {companies(n).split()[0]} of {companies(findings.n_companies)}"
 
 
 def reach(findings: Findings, pair: Pair) -> tuple[float, float]:
