@@ -4,7 +4,8 @@ Nothing here knows how the product estimates: a company's figures are integrals 
 densities, those of a population are means and sums of them over all of its companies, whatever
 happened there. A figure of ranks over all customers comes from the distribution of what the models
 say to buyers and to others, a mixture of normals. Average precision and gain of a company depend on
-its number of customers: they are means over draws of as many customers, ranked by plain NumPy.
+its number of customers: they are means over draws of as many customers of whom some buy, ranked by
+plain NumPy.
 """
 
 from __future__ import annotations
@@ -129,7 +130,7 @@ class TrueFigures:
         At ``equal_company`` it is the mean over companies of the differences of their own figures
         (for the slope, the difference of the distances of the means).
         """
-        if estimand != "equal_company":
+        if estimand != "equal_company" or metric in self._by_buyer:
             a, b = self.pooled(metric, estimand)
         elif metric == "calibration_slope":
             a, b = np.abs(self.pooled(metric, estimand) - 1)
@@ -154,6 +155,11 @@ class TrueFigures:
             return np.asarray(1 - loss.mean(axis=(0, 1)) / reference.mean(axis=(0, 1)))
         if metric == "observed_expected_ratio":
             return np.asarray(self.companies.rate.mean() / self.prediction.mean(axis=(0, 1)))
+        if metric in self._by_buyer:  # of companies where anybody buys
+            nobody = (1 - self._anybody).prod(axis=1)
+            shares = self._anybody / self._anybody.sum(axis=1, keepdims=True)
+            own = (self.by_window[metric] * shares[..., None]).sum(axis=1)
+            return np.asarray(np.average(own, axis=0, weights=1 - nobody))
         return np.asarray(self.by_window[metric].mean(axis=(0, 1)))
 
     def _losses(self, skill: str) -> tuple[np.ndarray, np.ndarray]:
@@ -161,13 +167,15 @@ class TrueFigures:
         return self.by_window[loss], getattr(self, f"reference_{loss}")
 
     def _of_as_many(self) -> dict[str, np.ndarray]:
-        """Return the mean average precision and gain over draws of as many customers.
+        """Return the mean average precision and gain over draws of as many, where anybody buys.
 
-        Where anybody buys; and in `by_buyer` the sums over draws, by the number who buy.
+        `_by_buyer` are sums over windows and draws, by the number who buy; `_anybody` is the
+        probability that anybody does, shape (k, n_cutoffs).
         """
         companies, rng = self.companies, np.random.default_rng(len(self.companies))
         c, m = companies.rate.shape[1], len(MODELS)
         values, sums, n_buyers = np.zeros((2, len(companies), c, m)), np.zeros((2, m)), 0.0
+        self._anybody = -np.expm1(companies.size[:, None] * np.log1p(-companies.rate))
         for i, (n, rates) in enumerate(zip(companies.size.tolist(), companies.rate, strict=True)):
             draws = int(np.clip(MOST_DRAWN // n, 1, DRAWS))
             d = companies.distance[i]
@@ -183,8 +191,8 @@ class TrueFigures:
                     ranked = np.take_along_axis(buys, np.argsort(-score, axis=1), axis=1)
                     figures = np.stack(_of_ranked(ranked))
                     values[:, i, t, model] = figures.mean(axis=1)
-                    share = -np.expm1(n * np.log1p(-rate)) / len(buys)  # that anybody buys
-                    sums[:, model] += share * (figures * buys.sum(axis=1)).sum(axis=1)
+                    by_buyer = (figures * buys.sum(axis=1)).mean(axis=1)
+                    sums[:, model] += self._anybody[i, t] * by_buyer
                 n_buyers += n * rate
         names = ("average_precision", "gain_at_10")
         self._by_buyer = dict(zip(names, sums / n_buyers, strict=True))
