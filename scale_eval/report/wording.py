@@ -127,6 +127,11 @@ def companies(n: int) -> str:
     return count(n, "company", "companies")
 
 
+def part_of_companies(n: int, total: int) -> str:
+    """Return a part of companies, such as ``two of three companies`` or ``9 of 60 companies``."""
+    return f"{_NUMBERS[n] if total < len(_NUMBERS) else f'{n:,}'} of {companies(total)}"
+
+
 def listed(names: list[str], last: str = "and", most: int | None = 3) -> str:
     """Return names as a list in words: ``a, b and c``, or ``a, b, c and eight others``.
 

@@ -20,7 +20,7 @@ from scale_eval.report.verdict.phrases import (
     margin_of,
     two_digits,
 )
-from scale_eval.report.wording import chance, companies, metric_label, percent
+from scale_eval.report.wording import chance, companies, metric_label, part_of_companies, percent
 from scale_eval.statistics.proportions import share_misled, sign_test
 
 LEVEL = 0.025
@@ -186,7 +186,7 @@ def _by_those(pair: Pair) -> str:
     """Say how many companies a prediction rests on, where these are not all."""
     if not 0 < pair.n_heterogeneity < pair.n:
         return ""
-    return f" (by {pair.n_heterogeneity:,} of {companies(pair.n)})"
+    return f" (by {part_of_companies(pair.n_heterogeneity, pair.n)})"
 
 
 def _failures(findings: Findings, pair: Pair) -> pd.DataFrame:

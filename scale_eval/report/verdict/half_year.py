@@ -13,7 +13,13 @@ import pandas as pd
 from scale_eval.report.findings import PRIMARY, Findings
 from scale_eval.report.half_years import figures_by_cutoff, latest_shared, lead, leader_of
 from scale_eval.report.verdict.phrases import margin_of
-from scale_eval.report.wording import companies, difference_with_interval, number, step_apart
+from scale_eval.report.wording import (
+    companies,
+    difference_with_interval,
+    number,
+    part_of_companies,
+    step_apart,
+)
 
 
 def holds_in_latest(findings: Findings, best: str) -> Iterator[str]:
@@ -54,11 +60,11 @@ def _nothing_shared(findings: Findings) -> Iterator[str]:
     n = rows["cutoff"].nunique()
     if n < 2:
         return
+    most = part_of_companies(int(rows["n_companies"].max()), findings.n_companies)
     first, last = (f"{at:%Y-%m}" for at in (rows["cutoff"].min(), rows["cutoff"].max()))
     yield (
         f"No {findings.window} is shared by most companies: there are {n} cutoffs from {first} to "
-        f"{last}, none of them of more than {rows['n_companies'].max():,} of "
-        f"{companies(findings.n_companies)}, and the average company mixes them. With "
+        f"{last}, none of them of more than {most}, and the average company mixes them. With "
         f"--shared-calendar a run compares all companies in the same {findings.window}s."
     )
 
@@ -67,7 +73,7 @@ def _name(findings: Findings, rows: pd.DataFrame) -> str:
     """Return what the half-year is called, with its date and its companies."""
     cutoff, n = rows["cutoff"].max(), int(rows["n_companies"].max())
     if n < findings.n_companies:
-        whose, of = "that most companies share", f"{n:,} of {companies(findings.n_companies)}"
+        whose, of = "that most companies share", part_of_companies(n, findings.n_companies)
     else:
         whose, of = "evaluated", f"all {companies(n)}"
     return f"the latest {findings.window} {whose} (from {cutoff:%Y-%m-%d}, {of})"

@@ -11,7 +11,7 @@ from scale_eval.metrics import METRICS
 from scale_eval.report.findings import PRIMARY, Findings
 from scale_eval.report.pair import Pair
 from scale_eval.report.verdict.phrases import margin_of
-from scale_eval.report.wording import chance, companies, interval_step, span
+from scale_eval.report.wording import chance, companies, interval_step, part_of_companies, span
 from scale_eval.statistics.next_window import next_window_interval
 
 UNLIKELY = 0.05
@@ -64,7 +64,8 @@ def _judged_by(findings: Findings, n: int) -> str:
     """Return the companies that a prediction rests on, and of how many they are a part."""
     if n >= findings.n_companies:
         return f"judged by {companies(n)}"
-    return f"judged by {n:,} of {companies(findings.n_companies)}, those with enough buyers"
+    part = part_of_companies(n, findings.n_companies)
+    return f"judged by {part}, those with enough buyers"
 
 
 def _expected(findings: Findings, model: str, row: pd.Series) -> str:

@@ -8,10 +8,10 @@ from scale_eval.report.findings import Findings
 from scale_eval.report.pair import Pair
 from scale_eval.report.wording import (
     NEGLIGIBLE,
-    companies,
     difference_with_interval,
     interval_step,
     number,
+    part_of_companies,
     span,
     step_of_difference,
 )
@@ -57,9 +57,8 @@ def two_digits(value: float) -> str:
 
 def at_part(findings: Findings, n: int) -> str:
     """Return at how many companies a figure is known, where these are not all; else ""."""
-    if not 0 < n < findings.n_companies:
-        return ""
-    return f" at {companies(n).split()[0]} of {companies(findings.n_companies)}"
+    total = findings.n_companies
+    return f" at {part_of_companies(n, total)}" if 0 < n < total else ""
 
 
 def reach(findings: Findings, pair: Pair) -> tuple[float, float]:
