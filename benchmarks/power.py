@@ -1,6 +1,6 @@
 """How often the stated number of companies settles a comparison of two models.
 
-    python -m benchmarks.power [--pilots 150] [--processes 2]
+    python -m benchmarks.power [--pilots 100] [--processes 2]
 
 Differences of companies are drawn around a true difference that owes nothing to the estimator:
 normal, skewed (exponential; log-normal) and heavy-tailed (Student's t with 3 degrees of freedom),
@@ -194,7 +194,7 @@ def _estimate(values: np.ndarray) -> tuple[float, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--pilots", type=int, default=150)
+    parser.add_argument("--pilots", type=int, default=100)
     parser.add_argument("--processes", type=int, default=2)
     arguments = parser.parse_args()
     began = time.perf_counter()

@@ -30,9 +30,20 @@ from scipy.special import chdtri, ndtr, stdtrit
 from scale_eval.statistics.comparison import equivalence
 from scale_eval.statistics.undefined import Undefined
 
-N_DIFFERENCES, N_SPREADS, N_CHANCES = 60, 8, 5
+N_DIFFERENCES, N_SPREADS, N_CHANCES = 40, 8, 3
 """Number of true differences, from the prior and from the likelihood each; of standard deviations;
-and of values that chance gives the standard deviation of further companies."""
+and of values that chance gives the standard deviation of further companies. With four times as many
+the numbers of companies change by less than 2 %, and by 6 % where a few more are enough."""
+
+
+def _probabilities(n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return probabilities and weights by which a mean over a distribution is taken (Gauss)."""
+    nodes, weights = np.polynomial.legendre.leggauss(n)
+    return (nodes + 1) / 2, weights / 2
+
+
+SPREADS, CHANCES = _probabilities(N_SPREADS), _probabilities(N_CHANCES)
+"""Probabilities at which the quantiles of a distribution are taken, and their weights."""
 
 MOST_COMPANIES = 1e12
 """Largest number of companies that is looked for."""
@@ -161,8 +172,8 @@ class _Outlook:
         within = np.maximum(self.margin - stdtrit(df, 0.95) * error, 0.0)
         shown = ndtr((mean - beyond) / chance) + ndtr((-beyond - mean) / chance)
         shown += ndtr((within - mean) / chance) - ndtr((-within - mean) / chance)
-        by_truth = np.where(within >= beyond, 1.0, shown).mean(axis=(1, 2))
-        return float(by_truth @ self._weights)
+        shown = np.where(within >= beyond, 1.0, shown)
+        return float(shown @ CHANCES[1] @ SPREADS[1] @ self._weights)
 
     def _estimates(self, n_companies: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return what `n_companies` will show if this is the truth, on three axes.
@@ -173,16 +184,15 @@ class _Outlook:
         """
         information = self._information(n_companies)
         truth, sigma = self._differences[:, np.newaxis, np.newaxis], self._spreads[..., np.newaxis]
-        levels = (np.arange(N_CHANCES) + 0.5) / N_CHANCES
         if not self.among_them:
-            squares = np.square(sigma) * chdtri(n_companies - 1, levels)
+            squares = np.square(sigma) * chdtri(n_companies - 1, CHANCES[0])
             error = np.sqrt(squares / ((n_companies - 1) * information))
             return truth, sigma / np.sqrt(information), error
         before = self._information_so_far
         added, more = information - before, n_companies - self.n
         share = added / information
         squares = (self.n - 1) * before * self.std_error**2
-        squares += np.square(sigma) * chdtri(max(more - 1, 1e-9), levels)
+        squares += np.square(sigma) * chdtri(max(more - 1, 1e-9), CHANCES[0])
         squares += share * self.n * (np.square(truth - self.difference) + np.square(sigma) / more)
         error = np.sqrt(squares / ((n_companies - 1) * information))
         mean = self.difference + share * (truth - self.difference)
@@ -216,7 +226,6 @@ class _Outlook:
     @cached_property
     def _spreads(self) -> np.ndarray:
         """Return standard deviations of one company for each true difference; (n, N_SPREADS)."""
-        levels = (np.arange(N_SPREADS) + 0.5) / N_SPREADS
         squares = (self.n - 1) * self.std_error**2 + np.square(self._differences - self.difference)
         squares *= self._information_so_far
-        return np.sqrt(squares[:, np.newaxis] / chdtri(self.n, levels))
+        return np.sqrt(squares[:, np.newaxis] / chdtri(self.n, SPREADS[0]))
