@@ -183,3 +183,31 @@ def test_differences_that_do_not_vary_have_no_p_value(shops):
     assert (row["mean_difference"], row["std_error"], row["ties"]) == (0, 0, row["n_companies"])
     assert np.isnan(row["mean_p_value"]) and np.isnan(row["mean_p_adjusted"])
     assert np.isnan(row["mean_win"]) and np.isnan(row["mean_loss"])
+
+
+def test_skills_at_the_average_company_differ_as_the_leaderboard_says(shops):
+    tables, _ = shops
+    for a, b in itertools.combinations(sorted(MODELS), 2):
+        row = comparison(tables, "log_loss_skill", a, b)
+        skills = [
+            pooled(tables, "log_loss_skill", "equal_company", m, coverage="common")["value"]
+            for m in (a, b)
+        ]
+        assert row["mean_difference"] == pytest.approx(skills[0] - skills[1])
+        losses = [common(tables, m).groupby("company_id")["log_loss"].mean() for m in (a, b)]
+        reference = common(tables, a).groupby("company_id")["reference_log_loss"].mean()
+        value, error, n_effective = linearised_by_hand(
+            (losses[1] - losses[0]).to_numpy(), reference.to_numpy()
+        )
+        assert row["mean_difference"] == pytest.approx(value)
+        assert row["std_error"] == pytest.approx(error)
+        half = stats.t.ppf(0.975, n_effective - 1) * error
+        assert (row["ci_low"], row["ci_high"]) == pytest.approx((value - half, value + half))
+
+
+def test_the_mean_of_distances_from_a_target_has_no_interval(shops):
+    tables, _ = shops
+    for metric in ("observed_expected_ratio", "calibration_intercept"):
+        row = comparison(tables, metric, "bgnbd", "recency")
+        assert np.isfinite(row["mean_difference"]) and np.isnan(row["ci_low"])
+        assert row["ci_reason"] == "distance_from_target"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,13 @@ from scale_eval.metrics import Metric
 from scale_eval.metrics.base import EQUAL_COMPANY
 from scale_eval.results.compared_model import ComparedFigure, ComparedModel
 from scale_eval.results.customer_influence import company_variances
-from scale_eval.results.estimates import Estimate, condition_of, difference, mean_of
+from scale_eval.results.estimates import (
+    Estimate,
+    condition_of,
+    difference,
+    equal_company,
+    mean_of,
+)
 from scale_eval.results.heterogeneity import (
     Effects,
     difference_effects,
@@ -123,10 +130,9 @@ def _company_rows(
             "n_companies": len(values),
             **_wins_and_losses(values, margin, higher=metric.better == "higher"),
         }
-        if metric.is_mean_of_effects and effects is not None:
-            row |= _columns(mean_of_effects(effects.among(compared)), margin, EQUAL_COMPANY)
-        else:
-            row |= _columns(mean_of(values), margin, EQUAL_COMPANY)
+        among = effects.among(compared) if effects is not None else None
+        counted = windows[compared[panel.company[windows]]]
+        row |= _columns(_average(a, b, counted, values, among), margin, EQUAL_COMPANY)
         if variance is not None and len(values):
             row["sampling_std_error"] = float(np.sqrt(variance[compared].sum())) / len(values)
         try:
@@ -138,6 +144,31 @@ def _company_rows(
         else:
             row |= _next_company(effects.among(compared), metric, margin)
         yield row
+
+
+def _average(
+    a: ComparedModel,
+    b: ComparedModel,
+    windows: np.ndarray,
+    values: np.ndarray,
+    effects: Effects | None,
+) -> Estimate:
+    """Return the difference of two models at the average company.
+
+    Of skills it is that of the average company's skills: a company's own skill is a ratio of two
+    noisy losses, whose mean is biased where companies are small. A mean of distances from a target
+    has no interval: the noise of a company is distance.
+    """
+    metric = a.metric
+    if metric.is_mean_of_effects and effects is not None:
+        return mean_of_effects(effects)
+    if metric.pooling.one_minus and len(values):
+        figures = [equal_company(a.panel, metric, each.model, windows)[0] for each in (a, b)]
+        return difference(metric, *figures)
+    mean = mean_of(values)
+    if metric.target is not None and not mean.reason:
+        return replace(mean, refusal="distance_from_target")
+    return mean
 
 
 def _wins_and_losses(values: np.ndarray, margin: float, *, higher: bool) -> dict[str, Any]:
@@ -229,8 +260,9 @@ COMPARISONS = MetricTable(
         Column(
             "mean_difference",
             NUMBER,
-            "a - b: the mean over companies of the difference of their own figures (of the "
-            "calibration slope, the mean of random effects), or the difference of pooled figures.",
+            "a - b: the mean over companies of the difference of their own figures (of a skill, "
+            "the difference of the average company's; of the calibration slope, the mean of random "
+            "effects), or the difference of pooled figures.",
             null="`reason` says why",
         ),
         Column("reason", TEXT, "Why `mean_difference` is null; empty where it is not."),

@@ -135,19 +135,32 @@ class _Source:
         if self.influence is not None and self.metric.has_difference_effects:
             effects = difference_effects(self.panel, self.metric, (a, b), both, self.influence)
         values = figures_a - figures_b
-        mean = None if self.metric.is_mean_of_effects else lambda: self._mean(values)
-        yield from self._company_rows(values, effects, mean)
+
+        def average() -> Figure:
+            if not self.metric.pooling.one_minus:
+                return self._mean(values)
+            of_each = (self._equal_company(m, both, self._sums(m, both)) for m in (a, b))
+            return next(of_each) - next(of_each)
+
+        by_effects, has_target = self.metric.is_mean_of_effects, self.metric.target is not None
+        refusal = "distance_from_target" if has_target and not by_effects else ""
+        yield from self._company_rows(values, effects, None if by_effects else average, refusal)
 
     def _company_rows(
-        self, values: np.ndarray, effects: Effects | None, value: Callable[[], Figure] | None
+        self,
+        values: np.ndarray,
+        effects: Effects | None,
+        value: Callable[[], Figure] | None,
+        refusal: str = "",
     ) -> Iterator[dict[str, Any]]:
         """Yield the rows of value, mean, spread and quantiles of companies' figures, and of tau.
 
-        Without a `value`, it is the mean of the random effects.
+        Without a `value`, it is the mean of the random effects. With a `refusal`, value and mean
+        have no interval.
         """
         rows = [
-            self._columns("value", value or (lambda: self._from_effects(effects, "mu"))),
-            self._columns("mean", lambda: self._mean(values)),
+            self._columns("value", value or (lambda: self._from_effects(effects, "mu")), refusal),
+            self._columns("mean", lambda: self._mean(values), refusal),
             self._columns("std", lambda: survey.std(self.design, values), self._refusal_of_std()),
             *(self._quantile(name, values, at) for name, at in QUANTILES.items()),
         ]
