@@ -202,7 +202,7 @@ def main() -> None:
     figures = {
         "asked": vars(arguments),
         "seconds": time.perf_counter() - began,
-        "settled": table.to_dict("records"),
+        "settled": table.to_dict("list"),
     }
     kept = keep("power", figures)
     print(show(table, ["differences", "truth"]))
