@@ -46,6 +46,9 @@ LOW, HIGH = 0.93, 0.97
 FIGURE = ["what", "metric", "estimand", "population", "k"]
 KEYS = [*FIGURE, "method"]
 
+SHARES = ("next company", "next difference", "reliability band")
+"""What is judged by a share of truths in each sample, not by one."""
+
 _SHARED: list[Any] = []
 
 
@@ -171,8 +174,14 @@ def summary(judged: list[tuple[Any, ...]]) -> pd.DataFrame:
         bias=("error", lambda error: error.mean() / max(error.std(), 1e-12)),
     )
     by_sample = frame.groupby([*KEYS, "replicate"], sort=False)["sure"].mean()
-    table["sure_error"] = by_sample.groupby(KEYS, sort=False).sem()
-    return table.reset_index()
+    samples = by_sample.groupby(KEYS, sort=False)
+    table["sure_error"] = samples.sem()
+    table = table.reset_index()
+    # Where all of a few samples are right, their scatter does not say how sure that is.
+    of_one = np.sqrt(HIGH * (1 - HIGH) / samples.count().clip(lower=1).to_numpy())
+    least = np.where(table["what"].isin(SHARES), 0.0, of_one)
+    table["sure_error"] = np.maximum(table["sure_error"].fillna(0), least)
+    return table
 
 
 def reliability(said: pd.DataFrame, by: Sequence[str] = ("k",)) -> pd.DataFrame:
@@ -223,7 +232,7 @@ def falling_short(table: pd.DataFrame) -> pd.DataFrame:
     sure = table[(table["method"] == "ours") & enough]
     outside = sure[~sure["sure"].between(LOW, HIGH)].copy()
     beyond = np.maximum(LOW - outside["sure"], outside["sure"] - HIGH)
-    outside["beyond_chance"] = beyond > 2 * outside["sure_error"].fillna(0)
+    outside["beyond_chance"] = beyond > 2 * outside["sure_error"]
     outside["why"] = [why(row) for row in outside.to_dict("records")]
     outside.attrs["of"] = len(sure)
     return outside

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+
+from markdown_table import table
 
 RESULTS = Path(__file__).parents[1] / "benchmarks" / "results"
 
 FIGURE = ("what", "metric", "estimand")
 MANY = 5
-"""Sizes of tables: a figure is shown in a fifth of the samples, or not at all."""
+"""An interval is shown as sure where a fifth of the samples gave one."""
 
 
 def intervals() -> str:
     """Return a table for each number of companies: a row a figure, a column a population."""
-    figures = _figures("coverage")
+    figures = recorded("coverage")
     sizes, populations = figures["asked"]["sizes"], figures["asked"]["populations"]
     ours = [row for row in figures["coverage"] if row["method"] == "ours"]
     short = {_key(row) for row in figures["falling_short"] if row["beyond_chance"]}
@@ -39,7 +40,7 @@ def intervals() -> str:
 
 def half_years() -> str:
     """Return a table of the intervals of fixed companies and of half-years."""
-    figures = _figures("coverage")
+    figures = recorded("coverage")
     short = {_key(row) for row in figures["falling_short"] if row["beyond_chance"]}
     rows = (
         (
@@ -57,7 +58,7 @@ def half_years() -> str:
 def shortfalls() -> str:
     """Return a table of what holds less or more often than it should, and why."""
     by_reason: dict[tuple[str, ...], list[dict[str, Any]]] = {}
-    for row in _figures("coverage")["falling_short"]:
+    for row in recorded("coverage")["falling_short"]:
         if row["beyond_chance"]:
             key = row["why"], row["what"], row["metric"], row["estimand"]
             by_reason.setdefault(key, []).append(row)
@@ -75,7 +76,7 @@ def shortfalls() -> str:
 
 def probabilities() -> str:
     """Return a table of probabilities as they are said, and how often they are true."""
-    rows = _figures("coverage")["probabilities"]
+    rows = recorded("coverage")["probabilities"]
     sizes = sorted({row["k"] for row in rows})
     by_cell = {(row["k"], row["tenth"]): row for row in rows}
     lines = (
@@ -90,7 +91,7 @@ def probabilities() -> str:
 
 def others() -> str:
     """Return a table of intervals that others would have published, beside those published here."""
-    figures = _figures("coverage")
+    figures = recorded("coverage")
     of_others = [row for row in figures["coverage"] if row["method"] != "ours"]
     ours = {_key(row): row for row in figures["coverage"] if row["method"] == "ours"}
     population, k = figures["asked"]["populations"][0], 30
@@ -116,8 +117,8 @@ def samples() -> str:
     }
     lines: dict[tuple[str, str, str], dict[str, list[float]]] = {}
     for sizes, name in of_sizes.items():
-        for row in _figures(name)["coverage"]:
-            if row["method"] == "sampled" and row.get("n_sure", 0) >= MANY:
+        for row in recorded(name)["coverage"]:
+            if row["method"] == "sampled" and row.get("n_sure", 0) * MANY >= row["n"] > 0:
                 model = "difference" if row["model"] == "difference" else "each model"
                 figure = row["metric"], row["estimand"], f"{row['figure']}, {model}"
                 lines.setdefault(figure, {}).setdefault(sizes, []).append(row["sure"])
@@ -128,16 +129,8 @@ def samples() -> str:
     return table(("metric", "estimand", "figure", *of_sizes), rows)
 
 
-def table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    """Return a Markdown table."""
-    header = tuple(header)
-    lines = [header, ("---",) * len(header), *rows]
-    return "".join(
-        "| " + " | ".join(cell.replace("|", r"\|") for cell in line) + " |\n" for line in lines
-    )
-
-
-def _figures(name: str) -> dict[str, Any]:
+def recorded(name: str) -> dict[str, Any]:
+    """Return the figures that a benchmark recorded."""
     figures: dict[str, Any] = json.loads((RESULTS / f"{name}.json").read_text())["figures"]
     return figures
 

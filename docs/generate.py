@@ -8,7 +8,9 @@ from functools import partial
 from pathlib import Path
 
 import click
+import coverage_tables
 import pyarrow as pa
+from markdown_table import table
 
 import scale_eval.cli
 from scale_eval.cli.options import IN_FILES
@@ -45,7 +47,7 @@ def run_tables() -> str:
 def metrics() -> str:
     """Return the built-in metrics: how each is read, pooled, and when it is undefined."""
     header = ("metric", "in reports", "better", "margin", "estimands", "undefined")
-    return _table(
+    return table(
         header,
         (
             (
@@ -70,12 +72,12 @@ def _margin(metric: Metric) -> str:
 def conventions() -> str:
     """Return what `run.json` records of how figures are computed."""
     rows = ((f"`{figure}`", text) for figure, text in result_tables.conventions().items())
-    return _table(("figure", "convention"), rows)
+    return table(("figure", "convention"), rows)
 
 
 def reason_table(sentences: dict[str, str]) -> str:
     """Return the reasons of one list with their sentences."""
-    return _table(("reason", "meaning"), ((f"`{code}`", text) for code, text in sentences.items()))
+    return table(("reason", "meaning"), ((f"`{code}`", text) for code, text in sentences.items()))
 
 
 def commands() -> str:
@@ -91,7 +93,7 @@ def commands() -> str:
 def configuration_keys() -> str:
     """Return the keys of a configuration file: what each may be, and what it does."""
     rows = ((f"`{o.name}`", o.kind.description, o.help) for o in IN_FILES.values())
-    return _table(("key", "value", "meaning"), rows)
+    return table(("key", "value", "meaning"), rows)
 
 
 def _command_group() -> click.Group:
@@ -109,7 +111,7 @@ def _command(context: click.Context) -> str:
     help_text = inspect.cleandoc(command.help or "")
     text = f"### {context.command_path}\n\n{help_text}\n\n```text\n{usage}\n```\n\n"
     if any(isinstance(parameter, click.Option) for parameter in command.params):
-        text += _table(("option", "meaning"), rows)
+        text += table(("option", "meaning"), rows)
     if examples := getattr(command, "examples", ""):
         text += f"\n```bash\n{examples.strip()}\n```\n"
     return text
@@ -125,6 +127,12 @@ PARTS: dict[str, Callable[[], str]] = {
     "evaluation_reasons": partial(reason_table, reasons.EVALUATIONS),
     "figure_reasons": partial(reason_table, reasons.FIGURES),
     "row_reasons": partial(reason_table, reasons.ROWS),
+    "coverage_intervals": coverage_tables.intervals,
+    "coverage_half_years": coverage_tables.half_years,
+    "coverage_shortfalls": coverage_tables.shortfalls,
+    "coverage_probabilities": coverage_tables.probabilities,
+    "coverage_samples": coverage_tables.samples,
+    "coverage_others": coverage_tables.others,
 }
 """The files that are written, by name, and what writes each."""
 
@@ -134,7 +142,7 @@ def _columns(columns: Iterable[Column]) -> str:
         (f"`{c.name}`", _kind(c.type), f"{c.doc} Null: {c.null}." if c.null else c.doc)
         for c in columns
     )
-    return _table(("column", "type", "meaning"), rows)
+    return table(("column", "type", "meaning"), rows)
 
 
 def _kind(kind: pa.DataType) -> str:
@@ -142,11 +150,3 @@ def _kind(kind: pa.DataType) -> str:
         return f"{kind.list_size} x {_kind(kind.value_type)}"
     names = {"timestamp[us, tz=UTC]": "timestamp (UTC)", "double": "float64", "float": "float32"}
     return names.get(str(kind), str(kind))
-
-
-def _table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    header = tuple(header)
-    lines = [header, ("---",) * len(header), *rows]
-    return "".join(
-        "| " + " | ".join(cell.replace("|", r"\|") for cell in line) + " |\n" for line in lines
-    )
