@@ -3,9 +3,10 @@
 Customers who will buy have scores x ~ N(d/2, 1), others N(-d/2, 1): the AUC of a company is
 Phi(d / sqrt(2)). The true logit of a customer with score x is logit rate + d x, and the models say
 shift + stretch (logit usual rate + d x). So the true slope is 1 / stretch, and the shift makes the
-ratio of rate to mean prediction. Every parameter is drawn for each company, and may go with its
-size. Where a population has several half-years, its customers are the same, with correlated luck
-and scores. The rate that was known at a cutoff is that of other customers, half a year before.
+mean prediction. Every parameter is drawn for each company, and may go with its size.
+
+Where a population has several half-years, its customers are the same, with correlated luck and
+scores. The rate that was known at a cutoff is that of other customers, half a year before.
 """
 
 from __future__ import annotations
@@ -71,10 +72,10 @@ class Population:
         Correlation of ability with the rank of size.
     behind, tau_difference : float
         By how much the logit AUC of model_b is lower, and the standard deviation of that.
-    log_ratio, log_ratio_sd : pair of float, float
-        Log O:E at the usual rate.
+    log_odds_ratio, log_odds_ratio_sd : pair of float, float
+        By how much the logit of the usual rate is above that of the mean prediction.
     b_by_size : float
-        What a standard deviation of size adds to model_b's log O:E.
+        What a standard deviation of size adds to it for model_b.
     slope, slope_sd : pair of float, float
     same_scores : float
         Correlation of the two models' scores of a customer.
@@ -93,8 +94,8 @@ class Population:
     by_size: float = 0.3
     behind: float = 0.1
     tau_difference: float = 0.08
-    log_ratio: tuple[float, float] = (-0.05, 0.05)
-    log_ratio_sd: float = 0.15
+    log_odds_ratio: tuple[float, float] = (-0.05, 0.05)
+    log_odds_ratio_sd: float = 0.15
     b_by_size: float = 0.0
     slope: tuple[float, float] = (1.1, 0.9)
     slope_sd: float = 0.1
@@ -115,9 +116,9 @@ POPULATIONS = (
         "flips with size",
         LogNormal(109, 1.4),
         behind=0.0,
-        log_ratio=(-0.25, -0.35),
+        log_odds_ratio=(-0.25, -0.35),
         b_by_size=0.3,
-        log_ratio_sd=0.1,
+        log_odds_ratio_sd=0.1,
         slope=(1.0, 1.0),
     ),
     Population(
@@ -129,8 +130,8 @@ POPULATIONS = (
         by_size=0.0,
         behind=0.0,
         tau_difference=0.0,
-        log_ratio=(0.0, -float(np.log(1.6))),
-        log_ratio_sd=0.0,
+        log_odds_ratio=(0.0, float(logit(0.10) - logit(0.16))),
+        log_odds_ratio_sd=0.0,
         slope=(1.0, 1.0),
         slope_sd=0.0,
         same_scores=1.0,
@@ -176,23 +177,23 @@ class Companies:
         behind = p.behind + p.tau_difference * rng.normal(size=k)
         distance = np.sqrt(2) * ndtri(expit(np.stack([ability, ability - behind], axis=1)))
         stretch = 1 / np.maximum(rng.normal(p.slope, p.slope_sd, (k, m)), 0.3)
-        wanted = rng.normal(p.log_ratio, p.log_ratio_sd, (k, m)) + np.outer(z, [0, p.b_by_size])
-        wanted = np.maximum(wanted, 0.7 * np.log(usual)[:, None])  # no expectation is above 1
+        wanted = rng.normal(p.log_odds_ratio, p.log_odds_ratio_sd, (k, m)) + np.outer(
+            z, [0, p.b_by_size]
+        )
         shocks = p.common_sd * _shocks(rng, 1, c + 1) + p.own_sd * _shocks(rng, k, c + 1)
         rates = expit(logit(usual)[:, None] + shocks)
         bought = rng.binomial(size[:, None], rates[:, :-1])
         known = (bought + 0.5) / (size[:, None] + 1)
         drawn = cls(p, size, usual, known, rates[:, 1:], distance, np.zeros((k, m)), stretch)
-        return drawn._with_ratio(wanted)
+        return drawn._with_predictions(expit(logit(usual)[:, None] - wanted))
 
     def __len__(self) -> int:
         return len(self.size)
 
-    def _with_ratio(self, log_ratio: np.ndarray) -> Companies:
-        """Return them with the shifts that give each model this log O:E at the usual rate."""
+    def _with_predictions(self, target: np.ndarray) -> Companies:
+        """Return them with the shifts that give each model this mean prediction at usual rates."""
         usual = self.usual[:, None]
-        target = usual * np.exp(-log_ratio)
-        low, high = np.full(log_ratio.shape, -30.0), np.full(log_ratio.shape, 30.0)
+        low, high = np.full(target.shape, -30.0), np.full(target.shape, 30.0)
         for _ in range(50):  # bisection
             middle = (low + high) / 2
             p1, p0 = (expit(middle[..., None] + said) @ WEIGHT for said in self.logits(NODE))

@@ -104,7 +104,10 @@ def test_precision_and_gain_of_few_customers_are_means_over_draws_of_as_many():
 def test_the_average_company_has_a_mean_rate_over_a_mean_prediction():
     """Two companies by hand: rates .1 and .4, of which .2 and .4 are predicted."""
     population = replace(
-        POPULATIONS[7], log_ratio=(float(np.log(0.5)), 0.0), ability=1e-9, sizes=LogNormal(50, 0)
+        POPULATIONS[7],
+        log_odds_ratio=(float(np.log((0.1 / 0.9) / (0.2 / 0.8))), 0.0),
+        ability=1e-9,
+        sizes=LogNormal(50, 0),
     )
     low, high = Companies.drawn(1, population, 0), Companies.drawn(1, population, 0)
     high = replace(high, rate=np.array([[0.4]]), shift=np.full((1, 2), np.log(0.4 / 0.6)))
