@@ -44,20 +44,6 @@ KNOWN = (
         estimand={"equal_company"},
     ),
     _shortfall(
-        "noise is distance from the target, too: where models are nearly right, it hides which is "
-        "nearer",
-        what={"difference"},
-        metric={"observed_expected_ratio"},
-        estimand={"equal_company"},
-    ),
-    _shortfall(
-        "a company's own skill divides by its own noisy reference loss, which biases the mean of "
-        "many small companies",
-        what={"difference"},
-        metric={"log_loss_skill"},
-        estimand={"equal_company"},
-    ),
-    _shortfall(
         "companies where nobody bought have no figure, and are not like the others",
         metric={"roc_auc", "average_precision", "gain_at_10"},
         estimand={"equal_company"},

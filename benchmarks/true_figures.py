@@ -125,29 +125,17 @@ class TrueFigures:
         return np.asarray((pairs * values).sum(axis=(0, 1)) / pairs.sum())
 
     def difference(self, metric: str, estimand: str) -> float:
-        """Return the true difference a - b of two models, or of their distances from a target.
+        """Return the true difference a - b of two models.
 
-        At ``equal_company`` it is the mean over companies of the differences of their own figures
-        (for the slope, the difference of the distances of the means).
+        Of the calibration slope at ``equal_company`` it is that of the distances of the means from
+        1. Other differences of distances from a target have no interval, and no truth here: NaN.
         """
-        if estimand != "equal_company" or metric in self._by_buyer:
-            a, b = self.pooled(metric, estimand)
-        elif metric == "calibration_slope":
-            a, b = np.abs(self.pooled(metric, estimand) - 1)
-        else:
-            a, b = self._own(metric).mean(axis=0)
+        a, b = self.pooled(metric, estimand)
+        if metric in _WITH_TARGET:
+            if metric != "calibration_slope" or estimand != "equal_company":
+                return np.nan
+            a, b = abs(a - 1), abs(b - 1)
         return float(a - b)
-
-    def _own(self, metric: str) -> np.ndarray:
-        """Return each company's own figure, or its distance from the target; (k, n_models)."""
-        if metric.endswith("_skill"):
-            loss, reference = self._losses(metric)
-            return np.asarray(1 - loss.sum(axis=1) / reference.sum(axis=1))
-        if metric == "observed_expected_ratio":
-            ratio = self.companies.rate.sum(axis=1)[:, None] / self.prediction.sum(axis=1)
-            return np.abs(np.log(ratio))
-        own = self.by_window[metric].mean(axis=1)
-        return np.abs(own) if metric == "calibration_intercept" else own
 
     def _of_average_company(self, metric: str) -> np.ndarray:
         if metric.endswith("_skill"):
@@ -262,6 +250,7 @@ class TrueFigures:
 
 
 _SCALES = {"roc_auc": logit, "observed_expected_ratio": np.log}
+_WITH_TARGET = ("observed_expected_ratio", "calibration_slope", "calibration_intercept")
 _CALIBRATION = ("calibration_slope", "calibration_intercept")
 
 
