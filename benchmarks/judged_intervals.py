@@ -6,6 +6,7 @@ Beside some intervals stand those that others would have published.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -21,7 +22,7 @@ from scale_eval.metrics import METRICS
 from scale_eval.results.heterogeneity import company_effects
 from scale_eval.results.panel import Panel
 from scale_eval.results.pooled_histograms import PooledHistograms
-from scale_eval.results.tables.comparisons import comparisons_of
+from scale_eval.results.tables.comparisons import SIZE_CLASSES, comparisons_of
 from scale_eval.results.tables.pooled import pooled_of
 from scale_eval.results.tables.reliability import reliability_table
 from scale_eval.statistics.bootstrap import company_keys, poisson_weights
@@ -94,7 +95,11 @@ class Truth:
             for name in JUDGED
             for estimand in METRICS[name].estimands
         }
-        self.differences = {key: figures.difference(*key) for key in self.pooled}
+        self.differences = {(*key, "all"): figures.difference(*key) for key in self.pooled}
+        for stratum, among in _size_classes(bank.companies.size):
+            for name in JUDGED:
+                true = figures.difference(name, "equal_company", among)
+                self.differences[name, "equal_company", stratum] = true
         self.effects = {
             name: figures.effects(name) for name in JUDGED if METRICS[name].effects is not None
         }
@@ -131,12 +136,11 @@ def judge_sample(
             if estimand == "equal_company" and metric.effects is not None:
                 judged += _of_effects(name, model, row, truth)
         for row in comparisons_of(panel, metric, rows, influence, {}):
-            if row["stratum"] != "all":
-                continue
-            target = truth.differences[name, row["estimand"]]
-            error = row["mean_difference"] - target
-            judged.append(_judge("difference", name, row["estimand"], row, target, error))
-            if row["estimand"] == "equal_company" and name in truth.of_difference:
+            target = truth.differences[name, row["estimand"], row["stratum"]]
+            error, of_all = row["mean_difference"] - target, row["stratum"] == "all"
+            what = "difference" if of_all else "difference by size"
+            judged.append(_judge(what, name, row["estimand"], row, target, error))
+            if of_all and row["estimand"] == "equal_company" and name in truth.of_difference:
                 judged += _of_differences(name, row, pooled, truth)
     judged += _of_others(panel, truth)
     if curves:
@@ -184,6 +188,15 @@ def said_of_sample(
                     if which in row
                 ]
     return said
+
+
+def _size_classes(size: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield the names of the classes of company size in `comparisons`, and their companies."""
+    for low, high in itertools.pairwise([*SIZE_CLASSES, np.inf]):
+        upto = f" to {int(high) - 1:,}" if np.isfinite(high) else " or more"
+        among = (size >= low) & (size < high)
+        if among.any():
+            yield f"{low:,}{upto} customers", among
 
 
 def _judge(
@@ -241,7 +254,7 @@ def _of_differences(
     error = np.hypot(*(pooled["equal_company", m]["std_error"] for m in MODELS))
     half = t.ppf(0.975, row["n_companies"] - 1) * error
     ends = row["mean_difference"] - half, row["mean_difference"] + half
-    target, n = truth.differences[metric, "equal_company"], row["n_effective"]
+    target, n = truth.differences[metric, "equal_company", "all"], row["n_effective"]
     yield held("difference", metric, "equal_company", ends, target, n, method="unpaired")
 
 

@@ -105,7 +105,7 @@ class TrueFigures:
         size = self.companies.size[:, None, None].astype(float)
         rate = self.companies.rate[:, :, None]
         if estimand == "equal_company":
-            return self._of_average_company(metric)
+            return self._average(metric, np.ones(len(self.companies), dtype=bool))
         values = self.by_window.get(metric)
         if metric.endswith("_skill"):
             loss, reference = self._losses(metric)
@@ -124,31 +124,36 @@ class TrueFigures:
         pairs = size * (size - 1) * rate * (1 - rate)
         return np.asarray((pairs * values).sum(axis=(0, 1)) / pairs.sum())
 
-    def difference(self, metric: str, estimand: str) -> float:
-        """Return the true difference a - b of two models.
+    def difference(self, metric: str, estimand: str, among: np.ndarray | None = None) -> float:
+        """Return the true difference a - b of two models, among some companies or all of them.
 
         Of the calibration slope at ``equal_company`` it is that of the distances of the means from
         1. Other differences of distances from a target have no interval, and no truth here: NaN.
         """
-        a, b = self.pooled(metric, estimand)
+        figures = self.pooled(metric, estimand) if among is None else self._average(metric, among)
+        a, b = figures
         if metric in _WITH_TARGET:
             if metric != "calibration_slope" or estimand != "equal_company":
                 return np.nan
             a, b = abs(a - 1), abs(b - 1)
         return float(a - b)
 
-    def _of_average_company(self, metric: str) -> np.ndarray:
+    def _average(self, metric: str, among: np.ndarray) -> np.ndarray:
+        """Return the figure of each model at the average company of some; shape (n_models,)."""
         if metric.endswith("_skill"):
-            loss, reference = self._losses(metric)
-            return np.asarray(1 - loss.mean(axis=(0, 1)) / reference.mean(axis=(0, 1)))
+            loss, reference = (losses[among].mean(axis=(0, 1)) for losses in self._losses(metric))
+            return np.asarray(1 - loss / reference)
         if metric == "observed_expected_ratio":
-            return np.asarray(self.companies.rate.mean() / self.prediction.mean(axis=(0, 1)))
+            rate = self.companies.rate[among].mean()
+            return np.asarray(rate / self.prediction[among].mean(axis=(0, 1)))
+        values = self.by_window[metric][among]
         if metric in self._by_buyer:  # of companies where anybody buys
-            nobody = (1 - self._anybody).prod(axis=1)
-            shares = self._anybody / self._anybody.sum(axis=1, keepdims=True)
-            own = (self.by_window[metric] * shares[..., None]).sum(axis=1)
-            return np.asarray(np.average(own, axis=0, weights=1 - nobody))
-        return np.asarray(self.by_window[metric].mean(axis=(0, 1)))
+            anybody = self._anybody[among]
+            shares = anybody / anybody.sum(axis=1, keepdims=True)
+            own = (values * shares[..., None]).sum(axis=1)
+            weights = 1 - (1 - anybody).prod(axis=1)
+            return np.asarray(np.average(own, axis=0, weights=weights))
+        return np.asarray(values.mean(axis=(0, 1)))
 
     def _losses(self, skill: str) -> tuple[np.ndarray, np.ndarray]:
         loss = {"log_loss_skill": "log_loss", "brier_skill": "brier_score"}[skill]
