@@ -18,6 +18,7 @@ from scale_eval.report.findings import PRIMARY, Findings
 from scale_eval.report.pair import Pair
 from scale_eval.report.verdict.calibration import MISCALIBRATED, is_off
 from scale_eval.report.verdict.disagreement import (
+    FEW,
     more_favour_other,
     next_favours_other,
     other_favoured,
@@ -192,7 +193,7 @@ def _nearer_to_expected(findings: Findings, model: str, best: str) -> Advantage 
 
 def _at_most_companies(findings: Findings, pair: Pair) -> Advantage | None:
     """Compare numbers of companies, `pair.b` being the rival; chance can hand out most of them."""
-    if pair.losses <= pair.wins:
+    if pair.losses <= max(pair.wins, FEW * pair.n):
         return None
     sure = more_favour_other(findings, pair)
     words = (
@@ -218,4 +219,5 @@ def _at_this_size(pair: Pair, stratum: str) -> Advantage:
     words = (
         f"at the {companies(pair.n)} of {stratum} its log loss is lower by {difference_of(pair)}"
     )
-    return Advantage(pair.a, words, pair.better_by, pair.low > 0, "so choose it there")
+    sure = bool(pair.low > 0 and not pair.mean_p_adjusted > 0.05)  # of all pairs of models there
+    return Advantage(pair.a, words, pair.better_by, sure, "so choose it there")
