@@ -17,9 +17,9 @@ from scipy.special import expit, log_expit, logit, ndtr
 
 from benchmarks.population import MODELS, NODE, WEIGHT, Companies
 
-EXPECTED_OF_EACH = 10
+EXPECTED_OF_EACH = {"calibration_slope": 100}
 """Buyers, and others, to be expected at a window by the rate known at its cutoff, from which on
-sentences about the next company's ranking and calibration are about it."""
+sentences about the next company's ranking and calibration are about it; 10 for other metrics."""
 
 LOSSES = ("log_loss", "brier_score")
 """Metrics that need no buyers: sentences about their differences are about all companies."""
@@ -74,18 +74,19 @@ class TrueFigures:
             "calibration_intercept": self._intercepts(),
         }
 
-    @cached_property
-    def foreseen(self) -> np.ndarray:
+    def foreseen(self, metric: str) -> np.ndarray:
         """Return the windows that sentences about the next company are about; (k, n_cutoffs)."""
         known, size = self.companies.known_rate, self.companies.size[:, None]
-        return np.asarray(size * np.minimum(known, 1 - known) >= EXPECTED_OF_EACH)
+        return np.asarray(size * np.minimum(known, 1 - known) >= EXPECTED_OF_EACH.get(metric, 10))
 
     def effects(self, metric: str) -> np.ndarray:
         """Return each company's true effect, a mean over foreseen windows; (k', n_models).
 
         On the scale of random effects: logit AUC, log O:E, slope; losses as they are.
         """
-        return _means(_SCALES.get(metric, np.asarray)(self.by_window[metric]), self.foreseen)
+        return _means(
+            _SCALES.get(metric, np.asarray)(self.by_window[metric]), self.foreseen(metric)
+        )
 
     def differences(self, metric: str) -> tuple[np.ndarray, np.ndarray]:
         """Return the companies that sentences about the next difference are about, and theirs.
@@ -96,7 +97,8 @@ class TrueFigures:
         differences : ndarray, shape (k',)
             Of model a and model b, a mean over foreseen windows; of losses, over all windows.
         """
-        counted = np.ones_like(self.foreseen) if metric in LOSSES else self.foreseen
+        counted = self.foreseen(metric)
+        counted = np.ones_like(counted) if metric in LOSSES else counted
         values = _means(self.by_window[metric], counted)
         return counted.any(axis=1), np.asarray(values[:, 0] - values[:, 1])
 
@@ -147,6 +149,9 @@ class TrueFigures:
             rate = self.companies.rate[among].mean()
             return np.asarray(rate / self.prediction[among].mean(axis=(0, 1)))
         values = self.by_window[metric][among]
+        if metric == "calibration_slope":  # the mean of effects
+            effects = _means(values, self.foreseen(metric)[among])
+            return effects.mean(axis=0) if len(effects) else np.full(len(MODELS), np.nan)
         if metric in self._by_buyer:  # of companies where anybody buys
             anybody = self._anybody[among]
             shares = anybody / anybody.sum(axis=1, keepdims=True)

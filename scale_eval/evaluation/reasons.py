@@ -75,6 +75,7 @@ FIGURES = {
     "fewer_than_5_companies": "there are fewer than five companies",
     "no_spread": "the companies do not differ",
     "undefined_replicate": "the figure is undefined without one of the groups of companies",
+    "biased_where_few_buy": "few buyers bias the figure of each company alike",
     "distance_from_target": "no error carries over from a figure to its distance from its target",
     "at_the_edge": "the share is 0 or 1",
     "heavy_tails": "the spread of a quotient is too heavy-tailed for an interval",

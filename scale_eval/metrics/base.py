@@ -72,6 +72,11 @@ class Metric:
     effects : EffectScale or None
         The scale of its random effects; None for a metric without them. Losses have none, because
         they depend on the rate of buyers.
+    expected_of_each : int
+        Buyers, and non-buyers, to be expected at the cutoff for an evaluation to enter them.
+    first_order_bias : callable or None
+        (n_positive, n_negative) -> the bias of the figure of one evaluation with few buyers, for a
+        metric whose mean over companies has no other correction of it.
     is_mean_of_effects : bool
         At ``equal_company`` it is the mean of random effects. A plain mean of slopes would be
         carried by a few companies with uncertain slopes.
@@ -101,6 +106,8 @@ class Metric:
     row_form: RowForm | None = None
     influence: Influence | None = None
     effects: EffectScale | None = None
+    expected_of_each: int = 10
+    first_order_bias: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None
     is_mean_of_effects: bool = False
     reasons: tuple[str, ...] = ()
     compiled: bool = False

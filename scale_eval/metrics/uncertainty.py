@@ -77,14 +77,15 @@ class EffectScale:
     name : str
     to, back : callable
         Transform a figure to the scale, and back.
-    slope : callable
-        The derivative of `to`.
+    slope, curvature : callable
+        The first and second derivative of `to`.
     """
 
     name: str
     to: Callable[[np.ndarray], np.ndarray]
     back: Callable[[Any], Any]
     slope: Callable[[np.ndarray], np.ndarray]
+    curvature: Callable[[np.ndarray], np.ndarray]
 
 
 def _same(values: Any) -> Any:
@@ -95,6 +96,14 @@ def _slope_of_logit(p: np.ndarray) -> np.ndarray:
     return np.asarray(1 / (p * (1 - p)))
 
 
-IDENTITY = EffectScale("identity", _same, _same, np.ones_like)
-LOG = EffectScale("log", np.log, np.exp, np.reciprocal)
-LOGIT = EffectScale("logit", logit, expit, _slope_of_logit)
+def _curvature_of_logit(p: np.ndarray) -> np.ndarray:
+    return np.asarray((2 * p - 1) / np.square(p * (1 - p)))
+
+
+def _curvature_of_log(x: np.ndarray) -> np.ndarray:
+    return np.asarray(-1 / np.square(x))
+
+
+IDENTITY = EffectScale("identity", _same, _same, np.ones_like, np.zeros_like)
+LOG = EffectScale("log", np.log, np.exp, np.reciprocal, _curvature_of_log)
+LOGIT = EffectScale("logit", logit, expit, _slope_of_logit, _curvature_of_logit)

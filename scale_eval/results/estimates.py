@@ -39,6 +39,9 @@ from scale_eval.statistics.tail import is_heavy_tailed
 MIN_COMPANIES = 5
 """Fewest companies with which a figure with unequal weights has an interval."""
 
+BIAS_OF_ERROR = 0.25
+"""Bias, as a share of the standard error, above which an interval is refused: it would hold the
+truth less than 94 % of the time."""
 
 FEW = 30
 """Effective number of companies below which a figure is warned of."""
@@ -107,8 +110,8 @@ class Estimate:
 
         Reasons: that of the value; ``one_company``, and ``fewer_than_5_companies`` where companies
         weigh unequally; ``no_spread``, where all weight is on one company; ``undefined_replicate``,
-        where the figure does not exist without one of the groups; ``distance_from_target``, see
-        `difference`.
+        where the figure does not exist without one of the groups; ``biased_where_few_buy``, where
+        few buyers bias each company's figure alike; ``distance_from_target``, see `difference`.
         """
         if self.reason or self.refusal:
             return Interval(reason=self.reason or self.refusal)
@@ -166,7 +169,24 @@ def equal_company(
     mean = float(figures[defined].mean())
     influence = np.zeros(panel.n_companies)
     influence[defined] = (figures[defined] - mean) / k
-    return Estimate(mean, influence=influence, weight=defined.astype(float)), figures
+    bias = _mean_bias(panel, metric, model, windows)
+    refusal = ""
+    if abs(bias) > BIAS_OF_ERROR * float(np.sqrt(np.square(influence).sum())):
+        refusal = "biased_where_few_buy"
+    weight = defined.astype(float)
+    return Estimate(mean, influence=influence, weight=weight, refusal=refusal), figures
+
+
+def _mean_bias(panel: Panel, metric: Metric, model: int, windows: np.ndarray) -> float:
+    """Return the first-order bias of the mean over companies; 0 for a metric without one."""
+    if metric.first_order_bias is None:
+        return 0.0
+    windows = windows[~np.isnan(panel.values(metric.name, model, windows))]
+    positive, n = (panel.values(name, model, windows) for name in ("n_positive", "n_customers"))
+    company = panel.company[windows]
+    bias = np.bincount(company, metric.first_order_bias(positive, n - positive))
+    count = np.bincount(company)
+    return float((bias[count > 0] / count[count > 0]).mean())
 
 
 def averages(

@@ -3,11 +3,15 @@
 A company's effect y is its mean over cutoffs, on a scale where effects are nearly normal; v is the
 variance that chance among its customers gives y. Neither who enters nor how much a company weighs
 may depend on what its customers then did, or lucky companies carry the figure. An evaluation enters
-by what was known at its cutoff: 10 buyers and 10 non-buyers expected by the known rate; the
-difference of two losses, which exists wherever there are customers, enters whatever is known. v is
-what chance gives a company of its size and known rate, smoothed over companies from 16 groups of
-customers each (`statistics.variance_smoothing`). A mean of logarithms is too low by half its
-variance, which is added.
+by what was known at its cutoff: 10 buyers and 10 non-buyers expected by the known rate, 100 of each
+for a calibration slope (`Metric.expected_of_each`); the difference of two losses, which exists
+wherever there are customers, enters whatever is known. v is what chance gives a company of its size
+and known rate, smoothed over companies from 16 groups of customers each
+(`statistics.variance_smoothing`).
+
+The mean of a curved function is not the function of the mean: log O:E is too low by half its
+variance, logit AUC too high. That is taken from y, to second order, and v is the variance of what
+is left: of log O:E with n buyers not 1/n, but (1/n) / (1 + 1/n)^2.
 
 Source: Viechtbauer 2005 (REML), Knapp & Hartung 2003, Viechtbauer 2007 (interval of tau),
 Higgins, Thompson & Spiegelhalter 2009 and Nagashima et al. 2019 (prediction).
@@ -35,9 +39,6 @@ from scale_eval.statistics.prediction import ConfidenceDistribution, confidence_
 from scale_eval.statistics.random_effects import RandomEffects, q_profile, random_effects
 from scale_eval.statistics.undefined import Undefined
 from scale_eval.statistics.variance_smoothing import smooth
-
-MIN_PER_CLASS = 10
-"""Buyers, and non-buyers, to be expected at the cutoff for an evaluation to enter."""
 
 LEAST_RATE = 1e-4
 """Distance from 0 and 1 within which known rates count as equal."""
@@ -117,14 +118,17 @@ class ScaledEvaluations:
 def scaled_evaluations(panel: Panel, metric: Metric, model: int) -> ScaledEvaluations:
     """Return the evaluations of one model on the scale of the metric's effects."""
     assert metric.effects is not None and metric.influence is not None
-    value = np.where(_enough_known(panel, model), panel.columns[metric.name][:, model], np.nan)
+    enough = enough_known(panel, metric, model)
+    value = np.where(enough, panel.columns[metric.name][:, model], np.nan)
     error = panel.columns[metric.influence.std_error_column][:, model]
     with np.errstate(divide="ignore", invalid="ignore"):
         y, slope = metric.effects.to(value), metric.effects.slope(value)
+        # The error and the influence of a logarithm are on the scale already.
         derivative = np.ones_like(slope) if metric.influence.log else slope
         variance = np.square(derivative * error)
-        if metric.influence.log:  # the mean of logarithms is lower than the logarithm of the mean
-            y = y + variance / 2
+        y = y - metric.effects.curvature(value) / np.square(slope) * variance / 2
+        if metric.influence.log:
+            derivative = derivative / (1 + variance)
     y = np.where(np.isfinite(y) & (variance > 0), y, np.nan)
     return _scaled(panel, metric, model, y, derivative)
 
@@ -168,7 +172,7 @@ def difference_effects(
     if metric.influence.needs_both_classes:
         with np.errstate(invalid="ignore"):
             varies = np.square(error[:, a]) + np.square(error[:, b]) > 0
-        y[~(varies & _enough_known(panel, a))] = np.nan
+        y[~(varies & enough_known(panel, metric, a))] = np.nan
     paired = sign[0] * influence[:, a]
     (np.subtract if sign[1] > 0 else np.add)(paired, influence[:, b], out=paired)
     evaluations = _scaled(panel, metric, a, y, np.ones(len(y), paired.dtype))
@@ -197,11 +201,11 @@ def _usual(rate: np.ndarray) -> float:
     return float(np.median(known)) if len(known) else 0.5
 
 
-def _enough_known(panel: Panel, model: int) -> np.ndarray:
+def enough_known(panel: Panel, metric: Metric, model: int) -> np.ndarray:
     """Return whether enough buyers and non-buyers were to be expected; shape (n_windows,)."""
     n, rate = (panel.columns[name][:, model] for name in ("n_customers", "known_rate"))
     with np.errstate(invalid="ignore"):
-        return np.asarray((n * rate >= MIN_PER_CLASS) & (n * (1 - rate) >= MIN_PER_CLASS))
+        return np.asarray(n * np.minimum(rate, 1 - rate) >= metric.expected_of_each)
 
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")

@@ -96,7 +96,9 @@ def confidence_distribution(
     need not be normal: their distribution is the one under which the companies are most likely
     (Laird 1978), beside a prior that is normal and weighs as `PRIOR_COMPANIES`, scaled with the
     uncertain tau2. A model that is good at most companies and bad at a few has effects of two
-    kinds, of which the normal says that both are as frequent.
+    kinds, of which the normal says that both are as frequent. And where companies that are known
+    less well differ more than the others, tau2 is raised to the plain mean over companies: the next
+    one is any of them (Hedges & Olkin 1985, the variance component without weights).
 
     Undefined: ``too_few_companies``, below `MIN_COMPANIES`.
     """
@@ -113,7 +115,9 @@ def confidence_distribution(
         spread = np.sqrt(variances + tau2[:, np.newaxis])
         return _mixture(means, spread)
     mu, beta = fits[:2, middle].tolist()
-    nodes = _shape(y - mu - beta * x, v, float(tau2[middle]))
+    residual = y - mu - beta * x
+    tau2 = tau2 * max(1.0, float((np.square(residual) - v).mean() / tau2[middle]))
+    nodes = _shape(residual, v, float(tau2[middle]))
     at = np.arange(N_SCALES) * len(tau2) // N_SCALES + len(tau2) // (2 * N_SCALES)
     around = np.sqrt(tau2[at])[:, np.newaxis, np.newaxis] * nodes
     shaped = means[at][:, :, np.newaxis] + around

@@ -15,7 +15,7 @@ from scipy.special import stdtrit
 
 from scale_eval.metrics import METRICS, WITH_INFLUENCE, Metric
 from scale_eval.metrics.uncertainty import IDENTITY
-from scale_eval.results.heterogeneity import MIN_PER_CLASS
+from scale_eval.results.heterogeneity import enough_known
 from scale_eval.results.panel import Panel
 from scale_eval.results.pooled_histograms import groups_of
 from scale_eval.results.tables.base import RunTable
@@ -79,9 +79,7 @@ def _parts(panel: Panel, model: int, metric: Metric, taken: np.ndarray) -> dict[
         error = error if metric.influence.log else error * slope
     counted = np.isfinite(values)
     if metric.effects is not None:
-        positive = column("n_positive")
-        counted &= np.minimum(positive, column("n_customers") - positive) >= MIN_PER_CLASS
-        counted &= error > 0
+        counted &= enough_known(panel, metric, model)[windows] & (error > 0)
     windows, values, error = windows[counted], values[counted], error[counted]
     company, cutoff = panel.company[windows], panel.cutoff[windows]
     row: dict[str, Any] = {
