@@ -188,6 +188,7 @@ def _scores(counts: np.ndarray, spend: np.ndarray, start: int) -> pa.Table:
             "n_positive": counts[1][company, model, at],
             "n_negative": counts[0][company, model, at],
             "spend_minor": spend[company, model, at],
+            "score": pa.nulls(len(at), pa.float64()),
         }
     ).cast(SCORES_SCHEMA)
 
