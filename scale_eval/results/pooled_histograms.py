@@ -60,7 +60,7 @@ class PooledHistograms:
                     for coverage in COVERAGES:
                         self.of(model, cutoff, coverage)
             self._rows.clear()  # every selection has been made
-            self._scored, self._score = self._scored[:0].copy(), self._score[:0].copy()
+            self._one_score.clear()
         give_back()
 
     def of(self, model: int, cutoff: int | None, coverage: str) -> GroupedHistograms | None:
@@ -123,8 +123,8 @@ class PooledHistograms:
                 waiting = 0
         empty = np.empty(0, dtype=np.int64)
         key, *counts, score = _merged(kept) if kept else (empty,) * 5
-        self._scored: np.ndarray = np.flatnonzero(~np.isnan(score))
-        self._score: np.ndarray = score[self._scored].astype(np.float64)
+        known = np.flatnonzero(~np.isnan(score))
+        self._one_score: dict[str, np.ndarray] = {"row": known, "score": score[known]}
         del score
         n_cutoffs, n_models = len(self._panel.cutoffs), len(self._panel.models)
         cell = 2 * max(self.n_groups, 1) * N_BINS  # keys of a (model, cutoff)
@@ -220,13 +220,13 @@ class PooledHistograms:
         """Return the customers of the chosen rows, which ascend, whose score is known."""
         if not len(chosen):
             return None
-        first, last = np.searchsorted(self._scored, [chosen[0], chosen[-1] + 1])
-        scored, score = self._scored[first:last], self._score[first:last]
-        is_chosen = chosen[np.searchsorted(chosen, scored)] == scored
-        scored, score = scored[is_chosen], score[is_chosen]
-        if not len(scored):
+        first, last = np.searchsorted(self._one_score["row"], [chosen[0], chosen[-1] + 1])
+        row, score = (values[first:last] for values in self._one_score.values())
+        is_chosen = chosen[np.searchsorted(chosen, row)] == row
+        row, score = row[is_chosen], score[is_chosen]
+        if not len(row):
             return None
-        positives, negatives = (self._rows[name][scored] for name in ("n_positive", "n_negative"))
+        positives, negatives = (self._rows[name][row] for name in ("n_positive", "n_negative"))
         return TiedCustomers.of(score, positives, negatives, bins, n_rows)
 
 
