@@ -120,7 +120,7 @@ SCORE_COLUMNS = (
         "score",
         NUMBER,
         "The score that all customers of the bin have; it makes `error_bound` smaller.",
-        null="they have several, or a window that has several has fewer than four customers for each",
+        null="they have several, or a window with several has fewer than four customers for each",
     ),
 )
 """The table `scores`: histograms of scores, one row a (model, cutoff, group of companies, bin)."""
