@@ -195,6 +195,7 @@ def _scores(
         "n_positive": positive.reshape(-1),
         "n_negative": negative.reshape(-1),
         "spend_minor": 3_000 * positive.reshape(-1),
+        "score": pa.nulls(n_rows, pa.float64()),
     }
     return pa.table(columns).cast(SCORES_SCHEMA)
 

@@ -25,6 +25,8 @@ from scale_eval.statistics import logistic_many
 MODELS = ("model_a", "model_b")
 CUTOFF = pd.Timestamp("2024-01-01", tz="UTC").as_unit("us")
 SIZES, LEAST = LogNormal(110.0, 1.39), 10
+SPEND = LogNormal(20.0, 1.0)
+"""What a buyer spends, on average, at each company; no manifest knows it."""
 
 N_SCORES = 40
 SCORES = np.linspace(-5.5, 3.5, N_SCORES)
@@ -65,7 +67,10 @@ class Population(NamedTuple):
 
 
 def make_population(
-    n_companies: int, seed: int = 1, sizes: LogNormal | Pareto = SIZES
+    n_companies: int,
+    seed: int = 1,
+    sizes: LogNormal | Pareto = SIZES,
+    spend: LogNormal | Pareto = SPEND,
 ) -> Population:
     """Draw and evaluate the companies of a population."""
     rng = np.random.default_rng(seed)
@@ -90,7 +95,7 @@ def make_population(
     evaluations, scores = [], []
     for start in range(0, n_companies, PER_PART):
         part = slice(start, min(start + PER_PART, n_companies))
-        evaluated = _evaluated(rng, start, ids[part], size[part], rate[part], z[part])
+        evaluated = _evaluated(rng, start, ids[part], size[part], rate[part], z[part], spend)
         evaluations.append(evaluated[0])
         scores.append(evaluated[1])
     of_all = pa.concat_tables(scores).combine_chunks()
@@ -106,6 +111,7 @@ def _evaluated(
     size: np.ndarray,
     rate: np.ndarray,
     z: np.ndarray,
+    spends: LogNormal | Pareto,
 ) -> tuple[pa.Table, pa.Table]:
     """Return rows of the tables `evaluations` and `scores`, by company and then model."""
     k, m = len(ids), len(MODELS)
@@ -115,7 +121,7 @@ def _evaluated(
     distance = np.sqrt(2) * ndtri(expit(abilities))
     stretch = 1 / np.maximum(rng.normal([1.1, 0.9], 0.12, (k, m)), 0.4)
     shift = rng.normal([-0.05, 0.05], 0.2, (k, m))
-    spend_mean = np.exp(rng.normal(3, 1, k))
+    spend_mean = spends.quantile(ndtr(rng.normal(size=k)))
     counts = np.zeros((2, k, m, N_SCORES), dtype=np.int64)
     edges = np.append((SCORES[:-1] + SCORES[1:]) / 2, np.inf)
     # logit p = shift + stretch (logit rate + d x), x ~ N(+-d / 2, 1): where p falls between edges
@@ -188,6 +194,7 @@ def _scores(counts: np.ndarray, spend: np.ndarray, start: int) -> pa.Table:
             "n_positive": counts[1][company, model, at],
             "n_negative": counts[0][company, model, at],
             "spend_minor": spend[company, model, at],
+            "score": pa.nulls(len(at), pa.float64()),
         }
     ).cast(SCORES_SCHEMA)
 

@@ -1,7 +1,7 @@
 """Coverage of the intervals of a sample of 1,000 of 100,000 companies.
 
     python -m benchmarks.sampling [--replicates 1000] [--companies 100000] [--sample 1000]
-                                  [--pareto 1.2]
+                                  [--pareto 1.2] [--pareto-spend 1.3]
 
 Companies (`benchmarks.sampled_population`) are evaluated for two models. The figures of all of them
 are those that `pooled` and `comparisons` give. Samples are then drawn as `scale-eval run --sample`
@@ -23,7 +23,7 @@ import pandas as pd
 from benchmarks.coverage import HIGH, LOW, SURE
 from benchmarks.machine import keep
 from benchmarks.population import Pareto
-from benchmarks.sampled_population import SIZES, Population, make_population
+from benchmarks.sampled_population import SIZES, SPEND, Population, make_population
 from scale_eval.metrics import METRICS
 from scale_eval.planning.company_sample import Sample, SamplingFrame
 from scale_eval.results.panel import Panel
@@ -173,10 +173,14 @@ def main() -> None:
     parser.add_argument("--companies", type=int, default=100_000)
     parser.add_argument("--sample", type=int, default=1_000)
     parser.add_argument("--pareto", type=float, help="sizes are Pareto, with this index")
+    parser.add_argument(
+        "--pareto-spend", type=float, help="what a buyer spends is Pareto over companies"
+    )
     parser.add_argument("--processes", type=int, default=2)
     arguments = parser.parse_args()
     sizes = Pareto(40, arguments.pareto) if arguments.pareto else SIZES
-    population = make_population(arguments.companies, sizes=sizes)
+    spend = Pareto(10, arguments.pareto_spend) if arguments.pareto_spend else SPEND
+    population = make_population(arguments.companies, sizes=sizes, spend=spend)
     began = time.perf_counter()
     table = measure(
         population,
@@ -200,7 +204,11 @@ def main() -> None:
             for row in table.to_dict("records")
         ],
     }
-    name = f"sampling-pareto-{arguments.pareto:g}" if arguments.pareto else "sampling"
+    name = "sampling"
+    if arguments.pareto:
+        name += f"-pareto-{arguments.pareto:g}"
+    if arguments.pareto_spend:
+        name += f"-spend-{arguments.pareto_spend:g}"
     print(keep(name, figures).name)
 
 

@@ -111,10 +111,8 @@ def others() -> str:
 
 def samples() -> str:
     """Return a table of the figures of runs of a sample."""
-    of_sizes = {"log-normal": "sampling"} | {
-        f"Pareto {path.stem.rpartition('-')[2]}": path.stem
-        for path in sorted(RESULTS.glob("sampling-pareto-*.json"))
-    }
+    records = ["sampling", *sorted(path.stem for path in RESULTS.glob("sampling-*.json"))]
+    of_sizes = {_sizes(recorded(name)["asked"]): name for name in records}
     lines: dict[tuple[str, str, str], dict[str, list[float]]] = {}
     for sizes, name in of_sizes.items():
         for row in recorded(name)["coverage"]:
@@ -127,6 +125,13 @@ def samples() -> str:
         for figure, shares in lines.items()
     )
     return table(("metric", "estimand", "figure", *of_sizes), rows)
+
+
+def _sizes(asked: dict[str, Any]) -> str:
+    """Return the heading of a benchmark of samples: how sizes, and spend, are distributed."""
+    heading = f"Pareto {asked['pareto']:g}" if asked.get("pareto") else "log-normal"
+    spend = asked.get("pareto_spend")
+    return f"{heading}, spend Pareto {spend:g}" if spend else heading
 
 
 def recorded(name: str) -> dict[str, Any]:

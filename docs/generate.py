@@ -125,6 +125,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "metrics": metrics,
     "conventions": conventions,
     "evaluation_reasons": partial(reason_table, reasons.EVALUATIONS),
+    "conditions": partial(reason_table, reasons.CONDITIONS),
     "figure_reasons": partial(reason_table, reasons.FIGURES),
     "row_reasons": partial(reason_table, reasons.ROWS),
     "coverage_intervals": coverage_tables.intervals,

@@ -15,29 +15,38 @@ import pyarrow as pa
 from scale_eval.evaluation.schema import SCORES_SCHEMA
 from scale_eval.metrics import N_BINS
 from scale_eval.metrics.compiled.batch import APART
-from scale_eval.metrics.compiled.histogram import NEGATIVE, POSITIVE
+from scale_eval.metrics.compiled.histogram import (
+    NEGATIVE,
+    NO_SCORE,
+    POSITIVE,
+    SCORE,
+    SEVERAL_SCORES,
+)
 
-_N_COUNTS = 3  # buyers, others, spend in minor units
+_N_COLUMNS = SCORE + 1  # three counts and the code of the one score
 _FIRST_CELLS = 32
 
 Cell = tuple[str, int, int, str]
 """Model, cutoff in microseconds, group of companies, and the models that predicted there, "a;b"."""
 
 SparseCounts = list[tuple[Cell, np.ndarray, np.ndarray]]
-"""Cells, each with its non-empty bins, ascending, and their counts, shape (n_bins, 3)."""
+"""Cells, each with its non-empty bins, ascending, and their counts, shape (n_bins, 4)."""
 
 
 class ScoreCounts:
     """Counts of scores between fixed edges: integers, whose sums are the same in any order.
 
+    The one score of a bin, too, is the same in any order of adding up: it remains while all that is
+    added has it, and is never known again once it is not.
+
     Attributes
     ----------
-    histograms : ndarray of int64, shape (n, N_BINS, 3)
+    histograms : ndarray of int64, shape (n, N_BINS, 4)
         See `add_to_histogram`; there may be more of them than cells.
     """
 
     def __init__(self) -> None:
-        self.histograms = np.zeros((0, N_BINS, _N_COUNTS), np.int64)
+        self.histograms = np.zeros((0, N_BINS, _N_COLUMNS), np.int64)
         self._index: dict[Cell, int] = {}
         self._apart: SparseCounts = []
 
@@ -57,7 +66,7 @@ class ScoreCounts:
         -------
         ndarray of int64, shape (n_kinds, n_models)
             `APART` for an evaluation that is alone in its cell: where companies are few, each has
-            cells of its own, and filling 100 kB for a few customers would take longer than
+            cells of its own, and filling 130 kB for a few customers would take longer than
             everything else. `histograms` may be another array afterwards.
         """
         kinds = zip(cells, n_evaluations.tolist(), strict=True)
@@ -109,17 +118,26 @@ def score_table(parts: Iterable[SparseCounts]) -> pa.Table:
         return SCORES_SCHEMA.empty_table()
     all_bins = np.concatenate([bins for bins, _ in sums]).astype(np.int32)
     all_counts = np.concatenate([counts for _, counts in sums])
-    return pa.table([*columns, all_bins, *all_counts.T], schema=SCORES_SCHEMA)
+    counts, codes = all_counts[:, :SCORE].T, all_counts[:, SCORE]
+    return pa.table([*columns, all_bins, *counts, _score_of(codes)], schema=SCORES_SCHEMA)
 
 
 def _sum(several: list[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
     if len(several) == 1:
         return several[0]
-    whole = np.zeros((N_BINS, _N_COUNTS), np.int64)
+    whole = np.zeros((N_BINS, _N_COLUMNS), np.int64)
     for bins, counts in several:
+        before, added = whole[bins, SCORE], counts[:, SCORE]
         whole[bins] += counts
+        same = (before == NO_SCORE) | (before == added)
+        whole[bins, SCORE] = np.where(same, added, SEVERAL_SCORES)
     filled = _filled_bins(whole)
     return filled, whole[filled]
+
+
+def _score_of(codes: np.ndarray) -> pa.Array:
+    """Return the score of each code, null where it stands for several."""
+    return pa.array((codes - 1).view(np.float64), mask=codes == SEVERAL_SCORES)
 
 
 def _filled_bins(counts: np.ndarray) -> np.ndarray:

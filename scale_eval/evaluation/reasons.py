@@ -85,6 +85,13 @@ FIGURES = {
 }
 """Reasons of figures that are null: columns `undefined`, `reason` and ``*_reason`` of tables."""
 
+CONDITIONS = {
+    "no_larger_company": "no company is larger than those seen",
+    "no_bigger_spenders": "no company has customers who buy or spend much more than those of the "
+    "companies sampled",
+}
+"""What must be true for an interval to hold: column `ci_condition` of tables."""
+
 ROWS = {
     "customer_id_empty": "the customer id is empty",
     "company_id_empty": "the company id is empty",

@@ -116,13 +116,19 @@ SCORE_COLUMNS = (
     Column("n_positive", COUNT, "Customers in the bin who bought."),
     Column("n_negative", COUNT, "Customers in the bin who did not."),
     Column("spend_minor", COUNT, "Future spend of the bin's customers, in hundredths."),
+    Column(
+        "score",
+        NUMBER,
+        "The score that all customers of the bin have; it makes `error_bound` smaller.",
+        null="they have several, or a window with several has fewer than four customers for each",
+    ),
 )
 """The table `scores`: histograms of scores, one row a (model, cutoff, group of companies, bin)."""
 
 SCORES_SCHEMA = schema_of(SCORE_COLUMNS)
 
 SCORE_KEYS = SCORES_SCHEMA.names[:5]
-"""The columns by which scores are counted; the rest are the counts."""
+"""The columns by which scores are counted; the rest are the counts and the one score of a bin."""
 
 CONVENTIONS = {
     "roc_auc_se": "DeLong 1988, ddof 1",

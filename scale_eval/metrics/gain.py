@@ -78,6 +78,8 @@ def _gain_of_rows(merged: ScoreHistogram) -> tuple[float, float]:
     positives, rows = merged.n_positive[::-1], merged.n_rows[::-1]
     value = gain_of_blocks(positives, rows)
     last, taken = _end_of_top_tenth(rows)
+    if merged.is_tied[::-1][last]:
+        return value, 0.0
     error = _uncertainty(taken, holders=int(positives[last]), rows=int(rows[last]))
     return value, error / int(positives.sum())
 
@@ -90,13 +92,16 @@ def _lift_of_rows(merged: ScoreHistogram) -> tuple[float, float]:
 def _value_captured_of_rows(merged: ScoreHistogram) -> tuple[float, float]:
     """Return the share of the future spend over all rows, and its error bound.
 
-    At worst one customer makes all the spend of the last bin, and is its first or last. Rounding to
-    minor units adds half a unit a customer.
+    At worst one customer makes all the spend of the last bin, and is its first or last; where all
+    of the bin have one score, each counts for the mean. Rounding to minor units adds half a unit a
+    customer.
     """
     spend, rows = merged.spend_minor[::-1], merged.n_rows[::-1]
     value = value_captured_of_blocks(spend, rows)
     last, taken = _end_of_top_tenth(rows)
-    in_bin = int(spend[last]) * _uncertainty(taken, holders=1, rows=int(rows[last]))
+    in_bin = 0.0
+    if not merged.is_tied[::-1][last]:
+        in_bin = int(spend[last]) * _uncertainty(taken, holders=1, rows=int(rows[last]))
     return value, (in_bin + int(rows.sum()) / 2) / int(spend.sum())
 
 

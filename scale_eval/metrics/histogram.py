@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from scipy.special import expit
@@ -46,6 +47,8 @@ class ScoreHistogram:
     n_positive, n_negative : ndarray of int64
     spend_minor : ndarray of int64
         Future spend in minor units (cents); each customer's is rounded before it is added.
+    has_one_score : ndarray of bool or None
+        Bins whose customers are known to have one score; None where nothing is known.
     tied_pairs : int
         Pairs of a buyer and another customer that are known to have one score; others in a bin may
         have it, too.
@@ -55,6 +58,7 @@ class ScoreHistogram:
     n_positive: np.ndarray
     n_negative: np.ndarray
     spend_minor: np.ndarray
+    has_one_score: np.ndarray | None = field(default=None, kw_only=True)
     tied_pairs: int = field(default=0, kw_only=True)
 
     @classmethod
@@ -76,6 +80,13 @@ class ScoreHistogram:
     def n_rows(self) -> np.ndarray:
         """Return the customers of each bin."""
         return self.n_positive + self.n_negative
+
+    @property
+    def is_tied(self) -> np.ndarray:
+        """Return whether all customers of each bin are known to have one score."""
+        if self.has_one_score is None:
+            return np.zeros(len(self.bin), np.bool_)
+        return self.has_one_score
 
 
 def histogram(scores: Scores) -> ScoreHistogram:
@@ -99,6 +110,52 @@ COUNTS = ("n_positive", "n_negative", "spend_minor")
 """The counts of a bin."""
 
 
+class TiedCustomers(NamedTuple):
+    """Customers whose scores are known exactly, by score; the first three of shape (n_scores,).
+
+    Attributes
+    ----------
+    score : ndarray of float64
+        Distinct, ascending.
+    n_positive, n_negative : ndarray of int64
+        Customers who are known to have this score; others may have it, too.
+    has_one_score : ndarray of bool, shape (n_bins,)
+        Bins of a merged histogram all of whose customers are known to have one score.
+    """
+
+    score: np.ndarray
+    n_positive: np.ndarray
+    n_negative: np.ndarray
+    has_one_score: np.ndarray
+
+    @classmethod
+    def of(
+        cls,
+        score: np.ndarray,
+        n_positive: np.ndarray,
+        n_negative: np.ndarray,
+        bins: np.ndarray,
+        n_rows: np.ndarray,
+    ) -> TiedCustomers:
+        """Add up customers whose score is known.
+
+        Parameters
+        ----------
+        score, n_positive, n_negative : ndarray, shape (n,)
+        bins : ndarray of int, shape (n_bins,)
+            The bins of the merged histogram, ascending; each score lies in one.
+        n_rows : ndarray of int, shape (n_bins,)
+            The customers of each bin, those with an unknown score among them.
+        """
+        scores, at = np.unique(score, return_inverse=True)
+        positives = np.bincount(at, n_positive, len(scores)).astype(np.int64)
+        negatives = np.bincount(at, n_negative, len(scores)).astype(np.int64)
+        bin_at = np.searchsorted(bins, bin_of(scores))
+        known = np.bincount(bin_at, positives + negatives, len(bins))
+        n_scores = np.bincount(bin_at, minlength=len(bins))
+        return cls(scores, positives, negatives, (n_scores == 1) & (known == n_rows))
+
+
 @dataclass(frozen=True, eq=False)
 class GroupedHistograms:
     """Histograms of the scores of one model, one row for each group of companies with customers.
@@ -110,6 +167,8 @@ class GroupedHistograms:
     bin : ndarray of int, shape (n_bins,)
         Bins that hold customers, ascending.
     n_positive, n_negative, spend_minor : ndarray of int64, shape (n_groups, n_bins)
+    tied : TiedCustomers or None
+        What is known of ties; None: nothing.
     """
 
     group: np.ndarray
@@ -117,11 +176,16 @@ class GroupedHistograms:
     n_positive: np.ndarray
     n_negative: np.ndarray
     spend_minor: np.ndarray
+    tied: TiedCustomers | None = None
 
     @cached_property
     def total(self) -> ScoreHistogram:
         """Return the histogram of all groups together."""
-        return ScoreHistogram(self.bin, *(getattr(self, count).sum(axis=0) for count in COUNTS))
+        return ScoreHistogram(
+            self.bin,
+            *(getattr(self, count).sum(axis=0) for count in COUNTS),
+            has_one_score=None if self.tied is None else self.tied.has_one_score,
+        )
 
     @cached_property
     def by_group(self) -> dict[str, np.ndarray]:

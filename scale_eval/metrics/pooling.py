@@ -26,10 +26,13 @@ class Amount:
         Columns of the evaluations that it is computed from.
     formula : callable
         Takes these columns, returns the amount of each window.
+    power : int
+        The power of a company's number of customers with which the amount grows.
     """
 
     columns: tuple[str, ...]
     formula: Callable[..., np.ndarray]
+    power: int = 1
 
     def of(self, column: Column) -> np.ndarray:
         """Return the amount of each window; shape (n_windows,)."""
@@ -55,7 +58,7 @@ def _expected(n_customers: np.ndarray, mean_prediction: np.ndarray) -> np.ndarra
 CUSTOMERS = Amount(("n_customers",), _itself)
 POSITIVES = Amount(("n_positive",), _itself)
 EXPECTED_POSITIVES = Amount(("n_customers", "mean_prediction"), _expected)
-PAIRS = Amount(("n_positive", "n_customers"), _pairs)
+PAIRS = Amount(("n_positive", "n_customers"), _pairs, power=2)
 """Pairs of a positive and a negative."""
 
 RARER_CLASS = Amount(("n_positive", "n_customers"), _rarer)

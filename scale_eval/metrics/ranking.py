@@ -121,15 +121,20 @@ def _average_precision_of_rows(merged: ScoreHistogram) -> tuple[float, float]:
     Let P positives and N negatives lie above a bin of a and b. With all b before the a, untied,
     the i-th of the a has precision (P + i) / (P + i + N + b): no ordering, tied or not, gives less.
     That is concave in i, so that its sum is at least its integral from 1/2 to a + 1/2. With the a
-    tied and before the b, each has (P + a) / (P + a + N): no ordering gives more.
+    tied and before the b, each has (P + a) / (P + a + N): no ordering gives more. Where all of a
+    bin are known to be tied, they add what the value counts.
     """
     a, b = merged.n_positive[::-1], merged.n_negative[::-1]
     value = average_precision_of_blocks(a, b)
     above_and_a, above_and_b = np.cumsum(a), np.cumsum(b)  # P + a, N + b
     least = a - above_and_b * np.log1p(a / (above_and_a - a + above_and_b + 0.5))
     most = a * above_and_a / np.maximum(above_and_a + above_and_b - b, 1)
+    counted = a * (above_and_a / (above_and_a + above_and_b))
     n_positive = int(a.sum())
-    low, high = float(least.sum()) / n_positive, float(most.sum()) / n_positive
+    low, high = (
+        float(np.where(merged.is_tied[::-1], counted, extreme).sum()) / n_positive
+        for extreme in (least, most)
+    )
     return value, max(value - low, high - value)
 
 

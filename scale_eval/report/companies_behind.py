@@ -48,11 +48,12 @@ def companies_behind(findings: Findings, metrics: Sequence[str] = BESIDE) -> str
     return " ".join(notes)
 
 
-def no_larger_company(findings: Findings, metrics: Sequence[str] = (PRIMARY, "roc_auc")) -> bool:
-    """Return whether an interval over customers supposes no company larger than those seen."""
-    return any(
-        findings.assumes_no_larger_company(metric, model, estimand)
+def conditions(findings: Findings, metrics: Sequence[str] = (PRIMARY, "roc_auc")) -> list[str]:
+    """Return the conditions on which intervals over customers hold, each once."""
+    found = (
+        findings.condition(metric, model, estimand)
         for metric in metrics
         for model in findings.models
         for estimand in ("row", "within_company")
     )
+    return sorted({condition for condition in found if condition})

@@ -14,6 +14,7 @@ from scale_eval.metrics import METRICS
 from scale_eval.report.names import MODEL_COLUMNS, short_names
 from scale_eval.report.pair import Pair
 from scale_eval.report.population import with_population_figures
+from scale_eval.report.wording import condition_of
 from scale_eval.results.directory import RunDirectory
 from scale_eval.results.tables import TABLES
 
@@ -144,10 +145,9 @@ class Findings:
             & (pooled["estimand"] == "equal_company")
         ]
 
-    def assumes_no_larger_company(self, metric: str, model: str, estimand: str = "row") -> bool:
-        """Return whether an interval holds only if no company is larger than those seen."""
-        condition = self.figure(metric, model, estimand).get("ci_condition")
-        return bool(condition == "no_larger_company")
+    def condition(self, metric: str, model: str, estimand: str = "row") -> str:
+        """Return the condition on which the interval of a figure holds; "" without one."""
+        return condition_of(self.figure(metric, model, estimand))
 
     @cached_property
     def models(self) -> list[str]:

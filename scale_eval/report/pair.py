@@ -8,6 +8,7 @@ import pandas as pd
 from scipy.special import stdtrit
 
 from scale_eval.metrics import N_GROUPS
+from scale_eval.report.wording import condition_of
 
 
 class Pair:
@@ -26,8 +27,8 @@ class Pair:
         By how much `a` is better at the companies of `wins`, and worse at those of `losses`: means
         of absolute differences; NaN where there are none.
     equivalent : bool
-    assumes_no_larger_company : bool
-        Whether the interval holds only if no company is larger than those seen.
+    condition : str
+        The condition on which the interval holds; "" without one.
     next_low, next_high : float
         Interval of the true difference at the next company.
     p_better, p_better_by_margin, p_worse_by_margin : float
@@ -53,7 +54,7 @@ class Pair:
         self.wins, self.losses, self.ties = (_count(row[c]) for c in (wins, losses, "ties"))
         win, loss = ("mean_win", "mean_loss") if a_is_first else ("mean_loss", "mean_win")
         self.win_by, self.loss_by = (abs(float(row[c])) for c in (win, loss))
-        self.assumes_no_larger_company = row.get("ci_condition") == "no_larger_company"
+        self.condition = condition_of(row)
         self.n_heterogeneity = _count(row["n_heterogeneity"])
         better = float(row["probability_a_better"])
         self.p_better = better if a_is_first else 1 - better

@@ -14,7 +14,7 @@ _POOLED = {"metric": "metric", "model": "model", "estimand": "estimand", "covera
 _COMPARED = {"metric": "metric", "model_a": "model", "model_b": "model_b", "estimand": "estimand"}
 """Key columns of a table, with their names in the table `sampled`."""
 
-_FIGURES = ["std_error", "ci_low", "ci_high", "ci_reason"]
+_FIGURES = ["std_error", "ci_low", "ci_high", "ci_reason", "ci_condition", "n_effective"]
 
 
 def with_population_figures(

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
-from scale_eval.evaluation.reasons import FIGURES, sentence_of
+from scale_eval.evaluation.reasons import CONDITIONS, FIGURES, sentence_of
 from scale_eval.metrics import METRICS
 
 _SHARES = (
@@ -180,6 +180,11 @@ def flattered(models: list[str]) -> list[str]:
 def reason(code: str, reasons: dict[str, str] = FIGURES) -> str:
     """Return the sentence of a reason that a table gives."""
     return sentence_of(code, reasons)
+
+
+def condition_of(row: pd.Series) -> str:
+    """Return what must be true for the interval of a row to hold, to follow "if"; "" if nothing."""
+    return CONDITIONS.get(str(row.get("ci_condition") or ""), "")
 
 
 def figure_with_interval(row: pd.Series, step: float = 0.001) -> str:

@@ -29,12 +29,11 @@ from functools import cached_property
 import numpy as np
 
 from scale_eval.metrics import Metric
-from scale_eval.metrics.base import EQUAL_COMPANY
 from scale_eval.results.panel import Panel
 from scale_eval.results.ratio_terms import Sums, averaged_terms, terms
 from scale_eval.statistics.jackknife import delete_a_group
 from scale_eval.statistics.linearization import linearised, ratio_influence
-from scale_eval.statistics.tail import is_heavy_tailed
+from scale_eval.statistics.tail import effective_number
 
 MIN_COMPANIES = 5
 """Fewest companies with which a figure with unequal weights has an interval."""
@@ -42,10 +41,6 @@ MIN_COMPANIES = 5
 BIAS_OF_ERROR = 0.25
 """Bias, as a share of the standard error, above which an interval is refused: it would hold the
 truth less than 94 % of the time."""
-
-FEW = 30
-"""Effective number of companies below which a figure is warned of."""
-
 
 @dataclass(frozen=True)
 class Interval:
@@ -103,7 +98,7 @@ class Estimate:
         """Return (sum of weights)^2 / sum of squared weights; NaN without weights."""
         if self.weight is None or not self.weight.any():
             return np.nan
-        return float(self.weight.sum() ** 2 / (self.weight @ self.weight))
+        return effective_number(self.weight)
 
     def interval(self, low: float = -np.inf, high: float = np.inf) -> Interval:
         """Return the 95 % interval, cut off at `low` and `high`.
@@ -231,21 +226,6 @@ def difference(metric: Metric, a: Estimate, b: Estimate) -> Estimate:
     if a.influence is None or b.influence is None:
         return Estimate(value)
     return Estimate(value, influence=a.influence - b.influence, weight=weight)
-
-
-def condition_of(interval: Interval, estimate: Estimate, estimand: str) -> str:
-    """Return on what an interval depends: ``no_larger_company``, or "".
-
-    Companies weigh by size (not at ``equal_company``), and as fewer than `FEW`, or their weights
-    have a heavy tail.
-    """
-    if interval.reason or estimand == EQUAL_COMPANY or estimate.weight is None:
-        return ""
-    weights = estimate.weight[estimate.weight != 0]
-    if weights.min() == weights.max():
-        return ""
-    heavy = estimate.n_effective < FEW or is_heavy_tailed(weights)
-    return "no_larger_company" if heavy else ""
 
 
 def mean_of(values: np.ndarray) -> Estimate:

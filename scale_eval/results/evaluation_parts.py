@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from scale_eval.evaluation.schema import SCORE_KEYS, SCORES_SCHEMA
+from scale_eval.metrics.histogram import COUNTS
 from scale_eval.storage import Store, read_table, write_table
 from scale_eval.storage.prefetch import prefetch
 
@@ -66,18 +67,30 @@ def read_evaluations(store: Store, schema: pa.Schema) -> Iterator[pa.Table]:
 
 
 def read_scores(store: Store, schema: pa.Schema) -> Iterator[pa.Table]:
-    """Yield the scores of whole parts file by file, not merged, with the types of `schema`."""
+    """Yield the scores of whole parts file by file, not merged, with the types of `schema`.
+
+    Where a file has no column `score`, as earlier versions wrote it, no score is known.
+    """
     files = score_files(store)
     whole = {scores_beside(name) for name in evaluation_files(store)}  # listed after the scores
     return _read(store, [name for name in files if name in whole], schema)
 
 
 def merge_scores(tables: Iterable[pa.Table], keys: Sequence[str] = SCORE_KEYS) -> pa.Table:
-    """Return histograms added up where `keys` are the same, sorted by `keys`."""
-    counts = SCORES_SCHEMA.names[len(SCORE_KEYS) :]
+    """Return histograms added up where `keys` are the same, sorted by `keys`.
+
+    A merged bin has one score where each of its parts has it.
+    """
     table = pa.concat_tables([SCORES_SCHEMA.empty_table(), *tables])
-    merged = table.group_by(list(keys), use_threads=False).aggregate([(c, "sum") for c in counts])
-    merged = merged.rename_columns([*keys, *counts])
+    unknown = pc.CountOptions(mode="only_null")
+    merged = table.group_by(list(keys), use_threads=False).aggregate(
+        [(count, "sum") for count in COUNTS]
+        + [("score", "min"), ("score", "max"), ("score", "count", unknown)]
+    )
+    *columns, least, greatest, n_unknown = merged.columns
+    is_one = pc.and_(pc.equal(least, greatest), pc.equal(n_unknown, 0))
+    score = pc.if_else(is_one, least, pa.scalar(None, pa.float64()))
+    merged = pa.table([*columns, score], names=[*keys, *COUNTS, "score"])
     schema = pa.schema([SCORES_SCHEMA.field(name) for name in merged.column_names])
     return merged.cast(schema).sort_by([(key, "ascending") for key in keys])
 
@@ -102,6 +115,9 @@ def _read(store: Store, files: Sequence[str], schema: pa.Schema) -> Iterator[pa.
     codes = [field.name for field in schema if pa.types.is_dictionary(field.type)]
 
     def read(name: str) -> pa.Table:
-        return read_table(store, name, columns=schema.names, schema=schema, dictionaries=codes)
+        table = read_table(store, name, columns=schema.names, dictionaries=codes)
+        if "score" in schema.names and "score" not in table.column_names:
+            table = table.append_column("score", pa.nulls(len(table), pa.float64()))
+        return table.select(schema.names).cast(schema)
 
     return prefetch(read, files, READERS)

@@ -12,6 +12,7 @@ import numpy as np
 
 from scale_eval.metrics import Metric, RowForm, Undefined, mid_logit
 from scale_eval.metrics.base import ROW, WITHIN_COMPANY
+from scale_eval.metrics.histogram import TiedCustomers
 from scale_eval.metrics.pooling import CUSTOMERS, POSITIVES
 from scale_eval.metrics.row_form import TIE_COLUMNS, FitWithinWindows
 from scale_eval.results.estimates import Estimate, summed
@@ -65,7 +66,7 @@ def _from_merged_histograms(
         raise Undefined("scores_not_kept_by_company")
     merged = grouped.total
     if form.knows_ties:
-        merged = replace(merged, tied_pairs=_tied_pairs(panel, model, windows))
+        merged = replace(merged, tied_pairs=_tied_pairs(panel, model, windows, grouped.tied))
     value, bound = form.value(merged)
     return Estimate(
         value,
@@ -76,19 +77,31 @@ def _from_merged_histograms(
     )
 
 
-def _tied_pairs(panel: Panel, model: int, windows: np.ndarray) -> int:
+def _tied_pairs(panel: Panel, model: int, windows: np.ndarray, tied: TiedCustomers | None) -> int:
     """Return the pairs of a buyer and another customer who are known to have the same score.
 
-    Known are those of windows where all customers have one, as from `base_rate`. Means of a score
-    differ in their last digits: scores that agree in the first 40 bits are one.
+    Known are those of windows where all customers have one, as from `base_rate`, and those of bins
+    that have one score in the histogram of a group of companies. Means of a score differ in their
+    last digits: scores that agree in the first 40 bits are one. Customers may be known in both
+    ways: of each score the way that knows more pairs is counted.
     """
     n_distinct, score = (panel.values(name, model, windows) for name in TIE_COLUMNS)
     one, score = windows[n_distinct == 1], score[n_distinct == 1]
-    rounded = (np.ascontiguousarray(score).view(np.int64) + (1 << 11)) >> 12
-    scores, of_window = np.unique(rounded, return_inverse=True)
+    scores, of_window = np.unique(_rounded(score), return_inverse=True)
     positives = np.bincount(of_window, panel.values("n_positive", model, one), len(scores))
     customers = np.bincount(of_window, panel.values("n_customers", model, one), len(scores))
-    return int((positives * (customers - positives)).sum())
+    pairs = positives * (customers - positives)
+    if tied is None:
+        return int(pairs.sum())
+    both, at = np.unique(np.append(scores, _rounded(tied.score)), return_inverse=True)
+    by_window = np.bincount(at[: len(scores)], pairs, len(both))
+    by_bin = np.bincount(at[len(scores) :], tied.n_positive * tied.n_negative, len(both))
+    return int(np.maximum(by_window, by_bin).sum())
+
+
+def _rounded(score: np.ndarray) -> np.ndarray:
+    """Return the first 40 bits of each score's 52, rounded, as integers."""
+    return (np.ascontiguousarray(score).view(np.int64) + (1 << 11)) >> 12
 
 
 def _company_weight(panel: Panel, form: RowForm, model: int, windows: np.ndarray) -> np.ndarray:

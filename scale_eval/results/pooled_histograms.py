@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from scale_eval.metrics import N_BINS, GroupedHistograms
-from scale_eval.metrics.histogram import COUNTS
+from scale_eval.metrics.histogram import COUNTS, TiedCustomers
 from scale_eval.results.memory import give_back
 from scale_eval.results.panel import COVERAGES, Panel
 from scale_eval.statistics.undefined import Undefined
@@ -60,6 +60,7 @@ class PooledHistograms:
                     for coverage in COVERAGES:
                         self.of(model, cutoff, coverage)
             self._rows.clear()  # every selection has been made
+            self._one_score.clear()
         give_back()
 
     def of(self, model: int, cutoff: int | None, coverage: str) -> GroupedHistograms | None:
@@ -120,7 +121,11 @@ class PooledHistograms:
             if waiting > MERGE_ROWS:
                 kept = [_merged(kept)]
                 waiting = 0
-        key, *counts = _merged(kept) if kept else (np.empty(0, dtype=np.int64),) * 4
+        empty = np.empty(0, dtype=np.int64)
+        key, *counts, score = _merged(kept) if kept else (empty,) * 5
+        known = np.flatnonzero(~np.isnan(score))
+        self._one_score: dict[str, np.ndarray] = {"row": known, "score": score[known]}
+        del score
         n_cutoffs, n_models = len(self._panel.cutoffs), len(self._panel.models)
         cell = 2 * max(self.n_groups, 1) * N_BINS  # keys of a (model, cutoff)
         self._starts = np.searchsorted(key, np.arange(n_models * n_cutoffs + 1) * cell)
@@ -166,7 +171,7 @@ class PooledHistograms:
         return np.asarray(marked == expected)
 
     def _coded(self, part: pa.Table) -> tuple[np.ndarray, ...]:
-        """Return one integer for (model, cutoff, group, common, bin), and the counts."""
+        """Return one integer for (model, cutoff, group, common, bin), the counts and the score."""
         models, n_cutoffs = self._panel.models, len(self._panel.cutoffs)
         model = _numbered(part["model"], lambda name: models.index(name) if name in models else -1)
         instants = self._panel.cutoffs.asi8
@@ -178,6 +183,7 @@ class PooledHistograms:
         key = (model * n_cutoffs + cutoff) * self.n_groups + place
         key = (key * 2 + common) * N_BINS + part["bin"].to_numpy()
         counts = [_narrow(part[count].to_numpy()) for count in COUNTS]
+        counts.append(part["score"].to_numpy())  # NaN where it is null
         in_panel = (model >= 0) & (instants[cutoff] == instant) & (self._number[place] == group)
         if in_panel.all():
             return (key, *counts)
@@ -203,7 +209,25 @@ class PooledHistograms:
         groups, bins, cell = _cells(chosen, self._rows["group"], self._rows["bin"], dealt)
         shape = len(groups), len(bins)
         counts = (_added(chosen, cell, self._rows[name], shape) for name in COUNTS)
-        return GroupedHistograms(groups, bins, *map(_narrow, counts))
+        positives, negatives, spend = map(_narrow, counts)
+        n_rows = (positives + negatives).sum(axis=0)
+        tied = self._tied(chosen, bins, n_rows)
+        return GroupedHistograms(groups, bins, positives, negatives, spend, tied)
+
+    def _tied(
+        self, chosen: np.ndarray, bins: np.ndarray, n_rows: np.ndarray
+    ) -> TiedCustomers | None:
+        """Return the customers of the chosen rows, which ascend, whose score is known."""
+        if not len(chosen):
+            return None
+        first, last = np.searchsorted(self._one_score["row"], [chosen[0], chosen[-1] + 1])
+        row, score = (values[first:last] for values in self._one_score.values())
+        is_chosen = chosen[np.searchsorted(chosen, row)] == row
+        row, score = row[is_chosen], score[is_chosen]
+        if not len(row):
+            return None
+        positives, negatives = (self._rows[name][row] for name in ("n_positive", "n_negative"))
+        return TiedCustomers.of(score, positives, negatives, bins, n_rows)
 
 
 _compiled = numba.njit(nogil=True, cache=True)
@@ -270,6 +294,7 @@ def _numbered(column: pa.ChunkedArray, number: Callable[[str | None], int]) -> n
 def _merged(rows: list[tuple[np.ndarray, ...]]) -> tuple[np.ndarray, ...]:
     """Add up the rows of several parts by key, sorted; `rows` is emptied.
 
+    The last column holds scores, of which the one that all rows of a key have is kept, else NaN.
     One column after another, so that little is in memory twice.
     """
     columns = [list(column) for column in zip(*rows, strict=True)]
@@ -282,8 +307,25 @@ def _merged(rows: list[tuple[np.ndarray, ...]]) -> tuple[np.ndarray, ...]:
     del key
     while columns:
         count = np.concatenate(columns.pop(0))[order]
-        merged.append(np.add.reduceat(count, starts, dtype=np.int64) if len(starts) else count)
+        if not columns:
+            merged.append(_one_of_each(count, starts))
+        elif len(starts):
+            merged.append(np.add.reduceat(count, starts, dtype=np.int64))
+        else:
+            merged.append(count)
     return tuple(merged)
+
+
+@_compiled
+def _one_of_each(scores: np.ndarray, starts: np.ndarray) -> np.ndarray:
+    """Return the score of each run of rows, which begin at `starts`; NaN where it has several."""
+    kept = np.empty(len(starts))
+    for i in range(len(starts)):
+        kept[i] = scores[starts[i]]
+        for row in range(starts[i] + 1, starts[i + 1] if i + 1 < len(starts) else len(scores)):
+            if scores[row] != kept[i]:
+                kept[i] = np.nan
+    return kept
 
 
 def _narrow(counts: np.ndarray) -> np.ndarray:

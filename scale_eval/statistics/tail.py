@@ -9,7 +9,12 @@ largest in the samples that missed the giants (.85).
 Log-normal and Pareto sizes look alike in their largest tenth. They differ in the skewness of their
 logarithms, 0 and 2 whatever the spread.
 
-Source: Hill 1975 for the index.
+To ask for an effective number is itself a choice by outcome where a part of the samples passes:
+those without a giant (100 log-normal sizes, sigma 1.4: a quarter pass, and with a correlation of .9
+their intervals hold .81 of the time). So the effective number that the spread of the logarithms
+implies, which hardly depends on whether a giant was drawn, has to be large as well.
+
+Source: Hill 1975 for the index; Kish 1965 for the effective number.
 """
 
 from __future__ import annotations
@@ -17,6 +22,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
+
+FEW = 30
+"""Effective number of companies below which an interval is not published as sure."""
 
 SKEWED = 0.5
 """Skewness of the logarithms above which sizes are not log-normal: no sample of 100 Pareto sizes is
@@ -27,6 +35,40 @@ LIGHT = 2.5
 
 LARGEST_SHARE = 0.25
 """Share of the companies, the largest, that show the index."""
+
+
+def rests_on_few(weights: np.ndarray, n: float | None = None) -> bool:
+    """Return whether a figure with these weights, shape (k,), would change with one more giant.
+
+    It would where the weights count as fewer than `FEW` equal ones, or those of log-normal weights
+    of the same spread would, or where they have a heavy tail. Weights that are all equal (to
+    rounding) rest on nobody; those of 0 do not count. `n` is that of
+    `effective_number_of_log_normal`.
+    """
+    counted = weights[weights > 0]
+    if not len(counted) or np.ptp(counted) <= 1e-9 * counted.max():
+        return False
+    n_effective = min(effective_number(counted), effective_number_of_log_normal(counted, n))
+    return n_effective < FEW or is_heavy_tailed(counted)
+
+
+def effective_number(weights: np.ndarray) -> float:
+    """Return (sum w)^2 / sum w^2: as many equal weights say as much; NaN where all are 0."""
+    squares = float(weights @ weights)
+    return float(weights.sum()) ** 2 / squares if squares else math.nan
+
+
+def effective_number_of_log_normal(weights: np.ndarray, n: float | None = None) -> float:
+    """Return the effective number of as many log-normal weights with the spread of these.
+
+    n exp(-s^2), with s^2 the variance of the logarithms of the weights above 0: of log-normal
+    weights, E[w]^2 / E[w^2] = exp(2 mu + s^2) / exp(2 mu + 2 s^2) = exp(-s^2). `n` is the number of
+    these weights; if they multiply others that are known, it is the effective number of those.
+    """
+    logs = np.log(weights[weights > 0])
+    if not len(logs):
+        return 0.0
+    return (len(logs) if n is None else n) * math.exp(-float(logs.var()))
 
 
 def is_heavy_tailed(sizes: np.ndarray) -> bool:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import scale_eval
-from scale_eval.evaluation.reasons import EVALUATIONS, FIGURES, ROWS, sentence_of
+from scale_eval.evaluation.reasons import CONDITIONS, EVALUATIONS, FIGURES, ROWS, sentence_of
 from scale_eval.metrics.compiled.values import REASONS
 from scale_eval.planning.calendar import REFUSALS
 
@@ -84,11 +84,11 @@ def test_every_reason_in_the_list_stands_in_the_code_that_gives_it():
     text = "\n".join(
         path.read_text() for path in sorted(PACKAGE.rglob("*.py")) if path.name != "reasons.py"
     )
-    for code in EVALUATIONS | FIGURES | ROWS:
+    for code in CONDITIONS | EVALUATIONS | FIGURES | ROWS:
         assert re.search(rf"[\"'`]{code}[\"'`]", text), code
 
 
-@pytest.mark.parametrize("reasons", [EVALUATIONS, FIGURES, ROWS])
+@pytest.mark.parametrize("reasons", [CONDITIONS, EVALUATIONS, FIGURES, ROWS])
 def test_a_sentence_can_follow_a_colon(reasons):
     for code, sentence in reasons.items():
         assert CODE.fullmatch(code)

@@ -9,6 +9,7 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
 from scale_eval.report.population import with_population_figures
+from scale_eval.report.wording import condition_of
 from scale_eval.results.tables.comparisons import COMPARISONS
 from scale_eval.results.tables.finite_population import SAMPLED
 from scale_eval.results.tables.pooled import POOLED
@@ -72,3 +73,22 @@ def test_what_has_no_interval_has_no_tests():
 def test_a_difference_that_is_known_exactly_is_equivalent_or_not_and_has_no_p_value():
     rows = replaced([(0.002, 0.0, np.inf), (0.004, 0.0, np.inf)])
     assert rows["equivalent"].tolist() == [True, False] and rows["mean_p_value"].isna().all()
+
+
+def test_the_condition_and_weight_of_an_interval_are_those_of_the_sample():
+    key = {**KEY, "estimand": "row", "model": "a", "coverage": "common"}
+    of_companies = {"value": 0.4, "ci_condition": "no_larger_company", "n_effective": 9.0}
+    pooled = pd.DataFrame(
+        [{**key, **of_companies}, {**key, **of_companies, "coverage": "own"}]
+    ).reindex(columns=POOLED.schema.names)
+    of_all = {"figure": "value", "value": 0.3, "ci_condition": "", "n_effective": 150.0}
+    sampled = pd.DataFrame([{**key, **of_all}]).reindex(columns=SAMPLED.schema.names)
+    sampled["model_b"] = None
+    comparisons = pd.DataFrame(columns=COMPARISONS.schema.names, dtype=object)
+    rows = with_population_figures(pooled, comparisons, sampled)[0]
+    assert rows["ci_condition"].tolist() == ["", "no_larger_company"]
+    assert rows["n_effective"].tolist() == [150.0, 9.0]
+    sampled["ci_condition"] = "no_bigger_spenders"
+    rows = with_population_figures(pooled, comparisons, sampled)[0]
+    assert condition_of(rows.iloc[0]).startswith("no company has customers who buy or spend")
+    assert condition_of(rows.iloc[1]) == "no company is larger than those seen"

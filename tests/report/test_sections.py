@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -114,3 +115,15 @@ def test_the_leader_of_each_half_year_stands_in_the_table_over_time():
     best = findings.models[0]
     assert [row["lowest log loss"] for row in rows] == ["old", "old", "new"]
     assert [row["lower by"] == "" for row in rows] == [m == best for m in ("old", "old", "new")]
+
+
+def test_what_an_interval_of_a_sample_depends_on_is_said_in_words(many):
+    rows = many.pooled["estimand"] == "within_company"
+    codes = many.pooled["ci_condition"].mask(rows, "no_bigger_spenders").where(rows, "")
+    section = leaderboard(replace(many, pooled=many.pooled.assign(ci_condition=codes)).short)
+    assert section is not None
+    told = [sentence for sentence in section.text if "hold if" in sentence]
+    assert told == [
+        "Intervals over all rows, and of pairs within companies, hold if no company has customers "
+        "who buy or spend much more than those of the companies sampled."
+    ]

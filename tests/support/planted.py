@@ -108,6 +108,7 @@ def evaluated(
             name: np.concatenate([getattr(kept, name) for _, kept, _ in made])
             for name in ("bin", "n_positive", "n_negative", "spend_minor")
         },
+        "score": pa.nulls(sum(repeats), pa.float64()),
     }
     evaluations = pa.Table.from_pylist([row for row, _, _ in made], schema=evaluations_schema())
     return evaluations, pa.table(columns).cast(SCORES_SCHEMA)

@@ -7,7 +7,10 @@ import numpy as np
 
 from scale_eval.metrics.compiled.histogram import add_to_histogram, take_out
 from scale_eval.metrics.compiled.scoring import score_into
+from scale_eval.metrics.compiled.values import COUNTS
 from scale_eval.metrics.histogram import N_BINS
+
+N_DISTINCT = COUNTS.index("n_distinct")
 
 APART = -1
 """Stands for the number of a histogram where the evaluation has one of its own."""
@@ -43,7 +46,7 @@ def score_windows_into(
     references : ndarray of float64, shape (n_windows,)
         As in `score_into`, like the last four parameters.
     cells : ndarray of int64, shape (n_windows, n_models)
-        The index in `histograms`, shape (n_cells, N_BINS, 3), of the histogram that an evaluation
+        The index in `histograms`, shape (n_cells, N_BINS, 4), of the histogram that an evaluation
         is added to; `APART` for an evaluation whose own histogram is returned instead.
     values, reasons, counts, influence : ndarray, shape (n_windows * n_models, ...)
         Output: by window, then model.
@@ -52,7 +55,7 @@ def score_windows_into(
     -------
     ends : ndarray of int64, shape (n_apart + 1,)
         The first is 0; then the end, in `bins`, of each evaluation that is `APART`, in order.
-    bins, counts : ndarray of int64, shape (n,) and (n, 3)
+    bins, counts : ndarray of int64, shape (n,) and (n, 4)
         The bins that hold customers, ascending, and their counts, evaluation by evaluation.
     """
     n_windows, n_models = predicted.shape
@@ -63,8 +66,8 @@ def score_windows_into(
                 n_apart += 1
                 most += min(n_customers[w], N_BINS)
     ends, apart = np.zeros(n_apart + 1, np.int64), 0
-    bins, bin_counts = np.empty(most, np.int64), np.empty((most, 3), np.int64)
-    scratch = np.zeros((N_BINS, 3), np.int64)
+    bins, bin_counts = np.empty(most, np.int64), np.empty((most, 4), np.int64)
+    scratch = np.zeros((N_BINS, 4), np.int64)
     for w in range(n_windows):
         first, last = start[w], start[w] + n_customers[w]
         for m in range(n_models):
@@ -84,7 +87,13 @@ def score_windows_into(
                 )
                 is_apart = cells[w, m] == APART
                 histogram = scratch if is_apart else histograms[cells[w, m]]
-                add_to_histogram(bought[first:last], p, future_spend[first:last], histogram)
+                add_to_histogram(
+                    bought[first:last],
+                    p,
+                    future_spend[first:last],
+                    counts[row, N_DISTINCT],
+                    histogram,
+                )
                 if is_apart:
                     begin = ends[apart]
                     ends[apart + 1] = begin + take_out(scratch, bins[begin:], bin_counts[begin:])

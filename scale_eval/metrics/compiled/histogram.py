@@ -29,23 +29,41 @@ def _least_bins() -> np.ndarray:
 
 _LEAST_BINS = _least_bins()
 
-POSITIVE, NEGATIVE, SPEND_MINOR = range(3)
-"""Columns of a histogram: buyers, others, and spend in minor units."""
+POSITIVE, NEGATIVE, SPEND_MINOR, SCORE = range(4)
+"""Columns of a histogram: buyers, others, spend in minor units, and the code of the one score."""
+
+NO_SCORE, SEVERAL_SCORES = 0, -1
+"""Codes of a bin without customers, and of one with several scores or unknown ones. The code of the
+one score of a bin is its bits + 1, a positive integer."""
+
+MANY_TIED = 4
+"""Customers for each distinct score, on average, from which the scores of a window are kept."""
 
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
 def add_to_histogram(
-    outcomes: np.ndarray, probabilities: np.ndarray, future_spend: np.ndarray, counts: np.ndarray
+    outcomes: np.ndarray,
+    probabilities: np.ndarray,
+    future_spend: np.ndarray,
+    n_distinct: int,
+    counts: np.ndarray,
 ) -> None:
-    """Add n customers to a histogram, counted as in `metrics.histogram`.
+    """Add n customers of a window to a histogram, counted as in `metrics.histogram`.
+
+    The scores are kept where the window has one, or `MANY_TIED` customers for each: of a window
+    with hardly any ties they would take half of the space of the histogram, and tell nothing. That
+    depends on nothing but the window, so that windows can be merged in any order.
 
     Parameters
     ----------
     outcomes, probabilities, future_spend : ndarray of bool, float64, float64, shape (n,)
-    counts : ndarray of int64, shape (N_BINS, 3)
-        Buyers, others, and spend in minor units, each customer's rounded to even; changed in
-        place.
+    n_distinct : int
+        The number of distinct probabilities.
+    counts : ndarray of int64, shape (N_BINS, 4)
+        Buyers, others, spend in minor units, each customer's rounded to even, and the code of the
+        one score; changed in place.
     """
+    kept = n_distinct == 1 or MANY_TIED * n_distinct <= len(outcomes)
     for i in range(len(outcomes)):
         p = probabilities[i]
         mirrored = p >= 0.5
@@ -53,15 +71,18 @@ def add_to_histogram(
         b = np.int64(_LEAST_BINS[np.int64(mirrored), max(cell, 0)])
         b += _EDGES_AND_END[b] <= p
         counts[b, NEGATIVE - np.int64(outcomes[i])] += 1
+        code = bits_of(p + 0.0) + 1 if kept else np.int64(SEVERAL_SCORES)  # -0. becomes 0.
+        known = counts[b, SCORE]
+        counts[b, SCORE] = code if known in (NO_SCORE, code) else np.int64(SEVERAL_SCORES)
         if future_spend[i] > 0:
             counts[b, SPEND_MINOR] += np.int64(np.rint(100 * future_spend[i]))
 
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
 def take_out(histogram: np.ndarray, bins: np.ndarray, counts: np.ndarray) -> int:
-    """Empty a histogram, shape (N_BINS, 3), into the bins that hold customers and their counts.
+    """Empty a histogram, shape (N_BINS, 4), into the bins that hold customers and their counts.
 
-    `bins`, shape (n,), and `counts`, shape (n, 3), are filled from their start; returns the number
+    `bins`, shape (n,), and `counts`, shape (n, 4), are filled from their start; returns the number
     of bins written.
     """
     n = 0

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from scale_eval.report.companies_behind import companies_behind, n_behind, no_larger_company
+from scale_eval.report.companies_behind import companies_behind, conditions, n_behind
 from scale_eval.report.findings import FEW, PRIMARY, Findings
 from scale_eval.report.plots import draw
 from scale_eval.report.section import Section, table
@@ -57,11 +57,10 @@ def leaderboard(findings: Findings) -> Section | None:
             f"Effective companies, where large ones weigh more: {', '.join(few)}. Below {FEW} an "
             "interval is to be taken with care."
         )
-    if no_larger_company(findings):
-        text.append(
-            "Intervals over all rows, and of pairs within companies, hold if no company is larger "
-            "than those seen."
-        )
+    text.extend(
+        f"Intervals over all rows, and of pairs within companies, hold if {condition}."
+        for condition in conditions(findings)
+    )
     losses = [findings.figure(PRIMARY, model)["value"] for model in findings.models]
     step = step_apart(losses)
     rows = [_row(findings, model, step) for model in findings.models]

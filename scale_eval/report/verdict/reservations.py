@@ -69,18 +69,15 @@ def evidence(findings: Findings, best: str) -> Iterator[str]:
 def _large_companies(findings: Findings, best: str) -> Iterator[str]:
     """Say how far figures over all customers rest on the largest companies."""
     weighted = findings.figure(PRIMARY, best, "row")
-    conditional = findings.assumes_no_larger_company(PRIMARY, best)
+    condition = findings.condition(PRIMARY, best)
     if findings.n_companies >= FEW and weighted["n_effective"] < FEW:
-        condition = ", and hold if no company is larger than those seen" if conditional else ""
+        holding = f", and hold if {condition}" if condition else ""
         yield (
             f"Figures over all customers pooled rest on the few large companies: they weigh as "
-            f"{weighted['n_effective']:.0f} companies would{condition}."
+            f"{weighted['n_effective']:.0f} companies would{holding}."
         )
-    elif conditional:
-        yield (
-            "Intervals of figures over all customers pooled hold if no company is larger than "
-            "those seen."
-        )
+    elif condition:
+        yield f"Intervals of figures over all customers pooled hold if {condition}."
 
 
 def coverage(findings: Findings) -> Iterator[str]:

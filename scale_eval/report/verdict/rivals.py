@@ -147,9 +147,7 @@ def _questions(findings: Findings, best: str, told: str) -> Iterator[list[Advant
 
 
 def _over_all_customers(findings: Findings, pair: Pair) -> Advantage:
-    condition = ""
-    if pair.assumes_no_larger_company:
-        condition = ", if no company is larger than those seen"
+    condition = f", if {pair.condition}" if pair.condition else ""
     return Advantage(
         pair.a,
         "over all customers pooled, where large companies count by their size, its log loss is "

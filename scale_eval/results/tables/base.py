@@ -28,7 +28,8 @@ INTERVAL_COLUMNS = (
         "ci_condition",
         TEXT,
         "`no_larger_company` where the interval holds only if no company is larger than those "
-        "seen: companies weigh by size, as fewer than 30 or with a heavy tail. Otherwise empty.",
+        "seen: companies weigh by size, as fewer than 30 (by `n_effective`, or as log-normal sizes "
+        "of the same spread would) or with a heavy tail. Otherwise empty.",
     ),
 )
 """The interval over companies of a figure, or of a difference of two."""

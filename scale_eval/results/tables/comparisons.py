@@ -15,10 +15,10 @@ import pyarrow as pa
 from scale_eval.metrics import Metric
 from scale_eval.metrics.base import EQUAL_COMPANY
 from scale_eval.results.compared_model import ComparedFigure, ComparedModel
+from scale_eval.results.conditions import condition_of
 from scale_eval.results.customer_influence import company_variances
 from scale_eval.results.estimates import (
     Estimate,
-    condition_of,
     difference,
     equal_company,
     mean_of,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,12 +14,15 @@ import pyarrow as pa
 from scale_eval.metrics import Metric, RowForm, WeightedRows, mid_logit
 from scale_eval.metrics.base import EQUAL_COMPANY, ROW, WITHIN_COMPANY
 from scale_eval.metrics.histogram import COUNTS
+from scale_eval.metrics.pooling import SPEND
 from scale_eval.metrics.row_form import FitWithinWindows
+from scale_eval.results.conditions import NO_BIGGER_SPENDERS
 from scale_eval.results.estimates import averages
 from scale_eval.results.heterogeneity import Effects, company_effects, difference_effects
 from scale_eval.results.panel import COVERAGES, Panel
 from scale_eval.results.pooled_histograms import PooledHistograms
 from scale_eval.results.ratio_terms import Sums, Terms, terms
+from scale_eval.results.sampled_columns import columns_of, columns_of_quantile
 from scale_eval.results.tables.base import MetricInputs, MetricTable
 from scale_eval.statistics import survey
 from scale_eval.statistics.dispersion import QUANTILES
@@ -79,6 +82,7 @@ def sampled_of(
         "n_population": design.n_population,
         "n_certain": int(design.certain.sum()),
         "sampling_fraction": panel.n_companies / design.n_population,
+        "ci_condition": "",
     }
     for model, name in enumerate(panel.models):
         own = panel.covered("own", model, panel.at(None))
@@ -114,7 +118,8 @@ class _Source:
         for estimand in self.metric.estimands:
             if estimand != EQUAL_COMPANY:
                 figure = self._pooled(model, windows, coverage, estimand)
-                yield {"estimand": estimand} | self._columns("value", figure)
+                sizes = self._sizes(model, windows, estimand)
+                yield {"estimand": estimand} | columns_of(self.design, "value", figure, sizes=sizes)
         sums = self._sums(model, windows)
         by_effects = self.metric.is_mean_of_effects
         value = None if by_effects else lambda: self._equal_company(model, windows, sums)
@@ -128,7 +133,8 @@ class _Source:
                     self._pooled(m, chosen, "common", estimand)
                     for m, chosen in zip((a, b), windows, strict=True)
                 ]
-                yield {"estimand": estimand} | self._difference(*figures)
+                sizes = self._sizes(a, windows[0], estimand)
+                yield {"estimand": estimand} | self._difference(figures, sizes)
         both = self._defined_for_both(a, b)
         figures_a, figures_b = (self.metric.distance(self._sums(m, both).figures) for m in (a, b))
         effects = None
@@ -159,13 +165,17 @@ class _Source:
         have no interval.
         """
         rows = [
-            self._columns("value", value or (lambda: self._from_effects(effects, "mu")), refusal),
-            self._columns("mean", lambda: self._mean(values), refusal),
-            self._columns("std", lambda: survey.std(self.design, values), self._refusal_of_std()),
-            *(self._quantile(name, values, at) for name, at in QUANTILES.items()),
+            columns_of(
+                self.design, "value", value or (lambda: self._from_effects(effects, "mu")), refusal
+            ),
+            columns_of(self.design, "mean", lambda: self._mean(values), refusal),
+            columns_of(
+                self.design, "std", lambda: survey.std(self.design, values), self._refusal_of_std()
+            ),
+            *(columns_of_quantile(self.design, name, values, at) for name, at in QUANTILES.items()),
         ]
         if effects is not None:
-            rows.append(self._columns("tau", lambda: self._from_effects(effects, "tau")))
+            rows.append(columns_of(self.design, "tau", lambda: self._from_effects(effects, "tau")))
         for row in rows:
             yield {"estimand": EQUAL_COMPANY} | row
 
@@ -192,6 +202,16 @@ class _Source:
     def _summed(self, model: int, windows: np.ndarray) -> Figure:
         sums = terms(self.panel, self.metric, model, weighted=True).over(self.panel, windows)
         return self._quotient(sums.numerator, sums.denominator)
+
+    def _sizes(self, model: int, windows: np.ndarray, estimand: str) -> list[np.ndarray]:
+        """Return the sizes of `condition_of_sample` for a figure in which companies weigh."""
+        weight = self.metric.pooling.weight
+        power = weight.power if weight is not None and estimand == WITHIN_COMPANY else 1
+        counts = [self.panel.values("n_customers", model, windows) ** power]
+        if weight is SPEND:
+            counts.append(self.panel.values("n_positive", model, windows))
+        company, n_companies = self.panel.company[windows], self.panel.n_companies
+        return [np.bincount(company, of_window, n_companies) for of_window in counts]
 
     def _sums(self, model: int, windows: np.ndarray) -> Sums:
         """Return the sums of each company, with equal weights of its windows."""
@@ -277,14 +297,14 @@ class _Source:
         return np.flatnonzero(defined)
 
     def _difference(
-        self, figure_a: Callable[[], Figure], figure_b: Callable[[], Figure]
+        self, figures: Sequence[Callable[[], Figure]], sizes: Sequence[np.ndarray]
     ) -> dict[str, Any]:
         try:
-            a, b = figure_a(), figure_b()
+            a, b = (figure() for figure in figures)
         except Undefined:
             return {"figure": "value", "value": np.nan, "reason": "undefined_for_either"}
         if self.metric.target is None:
-            return self._columns("value", lambda: a - b)
+            return columns_of(self.design, "value", lambda: a - b, sizes=sizes)
         distances = self.metric.distance(np.array([a.value, b.value]))
         return {
             "figure": "value",
@@ -292,55 +312,6 @@ class _Source:
             "reason": "",
             "ci_reason": "distance_from_target",
             "n_counted": int(np.count_nonzero(a.amounts + b.amounts)),
-        }
-
-    def _columns(
-        self, name: str, figure: Callable[[], Figure], refusal: str = ""
-    ) -> dict[str, Any]:
-        """Return a figure's columns, without an interval where there is a `refusal`."""
-        try:
-            made = figure()
-        except Undefined as undefined:
-            reason = undefined.reason
-            return {"figure": name, "value": np.nan, "reason": reason, "ci_reason": reason}
-        row: dict[str, Any] = {
-            "figure": name,
-            "value": made.value,
-            "reason": "",
-            "ci_reason": "",
-            "n_counted": int(np.count_nonzero(made.amounts)),
-            "n_effective": self.design.n_effective(made.amounts),
-        }
-        if np.isnan(made.influence).any():
-            refusal = "no_spread"
-        if refusal:
-            return row | {"ci_reason": refusal}
-        try:
-            error, low, high = made.interval(self.design)
-            df = self.design.error(made.influence).df
-        except Undefined as undefined:
-            return row | {"ci_reason": undefined.reason}
-        return row | {
-            "std_error": error,
-            "ci_low": low,
-            "ci_high": high,
-            "degrees_of_freedom": df,
-        }
-
-    def _quantile(self, name: str, values: np.ndarray, at: float) -> dict[str, Any]:
-        row: dict[str, Any] = {"figure": name, "reason": "", "ci_reason": ""}
-        counted = ~np.isnan(values)
-        try:
-            value, error, low, high = survey.quantile(self.design, values, at)
-        except Undefined as undefined:
-            return row | {"reason": undefined.reason, "ci_reason": undefined.reason}
-        return row | {
-            "value": value,
-            "std_error": error,
-            "ci_low": low,
-            "ci_high": high,
-            "n_counted": int(counted.sum()),
-            "n_effective": self.design.n_effective(counted.astype(float)),
         }
 
 
@@ -392,6 +363,14 @@ SAMPLED = MetricTable(
             null="`reason` is `undefined_for_either`",
         ),
         Column(
+            "ci_condition",
+            TEXT,
+            f"`{NO_BIGGER_SPENDERS}` where the interval holds only if no company has customers who "
+            "buy or spend much more than those of the companies sampled: what companies weigh for "
+            "their numbers of customers counts as fewer than 30, or has a heavy tail. Otherwise "
+            "empty.",
+        ),
+        Column(
             "degrees_of_freedom",
             NUMBER,
             "Degrees of freedom of the interval's t; infinite where nothing is left to chance.",
@@ -433,6 +412,9 @@ SAMPLED = MetricTable(
         "random numbers (Ohlsson 1995): weights 1 / inclusion probability, linearised by stratum "
         "with finite population correction (Särndal, Swensson & Wretman 1992), quantiles by "
         "Woodruff 1952",
+        "sampled ci_condition": f"{NO_BIGGER_SPENDERS}: row and within_company, where what the "
+        "companies that were not certain to be drawn weigh per customer (per customer squared, for "
+        "pairs; per buyer too, for spend) would give no_larger_company if they were weights",
     },
     only_of_samples=True,
 )

@@ -16,13 +16,14 @@ import pyarrow as pa
 
 from scale_eval.metrics import Metric, RowForm
 from scale_eval.metrics.base import EQUAL_COMPANY, ROW
+from scale_eval.results.conditions import condition_of
 from scale_eval.results.customer_influence import (
     InfluenceSums,
     Variances,
     small_sample_factor,
     variances,
 )
-from scale_eval.results.estimates import Estimate, condition_of, equal_company
+from scale_eval.results.estimates import Estimate, equal_company
 from scale_eval.results.heterogeneity import (
     ScaledEvaluations,
     heterogeneity,
@@ -405,9 +406,10 @@ POOLED = MetricTable(
         "order); O:E on the log scale; row and within_company from 5 companies on; none for a "
         "difference of distances from a target but at the average company",
         "n_effective": "(sum w)^2 / sum w^2 (Kish 1965); below 30 a figure is warned of",
-        "ci_condition": "no_larger_company: row and within_company, with n_effective below 30 or "
-        "heavy-tailed weights: logarithms of skewness above .5, and an index of the largest "
-        "quarter (Hill 1975) below 2.5",
+        "ci_condition": "no_larger_company: row and within_company, with n_effective below 30, or "
+        "k exp(-s^2) of k weights with variance s^2 of logarithms (n_effective of log-normal "
+        "ones) below 30, or heavy-tailed weights: logarithms of skewness above .5, and an index "
+        "of the largest quarter (Hill 1975) below 2.5",
         "sampling_std_error": "chance among customers alone, clustered by customer and paired "
         "through the influence sums: these companies in these half-years",
         "tau": "REML on logit AUC, log O:E, slope, raw differences of losses and AUC; evaluations "
