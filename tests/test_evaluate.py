@@ -161,7 +161,9 @@ def test_a_finished_run_is_not_done_again(copied, shops, client, tmp_path):
     assert copied.fingerprint() == second.fingerprint()
 
 
-def test_anything_else_in_the_same_directory_is_refused_with_what_differs(copied, shops, client, tmp_path):
+def test_anything_else_in_the_same_directory_is_refused_with_what_differs(
+    copied, shops, client, tmp_path
+):
     with pytest.raises(RunDiffers, match=r"seed was 0, now 1"):
         evaluate(shops, tmp_path / "run", client, seed=1)
     with pytest.raises(RunDiffers, match="horizon"):
@@ -269,7 +271,9 @@ def test_two_processes_do_not_write_one_run(copied, shops, client, tmp_path):
         evaluate(shops, tmp_path / "run", client)
 
 
-def test_scores_of_a_batch_whose_evaluations_never_came_do_not_count(copied, shops, client, tmp_path):
+def test_scores_of_a_batch_whose_evaluations_never_came_do_not_count(
+    copied, shops, client, tmp_path
+):
     before = copied.fingerprint()
     scores = sorted((tmp_path / "run" / "scores").glob("*.parquet"))
     shutil.copy(scores[0], scores[0].with_name("0123456789abcdef.parquet"))
@@ -279,7 +283,9 @@ def test_scores_of_a_batch_whose_evaluations_never_came_do_not_count(copied, sho
     assert not list((tmp_path / "run").rglob(".*.unfinished"))
 
 
-def test_scores_do_not_count_while_the_evaluations_of_their_batch_are_still_to_come(copied, tmp_path):
+def test_scores_do_not_count_while_the_evaluations_of_their_batch_are_still_to_come(
+    copied, tmp_path
+):
     before = copied.directory.scores()
     scores = sorted((tmp_path / "run" / "scores").glob("*.parquet"))
     shutil.copy(scores[0], scores[0].with_name("0123456789abcdef.parquet"))

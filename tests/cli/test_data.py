@@ -80,7 +80,9 @@ class TestSynth:
         made = scale_eval("synth", "--companies", 3, "--seed", 4, "--into", "made")
         assert made.code == cli.OK
         assert made.out.startswith("3 companies, ")
-        assert "12 evaluations of 4 models" in scale_eval("plan", "made", "--guess", "--last", 1).out
+        assert (
+            "12 evaluations of 4 models" in scale_eval("plan", "made", "--guess", "--last", 1).out
+        )
 
     @pytest.mark.parametrize(
         ("option", "value"),
