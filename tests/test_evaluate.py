@@ -43,6 +43,19 @@ def evaluate(dataset, out, client, chosen=QUICK, **settings):
     return se.evaluate(dataset, chosen, out=out, client=client, progress=False, **settings)
 
 
+@pytest.fixture(scope="module")
+def quick(shops, client, tmp_path_factory):
+    """A finished run of the quick models, which nobody may change."""
+    return evaluate(shops, tmp_path_factory.mktemp("quick") / "run", client)
+
+
+@pytest.fixture
+def copied(quick, tmp_path):
+    """A copy of that run, in which a test may write."""
+    shutil.copytree(quick.directory.store.path(""), tmp_path / "run")
+    return se.open_run(tmp_path / "run")
+
+
 def test_the_scheduler_runs_as_many_tasks_as_there_are_evaluations(shops, client, tmp_path):
     client.register_plugin(CountsTasks())
     run = evaluate(shops, tmp_path / "run", client)
@@ -58,8 +71,8 @@ def test_the_scheduler_runs_as_many_tasks_as_there_are_evaluations(shops, client
     )
 
 
-def test_every_planned_and_refused_evaluation_is_a_row(shops, client, tmp_path):
-    run = evaluate(shops, tmp_path / "run", client)
+def test_every_planned_and_refused_evaluation_is_a_row(quick):
+    run = quick
     key = ["company_id", "cutoff", "model"]
     assert len(run.evaluations) == len(run.plan)
     assert not run.evaluations.duplicated(key).any()
@@ -123,17 +136,15 @@ def test_a_company_whose_spend_has_no_number_is_error_rows_and_the_others_are_ok
     assert "error" not in status["usual"]
 
 
-def test_orphan_scores_do_not_count_when_a_run_is_reduced(shops, client, tmp_path):
-    run = evaluate(shops, tmp_path / "run", client)
-    before = run.fingerprint()
+def test_orphan_scores_do_not_count_when_a_run_is_reduced(copied, tmp_path):
+    before = copied.fingerprint()
     scores = sorted((tmp_path / "run" / "scores").glob("*.parquet"))
     shutil.copy(scores[0], scores[0].with_name("0123456789abcdef.parquet"))
     assert se.reduce(tmp_path / "run").fingerprint() == before
 
 
-def test_a_model_added_to_a_finished_run_is_evaluated_alone(shops, client, tmp_path):
-    first = evaluate(shops, tmp_path / "run", client)
-    before = first.evaluations
+def test_a_model_added_to_a_finished_run_is_evaluated_alone(copied, shops, client, tmp_path):
+    before = copied.evaluations
     second = evaluate(shops, tmp_path / "run", client, [*QUICK, "bgnbd"])
     after = second.evaluations
     kept = after[after["model"] != "bgnbd"].reset_index(drop=True)
@@ -143,15 +154,16 @@ def test_a_model_added_to_a_finished_run_is_evaluated_alone(shops, client, tmp_p
     assert second.fingerprint() == whole.fingerprint()
 
 
-def test_a_finished_run_is_not_done_again(shops, client, tmp_path):
-    first = evaluate(shops, tmp_path / "run", client)
+def test_a_finished_run_is_not_done_again(copied, shops, client, tmp_path):
+    first = copied.evaluations
     second = evaluate(shops, tmp_path / "run", client)
-    pd.testing.assert_frame_equal(first.evaluations, second.evaluations)
-    assert first.fingerprint() == second.fingerprint()
+    pd.testing.assert_frame_equal(first, second.evaluations)  # evaluated_at and seconds too
+    assert copied.fingerprint() == second.fingerprint()
 
 
-def test_anything_else_in_the_same_directory_is_refused_with_what_differs(shops, client, tmp_path):
-    evaluate(shops, tmp_path / "run", client)
+def test_anything_else_in_the_same_directory_is_refused_with_what_differs(
+    copied, shops, client, tmp_path
+):
     with pytest.raises(RunDiffers, match=r"seed was 0, now 1"):
         evaluate(shops, tmp_path / "run", client, seed=1)
     with pytest.raises(RunDiffers, match="horizon"):
@@ -226,8 +238,8 @@ def test_predictions_that_were_saved_are_evaluated_to_the_same_figures(shops, cl
     )
 
 
-def test_a_column_is_null_only_where_its_table_says_when(shops, client, tmp_path):
-    run = evaluate(shops, tmp_path / "run", client)
+def test_a_column_is_null_only_where_its_table_says_when(quick):
+    run = quick
     columns = {name: table.columns for name, table in TABLES.items() if name != "sampled"}
     columns["evaluations"] = EVALUATION_COLUMNS
     for name, said in columns.items():
@@ -254,15 +266,15 @@ def test_a_scikit_learn_classifier_is_a_model(shops, client, tmp_path):
     assert first.fingerprint() == second.fingerprint()
 
 
-def test_two_processes_do_not_write_one_run(shops, client, tmp_path):
-    run = evaluate(shops, tmp_path / "run", client)
-    with run.directory.store.lock(), pytest.raises(StoreLocked, match=str(os.getpid())):
+def test_two_processes_do_not_write_one_run(copied, shops, client, tmp_path):
+    with copied.directory.store.lock(), pytest.raises(StoreLocked, match=str(os.getpid())):
         evaluate(shops, tmp_path / "run", client)
 
 
-def test_scores_of_a_batch_whose_evaluations_never_came_do_not_count(shops, client, tmp_path):
-    run = evaluate(shops, tmp_path / "run", client)
-    before = run.fingerprint()
+def test_scores_of_a_batch_whose_evaluations_never_came_do_not_count(
+    copied, shops, client, tmp_path
+):
+    before = copied.fingerprint()
     scores = sorted((tmp_path / "run" / "scores").glob("*.parquet"))
     shutil.copy(scores[0], scores[0].with_name("0123456789abcdef.parquet"))
     (tmp_path / "run" / "evaluations" / ".half.parquet.123.unfinished").write_bytes(b"PAR1")
@@ -272,13 +284,12 @@ def test_scores_of_a_batch_whose_evaluations_never_came_do_not_count(shops, clie
 
 
 def test_scores_do_not_count_while_the_evaluations_of_their_batch_are_still_to_come(
-    shops, client, tmp_path
+    copied, tmp_path
 ):
-    run = evaluate(shops, tmp_path / "run", client)
-    before = run.directory.scores()
+    before = copied.directory.scores()
     scores = sorted((tmp_path / "run" / "scores").glob("*.parquet"))
     shutil.copy(scores[0], scores[0].with_name("0123456789abcdef.parquet"))
-    assert run.directory.scores().equals(before)
+    assert copied.directory.scores().equals(before)
 
 
 @pytest.mark.slow

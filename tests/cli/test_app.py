@@ -77,7 +77,3 @@ class TestTheCommandItself:
             ["sh", "-c", words], cwd=gone, capture_output=True, text=True, timeout=60, check=False
         )
         assert "Traceback" not in done.stderr
-
-    def test_what_it_prints_fits_80_columns(self, ingested, ran, strict, data, workshop):
-        for result in (ingested, ran, strict):
-            assert_fits(result.out, data.parent, workshop)

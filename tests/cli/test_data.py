@@ -58,7 +58,7 @@ class TestIngest:
         result = scale_eval("ingest", "table.csv", "--company-column", "shop", "--into", "two")
         assert result.code == cli.OK, result.err
         assert "a[/b]" in result.out
-        assert "a[/b]" in scale_eval("plan", "two").out
+        assert "a[/b]" in scale_eval("plan", "two", "--guess").out
 
     @pytest.mark.parametrize(
         "name", ["my shop", "k=v", "Ünï 東京", ".hidden", "x" * 200, "0012", "20e1738615", "nan"]
@@ -80,7 +80,9 @@ class TestSynth:
         made = scale_eval("synth", "--companies", 3, "--seed", 4, "--into", "made")
         assert made.code == cli.OK
         assert made.out.startswith("3 companies, ")
-        assert "12 evaluations of 4 models" in scale_eval("plan", "made", "--last", 1).out
+        assert (
+            "12 evaluations of 4 models" in scale_eval("plan", "made", "--guess", "--last", 1).out
+        )
 
     @pytest.mark.parametrize(
         ("option", "value"),

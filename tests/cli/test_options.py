@@ -23,7 +23,7 @@ class TestConfig:
 
         def planned(text: str, *options: object) -> int:
             (tmp_path / "settings.toml").write_text(text)
-            result = scale_eval("plan", data, "--config", "settings.toml", *options)
+            result = scale_eval("plan", data, "--guess", "--config", "settings.toml", *options)
             assert result.code == cli.OK, result.err
             return int(re.search(r"(\d+) evaluations of", result.out)[1])
 

@@ -36,7 +36,9 @@ class TestPlan:
         assert not list(tmp_path.iterdir())
 
     def test_says_why_a_window_is_refused(self, scale_eval, data):
-        result = scale_eval("plan", data, "--cutoff", "2018-09-01", "--cutoff", "2020-01-01")
+        result = scale_eval(
+            "plan", data, "--guess", "--cutoff", "2018-09-01", "--cutoff", "2020-01-01"
+        )
         assert result.code == cli.OK
         assert "not_observed_whole" in result.out
         assert "12 refused" in " ".join(result.out.split())
@@ -181,6 +183,10 @@ class TestRun:
     @pytest.mark.parametrize(("text", "seconds"), [("90", 90), ("1.5", 1.5), ("2 minutes", 120)])
     def test_a_timeout_without_a_unit_is_in_seconds(self, text, seconds):
         assert seconds_of(text) == seconds
+
+    def test_what_it_prints_fits_80_columns(self, ingested, ran, strict, data, workshop):
+        for result in (ingested, ran, strict):
+            assert_fits(result.out, data.parent, workshop)
 
 
 class TestOwnModelsAndMetrics:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from scipy.special import expit, logit
 
+from scale_eval.report.findings import Findings
 from scale_eval.report.verdict.drift import parts_of_the_saving
 from scale_eval.report.verdict.support import against_the_base_rate
 from tests.support.planted import Planted, planted_findings
@@ -17,30 +18,30 @@ KNOWN = 0.1
 
 PREDICTED = {
     "right": lambda random, truth, x: truth,
-    "blind to the drift": lambda random, truth, x: expit(logit(KNOWN) + x),
-    "right about the level alone": lambda random, truth, x: expit(
+    "unaware": lambda random, truth, x: expit(logit(KNOWN) + x),
+    "level_alone": lambda random, truth, x: expit(
         logit(truth) - x + 0.05 * random.normal(size=len(x))
     ),
-    "too bold": lambda random, truth, x: expit(logit(truth) + 0.8 * x),
+    "too_bold": lambda random, truth, x: expit(logit(truth) + 0.8 * x),
 }
 
 
 @cache
-def findings(predicted: str, came: float, n_companies: int = 120, n_customers: int = 150):
+def findings(came: float, n_companies: int = 120, n_customers: int = 150) -> Findings:
     """Companies whose known rate is `KNOWN`, and whose customers buy at the rate `came`."""
     random = np.random.default_rng(4)
     windows = []
     for i in range(n_companies):
         x = 0.8 * random.normal(size=n_customers) - 0.25
         truth = expit(logit(came) + x)
-        said = {"model": PREDICTED[predicted](random, truth, x)}
         outcomes = random.random(n_customers) < truth
+        said = {model: predicted(random, truth, x) for model, predicted in PREDICTED.items()}
         windows.append(Planted(f"company-{i:04}", outcomes, said, KNOWN))
     return planted_findings(windows)
 
 
 def said(predicted: str, came: float, **sizes: int) -> str:
-    return " ".join(against_the_base_rate(findings(predicted, came, **sizes), "model"))
+    return " ".join(against_the_base_rate(findings(came, **sizes), predicted))
 
 
 def test_a_right_model_where_nothing_drifts_saves_by_telling_customers_apart_and_no_more_is_said():
@@ -53,27 +54,29 @@ def test_the_loss_of_the_base_rate_by_drift_is_its_own():
     told = said("right", 0.2)
     assert "Telling customers apart saves" in told
     assert "because the rate that came was not the one it knew (drift)" in told
-    assert "model loses next to nothing by miscalibration" in told
+    assert "right loses next to nothing by miscalibration" in told
 
 
 def test_a_model_that_did_not_foresee_the_drift_loses_as_much_by_it():
-    told = said("blind to the drift", 0.2)
-    row = findings("blind to the drift", 0.2).periods.query("model == 'model'").iloc[0]
+    told = said("unaware", 0.2)
+    row = findings(0.2).periods.query("model == 'unaware'").iloc[0]
     assert row["drift"] == pytest.approx(row["miscalibration"], rel=0.15)
-    assert "and model " in told and "because its probabilities were off in level or spread" in told
+    assert (
+        "and unaware " in told and "because its probabilities were off in level or spread" in told
+    )
     assert "Recalibration would win back" in told and "if the same error comes again" in told
 
 
 def test_a_level_that_was_right_is_not_called_telling_customers_apart():
-    told = said("right about the level alone", 0.2)
+    told = said("level_alone", 0.2)
     assert "Hardly any of that comes from telling customers apart." in told
     assert "(drift)" in told and "Telling customers apart saves" not in told
 
 
 def test_what_boldness_costs_is_told_without_any_drift():
-    told = said("too bold", KNOWN)
+    told = said("too_bold", KNOWN)
     assert "Telling customers apart saves" in told and "drift" not in told
-    assert "model loses" in told and "Recalibration would win back" in told
+    assert "too_bold loses" in told and "Recalibration would win back" in told
 
 
 def test_shares_that_are_told_are_those_that_were_planted():
@@ -84,7 +87,7 @@ def test_shares_that_are_told_are_those_that_were_planted():
     reference = -(rate * np.log(KNOWN) + (1 - rate) * np.log1p(-KNOWN))
     entropy = -(rate * np.log(rate) + (1 - rate) * np.log1p(-rate))
     loss = -(truth * np.log(truth) + (1 - truth) * np.log1p(-truth)).mean()
-    row = findings("right", came).periods.query("model == 'model'").iloc[0]
+    row = findings(came).periods.query("model == 'right'").iloc[0]
     for name, planted in (("drift", reference - entropy), ("discrimination", entropy - loss)):
         assert abs(row[name] - planted) < 3 * row[f"{name}_std_error"]
     told = said("right", came)
@@ -100,7 +103,7 @@ def test_nothing_is_said_that_was_not_planted(predicted, came, n_companies):
         assert "drift" not in told
     if predicted == "right":
         assert "off in level or spread" not in told and "Recalibration" not in told
-    if predicted == "right about the level alone":
+    if predicted == "level_alone":
         assert "elling customers apart saves" not in told
     else:
         assert "Hardly any" not in told
@@ -108,13 +111,13 @@ def test_nothing_is_said_that_was_not_planted(predicted, came, n_companies):
 
 
 def test_of_a_sample_it_is_said_that_the_parts_are_the_samples():
-    whole = findings("right", 0.2)
+    whole = findings(0.2)
     drawn = replace(whole, document={**whole.document, "sample": 120, "population": 5000})
-    told = next(parts_of_the_saving(drawn, "model"))
+    told = next(parts_of_the_saving(drawn, "right"))
     assert told.startswith("In the sample, telling customers apart saves")
 
 
 def test_a_saving_that_is_not_sure_is_not_taken_apart():
-    few = findings("too bold", KNOWN, n_companies=6, n_customers=60)
-    assert list(parts_of_the_saving(few, "model")) == []
-    assert list(parts_of_the_saving(findings("right", 0.2), "base_rate")) == []
+    few = findings(KNOWN, n_companies=6, n_customers=60)
+    assert list(parts_of_the_saving(few, "too_bold")) == []
+    assert list(parts_of_the_saving(findings(0.2), "base_rate")) == []

@@ -69,23 +69,30 @@ def test_of_an_evaluation_tried_again_only_the_last_attempt_counts():
         assert figure.value == 0.2
 
 
-def test_the_tables_are_the_same_bits_on_any_number_of_threads(shops, monkeypatch):
-    tables, _ = shops
-    evaluations, scores, groups = reduced_from(tables)
-    reduced = []
-    for threads in (1, 2, 5):
-        monkeypatch.setattr("scale_eval.results.reduce.THREADS", threads)
-        reduced.append(reduce_tables(evaluations, scores, [], groups))
-    for name, table in reduced[0].items():
-        assert all(other[name].equals(table) for other in reduced[1:]), name
+def by_threads(threads: int, *reduced) -> dict[str, pa.Table]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("scale_eval.results.reduce.THREADS", threads)
+        return reduce_tables(*reduced)
 
 
-def test_the_order_of_evaluations_changes_no_bit(shops):
-    tables, _ = shops
-    evaluations, scores, groups = reduced_from(tables)
-    one = reduce_tables(evaluations, scores, [], groups)
+@pytest.fixture(scope="module")
+def by_one_thread(shops) -> dict[str, pa.Table]:
+    evaluations, scores, groups = reduced_from(shops[0])
+    return by_threads(1, evaluations, scores, [], groups)
+
+
+@pytest.mark.parametrize("threads", [2, 5])
+def test_the_tables_are_the_same_bits_on_any_number_of_threads(shops, by_one_thread, threads):
+    evaluations, scores, groups = reduced_from(shops[0])
+    reduced = by_threads(threads, evaluations, scores, [], groups)
+    for name, table in by_one_thread.items():
+        assert reduced[name].equals(table), name
+
+
+def test_the_order_of_evaluations_changes_no_bit(shops, by_one_thread):
+    evaluations, scores, groups = reduced_from(shops[0])
     rng = np.random.default_rng(0)
     shuffled = (t.take(rng.permutation(len(t))) for t in (evaluations, scores))
-    other = reduce_tables(*shuffled, [], groups)
-    for name, table in one.items():
+    other = by_threads(1, *shuffled, [], groups)
+    for name, table in by_one_thread.items():
         assert other[name].equals(table), name

@@ -66,7 +66,11 @@ def covered(rng, k: int, j: int, company: float, cutoff: float, both: float, noi
 
 @pytest.mark.parametrize(
     ("k", "j", "company", "cutoff", "both"),
-    [(30, 3, 0.3, 0.3, 0.1), (30, 6, 0.1, 0.3, 0.1), (60, 6, 0.2, 0.1, 0.3)],
+    [
+        (30, 3, 0.3, 0.3, 0.1),
+        pytest.param(30, 6, 0.1, 0.3, 0.1, marks=pytest.mark.slow),
+        pytest.param(60, 6, 0.2, 0.1, 0.3, marks=pytest.mark.slow),
+    ],
 )
 def test_it_holds_a_half_year_that_was_not_seen(k, j, company, cutoff, both):
     rng = np.random.default_rng(11)

@@ -131,7 +131,9 @@ def test_the_series_goes_on_where_the_sum_ends():
 
 @pytest.mark.parametrize(("n", "rate", "off"), [(80, 0.0125, 0.25), (80, 0.1, 0.1)])
 @pytest.mark.parametrize("predicted", PREDICTED)
-@pytest.mark.parametrize("knowledge", DRAWN)
+@pytest.mark.parametrize(
+    "knowledge", ["normal", "two grades", pytest.param("skewed", marks=pytest.mark.slow)]
+)
 def test_terms_of_small_windows_are_right_on_average(knowledge, predicted, n, rate, off):
     truth, said = drawn(knowledge, predicted, rate)
     for known_rate in (rate, 1.5 * rate):

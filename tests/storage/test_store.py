@@ -208,15 +208,14 @@ class TestLock:
         "    time.sleep(60)\n"
     )
 
-    def test_another_process_learns_which_one_holds_it(self, store):
+    @pytest.mark.parametrize("blow", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+    def test_it_names_the_process_that_holds_it_and_goes_with_it_however_that_ends(
+        self, store, blow
+    ):
         with beside(self.HOLDER, store) as process:
             says = rf"{store.root}.*pid {process.pid}"
             with pytest.raises(StoreLocked, match=says), store.lock():
                 pass
-
-    @pytest.mark.parametrize("blow", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-    def test_it_goes_with_the_process_however_that_ends(self, store, blow):
-        with beside(self.HOLDER, store) as process:
             process.send_signal(blow)
             process.wait(timeout=30)
         with store.lock():
