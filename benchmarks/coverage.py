@@ -285,9 +285,13 @@ def main() -> None:
 
 def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
     return [
-        {k: v for k, v in row.items() if v == v}  # no NaN in JSON
+        {k: _rounded(v) for k, v in row.items() if v == v}  # no NaN in JSON
         for row in table.to_dict("records")
     ]
+
+
+def _rounded(value: Any) -> Any:
+    return float(f"{value:.4g}") if isinstance(value, float) else value
 
 
 if __name__ == "__main__":

@@ -38,12 +38,6 @@ KNOWN = (
         population={"alike"},
     ),
     _shortfall(
-        "logistic regression with few buyers is biased: a slope by about +1 / buyers, of which no "
-        "interval knows",
-        metric={"calibration_slope", "calibration_intercept"},
-        estimand={"equal_company"},
-    ),
-    _shortfall(
         "companies where nobody bought have no figure, and are not like the others",
         metric={"roc_auc", "average_precision", "gain_at_10"},
         estimand={"equal_company"},
@@ -53,6 +47,12 @@ KNOWN = (
         "figures go with size, and a sample that misses the largest companies does not know it",
         estimand={"row", "within_company"},
         population={"Pareto 1.2", "Pareto 1.6", "rare events"},
+    ),
+    _shortfall(
+        "by how much losses differ goes with rate and size along no line, and companies that are "
+        "known badly differ most",
+        what={"next difference"},
+        metric={"log_loss", "brier_score"},
     ),
 )
 """In the order in which they are tried."""
