@@ -42,6 +42,7 @@ BIAS_OF_ERROR = 0.25
 """Bias, as a share of the standard error, above which an interval is refused: it would hold the
 truth less than 94 % of the time."""
 
+
 @dataclass(frozen=True)
 class Interval:
     """The standard error and interval of a figure; NaN with a reason where there is none.

@@ -7,8 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scipy.special import expit, logit
+from scipy.stats import norm
 
-from tests.support.planted import like_companies, planted_tables
+from scale_eval.metrics import METRICS, STANDARD_ERRORS
+from scale_eval.metrics.uncertainty import IDENTITY, LOG, LOGIT
+from scale_eval.results.heterogeneity import company_effects
+from scale_eval.results.panel import Panel, parts_of
+from tests.support.planted import Planted, evaluated, like_companies, planted_tables
 from tests.support.tables import comparison, of_model, pooled
 
 
@@ -92,6 +97,76 @@ def test_the_mean_of_effects_of_a_ratio_is_that_of_the_truth():
     assert row["expected_low"] < truth < row["expected_high"]
     assert row["expected"] == pytest.approx(truth, abs=0.03)
     assert row["value"] == pytest.approx(truth, abs=0.03)
+
+
+def test_the_bias_and_the_variance_of_an_effect_are_those_of_many_draws():
+    """1,200 companies with 15 buyers each, whose AUC and O:E are truly the same."""
+    rng = np.random.default_rng(5)
+    n, rate, distance = 100, 0.15, 1.5
+    windows = []
+    for i in range(1_200):
+        outcomes = rng.random(n) < rate
+        logits = logit(rate) + distance * (rng.normal(size=n) + distance * (outcomes - 0.5))
+        windows.append(Planted(f"company-{i:06}", outcomes, {"ranks": expit(logits)}, rate))
+    groups = {window.company: 0 for window in windows}
+    evaluations, _ = evaluated(windows, ["ranks"], groups)
+    panel = Panel.of(parts_of(evaluations)).holding([*METRICS, *STANDARD_ERRORS])
+    model = panel.models.index("ranks")
+    true_auc = norm.cdf(distance / np.sqrt(2))
+    for name, truth in (("roc_auc", logit(true_auc)), ("observed_expected_ratio", None)):
+        metric = METRICS[name]
+        effects = company_effects(
+            panel, metric, model, np.flatnonzero(panel.ok[:, model]), panel.influences(metric)
+        )
+        if truth is None:
+            # The model says what is true of its customers: buyers are as many as it expects.
+            truth = np.log(rate / np.mean([w.probabilities["ranks"].mean() for w in windows]))
+        error = effects.y.std() / np.sqrt(len(effects.y))
+        assert abs(effects.y.mean() - truth) < 3 * error
+        own = metric.effects.to(panel.columns[name][effects.company, model])
+        assert abs(own.mean() - truth) > abs(effects.y.mean() - truth)
+        assert effects.v.mean() == pytest.approx(effects.y.var(), rel=0.12)
+
+
+@pytest.mark.parametrize("scale", [IDENTITY, LOG, LOGIT])
+def test_the_derivatives_of_a_scale_are_those_of_small_steps(scale):
+    at, step = np.array([0.2, 0.5, 0.83]), 1e-4
+    below, here, above = (scale.to(at + move) for move in (-step, 0.0, step))
+    assert scale.slope(at) == pytest.approx((above - below) / (2 * step), rel=1e-5)
+    assert scale.curvature(at) == pytest.approx((above - 2 * here + below) / step**2, abs=1e-3)
+
+
+def test_slopes_of_companies_with_few_buyers_do_not_enter():
+    for n_customers, enters in ((900, 0), (1_100, 20)):
+        windows = like_companies(20, n_customers, 0.1, {"truth": 1.0}, spread=1.0)
+        row = pooled(frames(windows), "calibration_slope", "equal_company", "truth")
+        assert row["n_heterogeneity"] == enters
+    assert row["value"] == pytest.approx(1.0, abs=0.05)
+
+
+def test_a_mean_intercept_that_few_buyers_bias_has_no_interval():
+    """A model that is right has a mean intercept below 0 at companies of 8 buyers, not of 200."""
+    few = pooled(
+        frames(like_companies(400, 80, 0.1, {"truth": 1.0}, spread=0.3)),
+        "calibration_intercept",
+        "equal_company",
+        "truth",
+    )
+    assert few["ci_reason"] == "biased_where_few_buy"
+    assert np.isnan(few["ci_low"])
+    assert few["value"] == pytest.approx(-0.055, abs=0.03)
+    many = pooled(
+        frames(like_companies(40, 2_000, 0.1, {"truth": 1.0}, spread=0.3)),
+        "calibration_intercept",
+        "equal_company",
+        "truth",
+    )
+    assert many["ci_reason"] == ""
+    assert many["ci_low"] < 0 < many["ci_high"]
+
+
+def frames(windows: list[Planted]) -> dict:
+    return {name: table.to_pandas() for name, table in planted_tables(windows).items()}
 
 
 def true_rate(said: np.ndarray, factor: float) -> float:

@@ -111,3 +111,17 @@ def test_effects_need_not_be_normal(name, k, noise, within):
     assert np.mean(said) == pytest.approx(share, abs=within)
     assert abs(np.mean(normal) - share) > abs(np.mean(said) - share) + 0.03
     assert np.mean(held) > 0.93
+
+
+def test_the_next_company_may_be_one_of_those_that_are_known_less_well():
+    """Half are known well and alike, half known badly and three times as far apart."""
+    rng = np.random.default_rng(2)
+    apart = np.tile([0.01, 0.03], 150)
+    v = np.where(apart == 0.01, 1e-5, 4e-4)
+    truth = np.concatenate([rng.normal(0, 0.01, 10_000), rng.normal(0, 0.03, 10_000)])
+    held = []
+    for _ in range(20):
+        y = rng.normal(0, apart) + rng.normal(0, np.sqrt(v))
+        low, high = confidence_distribution(y, v, standardised(v)).interval()
+        held.append(np.mean((low <= truth) & (truth <= high)))
+    assert 0.92 < np.mean(held) < 0.98

@@ -413,15 +413,15 @@ POOLED = MetricTable(
         "sampling_std_error": "chance among customers alone, clustered by customer and paired "
         "through the influence sums: these companies in these half-years",
         "tau": "REML on logit AUC, log O:E, slope, raw differences of losses and AUC; evaluations "
-        "of which 10 buyers and 10 non-buyers were to be expected by the rate known at the "
-        "cutoff, for differences of losses all; tau_low, tau_high: Q-profile "
-        "(Viechtbauer 2007), extended to hold tau",
+        "of which 10 buyers and 10 non-buyers (slope: 100) were to be expected by the rate known "
+        "at the cutoff, for differences of losses all; without the bias of second order; "
+        "tau_low, tau_high: Q-profile (Viechtbauer 2007), extended to hold tau",
         "v": "variance of a company's effect: from 16 customer groups, smoothed over companies by "
         "size and known rate (generalised variance function)",
         "expected": "mean of the random effects, Knapp & Hartung 2003",
         "i_squared": "tau^2 / (tau^2 + s^2), s^2 = (k - 1) sum w / ((sum w)^2 - sum w^2)",
         "prediction": "95 %, of the true figure at the next company: confidence distribution of "
-        "tau^2 from the generalised Q statistic, integrated, not drawn; normal effects below 60 "
-        "companies, their own shape beside them from there on, by k / (k + 100)",
+        "tau^2 from the generalised Q statistic, integrated, not drawn; normal effects below 20 "
+        "companies; from there on their most likely shape beside a normal prior of 10 companies",
     },
 )
