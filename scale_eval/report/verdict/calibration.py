@@ -44,6 +44,8 @@ def _faults(findings: Findings, model: str) -> Iterator[tuple[str, str]]:
         excess = 1 / ratio["value"] - 1
         yield f"too {'high' if excess > 0 else 'low'}", f"by {share(abs(excess))}"
     slope = findings.figure("calibration_slope", model)
+    if pd.isna(slope["value"]):  # where few companies have enough buyers, all share one slope
+        slope = findings.figure("calibration_slope", model, "within_company")
     if is_off(slope, 1.0) and not 0.8 < slope["value"] < 1.25:
         fault = "too bold" if slope["value"] < 1 else "too timid"
         if slope["value"] <= 0:
