@@ -45,6 +45,27 @@ def isotonic(probability: np.ndarray, positives: np.ndarray, negatives: np.ndarr
     return _pooled(np.asarray(positives, dtype=np.float64), np.asarray(negatives, dtype=np.float64))
 
 
+def isotonic_of_many(
+    probability: np.ndarray, positives: np.ndarray, negatives: np.ndarray, at: np.ndarray
+) -> np.ndarray:
+    """Return the isotonic regressions of many counts of the same blocks, at some of the blocks.
+
+    Parameters
+    ----------
+    probability : ndarray of shape (n_blocks,)
+        Ascending.
+    positives, negatives : ndarray of float64, shape (n, n_blocks)
+        A block without either is interpolated from its neighbours.
+    at : ndarray of int
+
+    Returns
+    -------
+    ndarray of shape (n, len(at))
+        NaN where all blocks are empty.
+    """
+    return np.asarray(_pooled_at(probability, positives, negatives, probability[at]))
+
+
 @numba.njit(nogil=True, cache=True, error_model="numpy")
 def _pooled(positives: np.ndarray, negatives: np.ndarray) -> np.ndarray:
     """Pool neighbours whose rates fall until none do, and return the rate of each block's pool."""
@@ -63,6 +84,19 @@ def _pooled(positives: np.ndarray, negatives: np.ndarray) -> np.ndarray:
     for pool in range(last + 1):
         rates[begin : ends[pool]] = bought[pool] / rows[pool]
         begin = ends[pool]
+    return rates
+
+
+@numba.njit(nogil=True, cache=True, error_model="numpy")
+def _pooled_at(
+    probability: np.ndarray, positives: np.ndarray, negatives: np.ndarray, points: np.ndarray
+) -> np.ndarray:
+    rates = np.full((len(positives), len(points)), np.nan)
+    for i in range(len(positives)):
+        held = np.flatnonzero(positives[i] + negatives[i] > 0)
+        if len(held):
+            pooled = _pooled(positives[i][held], negatives[i][held])
+            rates[i] = np.interp(points, probability[held], pooled)
     return rates
 
 

@@ -54,7 +54,7 @@ def answer(name, history):
 
 
 @pytest.mark.parametrize("name", BUILT_IN)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(seed=st.integers(0, 10**6), rule=st.sampled_from(["non_negative", "positive", "all"]))
 def test_every_model_gives_a_probability_for_each_customer_or_a_known_reason(name, seed, rule):
     history = history_of(random_rows(seed), rule)

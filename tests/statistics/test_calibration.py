@@ -12,7 +12,7 @@ from sklearn.metrics import brier_score_loss, log_loss
 
 from scale_eval.statistics import logistic, logistic_many
 from scale_eval.statistics.common_slope import common_slope
-from scale_eval.statistics.decomposition import corp, isotonic
+from scale_eval.statistics.decomposition import corp, isotonic, isotonic_of_many
 from scale_eval.statistics.undefined import Undefined
 from tests.support.literature import (
     murphy,
@@ -182,3 +182,18 @@ def test_no_customers_have_no_decomposition():
         corp(nobody, nobody, nobody)
     with pytest.raises(Undefined, match="no_customers"):
         murphy(nobody, nobody, nobody, np.array([0.5]))
+
+
+def test_many_isotonic_regressions_are_those_of_each_interpolated_where_blocks_are_empty():
+    rng = np.random.default_rng(8)
+    probability = np.sort(rng.random(30))
+    positives, negatives = rng.poisson(0.7, (2, 50, 30)).astype(float)
+    positives[0] = negatives[0] = 0
+    at = np.array([0, 7, 8, 29])
+    found = isotonic_of_many(probability, positives, negatives, at)
+    assert np.isnan(found[0]).all()
+    for i in range(1, 50):
+        held = positives[i] + negatives[i] > 0
+        rows = (positives + negatives)[i][held]
+        rates = isotonic_regression(positives[i][held] / rows, weights=rows).x
+        assert found[i] == pytest.approx(np.interp(probability[at], probability[held], rates))

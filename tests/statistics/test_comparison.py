@@ -27,7 +27,10 @@ def test_differences_of_0_are_dropped_before_ranking():
         wilcoxon(np.array([1.0, 2, 3, 4, 5, 0, 0, 0]))
 
 
-@pytest.mark.parametrize("n", [6, 13, 14, 49, 50, 51, 52, 400, 30_000])
+EXACT_BY_SIGNS = [pytest.param(n, marks=pytest.mark.slow) for n in (13, 14)]
+
+
+@pytest.mark.parametrize("n", [6, 12, *EXACT_BY_SIGNS, 49, 50, 51, 52, 400, 30_000])
 @pytest.mark.parametrize("decimals", [0, 1, 15])  # from many ties to none
 def test_signed_ranks_are_scipys_for_few_and_many_with_ties_and_without(n, decimals):
     d = np.random.default_rng(n).normal(0.01, 2, n).round(decimals)

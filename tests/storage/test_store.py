@@ -208,7 +208,10 @@ class TestLock:
         "    time.sleep(60)\n"
     )
 
-    @pytest.mark.parametrize("blow", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+    @pytest.mark.parametrize(
+        "blow",
+        [signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.slow), signal.SIGINT],
+    )
     def test_it_names_the_process_that_holds_it_and_goes_with_it_however_that_ends(
         self, store, blow
     ):

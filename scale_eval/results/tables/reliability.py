@@ -18,7 +18,7 @@ from scale_eval.results.panel import Panel
 from scale_eval.results.pooled_histograms import PooledHistograms
 from scale_eval.results.tables.base import RunTable
 from scale_eval.statistics.bootstrap import company_keys, poisson_weights
-from scale_eval.statistics.decomposition import corp, isotonic
+from scale_eval.statistics.decomposition import corp, isotonic, isotonic_of_many
 from scale_eval.storage.columns import COUNT, NUMBER, TEXT, Column
 
 POINTS = 64
@@ -114,12 +114,8 @@ def _band(
     for some, curve in zip(
         np.array_split(weights, N_CHUNKS), np.array_split(curves, N_CHUNKS), strict=True
     ):
-        replicates = zip(*(some @ counted for counted in counts), curve, strict=True)
-        for positive, negative, points in replicates:
-            held = positive + negative > 0
-            if held.any():
-                rates = isotonic(probability[held], positive[held], negative[held])
-                points[:] = np.interp(probability[at], probability[held], rates)
+        positive, negative = (some @ counted for counted in counts)
+        curve[:] = isotonic_of_many(probability, positive, negative, at)
     n_effective = n.sum() ** 2 / np.square(n).sum()
     kept = np.clip(curves[np.isfinite(curves).all(axis=1)], _LEAST, 1 - _LEAST)
     error = logit(kept).std(axis=0, ddof=1) * stdtrit(max(n_effective - 1, 1), 0.975)

@@ -110,7 +110,7 @@ def story(months: list[Path], place: Path) -> list[tuple[dict[str, bytes], list[
     return found
 
 
-@pytest.mark.parametrize("shared_from", [10, 1_000])
+@pytest.mark.parametrize("shared_from", [10, pytest.param(1_000, marks=pytest.mark.slow)])
 def test_in_parts_the_dataset_and_the_report_are_the_same_bit_for_bit(
     months, tmp_path, streaming, monkeypatch, shared_from
 ):
