@@ -230,6 +230,8 @@ def held(
 def _of_effects(metric: str, model: str, row: dict[str, Any], truth: Truth) -> Iterator[Judged]:
     effects, scale = truth.effects[metric][:, MODELS.index(model)], METRICS[metric].effects
     assert scale is not None
+    if not len(effects):  # no company of the population is large enough
+        return
     for what, prefix, figure, target in (
         ("tau", "tau", "tau", effects.std()),
         ("expected", "expected", "expected", float(scale.back(effects.mean()))),

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from scale_eval.metrics import METRICS
 from scale_eval.report.findings import PRIMARY, Findings
 from scale_eval.report.wording import metric_label
 
@@ -19,8 +20,10 @@ def n_behind(
     """Return a number of companies: ``181``, or ``150 to 181`` where it differs by model.
 
     Of those at which a metric is defined, or, by the `column` ``n_heterogeneity``, of those in its
-    random effects; "" where there are none.
+    random effects, as the mean of these always is; "" where there are none.
     """
+    if metric in METRICS and METRICS[metric].is_mean_of_effects:
+        column = "n_heterogeneity"
     counts = [findings.figure(metric, model)[column] for model in models]
     known = sorted({int(n) for n in counts if not pd.isna(n) and n > 0})
     if not known:

@@ -35,8 +35,7 @@ def comparison(findings: Findings, metric: str = PRIMARY, model: str | None = No
     add_heading(
         figure,
         f"{best} against each other model, {companies(n)}",
-        "line: 95 % interval of the average company; grey band: 95 % for the next company's truth; "
-        "strip around 0: ties",
+        f"line: 95 % interval of the average company; {_key_of_bands(pairs)}strip around 0: ties",
     )
     return figure
 
@@ -58,9 +57,15 @@ def sizes(findings: Findings, metric: str = PRIMARY, model: str | None = None) -
     add_heading(
         figure,
         f"Which model for which size of company: {best} and the next",
-        "customers at the company's latest cutoff; line: 95 % interval; grey: the next company",
+        f"customers at the company's latest cutoff; {_key_of_bands(rows)}line: 95 % interval",
     )
     return figure
+
+
+def _key_of_bands(rows: list[tuple[str, Pair]]) -> str:
+    """Return what grey bands are, where any is drawn."""
+    drawn = any(pair.next_low <= pair.next_high for _, pair in rows)
+    return "grey band: 95 % for the next company's truth; " if drawn else ""
 
 
 def _forest_plot(rows: list[tuple[str, Pair]], label: str) -> Figure:

@@ -30,7 +30,7 @@ def leaderboard(findings: Findings) -> Figure:
     models = findings.models[:MOST_MODELS]
     figure = Figure(figsize=(WIDTH, 1.5 + 0.42 * len(models)), layout="constrained")
     axes = figure.subplots(1, len(SHOWN), sharey=True)
-    look = styles(findings)
+    look, key = styles(findings), "line: 95 % interval over companies"
     for axis, metric in zip(axes, SHOWN, strict=True):
         rows = [findings.figure(metric, model) for model in models]
         target, better = METRICS[metric].target, METRICS[metric].better
@@ -45,6 +45,8 @@ def leaderboard(findings: Findings) -> Figure:
             draw_interval(axis, y, row["prediction_low"], row["prediction_high"], 7, "#c9c9c9")
             draw_interval(axis, y, row["ci_low"], row["ci_high"], 2.2, look[model].color)
             axis.plot(row["value"], y, look[model].marker, color=look[model].color, markersize=6)
+        if any(row["prediction_low"] <= row["prediction_high"] for row in rows):
+            key = "line: 95 % interval over companies; grey band: 95 % for the next company's truth"
         n = n_behind(findings, metric, models)
         of = f", {n} companies" if n not in ("", f"{findings.n_companies:,}") else ""
         axis.set_title(f"{metric_label(metric)}\n{direction}{of}", fontsize=9)
@@ -53,6 +55,6 @@ def leaderboard(findings: Findings) -> Figure:
     add_heading(
         figure,
         f"The average of {companies(findings.n_companies)}{best_only(findings)}",
-        "line: 95 % interval over companies; grey band: 95 % for the truth at the next company",
+        key,
     )
     return figure
