@@ -116,7 +116,7 @@ def confidence_distribution(
         return _mixture(means, spread)
     mu, beta = fits[:2, middle].tolist()
     residual = y - mu - beta * x
-    tau2 = tau2 * max(1.0, float((np.square(residual) - v).mean() / tau2[middle]))
+    tau2 = tau2 + max(0.0, float((np.square(residual) - v).mean() - tau2[middle]))
     nodes = _shape(residual, v, float(tau2[middle]))
     at = np.arange(N_SCALES) * len(tau2) // N_SCALES + len(tau2) // (2 * N_SCALES)
     around = np.sqrt(tau2[at])[:, np.newaxis, np.newaxis] * nodes

@@ -125,3 +125,17 @@ def test_the_next_company_may_be_one_of_those_that_are_known_less_well():
         low, high = confidence_distribution(y, v, standardised(v)).interval()
         held.append(np.mean((low <= truth) & (truth <= high)))
     assert 0.92 < np.mean(held) < 0.98
+
+
+def test_where_companies_are_alike_those_known_badly_do_not_widen_the_prediction_much():
+    """The true effect is 1 everywhere, and noise is unequal: tau2 is next to 0, or a little above."""
+    rng = np.random.default_rng(6)
+    widths, below = [], []
+    for _ in range(40):
+        v = 0.04 * np.exp(1.2 * rng.normal(size=150))
+        found = confidence_distribution(1 + rng.normal(0, np.sqrt(v)), v, standardised(v))
+        low, high = found.interval()
+        widths.append(high - low)
+        below.append(1 - found.probability_above(0.0))
+    assert np.median(widths) < 0.5
+    assert np.mean(below) < 0.005
