@@ -128,14 +128,14 @@ def test_the_next_company_may_be_one_of_those_that_are_known_less_well():
 
 
 def test_where_companies_are_alike_those_known_badly_do_not_widen_the_prediction_much():
-    """The true effect is 1 everywhere, and noise is unequal: tau2 is next to 0, or a little above."""
+    """The true effect is 1 everywhere, and noise is unequal: tau2 is next to 0, or a bit above."""
     rng = np.random.default_rng(6)
-    widths, below = [], []
+    widths, wrong = [], []
     for _ in range(40):
         v = 0.04 * np.exp(1.2 * rng.normal(size=150))
         found = confidence_distribution(1 + rng.normal(0, np.sqrt(v)), v, standardised(v))
         low, high = found.interval()
         widths.append(high - low)
-        below.append(1 - found.probability_above(0.0))
-    assert np.median(widths) < 0.5
-    assert np.mean(below) < 0.005
+        wrong.append(1 - found.probability_above(0.0))
+    assert max(widths) < 0.8  # noise alone has a standard deviation of .3 at the average company
+    assert max(wrong) < 0.001
