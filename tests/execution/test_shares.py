@@ -48,12 +48,17 @@ def plain(dataset, client, tmp_path_factory):
     return evaluate(dataset, tmp_path_factory.mktemp("plain") / "run", client)
 
 
+def gate_of(diary: Path) -> Path:
+    return diary.with_suffix(".gate")
+
+
 def begun(dataset, out: Path, share: str, diary: Path) -> subprocess.Popen:
-    """A share in a process of its own, beside a model that takes its time."""
+    """A share in a process of its own, beside a model that is slow until `gate_of` is there."""
     environment = {
         **os.environ,
         "PYTHONPATH": str(PROJECT),
         "DIARY_OF_SLOW": str(diary),
+        "GATE_OF_SLOW": str(gate_of(diary)),
     }
     chosen = [word for name in (*CHOSEN, "tests.support.models:Slow") for word in ("--model", name)]
     with out.with_suffix(".log").open("a") as log:
@@ -220,6 +225,7 @@ class TestAtTheSameTime:
             with pytest.raises(RunDiffers, match="another division"):
                 evaluate(dataset, out, client, slow, share=(3, 3))
             assert evaluate(dataset, out, client, slow, share=(2, 2)).finished
+            gate_of(diary).touch()
             process.send_signal(signal.SIGCONT)
             assert process.wait(timeout=120) == cli.OK, out.with_suffix(".log").read_text()
         finally:
@@ -250,6 +256,7 @@ def test_shares_at_the_same_time_interrupted_and_begun_again_are_the_plain_run(
         os.killpg(processes[2].pid, signal.SIGKILL)
         assert processes[1].wait(timeout=60) == cli.UNFINISHED
         processes[2].wait(timeout=60)
+        gate_of(diary).touch()
         for i in (1, 2):
             processes[i] = begun(dataset, out, f"{i}/{n}", diary)
         for process in processes.values():
