@@ -52,8 +52,9 @@ def comparison(findings: Findings) -> Section | None:
         text=[
             "Models are compared on the same customers. The first interval is for the average of "
             f"companies like these; the second for these companies in these {findings.window}s, "
-            "were their customers' luck drawn again; the third holds the true difference at the "
-            f"next company, averaged over its {findings.window}s.",
+            "were their customers' luck drawn again; the third is for the true difference at the "
+            f"next company, averaged over its {findings.window}s; of losses it is approximate (84 "
+            "to 96 % in simulations, least where small companies differ most).",
             *ranks,
         ],
         tables=tables,

@@ -355,8 +355,9 @@ COMPARISONS = MetricTable(
         Column(
             "prediction_low",
             NUMBER,
-            "Lower end of the interval that holds the true difference at the next company with a "
-            "probability of 95 %.",
+            "Lower end of the interval that should hold the true difference at the next company "
+            "with a probability of 95 %. Of losses it is approximate: from 30 companies on it held "
+            "84 to 96 % in simulations, least where small companies differ most.",
             null=NO_EFFECTS,
         ),
         Column("prediction_high", NUMBER, "Upper end of that interval.", null=NO_EFFECTS),
