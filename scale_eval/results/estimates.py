@@ -165,10 +165,9 @@ def equal_company(
     mean = float(figures[defined].mean())
     influence = np.zeros(panel.n_companies)
     influence[defined] = (figures[defined] - mean) / k
-    bias = _mean_bias(panel, metric, model, windows)
-    refusal = ""
-    if abs(bias) > BIAS_OF_ERROR * float(np.sqrt(np.square(influence).sum())):
-        refusal = "biased_where_few_buy"
+    error = float(np.sqrt(np.square(influence).sum()))
+    biased = abs(_mean_bias(panel, metric, model, windows)) > BIAS_OF_ERROR * error > 0
+    refusal = "biased_where_few_buy" if biased else ""
     weight = defined.astype(float)
     return Estimate(mean, influence=influence, weight=weight, refusal=refusal), figures
 

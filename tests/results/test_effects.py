@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.special import expit, logit
 from scipy.stats import norm
@@ -61,7 +62,7 @@ def like_shops() -> dict:
     """300 like companies: model `truth` is right, `high` multiplies the odds by 1.6."""
     errors = {"high": 1.6, "truth": 1.0}
     windows = like_companies(300, 80, 0.1, errors, seed=3, spread=0.2)
-    return {name: table.to_pandas() for name, table in planted_tables(windows).items()}
+    return frames(windows)
 
 
 def test_a_model_that_is_better_everywhere_is_better_at_the_next_company(like_shops):
@@ -77,7 +78,7 @@ def test_who_enters_does_not_depend_on_who_bought():
     """At 8 buyers to be expected no company enters, though half of them had 8 or more."""
     for rate, enters in ((0.1, 0), (0.15, 100)):
         windows = like_companies(100, 80, rate, {"truth": 1.0}, spread=0.5)
-        tables = {name: table.to_pandas() for name, table in planted_tables(windows).items()}
+        tables = frames(windows)
         row = pooled(tables, "observed_expected_ratio", "equal_company", "truth")
         assert row["n_heterogeneity"] == enters
 
@@ -89,7 +90,7 @@ def test_the_mean_of_effects_of_a_ratio_is_that_of_the_truth():
         for each in like_companies(300, 110, 0.1, {"low": 1 / 1.06}, seed=seed, spread=0.2)
     ]
     windows = [replace(each, company=f"company-{i:06}") for i, each in enumerate(windows)]
-    tables = {name: table.to_pandas() for name, table in planted_tables(windows).items()}
+    tables = frames(windows)
     expected = np.mean([each.probabilities["low"].mean() for each in windows])
     truth = np.mean([true_rate(each.probabilities["low"], 1.06) for each in windows]) / expected
     row = pooled(tables, "observed_expected_ratio", "equal_company", "low")
@@ -144,25 +145,21 @@ def test_slopes_of_companies_with_few_buyers_do_not_enter():
     assert row["value"] == pytest.approx(1.0, abs=0.05)
 
 
+def mean_intercept(n_companies: int, n_customers: int) -> pd.Series:
+    """The calibration intercept of a model that is right; a tenth of customers buy."""
+    windows = like_companies(n_companies, n_customers, 0.1, {"truth": 1.0}, spread=0.3)
+    return pooled(frames(windows), "calibration_intercept", "equal_company", "truth")
+
+
 def test_a_mean_intercept_that_few_buyers_bias_has_no_interval():
     """A model that is right has a mean intercept below 0 at companies of 8 buyers, not of 200."""
-    few = pooled(
-        frames(like_companies(400, 80, 0.1, {"truth": 1.0}, spread=0.3)),
-        "calibration_intercept",
-        "equal_company",
-        "truth",
-    )
+    few, many = mean_intercept(400, 80), mean_intercept(40, 2_000)
     assert few["ci_reason"] == "biased_where_few_buy"
     assert np.isnan(few["ci_low"])
     assert few["value"] == pytest.approx(-0.055, abs=0.03)
-    many = pooled(
-        frames(like_companies(40, 2_000, 0.1, {"truth": 1.0}, spread=0.3)),
-        "calibration_intercept",
-        "equal_company",
-        "truth",
-    )
     assert many["ci_reason"] == ""
     assert many["ci_low"] < 0 < many["ci_high"]
+    assert mean_intercept(1, 80)["ci_reason"] == "one_company"
 
 
 def frames(windows: list[Planted]) -> dict:
@@ -179,7 +176,7 @@ def test_companies_without_buyers_count_in_the_average_ratio(buyers):
     """A model that is right is not accused, however few buyers a company has."""
     windows = like_companies(400, 50, buyers / 50, {"truth": 1.0}, seed=4, spread=0.3)
     assert (buyers == 5) == all(window.outcomes.any() for window in windows[:60])
-    tables = {name: table.to_pandas() for name, table in planted_tables(windows).items()}
+    tables = frames(windows)
     row = pooled(tables, "observed_expected_ratio", "equal_company", "truth")
     assert row["n_companies_defined"] == 400
     truth = np.mean([w.outcomes.mean() for w in windows]) / np.mean(
