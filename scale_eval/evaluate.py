@@ -28,6 +28,7 @@ from scale_eval.planning.company_sample import (
 from scale_eval.planning.cost_model import Costs
 from scale_eval.planning.plan import plan_run
 from scale_eval.planning.run_options import (
+    PRIMARY,
     Execution,
     Reduction,
     RunOptions,
@@ -149,14 +150,19 @@ def evaluate(
     return Run(directory)
 
 
-def reduce(place: str | os.PathLike[str], *, margins: Mapping[str, float] | None = None) -> Run:
+def reduce(
+    place: str | os.PathLike[str],
+    *,
+    margins: Mapping[str, float] | None = None,
+    primary: str | None = None,
+) -> Run:
     """Make the tables of a run again, from the evaluations that are done.
 
-    `margins` are as for `evaluate`. Raises `FileNotFoundError` where there is no run, `ValueError`
-    where nothing is done yet or a margin is invalid, and `StoreLocked` while the run, or a share of
-    it, is being evaluated.
+    `margins` and `primary` are as for `evaluate`. Raises `FileNotFoundError` where there is no run,
+    `ValueError` where nothing is done yet or an option is invalid, and `StoreLocked` while the run,
+    or a share of it, is being evaluated.
     """
-    directory = open_run_directory(place)
+    reduction, directory = Reduction(margins, primary), open_run_directory(place)
     with hold_whole_run(directory.store), _process_to_reduce(directory) as call:
         started = time.monotonic()
         remove_unfinished(directory.store)
@@ -168,7 +174,8 @@ def reduce(place: str | os.PathLike[str], *, margins: Mapping[str, float] | None
             )
         directory.record(n_missing=directory.n_missing())
         own_metrics = recorded_metrics(directory.document["settings"]["metrics"])
-        _reduce(directory, own_metrics, Reduction(margins), call)
+        reduction.require_primary(own_metrics)
+        _reduce(directory, own_metrics, reduction, call)
         _finish(directory, started)
     return Run(directory)
 
@@ -364,8 +371,10 @@ def _reduce(
     if directory.store.exists(SAMPLE):
         design = Sample.from_table(read_table(directory.store, SAMPLE)).design
     call(reduce_run, directory, metrics, directory.company_groups(), margins, design)
+    primary = reduction.primary or directory.document.get("primary", PRIMARY)
+    seconds = time.monotonic() - started
     directory.record(
-        conventions=conventions(), margins=margins, reduce_seconds=time.monotonic() - started
+        conventions=conventions(), margins=margins, primary=primary, reduce_seconds=seconds
     )
 
 

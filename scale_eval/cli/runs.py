@@ -126,13 +126,13 @@ def plan(
 @cli.command()
 @click.argument("run", metavar="RUN")
 @group_options(Reduction)
-def reduce(run: str, margins: dict[str, float]) -> None:
+def reduce(run: str, margins: dict[str, float], primary: str | None) -> None:
     """Make the tables of a run again.
 
     They are made from the evaluations that are done. Use it when all shares of a run are done, or
-    to change margins.
+    to change margins or the metric that decides.
     """
-    reduced = se.reduce(run, margins=margins)
+    reduced = se.reduce(run, margins=margins, primary=primary)
     print_results(reduced)
     if not reduced.finished:
         if left := unfinished_shares(reduced.directory.store):

@@ -35,6 +35,9 @@ from scale_eval.planning.settings import Settings
 from scale_eval.planning.shares import Share
 from scale_eval.planning.user_metrics import require_metric
 
+PRIMARY = "log_loss"
+"""The metric that decides where no other is chosen."""
+
 START_SECONDS = 30.0
 """Seconds that a run takes until its first evaluation: the plan, workers, compiled code."""
 
@@ -202,6 +205,10 @@ class Reduction:
         The smallest difference of practical interest by metric; smaller ones are ties. A metric
         without an entry keeps the margin of the run so far, or its default: for a loss, 1 % of the
         base rate's mean loss (`Metric.relative_margin`); for others `Metric.margin`.
+    primary : str, optional
+        The metric that decides: it orders the models, and the verdict, the plots and the report
+        compare them by it. It may be one of your own. By default that of the run so far, or else
+        `log_loss`, which rewards both ranking and probabilities that can be taken at their word.
 
     Raises
     ------
@@ -216,6 +223,15 @@ class Reduction:
             "The difference that is worth changing models for; smaller ones are ties. By default "
             "1 % of the base rate's loss for losses.",
             metavar="METRIC=NUMBER",
+        ),
+    )
+    primary: str | None = field(
+        default=None,
+        metadata=option(
+            TEXT,
+            "The metric that decides: the verdict, the plots and the report compare models by it. "
+            "By default log_loss.",
+            metavar="METRIC",
         ),
     )
 
@@ -234,6 +250,11 @@ class Reduction:
             require_metric(name, "a margin for", own_metrics)
         return margins
 
+    def require_primary(self, own_metrics: Sequence[Metric]) -> None:
+        """Raise `ValueError` where the metric that decides does not exist."""
+        if self.primary is not None:
+            require_metric(self.primary, "primary is", own_metrics)
+
 
 @dataclass(frozen=True)
 class RunOptions:
@@ -247,6 +268,7 @@ class RunOptions:
     def __post_init__(self) -> None:
         own_metrics = self.settings.rules.metrics
         self.reduction.margins_of(own_metrics)
+        self.reduction.require_primary(own_metrics)
         if self.sampling.until_half_width is not None:
             require_metric(self.sampling.until_metric, "until_metric is", own_metrics)
             if self.execution.share is not None:

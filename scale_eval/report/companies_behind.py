@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from scale_eval.metrics import METRICS
-from scale_eval.report.findings import PRIMARY, Findings
+from scale_eval.report.findings import LOSS, Findings
 from scale_eval.report.wording import metric_label
 
 BESIDE = ("log_loss_skill", "roc_auc", "observed_expected_ratio")
@@ -51,7 +51,7 @@ def companies_behind(findings: Findings, metrics: Sequence[str] = BESIDE) -> str
     return " ".join(notes)
 
 
-def conditions(findings: Findings, metrics: Sequence[str] = (PRIMARY, "roc_auc")) -> list[str]:
+def conditions(findings: Findings, metrics: Sequence[str] = (LOSS, "roc_auc")) -> list[str]:
     """Return the conditions on which intervals over customers hold, each once."""
     found = (
         findings.condition(metric, model, estimand)

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from scale_eval.metrics import METRICS
+from scale_eval.planning.run_options import PRIMARY
 from scale_eval.report.names import MODEL_COLUMNS, short_names
 from scale_eval.report.pair import Pair
 from scale_eval.report.population import with_population_figures
@@ -18,8 +19,8 @@ from scale_eval.report.wording import condition_of
 from scale_eval.results.directory import RunDirectory
 from scale_eval.results.tables import TABLES
 
-PRIMARY = "log_loss"
-"""The metric that decides: it rewards both ranking and calibrated probabilities."""
+LOSS = "log_loss"
+"""The loss of a prediction: it rewards both ranking and probabilities to be taken at their word."""
 
 FEW = 30
 """Number of companies, or effective companies, below which the report warns."""
@@ -151,11 +152,16 @@ class Findings:
 
     @cached_property
     def models(self) -> list[str]:
-        """Return the models that are compared, best first by `PRIMARY`."""
+        """Return the models that are compared, best first by the metric that decides."""
         board = self.leaderboard()
-        if PRIMARY not in board:
+        if self.primary not in board:
             return []
-        return list(board.index[board[PRIMARY].notna()])
+        return list(board.index[board[self.primary].notna()])
+
+    @property
+    def primary(self) -> str:
+        """Return the metric that decides: it orders the models, and they are compared by it."""
+        return str(self.document.get("primary", PRIMARY))
 
     @cached_property
     def best_ranking_model(self) -> str:
@@ -171,7 +177,9 @@ class Findings:
     @cached_property
     def n_companies(self) -> int:
         """Return the number of companies that every model predicted at one or more cutoffs."""
-        return int(self.figure(PRIMARY, self.models[0])["n_companies"]) if self.models else 0
+        if not self.models:
+            return 0
+        return int(self.figure(self.primary, self.models[0])["n_companies"])
 
     @cached_property
     def n_cutoffs(self) -> int:
@@ -213,6 +221,28 @@ class Findings:
         own = self.document.get("settings", {}).get("metrics", {})
         return str(own.get(metric, {}).get("better", "higher"))
 
+    def target(self, metric: str) -> float | None:
+        """Return the value at which a metric is best; None where more, or less, is better."""
+        if metric in METRICS:
+            return METRICS[metric].target
+        own = self.document.get("settings", {}).get("metrics", {})
+        target = own.get(metric, {}).get("target")
+        return None if target is None else float(target)
+
+    def direction(self, metric: str) -> str:
+        """Return what a better value is: ``lower``, ``higher`` or ``nearer to 1``."""
+        target = self.target(metric)
+        return self.better(metric) if target is None else f"nearer to {target:g}"
+
+    def distance(self, metric: str, values: pd.Series) -> pd.Series:
+        """Return how bad values of a metric are: the lower, the better."""
+        target = self.target(metric)
+        if target is None:
+            return -values if self.better(metric) == "higher" else values
+        if metric in METRICS:
+            return pd.Series(METRICS[metric].distance(values.to_numpy(dtype=float)), values.index)
+        return (values - target).abs()
+
     @cached_property
     def metrics(self) -> list[str]:
         """Return all metrics, the user's last."""
@@ -225,9 +255,10 @@ class Findings:
         return [stratum for stratum in strata if stratum != "all"]
 
     def _order(self, rows: pd.DataFrame) -> Sequence[str]:
-        losses = rows[rows["metric"] == PRIMARY].set_index("model")["value"]
-        others = sorted(set(rows["model"]) - set(losses.index))
-        return [*losses.sort_values(kind="stable").index, *others]
+        """Return the models, best first by the metric that decides; others last."""
+        values = rows[rows["metric"] == self.primary].set_index("model")["value"]
+        others = sorted(set(rows["model"]) - set(values.index))
+        return [*self.distance(self.primary, values).sort_values(kind="stable").index, *others]
 
 
 def _renamed(table: pd.DataFrame, names: dict[str, str]) -> pd.DataFrame:

@@ -1,11 +1,11 @@
-"""Find which model leads in single half-years, and the latest that most companies share."""
+"""Find which model leads in single half-years, by the metric that decides."""
 
 from __future__ import annotations
 
 import numpy as np
 import pandas as pd
 
-from scale_eval.report.findings import Findings
+from scale_eval.report.findings import LOSS, Findings
 
 
 def figures_by_cutoff(findings: Findings) -> pd.DataFrame:
@@ -28,24 +28,36 @@ def latest_shared(findings: Findings) -> pd.DataFrame | None:
 
 
 def at_cutoff(findings: Findings, cutoff: pd.Timestamp) -> pd.DataFrame:
-    """Return the figures of each model at one cutoff, best model overall first."""
+    """Return the figures of each model at one cutoff, best model overall first.
+
+    Beside the columns of `periods`, `value` is the figure by the metric that decides, and
+    `distance` how bad it is: the lower, the better.
+    """
     rows = figures_by_cutoff(findings)
-    return rows[rows["cutoff"] == cutoff].set_index("model").reindex(findings.models)
+    rows = rows[rows["cutoff"] == cutoff].set_index("model").reindex(findings.models)
+    value = rows["log_loss"]
+    if findings.primary != LOSS:
+        figures = pd.concat([findings.by_cutoff(findings.primary, m) for m in findings.models])
+        value = figures[figures["cutoff"] == cutoff].set_index("model")["value"]
+        value = value.reindex(findings.models)
+    distance = findings.distance(findings.primary, value)
+    return rows.assign(value=value, distance=distance, by_loss=findings.primary == LOSS)
 
 
 def leader_of(rows: pd.DataFrame) -> str:
-    """Return the model with the lowest log loss in rows of `at_cutoff`."""
-    return str(rows["log_loss"].idxmin())
+    """Return the best model in rows of `at_cutoff`; "" where the metric is undefined there."""
+    return "" if rows["distance"].isna().all() else str(rows["distance"].idxmin())
 
 
 def lead(rows: pd.DataFrame, model: str, best: str) -> tuple[float, float, float]:
-    """Return how much lower the log loss of a model is than that of `best`, with its interval.
+    """Return by how much a model is better than `best`, with its interval.
 
-    The interval is NaN where `best` is not the model that leads over all cutoffs of the companies
-    evaluated, as can be in a run of a sample: the table has no other.
+    The interval is NaN for another metric than the log loss, and where `best` is not the model that
+    leads over all cutoffs of the companies evaluated, as can be in a run of a sample: the table has
+    no other.
     """
-    by = float(rows.loc[best, "log_loss"] - rows.loc[model, "log_loss"])
-    if rows.loc[best, "behind_leader"] != 0:
+    by = float(rows.loc[best, "distance"] - rows.loc[model, "distance"])
+    if not rows["by_loss"].all() or rows.loc[best, "behind_leader"] != 0:
         return by, np.nan, np.nan
     behind = rows.loc[model]
     return by, -float(behind["behind_leader_high"]), -float(behind["behind_leader_low"])

@@ -113,8 +113,8 @@ def test_the_leader_of_each_half_year_stands_in_the_table_over_time():
     assert section is not None
     rows = section.tables[0]["rows"]
     best = findings.models[0]
-    assert [row["lowest log loss"] for row in rows] == ["old", "old", "new"]
-    assert [row["lower by"] == "" for row in rows] == [m == best for m in ("old", "old", "new")]
+    assert [row["best by log loss"] for row in rows] == ["old", "old", "new"]
+    assert [row["by"] == "" for row in rows] == [m == best for m in ("old", "old", "new")]
 
 
 def test_what_an_interval_of_a_sample_depends_on_is_said_in_words(many):

@@ -87,7 +87,7 @@ class TestMeanAndMajority:
         told = told_of(companies(120, 300, lambda i: {"a": OFF, "b": TRUE if i % 12 else WRONG}))
         assert (told.kind, told.choice) == ("split", None)
         assert re.match(r"b is better at \d\d % of 120 companies", told.headline)
-        assert "and fails badly at 10 (higher by" in told.headline  # at so many it was planted
+        assert "and fails badly at 10 (worse by" in told.headline  # at so many it was planted
         assert "On average a is better by" in told.headline
         assert "Choose b only with a guard against such companies; without one, a." in told.headline
 
@@ -103,7 +103,7 @@ class TestMeanAndMajority:
                 windows[i].company, outcomes, {"a": known, "b": known * 0 + 0.1}, 0.1
             )
         told = told_of(windows)
-        assert told.kind == "split" and "and is far behind at 10 (higher by" in told.headline
+        assert told.kind == "split" and "and is far behind at 10 (worse by" in told.headline
         assert "choose a for them, else b." in told.headline
 
     def test_where_the_mean_is_not_known_the_majority_is_still_said(self):

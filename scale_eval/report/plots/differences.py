@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from scale_eval.report.figure import Figure
-from scale_eval.report.findings import PRIMARY, Findings
+from scale_eval.report.findings import Findings
 from scale_eval.report.pair import Pair
 from scale_eval.report.plots.style import (
     INK,
@@ -19,9 +19,9 @@ from scale_eval.report.plots.style import (
 from scale_eval.report.wording import companies, metric_label
 
 
-def comparison(findings: Findings, metric: str = PRIMARY, model: str | None = None) -> Figure:
+def comparison(findings: Findings, metric: str | None = None, model: str | None = None) -> Figure:
     """Draw one model, by default the best, against each other model."""
-    best = model or findings.models[0]
+    metric, best = metric or findings.primary, model or findings.models[0]
     pairs = [
         (other, pair)
         for other in findings.models[: MOST_MODELS + 1]
@@ -40,9 +40,9 @@ def comparison(findings: Findings, metric: str = PRIMARY, model: str | None = No
     return figure
 
 
-def sizes(findings: Findings, metric: str = PRIMARY, model: str | None = None) -> Figure:
+def sizes(findings: Findings, metric: str | None = None, model: str | None = None) -> Figure:
     """Draw the best model against the next two, by class of company size."""
-    best = model or findings.models[0]
+    metric, best = metric or findings.primary, model or findings.models[0]
     rivals = [m for m in findings.models if m != best][:2]
     rows: list[tuple[str, Pair]] = []
     for stratum in ["all", *findings.strata]:

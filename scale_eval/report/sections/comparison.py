@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from scale_eval.report.findings import PRIMARY, Findings
+from scale_eval.report.findings import LOSS, Findings
 from scale_eval.report.pair import Pair
 from scale_eval.report.plots import draw
 from scale_eval.report.section import Section, table
@@ -32,7 +32,7 @@ def comparison(findings: Findings) -> Section | None:
     best, *others = findings.models
     pairs = [
         pair
-        for metric in (PRIMARY, "roc_auc", "brier_score")
+        for metric in dict.fromkeys([findings.primary, LOSS, "roc_auc", "brier_score"])
         for other in others
         if (pair := findings.pair(metric, best, other)) is not None
     ]
@@ -48,7 +48,7 @@ def comparison(findings: Findings) -> Section | None:
     return Section(
         "How sure is the difference?",
         figure=draw("comparison", findings),
-        alt=f"Differences of log loss between {best} and each other model.",
+        alt=f"Differences of {metric_label(findings.primary)} between {best} and each other model.",
         text=[
             "Models are compared on the same customers. The first interval is for the average of "
             f"companies like these; the second for these companies in these {findings.window}s, "
@@ -100,7 +100,7 @@ def _base_rate_pairs(findings: Findings) -> list[Pair]:
     if findings.models[0] == "base_rate":
         return []
     models = [model for model in findings.models if model != "base_rate"]
-    pairs = (findings.pair(PRIMARY, model, "base_rate") for model in models)
+    pairs = (findings.pair(LOSS, model, "base_rate") for model in models)
     return [pair for pair in pairs if pair is not None]
 
 
@@ -141,24 +141,26 @@ def _ranks(findings: Findings) -> tuple[list[str], list[dict[str, Any]]]:
     """
     if len(findings.models) < 3 or findings.n_companies < 6:
         return [], []
-    rows = findings.companies(PRIMARY)
+    rows = findings.companies(findings.primary)
     wide = rows.pivot(index="company_id", columns="model", values=["mean", "n_defined"])
     n_defined = wide["n_defined"][findings.models]
     together = n_defined.min(axis=1, skipna=False) == n_defined.max(axis=1, skipna=False)
-    losses = wide["mean"][findings.models][together].dropna()
+    means = wide["mean"][findings.models][together].dropna()
+    distances = means.apply(lambda values: findings.distance(findings.primary, values))
     try:
-        test = friedman(losses.to_numpy())
+        test = friedman(distances.to_numpy())
     except Undefined:
         return [], []
-    mean_ranks = pd.Series(test.mean_ranks, index=losses.columns).sort_values(kind="stable")
-    critical = nemenyi_critical_difference(len(losses.columns), len(losses))
+    mean_ranks = pd.Series(test.mean_ranks, index=distances.columns).sort_values(kind="stable")
+    critical = nemenyi_critical_difference(len(distances.columns), len(distances))
     text = (
-        f"Models are ranked by log loss at each of {companies(len(losses))} that all of them "
-        "predicted at the same number of cutoffs. Friedman's test that all are alike: p "
+        f"Models are ranked by {metric_label(findings.primary)} at each of "
+        f"{companies(len(distances))} that all of them predicted at the same number of cutoffs. "
+        "Friedman's test that all are alike: p "
         f"{p_value(test.f_p_value)} (Iman & Davenport); mean ranks that differ by less than "
         f"{number(critical, 0.01)} are not told apart (Nemenyi)."
     )
     ranked = [
         {"model": model, "mean rank": number(rank, 0.01)} for model, rank in mean_ranks.items()
     ]
-    return [text], [table(f"Mean ranks over {companies(len(losses))}", ranked)]
+    return [text], [table(f"Mean ranks over {companies(len(distances))}", ranked)]

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from scale_eval.report.companies_behind import companies_behind, conditions, n_behind
-from scale_eval.report.findings import FEW, PRIMARY, Findings
+from scale_eval.report.findings import FEW, LOSS, Findings
 from scale_eval.report.plots import draw
 from scale_eval.report.section import Section, table
 from scale_eval.report.wording import (
@@ -47,7 +47,7 @@ def leaderboard(findings: Findings) -> Section | None:
     few = [
         f"{name} {row['n_effective']:.0f}"
         for name, row in (
-            ("all rows", findings.figure(PRIMARY, best, "row")),
+            ("all rows", findings.figure(findings.primary, best, "row")),
             ("pairs within companies", findings.figure("roc_auc", best, "within_company")),
         )
         if row["n_effective"] < FEW
@@ -61,7 +61,7 @@ def leaderboard(findings: Findings) -> Section | None:
         f"Intervals over all rows, and of pairs within companies, hold if {condition}."
         for condition in conditions(findings)
     )
-    losses = [findings.figure(PRIMARY, model)["value"] for model in findings.models]
+    losses = [findings.figure(LOSS, model)["value"] for model in findings.models]
     step = step_apart(losses)
     rows = [_row(findings, model, step) for model in findings.models]
     return Section(
@@ -96,7 +96,7 @@ def _row(findings: Findings, model: str, step: float) -> dict[str, str]:
     ratio = findings.figure("observed_expected_ratio", model)
     return {
         "model": model,
-        "log loss": figure_with_interval(findings.figure(PRIMARY, model), step),
+        "log loss": figure_with_interval(findings.figure(LOSS, model), step),
         "skill": figure_with_interval(findings.figure("log_loss_skill", model)),
         "AUC": figure_with_interval(auc),
         "AUC, next company": prediction,

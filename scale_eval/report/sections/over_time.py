@@ -10,6 +10,7 @@ from scale_eval.report.plots import draw
 from scale_eval.report.section import Section, table
 from scale_eval.report.wording import (
     difference_with_interval,
+    metric_label,
     number,
     percent,
 )
@@ -59,8 +60,8 @@ def over_time(findings: Findings) -> Section | None:
 
 
 def _leader_at(findings: Findings, cutoff: pd.Timestamp) -> dict[str, str]:
-    """Return which model has the lowest log loss at a cutoff, and how far the overall one lags."""
+    """Return which model is best at a cutoff, and how far the overall best one lags."""
     best, rows = findings.models[0], at_cutoff(findings, cutoff)
     leader = leader_of(rows)
-    by = "" if leader == best else difference_with_interval(*lead(rows, leader, best))
-    return {"lowest log loss": leader, "lower by": by}
+    by = "" if leader in (best, "") else difference_with_interval(*lead(rows, leader, best))
+    return {f"best by {metric_label(findings.primary)}": leader, "by": by}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scale_eval.report.findings import PRIMARY, Findings
+from scale_eval.report.findings import LOSS, Findings
 from scale_eval.report.plots import draw
 from scale_eval.report.section import Section, table
 from scale_eval.report.wording import (
@@ -26,7 +26,7 @@ def reliability(findings: Findings) -> Section | None:
             "discrimination": number(row.discrimination, step),
             "uncertainty": number(row.uncertainty, step),
         }
-        for loss in (PRIMARY, "brier_score")
+        for loss in (LOSS, "brier_score")
         for model in findings.models
         for row in parts[(parts["model"] == model) & (parts["loss"] == loss)].itertuples()
         for step in [min(0.0001, step_of_difference(row.discrimination))]

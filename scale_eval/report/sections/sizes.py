@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from scale_eval.report.findings import PRIMARY, Findings
+from scale_eval.report.findings import Findings
 from scale_eval.report.plots import draw
 from scale_eval.report.section import Section, table
 from scale_eval.report.wording import (
     interval_or_nothing,
+    metric_label,
     number,
     step_of_difference,
 )
@@ -19,7 +20,9 @@ def sizes(findings: Findings) -> Section | None:
     best = findings.models[0]
     rows = []
     for stratum in findings.strata:
-        pairs = [findings.pair(PRIMARY, best, m, stratum=stratum) for m in findings.models[1:]]
+        pairs = [
+            findings.pair(findings.primary, best, m, stratum=stratum) for m in findings.models[1:]
+        ]
         compared = [pair for pair in pairs if pair is not None]
         if not compared:
             continue
@@ -34,7 +37,9 @@ def sizes(findings: Findings) -> Section | None:
             {
                 "size": stratum,
                 "companies": f"{compared[0].n:,}",
-                "lowest log loss": winner if sure else f"{winner}, not for sure",
+                f"best by {metric_label(findings.primary)}": winner
+                if sure
+                else f"{winner}, not for sure",
                 f"{best} better by": number(nearest.better_by, step),
                 "95 %": interval_or_nothing(nearest.low, nearest.high, step),
                 "than": nearest.b,
@@ -43,7 +48,7 @@ def sizes(findings: Findings) -> Section | None:
     return Section(
         "Which model for which size of company?",
         figure=draw("sizes", findings),
-        alt="Differences of log loss by class of company size.",
+        alt=f"Differences of {metric_label(findings.primary)} by class of company size.",
         text=["Customers at the company's latest cutoff that every model predicted."],
         tables=[table("", rows)],
     )

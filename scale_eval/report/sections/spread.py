@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from scale_eval.report.findings import PRIMARY, Findings
+from scale_eval.report.findings import LOSS, Findings
 from scale_eval.report.plots import draw
 from scale_eval.report.section import Section, table
 from scale_eval.report.wording import (
@@ -26,7 +26,7 @@ def spread(findings: Findings) -> Section | None:
     components = findings.spread.set_index(["metric", "model"])
     rows = [
         _row(findings, metric, model, components.loc[(metric, model)])
-        for metric in ("roc_auc", PRIMARY)
+        for metric in ("roc_auc", LOSS)
         for model in findings.models
         if (metric, model) in components.index
         and not pd.isna(components.loc[(metric, model), "company_sd"])

@@ -11,16 +11,17 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from scale_eval.report.findings import PRIMARY, Findings
+from scale_eval.report.findings import Findings
 from scale_eval.report.pair import Pair
 from scale_eval.report.verdict.phrases import (
+    better_figure,
     interval_alone,
     interval_of,
     lead_of,
     margin_of,
     two_digits,
 )
-from scale_eval.report.wording import chance, companies, metric_label, part_of_companies, percent
+from scale_eval.report.wording import chance, companies, part_of_companies, percent
 from scale_eval.statistics.proportions import share_misled, sign_test
 
 LEVEL = 0.025
@@ -50,7 +51,7 @@ def other_favoured(findings: Findings, pair: Pair, names: Names) -> str | None:
         return _more(findings, pair, names)
     of_most = 2 * pair.n_heterogeneity >= pair.n
     if next_favours_other(pair) and of_most and not pair.equivalent:
-        return _next(pair, names)
+        return _next(findings, pair, names)
     return None
 
 
@@ -134,11 +135,11 @@ def next_leans_to_other(pair: Pair) -> str:
 
 def _more(findings: Findings, pair: Pair, names: Names) -> str:
     """Say that `b` is better at more companies, and by how much `a` is better on average."""
-    a, b, loss = pair.a, pair.b, metric_label(pair.metric)
+    a, b = pair.a, pair.b
     lead = f"{lead_of(pair)} ({interval_of(pair)})"
     more = (
         f"{names[pair.b]} is better at {percent(pair.losses / pair.n)} of {companies(pair.n)} "
-        f"({loss} lower by {two_digits(pair.loss_by)} there)"
+        f"({better_figure(findings, pair)} by {two_digits(pair.loss_by)} there)"
     )
     failures = _failures(findings, pair)
     few = 0 < len(failures) <= FEW * pair.n
@@ -146,10 +147,10 @@ def _more(findings: Findings, pair: Pair, names: Names) -> str:
     if few:
         at = "one" if len(failures) == 1 else f"{len(failures):,}"
         behind = "fails badly at" if fails else "is far behind at"
-        more += f" and {behind} {at} (higher by {two_digits(failures['worse_by'].mean())} there)"
+        more += f" and {behind} {at} (worse by {two_digits(failures['worse_by'].mean())} there)"
     elif pair.wins:
         more += (
-            f", and worse at {percent(pair.wins / pair.n)} (higher by {two_digits(pair.win_by)} "
+            f", and worse at {percent(pair.wins / pair.n)} (worse by {two_digits(pair.win_by)} "
             "there)"
         )
     sure = pair.low > 0 and not pair.equivalent
@@ -169,11 +170,11 @@ def _more(findings: Findings, pair: Pair, names: Names) -> str:
     return f"{more}. On average {mean}. {advice}"
 
 
-def _next(pair: Pair, names: Names) -> str:
+def _next(findings: Findings, pair: Pair, names: Names) -> str:
     """Say that the next company favours `b`, and by how much `a` is better on average."""
     a, b = names[pair.a], names[pair.b]
     lead = f"by {lead_of(pair)} ({interval_of(pair)})"
-    mean = f"{a} has the lower {metric_label(pair.metric)} on average, {lead}"
+    mean = f"On average {a} is better: {better_figure(findings, pair)} {lead}"
     if not pair.low > 0:
         mean = f"On average it is not known whether {a} is better than {b}, {lead}"
     return (
@@ -195,11 +196,12 @@ def _failures(findings: Findings, pair: Pair) -> pd.DataFrame:
     One row a company: where `b` is worse by `BADLY` times what it is better by elsewhere. Companies
     where the two models predicted another number of windows are not compared.
     """
-    rows = findings.companies(PRIMARY)
-    loss, n = (
+    rows = findings.companies(findings.primary)
+    figure, n = (
         rows.pivot(index="company_id", columns="model", values=column)
         for column in ("mean", "n_defined")
     )
+    loss = figure.apply(lambda values: findings.distance(pair.metric, values))
     worse_by = pd.DataFrame(
         {
             "worse_by": loss[pair.b] - loss[pair.a],
@@ -212,7 +214,7 @@ def _failures(findings: Findings, pair: Pair) -> pd.DataFrame:
 
 def _share_by_chance(findings: Findings, model: str) -> float:
     """Return the share of companies at which chance alone can favour the worse model."""
-    rows = findings.companies(PRIMARY)
+    rows = findings.companies(findings.primary)
     rows = rows[(rows["model"] == model) & (rows["n_customers"] > 0)]
     customers = (rows["n_customers"] * rows["n_cutoffs"]).to_numpy(dtype=float)
     rate = float(findings.periods.loc[findings.periods["cutoff"].isna(), "observed_rate"].iloc[0])

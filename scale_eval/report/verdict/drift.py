@@ -14,7 +14,7 @@ from typing import NamedTuple
 import pandas as pd
 from scipy.special import stdtrit
 
-from scale_eval.report.findings import PRIMARY, Findings
+from scale_eval.report.findings import LOSS, Findings
 from scale_eval.report.verdict.phrases import MIN_FOR_THE_NEXT, reach
 from scale_eval.report.wording import percent, percent_with_interval
 
@@ -42,7 +42,7 @@ def parts_of_the_saving(findings: Findings, best: str) -> Iterator[str]:
     """Say what a saving is made of, where it is surely one; of parts that are noise, nothing."""
     rows = findings.periods
     rows = rows[rows["cutoff"].isna() & (rows["model"] == best)]
-    pair = findings.pair(PRIMARY, best, "base_rate")
+    pair = findings.pair(LOSS, best, "base_rate")
     if pair is None or rows.empty or pd.isna(rows.iloc[0]["discrimination"]):
         return
     if not (reach(findings, pair)[0] > 0 and pair.better_by > pair.margin):

@@ -10,12 +10,13 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from scale_eval.report.findings import PRIMARY, Findings
+from scale_eval.report.findings import Findings
 from scale_eval.report.half_years import figures_by_cutoff, latest_shared, lead, leader_of
 from scale_eval.report.verdict.phrases import margin_of
 from scale_eval.report.wording import (
     companies,
     difference_with_interval,
+    metric_label,
     number,
     part_of_companies,
     step_apart,
@@ -39,19 +40,20 @@ def differs_in_latest(findings: Findings, best: str, *, is_choice: bool) -> Iter
         yield from _nothing_shared(findings)
         return
     leader = leader_of(rows)
-    pair = findings.pair(PRIMARY, leader, best) if leader != best else None
+    pair = findings.pair(findings.primary, leader, best) if leader not in (best, "") else None
     if pair is None:
         return
     by, low, high = lead(rows, leader, best)
     if not is_choice and not (low > 0 and by > pair.margin):
         return
-    losses = [rows.loc[model, "log_loss"] for model in (leader, best)]
-    its, that = (number(loss, step_apart(losses)) for loss in losses)
+    figures = [rows.loc[model, "value"] for model in (leader, best)]
+    its, that = (number(figure, step_apart(figures)) for figure in figures)
     small = f", less than the margin of {margin_of(pair)}" if by < pair.margin else ""
     doubt = "" if low > 0 else ", which is not beyond doubt"
     yield (
-        f"In {_name(findings, rows)} {leader} leads: its log loss there is {its} and that of "
-        f"{best} {that}, lower by {difference_with_interval(by, low, high)}{small}{doubt}."
+        f"In {_name(findings, rows)} {leader} leads: its {metric_label(findings.primary)} there "
+        f"is {its} and that of {best} {that}, {findings.direction(findings.primary)} by "
+        f"{difference_with_interval(by, low, high)}{small}{doubt}."
     )
 
 

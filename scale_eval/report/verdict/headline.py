@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from scale_eval.models import BASELINES
-from scale_eval.report.findings import PRIMARY, Findings
+from scale_eval.report.findings import Findings
 from scale_eval.report.nothing_to_judge import nothing_to_judge
 from scale_eval.report.pair import Pair
 from scale_eval.report.verdict.disagreement import (
@@ -20,6 +22,7 @@ from scale_eval.report.verdict.disagreement import (
 from scale_eval.report.verdict.identical import distinct_models
 from scale_eval.report.verdict.phrases import (
     MIN_FOR_THE_NEXT,
+    better_figure,
     interval_alone,
     interval_of,
     lead_of,
@@ -51,7 +54,7 @@ def headline(findings: Findings) -> Headline:
     names = {model: _with_identical(model, same) for model, same in distinct.items()}
     if not others:
         return _alone(findings, best, distinct[best])
-    pairs = [pair for other in others if (pair := findings.pair(PRIMARY, best, other))]
+    pairs = [pair for other in others if (pair := findings.pair(findings.primary, best, other))]
     if not pairs:
         return "unknown", None, f"{names[best]} and {names[others[0]]} have no company in common."
     if findings.n_companies < MIN_FOR_THE_NEXT:
@@ -82,8 +85,9 @@ def _alone(findings: Findings, model: str, identical: list[str]) -> Headline:
             f"{listed([model, *identical])} are identical: the same predictions score the same at "
             f"{where}.",
         )
-    loss = number(findings.figure(PRIMARY, model)["value"])
-    return "alone", None, f"Only {model} made predictions: log loss {loss} at {_average(n)}."
+    value = number(findings.figure(findings.primary, model)["value"])
+    figure = f"{metric_label(findings.primary)} {value} at {_average(n)}"
+    return "alone", None, f"Only {model} made predictions: {figure}."
 
 
 def _winner(findings: Findings, pair: Pair, names: Names) -> Headline:
@@ -118,8 +122,8 @@ def _equal(findings: Findings, equal: list[Pair], names: Names) -> Headline:
     pair = next((pair for pair in unlike if differ_singly(pair)), shown[-1])
     models = listed([names[pair.a], *(names[pair.b] for pair in shown)])
     mean = (
-        f"their log losses at {_average(findings.n_companies)} differ by less than the margin of "
-        f"{margin_of(pair)} ({interval_alone(pair)})"
+        f"their {metric_label(pair.metric)} at {_average(findings.n_companies)} differs by less "
+        f"than the margin of {margin_of(pair)} ({interval_alone(pair)})"
     )
     cheaper = "Take the one that is cheaper to run"
     if not unlike:
@@ -161,10 +165,10 @@ def _few_companies(findings: Findings, pairs: list[Pair], names: Names) -> Headl
                 None,
                 f"{here} {names[pair.b]} was better at {pair.losses} of {pair.n}, by "
                 f"{two_digits(pair.loss_by)}, but {names[pair.a]} on average: "
-                f"{_difference_by_chance(pair)}. {ONE_A_COMPANY}",
+                f"{_difference_by_chance(findings, pair)}. {ONE_A_COMPANY}",
             )
     pair = pairs[0]
-    a, b, difference = names[pair.a], names[pair.b], _difference_by_chance(pair)
+    a, b, difference = names[pair.a], names[pair.b], _difference_by_chance(findings, pair)
     if n > 1:
         difference += f"; better at {pair.wins} of {pair.n}"
         if pair.losses > pair.wins:
@@ -179,13 +183,13 @@ def _better_by_chance(pair: Pair) -> bool:
     return bool(pair.by_chance()[0] > 0 and pair.better_by > pair.margin)
 
 
-def _difference_by_chance(pair: Pair) -> str:
+def _difference_by_chance(findings: Findings, pair: Pair) -> str:
     low, high = pair.by_chance()
     step = step_of_difference(pair.better_by, low, high)
-    return (
-        f"{metric_label(pair.metric)} lower by {number(pair.better_by, step)} (with other "
-        f"customers of theirs, {span(low, high, step)})"
-    )
+    chances = f" (with other customers of theirs, {span(low, high, step)})"
+    if np.isnan(low):
+        chances = " (how far by chance among their customers is not known)"
+    return f"{better_figure(findings, pair)} by {number(pair.better_by, step)}{chances}"
 
 
 def _difference(findings: Findings, pair: Pair) -> str:
@@ -198,7 +202,7 @@ def _difference(findings: Findings, pair: Pair) -> str:
     elif pair.ties:
         better += f", within the margin at {percent(pair.ties / pair.n)}"
     return (
-        f"{metric_label(pair.metric)} lower by {lead_of(pair)} ({interval_of(pair)}) at the "
+        f"{better_figure(findings, pair)} by {lead_of(pair)} ({interval_of(pair)}) at the "
         f"average company; {better}"
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from scale_eval.models import BASELINES
-from scale_eval.report.findings import PRIMARY, Findings
+from scale_eval.report.findings import LOSS, Findings
 
 
 def distinct_models(findings: Findings) -> dict[str, list[str]]:
@@ -28,7 +28,7 @@ def are_identical(findings: Findings, a: str, b: str) -> bool:
     No company's log loss differs, nor the part in it of any group of customers, nor the mean of any
     other metric.
     """
-    pair = findings.pair(PRIMARY, a, b)
+    pair = findings.pair(LOSS, a, b)
     if pair is None or pair.better_by != 0 or pair.std_error > 0 or pair.sampling_std_error > 0:
         return False
     first, second = sorted([a, b])

@@ -8,10 +8,17 @@ import numpy as np
 import pandas as pd
 
 from scale_eval.metrics import METRICS
-from scale_eval.report.findings import PRIMARY, Findings
+from scale_eval.report.findings import Findings
 from scale_eval.report.pair import Pair
 from scale_eval.report.verdict.phrases import margin_of
-from scale_eval.report.wording import chance, companies, interval_step, part_of_companies, span
+from scale_eval.report.wording import (
+    chance,
+    companies,
+    interval_step,
+    metric_label,
+    part_of_companies,
+    span,
+)
 from scale_eval.statistics.next_window import next_window_interval
 
 UNLIKELY = 0.05
@@ -30,7 +37,9 @@ def next_company(findings: Findings, best: str) -> Iterator[str]:
             f"{_expected(findings, best, row)} "
             f"({_judged_by(findings, int(row['n_heterogeneity']))})."
         )
-    pairs = [findings.pair(PRIMARY, best, other) for other in findings.models if other != best]
+    pairs = [
+        findings.pair(findings.primary, best, other) for other in findings.models if other != best
+    ]
     known = [pair for pair in pairs if pair is not None and not np.isnan(pair.p_better_by_margin)]
     if known:
         yield _against_each(findings, best, known)
@@ -47,8 +56,8 @@ def _against_each(findings: Findings, best: str, pairs: list[Pair]) -> str:
     rival, better, worse = probabilities[0]
     text = (
         f"At the next company {best} is truly better than {rival} by more than "
-        f"{margin_of(named[0])} of log loss{_over(findings)} with a probability of {better}, and "
-        f"worse by more than that with {worse}"
+        f"{margin_of(named[0])} of {metric_label(named[0].metric)}{_over(findings)} with a "
+        f"probability of {better}, and worse by more than that with {worse}"
     )
     text += "".join(f"; than {b}, {better} and {worse}" for b, better, worse in probabilities[1:])
     others = [pair for pair in pairs if pair not in named]
@@ -88,7 +97,7 @@ def _expected(findings: Findings, model: str, row: pd.Series) -> str:
 
 def _over(findings: Findings) -> str:
     """Say that a company's figure is a mean over half-years; "" where each was seen in one."""
-    row = findings.figure(PRIMARY, findings.models[0])
+    row = findings.figure(findings.primary, findings.models[0])
     several = row["n_defined"] > row["n_companies_defined"]
     return f", averaged over its {findings.window}s," if several else ""
 

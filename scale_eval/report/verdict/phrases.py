@@ -10,6 +10,7 @@ from scale_eval.report.wording import (
     NEGLIGIBLE,
     difference_with_interval,
     interval_step,
+    metric_label,
     number,
     part_of_companies,
     span,
@@ -24,6 +25,11 @@ def margin_of(pair: Pair) -> str:
     """Return the margin of a comparison with two digits, such as ``.002`` or ``.0033``."""
     rounded = float(f"{pair.margin:.2g}")
     return np.format_float_positional(rounded, trim="-").replace("0.", ".", 1)
+
+
+def better_figure(findings: Findings, pair: Pair) -> str:
+    """Return what is better about a model, such as ``log loss lower`` or ``AUC higher``."""
+    return f"{metric_label(pair.metric)} {findings.direction(pair.metric)}"
 
 
 def lead_of(pair: Pair) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from scale_eval.report.findings import FEW, PRIMARY, Findings
+from scale_eval.report.findings import FEW, Findings
 from scale_eval.report.verdict.phrases import MIN_FOR_THE_NEXT
 from scale_eval.report.wording import (
     companies,
@@ -68,8 +68,8 @@ def evidence(findings: Findings, best: str) -> Iterator[str]:
 
 def _large_companies(findings: Findings, best: str) -> Iterator[str]:
     """Say how far figures over all customers rest on the largest companies."""
-    weighted = findings.figure(PRIMARY, best, "row")
-    condition = findings.condition(PRIMARY, best)
+    weighted = findings.figure(findings.primary, best, "row")
+    condition = findings.condition(findings.primary, best)
     if findings.n_companies >= FEW and weighted["n_effective"] < FEW:
         holding = f", and hold if {condition}" if condition else ""
         yield (
@@ -87,7 +87,7 @@ def coverage(findings: Findings) -> Iterator[str]:
         models = listed(findings.without_predictions)
         yield f"Not compared, because they made no predictions: {models}."
     if findings.models:
-        row = findings.figure(PRIMARY, findings.models[0])
+        row = findings.figure(findings.primary, findings.models[0])
         compared = int(row["n_defined"])
         other = int(row["n_not_common"] + row["n_failed"] + row["n_skipped"])
         if other:

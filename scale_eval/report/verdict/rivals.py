@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from scale_eval.report.findings import PRIMARY, Findings
+from scale_eval.report.findings import Findings
 from scale_eval.report.pair import Pair
 from scale_eval.report.verdict.calibration import MISCALIBRATED, is_off
 from scale_eval.report.verdict.disagreement import (
@@ -112,7 +112,7 @@ def _in_headline(findings: Findings, best: str, kind: str) -> str:
     if kind != "split":
         return ""
     names = {model: model for model in findings.models}
-    pairs = (findings.pair(PRIMARY, best, m) for m in findings.models if m != best)
+    pairs = (findings.pair(findings.primary, best, m) for m in findings.models if m != best)
     favoured = (pair.b for pair in pairs if pair and other_favoured(findings, pair, names))
     return next(favoured, "")
 
@@ -131,27 +131,32 @@ def _questions(findings: Findings, best: str, told: str) -> Iterator[list[Advant
     def ask(pairs: list[Pair], advantage: Callable[[Pair], Advantage | None]) -> list[Advantage]:
         return [found for pair in pairs if (found := advantage(pair)) is not None]
 
-    yield ask(pairs(PRIMARY, "row"), lambda pair: _over_all_customers(findings, pair))
+    yield ask(pairs(findings.primary, "row"), lambda pair: _over_all_customers(findings, pair))
     for metric in METRICS_BESIDE:
         yield ask(pairs(metric), lambda pair: _by_another_metric(findings, pair))
     rated = [model for model in others if model != "base_rate"]  # it says one thing of everybody
     yield [a for model in rated if (a := _nearer_to_expected(findings, model, best)) is not None]
     if findings.n_companies >= MIN_FOR_THE_NEXT and findings.sample is None:
         # Shares of companies in a sample, of which more are large, say nothing of all companies.
-        compared = [pair for m in others if m != told and (pair := findings.pair(PRIMARY, best, m))]
+        compared = [
+            pair for m in others if m != told and (pair := findings.pair(findings.primary, best, m))
+        ]
         yield ask(compared, lambda pair: _at_most_companies(findings, pair))
         yield ask(compared, _at_the_next_company)
     for stratum in findings.strata:
-        there = pairs(PRIMARY, stratum=stratum)
-        yield [_at_this_size(pair, stratum) for pair in there if pair.n >= MIN_FOR_THE_NEXT]
+        there = pairs(findings.primary, stratum=stratum)
+        yield [
+            _at_this_size(findings, pair, stratum) for pair in there if pair.n >= MIN_FOR_THE_NEXT
+        ]
 
 
 def _over_all_customers(findings: Findings, pair: Pair) -> Advantage:
     condition = f", if {pair.condition}" if pair.condition else ""
     return Advantage(
         pair.a,
-        "over all customers pooled, where large companies count by their size, its log loss is "
-        f"lower by {difference_of(pair)}{condition}",
+        "over all customers pooled, where large companies count by their size, its "
+        f"{metric_label(pair.metric)} is {findings.direction(pair.metric)} by "
+        f"{difference_of(pair)}{condition}",
         pair.better_by,
         bool(reach(findings, pair)[0] > 0),
     )
@@ -213,9 +218,10 @@ def _at_the_next_company(pair: Pair) -> Advantage | None:
     return Advantage(pair.b, words, p, next_favours_other(pair))
 
 
-def _at_this_size(pair: Pair, stratum: str) -> Advantage:
+def _at_this_size(findings: Findings, pair: Pair, stratum: str) -> Advantage:
     words = (
-        f"at the {companies(pair.n)} of {stratum} its log loss is lower by {difference_of(pair)}"
+        f"at the {companies(pair.n)} of {stratum} its {metric_label(pair.metric)} is "
+        f"{findings.direction(pair.metric)} by {difference_of(pair)}"
     )
     sure = bool(pair.low > 0 and not pair.mean_p_adjusted > 0.05)  # of all pairs of models there
     return Advantage(pair.a, words, pair.better_by, sure, "so choose it there")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from scale_eval.report.findings import PRIMARY, Findings
+from scale_eval.report.findings import LOSS, Findings
 from scale_eval.report.verdict.identical import are_identical, distinct_models
 from scale_eval.report.verdict.phrases import MIN_FOR_THE_NEXT, at_part, two_digits
 from scale_eval.report.wording import count, difference_with_interval, number
@@ -23,14 +23,14 @@ def selection(findings: Findings, choice: str | None) -> Iterator[str]:
     if choice is None or not rivals:
         return
     picked = f"{choice} was picked from {count(len(findings.models), 'model')} on these data, which"
-    row = _checked(findings)
+    row = _checked(findings) if findings.primary == LOSS else None
     if row is None or row["reason"]:
         yield f"{picked} flatters it; {_unchecked(findings)}."
     elif row["model"] == choice or are_identical(findings, row["model"], choice):
         yield f"{picked} {_lead_kept(findings, row)}."
     else:
         yield f"{picked} flatters it: {_other_choice(findings, row)}."
-    pair = findings.pair(PRIMARY, choice, rivals[0])
+    pair = findings.pair(findings.primary, choice, rivals[0])
     if pair is not None and pair.mean_p_adjusted > 0.05:
         yield (
             f"Allowing for all the comparisons, its mean lead over {rivals[0]} has p = "
@@ -47,6 +47,8 @@ def _checked(findings: Findings) -> pd.Series | None:
 
 
 def _unchecked(findings: Findings) -> str:
+    if findings.primary != LOSS:
+        return "by how much is checked for the log loss only"
     if findings.n_cutoffs <= 1:
         return f"with one {findings.window} it cannot be checked by how much"
     return f"no company has an earlier {findings.window}, by which it could be checked how much"

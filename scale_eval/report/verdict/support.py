@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from scale_eval.report.findings import PRIMARY, Findings
+from scale_eval.report.findings import LOSS, Findings
 from scale_eval.report.pair import Pair
 from scale_eval.report.verdict.drift import parts_of_the_saving
 from scale_eval.report.verdict.identical import are_identical, distinct_models
@@ -30,7 +30,7 @@ def against_the_base_rate(findings: Findings, best: str) -> Iterator[str]:
         yield from parts_of_the_saving(findings, best)
     worse, not_better = [], []
     for model in findings.models:
-        pair = findings.pair(PRIMARY, model, "base_rate") if model != "base_rate" else None
+        pair = findings.pair(LOSS, model, "base_rate") if model != "base_rate" else None
         if pair is None:
             continue
         low, high = reach(findings, pair)
