@@ -97,12 +97,13 @@ class Findings:
         return int(self.document["sample"]), int(self.document["population"])
 
     def companies(self, metric: str) -> pd.DataFrame:
-        """Return the companies' figures of one metric."""
+        """Return the companies' figures of one metric, of the windows that every model predicted."""
         if metric not in self._companies and self.directory is not None:
             self._companies.clear()  # one at a time: a large run has 100,000 of each
             shorter = {whole: name for name, whole in self.names.items()}
             self._companies[metric] = _renamed(self.directory.companies_of(metric), shorter)
-        return self._companies[metric]
+        rows = self._companies[metric]
+        return rows[rows["coverage"] == "common"]
 
     def leaderboard(self, estimand: str = "equal_company", value: str = "value") -> pd.DataFrame:
         """Return one row per model, best first, and one column per metric; common coverage."""

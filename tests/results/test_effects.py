@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,7 @@ from scipy.stats import norm
 from scale_eval.metrics import METRICS, STANDARD_ERRORS
 from scale_eval.metrics.uncertainty import IDENTITY, LOG, LOGIT
 from scale_eval.results.heterogeneity import company_effects
-from scale_eval.results.panel import Panel, parts_of
+from scale_eval.results.panel import COVERAGES, Panel, parts_of
 from tests.support.planted import Planted, evaluated, like_companies, planted_tables
 from tests.support.tables import comparison, of_model, pooled
 
@@ -44,9 +45,11 @@ def test_tau_and_the_mean_of_effects_agree_with_statsmodels_paule_mandel_nearby(
 
 def test_shrunk_values_lie_between_the_companys_own_and_the_mean_of_all(shops):
     tables, _ = shops
-    for model in ("bgnbd", "recency"):
-        row = pooled(tables, "roc_auc", "equal_company", model)
-        companies = tables["companies"].query("metric == 'roc_auc' and model == @model")
+    for model, coverage in product(("bgnbd", "recency"), COVERAGES):
+        row = pooled(tables, "roc_auc", "equal_company", model, coverage)
+        companies = tables["companies"].query(
+            "metric == 'roc_auc' and model == @model and coverage == @coverage"
+        )
         entered = companies.dropna(subset="shrunk")
         assert len(entered) == row["n_heterogeneity"]
         assert entered["shrinkage_weight"].between(0, 1).all()

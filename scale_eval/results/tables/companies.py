@@ -24,13 +24,35 @@ from scale_eval.storage.columns import COUNT, NUMBER, TEXT, Column
 def companies_of(
     panel: Panel, metric: Metric, influence: np.ndarray | None, model: int
 ) -> pa.Table:
-    """Make the rows of one metric and model, sorted by company."""
+    """Make the rows of one metric and model: of the common windows, then of its own.
+
+    Both are sorted by company. Where all windows of the model are common there are no rows of its
+    own: they would be the same.
+    """
+    ok = np.flatnonzero(panel.ok[:, model])
+    common = panel.covered("common", model, panel.at(None))
+    parts = [_rows(panel, metric, influence, model, "common", common)]
+    if len(common) < len(ok):
+        parts.append(_rows(panel, metric, influence, model, "own", ok))
+    return pa.concat_tables(parts)
+
+
+def _rows(
+    panel: Panel,
+    metric: Metric,
+    influence: np.ndarray | None,
+    model: int,
+    coverage: str,
+    windows: np.ndarray,
+) -> pa.Table:
+    """Make the rows of one coverage: of these windows, which ascend."""
     ids = pa.array(panel.company_ids, pa.string())
-    figures = _facts(panel, model) | _figures(panel, metric, model, influence)
+    figures = _facts(panel, model, windows) | _figures(panel, metric, model, windows, influence)
     columns = {
         "company_id": ids,
         "model": pa.repeat(panel.models[model], len(ids)),
         "metric": pa.repeat(metric.name, len(ids)),
+        "coverage": pa.repeat(coverage, len(ids)),
         **{f: pa.array(values, from_pandas=True) for f, values in figures.items()},
     }
     return pa.table(
@@ -44,35 +66,38 @@ def companies_of(
     )
 
 
-def _facts(panel: Panel, model: int) -> dict[str, np.ndarray]:
-    """Return the columns that do not depend on the metric; null where no evaluation is ok."""
-    ok = np.flatnonzero(panel.ok[:, model])
+def _facts(panel: Panel, model: int, windows: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the columns that do not depend on the metric; null where no window is counted."""
     evaluated = np.flatnonzero(panel.status[:, model] >= 0)
-    latest = _latest(panel, ok)
+    latest = _latest(panel, windows)
     return {
         **{
             name: _at(panel.columns[name][:, model], latest)
             for name in ("n_customers", "n_positive")
         },
         "n_evaluations": panel.count_by_company(evaluated),
-        "n_cutoffs": panel.count_by_company(ok),
+        "n_cutoffs": panel.count_by_company(windows),
     }
 
 
 def _figures(
-    panel: Panel, metric: Metric, model: int, influence: np.ndarray | None
+    panel: Panel,
+    metric: Metric,
+    model: int,
+    windows: np.ndarray,
+    influence: np.ndarray | None,
 ) -> dict[str, np.ndarray]:
-    ok = panel.covered("own", model, panel.at(None))
     column = panel.columns[metric.name][:, model]
     own = terms(panel, metric, model, weighted=False)
-    mean = own.over(panel, ok).figures
-    figures = _spread(panel, column, ok) | {"mean": mean, "latest": _at(column, _latest(panel, ok))}
+    mean = own.over(panel, windows).figures
+    latest = _at(column, _latest(panel, windows))
+    figures = _spread(panel, column, windows) | {"mean": mean, "latest": latest}
     if influence is not None:
-        defined = ok[~np.isnan(column[ok])]
+        defined = windows[~np.isnan(column[windows])]
         error = _std_error(panel, metric, model, defined, influence, own.weight)
         figures["std_error"] = error * (mean if metric.pooling.log else 1.0)
         if metric.effects is not None:
-            figures |= _shrunk(panel, metric, metric.effects, model, ok, influence)
+            figures |= _shrunk(panel, metric, metric.effects, model, windows, influence)
     return figures
 
 
@@ -168,22 +193,30 @@ def _at(column: np.ndarray, windows: np.ndarray) -> np.ndarray:
 
 COMPANIES = MetricTable(
     "companies",
-    row="company, model, metric",
-    doc="Each company's own figures over its cutoffs, from the evaluations of a model that are ok.",
+    row="company, model, metric, coverage",
+    doc="Each company's own figures over its cutoffs. To compare models, take the coverage "
+    "`common`: figures of different windows do not compare models. Of a model whose windows are "
+    "all common there are no rows of the coverage `own`; they would be the same.",
     columns=(
         Column("company_id", TEXT, "The company."),
         Column("model", TEXT, "The model."),
         Column("metric", TEXT, "The metric."),
         Column(
+            "coverage",
+            TEXT,
+            "`common`: the windows that every model predicted (of those that predicted any); "
+            "`own`: all windows that this model predicted.",
+        ),
+        Column(
             "n_customers",
             COUNT,
-            "Customers at the latest cutoff whose evaluation is ok.",
-            null="no evaluation is ok",
+            "Customers at the latest cutoff that is counted.",
+            null="no window is counted",
         ),
-        Column("n_positive", COUNT, "Customers who bought, there.", null="no evaluation is ok"),
+        Column("n_positive", COUNT, "Customers who bought, there.", null="no window is counted"),
         Column("n_evaluations", COUNT, "Evaluations that were planned or refused."),
-        Column("n_cutoffs", COUNT, "Evaluations that are ok."),
-        Column("n_defined", COUNT, "Evaluations that are ok and define the metric."),
+        Column("n_cutoffs", COUNT, "Windows that are counted."),
+        Column("n_defined", COUNT, "Windows that are counted and define the metric."),
         Column(
             "mean",
             NUMBER,
@@ -208,7 +241,7 @@ COMPANIES = MetricTable(
         Column(
             "latest",
             NUMBER,
-            "Value at the latest cutoff whose evaluation is ok.",
+            "Value at the latest cutoff that is counted.",
             null="the metric is undefined there",
         ),
         Column(
