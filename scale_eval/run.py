@@ -44,7 +44,7 @@ class Run:
         from scale_eval.report.notebook import leaderboard_html, sentences_html
 
         try:
-            headline = sentences_html(self.verdict.headline, [], [])
+            headline = sentences_html(self.verdict.headline, self.verdict.uses, [], [])
             return headline + (leaderboard_html(self.findings) if self.findings.models else "")
         except FileNotFoundError:
             return None  # a notebook then shows the text

@@ -7,6 +7,7 @@ later half of that past. Its outcomes lie entirely before the cutoff.
 from __future__ import annotations
 
 import math
+import re
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -110,6 +111,12 @@ def training_note(days: float, exponent: float) -> str:
     if exponent == 1.0:
         return ""
     return f"trained on {days:.1f} days, carried to the horizon by constant hazard"
+
+
+def training_days(note: str) -> float | None:
+    """Return the days in a `training_note`; None where the training window was a whole horizon."""
+    found = re.match(r"trained on ([0-9.]+) days, carried", note)
+    return float(found[1]) if found else None
 
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")

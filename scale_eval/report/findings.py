@@ -9,14 +9,19 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
-from scale_eval.metrics import METRICS
+from scale_eval.evaluation.training_window import training_days
+from scale_eval.metrics import METRICS, Metric
 from scale_eval.planning.run_options import PRIMARY
+from scale_eval.planning.user_metrics import recorded_metrics
 from scale_eval.report.names import MODEL_COLUMNS, short_names
 from scale_eval.report.pair import Pair
 from scale_eval.report.population import with_population_figures
 from scale_eval.report.wording import condition_of
+from scale_eval.results.company_differences import company_differences
 from scale_eval.results.directory import RunDirectory
+from scale_eval.results.panel import Panel, Parts, parts_of
 from scale_eval.results.tables import TABLES
 
 LOSS = "log_loss"
@@ -43,6 +48,7 @@ class Findings:
     names: dict[str, str] = field(default_factory=dict)
     """The whole name of each model by its short one; empty where names are whole."""
     _companies: dict[str, pd.DataFrame] = field(default_factory=dict)
+    _evaluations: pa.Table | None = None
 
     @classmethod
     def read(cls, directory: RunDirectory) -> Findings:
@@ -97,13 +103,72 @@ class Findings:
         return int(self.document["sample"]), int(self.document["population"])
 
     def companies(self, metric: str) -> pd.DataFrame:
-        """Return the companies' figures of one metric, of the windows that every model predicted."""
+        """Return companies' figures of one metric, of the windows that every model predicted."""
         if metric not in self._companies and self.directory is not None:
             self._companies.clear()  # one at a time: a large run has 100,000 of each
             shorter = {whole: name for name, whole in self.names.items()}
             self._companies[metric] = _renamed(self.directory.companies_of(metric), shorter)
-        rows = self._companies[metric]
+        rows = self._companies.get(metric)
+        if rows is None:
+            return TABLES["companies"].schema.empty_table().to_pandas()
         return rows[rows["coverage"] == "common"]
+
+    def company_differences(self, a: str, b: str) -> pd.DataFrame:
+        """Return how much better `a` is than `b` at each company, by the metric that decides.
+
+        It is empty where the findings are made of result tables alone.
+        """
+        key = (a, b)
+        if not self._has_evaluations:
+            return pd.DataFrame(columns=["better_by", "low", "high"])
+        if key not in self._differences:
+            models = self.whole_name(a), self.whole_name(b)
+            self._differences[key] = company_differences(self._panel, self._deciding, *models)
+        return self._differences[key]
+
+    @cached_property
+    def days_of_reference(self) -> dict[str, list[float]]:
+        """Return, by company, from how many days the base rate was known where these are few.
+
+        One number for each common window whose base rate was carried to the horizon from less.
+        """
+        if not self._has_evaluations:
+            return {}
+        common = self._panel.common_windows
+        found: dict[str, list[float]] = {}
+        for part in self._parts(["company_id", "cutoff", "model", "status", "note"]):
+            rows = part.to_pandas()
+            rows = rows[(rows["model"] == "base_rate") & (rows["status"] == "ok")]
+            for row in rows.itertuples():
+                days = training_days(row.note) if isinstance(row.note, str) else None
+                if days is not None and (row.company_id, row.cutoff) in common:
+                    found.setdefault(row.company_id, []).append(days)
+        return found
+
+    @cached_property
+    def _differences(self) -> dict[tuple[str, str], pd.DataFrame]:
+        return {}
+
+    @cached_property
+    def _deciding(self) -> Metric:
+        own = recorded_metrics(self.document.get("settings", {}).get("metrics", {}))
+        return {**METRICS, **{metric.name: metric for metric in own}}[self.primary]
+
+    @cached_property
+    def _panel(self) -> Panel:
+        return Panel.of(self._parts).holding(self._deciding.columns)
+
+    @property
+    def _has_evaluations(self) -> bool:
+        return self.directory is not None or self._evaluations is not None
+
+    @property
+    def _parts(self) -> Parts:
+        """Return the function that reads columns of the evaluations."""
+        if self.directory is not None:
+            return self.directory.evaluation_parts
+        assert self._evaluations is not None
+        return parts_of(self._evaluations)
 
     def leaderboard(self, estimand: str = "equal_company", value: str = "value") -> pd.DataFrame:
         """Return one row per model, best first, and one column per metric; common coverage."""
@@ -248,6 +313,11 @@ class Findings:
     def metrics(self) -> list[str]:
         """Return all metrics, the user's last."""
         return list(self.figures()["metric"].drop_duplicates())
+
+    @property
+    def own_metrics(self) -> list[str]:
+        """Return the user's metrics."""
+        return [metric for metric in self.metrics if metric not in METRICS]
 
     @cached_property
     def strata(self) -> list[str]:

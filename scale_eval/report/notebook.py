@@ -20,10 +20,16 @@ _SHOWN = {"log_loss": 3, "log_loss_skill": 3, "roc_auc": 3, "observed_expected_r
 """Metrics of the leaderboard, with their numbers of decimals."""
 
 
-def sentences_html(headline: str, support: list[str], reservations: list[str]) -> str:
-    """Return the headline, the reasons for it and the reservations as HTML."""
+def sentences_html(
+    headline: str, uses: list[str], support: list[str], reservations: list[str]
+) -> str:
+    """Return the headline, what it means by use, the reasons and the reservations as HTML."""
     parts = [f"<p><b>{escape(headline)}</b></p>"]
-    for title, sentences in (("Why", support), ("With what reservations", reservations)):
+    for title, sentences in (
+        ("For which use", uses),
+        ("Why", support),
+        ("With what reservations", reservations),
+    ):
         if sentences:
             items = "".join(f"<li>{escape(sentence)}</li>" for sentence in sentences)
             parts.append(f"<p>{title}</p><ul>{items}</ul>")

@@ -263,6 +263,13 @@ class Panel:
         predicting = self.ok.any(axis=0)
         return np.asarray(self.ok[:, predicting].all(axis=1) & predicting.any())
 
+    @property
+    def common_windows(self) -> set[tuple[str, pd.Timestamp]]:
+        """Return the company and the cutoff of each common window; for few of them."""
+        at = np.flatnonzero(self.common)
+        companies = self.company_ids[self.company[at]].tolist()
+        return set(zip(companies, self.cutoffs[self.cutoff[at]], strict=True))
+
     @cached_property
     def latest_common_size(self) -> np.ndarray:
         """Return the customers of each company at its latest common window; NaN without one."""

@@ -194,10 +194,12 @@ def test_who_ranks_better_and_is_calibrated_worse_is_told_apart():
     pairs = base.comparisons[base.comparisons["metric"] == "log_loss"].to_dict("records")
     told = verdict(findings(figures, [*pairs, rank]))
     assert told.kind == "winner"
-    assert (
-        "In favour of weak over good: its AUC is higher by .040 (.030 to .050), so take it where "
-        "only the order of customers matters."
-    ) in told.support
+    assert told.choices == {"probabilities": "good", "customers": "weak"}
+    assert told.uses == [
+        "To choose customers, take weak, not good: AUC .790 against .750 (more by .040 (.030 to "
+        ".050))."
+    ]
+    assert "To choose customers, take" not in said(base)
     assert "In favour" not in said(base)
 
 
@@ -231,7 +233,7 @@ def test_miscalibration_is_said_in_words():
     low = figure("weak", "observed_expected_ratio", 4 / 3, ci_low=1.2, ci_high=1.5)
     bold = figure("weak", "calibration_slope", 0.6, ci_low=0.5, ci_high=0.7)
     told = said(two_models(0.021, 0.006, figures=[high, low, bold]))
-    assert "Probabilities of good are too high by a fifth." in told
+    assert "they are too high by a fifth; observed over expected .83 (.79 to .88)." in told
     assert "Probabilities of weak are too low by a quarter." in told
     assert "Probabilities of weak are too bold (slope .60)." in told
     unsure = figure("good", "observed_expected_ratio", 1 / 1.2, ci_low=0.7, ci_high=1.1)
@@ -319,4 +321,4 @@ def test_one_rival_left_open_leaves_the_verdict_open():
 def test_a_slope_below_0_is_the_wrong_way_round():
     slope = figure("good", "calibration_slope", -0.4, ci_low=-0.6, ci_high=-0.2)
     told = said(two_models(0.021, 0.006, figures=[slope]))
-    assert "Probabilities of good are the wrong way round (slope -.40)." in told
+    assert "they are the wrong way round (slope -.40)" in told

@@ -16,6 +16,6 @@ def test_a_slope_is_judged_within_companies_where_none_has_enough_buyers_of_its_
     for window in like_companies(40, 150, 0.2, {"truth": 1.0}, spread=1.0):
         twice = expit(2 * logit(window.probabilities["truth"]) + 1.2)
         windows.append(replace(window, probabilities={**window.probabilities, "bold": twice}))
-    told = " ".join(calibration(planted_findings(windows)))
+    told = " ".join(calibration(planted_findings(windows), "truth"))
     assert "bold are too bold (slope .5" in told or "bold are too bold (slope .4" in told
     assert "truth" not in told

@@ -53,7 +53,7 @@ def test_a_right_model_where_nothing_drifts_saves_by_telling_customers_apart_and
 def test_the_loss_of_the_base_rate_by_drift_is_its_own():
     told = said("right", 0.2)
     assert "Telling customers apart saves" in told
-    assert "because the rate that came was not the one it knew (drift)" in told
+    assert "the one known at the cutoff, which nobody could know then (drift)" in told
     assert "right loses next to nothing by miscalibration" in told
 
 

@@ -12,11 +12,12 @@ from scipy.special import expit, logit
 
 from scale_eval.report.findings import Findings
 from scale_eval.report.verdict import verdict
-from scale_eval.report.verdict.calibration import calibration
+from scale_eval.report.verdict.at_their_word import at_their_word
 from scale_eval.report.verdict.half_year import differs_in_latest, holds_in_latest
 from scale_eval.report.verdict.next_company import next_company, one_window
 from scale_eval.report.verdict.rivals import rivals
-from scale_eval.report.verdict.support import against_the_base_rate, ranking
+from scale_eval.report.verdict.support import against_the_base_rate
+from scale_eval.report.verdict.whom import choose_whom
 from tests.support.planted import CUTOFF, Planted, planted_findings
 
 Saying = Callable[[np.ndarray, int, int], Mapping[str, np.ndarray]]
@@ -96,8 +97,9 @@ def test_a_model_better_at_giants_only_is_said_to_be_better_there_and_over_all_c
 
 
 def test_models_that_rank_alike_are_not_said_to_rank_differently(giants):
-    (sentence,) = ranking(giants, "at_others")
-    assert "at_giants ranks them as well" in sentence and "ranks customers best" not in sentence
+    model, (sentence,) = choose_whom(giants, "at_others")
+    assert model == "at_others" and "at_giants ranks them as well" in sentence
+    assert "chooses customers best" not in sentence
 
 
 def test_a_model_that_truly_ranks_better_is_said_to():
@@ -110,8 +112,8 @@ def test_a_model_that_truly_ranks_better_is_said_to():
         },
     )
     assert findings.models[0] == "sharp"
-    (sentence,) = ranking(findings, "sharp")
-    assert sentence.startswith("sharp also ranks customers best: AUC")
+    model, (sentence,) = choose_whom(findings, "sharp")
+    assert model == "sharp" and sentence.startswith("sharp also chooses customers best: ")
     flipped = plant(
         [400] * 60,
         lambda logits, *_: {
@@ -120,10 +122,10 @@ def test_a_model_that_truly_ranks_better_is_said_to():
         },
     )
     assert flipped.models[0] == "level"
-    (sentence,) = (s for s in rivals(flipped, "level") if "order" in s)
-    assert "its AUC is higher by" in sentence
-    assert "so take it where only the order of customers matters" in sentence
-    assert "ranks customers best" not in " ".join(ranking(flipped, "level"))
+    model, (sentence,) = choose_whom(flipped, "level")
+    assert model == "order"
+    assert sentence.startswith("To choose customers, take order, not level: the tenth of customers")
+    assert "(more by" in sentence and "chooses customers best" not in sentence
 
 
 def test_a_model_that_wins_at_most_companies_is_weighed_against_the_leader():
@@ -310,7 +312,7 @@ def test_a_figure_of_fewer_companies_says_of_how_many():
     row = findings.figure("roc_auc", "a")
     n = int(row["n_companies_defined"])
     assert 20 <= n < 60
-    (sentence,) = ranking(findings, "a")
+    _, (sentence,) = choose_whom(findings, "a")
     assert f"at {n} of 60 companies" in sentence
     (of_next,) = (s for s in next_company(findings, "a") if "AUC" in s)
     assert "judged by 20 of 60 companies, those with enough buyers" in of_next
@@ -319,7 +321,7 @@ def test_a_figure_of_fewer_companies_says_of_how_many():
 def test_one_company_by_itself_proves_no_miscalibration():
     for seed in range(5):
         right = plant([120], lambda logits, *_: {"right": logits}, seed=seed)
-        assert not [s for s in calibration(right) if "right are too" in s]
+        assert not [s for s in at_their_word(right, "right") if "cannot" in s]
 
 
 def test_long_names_are_short_in_every_sentence_and_the_choice_is_whole():

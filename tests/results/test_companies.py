@@ -16,8 +16,9 @@ def test_companies_are_compared_on_the_windows_that_every_model_predicted(shops)
     n_models = ok.groupby(["company_id", "cutoff"])["model"].transform("nunique")
     windows_of = {"common": ok[n_models == predicting], "own": ok}
     compared = 0
-    for (model, coverage), rows in tables["companies"].groupby(["model", "coverage"]):
-        of_model = windows_of[coverage].query("model == @model")
+    for (name, coverage), rows in tables["companies"].groupby(["model", "coverage"]):
+        windows = windows_of[coverage]
+        of_model = windows[windows["model"] == name]
         expected = of_model.groupby("company_id")["log_loss"].agg(["mean", "count"])
         found = rows[rows["metric"] == "log_loss"].set_index("company_id")
         expected = expected.reindex(found.index)

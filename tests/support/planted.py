@@ -130,7 +130,8 @@ def planted_findings(
     windows: Iterable[Planted], margins: Mapping[str, float] | None = None
 ) -> Findings:
     """Return the findings on planted windows, from which verdicts and reports are written."""
-    tables = {name: of.to_pandas() for name, of in planted_tables(windows, margins).items()}
+    made = planted_tables(windows, margins)
+    tables = {name: of.to_pandas() for name, of in made.items()}
     evaluations, companies = tables.pop("evaluations"), tables.pop("companies")
     statuses = evaluations.groupby(["model", "status", "reason", "overlaps"]).size()
     return Findings(
@@ -138,6 +139,7 @@ def planted_findings(
         statuses=statuses.rename("n").reset_index(),
         document={"settings": {"horizon": "6 months"}},
         _companies=dict(iter(companies.groupby("metric"))),
+        _evaluations=made["evaluations"],
     )
 
 

@@ -1,4 +1,4 @@
-"""Write the sentences on probabilities that are too high, too low, too bold or too timid."""
+"""Find probabilities that are too high, too low, too bold or too timid."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ MISCALIBRATED = 0.05
 """Largest relative error of probabilities that a verdict does not mention."""
 
 
-def calibration(findings: Findings) -> Iterator[str]:
-    """Name the models whose probabilities are too high, too low, too bold or too timid."""
+def calibration(findings: Findings, best: str) -> Iterator[str]:
+    """Name the other models whose probabilities are too high, too low, too bold or too timid."""
     found: dict[str, list[tuple[str, str]]] = {}
     for model in findings.models:
-        if model in BASELINES and model != findings.models[0]:
+        if model in BASELINES or model == best:
             continue
-        for fault, size in _faults(findings, model):
+        for fault, size in faults(findings, model):
             found.setdefault(fault, []).append((model, size))
     for fault, models in found.items():
         if len(models) == 1:
@@ -37,7 +37,7 @@ def calibration(findings: Findings) -> Iterator[str]:
             yield f"Probabilities of {listed(sizes)} are {fault}."
 
 
-def _faults(findings: Findings, model: str) -> Iterator[tuple[str, str]]:
+def faults(findings: Findings, model: str) -> Iterator[tuple[str, str]]:
     """Yield what is wrong with the probabilities of a model, and by how much."""
     ratio = findings.figure("observed_expected_ratio", model)
     if is_off(ratio, 1.0) and ratio["value"] > 0 and abs(np.log(ratio["value"])) > MISCALIBRATED:

@@ -16,7 +16,7 @@ from scipy.special import stdtrit
 
 from scale_eval.report.findings import LOSS, Findings
 from scale_eval.report.verdict.phrases import MIN_FOR_THE_NEXT, reach
-from scale_eval.report.wording import percent, percent_with_interval
+from scale_eval.report.wording import number, percent, percent_with_interval, step_of_difference
 
 
 class _Term(NamedTuple):
@@ -71,12 +71,15 @@ def parts_of_the_saving(findings: Findings, best: str) -> Iterator[str]:
             beside = f"; {best} loses next to nothing by miscalibration"
         yield (
             f"The base rate loses {percent(drift.value)} because the rate that came was not the "
-            f"one it knew (drift){beside}."
+            f"one known at the cutoff, which nobody could know then (drift){beside}."
         )
     elif miscalibration.matters:
         yield f"{best} loses {lost} because its probabilities were off in level or spread."
     if miscalibration.matters:
-        yield f"Recalibration would win back {lost} at most, if the same error comes again."
+        yield (
+            f"Recalibration would win back {lost} at most{_by_corp(findings, best)}, if the same "
+            "error comes again."
+        )
 
 
 def _term(row: pd.Series, name: str, margin: float) -> _Term:
@@ -91,3 +94,14 @@ def _term(row: pd.Series, name: str, margin: float) -> _Term:
         half = max(half, float(stdtrit(n - 1, 0.975)) * float(row[f"{name}_std_error"]))
     value = float(row[name])
     return _Term(*(number / reference for number in (value, value - half, value + half, margin)))
+
+
+def _by_corp(findings: Findings, model: str) -> str:
+    """Return what the best recalibration of all customers pooled would save (CORP), in brackets."""
+    rows = findings.decompositions
+    rows = rows[(rows["model"] == model) & (rows["loss"] == LOSS)]
+    if rows.empty or pd.isna(rows.iloc[0]["miscalibration"]):
+        return ""
+    saved = float(rows.iloc[0]["miscalibration"])
+    step = step_of_difference(saved)
+    return f" (in hindsight, over all customers pooled: {number(saved, step)} of log loss, CORP)"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from scale_eval.models import BASELINES
@@ -40,15 +42,21 @@ from scale_eval.report.wording import (
     step_of_difference,
 )
 
-Headline = tuple[str, str | None, str]
-"""The kind of verdict, the chosen model or None, and the sentence."""
+
+class Headline(NamedTuple):
+    """The kind of verdict, the chosen model or None, the sentence, and the rival it compares."""
+
+    kind: str
+    choice: str | None
+    sentence: str
+    rival: str = ""
 
 
 def headline(findings: Findings) -> Headline:
-    """Return the kind of verdict, the chosen model or None, and the sentence that says so."""
+    """Return what the evidence says, in one sentence or two."""
     why_not = nothing_to_judge(findings)
     if why_not:
-        return "none", None, f"The models cannot be judged: {why_not}."
+        return Headline("none", None, f"The models cannot be judged: {why_not}.")
     distinct = distinct_models(findings)
     best, *others = distinct
     names = {model: _with_identical(model, same) for model, same in distinct.items()}
@@ -56,13 +64,14 @@ def headline(findings: Findings) -> Headline:
         return _alone(findings, best, distinct[best])
     pairs = [pair for other in others if (pair := findings.pair(findings.primary, best, other))]
     if not pairs:
-        return "unknown", None, f"{names[best]} and {names[others[0]]} have no company in common."
+        sentence = f"{names[best]} and {names[others[0]]} have no company in common."
+        return Headline("unknown", None, sentence)
     if findings.n_companies < MIN_FOR_THE_NEXT:
         return _few_companies(findings, pairs, names)
     for pair in pairs:
-        sentence = other_favoured(findings, pair, names)
-        if sentence is not None:
-            return "split", None, sentence
+        other = other_favoured(findings, pair, names)
+        if other is not None:
+            return Headline("split", None, other, pair.b)
     near = [pair for pair in pairs if not pair.surely_better]
     if not near:
         return _winner(findings, pairs[0], names)
@@ -79,7 +88,7 @@ def _alone(findings: Findings, model: str, identical: list[str]) -> Headline:
     n = findings.n_companies
     if identical:
         where = f"each of {companies(n)}" if n > 1 else "the one company"
-        return (
+        return Headline(
             "identical",
             None,
             f"{listed([model, *identical])} are identical: the same predictions score the same at "
@@ -87,7 +96,7 @@ def _alone(findings: Findings, model: str, identical: list[str]) -> Headline:
         )
     value = number(findings.figure(findings.primary, model)["value"])
     figure = f"{metric_label(findings.primary)} {value} at {_average(n)}"
-    return "alone", None, f"Only {model} made predictions: {figure}."
+    return Headline("alone", None, f"Only {model} made predictions: {figure}.")
 
 
 def _winner(findings: Findings, pair: Pair, names: Names) -> Headline:
@@ -96,22 +105,21 @@ def _winner(findings: Findings, pair: Pair, names: Names) -> Headline:
         baseline = "the base rate that was known at the cutoff"
         if pair.a != "base_rate":
             baseline = f"the baseline {names[pair.a]}"
-        return (
-            "baseline",
-            pair.a,
-            f"No model beats {baseline}: {difference}. Deploy {names[pair.a]}, or nothing.",
-        )
-    return "winner", pair.a, f"Choose {names[pair.a]} over {names[pair.b]}: {difference}."
+        sentence = f"No model beats {baseline}: {difference}. Deploy {names[pair.a]}, or nothing."
+        return Headline("baseline", pair.a, sentence, pair.b)
+    sentence = f"Choose {names[pair.a]} over {names[pair.b]}: {difference}."
+    return Headline("winner", pair.a, sentence, pair.b)
 
 
 def _unknown(findings: Findings, undecided: list[Pair], names: Names) -> Headline:
     rival = undecided[0]
     models = [names[rival.a], *(names[pair.b] for pair in undecided)]
-    return (
+    return Headline(
         "unknown",
         None,
         f"It is not known whether {listed(models, 'or')} is better: against "
         f"{rival.b}, {_difference(findings, rival)}. {to_settle(rival, findings.sample)}",
+        rival.b,
     )
 
 
@@ -127,16 +135,18 @@ def _equal(findings: Findings, equal: list[Pair], names: Names) -> Headline:
     )
     cheaper = "Take the one that is cheaper to run"
     if not unlike:
-        return "equal", None, f"{models} are equal for any practical purpose: {mean}. {cheaper}."
+        sentence = f"{models} are equal for any practical purpose: {mean}. {cheaper}."
+        return Headline("equal", None, sentence, pair.b)
     singly = single_companies(pair)
     where, advice = ", not at each company", "One model a company may pay."
     if not differ_singly(pair):
         where = ", perhaps not at each company"
         advice = f"{cheaper}, unless single companies matter: one model a company may pay."
-    return (
+    return Headline(
         "equal_on_average",
         None,
         f"{models} are equal on average{where}: {mean}, but {singly}. {advice}",
+        pair.b,
     )
 
 
@@ -145,11 +155,12 @@ def _small(findings: Findings, pair: Pair, names: Names) -> Headline:
     if not alike_singly(pair):
         matters += " on average"
         singly = f"; {single_companies(pair)}"
-    return (
+    return Headline(
         "small",
         pair.a,
         f"{names[pair.a]} is better than {names[pair.b]}, but {matters}: "
         f"{_difference(findings, pair)}; the margin is {margin_of(pair)}{singly}.",
+        pair.b,
     )
 
 
@@ -160,22 +171,31 @@ def _few_companies(findings: Findings, pairs: list[Pair], names: Names) -> Headl
     here = f"At {those}, in these {findings.window}s,"
     for pair in pairs:
         if _better_by_chance(pair) and pair.losses > pair.wins:
-            return (
-                "split",
-                None,
+            sentence = (
                 f"{here} {names[pair.b]} was better at {pair.losses} of {pair.n}, by "
                 f"{two_digits(pair.loss_by)}, but {names[pair.a]} on average: "
-                f"{_difference_by_chance(findings, pair)}. {ONE_A_COMPANY}",
+                f"{_difference_by_chance(findings, pair)}. {ONE_A_COMPANY}"
             )
+            return Headline("split", None, sentence, pair.b)
     pair = pairs[0]
     a, b, difference = names[pair.a], names[pair.b], _difference_by_chance(findings, pair)
     if n > 1:
         difference += f"; better at {pair.wins} of {pair.n}"
         if pair.losses > pair.wins:
             difference += f", worse at {pair.losses}"
+    low, high = pair.by_chance()
+    less = f"by less than the margin of {margin_of(pair)}"
     if _better_by_chance(pair):
-        return "winner_here", pair.a, f"{here} {a} was better than {b}: {difference}."
-    return "unknown", None, f"{here} {a} and {b} cannot be told apart: {difference}."
+        return Headline(
+            "winner_here", pair.a, f"{here} {a} was better than {b}: {difference}.", pair.b
+        )
+    if low > 0:
+        sentence = f"{here} {a} was better than {b}, but {less}: {difference}."
+        return Headline("small", pair.a, sentence, pair.b)
+    if max(-low, high) < pair.margin:
+        return Headline("equal", None, f"{here} {a} and {b} differ {less}: {difference}.", pair.b)
+    sentence = f"{here} {a} and {b} cannot be told apart: {difference}."
+    return Headline("unknown", None, sentence, pair.b)
 
 
 def _better_by_chance(pair: Pair) -> bool:

@@ -6,15 +6,20 @@ from collections.abc import Iterator
 
 import pandas as pd
 
+from scale_eval.report.at_a_glance import MOST_COMPANIES
 from scale_eval.report.findings import FEW, Findings
 from scale_eval.report.verdict.phrases import MIN_FOR_THE_NEXT
 from scale_eval.report.wording import (
     companies,
     count,
     listed,
+    part_of_companies,
     percent,
     reason,
 )
+
+ONE_WINDOW = 0.2
+"""Least share of companies with one window at which a verdict says so."""
 
 
 def sample(findings: Findings) -> Iterator[str]:
@@ -39,7 +44,9 @@ def evidence(findings: Findings, best: str) -> Iterator[str]:
         yield f"These are {companies(n)}: the intervals hold, and are as wide as that."
     if findings.n_cutoffs == 1:
         yield f"All of it is one {findings.window}: how models fare in others was not seen."
-    elif n >= MIN_FOR_THE_NEXT:
+    else:
+        yield from _one_window_each(findings)
+    if findings.n_cutoffs > 1 and n >= MIN_FOR_THE_NEXT:
         whose = "companies like these" if findings.sample is None else "these companies"
         yield (
             f"The intervals speak of {whose} at these {findings.n_cutoffs} cutoffs; "
@@ -51,6 +58,7 @@ def evidence(findings: Findings, best: str) -> Iterator[str]:
             f"{count(int(overlapping['n'].sum()), 'evaluation')} have label windows that overlap "
             "those of another cutoff: they are not separate evidence."
         )
+    yield from _short_references(findings)
     yield from _large_companies(findings, best)
     row = findings.figure("roc_auc", best)
     undefined = int(row["n_undefined"]) if not pd.isna(row["n_undefined"]) else 0
@@ -64,6 +72,37 @@ def evidence(findings: Findings, best: str) -> Iterator[str]:
     unpredicted = n >= MIN_FOR_THE_NEXT and pd.isna(row["prediction_low"])
     if unpredicted and isinstance(why, str) and best != "base_rate":
         yield f"The next company's AUC was not predicted: {reason(why)}."
+
+
+def _one_window_each(findings: Findings) -> Iterator[str]:
+    """Say which part of the average rests on companies that were seen in one window."""
+    rows = findings.companies(findings.primary)
+    seen = rows.loc[(rows["model"] == findings.models[0]) & (rows["n_defined"] > 0), "n_defined"]
+    once = int((seen == 1).sum())
+    if once < ONE_WINDOW * len(seen) or not once:
+        return
+    was, each = ("was", "") if once == 1 else ("were", " each")
+    yield (
+        f"{part_of_companies(once, len(seen)).capitalize()} {was} seen in one {findings.window}"
+        f"{each}, and {percent(once / len(seen))} of the average company rests on that."
+    )
+
+
+def _short_references(findings: Findings) -> Iterator[str]:
+    """Say where the base rate was known from less than a horizon, where companies are few."""
+    if findings.n_companies > MOST_COMPANIES:
+        return
+    days = findings.days_of_reference
+    if not days:
+        return
+    named = [
+        f"{company} ({listed([f'{n:.0f}' for n in known], most=None)} days)"
+        for company, known in sorted(days.items())
+    ]
+    yield (
+        f"The base rate was known from less than a {findings.window}, and carried to one, at "
+        f"{listed(named, most=MOST_COMPANIES)}: a saving against it says less there."
+    )
 
 
 def _large_companies(findings: Findings, best: str) -> Iterator[str]:

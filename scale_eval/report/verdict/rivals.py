@@ -1,8 +1,8 @@
 """Weigh the leader against each model that is ahead of it by another measure.
 
-The leader has the lowest mean log loss at the average company. Another model can be ahead of it
-over all customers, by another metric, at most companies, at the next company, or at companies of
-one size. For each of these questions the model that is furthest ahead is a rival, and so is the one
+The leader is the best at the average company by the metric that decides. Another model can be ahead
+of it over all customers, by a loss, at most companies, at the next company, or at companies of one
+size. For each of these questions the model that is furthest ahead is a rival, and so is the one
 that is furthest ahead of those that surely are.
 """
 
@@ -36,8 +36,8 @@ from scale_eval.report.wording import chance, companies, listed, metric_label, n
 MOST_RIVALS = 4
 """Largest number of rivals that have a sentence of their own; the others are named together."""
 
-METRICS_BESIDE = ("roc_auc", "brier_score", "value_captured_at_10")
-"""Metrics by which a rival can be ahead, beside the log loss and the observed over expected."""
+METRICS_BESIDE = ("log_loss", "brier_score")
+"""Losses by which a rival can be ahead, beside the metric that decides."""
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,8 @@ def _questions(findings: Findings, best: str, told: str) -> Iterator[list[Advant
 
     yield ask(pairs(findings.primary, "row"), lambda pair: _over_all_customers(findings, pair))
     for metric in METRICS_BESIDE:
-        yield ask(pairs(metric), lambda pair: _by_another_metric(findings, pair))
+        if metric != findings.primary:
+            yield ask(pairs(metric), lambda pair: _by_another_loss(findings, pair))
     rated = [model for model in others if model != "base_rate"]  # it says one thing of everybody
     yield [a for model in rated if (a := _nearer_to_expected(findings, model, best)) is not None]
     if findings.n_companies >= MIN_FOR_THE_NEXT and findings.sample is None:
@@ -162,20 +163,12 @@ def _over_all_customers(findings: Findings, pair: Pair) -> Advantage:
     )
 
 
-def _by_another_metric(findings: Findings, pair: Pair) -> Advantage:
-    sure = bool(reach(findings, pair)[0] > 0)
+def _by_another_loss(findings: Findings, pair: Pair) -> Advantage:
     few = findings.n_companies < MIN_FOR_THE_NEXT
     by = lead_of(pair) if few else difference_of(pair)
     by += at_part(findings, pair.n)
-    if pair.metric == "value_captured_at_10":
-        words = f"the tenth of customers that it ranks highest spends a larger share, by {by}"
-    else:
-        direction = "higher" if findings.better(pair.metric) == "higher" else "lower"
-        words = f"its {metric_label(pair.metric)} is {direction} by {by}"
-    advice = "so take it where only the order of customers matters"
-    return Advantage(
-        pair.a, words, pair.better_by, sure, advice if pair.metric == "roc_auc" else ""
-    )
+    words = f"its {metric_label(pair.metric)} is lower by {by}"
+    return Advantage(pair.a, words, pair.better_by, bool(reach(findings, pair)[0] > 0))
 
 
 def _nearer_to_expected(findings: Findings, model: str, best: str) -> Advantage | None:

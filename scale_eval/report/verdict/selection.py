@@ -31,7 +31,8 @@ def selection(findings: Findings, choice: str | None) -> Iterator[str]:
     else:
         yield f"{picked} flatters it: {_other_choice(findings, row)}."
     pair = findings.pair(findings.primary, choice, rivals[0])
-    if pair is not None and pair.mean_p_adjusted > 0.05:
+    speaks_of_others = findings.n_companies >= MIN_FOR_THE_NEXT  # as p does
+    if speaks_of_others and pair is not None and pair.mean_p_adjusted > 0.05:
         yield (
             f"Allowing for all the comparisons, its mean lead over {rivals[0]} has p = "
             f"{number(pair.mean_p_adjusted)}."

@@ -1,0 +1,97 @@
+"""Find companies where the customers that a model ranks highest are chosen badly.
+
+A model can be the best on average and, at one company, rank customers worse than chance does or a
+baseline without parameters. Whoever contacts the customers that it ranks highest must know where.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy.special import stdtrit
+
+from scale_eval.metrics import METRICS, N_GROUPS
+from scale_eval.models import BASELINES
+from scale_eval.report.findings import Findings
+
+HELD = {"value_captured_at_10": "spend", "gain_at_10": "buyers"}
+"""The metrics of the top tenth, with what it holds a share of."""
+
+AT_RANDOM = "a tenth drawn at random"
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A company where the top tenth by a model holds less than one chosen without it.
+
+    Attributes
+    ----------
+    company : str
+    held : str
+        What it holds a share of: ``spend`` or ``buyers``.
+    share : float
+    than : str
+        The baseline whose top tenth holds most, or `AT_RANDOM`.
+    its_share : float
+    sure : bool
+        Whether it is more than chance among the company's customers, all companies considered.
+    """
+
+    company: str
+    held: str
+    share: float
+    than: str
+    its_share: float
+    sure: bool
+
+
+def failures(findings: Findings, model: str) -> list[Failure]:
+    """Return where the top tenth by a model holds less than one at random or by a baseline.
+
+    The worst first, with one entry a company: of the spend, or else of the buyers. Differences
+    within the margin are none.
+    """
+    found: dict[str, Failure] = {}
+    for metric, held in HELD.items():
+        for failure in _by_metric(findings, model, metric, held):
+            found.setdefault(failure.company, failure)
+    return sorted(found.values(), key=lambda f: (not f.sure, f.share - f.its_share))
+
+
+def shares_of(findings: Findings, metric: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the share that the top tenth holds, and its error, by company and model."""
+    rows = findings.companies(metric)
+    return (
+        rows.pivot(index="company_id", columns="model", values="mean"),
+        rows.pivot(index="company_id", columns="model", values="std_error"),
+    )
+
+
+def _by_metric(findings: Findings, model: str, metric: str, held: str) -> list[Failure]:
+    shares, errors = shares_of(findings, metric)
+    baselines = [m for m in BASELINES if m in shares and m not in (model, "base_rate")]
+    if model not in shares:
+        return []
+    others = shares[baselines].assign(**{AT_RANDOM: METRICS[metric].uninformed})
+    its_errors = errors[baselines].assign(**{AT_RANDOM: 0.0})
+    behind = others.sub(shares[model], axis=0)
+    margin = METRICS[metric].margin
+    n_compared = int(shares[model].notna().sum())
+    quantile = float(stdtrit(N_GROUPS - 1, 1 - 0.025 / max(n_compared, 1)))  # Bonferroni
+    found = []
+    for company in shares.index[(behind > margin).any(axis=1)]:
+        than = str(behind.loc[company].idxmax())
+        error = np.hypot(errors.at[company, model], its_errors.at[company, than])
+        found.append(
+            Failure(
+                str(company),
+                held,
+                float(shares.at[company, model]),
+                than,
+                float(others.at[company, than]),
+                sure=bool(behind.at[company, than] > quantile * error),
+            )
+        )
+    return found
