@@ -7,7 +7,8 @@ from rich.text import Text
 
 import scale_eval as se
 from scale_eval.cli.app import CommandWithExamples, cli, out
-from scale_eval.report.terminal import SHOWN, overview, print_columns, print_table, short_names_in
+from scale_eval.report.overview import overview, verdict_lines
+from scale_eval.report.terminal import SHOWN, print_columns, print_table, short_names_in
 from scale_eval.run import Run
 
 
@@ -104,8 +105,7 @@ def print_results(run: Run) -> None:
     """Print the leaderboard of a run, its verdict, and what went wrong."""
     out.print(overview(run.findings))
     out.print()
-    for sentence in run.verdict.sentences:
-        out.print(Text(sentence))
+    out.print(verdict_lines(run.verdict, out.width))
     raised = run.evaluations["undefined"].dropna().str.extractall(r"([^;]+:exception:[^;]+)")
     for error, n in raised[0].value_counts().head(3).items() if len(raised) else ():
         out.print(Text(f"{error} (a metric, in {n:,} evaluations)"))

@@ -12,21 +12,13 @@ from rich.text import Text
 from scale_eval.evaluation.schema import EVALUATION_COLUMNS
 from scale_eval.planning.plan import Plan
 from scale_eval.planning.run_estimate import RunEstimate
-from scale_eval.report.companies_behind import companies_behind
-from scale_eval.report.findings import Findings
 from scale_eval.report.names import MODEL_COLUMNS, short_names
 from scale_eval.report.verdict.power import rounded
 from scale_eval.report.wording import (
-    NEGLIGIBLE,
     chance,
     companies,
     difference_with_interval,
-    flattered,
-    interval_step,
     listed,
-    number,
-    span,
-    step_apart,
 )
 from scale_eval.results.tables import TABLES
 
@@ -101,69 +93,6 @@ def print_columns(console: Console, name: str) -> None:
     if name in TABLES:
         console.print(Text(f"One row per ({TABLES[name].row}). {TABLES[name].doc}\n"))
     console.print(table)
-
-
-def overview(findings: Findings) -> RenderableType:
-    """Return the leaderboard with intervals, and the statuses of each model's evaluations."""
-    findings = findings.short
-    counts = findings.statuses.pivot_table(
-        index="model", columns="status", values="n", aggfunc="sum", fill_value=0
-    )
-    models = [*findings.models, *(m for m in counts.index if m not in findings.models)]
-    step = step_apart(findings.figure("log_loss", m)["value"] for m in findings.models)
-    board = pd.DataFrame(
-        {
-            "model": models,
-            "log loss": [_figure(findings, "log_loss", m, step=step) for m in models],
-            "skill": [_figure(findings, "log_loss_skill", m) for m in models],
-            "AUC": [_figure(findings, "roc_auc", m) for m in models],
-            "AUC next\ncompany": [_prediction(findings.figure("roc_auc", m)) for m in models],
-            "O:E": [_figure(findings, "observed_expected_ratio", m, step=0.01) for m in models],
-        }
-    )
-    board = board.loc[:, [c for c in board if (board[c] != "").any()]]
-    parts: list[RenderableType] = [
-        frame_table(board),
-        Text(
-            " ".join(
-                [
-                    f"Each of {findings.n_companies:,} companies counts once, on the windows that "
-                    "every model predicted; below a figure its 95 % interval over companies.",
-                    *filter(None, [companies_behind(findings)]),
-                    *flattered(findings.models),
-                ]
-            ),
-            style="dim",
-        ),
-        Text(),
-        frame_table(counts.reset_index()),
-    ]
-    others = findings.statuses[findings.statuses["status"] != "ok"]
-    reasons = others.groupby(["status", "reason"])["n"].sum()
-    if len(reasons):
-        counted = "; ".join(f"{status} {reason}: {n:,}" for (status, reason), n in reasons.items())
-        parts.append(Text(counted, style="dim"))
-    return Group(*parts)
-
-
-def _figure(findings: Findings, metric: str, model: str, *, step: float = 0.001) -> str:
-    """Return a figure with its interval on the next line."""
-    row = findings.figure(metric, model)
-    value, low, high = row["value"], row["ci_low"], row["ci_high"]
-    if pd.isna(value):
-        return ""
-    shown = number(value, step)
-    return f"{shown}\n{_interval(value, low, high)}" if high - low > NEGLIGIBLE else shown
-
-
-def _prediction(row: pd.Series) -> str:
-    low, high = row["prediction_low"], row["prediction_high"]
-    return "" if pd.isna(low) else _interval(low, low, high)
-
-
-def _interval(value: float, low: float, high: float) -> str:
-    """Return an interval in two decimals, or in more where an end would look like the value."""
-    return span(low, high, interval_step(value, low, high, 0.01))
 
 
 def plan_table(plan: Plan, *, limit: int) -> RenderableType:
@@ -264,19 +193,24 @@ def _duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
-def frame_table(frame: pd.DataFrame, *, decimals: int | None = None) -> Table:
-    """Return a DataFrame as a compact table: short numbers, folded text, empty nulls."""
+def frame_table(
+    frame: pd.DataFrame, *, decimals: int | None = None, whole: tuple[str, ...] = ()
+) -> Table:
+    """Return a DataFrame as a compact table: short numbers, folded text, empty nulls.
+
+    Columns that are `whole` keep their heading as it is, and their texts are never folded.
+    """
     table = _table()
     cells = {name: [_cell(value, decimals) for value in frame[name]] for name in frame}
     for name in cells:
-        heading = str(name).replace("_", " ")
+        heading = str(name) if name in whole else str(name).replace("_", " ")
         if pd.api.types.is_numeric_dtype(frame[name]):
             table.add_column(heading.replace(" ", "\n"), justify="right", no_wrap=True)
         else:
-            whole = pd.api.types.is_datetime64_any_dtype(frame[name])
-            whole |= any(" to " in cell for cell in cells[name])
+            unfolded = name in whole or pd.api.types.is_datetime64_any_dtype(frame[name])
+            unfolded |= any(" to " in cell for cell in cells[name])
             least = min(max(map(len, cells[name]), default=0), 14 if name == "model" else 6)
-            table.add_column(heading, overflow="fold", no_wrap=whole, min_width=least)
+            table.add_column(heading, overflow="fold", no_wrap=unfolded, min_width=least)
     for row in zip(*cells.values(), strict=True):
         table.add_row(*map(Text, row))  # names may look like markup
     return table

@@ -79,7 +79,7 @@ def html(run) -> str:
 def test_the_verdict_comes_first_and_the_questions_after_it(run, html):
     headings = Page(html).headings
     assert headings[0] == run.verdict.headline
-    assert headings[1] == "Which model is best?"
+    assert headings[1] == "What holds at each company?"
     assert headings[-2:] == ["What is left out, and why?", "How was it made?"]
     assert len(headings) == 12
 

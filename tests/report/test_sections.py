@@ -11,12 +11,13 @@ from rich.console import Console
 from scipy.special import expit
 
 from scale_eval.report.findings import Findings
+from scale_eval.report.overview import overview
 from scale_eval.report.page import page
 from scale_eval.report.plots import draw
 from scale_eval.report.sections.comparison import comparison
 from scale_eval.report.sections.leaderboard import leaderboard
 from scale_eval.report.sections.over_time import over_time
-from scale_eval.report.terminal import overview, print_table
+from scale_eval.report.terminal import print_table
 from tests.report.test_verdict_support import plant
 from tests.support.planted import Planted, planted_findings
 
@@ -81,7 +82,7 @@ def test_every_model_is_compared_with_the_base_rate(many):
     for row in against["rows"]:
         low, high = (float(end) for end in row["95 %"].split(" to "))
         words = "better" if low > 0 else "worse" if high < 0 else "not shown to be better"
-        assert row[""] == words
+        assert row["in words"] == words
 
 
 def test_long_names_are_short_on_the_page_but_for_the_table_that_explains_them(html):

@@ -10,6 +10,7 @@ from scale_eval.report.section import Section
 from scale_eval.report.sections.comparison import comparison
 from scale_eval.report.sections.coverage import coverage
 from scale_eval.report.sections.distribution import distribution
+from scale_eval.report.sections.each_company import each_company
 from scale_eval.report.sections.extremes import worst_and_best
 from scale_eval.report.sections.funnel import funnel
 from scale_eval.report.sections.leaderboard import leaderboard
@@ -20,6 +21,7 @@ from scale_eval.report.sections.sizes import sizes
 from scale_eval.report.sections.spread import spread
 
 SECTIONS: tuple[Callable[[Findings], Section | None], ...] = (
+    each_company,
     leaderboard,
     comparison,
     sizes,

@@ -11,6 +11,7 @@ from scale_eval.report.findings import LOSS, Findings
 from scale_eval.report.pair import Pair
 from scale_eval.report.plots import draw
 from scale_eval.report.section import Section, table
+from scale_eval.report.verdict.phrases import MIN_FOR_THE_NEXT, reach
 from scale_eval.report.wording import (
     companies,
     interval_or_nothing,
@@ -38,11 +39,11 @@ def comparison(findings: Findings) -> Section | None:
     ]
     ranks, tables = _ranks(findings)
     if pairs:
-        rows = [_row(pair) for pair in pairs]
+        rows = [_row(findings, pair) for pair in pairs]
         caption = "A tie is a difference within the margin"
         numeric = tuple(rows[0])[2:7]
         tables.insert(0, table(caption, rows, numeric=numeric, note=_note(findings, pairs)))
-    against = [_against_base_rate(pair) for pair in _base_rate_pairs(findings)]
+    against = [_against_base_rate(findings, pair) for pair in _base_rate_pairs(findings)]
     if against:
         tables.append(table("Log loss against the base rate known at the cutoff", against))
     return Section(
@@ -61,7 +62,7 @@ def comparison(findings: Findings) -> Section | None:
     )
 
 
-def _row(pair: Pair) -> dict[str, str]:
+def _row(findings: Findings, pair: Pair) -> dict[str, str]:
     """Return a comparison by the columns of the table."""
     step = step_of_difference(pair.better_by, pair.low, pair.high)
     return {
@@ -75,7 +76,7 @@ def _row(pair: Pair) -> dict[str, str]:
         "better:tie:worse": f"{pair.wins:,}:{pair.ties:,}:{pair.losses:,}",
         "better at": _better_at(pair),
         "p, adjusted": "" if np.isnan(pair.mean_p_adjusted) else p_value(pair.mean_p_adjusted),
-        "": _in_words(pair),
+        "in words": _in_words(findings, pair),
     }
 
 
@@ -86,6 +87,11 @@ def _note(findings: Findings, pairs: list[Pair]) -> str:
     if entered:
         n = f"{entered[0]:,}" if len(entered) == 1 else f"{entered[0]:,} to {entered[-1]:,}"
         note = f"The next company is judged by {n} companies, those with enough buyers. "
+    if findings.n_companies < MIN_FOR_THE_NEXT:
+        note += (
+            f"Words speak of these {companies(findings.n_companies)}, by their customers' chance; "
+            "the interval of 95 % speaks of other companies too, and so few say little of those. "
+        )
     if findings.sample is not None:
         drawn, of_all = findings.sample
         note += (
@@ -104,17 +110,18 @@ def _base_rate_pairs(findings: Findings) -> list[Pair]:
     return [pair for pair in pairs if pair is not None]
 
 
-def _against_base_rate(pair: Pair) -> dict[str, str]:
+def _against_base_rate(findings: Findings, pair: Pair) -> dict[str, str]:
     step = step_of_difference(pair.better_by, pair.low, pair.high)
+    low, high = reach(findings, pair)
     words = "not shown to be better"
-    if pair.excludes_zero:
-        words = "better" if pair.low > 0 else "worse"
+    if low > 0 or high < 0:
+        words = "better" if low > 0 else "worse"
     return {
         "model": pair.a,
         "companies": f"{pair.n:,}",
         "lower by": number(pair.better_by, step),
         "95 %": interval_or_nothing(pair.low, pair.high, step),
-        "": words,
+        "in words": words,
     }
 
 
@@ -124,14 +131,19 @@ def _better_at(pair: Pair) -> str:
     return percent_with_interval(pair.wins / pair.n, float(low), float(high))
 
 
-def _in_words(pair: Pair) -> str:
-    if pair.equivalent:
-        return "equal: shown"
-    if pair.surely_better:
-        return "better"
-    if pair.surely_worse:
-        return "worse"
-    return "differs by less than the margin" if pair.excludes_zero else "not known"
+def _in_words(findings: Findings, pair: Pair) -> str:
+    """Return the verdict on one pair, as the verdict of the run would be on these two models."""
+    low, high = reach(findings, pair)
+    few = findings.n_companies < MIN_FOR_THE_NEXT
+    equal = max(-low, high) < pair.margin if few else pair.equivalent
+    here = " here" if few else ""
+    if equal:
+        return f"differ by less than the margin{here}" if few else "equal: shown"
+    if low > 0:
+        return f"better{here}" if pair.better_by > pair.margin else "better, within the margin"
+    if high < 0:
+        return f"worse{here}" if -pair.better_by > pair.margin else "worse, within the margin"
+    return "not known"
 
 
 def _ranks(findings: Findings) -> tuple[list[str], list[dict[str, Any]]]:

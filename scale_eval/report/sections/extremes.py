@@ -6,6 +6,8 @@ from typing import Any
 
 import pandas as pd
 
+from scale_eval.report.at_a_glance import MOST_COMPANIES
+from scale_eval.report.extremes import extremes_by
 from scale_eval.report.findings import Findings
 from scale_eval.report.names import elided
 from scale_eval.report.section import Section, table
@@ -29,48 +31,29 @@ NUMERIC = ("customers", "buyers", "cutoffs", "skill", "AUC", "AUC, shrunk", "obs
 
 
 def worst_and_best(findings: Findings) -> Section | None:
-    """Make the section; None where no model is compared."""
+    """Make the section; None for companies so few that each has a row, and where none is judged."""
     if not findings.models:
         return None
     model = findings.best_ranking_model
-    figures = _figures(findings, model)
-    if figures.empty:
+    figures = extremes_by(findings, model)
+    if len(figures) <= MOST_COMPANIES:
         return None
-    if len(figures) <= EXTREMES:
-        tables = [table("All of them, worst first", _rows(figures), numeric=NUMERIC)]
-    else:
-        n = min(EXTREMES, len(figures) // 2)
-        worst, best = figures.head(n), figures.tail(n)[::-1]
-        tables = [
-            table(f"Worst of {companies(len(figures))}", _rows(worst), numeric=NUMERIC),
+    n = min(EXTREMES, len(figures) // 2)
+    worst, best = figures.head(n), figures.tail(n)[::-1]
+    judged = companies(len(figures))
+    return Section(
+        "Which companies are worst, and best?",
+        text=[
+            f"By the shrunk AUC of {model}: the best guess of the true one, from cutoffs where 10 "
+            "buyers and 10 others were to be expected. The fewer they are, the nearer it is to the "
+            "mean of all companies, so that a company with a few lucky buyers is not among the "
+            f"best. {judged.capitalize()} of {findings.n_companies:,} have so many."
+        ],
+        tables=[
+            table(f"Worst of {judged}", _rows(worst), numeric=NUMERIC),
             table("Best", _rows(best), numeric=NUMERIC),
-        ]
-    text = [
-        f"By the skill of {model} against the base rate known at the cutoff. The shrunk AUC is the "
-        "best guess of the true one, from cutoffs with 10 buyers and 10 others: the fewer they "
-        "are, the nearer to the mean of all companies."
-    ]
-    n_without_skill = int((figures["n_defined"] < figures["n_cutoffs"]).sum())
-    if n_without_skill:
-        text.append(
-            f"At {companies(n_without_skill)} there is no skill at some cutoff, because no base "
-            "rate was known there."
-        )
-    return Section("Which companies are worst, and best?", text=text, tables=tables)
-
-
-def _figures(findings: Findings, model: str) -> pd.DataFrame:
-    """Return one row per company, worst first, with its sizes, skill, AUC and O / E."""
-
-    def columns(metric: str, *names: str) -> pd.DataFrame:
-        rows = findings.companies(metric)
-        return rows.loc[rows["model"] == model, ["company_id", *names]].set_index("company_id")
-
-    sizes = ("n_customers", "n_positive", "n_cutoffs", "n_defined")
-    skill = columns("log_loss_skill", *sizes, "mean")
-    auc = columns("roc_auc", "mean", "std_error", "shrunk").add_prefix("auc_")
-    ratio = columns("observed_expected_ratio", "mean").add_prefix("ratio_")
-    return skill.join(auc).join(ratio).dropna(subset="mean").sort_values("mean", kind="stable")
+        ],
+    )
 
 
 def _rows(figures: pd.DataFrame) -> list[dict[str, Any]]:
@@ -80,7 +63,7 @@ def _rows(figures: pd.DataFrame) -> list[dict[str, Any]]:
             "customers": f"{int(row['n_customers']):,}",
             "buyers": f"{int(row['n_positive']):,}",
             "cutoffs": f"{int(row['n_cutoffs'])}",
-            "skill": number(row["mean"]),
+            "skill": _number_or_nothing(row["mean"], 0.001),
             "AUC": _auc(row),
             "AUC, shrunk": _number_or_nothing(row["auc_shrunk"], 0.001),
             "observed / expected": _number_or_nothing(row["ratio_mean"], 0.01),
