@@ -103,7 +103,7 @@ def fingerprint(run: str) -> None:
 
 def print_results(run: Run) -> None:
     """Print the leaderboard of a run, its verdict, and what went wrong."""
-    out.print(overview(run.findings))
+    out.print(overview(run.findings, out.width))
     out.print()
     out.print(verdict_lines(run.verdict, out.width))
     raised = run.evaluations["undefined"].dropna().str.extractall(r"([^;]+:exception:[^;]+)")

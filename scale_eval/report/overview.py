@@ -18,6 +18,7 @@ from scale_eval.report.terminal import frame_table
 from scale_eval.report.verdict import Verdict
 from scale_eval.report.wording import (
     NEGLIGIBLE,
+    companies,
     flattered,
     interval_step,
     metric_label,
@@ -37,6 +38,9 @@ LEADERBOARD = (
 )
 """The metrics of the leaderboard."""
 
+WIDE = 90
+"""Columns of a terminal from which the next company's AUC is in the leaderboard."""
+
 EXTREMES = 3
 """Number of companies shown as worst, and as best."""
 
@@ -47,14 +51,18 @@ LONGEST_COMPANY = 20
 """Longest name of a company that is shown whole in a terminal."""
 
 
-def overview(findings: Findings) -> RenderableType:
-    """Return the leaderboard with intervals, and the statuses of each model's evaluations."""
+def overview(findings: Findings, width: int = 80) -> RenderableType:
+    """Return tables of the companies, the leaderboard, and how evaluations ended.
+
+    Below a `width` of 90 columns the prediction for the next company is left out.
+    """
     findings = findings.short
     counts = findings.statuses.pivot_table(
         index="model", columns="status", values="n", aggfunc="sum", fill_value=0
     )
     models = [*findings.models, *(m for m in counts.index if m not in findings.models)]
     step = step_apart(findings.figure("log_loss", m)["value"] for m in findings.models)
+    predicted = [_prediction(findings.figure("roc_auc", m)) for m in models]
     board = pd.DataFrame(
         {
             "model": models,
@@ -62,7 +70,7 @@ def overview(findings: Findings) -> RenderableType:
             "log loss": [_figure(findings, "log_loss", m, step=step) for m in models],
             "skill": [_figure(findings, "log_loss_skill", m) for m in models],
             "AUC": [_figure(findings, "roc_auc", m) for m in models],
-            "AUC next\ncompany": [_prediction(findings.figure("roc_auc", m)) for m in models],
+            **({"AUC next\ncompany": predicted} if width >= WIDE else {}),
             "spend in\ntop tenth": [_figure(findings, "value_captured_at_10", m) for m in models],
             "O:E": [_figure(findings, "observed_expected_ratio", m, step=0.01) for m in models],
         }
@@ -74,8 +82,7 @@ def overview(findings: Findings) -> RenderableType:
         Text(
             " ".join(
                 [
-                    f"Each of {findings.n_companies:,} companies counts once, on the windows that "
-                    "every model predicted; below a figure its 95 % interval over companies.",
+                    _what_counts(findings),
                     *filter(None, [companies_behind(findings)]),
                     *flattered(findings.models),
                 ]
@@ -91,6 +98,16 @@ def overview(findings: Findings) -> RenderableType:
         counted = "; ".join(f"{status} {reason}: {n:,}" for (status, reason), n in reasons.items())
         parts.append(Text(counted, style="dim"))
     return Group(*parts)
+
+
+def _what_counts(findings: Findings) -> str:
+    """Say what the figures of the leaderboard are of."""
+    if findings.n_companies == 1:
+        return "Of one company, on the windows that every model predicted."
+    return (
+        f"Each of {companies(findings.n_companies)} counts once, on the windows that every model "
+        "predicted; below a figure its 95 % interval over companies."
+    )
 
 
 def _deciding_figure(findings: Findings, models: list[str]) -> dict[str, list[str]]:

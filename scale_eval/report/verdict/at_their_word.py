@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from scale_eval.report.findings import Findings
-from scale_eval.report.verdict.calibration import T_OF_GROUPS, faults
+from scale_eval.report.verdict.calibration import T_OF_GROUPS, faults, is_off
 from scale_eval.report.verdict.phrases import MIN_FOR_THE_NEXT
 from scale_eval.report.wording import listed, number, span
 
@@ -32,7 +32,10 @@ def at_their_word(findings: Findings, model: str) -> Iterator[str]:
         shown += f" ({span(low, high, 0.01)})"
     elsewhere = _elsewhere(findings, model, row)
     whose = f"The probabilities of {model}"
-    if found:
+    nearly = len(found) == 1 and abs(np.log(max(float(row["value"]), 1e-9))) <= NEARLY_ONE
+    if nearly and is_off(row, 1.0):
+        yield f"{whose} are nearly right on average, {found[0]}: {shown}{elsewhere}."
+    elif found:
         yield (
             f"{whose} cannot be taken at their word: they are {listed(found)}; {shown}{elsewhere}. "
             "Recalibrate them before they are used as rates."

@@ -77,5 +77,5 @@ def _name(findings: Findings, rows: pd.DataFrame) -> str:
     if n < findings.n_companies:
         whose, of = "that most companies share", part_of_companies(n, findings.n_companies)
     else:
-        whose, of = "evaluated", f"all {companies(n)}"
+        whose, of = "evaluated", f"all {companies(n)}" if n > 1 else "the one company"
     return f"the latest {findings.window} {whose} (from {cutoff:%Y-%m-%d}, {of})"
