@@ -54,7 +54,8 @@ LONGEST_COMPANY = 20
 def overview(findings: Findings, width: int = 80) -> RenderableType:
     """Return tables of the companies, the leaderboard, and how evaluations ended.
 
-    Below a `width` of 90 columns the prediction for the next company is left out.
+    Below a `width` of 90 columns the prediction for the next company is left out, and the skill
+    where the metric that decides needs its place.
     """
     findings = findings.short
     counts = findings.statuses.pivot_table(
@@ -62,13 +63,15 @@ def overview(findings: Findings, width: int = 80) -> RenderableType:
     )
     models = [*findings.models, *(m for m in counts.index if m not in findings.models)]
     step = step_apart(findings.figure("log_loss", m)["value"] for m in findings.models)
+    skills = [_figure(findings, "log_loss_skill", m) for m in models]
+    narrow = width < WIDE and findings.primary not in LEADERBOARD
     predicted = [_prediction(findings.figure("roc_auc", m)) for m in models]
     board = pd.DataFrame(
         {
             "model": models,
             **_deciding_figure(findings, models),
             "log loss": [_figure(findings, "log_loss", m, step=step) for m in models],
-            "skill": [_figure(findings, "log_loss_skill", m) for m in models],
+            **({} if narrow else {"skill": skills}),
             "AUC": [_figure(findings, "roc_auc", m) for m in models],
             **({"AUC next\ncompany": predicted} if width >= WIDE else {}),
             "spend in\ntop tenth": [_figure(findings, "value_captured_at_10", m) for m in models],

@@ -47,7 +47,12 @@ def metric_label(metric: str) -> str:
 
 
 def number(value: float, step: float = 0.001) -> str:
-    """Return a number with as many decimals as `step`, as ``.021``: no leading zero, no -.000."""
+    """Return a number with as many decimals as `step`, as ``.021``: no leading zero, no -.000.
+
+    From 1,000 on it has no decimals, and commas.
+    """
+    if abs(value) >= 1_000:
+        return f"{value:,.0f}"
     decimals = max(0, int(np.ceil(-np.log10(step) - 1e-9)))
     text = f"{value:.{decimals}f}"
     if float(text) == 0:

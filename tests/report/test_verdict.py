@@ -196,8 +196,8 @@ def test_who_ranks_better_and_is_calibrated_worse_is_told_apart():
     assert told.kind == "winner"
     assert told.choices == {"probabilities": "good", "customers": "weak"}
     assert told.uses == [
-        "To choose customers, take weak, not good: AUC .790 against .750 (more by .040 (.030 to "
-        ".050))."
+        "To choose customers, take weak, not good: AUC .790 against .750 (more by .040, .030 to "
+        ".050)."
     ]
     assert "To choose customers, take" not in said(base)
     assert "In favour" not in said(base)

@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pandas as pd
+from scipy.special import stdtrit
 
+from scale_eval.metrics import N_GROUPS
 from scale_eval.report.findings import Findings
 from scale_eval.report.pair import Pair
 from scale_eval.report.top_tenth import AT_RANDOM, HELD, Failure, failures
@@ -24,7 +26,9 @@ from scale_eval.report.wording import (
     metric_label,
     number,
     percent,
+    span,
     step_apart,
+    step_of_difference,
 )
 
 RANKING = (*HELD, "roc_auc")
@@ -41,7 +45,8 @@ def choose_whom(findings: Findings, best: str) -> tuple[str | None, list[str]]:
         return None, []
     start = best if best in ranking else _first_by_auc(findings, ranking)
     told = [] if best in ranking else [f"{best} cannot choose: it says the same of everybody."]
-    rivals = [_Rival(findings, rival, start) for rival in ranking if rival != start]
+    others = [model for model in ranking if model != start]
+    rivals = [_Rival(findings, rival, start, n_rivals=len(others)) for rival in others]
     ahead = [rival for rival in rivals if rival.sure and not rival.behind]
     mixed = [rival for rival in rivals if rival.sure and rival.behind]
     unsure = [rival for rival in rivals if rival.unsure and not rival.behind and not rival.sure]
@@ -92,7 +97,7 @@ def by_own_metrics(findings: Findings, best: str) -> Iterator[tuple[str, str | N
         if pair is None:
             continue
         by = f"By {label} {first} is ahead of {best} by {_difference(findings, pair)}"
-        if _surely(findings, pair):
+        if _surely(findings, pair, len(findings.models) - 1):
             yield metric, first, f"{by}: take it where that is what counts."
         elif pair.better_by <= pair.margin:
             yield metric, None, f"{by}, less than the margin."
@@ -142,12 +147,13 @@ class _Rival:
     worse, and `unsure` those by which it is ahead, perhaps by chance.
     """
 
-    def __init__(self, findings: Findings, model: str, start: str) -> None:
+    def __init__(self, findings: Findings, model: str, start: str, n_rivals: int) -> None:
         self.findings, self.model, self.start = findings, model, start
         pairs = [p for metric in RANKING if (p := findings.pair(metric, model, start)) is not None]
         self.pairs = pairs
-        self.sure = [pair for pair in pairs if _surely(findings, pair)]
-        self.behind = [pair for pair in pairs if _surely_behind(findings, pair)]
+        n = n_rivals * len(RANKING)
+        self.sure = [pair for pair in pairs if _surely(findings, pair, n)]
+        self.behind = [pair for pair in pairs if _surely_behind(findings, pair, n)]
         self.unsure = [p for p in pairs if p not in self.sure and p.better_by > p.margin]
 
     @property
@@ -181,20 +187,36 @@ class _Rival:
     def _how_sure(self, pair: Pair) -> str:
         if pair in self.sure or pair in self.behind:
             which = "more" if pair in self.sure else "less"
-            low, high = reach(self.findings, pair)
-            by = difference_with_interval(abs(pair.better_by), *sorted([abs(low), abs(high)]))
-            return f"{which} by {by}"
+            low, high = sorted(map(abs, reach(self.findings, pair)))
+            step = step_of_difference(abs(pair.better_by), low, high)
+            return f"{which} by {number(abs(pair.better_by), step)}, {span(low, high, step)}"
         if abs(pair.better_by) <= pair.margin:
             return "within the margin"
         return "not beyond doubt"
 
 
-def _surely(findings: Findings, pair: Pair) -> bool:
-    return bool(reach(findings, pair)[0] > 0 and pair.better_by > pair.margin)
+def _surely(findings: Findings, pair: Pair, n: int) -> bool:
+    """Return whether `a` is better beyond chance and the margin, `n` comparisons considered."""
+    return pair.better_by > pair.margin and _beyond_chance(findings, pair, n)
 
 
-def _surely_behind(findings: Findings, pair: Pair) -> bool:
-    return bool(reach(findings, pair)[1] < 0 and -pair.better_by > pair.margin)
+def _surely_behind(findings: Findings, pair: Pair, n: int) -> bool:
+    return -pair.better_by > pair.margin and _beyond_chance(findings, pair, n)
+
+
+def _beyond_chance(findings: Findings, pair: Pair, n: int) -> bool:
+    """Return whether a difference is no chance, allowing for `n` comparisons.
+
+    Of five companies or more by the p value that is adjusted for all pairs of models (Benjamini &
+    Hochberg); of fewer by chance among their customers (Bonferroni).
+    """
+    low, high = reach(findings, pair)
+    if not (low > 0 or high < 0):
+        return False
+    if findings.n_companies >= MIN_FOR_THE_NEXT:
+        return not pair.mean_p_adjusted > 0.05
+    quantile = float(stdtrit(N_GROUPS - 1, 1 - 0.025 / n))
+    return abs(pair.better_by) > quantile * pair.sampling_std_error
 
 
 def _difference(findings: Findings, pair: Pair) -> str:
@@ -232,7 +254,8 @@ def _none_better(findings: Findings, start: str, rivals: list[_Rival]) -> str:
         if rival.pairs and all(pair.equivalent for pair in rival.pairs if pair.metric == "roc_auc")
     ]
     by_auc = [pair for rival in rivals for pair in rival.pairs if pair.metric == "roc_auc"]
-    if by_auc and all(_surely_behind(findings, pair) for pair in by_auc):
+    n = len(rivals) * len(RANKING)
+    if by_auc and all(_surely_behind(findings, pair, n) for pair in by_auc):
         return f"{start} also chooses customers best: {'; '.join(facts)}."
     words = f"No model is shown to choose customers better than {start}: {'; '.join(facts)}"
     if alike and findings.n_companies >= MIN_FOR_THE_NEXT:
