@@ -30,49 +30,50 @@ def each_company(findings: Findings) -> Section | None:
     rows = at_a_glance(findings)
     if not rows:
         return None
-    shown = [company_row(findings, row) for row in rows]
+    numeric = ("customers", f"{findings.window}s", "O:E")
+    held = [_held(findings, row) for row in rows]
     return Section(
         "What holds at each company?",
         text=[
             f"Best is the model with the best {metric_label(findings.primary)} there, against the "
-            "next best; in brackets the 95 % interval of chance among the company's customers. The "
-            "top tenth is the tenth of customers that a model ranks highest: what it holds of the "
-            "later spend, and of the buyers; one at random holds 10 %."
+            "next best; in brackets the 95 % interval of chance among the company's customers. "
+            f"O:E, observed over expected, is that of {findings.models[0]}. The top tenth is the "
+            "tenth of customers that a model ranks highest; one at random holds 10 %."
         ],
-        tables=[table("", shown, numeric=("customers", findings.window + "s", "O:E"))],
+        tables=[
+            table("", [_row(findings, row) for row in rows], numeric=numeric),
+            table("What the top tenth holds", held, numeric=("",)),
+        ],
     )
 
 
-def company_row(findings: Findings, row: AtAGlance) -> dict[str, Any]:
-    """Return what is said about a company by the columns of the table."""
-    ratio = f"O:E of {findings.models[0]}"
+def _row(findings: Findings, row: AtAGlance) -> dict[str, Any]:
+    """Return which model is best at a company by the columns of the table."""
     return {
         "company": elided(row.company, LONGEST_COMPANY),
         "customers": f"{row.n_customers:,}",
         f"{findings.window}s": str(row.n_windows),
         f"best by {metric_label(findings.primary)}": row.best,
-        "better by": lead_at(row),
-        **{f"top tenth by {model}": held_by(row, model) for model in shown_models(findings)},
-        ratio: "" if np.isnan(row.ratio) else number(row.ratio, 0.01),
+        "better by": _lead(row),
+        "O:E": "" if np.isnan(row.ratio) else number(row.ratio, 0.01),
         "to be careful of": "; ".join(row.remarks) or "nothing special",
     }
 
 
-def shown_models(findings: Findings) -> list[str]:
-    """Return the models whose top tenth is shown: all that rank customers, the best first."""
-    return [model for model in findings.models if model != "base_rate"][:MOST_MODELS]
+def _held(findings: Findings, row: AtAGlance) -> dict[str, Any]:
+    """Return what the top tenth by each model holds: of the spend, and of the buyers."""
+    shown = {"company": elided(row.company, LONGEST_COMPANY)}
+    for model in [m for m in findings.models if m != "base_rate"][:MOST_MODELS]:
+        held = {"spend": row.spend.get(model), "buyers": row.buyers.get(model)}
+        shares = [f"{percent(share)} of {of}" for of, share in held.items() if share is not None]
+        shown[f"by {model}"] = ", ".join(shares)
+    return shown
 
 
-def lead_at(row: AtAGlance) -> str:
+def _lead(row: AtAGlance) -> str:
     """Return by how much the best model is better than the next, with the interval by chance."""
     if np.isnan(row.better_by):
         return ""
     step = step_of_difference(row.better_by, row.low, row.high)
     interval = "" if np.isnan(row.low) else f" ({span(row.low, row.high, step)})"
     return f"{number(row.better_by, step)}{interval} than {row.second}"
-
-
-def held_by(row: AtAGlance, model: str) -> str:
-    """Return what the top tenth by a model holds: of the spend, and of the buyers."""
-    held = {"spend": row.spend.get(model), "buyers": row.buyers.get(model)}
-    return ", ".join(f"{percent(share)} of {of}" for of, share in held.items() if share is not None)
