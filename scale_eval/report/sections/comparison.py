@@ -25,6 +25,9 @@ from scale_eval.statistics.proportions import wilson_interval
 from scale_eval.statistics.ranks import friedman, nemenyi_critical_difference
 from scale_eval.statistics.undefined import Undefined
 
+COMPARED_BY = (LOSS, "roc_auc", "value_captured_at_10", "brier_score")
+"""The metrics by which models are compared, beside the one that decides and the user's own."""
+
 
 def comparison(findings: Findings) -> Section | None:
     """Make the section; None where there are not two models to compare."""
@@ -33,7 +36,7 @@ def comparison(findings: Findings) -> Section | None:
     best, *others = findings.models
     pairs = [
         pair
-        for metric in dict.fromkeys([findings.primary, LOSS, "roc_auc", "brier_score"])
+        for metric in dict.fromkeys([findings.primary, *COMPARED_BY, *findings.own_metrics])
         for other in others
         if (pair := findings.pair(metric, best, other)) is not None
     ]
@@ -64,7 +67,8 @@ def comparison(findings: Findings) -> Section | None:
 
 def _row(findings: Findings, pair: Pair) -> dict[str, str]:
     """Return a comparison by the columns of the table."""
-    step = step_of_difference(pair.better_by, pair.low, pair.high)
+    few = findings.n_companies < MIN_FOR_THE_NEXT
+    step = step_of_difference(pair.better_by, *(pair.by_chance() if few else (pair.low, pair.high)))
     return {
         "metric": metric_label(pair.metric),
         f"{pair.a} against": pair.b,
@@ -74,9 +78,17 @@ def _row(findings: Findings, pair: Pair) -> dict[str, str]:
         "these customers' chance": interval_or_nothing(*pair.by_chance(), step),
         "next company": interval_or_nothing(pair.next_low, pair.next_high, step),
         "better:tie:worse": f"{pair.wins:,}:{pair.ties:,}:{pair.losses:,}",
-        "better at": _better_at(pair),
-        "p, adjusted": "" if np.isnan(pair.mean_p_adjusted) else p_value(pair.mean_p_adjusted),
+        **({} if few else _over_companies(pair)),
         "in words": _in_words(findings, pair),
+    }
+
+
+def _over_companies(pair: Pair) -> dict[str, str]:
+    """Return the columns that speak of other companies too, of which few say nothing."""
+    p = pair.mean_p_adjusted
+    return {
+        "better at": _better_at(pair),
+        "p, adjusted": "" if np.isnan(p) else p_value(p),
     }
 
 
