@@ -19,7 +19,8 @@ from scale_eval.datasets.manifest import commit, manifest_table
 from scale_eval.datasets.synthetic.synthesize import synthesize
 from scale_eval.execution.tasks import RunContext
 from scale_eval.models import NamedModel
-from scale_eval.models.registry import DEFAULT_MODELS, named_models
+from scale_eval.models.built_in import DEFAULT_MODELS
+from scale_eval.models.registry import named_models
 from scale_eval.planning.batches import Batch, make_batches
 from scale_eval.planning.cost_model import Costs
 from scale_eval.planning.plan import Plan, plan_run

@@ -22,7 +22,7 @@ import pandas as pd
 import scale_eval as se
 from benchmarks.companies import LAST, dataset_of
 from benchmarks.machine import confine_to_one_thread, keep, machine_line
-from scale_eval.models.registry import DEFAULT_MODELS
+from scale_eval.models.built_in import DEFAULT_MODELS
 
 GLOBAL = ("global_rfm_logistic", "global_rfm_gradient_boosting")
 AGAINST = ("rfm_logistic", "bgnbd", "base_rate")

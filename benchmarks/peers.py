@@ -62,7 +62,7 @@ from scale_eval.evaluation.windows import Window
 from scale_eval.execution.clusters.registry import dask_client
 from scale_eval.execution.coordinator import execute
 from scale_eval.metrics import METRICS, STANDARD_ERRORS
-from scale_eval.models.registry import DEFAULT_MODELS
+from scale_eval.models.built_in import DEFAULT_MODELS
 from scale_eval.planning.cost_model import Costs
 
 FORMULAS = ("base_rate", "recency")

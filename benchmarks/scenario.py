@@ -43,7 +43,7 @@ from benchmarks.worker_clocks import put_clocks_on, seconds_on
 from scale_eval.datasets import open_dataset
 from scale_eval.execution import session
 from scale_eval.execution.clusters.registry import dask_client
-from scale_eval.models.registry import DEFAULT_MODELS
+from scale_eval.models.built_in import DEFAULT_MODELS
 
 WARM = 30
 STAGES = ("start", "warm up", "plan", "evaluate", "check", "reduce", "report")

@@ -9,7 +9,7 @@ from tests.support.paths import PROJECT
 ROOMS = """
 cli
 __init__
-evaluate preview
+evaluate_run preview_run
 run
 report
 execution
@@ -18,6 +18,7 @@ models results
 evaluation
 metrics datasets
 statistics storage progress_bar spelling
+lazy
 """
 """From the door to the ground: a room imports only from the lines below its own."""
 

@@ -1,6 +1,14 @@
 """Provide the command line, with one module per family of commands."""
 
-from scale_eval.cli import data, results, runs  # noqa: F401 - each adds its commands
-from scale_eval.cli.app import main
+from scale_eval.cli import interruptions
 
 __all__ = ["main"]
+
+
+def main() -> None:
+    """Run a command: the entry point of ``scale-eval``."""
+    interruptions.end_at_once()  # importing the commands takes a moment, too
+    from scale_eval.cli.commands import run_command
+
+    interruptions.raise_once()
+    run_command()

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import os
-import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -19,11 +18,9 @@ import click
 from rich.console import Console
 from rich.text import Text
 
-import scale_eval as se
-from scale_eval.execution import ClusterLost
-from scale_eval.storage import StoreLocked
+from scale_eval.cli import interruptions
 
-OK, FAILED_ROWS, USAGE, UNFINISHED = 0, 1, 2, 3
+OK, FAILED_ROWS, USAGE, UNFINISHED = 0, 1, 2, interruptions.UNFINISHED
 
 LISTED_COMPANIES = 20
 """Largest number of companies that a command lists by default."""
@@ -48,7 +45,7 @@ class CommandWithExamples(click.Command):
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(se.__version__, prog_name="scale-eval")
+@click.version_option(package_name="scale_eval", prog_name="scale-eval")
 def cli() -> None:
     """Find out which model predicts best who will buy, for whom, and what to expect of it.
 
@@ -56,19 +53,12 @@ def cli() -> None:
     """
 
 
-def main() -> None:
-    """Run a command: the entry point of ``scale-eval``."""
+def run_command() -> None:
+    """Run the command that the arguments of this process name."""
     with _errors_as_sentences():
-        with suppress(ValueError):  # not in the main thread
-            signal.signal(signal.SIGTERM, _interrupt)
-        sys.path.insert(0, str(Path.cwd()))  # for a user's own modules
+        with suppress(FileNotFoundError):  # the current directory is gone
+            sys.path.insert(0, str(Path.cwd()))  # for a user's own modules
         cli.main(prog_name="scale-eval", standalone_mode=False)
-
-
-def _interrupt(signum: int, _: object) -> None:
-    """Treat the first SIGTERM, which batch systems send, as Ctrl-C; ignore further ones."""
-    signal.signal(signum, signal.SIG_IGN)
-    raise KeyboardInterrupt
 
 
 @contextmanager
@@ -82,10 +72,7 @@ def _errors_as_sentences() -> Iterator[None]:
         error.show()
         sys.exit(USAGE)
     except (KeyboardInterrupt, click.Abort):
-        err.print("\nInterrupted. What is done is on disk; the same command goes on from there.")
-        sys.exit(UNFINISHED)
-    except ClusterLost as error:
-        err.print(Text(f"Not finished: {error}"), soft_wrap=True)
+        interruptions.say()
         sys.exit(UNFINISHED)
     except BrokenPipeError:  # the reader of the output has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -96,10 +83,24 @@ def _errors_as_sentences() -> Iterator[None]:
             err.print("What is done is on disk; make room, then run the same command again.")
             sys.exit(UNFINISHED)
         sys.exit(USAGE)
-    except (ValueError, StoreLocked, KeyError) as error:
+    except (ValueError, KeyError) as error:
         err.print(Text(f"Error: {error}"), soft_wrap=True)
         sys.exit(USAGE)
-    except Exception:
-        err.print_exception()
-        err.print("This is a defect of scale_eval; what is done is on disk.")
-        sys.exit(UNFINISHED)
+    except Exception as error:
+        sys.exit(_explain(error))
+
+
+def _explain(error: Exception) -> int:
+    """Print an error of a kind whose definition is slow to import; return the exit code."""
+    from scale_eval.execution import ClusterLost
+    from scale_eval.storage import StoreLocked
+
+    if isinstance(error, ClusterLost):
+        err.print(Text(f"Not finished: {error}"), soft_wrap=True)
+        return UNFINISHED
+    if isinstance(error, StoreLocked):
+        err.print(Text(f"Error: {error}"), soft_wrap=True)
+        return USAGE
+    err.print_exception()
+    err.print("This is a defect of scale_eval; what is done is on disk.")
+    return UNFINISHED

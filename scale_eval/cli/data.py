@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-import pandas as pd
-import pyarrow.compute as pc
 
+import scale_eval as se
 from scale_eval.cli.app import LISTED_COMPANIES, CommandWithExamples, cli, out
-from scale_eval.datasets.ingest.ingest import DEFAULT_COLUMNS, IngestReport, ingest
-from scale_eval.datasets.synthetic.synthesize import synthesize
-from scale_eval.report.terminal import frame_table
+from scale_eval.datasets.ingest.default_columns import DEFAULT_COLUMNS
+
+if TYPE_CHECKING:
+    from scale_eval.datasets.ingest.ingest import IngestReport
 
 
 @cli.command(
@@ -65,7 +65,7 @@ def ingest_command(paths: tuple[str, ...], columns: str, **options: Any) -> None
         raise click.BadParameter(
             "name all three: customer_id=...,timestamp=...,value=...", param_hint="--columns"
         )
-    _print_ingest(ingest(paths, columns=names, **options))
+    _print_ingest(se.ingest(paths, columns=names, **options))
 
 
 @cli.command(
@@ -123,13 +123,19 @@ def synth(companies: int, into: str, workers: int | None, **options: Any) -> Non
     Their customers arrive, buy with the season, and drop out. The number of workers changes only
     the time that it takes.
     """
+    import pyarrow.compute as pc
+
     workers = workers or os.cpu_count() or 1
-    dataset = synthesize(into, companies=companies, workers=workers, progress=True, **options)
+    dataset = se.synthesize(into, companies=companies, workers=workers, progress=True, **options)
     rows = pc.sum(dataset.manifest_table["n_rows"]).as_py()
     out.print(f"{companies:,} companies, {rows:,} transactions in {into}", soft_wrap=True)
 
 
 def _print_ingest(report: IngestReport) -> None:
+    import pandas as pd
+
+    from scale_eval.report.terminal import frame_table
+
     listed = report.companies.head(LISTED_COMPANIES)
     columns = {
         "company": listed["company_id"],

@@ -9,8 +9,7 @@ from typing import Any
 
 import click
 
-from scale_eval.models import BUILT_IN
-from scale_eval.models.registry import DEFAULT_MODELS
+from scale_eval.models.built_in import BUILT_IN, DEFAULT_MODELS
 from scale_eval.planning.options import (
     COUNT,
     LIST,

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 from rich.text import Text
 
 import scale_eval as se
 from scale_eval.cli.app import CommandWithExamples, cli, out
-from scale_eval.report.overview import overview, verdict_lines
-from scale_eval.report.terminal import SHOWN, print_columns, print_table, short_names_in
-from scale_eval.run import Run
+from scale_eval.results.tables import TABLES
+
+if TYPE_CHECKING:
+    from scale_eval.run import Run
+
+SHOWN = ("evaluations", *TABLES, "failures")
+"""The tables that can be shown."""
 
 
 @cli.command(
@@ -21,7 +27,7 @@ from scale_eval.run import Run
     """,
 )
 @click.argument("run", metavar="RUN")
-@click.argument("table", type=click.Choice(list(SHOWN)), required=False)
+@click.argument("table", type=click.Choice(SHOWN), required=False)
 @click.option("--model", help="Rows of this model only.")
 @click.option("--metric", help="Rows of this metric only.")
 @click.option("--company", help="Rows of this company only.")
@@ -39,12 +45,14 @@ def show(
     columns: bool,
 ) -> None:
     """Show the results of a run, or one of its tables."""
-    opened = se.open_run(run)
+    from scale_eval.report.terminal import print_columns, print_table, short_names_in
+
     if table is None and (model or metric or company or columns):
         raise click.UsageError(
             "--model, --metric, --company and --columns are for a table: name one of "
             f"{', '.join(SHOWN)}"
         )
+    opened = se.open_run(run)
     if table is None:
         print_results(opened)
         return
@@ -103,6 +111,8 @@ def fingerprint(run: str) -> None:
 
 def print_results(run: Run) -> None:
     """Print the leaderboard of a run, its verdict, and what went wrong."""
+    from scale_eval.report.overview import overview, verdict_lines
+
     out.print(overview(run.findings, out.width))
     out.print()
     out.print(verdict_lines(run.verdict, out.width))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -20,10 +20,10 @@ from scale_eval.cli.options import config_option, group_options, models_option, 
 from scale_eval.cli.results import print_results
 from scale_eval.planning.run_options import Execution, Reduction, Sampling
 from scale_eval.planning.settings import Settings
-from scale_eval.preview import Preview
-from scale_eval.report.terminal import plan_table, power_table, print_estimate
-from scale_eval.results.share_directory import unfinished_shares
-from scale_eval.run import Run
+
+if TYPE_CHECKING:
+    from scale_eval.preview_run import Preview
+    from scale_eval.run import Run
 
 
 @cli.command(cls=CommandWithExamples, examples="scale-eval demo\nscale-eval demo --out /tmp/demo")
@@ -111,6 +111,8 @@ def plan(
     The cost is in time, memory and, with --price, money. Models are first timed on a few companies
     of all sizes, in a separate process. With --power, it also says how many companies are needed.
     """
+    from scale_eval.report.terminal import plan_table, power_table, print_estimate
+
     preview = se.preview(dataset, power=power, **with_config(config, options))
     planned = preview.plan
     out.print(plan_table(planned, limit=limit))
@@ -132,6 +134,8 @@ def reduce(run: str, margins: dict[str, float], primary: str | None) -> None:
     They are made from the evaluations that are done. Use it when all shares of a run are done, or
     to change margins or the metric that decides.
     """
+    from scale_eval.results.share_directory import unfinished_shares
+
     reduced = se.reduce(run, margins=margins, primary=primary)
     print_results(reduced)
     if not reduced.finished:
@@ -156,6 +160,8 @@ def _run(dataset: se.Dataset, place: str, *, strict: bool, **options: Any) -> No
 
 
 def _print_plan(preview: Preview) -> None:
+    from scale_eval.report.terminal import plan_table
+
     share, planned = preview.execution.parsed_share, preview.plan
     if share is None:
         out.print(plan_table(planned, limit=LISTED_COMPANIES))

@@ -1,11 +1,16 @@
-"""Compute with instants and lengths of calendar time, always in UTC."""
+"""Compute with instants and lengths of calendar time, always in UTC.
+
+pandas is imported where it is needed, because the help of commands needs `Duration` alone.
+"""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import pandas as pd
+if TYPE_CHECKING:
+    import pandas as pd
 
 _UNITS = {"day": (0, 1), "week": (0, 7), "month": (1, 0), "year": (12, 0)}
 
@@ -43,6 +48,8 @@ class Duration:
 
     def after(self, instant: pd.Timestamp, times: int = 1) -> pd.Timestamp:
         """Add this length `times` over; where a month is too short, return its last day."""
+        import pandas as pd
+
         return instant + pd.DateOffset(months=self.months * times, days=self.days * times)
 
     def before(self, instant: pd.Timestamp, times: int = 1) -> pd.Timestamp:
@@ -58,6 +65,8 @@ def as_utc(instant: str | pd.Timestamp) -> pd.Timestamp:
 
     Raises `ValueError` where the text is not a date or time.
     """
+    import pandas as pd
+
     try:
         stamp = pd.Timestamp(instant)
     except (ValueError, TypeError) as error:
@@ -75,6 +84,8 @@ def microseconds(instant: pd.Timestamp) -> int:
 
 def from_microseconds(instant: int) -> pd.Timestamp:
     """Return the UTC timestamp at `instant` microseconds since 1970."""
+    import pandas as pd
+
     return pd.Timestamp(instant, unit="us", tz="UTC").as_unit("us")
 
 

@@ -77,7 +77,7 @@ class FitsWindows(Protocol):
 
     It gives what `fit` and `predict_proba` give at each window, bit for bit. It sees the summaries
     of all windows, later ones included, and so must be trusted: only the classes listed in
-    `scale_eval.models.registry` are called this way.
+    `scale_eval.models.built_in` are called this way.
 
     Attributes
     ----------

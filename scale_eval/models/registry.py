@@ -1,7 +1,4 @@
-"""Find a model by its name, by ``package.module:Class``, by a file, a class or an instance.
-
-A model that comes with the package has an entry in `BUILT_IN`, and a file of its own.
-"""
+"""Find a model by its name, by ``package.module:Class``, by a file, a class or an instance."""
 
 from __future__ import annotations
 
@@ -11,37 +8,12 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from scale_eval.evaluation.model import FitsMany, Model, NamedModel
-from scale_eval.models.baselines import BaseRate, Frequency, Recency
-from scale_eval.models.bgnbd import BGNBD
-from scale_eval.models.global_rfm import global_rfm_gradient_boosting, global_rfm_logistic
+from scale_eval.evaluation.model import NamedModel
+from scale_eval.models.built_in import BASELINES, BUILT_IN
 from scale_eval.models.identity import identity_of_model
 from scale_eval.models.predictions import Predictions
-from scale_eval.models.ridge_logistic import RidgeLogistic
-from scale_eval.models.scikit_learn import ClassifierModel, rfm_gradient_boosting
+from scale_eval.models.scikit_learn import ClassifierModel
 from scale_eval.spelling import did_you_mean
-
-BUILT_IN: dict[str, Callable[[], Model | FitsMany]] = {
-    "base_rate": BaseRate,
-    "recency": Recency,
-    "frequency": Frequency,
-    "rfm_logistic": RidgeLogistic,
-    "rfm_gradient_boosting": rfm_gradient_boosting,
-    "bgnbd": BGNBD,
-    "global_rfm_logistic": global_rfm_logistic,
-    "global_rfm_gradient_boosting": global_rfm_gradient_boosting,
-}
-"""The models that come with the package, by name.
-
-A class among them that has `fit_windows` is trusted with more than a history, see
-`scale_eval.evaluation.model.FitsWindows`.
-"""
-
-BASELINES = ("base_rate", "recency")
-"""The models that are always run: a model that cannot beat them is not worth deploying."""
-
-DEFAULT_MODELS = (*BASELINES, "rfm_logistic", "bgnbd")
-"""The models of a run that names none."""
 
 _PREDICTIONS = "predictions:"
 _SCOPES = ("company", "all")

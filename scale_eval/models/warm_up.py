@@ -10,7 +10,8 @@ from scale_eval.datasets.transactions import Transactions
 from scale_eval.evaluation.evaluate import evaluate_one
 from scale_eval.evaluation.rules import Rules
 from scale_eval.evaluation.windows import Window
-from scale_eval.models.registry import BUILT_IN, resolve
+from scale_eval.models.built_in import BUILT_IN
+from scale_eval.models.registry import resolve
 
 
 def warm_up() -> None:

@@ -18,9 +18,6 @@ from scale_eval.planning.calendar import PlannedWindow
 from scale_eval.planning.cost_model import PER_COMPANY, Costs
 from scale_eval.planning.plan import Plan
 
-GRANULARITIES = ("auto", "evaluation", "company", "batch")
-"""Kinds of task that a run can be divided into; "auto" chooses one of the other three."""
-
 TASK_SECONDS = 1.2e-3
 """Seconds of overhead that Dask has for each task."""
 

@@ -1,7 +1,8 @@
 """The options of a run: its settings, and options that say what to evaluate, where and how.
 
 To add an option, add a field to `Settings` or to one of the classes here; `evaluate`, `preview`,
-the command line and configuration files take it from there.
+the command line and configuration files take it from there. ``scale-eval run --help`` imports this
+module, so whatever is slow to import is imported where it is needed.
 """
 
 from __future__ import annotations
@@ -9,13 +10,8 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-
-from scale_eval.metrics import Metric
-from scale_eval.planning.batches import BATCH_SECONDS, GRANULARITIES
-from scale_eval.planning.company_sample import LARGEST_SAMPLE
 from scale_eval.planning.options import (
     COUNT,
     POSITIVE_NUMBER,
@@ -32,8 +28,13 @@ from scale_eval.planning.options import (
     set_field,
 )
 from scale_eval.planning.settings import Settings
-from scale_eval.planning.shares import Share
-from scale_eval.planning.user_metrics import require_metric
+from scale_eval.planning.share import Share
+
+if TYPE_CHECKING:
+    from scale_eval.metrics import Metric
+
+GRANULARITIES = ("auto", "evaluation", "company", "batch")
+"""Kinds of task that a run can be divided into; "auto" chooses one of the other three."""
 
 PRIMARY = "log_loss"
 """The metric that decides where no other is chosen."""
@@ -94,10 +95,13 @@ class Sampling:
             raise ValueError(
                 "until_half_width adds companies to a sample: say with how many to begin"
             )
-        if self.sample is not None and self.sample > LARGEST_SAMPLE:
-            raise ValueError(
-                f"a sample of {self.sample:,}: take at most {LARGEST_SAMPLE:,}, or all companies"
-            )
+        if self.sample is not None:
+            from scale_eval.planning.company_sample import LARGEST_SAMPLE as LARGEST
+
+            if self.sample > LARGEST:
+                raise ValueError(
+                    f"a sample of {self.sample:,}: take at most {LARGEST:,}, or all companies"
+                )
 
 
 @dataclass(frozen=True)
@@ -245,6 +249,8 @@ class Reduction:
 
     def margins_of(self, own_metrics: Sequence[Metric]) -> Mapping[str, float]:
         """Return the margins; raise `ValueError` for one of a metric that does not exist."""
+        from scale_eval.planning.user_metrics import require_metric
+
         margins = self.margins or {}
         for name in margins:
             require_metric(name, "a margin for", own_metrics)
@@ -270,6 +276,8 @@ class RunOptions:
         self.reduction.margins_of(own_metrics)
         self.reduction.require_primary(own_metrics)
         if self.sampling.until_half_width is not None:
+            from scale_eval.planning.user_metrics import require_metric
+
             require_metric(self.sampling.until_metric, "until_metric is", own_metrics)
             if self.execution.share is not None:
                 raise ValueError(
@@ -304,6 +312,8 @@ def run_options(options: Mapping[str, Any], **groups: Any) -> RunOptions:
 
 def seconds_of(time: str | float, name: str = "timeout") -> float:
     """Return a time in seconds; raise `ValueError`, with its name, where it is not above 0."""
+    import pandas as pd
+
     with contextlib.suppress(ValueError):
         text = str(time).strip()
         number = text.replace(".", "", 1).isdigit()
@@ -315,6 +325,8 @@ def seconds_of(time: str | float, name: str = "timeout") -> float:
 
 def _require_enough_time(limit: float, timeout: float) -> None:
     """Raise `ValueError` where `limit` seconds are too few for one evaluation and its batch."""
+    from scale_eval.planning.batches import BATCH_SECONDS
+
     overhead = BATCH_SECONDS + START_SECONDS
     if limit < timeout + overhead:
         raise ValueError(

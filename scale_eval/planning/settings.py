@@ -5,15 +5,10 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from scale_eval.datasets.instants import Duration, as_utc
 from scale_eval.datasets.purchases import PURCHASE_RULES
-from scale_eval.evaluation.rules import Rules
-from scale_eval.metrics import Metric
-from scale_eval.planning.calendar import Calendar
 from scale_eval.planning.options import (
     COUNT,
     DATE,
@@ -28,7 +23,13 @@ from scale_eval.planning.options import (
     require_options,
     set_field,
 )
-from scale_eval.planning.user_metrics import metrics_document, user_metrics
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from scale_eval.evaluation.rules import Rules
+    from scale_eval.metrics import Metric
+    from scale_eval.planning.calendar import Calendar
 
 
 @dataclass(frozen=True)
@@ -126,11 +127,16 @@ class Settings:
                 set_field(self, name, str(Duration.parse(getattr(self, name))))
         if self.observed_until is not None:
             set_field(self, "observed_until", as_utc(self.observed_until))
-        set_field(self, "metrics", user_metrics(self.metrics))
+        if self.metrics:
+            from scale_eval.planning.user_metrics import user_metrics
+
+            set_field(self, "metrics", user_metrics(self.metrics))
 
     @property
     def calendar(self) -> Calendar:
         """Return the calendar of cutoffs."""
+        from scale_eval.planning.calendar import Calendar
+
         return Calendar(
             horizon=Duration.parse(self.horizon),
             cutoffs=tuple(as_utc(cutoff) for cutoff in self.cutoffs),
@@ -142,6 +148,9 @@ class Settings:
     @property
     def rules(self) -> Rules:
         """Return the rules by which each evaluation is made."""
+        from scale_eval.evaluation.rules import Rules
+        from scale_eval.metrics import Metric
+
         return Rules(
             horizon=Duration.parse(self.horizon),
             purchase_rule=self.purchase_rule,
@@ -152,6 +161,8 @@ class Settings:
 
     def document(self) -> dict[str, Any]:
         """Return the settings as plain JSON; metrics as the identity of their source."""
+        from scale_eval.planning.user_metrics import metrics_document
+
         settings = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
         settings["cutoffs"] = [as_utc(cutoff).isoformat() for cutoff in self.cutoffs]
         if self.observed_until is not None:

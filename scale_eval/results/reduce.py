@@ -22,7 +22,8 @@ from scale_eval.results.directory import RunDirectory
 from scale_eval.results.memory import give_back, system_allocator
 from scale_eval.results.panel import Panel, Parts, parts_of
 from scale_eval.results.pooled_histograms import PooledHistograms
-from scale_eval.results.tables import MetricInputs, MetricTable, RunInputs, RunTable, tables_of
+from scale_eval.results.tables import tables_of
+from scale_eval.results.tables.base import MetricInputs, MetricTable, RunInputs, RunTable
 from scale_eval.statistics.survey import Design
 from scale_eval.storage import write_tables
 

@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 
 from scale_eval.cli import app as cli
+from scale_eval.cli import commands  # noqa: F401 - they are all there
 from tests.support.commands import (
     SHOP_MODELS,
     STRICT,
@@ -36,7 +37,7 @@ def scale_eval(tmp_path, monkeypatch, capsys) -> Callable[..., Result]:
         capsys.readouterr()
         code, trace = 0, ""
         try:
-            cli.main()
+            cli.run_command()
         except SystemExit as ended:
             code = ended.code or 0
         except Exception:  # what a user would meet as a traceback

@@ -54,6 +54,28 @@ class TestTheCommandItself:
         )
         assert se.__version__ in done.stdout
 
+    @pytest.mark.parametrize(
+        "words", ["--help", "--version", "run --help", "show --help", "shwo", "run --modle"]
+    )
+    def test_help_and_mistakes_are_answered_without_importing_what_is_slow(self, tmp_path, words):
+        """All of these together take two seconds to import, and the answer a tenth of one."""
+        slow = "dask distributed jinja2 matplotlib numba pandas pyarrow scipy sklearn"
+        code = (
+            "import contextlib, sys; from scale_eval.cli import main\n"
+            "with contextlib.suppress(SystemExit): main()\n"
+            f"print('imported', *{{*{slow.split()}}} & {{*sys.modules}})"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", code, *words.split()],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+        )
+        assert "scale-eval" in done.stdout + done.stderr or "'" in done.stderr
+        assert done.stdout.splitlines()[-1] == "imported"
+
     def test_it_and_every_worker_start_without_what_few_of_them_need(self, tmp_path):
         lists = (
             "import sys, scale_eval.cli, scale_eval.execution.worker;"

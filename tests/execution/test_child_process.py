@@ -91,7 +91,7 @@ def test_a_run_reduced_there_has_the_tables_of_one_reduced_here(
         return 2 * np.mean(outcomes)
 
     here = se.evaluate(shops, out=tmp_path / "here", client=client, metrics=[twice], progress=False)
-    monkeypatch.setattr(sys.modules["scale_eval.evaluate"], "OWN_PROCESS_FROM", 0)
+    monkeypatch.setattr(sys.modules["scale_eval.evaluate_run"], "OWN_PROCESS_FROM", 0)
     started = []
     start = child_process.start
     monkeypatch.setattr(child_process, "start", lambda: started.append("apart") or start())

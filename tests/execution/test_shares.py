@@ -21,7 +21,8 @@ from scale_eval.cli import app as cli
 from scale_eval.planning import batches
 from scale_eval.planning.plan import plan_run
 from scale_eval.planning.settings import make_settings
-from scale_eval.planning.shares import Share, share_of
+from scale_eval.planning.share import Share
+from scale_eval.planning.shares import share_of
 from scale_eval.results.directory import RunDiffers, RunDirectory, open_run_directory
 from scale_eval.results.share_directory import ShareDirectory, shares_at_work
 from scale_eval.storage import StoreLocked, open_store

@@ -12,7 +12,7 @@ from scale_eval.cli import runs
 from scale_eval.cli.options import IN_FILES
 from scale_eval.planning.options import options_of
 from scale_eval.planning.run_options import GROUPS, run_options
-from scale_eval.planning.shares import Share
+from scale_eval.planning.share import Share
 
 
 @pytest.mark.parametrize("group", GROUPS.values())

@@ -13,7 +13,8 @@ from scale_eval.planning.calendar import ObservedSpans, PlannedWindows
 from scale_eval.planning.cost_model import PER_COMPANY, Costs
 from scale_eval.planning.plan import Plan, disk_order, plan_run
 from scale_eval.planning.settings import make_settings
-from scale_eval.planning.shares import Share, divide_companies, share_of
+from scale_eval.planning.share import Share
+from scale_eval.planning.shares import divide_companies, share_of
 from tests.support import models as models
 from tests.support.companies import companies_of_unequal_size
 

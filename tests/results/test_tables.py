@@ -14,8 +14,8 @@ from scale_eval.evaluation.schema import (
 )
 from scale_eval.results.directory import RunDirectory
 from scale_eval.results.reduce import reduce_tables
-from scale_eval.results.tables import TABLES, RunTable, conventions, tables_of
-from scale_eval.results.tables.base import RunInputs
+from scale_eval.results.tables import TABLES, conventions, tables_of
+from scale_eval.results.tables.base import RunInputs, RunTable
 from scale_eval.run import Run
 from scale_eval.storage import open_store, write_table
 from scale_eval.storage.columns import NUMBER, Column

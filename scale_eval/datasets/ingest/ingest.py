@@ -20,8 +20,9 @@ import pyarrow as pa
 
 from scale_eval.datasets.dataset import REFUSED, Dataset
 from scale_eval.datasets.file_layout import write_companies
+from scale_eval.datasets.ingest.default_columns import DEFAULT_COLUMNS
 from scale_eval.datasets.ingest.merge import CompanyUpdate, Merge
-from scale_eval.datasets.ingest.parse import DEFAULT_COLUMNS, ParsedFile, ReadOptions, parse_file
+from scale_eval.datasets.ingest.parse import ParsedFile, ReadOptions, parse_file
 from scale_eval.datasets.ingest.records import IngestError
 from scale_eval.datasets.ingest.refused import (
     all_refused,
@@ -48,7 +49,7 @@ from scale_eval.datasets.manifest import (
 )
 from scale_eval.storage import Store, open_store
 
-__all__ = ["DEFAULT_COLUMNS", "IngestError", "IngestReport", "ingest"]
+__all__ = ["IngestError", "IngestReport", "ingest"]
 
 _REMEDIES = {
     errno.ENOSPC: "free space there or choose another place",

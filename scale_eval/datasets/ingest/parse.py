@@ -13,17 +13,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from scale_eval.datasets.ingest.default_columns import DEFAULT_COLUMNS
 from scale_eval.datasets.ingest.formats import SUFFIXES, format_of
 from scale_eval.datasets.ingest.records import IngestError, RecordBatch, Refusal
 from scale_eval.datasets.ingest.timestamps import EARLIEST, LATEST, TimestampReader
 from scale_eval.storage.columns import TIME
-
-DEFAULT_COLUMNS = {
-    "customer_id": "CustomerID",
-    "timestamp": "Timestamp",
-    "value": "PurchaseValue",
-}
-"""Names of the columns by role, unless the caller gives others."""
 
 ROWS_SCHEMA = pa.schema(
     [

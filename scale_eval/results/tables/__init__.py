@@ -1,30 +1,27 @@
 """The result tables of a run; each module makes, describes and registers one."""
 
-from scale_eval.evaluation import schema
-from scale_eval.results.tables.base import MetricInputs, MetricTable, RunInputs, RunTable, Table
-from scale_eval.results.tables.choice_regret import CHOICE_REGRET
-from scale_eval.results.tables.companies import COMPANIES
-from scale_eval.results.tables.comparisons import COMPARISONS
-from scale_eval.results.tables.finite_population import SAMPLED
-from scale_eval.results.tables.periods import PERIODS
-from scale_eval.results.tables.pooled import POOLED
-from scale_eval.results.tables.reliability import DECOMPOSITIONS, RELIABILITY
-from scale_eval.results.tables.spread import SPREAD
+from __future__ import annotations
 
-TABLES: dict[str, MetricTable | RunTable] = {
-    table.name: table
-    for table in (
-        COMPANIES,
-        POOLED,
-        COMPARISONS,
-        RELIABILITY,
-        DECOMPOSITIONS,
-        SPREAD,
-        PERIODS,
-        CHOICE_REGRET,
-        SAMPLED,
-    )
-}
+from typing import TYPE_CHECKING
+
+from scale_eval.lazy import Registry
+
+if TYPE_CHECKING:
+    from scale_eval.results.tables.base import MetricTable, RunTable
+
+TABLES: Registry[MetricTable | RunTable] = Registry(
+    {
+        "companies": "scale_eval.results.tables.companies:COMPANIES",
+        "pooled": "scale_eval.results.tables.pooled:POOLED",
+        "comparisons": "scale_eval.results.tables.comparisons:COMPARISONS",
+        "reliability": "scale_eval.results.tables.reliability:RELIABILITY",
+        "decompositions": "scale_eval.results.tables.reliability:DECOMPOSITIONS",
+        "spread": "scale_eval.results.tables.spread:SPREAD",
+        "periods": "scale_eval.results.tables.periods:PERIODS",
+        "choice_regret": "scale_eval.results.tables.choice_regret:CHOICE_REGRET",
+        "sampled": "scale_eval.results.tables.finite_population:SAMPLED",
+    }
+)
 """Every result table by name, in the order in which they are written."""
 
 
@@ -35,19 +32,9 @@ def tables_of(*, sample: bool) -> list[MetricTable | RunTable]:
 
 def conventions() -> dict[str, str]:
     """Return how every figure is computed, by name; recorded in `run.json`."""
+    from scale_eval.evaluation import schema
+
     computed = dict(schema.CONVENTIONS)
     for table in TABLES.values():
         computed |= table.conventions
     return computed
-
-
-__all__ = [
-    "TABLES",
-    "MetricInputs",
-    "MetricTable",
-    "RunInputs",
-    "RunTable",
-    "Table",
-    "conventions",
-    "tables_of",
-]

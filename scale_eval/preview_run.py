@@ -12,7 +12,8 @@ import pandas as pd
 from scale_eval.datasets import Dataset, open_dataset
 from scale_eval.execution import CPU_COUNT
 from scale_eval.models import NamedModel
-from scale_eval.models.registry import DEFAULT_MODELS, named_models
+from scale_eval.models.built_in import DEFAULT_MODELS
+from scale_eval.models.registry import named_models
 from scale_eval.planning.company_sample import SamplingFrame
 from scale_eval.planning.cost_model import Costs
 from scale_eval.planning.plan import Plan, plan_run

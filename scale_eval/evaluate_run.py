@@ -18,7 +18,8 @@ from scale_eval.execution.session import Session
 from scale_eval.execution.versions import recorded_versions
 from scale_eval.metrics import Metric
 from scale_eval.models import NamedModel
-from scale_eval.models.registry import DEFAULT_MODELS, named_models
+from scale_eval.models.built_in import DEFAULT_MODELS
+from scale_eval.models.registry import named_models
 from scale_eval.planning.company_sample import (
     Sample,
     SamplingFrame,
@@ -36,7 +37,7 @@ from scale_eval.planning.run_options import (
     run_options,
 )
 from scale_eval.planning.settings import Settings
-from scale_eval.planning.shares import Share
+from scale_eval.planning.share import Share
 from scale_eval.planning.user_metrics import recorded_metrics
 from scale_eval.results.directory import (
     PLAN,

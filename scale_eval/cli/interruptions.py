@@ -1,0 +1,79 @@
+"""End a command with one sentence when Ctrl-C is pressed, at whatever moment and however often.
+
+This module is imported before all others, and imports nothing that is slow: a traceback that shows
+where an import was interrupted would help nobody. SIGTERM, which batch systems send, is treated as
+Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Callable
+from typing import Any
+
+UNFINISHED = 3
+"""The exit code of a command that did not finish."""
+
+NOTHING_DONE = "Interrupted before anything was done."
+DONE_IS_KEPT = "Interrupted. What is done is on disk; the same command goes on from there."
+
+_has_said = False
+
+
+def end_at_once() -> None:
+    """End the process at an interruption, from now until `raise_once`: there is nothing to undo."""
+    atexit.register(_handle, signal.SIG_IGN)  # registered first, so called last
+    _handle(lambda *_: _end(NOTHING_DONE))
+
+
+def raise_once() -> None:
+    """Raise `KeyboardInterrupt` at an interruption, so that clusters are closed; end at a second.
+
+    Python drops an exception that is raised while an object is deleted; such an interruption ends
+    the process, too.
+    """
+    _handle(_raise)
+    sys.unraisablehook = _end_if_interrupted
+
+
+def say() -> None:
+    """Say that the command was interrupted, unless that was said."""
+    global _has_said
+    if not _has_said:
+        _has_said = True
+        _write(DONE_IS_KEPT)
+
+
+def _handle(handler: Callable[..., Any] | signal.Handlers) -> None:
+    with contextlib.suppress(ValueError):  # not in the main thread
+        for number in (signal.SIGINT, signal.SIGTERM):
+            if signal.getsignal(number) != signal.SIG_IGN:  # as `nohup` has it
+                signal.signal(number, handler)
+
+
+def _raise(*_: object) -> None:
+    _handle(lambda *_: _end(DONE_IS_KEPT))
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a batch system may send several
+    raise KeyboardInterrupt
+
+
+def _end_if_interrupted(unraisable: Any) -> None:
+    if issubclass(unraisable.exc_type, KeyboardInterrupt):
+        _end(DONE_IS_KEPT)
+    sys.__unraisablehook__(unraisable)
+
+
+def _end(sentence: str) -> None:
+    """End this process; the workers of a local cluster end with it, and so do locks of a run."""
+    if not _has_said:
+        _write(sentence)
+    os._exit(UNFINISHED)
+
+
+def _write(sentence: str) -> None:
+    with contextlib.suppress(OSError):  # the terminal has gone
+        os.write(2, f"\n{sentence}\n".encode())
