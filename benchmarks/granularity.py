@@ -82,8 +82,8 @@ def bare(client: Client, n: int) -> Spent:
 def a_worker_of(job: Job, out: Path) -> Iterator[EvaluationPlugin]:
     """Yield the plugin that does tasks on a worker, without a worker."""
     plugin = EvaluationPlugin("serial", job.work(out), 3_600.0)
-    worker = SimpleNamespace(address="this process", status=None)
-    plugin.setup(worker)
+    worker = SimpleNamespace(address="this process", status=None, log_event=print)
+    asyncio.run(plugin.setup(worker))
     try:
         yield plugin
     finally:

@@ -14,6 +14,7 @@ from scale_eval.datasets import Dataset, open_dataset
 from scale_eval.execution import child_process
 from scale_eval.execution.clusters.base import require_main_guard
 from scale_eval.execution.clusters.registry import dask_client, require_cluster
+from scale_eval.execution.progress import Progress
 from scale_eval.execution.session import Session
 from scale_eval.execution.versions import recorded_versions
 from scale_eval.metrics import Metric
@@ -135,7 +136,8 @@ def evaluate(
         require_cluster(chosen.execution.cluster, chosen.execution.workers)
     with (
         _locked_directory(out, chosen.execution.parsed_share) as directory,
-        _session(directory, dataset, named, chosen, client) as session,
+        Progress(shown=chosen.execution.progress) as progress,
+        _session(directory, dataset, named, chosen, client, progress) as session,
     ):
         started = time.monotonic()
         first_sample = _begin(directory, dataset, named, chosen)
@@ -144,6 +146,7 @@ def evaluate(
             if chosen.execution.share is None:
                 with _process_to_reduce(directory) as call:
                     session.complete(sample, plan)
+                    progress.stage("making the tables")
                     _reduce(directory, chosen.settings.rules.metrics, chosen.reduction, call)
             else:  # `reduce` makes the tables when all shares are done
                 session.complete(sample, plan)
@@ -201,6 +204,7 @@ def _session(
     models: dict[str, NamedModel],
     chosen: RunOptions,
     client: Client | None,
+    progress: Progress,
 ) -> Iterator[Session]:
     """Yield a session; a cluster that it starts, when it first needs one, ends with the block."""
     execution = chosen.execution
@@ -212,7 +216,7 @@ def _session(
                 dask_client(execution.cluster, workers=execution.workers)
             )
 
-        yield Session(directory, dataset, chosen.settings, models, cluster, execution)
+        yield Session(directory, dataset, chosen.settings, models, cluster, execution, progress)
 
 
 def _begin(

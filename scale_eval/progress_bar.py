@@ -1,37 +1,150 @@
-"""Show progress: a bar in a terminal or a notebook's cell, occasional lines in a log file."""
+"""Show what is waited for: a line in a terminal or a notebook's cell, some lines in a log file."""
 
 from __future__ import annotations
 
 import sys
-from typing import Any
+import threading
+from contextlib import AbstractContextManager
+from types import TracebackType
+from typing import Any, TextIO
 
 from tqdm import tqdm
 
 COLUMNS = 100
 """Width of a bar in a notebook, in characters."""
 
+BAR = "{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}{postfix}]"
+LOGGED_BAR = "{desc}: {percentage:.0f} % ({n_fmt}/{total_fmt}) [{elapsed}{postfix}]"
+STAGE = "{desc} [{elapsed}]"
 
-def bar(*, total: int, label: str, unit: str, initial: int = 0, shown: bool = True) -> tqdm:
-    """Return a bar that counts up to `total` and shows the time left."""
-    in_a_cell = shown and in_notebook()
-    return tqdm(
-        total=total,
-        initial=initial,
-        disable=not shown,
-        unit=f" {unit}",
-        desc=label,
-        file=_Cell() if in_a_cell else None,
-        ncols=COLUMNS if in_a_cell else None,
-        mininterval=0.2 if in_a_cell or sys.stderr.isatty() else 10.0,
-        bar_format="{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} "
-        "[{elapsed}, {remaining} left]{postfix}",
-    )
+FIRST_SHARE, FIRST_SECONDS = 0.1, 5.0
+"""The share of the work, and the seconds, after which the time left is told: before, it would be
+extrapolated from the first few tasks."""
+
+
+class Screen:
+    """A screen is where a command, or a notebook's cell, shows what it is doing.
+
+    Parameters
+    ----------
+    shown : bool
+        Whether to show anything.
+    """
+
+    def __init__(self, *, shown: bool = True) -> None:
+        self.shown = shown
+        self.is_log = not in_notebook() and not sys.stderr.isatty()
+        self._appearance: dict[str, Any] = {"disable": not shown}
+        if in_notebook():  # one line, in which all that is shown is written over
+            self._appearance |= {"file": _Cell(), "ncols": COLUMNS}
+        elif self.is_log:
+            self._appearance |= {"file": _Log(sys.stderr), "ncols": COLUMNS}
+
+    def bar(self, *, total: int, label: str, unit: str, initial: int = 0) -> tqdm:
+        """Return a bar that counts up to `total`."""
+        return tqdm(
+            total=total,
+            initial=initial,
+            unit=f" {unit}",
+            desc=label,
+            bar_format=LOGGED_BAR if self.is_log else BAR,
+            mininterval=10.0 if self.is_log else 0.2,
+            **self._appearance,
+        )
+
+    def stage(self, label: str) -> Stage:
+        """Show what is waited for, until the stage is closed."""
+        return Stage(label, self)
+
+    def line(self, label: str) -> tqdm:
+        """Return a line without a bar, which goes when it is closed."""
+        return tqdm(desc=label, bar_format="{desc}", leave=False, **self._appearance)
+
+    def say(self, sentence: str) -> None:
+        """Print a sentence without breaking the bar."""
+        if self.shown:
+            tqdm.write(sentence, file=sys.stdout if in_notebook() else sys.stderr)
+
+
+class Stage(AbstractContextManager["Stage"]):
+    """A stage names what is waited for within a ``with`` block, and for how long it has been.
+
+    In a terminal its line goes with it; a log file keeps it, and says every minute that it lasts.
+    """
+
+    def __init__(self, label: str, screen: Screen) -> None:
+        self._seconds = 60.0 if screen.is_log else 0.5
+        self._ended = threading.Event()
+        self._line = screen.line(label)
+        self._clock = threading.Thread(target=self._tick, daemon=True)
+        if screen.shown:
+            self._clock.start()
+
+    def rename(self, label: str) -> None:
+        """Name something else that is waited for."""
+        if not self._line.disable and not self._ended.is_set():
+            self._line.bar_format = "{desc}"
+            self._line.set_description_str(label)
+
+    def close(self) -> None:
+        """End the stage."""
+        self._ended.set()
+        if self._clock.is_alive():
+            self._clock.join()
+        self._line.close()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _tick(self) -> None:
+        while not self._ended.wait(self._seconds):
+            self._line.bar_format = STAGE
+            self._line.refresh()
+
+
+def seconds_left(elapsed: float, share_done: float) -> float | None:
+    """Return how long the rest takes, or None where too little is done to say.
+
+    Parameters
+    ----------
+    elapsed : float
+        Seconds since the work began, without what was waited for before.
+    share_done : float
+        The part of the work that is done, by its estimated cost: by number, work that is done in
+        the order of its cost, the longest first, would seem to take far too long.
+    """
+    if elapsed < FIRST_SECONDS or share_done < FIRST_SHARE:
+        return None
+    return elapsed * (1 - share_done) / share_done
 
 
 def in_notebook() -> bool:
     """Return whether this process is the kernel of a notebook."""
     ipython = sys.modules.get("IPython")  # a kernel has imported it
     return ipython is not None and hasattr(ipython.get_ipython(), "kernel")
+
+
+class _Log:
+    """A file that writes each state of a bar as a line of its own."""
+
+    encoding = "ascii"
+
+    def __init__(self, file: TextIO) -> None:
+        self._file, self._last = file, ""
+
+    def write(self, text: str) -> None:
+        line = text.strip()
+        if line and line != self._last:
+            self._last = line
+            self._file.write(f"{line}\n")
+
+    def flush(self) -> None:
+        self._file.flush()
 
 
 class _Cell:

@@ -7,7 +7,10 @@ import fcntl
 import os
 import tempfile
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+
+from numba.core import event
 
 from scale_eval.models.warm_up import warm_up
 
@@ -15,8 +18,10 @@ COMPILING_SECONDS = 120.0
 """Seconds that a worker waits at most for another to compile."""
 
 
-def compile_in_turn() -> None:
+def compile_in_turn(on_compiling: Callable[[], object]) -> None:
     """Compile, or load what another worker of this machine has compiled.
+
+    `on_compiling` is called once if there is something to compile.
 
     The first worker compiles while the others wait, so that compiling is done once and is part of
     no evaluation's time. A worker that has waited too long compiles too, since another process of
@@ -30,4 +35,32 @@ def compile_in_turn() -> None:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break
             time.sleep(0.05)
-        warm_up()
+        with compilation_reported(on_compiling):
+            warm_up()
+
+
+@contextlib.contextmanager
+def compilation_reported(on_compiling: Callable[[], object]) -> Iterator[None]:
+    """Call `on_compiling` when Numba first compiles a function within the ``with`` block.
+
+    It does not compile what it finds in its cache.
+    """
+    listener = _FirstCompilation(on_compiling)
+    event.register("numba:compile", listener)
+    try:
+        yield
+    finally:
+        event.unregister("numba:compile", listener)
+
+
+class _FirstCompilation(event.Listener):
+    def __init__(self, on_compiling: Callable[[], object]) -> None:
+        self._on_compiling, self._is_first = on_compiling, True
+
+    def on_start(self, _: object) -> None:
+        if self._is_first:
+            self._is_first = False
+            self._on_compiling()
+
+    def on_end(self, _: object) -> None:
+        """Do nothing."""

@@ -8,7 +8,8 @@ import time
 import uuid
 from asyncio import CancelledError
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
+from dataclasses import replace
 from typing import Any, TypeGuard
 
 from distributed import Client, KilledWorker
@@ -20,7 +21,7 @@ from scale_eval.execution.live_tasks import LiveTasks
 from scale_eval.execution.tasks import RunContext, Task, TaskResult
 from scale_eval.execution.versions import VersionsDiffer
 from scale_eval.execution.watchdog import WorkerReport
-from scale_eval.execution.worker import EvaluationPlugin
+from scale_eval.execution.worker import COMPILING, EvaluationPlugin
 from scale_eval.planning.batches import EvaluationKey
 
 LIVE_TASKS_PER_THREAD = 64
@@ -29,8 +30,17 @@ LIVE_BATCHES_PER_THREAD = 4
 results the workers write, take longer than other tasks."""
 
 
+def _ignore() -> None:
+    """Do nothing."""
+
+
 def execute(
-    client: Client, tasks: Iterable[Task], context: RunContext, *, timeout: float
+    client: Client,
+    tasks: Iterable[Task],
+    context: RunContext,
+    *,
+    timeout: float,
+    on_compiling: Callable[[], None] = _ignore,
 ) -> Generator[TaskResult | None]:
     """Do `tasks` on the client's cluster and yield their results, in any order.
 
@@ -45,6 +55,8 @@ def execute(
     timeout : float
         Seconds after which an evaluation or a fit is given up: its status is ``timeout``, its
         worker is replaced, and the rest of its batch is done again.
+    on_compiling : callable
+        Called from another thread when a worker begins to compile, which it does before its tasks.
 
     Raises
     ------
@@ -55,18 +67,25 @@ def execute(
     OSError
         The file system is full, read-only or gone.
     """
-    return Coordinator(client, context, timeout).execute(tasks)
+    return Coordinator(client, context, timeout, on_compiling).execute(tasks)
 
 
 class Coordinator:
     """The coordinator of one sequence of tasks on a cluster; see `execute`."""
 
-    def __init__(self, client: Client, context: RunContext, timeout: float) -> None:
+    def __init__(
+        self,
+        client: Client,
+        context: RunContext,
+        timeout: float,
+        on_compiling: Callable[[], None] = _ignore,
+    ) -> None:
         self._client = client
         self._run = uuid.uuid4().hex[:8]
         self._plugin = EvaluationPlugin(self._run, context, timeout)
         self._faults = FaultAttribution(timeout, context.rules.metric_names)
         self._stuck: EvaluationKey | None = None
+        self._on_compiling = on_compiling
 
     def execute(self, tasks: Iterable[Task]) -> Generator[TaskResult | None]:
         """Do the tasks in parallel, then one at a time those whose workers died."""
@@ -74,9 +93,9 @@ class Coordinator:
         long = first is not None and first.writes
         per_thread = LIVE_BATCHES_PER_THREAD if long else LIVE_TASKS_PER_THREAD
         self._live = LiveTasks(self._client, self._run, per_thread)
-        announce(self._client, self._plugin)
         try:
             self._client.subscribe_topic(self._plugin.name, self._receive)
+            announce(self._client, self._plugin)
             yield from self._do_together(tasks)
             yield from self._do_suspects_alone()
         except (OSError, CancelledError) as error:
@@ -118,7 +137,7 @@ class Coordinator:
                         "cannot be ended: use a cluster of processes (processes=True)"
                     )
             elif isinstance(result, TaskResult):
-                yield result
+                yield replace(result, cost=task.cost)
             elif _is_of_file_system(result) or isinstance(result, VersionsDiffer):
                 raise result
             else:
@@ -128,7 +147,10 @@ class Coordinator:
                 ) from result
 
     async def _receive(self, event: tuple[float, dict[str, Any]]) -> None:
-        """Receive what a worker reports before it ends: a timeout, or that it must end."""
+        """Receive what a worker reports: that it compiles; before it ends, a timeout or why."""
+        if event[1].get(COMPILING):
+            self._on_compiling()
+            return
         report = WorkerReport.from_event(event[1])
         if report.key not in self._live:
             return

@@ -1,33 +1,36 @@
-"""Show the progress of a run: a bar in a terminal or a notebook, lines in a log file."""
+"""Show the progress of a run: its stages, the evaluations that are done, and the time left."""
 
 from __future__ import annotations
 
-import sys
+import time
 from collections import Counter
 from types import TracebackType
 
+from tqdm import tqdm
+
 from scale_eval.evaluation.schema import FAILED
-from scale_eval.progress_bar import bar, in_notebook
+from scale_eval.progress_bar import Screen, Stage, seconds_left
+
+COMPILING = "compiling the numerical code, once for this machine: about a minute"
 
 
 class Progress:
-    """The progress bar counts evaluations that are done, skipped and failed, and the time left.
+    """The progress of a run says what is waited for, and counts the evaluations.
+
+    It is in one stage at a time: it waits for something (`stage`), or it evaluates.
 
     Parameters
     ----------
-    total : int
-        Evaluations of the run, without refused windows.
-    already : int
-        How many of them an earlier session did.
     shown : bool
-        Whether to show a bar at all.
+        Whether to show anything.
     """
 
-    def __init__(self, total: int, *, already: int = 0, shown: bool = True) -> None:
+    def __init__(self, *, shown: bool = True) -> None:
         self.counts: Counter[str] = Counter()
-        self._bar = bar(
-            total=total, initial=already, shown=shown, label="evaluating", unit="evaluations"
-        )
+        self._screen = Screen(shown=shown)
+        self._stage: Stage | None = None
+        self._bar: tqdm | None = None
+        self._since, self._cost, self._cost_done = 0.0, 0.0, 0.0
 
     def __enter__(self) -> Progress:
         return self
@@ -38,19 +41,76 @@ class Progress:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._bar.close()
+        self._close()
+
+    def stage(self, label: str) -> None:
+        """Wait for something else from now on."""
+        self._close()
+        self._stage = self._screen.stage(label)
+
+    def rename(self, label: str) -> None:
+        """Name the stage anew, from any thread; do nothing while evaluations are counted."""
+        if self._stage is not None:
+            self._stage.rename(label)
+
+    def prepare(self) -> None:
+        """Wait for the workers, unless they are evaluating already."""
+        if self._bar is None:
+            self.stage("preparing the workers")
+
+    def evaluate(self, total: int, *, already: int) -> None:
+        """Count evaluations from now on, unless they are counted already.
+
+        Parameters
+        ----------
+        total : int
+            Evaluations of the run, without refused windows.
+        already : int
+            How many of them are done.
+        """
+        if self._bar is None:
+            self._close()
+            self._bar = self._screen.bar(
+                total=total, initial=already, label="evaluating", unit="evaluations"
+            )
+        self._since = time.monotonic()
+
+    def expect(self, cost: float) -> None:
+        """Expect the evaluations that follow to take this many seconds, in the unit of `update`."""
+        self._cost, self._cost_done, self._since = cost, 0.0, time.monotonic()
 
     def say(self, sentence: str) -> None:
         """Print a sentence without breaking the bar."""
-        if not self._bar.disable:
-            self._bar.write(sentence, file=sys.stdout if in_notebook() else sys.stderr)
+        self._screen.say(sentence)
 
-    def update(self, statuses: Counter[str]) -> None:
-        """Add evaluations that are done, counted by their status."""
+    def update(self, statuses: Counter[str], cost: float = 0.0) -> None:
+        """Add evaluations that are done, counted by their status, and their estimated seconds."""
         self.counts += statuses
+        self._cost_done += cost
+        if self._bar is None:
+            return
         failed = sum(self.counts[status] for status in FAILED)
-        self._bar.set_postfix_str(
-            f"{self.counts['ok']:,} ok, {self.counts['skipped']:,} skipped, {failed:,} failed",
-            refresh=False,
+        words = (
+            f"{self.counts['ok']:,} ok, {self.counts['skipped']:,} skipped, {failed:,} failed"
+            f"{self._time_left()}"
         )
+        self._bar.set_postfix_str(words, refresh=False)
         self._bar.update(statuses.total())
+
+    def _time_left(self) -> str:
+        share = self._cost_done / self._cost if self._cost else 0.0
+        left = seconds_left(time.monotonic() - self._since, min(share, 1.0))
+        return "" if not left else f", about {duration(left)} left"
+
+    def _close(self) -> None:
+        for shown in (self._stage, self._bar):
+            if shown is not None:
+                shown.close()
+        self._stage = self._bar = None
+
+
+def duration(seconds: float) -> str:
+    """Return a length of time in the unit that suits it, such as ``40 s`` or ``3 min``."""
+    if seconds < 100:
+        return f"{seconds:.0f} s" if seconds < 10 else f"{round(seconds, -1):.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -14,7 +15,7 @@ from scale_eval.evaluation.histograms import score_table
 from scale_eval.evaluation.rows import EvaluationRows
 from scale_eval.execution.coordinator import execute
 from scale_eval.execution.global_fits import GlobalFitResult, recorded_fits
-from scale_eval.execution.progress import Progress
+from scale_eval.execution.progress import COMPILING, Progress
 from scale_eval.execution.result_buffer import ResultBuffer
 from scale_eval.execution.tasks import RunContext, Task, TaskResult
 from scale_eval.execution.versions import require_same_versions
@@ -51,6 +52,8 @@ class Session:
         Returns the cluster's client; the cluster is started when it is first called.
     execution : Execution
         Options of this call. If they name a share, other calls do the rest of the plan.
+    progress : Progress
+        Shows what is done.
     """
 
     directory: RunDirectory
@@ -59,6 +62,7 @@ class Session:
     models: dict[str, NamedModel]
     client: Callable[[], Client]
     execution: Execution
+    progress: Progress
 
     def evaluate(self, sample: Sample | None) -> Plan:
         """Evaluate what is missing, of all companies or a sample of them, and return the plan.
@@ -74,16 +78,9 @@ class Session:
         todo = completion.todo(plan, self.models, retry=self.execution.retry)
         directory.record(n_evaluations=plan.n_evaluations, n_missing=completion.n_missing)
         if todo.any():
-            with (
-                Progress(
-                    plan.n_planned,
-                    already=plan.n_planned - int(todo.sum()),
-                    shown=self.execution.progress,
-                ) as progress,
-                ResultBuffer(directory.store) as buffer,
-            ):
-                self._connect(progress)
-                tasks = _Tasks(self, plan, progress, buffer)
+            with ResultBuffer(directory.store) as buffer:
+                self._connect()
+                tasks = _Tasks(self, plan, buffer)
                 tasks.fit(todo)
                 tasks.evaluate(todo, completion.attempts, costs)
         return plan
@@ -128,20 +125,21 @@ class Session:
             write_part(self.directory.store, rows.table(), score_table([]))
         completion.attempts[missing] = 1
 
-    def _connect(self, progress: Progress) -> None:
+    def _connect(self) -> None:
         """Start or join the cluster; raise `VersionsDiffer` where it has other packages."""
+        is_local = self.execution.cluster == "local"
+        self.progress.stage("starting workers" if is_local else "connecting to the cluster")
         if not self.client().nthreads():
-            progress.say("the cluster has no workers yet; waiting for one to join")
+            self.progress.stage("waiting for a worker to join the cluster")
         require_same_versions(self.client())
 
 
 class _Tasks:
     """Do the fits and evaluations of one session on the cluster."""
 
-    def __init__(
-        self, session: Session, plan: Plan, progress: Progress, buffer: ResultBuffer
-    ) -> None:
-        self._session, self._plan, self._progress, self._buffer = session, plan, progress, buffer
+    def __init__(self, session: Session, plan: Plan, buffer: ResultBuffer) -> None:
+        self._session, self._plan, self._buffer = session, plan, buffer
+        self._progress = session.progress
         directory = session.directory
         recorded = directory.document.get("fitted", {})
         self._fitted = recorded_fits(recorded, directory.store, retry=session.execution.retry)
@@ -161,19 +159,23 @@ class _Tasks:
             self._plan, todo, session.models, self._fitted, session.dataset, session.settings.seed
         )
         if fits:
-            self._progress.say(f"fitting {len(fits)} models of all companies")
-            self._execute(fits)
+            label = f"fitting {len(fits)} models of all companies"
+            self._execute(fits, functools.partial(self._progress.stage, label))
 
     def evaluate(self, todo: np.ndarray, attempts: np.ndarray, costs: Costs) -> None:
         """Do the evaluations; do a pilot first if batches need costs that are unknown."""
         session, plan = self._session, self._plan
         disk = disk_order(plan, session.dataset)
         n_todo = int(todo.sum())
+        done = plan.n_planned - n_todo
+
+        def begin() -> None:
+            self._progress.evaluate(plan.n_planned, already=done)
+
         if needs_pilot(session.models, costs, n_todo, session.execution.granularity):
             pilot = pilot_evaluations(plan, todo)
-            results = self._execute(
-                make_batches(plan, todo & pilot, attempts, costs, "company", disk)
-            )
+            batches = make_batches(plan, todo & pilot, attempts, costs, "company", disk)
+            results = self._execute(batches, begin)
             costs = costs.updated(EvaluationRows.concatenated([result.rows for result in results]))
             session.directory.record(costs=costs.document())
             todo = todo & ~pilot
@@ -184,20 +186,31 @@ class _Tasks:
         granularity = choose_granularity(
             session.execution.granularity, n_todo, n_companies, seconds
         )
-        self._execute(make_batches(plan, todo, attempts, costs, granularity, disk))
+        self._progress.expect(seconds)
+        self._execute(make_batches(plan, todo, attempts, costs, granularity, disk), begin)
 
-    def _execute(self, tasks: Iterable[Task]) -> list[TaskResult]:
-        """Do the tasks, write their results, and return the first of them."""
-        session = self._session
+    def _execute(self, tasks: Iterable[Task], begin: Callable[[], object]) -> list[TaskResult]:
+        """Do the tasks, write their results, and return the first of them.
+
+        `begin` is called when the workers are prepared, which includes compiling.
+        """
+        session, progress = self._session, self._progress
         first: list[TaskResult] = []
+        progress.prepare()
         results = execute(
-            session.client(), tasks, self._context, timeout=session.execution.timeout_seconds
+            session.client(),
+            tasks,
+            self._context,
+            timeout=session.execution.timeout_seconds,
+            on_compiling=functools.partial(progress.rename, COMPILING),
         )
         with contextlib.closing(results):
-            for result in results:
+            for i, result in enumerate(results):
+                if i == 0:
+                    begin()
                 if result is not None:
                     self._buffer.add(result)
-                    self._progress.update(result.statuses)
+                    self._progress.update(result.statuses, result.cost)
                     if result.fitted:
                         valid = session.directory.record_fits(result.fitted)
                         self._fitted.update({k: GlobalFitResult(*fit) for k, fit in valid.items()})

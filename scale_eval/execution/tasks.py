@@ -65,12 +65,15 @@ class TaskResult:
         Number of evaluations by status, also of those that the worker has written.
     fitted : dict of GlobalFitResult
         The result of a fit, by `GlobalFit.key`.
+    cost : float
+        The seconds that the task was estimated to take; the coordinator adds it.
     """
 
     rows: EvaluationRows
     counts: SparseCounts = field(default_factory=list)
     statuses: Counter[str] = field(default_factory=Counter)
     fitted: dict[str, GlobalFitResult] = field(default_factory=dict)
+    cost: float = 0.0
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle as one buffer: Dask would send a dozen small arrays one by one."""

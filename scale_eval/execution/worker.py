@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import multiprocessing
 import os
@@ -32,6 +33,9 @@ from scale_eval.planning.batches import Batch
 from scale_eval.planning.global_fits import GlobalFit
 from scale_eval.results.evaluation_parts import write_part
 
+COMPILING = "compiling"
+"""The key of the event of Dask by which a worker tells that it compiles."""
+
 _ONE_AT_A_TIME = threading.Lock()
 """Held while a process evaluates. Recorded warnings and seeded global generators belong to the
 whole process: with several threads, results would depend on what runs at the same time."""
@@ -49,8 +53,8 @@ class EvaluationPlugin(WorkerPlugin):
         self.unfit: VersionsDiffer | None = None
         self.coordinator = _this_process()
 
-    def setup(self, worker: Any) -> None:
-        """Unpack the run's context, and confine each library to one thread."""
+    async def setup(self, worker: Any) -> None:
+        """Unpack the run's context, confine each library to one thread, and compile."""
         if "" not in sys.path:
             sys.path.insert(0, "")
         self._require_same_versions(worker)
@@ -69,7 +73,6 @@ class EvaluationPlugin(WorkerPlugin):
         self._limits = threadpoolctl.threadpool_limits(1)
         self._cpu_count = pa.cpu_count()
         pa.set_cpu_count(1)
-        compile_in_turn()
         self._worker = worker
         self._watchdog = Watchdog(worker, self.name, self.timeout, in_coordinator=in_coordinator)
         self._departure = Departure(worker, self.name, self._watchdog)
@@ -77,6 +80,10 @@ class EvaluationPlugin(WorkerPlugin):
         if not in_coordinator:
             self._departure.handle_sigterm()
         self._watchdog.start()
+        # In a thread, so that the worker answers meanwhile, and can tell that it compiles.
+        await asyncio.to_thread(
+            compile_in_turn, lambda: worker.log_event(self.name, {COMPILING: True})
+        )
 
     async def teardown(self, worker: Any) -> None:
         """Leave the worker as it was; if it is closing, make sure that no task is blamed."""

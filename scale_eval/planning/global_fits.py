@@ -45,6 +45,7 @@ class GlobalFit:
 
     n_evaluations = 1
     writes = True
+    cost = 0.0
 
     @property
     def key(self) -> str:

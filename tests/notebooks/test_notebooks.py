@@ -144,8 +144,10 @@ def test_a_committed_notebook_is_small(path):
 @pytest.mark.slow
 def test_a_bar_is_one_line_that_is_written_over_and_a_plot_is_shown_without_pyplot(here, tmp_path):
     code = [
-        "from scale_eval.progress_bar import bar\n"
-        "with bar(total=3, label='counting', unit='sheep') as counted:\n"
+        "from scale_eval.progress_bar import Screen\n"
+        "screen = Screen()\n"
+        "screen.stage('looking for sheep').close()\n"
+        "with screen.bar(total=3, label='counting', unit='sheep') as counted:\n"
         "    for _ in range(3):\n"
         "        counted.update()\n",
         "import sys, scale_eval as se\nse.preview(se.demo_dataset()).plot_windows()",

@@ -43,7 +43,7 @@ from scale_eval.datasets.synthetic.generator import (
     synthetic_company,
 )
 from scale_eval.datasets.transactions import Transactions
-from scale_eval.progress_bar import bar
+from scale_eval.progress_bar import Screen
 from scale_eval.storage import Store, open_store
 
 if TYPE_CHECKING:
@@ -261,5 +261,5 @@ def _advance_in_worker(n: int) -> None:
 
 @contextlib.contextmanager
 def _bar(companies: int, *, shown: bool) -> Iterator[Callable[[int], object]]:
-    with bar(total=companies, shown=shown, label="making", unit="companies") as made:
+    with Screen(shown=shown).bar(total=companies, label="making", unit="companies") as made:
         yield made.update

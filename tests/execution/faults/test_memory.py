@@ -22,15 +22,15 @@ def test_the_coordinators_memory_does_not_grow_with_the_evaluations(
     seen = []
 
     class Weighed(Progress):
-        def update(self, statuses):
-            super().update(statuses)
+        def update(self, statuses, cost):
+            super().update(statuses, cost)
             if self.counts.total() % 1000 == 0:
                 key_split.cache_clear()  # of the last 100,000 keys: bounded, but not yet
                 gc.collect()
                 ctypes.CDLL(None).malloc_trim(0)
                 seen.append((self.counts.total(), psutil.Process().memory_info().rss))
 
-    monkeypatch.setattr("scale_eval.execution.session.Progress", Weighed)
+    monkeypatch.setattr("scale_eval.evaluate_run.Progress", Weighed)
     se.evaluate(
         many,
         ["frequency"],
