@@ -28,6 +28,7 @@ from scale_eval.planning.company_sample import (
     larger_sample,
 )
 from scale_eval.planning.cost_model import Costs
+from scale_eval.planning.no_window import require_window
 from scale_eval.planning.plan import plan_run
 from scale_eval.planning.run_options import (
     PRIMARY,
@@ -52,6 +53,7 @@ from scale_eval.results.maintenance import (
     remove_unfinished,
     remove_without_scores,
 )
+from scale_eval.results.model_removal import predicts_anywhere, remove_models
 from scale_eval.results.reduce import reduce_run
 from scale_eval.results.share_directory import (
     ShareDirectory,
@@ -60,6 +62,7 @@ from scale_eval.results.share_directory import (
 )
 from scale_eval.results.tables import conventions
 from scale_eval.run import Run
+from scale_eval.spelling import did_you_mean_one_of
 from scale_eval.storage import open_store, read_table, write_table, write_tables
 
 if TYPE_CHECKING:
@@ -112,8 +115,9 @@ def evaluate(
     Raises
     ------
     ValueError
-        An option, a model or a metric is invalid, `out` holds something else (`RunDiffers`), or
-        parts of the cluster have other packages (`VersionsDiffer`).
+        An option, a model or a metric is invalid, every window is refused (`NoWindow`), `out` holds
+        something else (`RunDiffers`), or parts of the cluster have other packages
+        (`VersionsDiffer`).
     FileNotFoundError
         There is no such dataset.
     StoreLocked
@@ -132,6 +136,7 @@ def evaluate(
     )
     dataset = dataset if isinstance(dataset, Dataset) else open_dataset(dataset)
     named = named_models(models)
+    require_window(dataset, chosen.settings)
     if client is None:
         require_cluster(chosen.execution.cluster, chosen.execution.workers)
     with (
@@ -170,6 +175,7 @@ def reduce(
     with hold_whole_run(directory.store), _process_to_reduce(directory) as call:
         started = time.monotonic()
         remove_unfinished(directory.store)
+        remove_models(directory, [])
         remove_without_scores(directory.store)
         remove_repeats(directory.store)
         if not directory.store.names("evaluations/*.parquet"):
@@ -236,6 +242,9 @@ def _begin(
     started = {"started_at": _now()}
     facts = {"dataset": str(dataset.store.root), "versions": recorded_versions(), **started}
     if not isinstance(directory, ShareDirectory):
+        if directory.document:
+            directory.require_settings(recorded, facts["dataset"])
+            remove_models(directory, _replaced(directory, identities, chosen.execution.replace))
         directory.begin(recorded, identities, facts)
         remove_unfinished(directory.store)
         return _draw_sample(directory, dataset, n, settings.seed)
@@ -248,6 +257,28 @@ def _begin(
         _write_divided_plan(whole, division, dataset, settings, sample)
     directory.record(status="running", **started)
     return sample
+
+
+def _replaced(
+    directory: RunDirectory, models: Mapping[str, Mapping[str, Any]], replace: Sequence[str]
+) -> list[str]:
+    """Return the models of a run to evaluate anew: those named, and changed ones that all failed.
+
+    Raises `ValueError` for a name that is no model of this call.
+    """
+    for name in replace:
+        if name not in models:
+            raise ValueError(
+                f"replace {name!r}: it is not among the models to evaluate"
+                f"{did_you_mean_one_of(name, models)}"
+            )
+    named = [name for name in replace if name in directory.document["models"]]
+    failed = [
+        name
+        for name in directory.changed_models(models)
+        if name not in named and not predicts_anywhere(directory.store, name)
+    ]
+    return named + failed
 
 
 def _require_same_division(directory: RunDirectory, share: Share, division: dict[str, Any]) -> None:

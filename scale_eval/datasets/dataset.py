@@ -26,6 +26,7 @@ from scale_eval.datasets.manifest import (
 )
 from scale_eval.datasets.row_locations import RowLocations
 from scale_eval.datasets.transactions import Transactions
+from scale_eval.places import require_dataset
 from scale_eval.storage import Store, open_store, read_row_groups, read_table
 
 REFUSED = "refused.parquet"
@@ -239,9 +240,6 @@ def open_dataset(place: str | os.PathLike[str] | Store) -> Dataset:
     """
     store = open_store(place)
     if not store.exists(MANIFEST):
-        raise FileNotFoundError(
-            f"{store.root} is not a dataset (it has no {MANIFEST}); make one with "
-            f"'scale-eval ingest FILE... --into {store.root}'"
-        )
+        require_dataset(store.root)
     require_readable(store)
     return Dataset(store)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import re
-import uuid
 from collections.abc import Iterator
 
 import pyarrow as pa
@@ -21,6 +20,7 @@ from scale_eval.execution.global_fits import FittedModels
 from scale_eval.execution.tasks import RunContext, TaskKey
 from scale_eval.execution.watchdog import Watchdog
 from scale_eval.planning.batches import Batch, CompanyBatch
+from scale_eval.results.evaluation_parts import prediction_file
 from scale_eval.storage import write_table
 
 CACHE_BYTES = 256 * 2**20
@@ -101,8 +101,7 @@ class BatchEvaluator:
         company_id, cutoff = window.company.company_id, window.window.cutoff
         frame = predictions.frame().assign(company_id=company_id, cutoff=cutoff, model=model)
         table = pa.Table.from_pandas(frame, preserve_index=False)
-        digest = uuid.uuid5(uuid.NAMESPACE_OID, repr((company_id, cutoff.isoformat(), model))).hex
-        write_table(self._context.run, f"predictions/{digest}.parquet", table)
+        write_table(self._context.run, prediction_file(company_id, cutoff, model), table)
 
 
 def _window(cutoff: int, horizon_end: int) -> Window:

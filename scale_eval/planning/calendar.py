@@ -134,7 +134,7 @@ class Calendar:
 
     def _own(self, companies: ObservedSpans) -> PlannedWindows:
         """Return the windows at each company's own month starts."""
-        latest = self._latest_whole(companies.until)
+        latest = self.latest_whole(companies.until)
         none = latest <= companies.first
         few = ~none & (companies.tenth_customer_at >= latest)
         too_few = REFUSALS.index("too_few_customers")
@@ -185,10 +185,10 @@ class Calendar:
 
     def _shared_by(self, companies: ObservedSpans) -> list[int]:
         """Return the cutoffs that all companies share."""
-        latest = int(self._latest_whole(companies.until).max())
+        latest = int(self.latest_whole(companies.until).max())
         return self._back_from(latest, int(companies.tenth_customer_at.min())) or [latest]
 
-    def _latest_whole(self, until: np.ndarray) -> np.ndarray:
+    def latest_whole(self, until: np.ndarray) -> np.ndarray:
         """Return the latest month start whose window ends by `until`; both in microseconds."""
         instants = until.astype("datetime64[us]") - np.timedelta64(self.horizon.days, "D")
         months = instants.astype("datetime64[M]") - np.timedelta64(self.horizon.months, "M")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from scale_eval.planning.options import (
     COUNT,
+    LIST,
     POSITIVE_NUMBER,
     TABLE,
     TEXT,
@@ -114,6 +115,9 @@ class Execution:
         Time (seconds, or ``"10 minutes"``) after which one evaluation is given up.
     retry : bool
         Try failed evaluations again (error, timeout, killed).
+    replace : sequence of str
+        Models, by name, whose evaluations in the run are removed and made again: a model that
+        predicted somewhere may have changed only if it is named here.
     save_predictions : bool
         Keep each customer's probability under ``predictions/``.
     granularity : str
@@ -143,6 +147,12 @@ class Execution:
         default="1 hour", metadata=option(TIME, "For one evaluation.", metavar="TIME")
     )
     retry: bool = field(default=False, metadata=option(YES_OR_NO, "Try again what failed."))
+    replace: Sequence[str] = field(
+        default=(),
+        metadata=option(
+            LIST, "Remove what the run has of this model, and evaluate it anew.", metavar="MODEL"
+        ),
+    )
     save_predictions: bool = field(
         default=False, metadata=option(YES_OR_NO, "Keep each customer's probability.")
     )
@@ -184,6 +194,8 @@ class Execution:
     def __post_init__(self) -> None:
         check_options(self)
         set_field(self, "share", self.parsed_share)
+        if self.replace and self.share is not None:
+            raise ValueError("a share cannot replace a model: other shares are at work on the run")
         timeout = self.timeout_seconds
         if self.time_limit is not None:
             _require_enough_time(seconds_of(self.time_limit, "time_limit"), timeout)

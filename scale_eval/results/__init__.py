@@ -4,7 +4,7 @@
 `directory`            read a run's files and keep its record, `run.json`
 `evaluation_parts`     write and read evaluations and scores, part by part
 `share_directory`      the directory as one share of a run uses it, beside the others
-`maintenance`          remove parts that do not count
+`maintenance`          remove parts that do not count; `model_removal`, those of a model
 `reduce`               make all tables; `memory` gives back what it no longer needs
 `panel`                the evaluations as arrays, one row a window and one column a model
 `ratio_terms`          the numerators and denominators of pooled figures

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from scale_eval.evaluation.schema import (
     coded,
     evaluations_schema,
 )
+from scale_eval.places import is_dataset, require_run
 from scale_eval.results.evaluation_parts import (
     CODED,
     merge_scores,
@@ -106,13 +108,49 @@ class RunDirectory:
         """
         if not self.document:
             others = self.store.names("*") if self.store.exists("") else []
+            if is_dataset(Path(self.store.root)):
+                raise RunDiffers(
+                    f"{self.store.root} is a dataset; choose an empty place for the run"
+                )
             if others:
                 raise RunDiffers(
                     f"{self.store.root} holds other files ({', '.join(others[:3])}) and no run; "
                     "choose an empty place for the run"
                 )
+        self.require_settings(settings, facts.get("dataset"))
+        for name, parts in self.changed_models(models).items():
+            raise RunDiffers(
+                f"the model {name!r} has changed since {self.store.root} was begun "
+                f"({' and '.join(parts)} differ). To evaluate it anew, add --replace {name}, in "
+                f"Python replace=[{name!r}]; to keep both, give it another name"
+            )
+        recorded_models = self.document.get("models", {})
+        self.record(
+            format=FORMAT,
+            status="running",
+            settings=settings,
+            models=recorded_models | models,
+            **facts,
+        )
+
+    def require_settings(self, settings: Mapping[str, Any], dataset: object = None) -> None:
+        """Raise `RunDiffers` where the directory holds a run of other settings, or of other data.
+
+        `dataset` is the place of the data, for the message.
+        """
         recorded = self.document.get("settings", settings)
         differing = [key for key in settings if recorded.get(key) != settings[key]]
+        if "data" in differing and dataset is not None:
+            before = self.document.get("dataset")
+            if str(before) == str(dataset):
+                raise RunDiffers(
+                    f"{self.store.root} holds a run of {dataset} with other rows: the dataset has "
+                    "changed since. Choose another place for a run of what it holds now"
+                )
+            raise RunDiffers(
+                f"{self.store.root} holds a run of the dataset {before}, not of {dataset}. Choose "
+                "another place for this one, or name that dataset to go on"
+            )
         if differing:
             differences = "; ".join(
                 f"{key} was {recorded.get(key)!r}, now {settings[key]!r}" for key in differing
@@ -121,22 +159,16 @@ class RunDirectory:
                 f"{self.store.root} holds another run: {differences}. Choose another place for "
                 "this one, or use the same settings to finish it"
             )
-        recorded_models = self.document.get("models", {})
-        for name, identity in models.items():
-            was = recorded_models.get(name, identity)
-            parts = [part for part in identity if was.get(part) != identity[part]]
-            if parts:
-                raise RunDiffers(
-                    f"the model {name!r} has changed since {self.store.root} was begun "
-                    f"({' and '.join(parts)} differ); give it another name or the run another place"
-                )
-        self.record(
-            format=FORMAT,
-            status="running",
-            settings=settings,
-            models=recorded_models | models,
-            **facts,
-        )
+
+    def changed_models(self, models: Mapping[str, Mapping[str, Any]]) -> dict[str, list[str]]:
+        """Return the parts of the identity that differ, of each model that has changed."""
+        recorded = self.document.get("models", {})
+        differing = {
+            name: [part for part in models[name] if recorded[name].get(part) != models[name][part]]
+            for name in models
+            if name in recorded
+        }
+        return {name: parts for name, parts in differing.items() if parts}
 
     def record(self, **entries: Any) -> None:
         """Set entries of `run.json`."""
@@ -255,10 +287,7 @@ def open_run_directory(place: str | os.PathLike[str] | Store) -> RunDirectory:
     """
     directory = RunDirectory(open_store(place))
     if not directory.document:
-        raise FileNotFoundError(
-            f"{directory.store.root} is not a run (it has no {RUN}); make one with "
-            f"'scale-eval run DATASET --out {directory.store.root}'"
-        )
+        require_run(directory.store.root)
     return directory
 
 

@@ -7,7 +7,9 @@ count. Any process can write parts at any time; the files are the only record.
 from __future__ import annotations
 
 import hashlib
+import uuid
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
 
 import numpy as np
 import pandas as pd
@@ -44,6 +46,12 @@ def write_part(store: Store, evaluations: pa.Table, scores: pa.Table) -> None:
     if len(scores):
         write_table(store, f"scores/{name}.parquet", scores)
     write_table(store, f"evaluations/{name}.parquet", evaluations)
+
+
+def prediction_file(company_id: str, cutoff: datetime, model: str) -> str:
+    """Return the name of the file that keeps the probabilities of one evaluation."""
+    key = repr((company_id, cutoff.isoformat(), model))
+    return f"predictions/{uuid.uuid5(uuid.NAMESPACE_OID, key).hex}.parquet"
 
 
 def evaluation_files(store: Store) -> list[str]:

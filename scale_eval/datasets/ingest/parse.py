@@ -17,6 +17,7 @@ from scale_eval.datasets.ingest.default_columns import DEFAULT_COLUMNS
 from scale_eval.datasets.ingest.formats import SUFFIXES, format_of
 from scale_eval.datasets.ingest.records import IngestError, RecordBatch, Refusal
 from scale_eval.datasets.ingest.timestamps import EARLIEST, LATEST, TimestampReader
+from scale_eval.places import is_dataset
 from scale_eval.storage.columns import TIME
 
 ROWS_SCHEMA = pa.schema(
@@ -155,6 +156,8 @@ def _parse_file(
     keep_text: bool,
     hand_over: Callable[[pa.Table], object] | None,
 ) -> ParsedFile:
+    if is_dataset(path):
+        raise IngestError(f"{path} is a dataset already; evaluate it with 'scale-eval run {path}'")
     if path.is_dir():
         raise IngestError(f"{path} is a directory; name the files in it, such as {path}/*.csv")
     if path.exists() and not path.is_file():

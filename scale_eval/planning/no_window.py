@@ -1,0 +1,80 @@
+"""Say why a run has no window to evaluate, and which cutoff would fit."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from scale_eval.datasets import Dataset
+from scale_eval.datasets.instants import DAY, NEVER, as_utc, from_microseconds, microseconds
+from scale_eval.evaluation.reasons import EVALUATIONS
+from scale_eval.planning.calendar import REFUSALS, ObservedSpans
+from scale_eval.planning.plan import observed_spans
+from scale_eval.planning.settings import Settings
+
+
+class NoWindow(ValueError):  # noqa: N818 - reads as a sentence
+    """Every window of a run is refused; the message says why, and which cutoff fits."""
+
+
+def require_window(dataset: Dataset, settings: Settings) -> None:
+    """Raise `NoWindow` where every window of every company is refused."""
+    if why := why_no_window(dataset, settings):
+        raise NoWindow(why)
+
+
+def why_no_window(dataset: Dataset, settings: Settings) -> str:
+    """Return why no window can be evaluated and which cutoff fits; "" where one can be."""
+    until = settings.observed_until
+    spans = observed_spans(
+        dataset.manifest_table, settings.purchase_rule, None if until is None else as_utc(until)
+    )
+    refusals = settings.calendar.windows(spans).refusal
+    if not len(refusals) or (refusals == 0).any():
+        return ""
+    codes, counts = (part.tolist() for part in np.unique(refusals, return_counts=True))
+    why = "; ".join(
+        f"{EVALUATIONS[REFUSALS[code]]} ({n:,} {'window' if n == 1 else 'windows'})"
+        for n, code in sorted(zip(counts, codes, strict=True), reverse=True)
+    )
+    return f"no window can be evaluated: {why}. {_remedy(dataset, settings, spans)}"
+
+
+def _remedy(dataset: Dataset, settings: Settings, spans: ObservedSpans) -> str:
+    fitting = latest_cutoff(settings, spans)
+    if fitting is not None:
+        cutoff, company = fitting
+        return (
+            f"The latest cutoff that fits is {from_microseconds(cutoff):%Y-%m-%d}, at "
+            f"{dataset.company_ids[company]}"
+        )
+    past = np.where(spans.first_customer_at < NEVER, spans.until - spans.first_customer_at, -1)
+    longest = int(np.argmax(past))
+    if past[longest] < 0:
+        return "No company has a purchase"
+    return (
+        f"No cutoff fits a horizon of {settings.horizon}: {dataset.company_ids[longest]} has the "
+        f"longest span of data, {past[longest] // DAY:,} days. Take a shorter horizon"
+    )
+
+
+def latest_cutoff(settings: Settings, spans: ObservedSpans) -> tuple[int, int] | None:
+    """Return the latest cutoff that would be evaluated, and the company's position.
+
+    It is the latest month start that fits any company, or the latest day where no month start does;
+    in microseconds since 1970 UTC. None where no company has a customer one horizon before the end
+    of its data.
+    """
+    months = settings.calendar.latest_whole(spans.until)
+    fits = spans.first_customer_at < months
+    if fits.any():
+        company = int(np.argmax(np.where(fits, months, -NEVER)))
+        return int(months[company]), company
+    horizon = settings.calendar.horizon
+    shortest = (28 * horizon.months + horizon.days) * DAY
+    long_enough = np.flatnonzero(spans.until - spans.first_customer_at > shortest)
+    for company in long_enough[np.argsort(-spans.until[long_enough], kind="stable")].tolist():
+        end = from_microseconds(int(spans.until[company]))
+        cutoff = microseconds(horizon.before(end).floor("D"))
+        if spans.first_customer_at[company] < cutoff:
+            return cutoff, company
+    return None

@@ -1,0 +1,93 @@
+"""Remove a model from a run, as if the run had never had it; only while holding the whole run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from scale_eval.evaluation.schema import SCORES_SCHEMA
+from scale_eval.results.directory import RunDirectory
+from scale_eval.results.evaluation_parts import (
+    evaluation_files,
+    merge_scores,
+    prediction_file,
+    scores_beside,
+    write_part,
+)
+from scale_eval.storage import Store, read_table
+
+
+def remove_models(directory: RunDirectory, names: Iterable[str]) -> None:
+    """Remove models from a run, and those whose removal was interrupted.
+
+    `run.json` names them under `leaving` until nothing of them is left.
+    """
+    leaving = sorted({*directory.document.get("leaving", []), *names})
+    if not leaving:
+        return
+    document = directory.document
+    fitted = {
+        key: fit
+        for key, fit in document.get("fitted", {}).items()
+        if key.rpartition(" ")[0] not in leaving
+    }
+    models = {name: each for name, each in document["models"].items() if name not in leaving}
+    directory.record(leaving=leaving, models=models, fitted=fitted, costs={}, status="running")
+    for model in leaving:
+        remove_model(directory.store, model)
+    kept = {f"models/{digest}.pickle" for digest, *_ in fitted.values()}
+    for name in directory.store.names("models/*.pickle"):
+        if name not in kept:
+            directory.store.delete(name)
+    directory.record(leaving=[])
+
+
+def predicts_anywhere(store: Store, model: str) -> bool:
+    """Return whether an evaluation of the model is ``ok``."""
+    parts = (
+        read_table(store, name, columns=["model", "status"]) for name in evaluation_files(store)
+    )
+    of_model = (part.filter(pc.equal(part["model"], model)) for part in parts)
+    return any(pc.any(pc.equal(part["status"], "ok")).as_py() for part in of_model)
+
+
+def remove_model(store: Store, model: str) -> None:
+    """Remove the evaluations of a model, its scores and its saved predictions.
+
+    Evaluations of other models stay as they are. What was interrupted can be done again: a part is
+    written without the model before it is deleted with it.
+    """
+    saved = set(store.names("predictions/*.parquet"))
+    for name in evaluation_files(store):
+        models = read_table(store, name, columns=["model"])["model"]
+        if not pc.any(pc.equal(models, model)).as_py():
+            continue
+        evaluations = read_table(store, name)
+        is_other = pc.not_equal(evaluations["model"], model)
+        others = evaluations.filter(is_other)
+        if len(others):
+            write_part(store, others, _scores_without(store, scores_beside(name), model))
+        removed = evaluations.filter(pc.invert(is_other)).select(["company_id", "cutoff"])
+        for row in removed.to_pylist() if saved else ():
+            if (file := prediction_file(row["company_id"], row["cutoff"], model)) in saved:
+                store.delete(file)
+        store.delete(name)
+        store.delete(scores_beside(name))
+
+
+def _scores_without(store: Store, name: str, model: str) -> pa.Table:
+    """Return the scores of a part as if its tasks had not evaluated the model."""
+    if not store.exists(name):
+        return SCORES_SCHEMA.empty_table()
+    scores = read_table(store, name, schema=SCORES_SCHEMA)
+    scores = scores.filter(pc.not_equal(scores["model"], model))
+    predicting = [
+        None if text is None else ";".join(each for each in text.split(";") if each != model)
+        for text in scores["answered_by"].to_pylist()
+    ]
+    at = scores.schema.get_field_index("answered_by")
+    return merge_scores(
+        [scores.set_column(at, SCORES_SCHEMA.field(at), pa.array(predicting, pa.string()))]
+    )
