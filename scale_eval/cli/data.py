@@ -134,7 +134,7 @@ def synth(companies: int, into: str, workers: int | None, **options: Any) -> Non
 def _print_ingest(report: IngestReport) -> None:
     import pandas as pd
 
-    from scale_eval.report.terminal import frame_table
+    from scale_eval.report.frame_table import frame_table
 
     listed = report.companies.head(LISTED_COMPANIES)
     columns = {

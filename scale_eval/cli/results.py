@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 import click
@@ -9,6 +10,7 @@ from rich.text import Text
 
 import scale_eval as se
 from scale_eval.cli.app import CommandWithExamples, cli, out
+from scale_eval.places import require_run
 from scale_eval.results.tables import TABLES
 
 if TYPE_CHECKING:
@@ -17,63 +19,69 @@ if TYPE_CHECKING:
 SHOWN = ("evaluations", *TABLES, "failures")
 """The tables that can be shown."""
 
+FORMATS = ("csv", "json", "markdown")
+"""The formats in which a table can be written, those of `scale_eval.report.export`."""
+
+LISTED_ROWS = 20
+"""Number of rows that are shown by default."""
+
 
 @cli.command(
     cls=CommandWithExamples,
     examples="""
     scale-eval show runs/first
     scale-eval show runs/first failures
-    scale-eval show runs/first pooled --metric roc_auc --model bgnbd
+    scale-eval show runs/first pooled --metric AUC --model bgnbd
+    scale-eval show runs/first companies --format csv > companies.csv
     """,
 )
 @click.argument("run", metavar="RUN")
 @click.argument("table", type=click.Choice(SHOWN), required=False)
 @click.option("--model", help="Rows of this model only.")
-@click.option("--metric", help="Rows of this metric only.")
+@click.option("--metric", help="Rows of this metric only, by its name or label, such as AUC.")
 @click.option("--company", help="Rows of this company only.")
-@click.option(
-    "--limit", type=click.IntRange(min=1), default=20, show_default=True, help="Rows to show."
-)
+@click.option("--limit", type=click.IntRange(min=1), help="Rows to show. Default: 20.")
 @click.option("--columns", is_flag=True, help="Explain the columns of the table instead.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(FORMATS),
+    help="Write all rows and columns in full, for a program, and nothing else.",
+)
 def show(
     run: str,
     table: str | None,
-    model: str | None,
-    metric: str | None,
-    company: str | None,
-    limit: int,
+    limit: int | None,
     columns: bool,
+    form: str | None,
+    **filters: str | None,
 ) -> None:
     """Show the results of a run, or one of its tables."""
-    from scale_eval.report.terminal import print_columns, print_table, short_names_in
-
-    if table is None and (model or metric or company or columns):
+    if table is None and (columns or form or any(filters.values())):
         raise click.UsageError(
-            "--model, --metric, --company and --columns are for a table: name one of "
+            "--model, --metric, --company, --columns and --format are for a table: name one of "
             f"{', '.join(SHOWN)}"
         )
+    require_run(run)
+    from scale_eval.report.export import WRITERS
+    from scale_eval.report.table_rows import chosen_rows, with_whole_numbers
+    from scale_eval.report.terminal import print_columns, print_table
+
     opened = se.open_run(run)
     if table is None:
         print_results(opened)
-        return
-    if columns:
+    elif columns:
         print_columns(out, table)
-        return
-    frame = getattr(opened, table)
-    chosen = {"model": model, "metric": metric, "company_id": company}
-    for column, value in chosen.items():
-        if value is not None:
-            matching = [c for c in (column, f"{column}_a", f"{column}_b") if c in frame]
-            if not matching:
-                raise click.UsageError(f"the table {table} has no {column}")
-            if column == "model":
-                whole = {name: model for model, name in short_names_in(frame).items()}
-                value = whole.get(value, value)
-            frame = frame[(frame[matching] == value).any(axis=1)]
-    if frame.empty:
-        out.print("No such rows." if any(chosen.values()) else "None.")
     else:
-        print_table(out, table, frame, limit=limit)
+        frame = chosen_rows(opened.directory, table, getattr(opened, table), filters)
+        if form is not None:
+            frame = with_whole_numbers(opened.directory, table, frame)
+            WRITERS[form](frame.head(limit or len(frame)), sys.stdout)
+        elif frame.empty:
+            out.print("None.")
+        else:
+            better = opened.findings.better if table == "comparisons" else None
+            print_table(out, table, frame, limit=limit or LISTED_ROWS, better=better)
 
 
 @cli.command(

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
-from rich import box
 from rich.console import Console, Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from scale_eval.evaluation.schema import EVALUATION_COLUMNS
 from scale_eval.planning.plan import Plan
 from scale_eval.planning.run_estimate import RunEstimate
+from scale_eval.report.frame_table import cell, frame_table, plain_table
 from scale_eval.report.names import MODEL_COLUMNS, short_names
 from scale_eval.report.verdict.power import rounded
 from scale_eval.report.wording import (
@@ -19,6 +20,7 @@ from scale_eval.report.wording import (
     companies,
     difference_with_interval,
     listed,
+    metric_label,
 )
 from scale_eval.results.tables import TABLES
 
@@ -40,8 +42,18 @@ SHOWN = {
 """Columns in which each table is shown; the files have more."""
 
 
-def print_table(console: Console, name: str, frame: pd.DataFrame, *, limit: int) -> None:
+def print_table(
+    console: Console,
+    name: str,
+    frame: pd.DataFrame,
+    *,
+    limit: int,
+    better: Callable[[str], str] | None = None,
+) -> None:
     """Print the first `limit` rows of one of the tables in `SHOWN`.
+
+    `better` returns the direction of a metric; with it, `comparisons` ends with how to read the
+    sign of a difference, and which differences are ties.
 
     In `pooled`, rows of common coverage and over all cutoffs come first; in `comparisons`, those of
     all sizes. A column with the same value in every row is printed above the table instead. Models
@@ -56,18 +68,39 @@ def print_table(console: Console, name: str, frame: pd.DataFrame, *, limit: int)
     shown = frame[SHOWN[name]].head(limit)
     shown = shown.assign(**{c: shown[c].map(lambda m: names.get(m, m)) for c in _models_in(shown)})
     if "cutoff" in shown and name == "pooled":
-        shown = shown.assign(cutoff=[_cell(c) or "all" for c in shown["cutoff"]])
+        shown = shown.assign(cutoff=[cell(c) or "all" for c in shown["cutoff"]])
     repeated = [c for c in shown if len(shown) > 1 and shown[c].nunique(dropna=False) == 1]
-    common = [f"{c} {_cell(shown[c].iloc[0])}" for c in repeated if _cell(shown[c].iloc[0])]
+    common = [f"{c} {cell(shown[c].iloc[0])}" for c in repeated if cell(shown[c].iloc[0])]
     if common:
         console.print(Text(", ".join(common), style="dim"))
     console.print(frame_table(shown.drop(columns=repeated)))
+    if name == "comparisons" and better is not None:
+        for sentence in how_to_read_differences(frame.head(limit), better):
+            console.print(Text(sentence, style="dim"))
     if len(frame) > limit:
         console.print(
             f"{limit:,} of {len(frame):,} rows; --limit shows more, --model, --metric and "
             "--company choose among them",
             style="dim",
         )
+
+
+def how_to_read_differences(frame: pd.DataFrame, better: Callable[[str], str]) -> list[str]:
+    """Return a sentence for each metric of `comparisons`: its direction, and what is a tie."""
+    sentences = ["A difference is that of model a minus that of model b, at the same windows."]
+    for metric, rows in frame.groupby("metric", sort=False):
+        direction, label = better(str(metric)), metric_label(str(metric))
+        what = "the distance from the target" if direction == "target" else label
+        sign = "above" if direction == "higher" else "below"
+        meaning = f"{label}: {'higher' if direction == 'higher' else 'lower'} is better"
+        if direction == "target":
+            meaning = f"{label}: compared is {what}, of which less is better"
+        margins = rows["margin"].dropna().unique()
+        tie = ""
+        if len(margins) == 1 and margins[0] > 0:
+            tie = f"; a company where it is at most {cell(float(margins[0]))} is a tie"
+        sentences.append(f"{meaning}, so {sign} 0 model a is better{tie}.")
+    return sentences
 
 
 def short_names_in(frame: pd.DataFrame) -> dict[str, str]:
@@ -83,7 +116,7 @@ def _models_in(frame: pd.DataFrame) -> list[str]:
 def print_columns(console: Console, name: str) -> None:
     """Print what each column of a table holds, and where it is null."""
     columns = TABLES[name].columns if name in TABLES else EVALUATION_COLUMNS
-    table = _table()
+    table = plain_table()
     table.add_column("column", no_wrap=True)
     for heading in ("holds", "null where"):
         table.add_column(heading, overflow="fold")
@@ -97,9 +130,9 @@ def print_columns(console: Console, name: str) -> None:
 
 def plan_table(plan: Plan, *, limit: int) -> RenderableType:
     """Return a table of the windows of each company, used and refused, with the reasons."""
-    table = _table()
+    table = plain_table()
     for heading in ("company", "windows used", "refused", "why"):
-        table.add_column(heading, overflow="fold")
+        table.add_column(heading, overflow="fold", no_wrap=heading in ("windows used", "refused"))
     for company, rows in plan.frame(limit).groupby("company_id", sort=True):
         used = rows.loc[rows["status"] == "planned", "cutoff"]
         refused = rows[rows["status"] != "planned"]
@@ -178,7 +211,7 @@ def print_estimate(
     ]
     if price is not None:
         lines.append(("cost", f"{hours * price:,.2f} at {price:g} a core-hour"))
-    table = _table()
+    table = plain_table()
     table.show_header = False
     for line in lines:
         table.add_row(*map(Text, line))
@@ -191,45 +224,3 @@ def _duration(seconds: float) -> str:
     if seconds < 120:
         return f"{seconds:.2g} s" if seconds < 10 else f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
-
-
-def frame_table(
-    frame: pd.DataFrame, *, decimals: int | None = None, whole: tuple[str, ...] = ()
-) -> Table:
-    """Return a DataFrame as a compact table: short numbers, folded text, empty nulls.
-
-    Columns that are `whole` keep their heading as it is, and their texts are never folded.
-    """
-    table = _table()
-    cells = {name: [_cell(value, decimals) for value in frame[name]] for name in frame}
-    for name in cells:
-        heading = str(name) if name in whole else str(name).replace("_", " ")
-        if pd.api.types.is_numeric_dtype(frame[name]):
-            table.add_column(heading.replace(" ", "\n"), justify="right", no_wrap=True)
-        else:
-            unfolded = name in whole or pd.api.types.is_datetime64_any_dtype(frame[name])
-            unfolded |= any(" to " in cell for cell in cells[name])
-            least = min(max(map(len, cells[name]), default=0), 14 if name == "model" else 6)
-            table.add_column(heading, overflow="fold", no_wrap=unfolded, min_width=least)
-    for row in zip(*cells.values(), strict=True):
-        table.add_row(*map(Text, row))  # names may look like markup
-    return table
-
-
-def _cell(value: object, decimals: int | None = None) -> str:
-    if value is None or (not isinstance(value, str) and pd.isna(value)):
-        return ""
-    if isinstance(value, pd.Timestamp):
-        midnight = value == value.normalize()
-        return f"{value:%Y-%m-%d}" if midnight else f"{value:%Y-%m-%d %H:%M}"
-    if isinstance(value, float) and decimals is not None:
-        return f"{value:.{decimals}f}"
-    if isinstance(value, float):
-        return f"{value:,.0f}" if value == round(value) or abs(value) >= 1e5 else f"{value:.4g}"
-    if isinstance(value, int):
-        return f"{value:,}"
-    return str(value)
-
-
-def _table() -> Table:
-    return Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0))

@@ -398,6 +398,7 @@ COMPARISONS = MetricTable(
         "ci_low",
         "ci_high",
         "wins",
+        "ties",
         "losses",
     ),
     make=lambda inputs: comparisons_table(

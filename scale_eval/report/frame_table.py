@@ -1,0 +1,162 @@
+"""Print a DataFrame as a compact table in which no figure is ever cut."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+from rich import box
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.table import Table
+from rich.text import Text
+
+NAME_WIDTH, MODEL_WIDTH = 6, 14
+"""Least width of a column of names, and of one of models, where there is no room for them whole."""
+
+BETWEEN = 2
+"""Cells between two columns."""
+
+LONGEST_FIGURE = 24
+"""Longest figure or date within a text that is kept whole; an id of digits may be longer."""
+
+_FIGURE = re.compile(r"[-+(<]?\.?\d[\d.,:e%+-]*\)?[,;]?")
+_WORDS = re.compile(r"[^\W\d_]+")
+_IN_FIGURES = {"to", "e"}
+
+
+@dataclass(frozen=True)
+class _Column:
+    """A column as it is printed.
+
+    Attributes
+    ----------
+    heading : str
+    cells : list of str
+    is_figure : bool
+        Whether its lines are never broken.
+    is_right : bool
+        Whether it is set to the right.
+    least : int
+        The least width in cells.
+    """
+
+    heading: str
+    cells: list[str]
+    is_figure: bool
+    is_right: bool
+    least: int
+
+
+class FrameTable:
+    """A DataFrame as a table; where its columns do not fit side by side, as several.
+
+    Each of them then repeats the columns that say what a row is about: those before the first
+    number.
+    """
+
+    def __init__(self, columns: Sequence[_Column]) -> None:
+        self.columns = list(columns)
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Yield the tables."""
+        for i, columns in enumerate(self._parts(options.max_width)):
+            if i:
+                yield Text()
+            yield _table_of(columns)
+
+    def _parts(self, width: int) -> list[list[_Column]]:
+        """Divide the columns so that each part fits."""
+        first = next((i for i, c in enumerate(self.columns) if c.is_figure), 0)
+        keys, rest = self.columns[:first], self.columns[first:]
+        parts: list[list[_Column]] = [[]]
+        for column in rest:
+            if parts[-1] and _least_width([*keys, *parts[-1], column]) > width:
+                parts.append([])
+            parts[-1].append(column)
+        return [[*keys, *part] for part in parts]
+
+
+def frame_table(
+    frame: pd.DataFrame, *, decimals: int | None = None, whole: tuple[str, ...] = ()
+) -> FrameTable:
+    """Return a DataFrame as a compact table: short numbers, folded text, empty nulls.
+
+    Columns that are `whole` keep their heading as it is, and their texts are never folded.
+    """
+    return FrameTable(
+        [_column(str(name), frame[name], decimals, is_whole=name in whole) for name in frame]
+    )
+
+
+def cell(value: object, decimals: int | None = None) -> str:
+    """Return a value in few characters: four digits of a number, a date without midnight."""
+    if value is None or (not isinstance(value, str) and pd.isna(value)):
+        return ""
+    if isinstance(value, pd.Timestamp):
+        midnight = value == value.normalize()
+        return f"{value:%Y-%m-%d}" if midnight else f"{value:%Y-%m-%d %H:%M}"
+    if isinstance(value, float) and decimals is not None:
+        return f"{value:.{decimals}f}"
+    if isinstance(value, float):
+        return f"{value:,.0f}" if value == round(value) or abs(value) >= 1e5 else f"{value:.4g}"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return str(value)
+
+
+def plain_table() -> Table:
+    """Return an empty table in the style of all tables of the terminal."""
+    return Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0))
+
+
+def _column(name: str, values: pd.Series, decimals: int | None, *, is_whole: bool) -> _Column:
+    cells = [cell(value, decimals) for value in values]
+    is_number = pd.api.types.is_numeric_dtype(values) and values.dtype != bool
+    is_figure = is_number or pd.api.types.is_datetime64_any_dtype(values) or _are_figures(cells)
+    heading = name if is_whole else name.replace("_", " ")
+    if is_number:
+        heading = heading.replace(" ", "\n")
+    if is_figure:
+        least = max(_line_width(heading if is_number else ""), *map(_line_width, ["", *cells]))
+    else:
+        longest = max(map(_line_width, cells), default=0)
+        figures = [len(t) for text in cells for t in text.split() if _FIGURE.fullmatch(t)]
+        least = min(longest, MODEL_WIDTH if name == "model" else NAME_WIDTH)
+        least = max([least, *(n for n in figures if n <= LONGEST_FIGURE)])
+        if is_whole:
+            least = longest
+    return _Column(heading, cells, is_figure, is_number, max(least, 1))
+
+
+def _are_figures(cells: Sequence[str]) -> bool:
+    """Return whether texts are figures, such as intervals, rather than names."""
+    filled = [text for text in cells if text]
+    return bool(filled) and all(
+        any(map(str.isdigit, text)) and set(_WORDS.findall(text)) <= _IN_FIGURES for text in filled
+    )
+
+
+def _line_width(text: str) -> int:
+    return max(map(cell_len, text.split("\n")))
+
+
+def _least_width(columns: Sequence[_Column]) -> int:
+    return sum(column.least + BETWEEN for column in columns) - BETWEEN
+
+
+def _table_of(columns: Sequence[_Column]) -> Table:
+    table = plain_table()
+    for column in columns:
+        table.add_column(
+            column.heading,
+            justify="right" if column.is_right else "left",
+            no_wrap=column.is_figure and column.is_right,
+            overflow="fold",
+            min_width=column.least,
+        )
+    for row in zip(*(column.cells for column in columns), strict=True):
+        table.add_row(*map(Text, row))  # names may look like markup
+    return table
