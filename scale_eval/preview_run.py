@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -72,15 +72,23 @@ class Preview:
         share = self.execution.parsed_share
         return self.plan if share is None else share_of(self.plan, self.dataset, share)
 
-    def estimate(self, workers: int | None = None, *, guess: bool = False) -> RunEstimate:
+    def estimate(
+        self,
+        workers: int | None = None,
+        *,
+        guess: bool = False,
+        on_compiling: Callable[[], object] = lambda: None,
+    ) -> RunEstimate:
         """Estimate time, memory and tasks on `workers`, by default those of the run.
 
         Unless `guess` is set, the models are first timed on a few companies of all sizes, in a
-        separate process.
+        separate process, and `on_compiling` is called if that compiles the numerical code, which
+        takes a minute.
         """
         costs = Costs()
         if not guess:
-            costs = time_models(self.plan, self.dataset, self.models, self.settings.rules)
+            rules = self.settings.rules
+            costs = time_models(self.plan, self.dataset, self.models, rules, on_compiling)
         granularity = self.execution.granularity
         return estimate(self.plan, self.dataset, costs, workers or self.workers, granularity)
 

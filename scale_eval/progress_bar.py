@@ -10,6 +10,9 @@ from typing import Any, TextIO
 
 from tqdm import tqdm
 
+COMPILING = "compiling the numerical code, once for this machine: about a minute"
+"""The stage in which Numba compiles what a machine has not compiled before."""
+
 COLUMNS = 100
 """Width of a bar in a notebook, in characters."""
 

@@ -164,7 +164,7 @@ class Run:
 
     def plot_funnel(self, model: str | None = None) -> Figure:
         """Plot each company's AUC against its number of buyers, of the best model by default."""
-        return self._plot("funnel", model=self._require_compared(model))
+        return self._plot("funnel", model=model)
 
     def plot_over_time(self) -> Figure:
         """Plot figures cutoff by cutoff, of the same companies at each."""
@@ -176,11 +176,11 @@ class Run:
 
     def plot_comparison(self, metric: str = "log_loss", model: str | None = None) -> Figure:
         """Plot one model, the best by default, against each other model."""
-        return self._plot("comparison", metric=metric, model=self._require_compared(model))
+        return self._plot("comparison", metric=metric, model=model)
 
     def plot_sizes(self, metric: str = "log_loss", model: str | None = None) -> Figure:
         """Plot one model against the next two, by class of company size."""
-        return self._plot("sizes", metric=metric, model=self._require_compared(model))
+        return self._plot("sizes", metric=metric, model=model)
 
     def plot_spread(self, metric: str = "roc_auc") -> Figure:
         """Plot what makes evaluations differ: companies, cutoffs, the rest, and chance."""
@@ -192,13 +192,6 @@ class Run:
         if not self.findings.models:
             raise ValueError("there is nothing to plot: no window was predicted by every model")
         return draw(name, self.findings, **choices)
-
-    def _require_compared(self, model: str | None) -> str | None:
-        if model is not None and model not in self.findings.models:
-            raise ValueError(
-                f"no model {model!r} is compared; there are {', '.join(self.findings.models)}"
-            )
-        return model
 
 
 def open_run(place: str | os.PathLike[str]) -> Run:

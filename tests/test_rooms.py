@@ -9,7 +9,7 @@ from tests.support.paths import PROJECT
 ROOMS = """
 cli
 __init__
-evaluate_run preview_run
+check_model evaluate_run preview_run
 run
 report
 execution

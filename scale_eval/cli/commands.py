@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scale_eval.cli import data, results, runs  # noqa: F401 - each adds its commands
+from scale_eval.cli import data, models, results, runs  # noqa: F401 - each adds its commands
 from scale_eval.cli.app import run_command
 
 __all__ = ["run_command"]

@@ -104,6 +104,7 @@ def report(run: str, path: str | None) -> None:
 
     The report is one self-contained HTML page; open it in a browser, or send it.
     """
+    require_run(run)
     out.print(f"Report: {se.open_run(run).report(path)}", soft_wrap=True)
 
 
@@ -114,6 +115,7 @@ def fingerprint(run: str) -> None:
 
     Two runs with the same results, bit for bit, have the same hash.
     """
+    require_run(run)
     print(se.open_run(run).fingerprint())
 
 

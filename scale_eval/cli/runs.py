@@ -16,10 +16,13 @@ from scale_eval.cli.app import (
     cli,
     out,
 )
+from scale_eval.cli.next_steps import print_next_steps, write_report
 from scale_eval.cli.options import config_option, group_options, models_option, with_config
 from scale_eval.cli.results import print_results
+from scale_eval.places import require_dataset, require_run
 from scale_eval.planning.run_options import Execution, Reduction, Sampling
 from scale_eval.planning.settings import Settings
+from scale_eval.progress_bar import COMPILING, Screen
 
 if TYPE_CHECKING:
     from scale_eval.preview_run import Preview
@@ -33,7 +36,7 @@ def demo(place: str, **options: Any) -> None:
     """Evaluate four models on synthetic companies."""
     out.print("Three synthetic companies, four models, every half-year that was observed whole.\n")
     _run(se.demo_dataset(), place, strict=False, **with_config(None, options))
-    out.print(f"Report: {se.open_run(place).report()}", soft_wrap=True)
+    out.print("  scale-eval ingest --help", "  your own data", sep="")
 
 
 @cli.command(
@@ -58,8 +61,10 @@ def demo(place: str, **options: Any) -> None:
 def run(dataset: str, place: str, config: str | None, strict: bool, **options: Any) -> None:
     """Evaluate models on every company.
 
-    Running it again on the same directory finishes what is missing, and adds models.
+    It ends with the verdict and a report. Running it again on the same directory finishes what is
+    missing, and adds models.
     """
+    require_dataset(dataset)
     _run(se.open_dataset(dataset), place, strict=strict, **with_config(config, options))
 
 
@@ -111,6 +116,7 @@ def plan(
     The cost is in time, memory and, with --price, money. Models are first timed on a few companies
     of all sizes, in a separate process. With --power, it also says how many companies are needed.
     """
+    require_dataset(dataset)
     from scale_eval.report.terminal import plan_table, power_table, print_estimate
 
     preview = se.preview(dataset, power=power, **with_config(config, options))
@@ -122,7 +128,9 @@ def plan(
     )
     if preview.power is not None:
         out.print(power_table(preview.power, str(power)))
-    print_estimate(out, preview.estimate(guess=guess), preview.workers, price)
+    with Screen().stage("timing the models on a few companies") as stage:
+        estimate = preview.estimate(guess=guess, on_compiling=lambda: stage.rename(COMPILING))
+    print_estimate(out, estimate, preview.workers, price)
 
 
 @cli.command()
@@ -134,10 +142,13 @@ def reduce(run: str, margins: dict[str, float], primary: str | None) -> None:
     They are made from the evaluations that are done. Use it when all shares of a run are done, or
     to change margins or the metric that decides.
     """
+    require_run(run)
     from scale_eval.results.share_directory import unfinished_shares
 
     reduced = se.reduce(run, margins=margins, primary=primary)
     print_results(reduced)
+    write_report(reduced)
+    print_next_steps(reduced, run)
     if not reduced.finished:
         if left := unfinished_shares(reduced.directory.store):
             out.print(f"Shares that did not finish: {', '.join(left)}")
@@ -151,6 +162,8 @@ def _run(dataset: se.Dataset, place: str, *, strict: bool, **options: Any) -> No
     made = se.evaluate(dataset, out=place, **options)
     if preview.execution.parsed_share is None:
         print_results(made)
+        write_report(made)
+        print_next_steps(made, place)
     else:
         _print_share(made, str(preview.execution.parsed_share))
     if not made.finished:

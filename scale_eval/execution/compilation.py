@@ -7,12 +7,10 @@ import fcntl
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
-from numba.core import event
-
-from scale_eval.models.warm_up import warm_up
+from scale_eval.models.warm_up import compilation_reported, warm_up
 
 COMPILING_SECONDS = 120.0
 """Seconds that a worker waits at most for another to compile."""
@@ -37,30 +35,3 @@ def compile_in_turn(on_compiling: Callable[[], object]) -> None:
             time.sleep(0.05)
         with compilation_reported(on_compiling):
             warm_up()
-
-
-@contextlib.contextmanager
-def compilation_reported(on_compiling: Callable[[], object]) -> Iterator[None]:
-    """Call `on_compiling` when Numba first compiles a function within the ``with`` block.
-
-    It does not compile what it finds in its cache.
-    """
-    listener = _FirstCompilation(on_compiling)
-    event.register("numba:compile", listener)
-    try:
-        yield
-    finally:
-        event.unregister("numba:compile", listener)
-
-
-class _FirstCompilation(event.Listener):
-    def __init__(self, on_compiling: Callable[[], object]) -> None:
-        self._on_compiling, self._is_first = on_compiling, True
-
-    def on_start(self, _: object) -> None:
-        if self._is_first:
-            self._is_first = False
-            self._on_compiling()
-
-    def on_end(self, _: object) -> None:
-        """Do nothing."""

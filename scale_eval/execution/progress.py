@@ -11,8 +11,6 @@ from tqdm import tqdm
 from scale_eval.evaluation.schema import FAILED
 from scale_eval.progress_bar import Screen, Stage, seconds_left
 
-COMPILING = "compiling the numerical code, once for this machine: about a minute"
-
 
 class Progress:
     """The progress of a run says what is waited for, and counts the evaluations.

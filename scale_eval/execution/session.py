@@ -15,7 +15,7 @@ from scale_eval.evaluation.histograms import score_table
 from scale_eval.evaluation.rows import EvaluationRows
 from scale_eval.execution.coordinator import execute
 from scale_eval.execution.global_fits import GlobalFitResult, recorded_fits
-from scale_eval.execution.progress import COMPILING, Progress
+from scale_eval.execution.progress import Progress
 from scale_eval.execution.result_buffer import ResultBuffer
 from scale_eval.execution.tasks import RunContext, Task, TaskResult
 from scale_eval.execution.versions import require_same_versions
@@ -31,6 +31,7 @@ from scale_eval.planning.refused import refused_rows
 from scale_eval.planning.run_options import Execution
 from scale_eval.planning.settings import Settings
 from scale_eval.planning.shares import share_of
+from scale_eval.progress_bar import COMPILING
 from scale_eval.results.directory import PLAN, RunDirectory
 from scale_eval.results.evaluation_parts import write_part
 from scale_eval.results.maintenance import remove_repeats, remove_without_scores

@@ -1,9 +1,13 @@
-"""Compile the package's compiled code before anything is timed."""
+"""Compile the package's compiled code before anything is timed, and tell that it is compiled."""
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Callable, Iterator
+
 import numpy as np
 import pandas as pd
+from numba.core import event
 
 from scale_eval.datasets.instants import DAY, as_utc, microseconds
 from scale_eval.datasets.transactions import Transactions
@@ -29,3 +33,30 @@ def warm_up() -> None:
     for name, kind in BUILT_IN.items():
         if hasattr(kind, "fit_windows"):  # it is compiled
             evaluate_one(company, window, resolve(name), Rules())
+
+
+@contextlib.contextmanager
+def compilation_reported(on_compiling: Callable[[], object]) -> Iterator[None]:
+    """Call `on_compiling` when Numba first compiles a function within the ``with`` block.
+
+    It does not compile what it finds in its cache.
+    """
+    listener = _FirstCompilation(on_compiling)
+    event.register("numba:compile", listener)
+    try:
+        yield
+    finally:
+        event.unregister("numba:compile", listener)
+
+
+class _FirstCompilation(event.Listener):
+    def __init__(self, on_compiling: Callable[[], object]) -> None:
+        self._on_compiling, self._is_first = on_compiling, True
+
+    def on_start(self, _: object) -> None:
+        if self._is_first:
+            self._is_first = False
+            self._on_compiling()
+
+    def on_end(self, _: object) -> None:
+        """Do nothing."""

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
-from concurrent.futures import ProcessPoolExecutor
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor, wait
 from dataclasses import dataclass
+from multiprocessing.synchronize import Event
 
 import numpy as np
 
@@ -17,7 +20,7 @@ from scale_eval.evaluation.rows import EvaluationRows
 from scale_eval.evaluation.rules import Rules
 from scale_eval.evaluation.windows import Window
 from scale_eval.models import NamedModel
-from scale_eval.models.warm_up import warm_up
+from scale_eval.models.warm_up import compilation_reported, warm_up
 from scale_eval.planning.batches import TASK_SECONDS, choose_granularity, make_batches
 from scale_eval.planning.cost_model import Costs
 from scale_eval.planning.pilot import companies_of_all_sizes
@@ -101,28 +104,60 @@ def estimate(
     )
 
 
-def time_models(plan: Plan, dataset: Dataset, models: dict[str, NamedModel], rules: Rules) -> Costs:
+def _ignore() -> None:
+    """Do nothing."""
+
+
+def time_models(
+    plan: Plan,
+    dataset: Dataset,
+    models: dict[str, NamedModel],
+    rules: Rules,
+    on_compiling: Callable[[], object] = _ignore,
+) -> Costs:
     """Time models on some companies, in a separate process.
 
-    Return no costs if a model ended that process or took too long. Models of all companies are not
-    timed, since most of their cost is in fitting them.
+    `on_compiling` is called when that process begins to compile. Return no costs if a model ended
+    the process or took too long. Models of all companies are not timed, since most of their cost is
+    in fitting them.
     """
     company_models = {n: model for n, model in models.items() if model.scope == "company"}
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, mp_context=context) as process, contextlib.suppress(Exception):
+    compiles = context.Event()
+    with (
+        ProcessPoolExecutor(
+            1, mp_context=context, initializer=_share, initargs=(compiles,)
+        ) as process,
+        contextlib.suppress(Exception),
+    ):
         future = process.submit(_time_models, plan, dataset, company_models, rules)
-        try:
-            return future.result(timeout=TRIAL_SECONDS)
-        except TimeoutError:
-            for child in process._processes.values():
-                child.kill()
+        deadline, was_told = time.monotonic() + TRIAL_SECONDS, False
+        while not wait([future], timeout=0.2).done:
+            if compiles.is_set() and not was_told:
+                on_compiling()
+                was_told = True
+            if time.monotonic() > deadline:
+                for child in process._processes.values():
+                    child.kill()
+                return Costs()
+        return future.result()
     return Costs()
+
+
+_compiles: Event
+
+
+def _share(compiles: Event) -> None:
+    """Keep what the process that times models shares with the one that started it."""
+    global _compiles
+    _compiles = compiles
 
 
 def _time_models(
     plan: Plan, dataset: Dataset, models: dict[str, NamedModel], rules: Rules
 ) -> Costs:
-    warm_up()
+    with compilation_reported(_compiles.set):
+        warm_up()
     windows = plan.windows
     companies = np.unique(windows.company[plan.is_planned])
     some_companies = companies_of_all_sizes(companies, plan.n_customers[companies], TIMED_COMPANIES)

@@ -271,6 +271,8 @@ class Reduction:
     def require_primary(self, own_metrics: Sequence[Metric]) -> None:
         """Raise `ValueError` where the metric that decides does not exist."""
         if self.primary is not None:
+            from scale_eval.planning.user_metrics import require_metric
+
             require_metric(self.primary, "primary is", own_metrics)
 
 

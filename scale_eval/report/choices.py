@@ -52,7 +52,8 @@ def _choose(kind: str, name: str, names: Mapping[str, str]) -> str:
     alike = {chosen for shown, chosen in names.items() if _plain(shown) == _plain(name)}
     if len(alike) == 1:
         return alike.pop()
-    raise ValueError(f"there is no {kind} {name!r}{did_you_mean_one_of(name, names)}")
+    whole = f"; there are {', '.join(dict.fromkeys(names.values()))}"
+    raise ValueError(f"there is no {kind} {name!r}{did_you_mean(name, names, whole)}")
 
 
 def _plain(name: str) -> str:

@@ -24,8 +24,9 @@ def write_json(frame: pd.DataFrame, file: TextIO) -> None:
     names = [str(name) for name in frame.columns]
     separator = "[\n"
     for row in _rows(frame):
-        finite = [None if value in (math.inf, -math.inf) else value for value in row]
-        file.write(separator + json.dumps(dict(zip(names, finite, strict=True)), ensure_ascii=False))
+        finite = (None if value in (math.inf, -math.inf) else value for value in row)
+        entry = dict(zip(names, finite, strict=True))
+        file.write(separator + json.dumps(entry, ensure_ascii=False))
         separator = ",\n"
     file.write("\n]\n" if separator == ",\n" else "[]\n")
 

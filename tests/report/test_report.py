@@ -128,7 +128,7 @@ def test_the_report_goes_where_it_is_asked_to(run, tmp_path):
 
 
 def test_a_model_that_is_not_compared_is_refused_by_name(run):
-    with pytest.raises(ValueError, match="no model 'prophet' is compared; there are"):
+    with pytest.raises(ValueError, match="there is no model 'prophet'; there are"):
         run.plot_funnel(model="prophet")
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import matplotlib as mpl
 
+from scale_eval.report.choices import choose_metric, choose_model
 from scale_eval.report.figure import Figure
 from scale_eval.report.findings import Findings
 from scale_eval.report.plots.differences import comparison, sizes
@@ -37,11 +38,26 @@ PLOTS: dict[str, Callable[..., Figure]] = {
 def draw(name: str, findings: Findings, **choices: Any) -> Figure:
     """Draw one of `PLOTS`, with models under short names.
 
-    A model among the `choices` is given by its whole name or its short one. A name such as
-    ``$x$`` is a name, not mathematics.
+    A model and a metric among the `choices` are given by their names or as they are displayed, such
+    as ``AUC``. A name such as ``$x$`` is a name, not mathematics. Raises `ValueError`, with the
+    nearest name, for one that is not compared.
     """
+    if choices.get("model") is not None:
+        choices["model"] = choose_model(choices["model"], findings.models)
+    if choices.get("metric") is not None:
+        choices["metric"] = _drawn_metric(name, findings, choices["metric"])
     findings = findings.short
     if choices.get("model") is not None:
         choices["model"] = findings.short_name(choices["model"])
     with mpl.rc_context({"text.parse_math": False}):
         return PLOTS[name](findings, **choices)
+
+
+def _drawn_metric(name: str, findings: Findings, metric: str) -> str:
+    """Return the metric that is meant; raise `ValueError` where this plot has no figures of it."""
+    chosen = choose_metric(metric, findings.metrics)
+    table = findings.spread if name == "spread" else findings.comparisons
+    drawn = list(table["metric"].unique())
+    if chosen not in drawn:
+        raise ValueError(f"the plot {name} has no figures of {chosen}, but of {', '.join(drawn)}")
+    return chosen
