@@ -11,4 +11,7 @@ def main() -> None:
     from scale_eval.cli.commands import run_command
 
     interruptions.raise_once()
-    run_command()
+    try:
+        run_command()
+    finally:
+        interruptions.end_if_interrupted()

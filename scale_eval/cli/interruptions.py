@@ -21,7 +21,7 @@ UNFINISHED = 3
 NOTHING_DONE = "Interrupted before anything was done."
 DONE_IS_KEPT = "Interrupted. What is done is on disk; the same command goes on from there."
 
-_has_said = False
+_is_interrupted = _has_said = False
 
 
 def end_at_once() -> None:
@@ -31,13 +31,16 @@ def end_at_once() -> None:
 
 
 def raise_once() -> None:
-    """Raise `KeyboardInterrupt` at an interruption, so that clusters are closed; end at a second.
+    """Raise `KeyboardInterrupt` at an interruption, so that what is done is kept; end at a second.
 
     Python drops an exception that is raised while an object is deleted; such an interruption ends
     the process, too.
     """
+    from scale_eval import children
+
+    children.end_with_process = True
     _handle(_raise)
-    sys.unraisablehook = _end_if_interrupted
+    sys.unraisablehook = _end_if_dropped
 
 
 def say() -> None:
@@ -48,6 +51,14 @@ def say() -> None:
         _write(DONE_IS_KEPT)
 
 
+def end_if_interrupted() -> None:
+    """End the process without ado where it was interrupted: much of it may be half begun."""
+    if _is_interrupted:
+        with contextlib.suppress(OSError, ValueError):
+            sys.stdout.flush()
+        _end(DONE_IS_KEPT)
+
+
 def _handle(handler: Callable[..., Any] | signal.Handlers) -> None:
     with contextlib.suppress(ValueError):  # not in the main thread
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -56,21 +67,26 @@ def _handle(handler: Callable[..., Any] | signal.Handlers) -> None:
 
 
 def _raise(*_: object) -> None:
+    global _is_interrupted
+    _is_interrupted = True
     _handle(lambda *_: _end(DONE_IS_KEPT))
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a batch system may send several
     raise KeyboardInterrupt
 
 
-def _end_if_interrupted(unraisable: Any) -> None:
+def _end_if_dropped(unraisable: Any) -> None:
     if issubclass(unraisable.exc_type, KeyboardInterrupt):
         _end(DONE_IS_KEPT)
     sys.__unraisablehook__(unraisable)
 
 
 def _end(sentence: str) -> None:
-    """End this process; the workers of a local cluster end with it, and so do locks of a run."""
+    """End this process and those that it began; locks of a run end with them."""
     if not _has_said:
         _write(sentence)
+    with contextlib.suppress(Exception):
+        if "scale_eval.children" in sys.modules:
+            sys.modules["scale_eval.children"].end_all()
     os._exit(UNFINISHED)
 
 

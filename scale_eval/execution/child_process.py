@@ -17,8 +17,7 @@ from typing import Any
 import cloudpickle
 
 _CHILD_SCRIPT = """
-import pickle, signal, sys
-signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the caller, who then ends this
+import pickle, sys
 sys.path[:] = pickle.load(sys.stdin.buffer)
 from scale_eval.execution.child_process import serve_call
 serve_call()
@@ -41,7 +40,10 @@ def start() -> Iterator[Call]:
     `ChildProcessError` where the process ended without an answer: killed, or out of memory.
     """
     command = [sys.executable, "-c", _CHILD_SCRIPT]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+    # In a process group of its own, Ctrl-C does not reach it: the caller ends it.
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, process_group=0
+    ) as process:
         try:
             assert process.stdin is not None
             pickle.dump(sys.path, process.stdin)

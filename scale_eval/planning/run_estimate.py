@@ -12,6 +12,7 @@ from multiprocessing.synchronize import Event
 
 import numpy as np
 
+from scale_eval.children import out_of_reach
 from scale_eval.datasets import Dataset
 from scale_eval.datasets.instants import from_microseconds
 from scale_eval.evaluation.evaluate import LoadedCompany, evaluate_companies
@@ -123,14 +124,16 @@ def time_models(
     """
     company_models = {n: model for n, model in models.items() if model.scope == "company"}
     context = multiprocessing.get_context("spawn")
-    compiles = context.Event()
+    with out_of_reach():
+        compiles = context.Event()
     with (
         ProcessPoolExecutor(
             1, mp_context=context, initializer=_share, initargs=(compiles,)
         ) as process,
         contextlib.suppress(Exception),
     ):
-        future = process.submit(_time_models, plan, dataset, company_models, rules)
+        with out_of_reach():
+            future = process.submit(_time_models, plan, dataset, company_models, rules)
         deadline, was_told = time.monotonic() + TRIAL_SECONDS, False
         while not wait([future], timeout=0.2).done:
             if compiles.is_set() and not was_told:

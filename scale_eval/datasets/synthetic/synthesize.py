@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
+from scale_eval.children import out_of_reach
 from scale_eval.datasets.dataset import Dataset
 from scale_eval.datasets.file_layout import (
     SHARED_FROM,
@@ -215,12 +216,14 @@ def _make_in_processes(
 ) -> list[pa.Table]:
     """Call `_make_file` for each of `files`, in several processes."""
     context = multiprocessing.get_context("spawn")  # forking a process with threads may hang
-    done, stopped = context.Value("q", 0), context.Event()
+    with out_of_reach():
+        done, stopped = context.Value("q", 0), context.Event()
     n_shown = 0
     with ProcessPoolExecutor(
         min(workers, len(files)), context, initializer=_begin, initargs=(done, stopped)
     ) as pool:
-        tasks = [pool.submit(_make_file_in_worker, store, population, each) for each in files]
+        with out_of_reach():
+            tasks = [pool.submit(_make_file_in_worker, store, population, each) for each in files]
         waiting: set[Any] = set(tasks)
         try:
             while waiting:

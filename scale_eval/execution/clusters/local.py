@@ -8,12 +8,17 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator
-from typing import Any
+from multiprocessing import forkserver
+from typing import Any, TypeVar
 
 import dask
 from dask.system import CPU_COUNT
 from distributed import Client, LocalCluster
 from distributed.utils import get_mp_context
+
+from scale_eval import children
+
+Closable = TypeVar("Closable", Client, LocalCluster)
 
 LOCAL_CONFIG = {
     # A worker that dies here was killed by what it ran: two deaths are enough to suspect a task.
@@ -51,8 +56,27 @@ class LocalProcesses:
     @contextlib.contextmanager
     def client(self, workers: int | None) -> Iterator[Client]:
         """Start the processes, one for each core by default, and connect to them."""
-        with local_cluster(workers or CPU_COUNT) as cluster, Client(cluster) as client:
+        with (
+            local_cluster(workers or CPU_COUNT) as cluster,
+            closed_at_the_end(Client(cluster)) as client,
+        ):
             yield client
+
+
+@contextlib.contextmanager
+def closed_at_the_end(opened: Closable) -> Iterator[Closable]:
+    """Close what was opened, unless an interruption ends this process: it ends with it then."""
+    try:
+        yield opened
+    except KeyboardInterrupt:
+        if not children.end_with_process:
+            opened.close()
+        raise
+    except BaseException:
+        opened.close()
+        raise
+    else:
+        opened.close()
 
 
 @contextlib.contextmanager
@@ -68,12 +92,15 @@ def local_cluster(workers: int, **choices: Any) -> Iterator[LocalCluster]:
     with dask.config.set({**LOCAL_CONFIG, "distributed.worker.multiprocessing-method": method}):
         if forked:
             get_mp_context().set_forkserver_preload(PRELOADED_MODULES)
-        with LocalCluster(
+            with children.out_of_reach():
+                forkserver.ensure_running()
+        cluster = LocalCluster(
             n_workers=workers,
             threads_per_worker=1,
             dashboard_address="127.0.0.1:0",
             silence_logs=logging.CRITICAL,
             env=dict(os.environ),  # as it is now: the process they are forked from may be older
             **choices,
-        ) as cluster:
+        )
+        with closed_at_the_end(cluster):
             yield cluster

@@ -1,0 +1,72 @@
+"""Start processes that Ctrl-C does not reach, and end them at once."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import signal
+from collections.abc import Iterator
+from multiprocessing import resource_tracker
+from pathlib import Path
+
+end_with_process = False
+"""Whether an interruption ends this process, and its children with it, so that nothing that lives
+in them need be closed. Commands set it; in a notebook the process goes on."""
+
+
+@contextlib.contextmanager
+def out_of_reach() -> Iterator[None]:
+    """Start processes in the ``with`` block that Ctrl-C in the terminal does not reach.
+
+    A terminal sends it to every process of the command. Only the first is to answer it, and to end
+    the others: one that is still importing would print a traceback.
+    """
+    _start_resource_tracker()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def end_all() -> None:
+    """Kill every process that this one began, and those that these began."""
+    tracker = getattr(resource_tracker._resource_tracker, "_pid", None)  # removes what they leave
+    pids = {child.pid for child in multiprocessing.active_children()} | _descendants(os.getpid())
+    for pid in pids:
+        if pid is not None and pid != tracker:
+            with contextlib.suppress(OSError):
+                os.kill(pid, signal.SIGKILL)
+
+
+def _start_resource_tracker() -> None:
+    """Start the process that removes semaphores, so that it tells nobody what it removed.
+
+    It must run before signals are blocked, because starting it unblocks them.
+    """
+    before = os.environ.get("PYTHONWARNINGS")
+    ignored = "ignore:resource_tracker:UserWarning"
+    os.environ["PYTHONWARNINGS"] = ignored if before is None else f"{before},{ignored}"
+    try:
+        resource_tracker.ensure_running()
+    finally:
+        if before is None:
+            del os.environ["PYTHONWARNINGS"]
+        else:
+            os.environ["PYTHONWARNINGS"] = before
+
+
+def _descendants(pid: int) -> set[int]:
+    """Return the processes that descend from `pid`; none where the system does not list them."""
+    children: dict[int, list[int]] = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            parent = stat.read_text(errors="replace").rpartition(")")[2].split()[1]
+            children.setdefault(int(parent), []).append(int(stat.parent.name))
+    found, waiting = set[int](), [pid]
+    while waiting:
+        each = waiting.pop()
+        waiting += [child for child in children.get(each, []) if child not in found]
+        found |= set(children.get(each, []))
+    return found
