@@ -13,8 +13,8 @@ from scale_eval.report.at_a_glance import AtAGlance, at_a_glance
 from scale_eval.report.companies_behind import companies_behind
 from scale_eval.report.extremes import extremes_by
 from scale_eval.report.findings import Findings
-from scale_eval.report.names import elided
 from scale_eval.report.frame_table import frame_table
+from scale_eval.report.names import elided
 from scale_eval.report.verdict import Verdict
 from scale_eval.report.wording import (
     NEGLIGIBLE,
