@@ -46,7 +46,10 @@ def list_models() -> None:
 
 @cli.command(name="metrics")
 def list_metrics() -> None:
-    """List the metrics of every evaluation: what each is, its direction and its range."""
+    """List the metrics that are computed.
+
+    What each is, its direction and its range.
+    """
     from scale_eval.metrics import METRICS
     from scale_eval.report.frame_table import plain_table
 
@@ -70,7 +73,7 @@ def list_metrics() -> None:
     cls=CommandWithExamples,
     examples="""
     scale-eval check-model my_models:SmoothedRecency datasets/shops
-    scale-eval check-model my_models:SmoothedRecency datasets/shops --company Shop2
+    scale-eval check-model my_models:Mine datasets/shops --company Shop2
     """,
 )
 @click.argument("model")
@@ -78,11 +81,12 @@ def list_metrics() -> None:
 @click.option("--company", help="The company to try it on. Default: one of middle size.")
 @group_options(Settings, *SETTINGS)
 def check_model_command(model: str, dataset: str, company: str | None, **options: Any) -> None:
-    """Try a model on one company, with the whole traceback of what it raises.
+    """Check a model on one company.
 
-    It is fitted at the company's latest cutoff, as in a run, and its contract is checked: one
-    probability in [0, 1] for each customer, the same again with the same random state, an unchanged
-    history, few customers. The exit code is 2 where a check fails.
+    It is fitted at the company's latest cutoff, as in a run, and what it raises is shown with its
+    whole traceback. Its contract is checked: one probability in [0, 1] for each customer, the same
+    again with the same random state, an unchanged history, few customers. The exit code is 2 where
+    a check fails.
     """
     require_dataset(dataset)
     from scale_eval.check_model import check_model

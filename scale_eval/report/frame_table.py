@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 from rich import box
@@ -13,8 +13,8 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 from rich.text import Text
 
-NAME_WIDTH, MODEL_WIDTH = 6, 14
-"""Least width of a column of names, and of one of models, where there is no room for them whole."""
+NAME_WIDTH = 14
+"""Least width of a column of names where there is no room for the longest."""
 
 BETWEEN = 2
 """Cells between two columns."""
@@ -38,16 +38,22 @@ class _Column:
     is_figure : bool
         Whether its lines are never broken.
     is_right : bool
-        Whether it is set to the right.
+        Whether it is set to the right: numbers are.
+    is_key : bool
+        Whether it can say what a row is about: names and dates can.
     least : int
         The least width in cells.
+    narrowest : int
+        The same where there is room for nothing else.
     """
 
     heading: str
     cells: list[str]
     is_figure: bool
     is_right: bool
+    is_key: bool
     least: int
+    narrowest: int
 
 
 class FrameTable:
@@ -69,8 +75,14 @@ class FrameTable:
 
     def _parts(self, width: int) -> list[list[_Column]]:
         """Divide the columns so that each part fits."""
-        first = next((i for i, c in enumerate(self.columns) if c.is_figure), 0)
+        first = next((i for i, c in enumerate(self.columns) if not c.is_key), 0)
         keys, rest = self.columns[:first], self.columns[first:]
+        widest = max((column.least for column in rest), default=0)
+        for room in range(NAME_WIDTH, 0, -2):
+            if _least_width(keys) + BETWEEN + widest <= width:
+                break
+            narrower = (max(min(key.least, room), key.narrowest) for key in keys)
+            keys = [replace(key, least=n) for key, n in zip(keys, narrower, strict=True)]
         parts: list[list[_Column]] = [[]]
         for column in rest:
             if parts[-1] and _least_width([*keys, *parts[-1], column]) > width:
@@ -115,20 +127,22 @@ def plain_table() -> Table:
 def _column(name: str, values: pd.Series, decimals: int | None, *, is_whole: bool) -> _Column:
     cells = [cell(value, decimals) for value in values]
     is_number = pd.api.types.is_numeric_dtype(values) and values.dtype != bool
-    is_figure = is_number or pd.api.types.is_datetime64_any_dtype(values) or _are_figures(cells)
+    is_key = pd.api.types.is_datetime64_any_dtype(values) or not (is_number or _are_figures(cells))
+    is_figure = not is_key or pd.api.types.is_datetime64_any_dtype(values)
     heading = name if is_whole else name.replace("_", " ")
     if is_number:
         heading = heading.replace(" ", "\n")
     if is_figure:
         least = max(_line_width(heading if is_number else ""), *map(_line_width, ["", *cells]))
+        narrowest = least
     else:
-        longest = max(map(_line_width, cells), default=0)
+        longest = max(map(_line_width, [*heading.split(), *cells]))
         figures = [len(t) for text in cells for t in text.split() if _FIGURE.fullmatch(t)]
-        least = min(longest, MODEL_WIDTH if name == "model" else NAME_WIDTH)
-        least = max([least, *(n for n in figures if n <= LONGEST_FIGURE)])
+        narrowest = max((n for n in figures if n <= LONGEST_FIGURE), default=1)
+        least = max(min(longest, NAME_WIDTH), narrowest)
         if is_whole:
             least = longest
-    return _Column(heading, cells, is_figure, is_number, max(least, 1))
+    return _Column(heading, cells, is_figure, is_number, is_key, max(least, 1), narrowest)
 
 
 def _are_figures(cells: Sequence[str]) -> bool:

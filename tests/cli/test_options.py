@@ -45,7 +45,7 @@ class TestConfig:
         assert planned('last = 1\ntimeout = "5 minutes"\nworkers = 2') == 3 * 4
 
     def test_a_run_remembers_what_was_in_it(self, scale_eval, data, tmp_path):
-        text = 'cutoffs = ["2031-01-01"]\nhorizon = "3 months"\nseed = 5'
+        text = 'cutoffs = ["2019-01-01"]\nhorizon = "3 months"\nseed = 5\nmodels = ["recency"]'
         (tmp_path / "settings.toml").write_text(text)
         result = scale_eval("run", data, "--out", "run", "--config", "settings.toml", "--seed", 7)
         assert result.code == cli.OK, result.err

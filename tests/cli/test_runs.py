@@ -7,6 +7,7 @@ import re
 import shutil
 import sys
 
+import pandas as pd
 import pytest
 
 import scale_eval as se
@@ -75,9 +76,13 @@ class TestPlan:
 
 
 class TestRun:
-    def test_ends_with_a_verdict_and_where_the_tables_are(self, ran, first):
-        *_, last = ran.out.splitlines()
-        assert last == f"Tables: {first}"
+    def test_ends_with_a_verdict_the_report_and_the_commands_that_come_next(self, ran, first):
+        _, end = ran.out.split(f"Tables: {first}\n")
+        assert f"Report: {first / 'report.html'}\n" in end
+        assert "scale-eval show runs/first companies" in end
+        assert "scale-eval report runs/first" in end
+        assert "failures" not in end
+        assert (first / "report.html").stat().st_size < 2_000_000
         verdict = se.open_run(first).verdict
         assert any(model in verdict.headline for model in DEFAULT_MODELS)
         result = " ".join(ran.out.split())
@@ -89,7 +94,7 @@ class TestRun:
         tables = {
             f"{name}.parquet" for name in ("plan", *(t.name for t in tables_of(sample=False)))
         }
-        assert left == {"run.json", "evaluations", "scores", ".lock", *tables}
+        assert left == {"run.json", "report.html", "evaluations", "scores", ".lock", *tables}
         assert not list(first.rglob("*.unfinished"))
 
     def test_the_same_command_again_changes_nothing(self, scale_eval, data, first):
@@ -161,24 +166,33 @@ class TestRun:
     @pytest.mark.parametrize("command", ["run", "plan"])
     def test_what_is_no_dataset_is_refused(self, scale_eval, files, first, tmp_path, command):
         out = ["--out", "run"] if command == "run" else []
-        for place in ("nowhere", files[0], first, tmp_path):
-            assert_refused(scale_eval(command, place, *out), "is not a dataset", "ingest")
+        for place, words in {
+            "nowhere": ["nothing of this name", "ingest FILE..."],
+            files[0]: ["it is a CSV file", f"ingest {files[0]} --into"],
+            files[0].parent: ["a folder of 3 files of rows", f"ingest {files[0].parent}/*.csv"],
+            first: ["it is a run of the dataset", f"show {first}", f"--out {first}"],
+            first.parent: ["it is a folder of other things"],
+            tmp_path: ["it is an empty folder"],
+        }.items():
+            assert_refused(scale_eval(command, place, *out), "is not a dataset", *words)
         assert not (tmp_path / "run").exists()
 
     def test_a_place_with_other_files_is_refused(self, scale_eval, data, tmp_path):
         (tmp_path / "thesis.txt").write_text("precious")
         assert_refused(scale_eval("run", data, "--out", tmp_path), "thesis.txt")
 
-    def test_a_cutoff_in_the_future_is_skipped_with_its_reason(self, scale_eval, data, tmp_path):
-        result = scale_eval("run", data, "--out", "run", "--cutoff", "2031-01-01", "--strict")
-        assert result.code == cli.OK
+    def test_a_run_whose_windows_are_all_refused_says_which_cutoff_fits_and_leaves_nothing(
+        self, scale_eval, data, tmp_path
+    ):
+        result = scale_eval("run", data, "--out", "run", "--cutoff", "2031-01-01")
         assert "not_observed_whole" in result.out
-        assert "There is no verdict" in result.out
-        rows = se.open_run(tmp_path / "run").evaluations
-        assert len(rows) == 12
-        assert set(rows["status"]) == {"skipped"}
-        assert set(rows["reason"]) == {"not_observed_whole"}
-        assert "not_observed_whole" in scale_eval("show", "run", "evaluations").out
+        assert_refused(result, "the company's data end before the window does (3 windows)")
+        assert not (tmp_path / "run").exists()
+        latest = re.search(r"The latest cutoff that fits is (20\d\d-\d\d-\d\d)", result.err)[1]
+        planned = scale_eval("plan", data, "--guess", "--cutoff", latest).out
+        assert "0 evaluations" not in planned
+        later = str((pd.Timestamp(latest) + pd.DateOffset(months=1)).date())
+        assert "0 evaluations of" in scale_eval("plan", data, "--guess", "--cutoff", later).out
 
     @pytest.mark.parametrize(("text", "seconds"), [("90", 90), ("1.5", 1.5), ("2 minutes", 120)])
     def test_a_timeout_without_a_unit_is_in_seconds(self, text, seconds):
@@ -272,7 +286,8 @@ def test_the_demo_names_a_model_and_where_the_tables_are(tmp_path):
     assert_fits(result.out, tmp_path)
     run = tmp_path / "runs" / "demo"
     assert se.open_run(run).verdict.choice in DEFAULT_MODELS
-    assert result.out.splitlines()[-2:] == [f"Tables: {run}", f"Report: {run / 'report.html'}"]
+    assert f"Tables: {run}\nReport: {run / 'report.html'}\n" in result.out
+    assert "scale-eval show runs/demo companies" in result.out
     assert (run / "report.html").stat().st_size < 2_000_000
     assert len(se.open_run(run).pooled) > 0
     assert [path.name for path in tmp_path.iterdir()] == ["runs"]

@@ -132,7 +132,11 @@ def test_a_model_that_is_not_compared_is_refused_by_name(run):
         run.plot_funnel(model="prophet")
 
 
-def test_a_run_in_which_nothing_could_be_compared_has_a_report_that_says_so(client, tmp_path):
+def test_a_run_in_which_nothing_could_be_compared_has_a_report_that_says_so(
+    client, tmp_path, monkeypatch
+):
+    # An earlier version made such runs.
+    monkeypatch.setattr("scale_eval.evaluate_run.require_window", lambda *_: None)
     young = shop("young", 50, seed=9, first="2020-03-01", days=100)
     dataset = dataset_of([young], tmp_path / "data")
     run = se.evaluate(dataset, ["recency"], out=tmp_path / "run", client=client)
