@@ -59,7 +59,7 @@ def remove_model(store: Store, model: str) -> None:
     Evaluations of other models stay as they are. What was interrupted can be done again: a part is
     written without the model before it is deleted with it.
     """
-    saved = set(store.names("predictions/*.parquet"))
+    saved = store.names("predictions/*.parquet")
     for name in evaluation_files(store):
         models = read_table(store, name, columns=["model"])["model"]
         if not pc.any(pc.equal(models, model)).as_py():
@@ -70,9 +70,8 @@ def remove_model(store: Store, model: str) -> None:
         if len(others):
             write_part(store, others, _scores_without(store, scores_beside(name), model))
         removed = evaluations.filter(pc.invert(is_other)).select(["company_id", "cutoff"])
-        for row in removed.to_pylist() if saved else ():
-            if (file := prediction_file(row["company_id"], row["cutoff"], model)) in saved:
-                store.delete(file)
+        for row in removed.drop_null().to_pylist() if saved else ():
+            store.delete(prediction_file(row["company_id"], row["cutoff"], model))
         store.delete(name)
         store.delete(scores_beside(name))
 
