@@ -35,12 +35,12 @@ def require_run(place: str | os.PathLike[str]) -> None:
     if is_run(path):
         return
     if is_dataset(path):
-        what = f"it is a dataset; evaluate it with 'scale-eval run {_shown(path)} --out RUN'"
+        what = f"it is a dataset; evaluate it: scale-eval run {_shown(path)} --out RUN"
     elif path.name in ("report.html", RUN) and is_run(path.parent):
         what = f"it is a file of the run {path.parent}; name that"
     else:
         what = _held(path, is_run) or (
-            f"{_what(path)}; make one with 'scale-eval run DATASET --out {_shown(path)}'"
+            f"{_what(path)}; make one: scale-eval run DATASET --out {_shown(path)}"
         )
     raise FileNotFoundError(f"{path} is not a run: {what}")
 
@@ -53,16 +53,16 @@ def require_dataset(place: str | os.PathLike[str]) -> None:
     if is_run(path):
         dataset = _dataset_of(path)
         what = (
-            f"it is a run{f' of the dataset {dataset}' if dataset else ''}. Look at it with "
-            f"'scale-eval show {_shown(path)}', or go on with it by 'scale-eval run "
-            f"{_shown(dataset) if dataset else 'DATASET'} --out {_shown(path)}'"
+            f"it is a run{f' of the dataset {dataset}' if dataset else ''}. Look at it: scale-eval "
+            f"show {_shown(path)}. Go on with it: scale-eval run "
+            f"{_shown(dataset) if dataset else 'DATASET'} --out {_shown(path)}"
         )
     elif path.is_file() and is_dataset(path.parent):
         what = f"it is a file of the dataset {path.parent}; name that"
     elif path.is_file():
         what = (
-            f"{_what(path)}; make a dataset of it with 'scale-eval ingest {_shown(path)} --into "
-            f"{_shown(Path('datasets') / _stem(path))}'"
+            f"{_what(path)}; make a dataset of it: scale-eval ingest {_shown(path)} --into "
+            f"{_shown(Path('datasets') / _stem(path))}"
         )
     else:
         what = _held(path, is_dataset) or _folder_to_ingest(path)
@@ -85,10 +85,10 @@ def _folder_to_ingest(path: Path) -> str:
     if files:
         suffix = next(s for s in (*TEXT_SUFFIXES, ".parquet") if files[0].name.lower().endswith(s))
         return (
-            f"{_what(path)}; make a dataset of them with 'scale-eval ingest "
-            f"{_shown(path)}/*{suffix} --into {_shown(Path('datasets') / (path.name or 'mine'))}'"
+            f"{_what(path)}; make a dataset of them: scale-eval ingest {_shown(path)}/*{suffix} "
+            f"--into {_shown(Path('datasets') / (path.name or 'mine'))}"
         )
-    return f"{_what(path)}; make one with 'scale-eval ingest FILE... --into {_shown(path)}'"
+    return f"{_what(path)}; make one: scale-eval ingest FILE... --into {_shown(path)}"
 
 
 def _what(path: Path) -> str:

@@ -157,7 +157,7 @@ def _parse_file(
     hand_over: Callable[[pa.Table], object] | None,
 ) -> ParsedFile:
     if is_dataset(path):
-        raise IngestError(f"{path} is a dataset already; evaluate it with 'scale-eval run {path}'")
+        raise IngestError(f"{path} is a dataset already; evaluate it: scale-eval run {path}")
     if path.is_dir():
         raise IngestError(f"{path} is a directory; name the files in it, such as {path}/*.csv")
     if path.exists() and not path.is_file():

@@ -1,0 +1,151 @@
+"""Ctrl-C at any moment, and twice: one sentence, no traceback, nothing left running."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from scale_eval.cli import app as cli
+from scale_eval.cli.interruptions import DONE_IS_KEPT, NOTHING_DONE
+from tests.support.commands import COMMAND, environment
+
+
+def ends(code: str) -> tuple[int, str]:
+    """The exit code of a script, and what it says on the standard error."""
+    begin = "import os, signal; from scale_eval.cli import interruptions\n"
+    done = subprocess.run(
+        [sys.executable, "-c", begin + code], capture_output=True, text=True, timeout=60
+    )
+    return done.returncode, done.stderr.strip()
+
+
+KILL = "os.kill(os.getpid(), signal.SIGINT)\n"
+
+
+@pytest.mark.parametrize("number", ["SIGINT", "SIGTERM"])
+def test_before_a_command_has_begun_there_is_nothing_to_undo(number):
+    code = f"interruptions.end_at_once(); os.kill(os.getpid(), signal.{number})"
+    assert ends(code) == (cli.UNFINISHED, NOTHING_DONE)
+
+
+def test_a_command_ends_what_it_began_and_a_second_time_at_once():
+    begun = "interruptions.raise_once()\n"
+    once = f"{begun}try:\n    {KILL}except KeyboardInterrupt: interruptions.say()\n"
+    end = "interruptions.end_if_interrupted()"
+    assert ends(once + end) == (cli.UNFINISHED, DONE_IS_KEPT)
+    assert ends(once + KILL + "raise AssertionError") == (cli.UNFINISHED, DONE_IS_KEPT)
+    hanging = f"{begun}try:\n    {KILL}finally:\n    {KILL}"
+    assert ends(hanging) == (cli.UNFINISHED, DONE_IS_KEPT)
+    assert ends(begun + end)[0] == 0
+
+
+def test_an_interruption_that_python_would_drop_ends_the_process():
+    code = (
+        "interruptions.raise_once()\n"
+        "class Dropped:\n"
+        f"    def __del__(self): {KILL}"
+        "Dropped()\nraise AssertionError"
+    )
+    assert ends(code) == (cli.UNFINISHED, DONE_IS_KEPT)
+
+
+def test_what_ignores_ctrl_c_goes_on_ignoring_it():
+    """As `nohup` has it, or a shell for what it runs in the background."""
+    ignoring = "signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+    code = f"{ignoring}interruptions.end_at_once()\n{KILL}interruptions.raise_once()\n{KILL}"
+    assert ends(code) == (0, "")
+
+
+def test_processes_out_of_reach_do_not_answer_and_are_ended_with_all_that_they_began(tmp_path):
+    code = (
+        "import multiprocessing, subprocess, sys, time\n"
+        "from scale_eval import children\n"
+        "def wait(file):\n"
+        "    grandchild = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])\n"
+        "    open(file, 'w').write(f'{grandchild.pid}\\n')\n"
+        "    time.sleep(60)\n"
+        "if __name__ == '__main__':\n"
+        "    begin = multiprocessing.get_context('spawn').Process\n"
+        "    with children.out_of_reach():\n"
+        "        made = begin(target=wait, args=(sys.argv[1],))\n"
+        "        made.start()\n"
+        "    print(made.pid, flush=True)\n"
+        "    try: time.sleep(60)\n"
+        "    except KeyboardInterrupt: print(made.is_alive(), flush=True)\n"
+        "    sys.stdin.readline()\n"
+        "    children.end_all()\n"
+        "    made.join()\n"
+        "    print(made.exitcode)\n"
+    )
+    (tmp_path / "script.py").write_text(code)
+    process = subprocess.Popen(
+        [sys.executable, "script.py", "pids"],
+        cwd=tmp_path,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    process.stdout.readline()
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "pids").exists() or not (tmp_path / "pids").read_text():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.stdout.readline() == "True\n"
+    out, err = process.communicate("\n", timeout=60)
+    assert out == f"{-signal.SIGKILL}\n"
+    assert err == ""
+    grandchild = Path("/proc") / (tmp_path / "pids").read_text().strip() / "stat"
+    while grandchild.exists() and ") Z " not in grandchild.read_text():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def of_session(pid: int) -> list[str]:
+    """The living processes of a session."""
+    listed = subprocess.run(
+        ["ps", "-eo", "sid=,stat=,cmd="], capture_output=True, text=True, check=True
+    )
+    lines = (line.split(None, 2) for line in listed.stdout.splitlines())
+    return [line[2] for line in lines if line[0] == str(pid) and not line[1].startswith("Z")]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("presses", [1, 2])
+@pytest.mark.parametrize("seconds", [0.5, 1, 1.5, 2, 3, 5, 12])
+def test_a_run_that_is_interrupted_at_any_moment_says_so_in_one_sentence(
+    workshop, data, tmp_path, seconds, presses
+):
+    words = ["run", data, "--out", tmp_path / "run", "--every", "1 month", "--workers", "2"]
+    process = subprocess.Popen(
+        [COMMAND, *words, "--model", "shop_models:Patient"],
+        cwd=workshop,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    time.sleep(seconds)
+    for _ in range(presses):
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+        time.sleep(0.15)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == cli.UNFINISHED, err
+    assert "Traceback" not in err
+    assert "Error" not in err
+    assert len(re.findall("Interrupted", err)) == 1
+    assert err.strip().splitlines()[-1] in (NOTHING_DONE, DONE_IS_KEPT)
+    deadline = time.monotonic() + 10
+    while left := of_session(process.pid):
+        assert time.monotonic() < deadline, left
+        time.sleep(0.1)
