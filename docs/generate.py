@@ -12,7 +12,7 @@ import coverage_tables
 import pyarrow as pa
 from markdown_table import table
 
-import scale_eval.cli
+from scale_eval.cli.commands import cli
 from scale_eval.cli.options import IN_FILES
 from scale_eval.evaluation import reasons
 from scale_eval.evaluation.schema import EVALUATION_COLUMNS, SCORE_COLUMNS
@@ -82,11 +82,10 @@ def reason_table(sentences: dict[str, str]) -> str:
 
 def commands() -> str:
     """Return each command: what it does, its options, its examples."""
-    group = _command_group()
-    context = click.Context(group, info_name="scale-eval")
+    context = click.Context(cli, info_name="scale-eval")
     return "\n".join(
-        _command(click.Context(group.commands[name], context, info_name=name))
-        for name in group.list_commands(context)
+        _command(click.Context(cli.commands[name], context, info_name=name))
+        for name in cli.list_commands(context)
     )
 
 
@@ -94,13 +93,6 @@ def configuration_keys() -> str:
     """Return the keys of a configuration file: what each may be, and what it does."""
     rows = ((f"`{o.name}`", o.kind.description, o.help) for o in IN_FILES.values())
     return table(("key", "value", "meaning"), rows)
-
-
-def _command_group() -> click.Group:
-    """Return the group of all commands, in whichever module of `scale_eval.cli` it is."""
-    modules = vars(scale_eval.cli).values()
-    groups = (getattr(module, "cli", None) for module in modules)
-    return next(group for group in groups if isinstance(group, click.Group))
 
 
 def _command(context: click.Context) -> str:

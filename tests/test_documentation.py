@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 import tomllib
 
-import click
 import pytest
 
 import scale_eval as se
-import scale_eval.cli
+from scale_eval.cli.commands import cli
 from scale_eval.metrics import METRICS, STANDARD_ERRORS
 from scale_eval.models import BUILT_IN
 from tests.support.documentation import DOCS, commands, page
@@ -52,7 +51,7 @@ def test_examples_use_options_that_there_are(path):
     examples = re.findall(r"scale-eval (\w+)((?: [^\n`|&]+|\\\n)*)", path.read_text("utf-8"))
     wrong = []
     for name, words in examples:
-        command = command_group().commands.get(name)
+        command = cli.commands.get(name)
         if command is None:
             continue  # prose
         known = {option for parameter in command.params for option in parameter.opts}
@@ -89,9 +88,3 @@ def test_locked_requirements_agree_with_each_other():
         ):
             assert versions.setdefault((name, condition), version) == version, (path.name, name)
         assert not re.search(r"https?://|file:|--index|--find-links", text)
-
-
-def command_group() -> click.Group:
-    modules = vars(scale_eval.cli).values()
-    groups = (getattr(module, "cli", None) for module in modules)
-    return next(group for group in groups if isinstance(group, click.Group))

@@ -40,7 +40,7 @@ def place(tmp_path, monkeypatch):
         ("nowhere", "there is nothing of this name; make one: scale-eval ingest FILE... "),
         (
             "runs/one",
-            "it is a run of the dataset data/shops. Look at it with 'scale-eval show runs",
+            "it is a run of the dataset data/shops. Look at it: scale-eval show runs",
         ),
         ("runs/one", "Go on with it: scale-eval run data/shops --out runs/one"),
         ("broken", "it is a run. Look at it: "),

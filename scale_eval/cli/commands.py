@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from scale_eval.cli import data, models, results, runs  # noqa: F401 - each adds its commands
-from scale_eval.cli.app import run_command
+from scale_eval.cli.app import cli, run_command
 
-__all__ = ["run_command"]
+__all__ = ["cli", "run_command"]
