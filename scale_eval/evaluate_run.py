@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from scale_eval.datasets import Dataset, open_dataset
@@ -21,6 +21,7 @@ from scale_eval.metrics import Metric
 from scale_eval.models import NamedModel
 from scale_eval.models.built_in import DEFAULT_MODELS
 from scale_eval.models.registry import named_models
+from scale_eval.models.warm_up import compilation_reported
 from scale_eval.planning.company_sample import (
     Sample,
     SamplingFrame,
@@ -41,6 +42,7 @@ from scale_eval.planning.run_options import (
 from scale_eval.planning.settings import Settings
 from scale_eval.planning.share import Share
 from scale_eval.planning.user_metrics import recorded_metrics
+from scale_eval.progress_bar import COMPILING_TABLES, TABLES
 from scale_eval.results.directory import (
     PLAN,
     SAMPLE,
@@ -151,8 +153,9 @@ def evaluate(
             if chosen.execution.share is None:
                 with _process_to_reduce(directory) as call:
                     session.complete(sample, plan)
-                    progress.stage("making the tables")
-                    _reduce(directory, chosen.settings.rules.metrics, chosen.reduction, call)
+                    progress.stage(TABLES)
+                    with compilation_reported(partial(progress.rename, COMPILING_TABLES)):
+                        _reduce(directory, chosen.settings.rules.metrics, chosen.reduction, call)
             else:  # `reduce` makes the tables when all shares are done
                 session.complete(sample, plan)
             _finish(directory, started)
@@ -216,7 +219,7 @@ def _session(
     execution = chosen.execution
     with contextlib.ExitStack() as clusters:
 
-        @functools.cache
+        @cache
         def cluster() -> Client:
             return client or clusters.enter_context(
                 dask_client(execution.cluster, workers=execution.workers)

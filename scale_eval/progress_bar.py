@@ -13,6 +13,9 @@ from tqdm import tqdm
 COMPILING = "compiling the numerical code, once for this machine: about a minute"
 """The stage in which Numba compiles what a machine has not compiled before."""
 
+TABLES = "making the tables"
+COMPILING_TABLES = "making the tables: compiling their code, once for this machine"
+
 COLUMNS = 100
 """Width of a bar in a notebook, in characters."""
 

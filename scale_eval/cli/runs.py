@@ -22,7 +22,7 @@ from scale_eval.cli.results import print_results
 from scale_eval.places import require_dataset, require_run
 from scale_eval.planning.run_options import Execution, Reduction, Sampling
 from scale_eval.planning.settings import Settings
-from scale_eval.progress_bar import COMPILING, Screen
+from scale_eval.progress_bar import COMPILING, COMPILING_TABLES, TABLES, Screen
 
 if TYPE_CHECKING:
     from scale_eval.preview_run import Preview
@@ -143,9 +143,14 @@ def reduce(run: str, margins: dict[str, float], primary: str | None) -> None:
     to change margins or the metric that decides.
     """
     require_run(run)
+    from scale_eval.models.warm_up import compilation_reported
     from scale_eval.results.share_directory import unfinished_shares
 
-    reduced = se.reduce(run, margins=margins, primary=primary)
+    with (
+        Screen().stage(TABLES) as stage,
+        compilation_reported(lambda: stage.rename(COMPILING_TABLES)),
+    ):
+        reduced = se.reduce(run, margins=margins, primary=primary)
     print_results(reduced)
     write_report(reduced)
     print_next_steps(reduced, run)

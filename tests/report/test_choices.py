@@ -35,7 +35,7 @@ def test_a_model_is_meant_by_its_whole_name_and_by_its_short_one():
         (choose_metric, "revenue", METRICS, "there are log_loss, brier_score"),
         (choose_model, "Lapsed", [*BUILT_IN, *OWN], "there is no model 'Lapsed'"),
         (choose_model, "bg_nbd_", ["recency", "bgnbd2"], "did you mean 'bgnbd2'"),
-        (choose_company, "North", ["south"], "there are south"),
+        (choose_company, "Berlin", ["south"], "there are south"),
         (choose_company, "SOUTH", ["south"], "did you mean 'south'"),
     ],
 )

@@ -132,6 +132,17 @@ def test_a_model_that_is_not_compared_is_refused_by_name(run):
         run.plot_funnel(model="prophet")
 
 
+def test_a_plot_takes_names_as_they_are_displayed_and_refuses_others(run):
+    (axis, *_) = run.plot_comparison(metric="auc").axes
+    (same, *_) = run.plot_comparison(metric="roc_auc").axes
+    assert axis.get_xlabel() == same.get_xlabel()
+    assert [t.get_text() for t in axis.texts] == [t.get_text() for t in same.texts]
+    with pytest.raises(ValueError, match=r"'acu'; did you mean 'AUC'"):
+        run.plot_sizes(metric="acu")
+    with pytest.raises(ValueError, match="there is no metric 'nothing'; there are log_loss"):
+        run.plot_comparison(metric="nothing")
+
+
 def test_a_run_in_which_nothing_could_be_compared_has_a_report_that_says_so(
     client, tmp_path, monkeypatch
 ):
