@@ -6,6 +6,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import click
+from rich.text import Text
 
 import scale_eval as se
 from scale_eval.cli.app import (
@@ -126,9 +127,14 @@ def plan(
         f"\n{planned.n_planned:,} evaluations of {len(preview.models)} models "
         f"({', '.join(preview.models)}); {planned.n_refused:,} refused."
     )
+    if not planned.n_planned:
+        from scale_eval.planning.no_window import why_no_window
+
+        why = why_no_window(preview.dataset, preview.settings)
+        out.print(Text(f"{why[:1].upper()}{why[1:]}."))
     if preview.power is not None:
         out.print(power_table(preview.power, str(power)))
-    with Screen().stage("timing the models on a few companies") as stage:
+    with Screen(shown=not guess).stage("timing the models on a few companies") as stage:
         estimate = preview.estimate(guess=guess, on_compiling=lambda: stage.rename(COMPILING))
     print_estimate(out, estimate, preview.workers, price)
 

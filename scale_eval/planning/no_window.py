@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 import numpy as np
 
 from scale_eval.datasets import Dataset
@@ -10,6 +12,9 @@ from scale_eval.evaluation.reasons import EVALUATIONS
 from scale_eval.planning.calendar import REFUSALS, ObservedSpans
 from scale_eval.planning.plan import observed_spans
 from scale_eval.planning.settings import Settings
+
+FEW = 100
+"""Number of companies that are tried before all are."""
 
 
 class NoWindow(ValueError):  # noqa: N818 - reads as a sentence
@@ -28,7 +33,10 @@ def why_no_window(dataset: Dataset, settings: Settings) -> str:
     spans = observed_spans(
         dataset.manifest_table, settings.purchase_rule, None if until is None else as_utc(until)
     )
-    refusals = settings.calendar.windows(spans).refusal
+    calendar = settings.calendar
+    if not calendar.shared and (calendar.windows(_longest(spans)).refusal == 0).any():
+        return ""  # without a look at 100,000 companies
+    refusals = calendar.windows(spans).refusal
     if not len(refusals) or (refusals == 0).any():
         return ""
     codes, counts = (part.tolist() for part in np.unique(refusals, return_counts=True))
@@ -37,6 +45,12 @@ def why_no_window(dataset: Dataset, settings: Settings) -> str:
         for n, code in sorted(zip(counts, codes, strict=True), reverse=True)
     )
     return f"no window can be evaluated: {why}. {_remedy(dataset, settings, spans)}"
+
+
+def _longest(spans: ObservedSpans) -> ObservedSpans:
+    """Return the spans of the companies whose customers were observed longest."""
+    order = np.argsort(spans.first_customer_at - spans.until, kind="stable")[:FEW]
+    return ObservedSpans(*(getattr(spans, field.name)[order] for field in fields(ObservedSpans)))
 
 
 def _remedy(dataset: Dataset, settings: Settings, spans: ObservedSpans) -> str:

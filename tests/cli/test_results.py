@@ -56,8 +56,11 @@ class TestShow:
         for name in ("AUC", "auc", "roc_auc", "Roc AUC"):
             result = scale_eval("show", first, "pooled", "--metric", name, "--limit", 1)
             assert "roc_auc" in result.out, name
-        result = scale_eval("show", first, "pooled", "--metric", "O:E", "--limit", 1)
-        assert "observed_expected_ratio" in result.out
+        result = scale_eval("show", first, "pooled", "--metric", "O:E", "--format", "csv")
+        assert {line.split(",")[1] for line in result.out.splitlines()} == {
+            "metric",
+            "observed_expected_ratio",
+        }
 
     @pytest.mark.parametrize(
         ("words", "hints"),

@@ -44,6 +44,11 @@ class TestPlan:
         assert "not_observed_whole" in result.out
         assert "12 refused" in " ".join(result.out.split())
 
+    def test_says_which_cutoff_fits_where_every_window_is_refused(self, scale_eval, data):
+        result = scale_eval("plan", data, "--guess", "--cutoff", "2030-01-01")
+        assert result.code == cli.OK
+        assert "The latest cutoff that fits is 2019-" in " ".join(result.out.split())
+
     @pytest.mark.parametrize("limit", [-1, -100])
     def test_a_negative_number_of_companies_is_refused(self, scale_eval, data, limit):
         assert_refused(scale_eval("plan", data, "--limit", limit), "--limit")
@@ -88,6 +93,19 @@ class TestRun:
         result = " ".join(ran.out.split())
         assert all(" ".join(sentence.split()) in result for sentence in verdict.sentences)
         assert "Traceback" not in ran.err
+
+    def test_says_in_a_log_file_what_it_waits_for_line_by_line(self, ran):
+        lines = [line.partition(" [")[0] for line in ran.err.splitlines()]
+        lines = [line for line in lines if "compiling" not in line and "36/36" not in line]
+        assert lines == [
+            "starting workers",
+            "preparing the workers",
+            "evaluating: 0 % (0/36)",
+            "making the tables",
+            "writing the report",
+        ]
+        assert "evaluating: 100 % (36/36)" in ran.err
+        assert "\r" not in ran.err
 
     def test_leaves_the_tables_and_no_half_written_file(self, first):
         left = {path.name for path in first.iterdir()}
