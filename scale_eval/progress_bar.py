@@ -6,9 +6,10 @@ import sys
 import threading
 from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
-from tqdm import tqdm
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 COMPILING = "compiling the numerical code, once for this machine: about a minute"
 """The stage in which Numba compiles what a machine has not compiled before."""
@@ -48,6 +49,8 @@ class Screen:
 
     def bar(self, *, total: int, label: str, unit: str, initial: int = 0) -> tqdm:
         """Return a bar that counts up to `total`."""
+        from tqdm import tqdm
+
         return tqdm(
             total=total,
             initial=initial,
@@ -64,11 +67,15 @@ class Screen:
 
     def line(self, label: str) -> tqdm:
         """Return a line without a bar, which goes when it is closed."""
+        from tqdm import tqdm
+
         return tqdm(desc=label, bar_format="{desc}", leave=False, **self._appearance)
 
     def say(self, sentence: str) -> None:
         """Print a sentence without breaking the bar."""
         if self.shown:
+            from tqdm import tqdm
+
             tqdm.write(sentence, file=sys.stdout if in_notebook() else sys.stderr)
 
 

@@ -43,12 +43,13 @@ def raise_once() -> None:
     sys.unraisablehook = _end_if_dropped
 
 
-def say() -> None:
+def say(sentence: str = DONE_IS_KEPT) -> None:
     """Say that the command was interrupted, unless that was said."""
     global _has_said
     if not _has_said:
         _has_said = True
-        _write(DONE_IS_KEPT)
+        with contextlib.suppress(OSError):  # the terminal has gone
+            os.write(2, f"\n{sentence}\n".encode())
 
 
 def end_if_interrupted() -> None:
@@ -82,14 +83,8 @@ def _end_if_dropped(unraisable: Any) -> None:
 
 def _end(sentence: str) -> None:
     """End this process and those that it began; locks of a run end with them."""
-    if not _has_said:
-        _write(sentence)
+    say(sentence)
     with contextlib.suppress(Exception):
         if "scale_eval.children" in sys.modules:
             sys.modules["scale_eval.children"].end_all()
     os._exit(UNFINISHED)
-
-
-def _write(sentence: str) -> None:
-    with contextlib.suppress(OSError):  # the terminal has gone
-        os.write(2, f"\n{sentence}\n".encode())

@@ -56,6 +56,19 @@ def test_an_interruption_that_python_would_drop_ends_the_process():
     assert ends(code) == (cli.UNFINISHED, DONE_IS_KEPT)
 
 
+def test_a_second_time_while_the_first_is_ending_the_process_says_nothing_more():
+    code = (
+        "from scale_eval import children\n"
+        f"def end_all(): {KILL}"
+        "children.end_all = end_all\n"
+        "interruptions.raise_once()\n"
+        "class Dropped:\n"
+        f"    def __del__(self): {KILL}"
+        "Dropped()\n"
+    )
+    assert ends(code) == (cli.UNFINISHED, DONE_IS_KEPT)
+
+
 def test_what_ignores_ctrl_c_goes_on_ignoring_it():
     """As `nohup` has it, or a shell for what it runs in the background."""
     ignoring = "signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
