@@ -7,7 +7,7 @@ import json
 import pytest
 
 import scale_eval as se
-from scale_eval.results.directory import FORMAT, RunDirectory
+from scale_eval.results.directory import FORMAT, RunDiffers, RunDirectory
 from scale_eval.storage import open_store
 from scale_eval.storage.formats import OtherFormat
 from tests.support.companies import dataset_of, shop
@@ -88,3 +88,16 @@ def test_a_record_that_is_no_record_is_damaged(place, text):
 def test_a_place_without_a_run_says_how_to_make_one(tmp_path):
     with pytest.raises(FileNotFoundError, match="scale-eval run DATASET --out"):
         se.open_run(tmp_path)
+
+
+def test_a_run_of_another_dataset_is_refused_by_the_places_of_both(tmp_path):
+    settings = {"data": "3f2a", "seed": 0, "metrics": {}}
+    directory = RunDirectory(open_store(tmp_path / "run"))
+    directory.begin(settings, {}, {"dataset": "/data/shops"})
+    other = settings | {"data": "9b1c"}
+    with pytest.raises(RunDiffers, match=r"dataset /data/shops, not of /data/clubs") as error:
+        directory.begin(other, {}, {"dataset": "/data/clubs"})
+    assert "3f2a" not in str(error.value)
+    with pytest.raises(RunDiffers, match=r"of /data/shops with other rows.*changed since"):
+        directory.begin(other, {}, {"dataset": "/data/shops"})
+    directory.begin(settings, {}, {"dataset": "/moved/shops"})  # the same rows elsewhere
