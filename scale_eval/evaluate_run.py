@@ -55,7 +55,11 @@ from scale_eval.results.maintenance import (
     remove_unfinished,
     remove_without_scores,
 )
-from scale_eval.results.model_removal import predicts_anywhere, remove_models
+from scale_eval.results.model_removal import (
+    models_to_replace,
+    remove_models,
+    require_evaluated,
+)
 from scale_eval.results.reduce import reduce_run
 from scale_eval.results.share_directory import (
     ShareDirectory,
@@ -64,7 +68,6 @@ from scale_eval.results.share_directory import (
 )
 from scale_eval.results.tables import conventions
 from scale_eval.run import Run
-from scale_eval.spelling import did_you_mean_one_of
 from scale_eval.storage import open_store, read_table, write_table, write_tables
 
 if TYPE_CHECKING:
@@ -243,11 +246,14 @@ def _begin(
     recorded = {"data": dataset.content_hash, **settings.document()}
     identities = {name: model.identity for name, model in models.items()}
     started = {"started_at": _now()}
-    facts = {"dataset": str(dataset.store.root), "versions": recorded_versions(), **started}
+    facts: dict[str, Any] = {"dataset": str(dataset.store.root), "versions": recorded_versions()}
+    facts |= started
     if not isinstance(directory, ShareDirectory):
+        replace = require_evaluated(chosen.execution.replace, identities)
         if directory.document:
             directory.require_settings(recorded, facts["dataset"])
-            remove_models(directory, _replaced(directory, identities, chosen.execution.replace))
+            remove_models(directory, models_to_replace(directory, identities, replace))
+        facts["replaced"] = {name: identities[name] for name in replace}
         directory.begin(recorded, identities, facts)
         remove_unfinished(directory.store)
         return _draw_sample(directory, dataset, n, settings.seed)
@@ -260,28 +266,6 @@ def _begin(
         _write_divided_plan(whole, division, dataset, settings, sample)
     directory.record(status="running", **started)
     return sample
-
-
-def _replaced(
-    directory: RunDirectory, models: Mapping[str, Mapping[str, Any]], replace: Sequence[str]
-) -> list[str]:
-    """Return the models of a run to evaluate anew: those named, and changed ones that all failed.
-
-    Raises `ValueError` for a name that is no model of this call.
-    """
-    for name in replace:
-        if name not in models:
-            raise ValueError(
-                f"replace {name!r}: it is not among the models to evaluate"
-                f"{did_you_mean_one_of(name, models)}"
-            )
-    named = [name for name in replace if name in directory.document["models"]]
-    failed = [
-        name
-        for name in directory.changed_models(models)
-        if name not in named and not predicts_anywhere(directory.store, name)
-    ]
-    return named + failed
 
 
 def _require_same_division(directory: RunDirectory, share: Share, division: dict[str, Any]) -> None:

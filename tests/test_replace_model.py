@@ -109,6 +109,25 @@ def test_what_interrupts_the_removal_of_a_model_is_made_up_for(
     assert run.fingerprint() == only_new.fingerprint()
 
 
+def test_the_same_command_goes_on_with_a_replacement_that_was_interrupted(
+    shops, client, copied, only_new, monkeypatch
+):
+    def die(*_):
+        raise KeyboardInterrupt
+
+    options = {"replace": ["mine"], "save_predictions": True}
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("scale_eval.execution.session.Session.complete", die)
+        evaluate(shops, [Mine(0.4, least=60)], copied, client, **options)
+    before = evaluate_times(copied, "mine")
+    run = evaluate(shops, [Mine(0.4, least=60)], copied, client, **options)
+    assert evaluate_times(copied, "mine") == before
+    assert run.fingerprint() == only_new.fingerprint()
+    evaluate(shops, [Mine(0.4, least=60)], copied, client, **options)  # it is finished: once more
+    assert evaluate_times(copied, "mine") != before
+    assert run.fingerprint() == only_new.fingerprint()
+
+
 def test_a_removal_that_was_interrupted_is_finished_by_reduce(shops, client, copied, monkeypatch):
     def die(*_):
         raise KeyboardInterrupt

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -16,7 +17,41 @@ from scale_eval.results.evaluation_parts import (
     scores_beside,
     write_part,
 )
+from scale_eval.spelling import did_you_mean_one_of
 from scale_eval.storage import Store, read_table
+
+
+def require_evaluated(replace: Sequence[str], models: Mapping[str, Any]) -> Sequence[str]:
+    """Return the names; raise `ValueError` for one that is no model of this call."""
+    for name in replace:
+        if name not in models:
+            raise ValueError(
+                f"replace {name!r}: it is not among the models to evaluate"
+                f"{did_you_mean_one_of(name, models)}"
+            )
+    return replace
+
+
+def models_to_replace(
+    directory: RunDirectory, models: Mapping[str, Mapping[str, Any]], replace: Sequence[str]
+) -> list[str]:
+    """Return the models of a run to evaluate anew: those named, and changed ones that all failed.
+
+    A model is not replaced again by the same one after a session that did not finish.
+    """
+    document = directory.document
+    begun = {} if document["status"] == "finished" else document.get("replaced", {})
+    named = [
+        name
+        for name in replace
+        if name in document["models"] and begun.get(name) != dict(models[name])
+    ]
+    failed = [
+        name
+        for name in directory.changed_models(models)
+        if name not in named and not predicts_anywhere(directory.store, name)
+    ]
+    return named + failed
 
 
 def remove_models(directory: RunDirectory, names: Iterable[str]) -> None:
