@@ -17,7 +17,7 @@ planning
 models results
 evaluation
 metrics datasets
-statistics storage progress_bar spelling
+statistics storage progress_bar spelling html_repr main_guard
 """
 """From the door to the ground: a room imports only from the lines below its own."""
 

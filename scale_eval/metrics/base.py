@@ -16,7 +16,7 @@ from scale_eval.metrics.scores import Scores
 from scale_eval.metrics.uncertainty import EffectScale, Influence
 from scale_eval.statistics.undefined import Undefined
 
-ROW, WITHIN_COMPANY, EQUAL_COMPANY = "row", "within_company", "equal_company"
+ESTIMANDS = ROW, WITHIN_COMPANY, EQUAL_COMPANY = "row", "within_company", "equal_company"
 """The estimands; see `scale_eval.results.estimates`."""
 
 UserFunction = Callable[[np.ndarray, np.ndarray, np.ndarray], float]

@@ -16,6 +16,7 @@ from scale_eval.evaluation.histograms import ScoreCounts
 from scale_eval.evaluation.rows import EvaluationRows
 from scale_eval.evaluation.rules import Rules
 from scale_eval.evaluation.windows import Window
+from scale_eval.main_guard import require_main_guard
 from scale_eval.models import NamedModel
 from scale_eval.models.warm_up import warm_up
 from scale_eval.planning.batches import TASK_SECONDS, choose_granularity, make_batches
@@ -105,8 +106,10 @@ def time_models(plan: Plan, dataset: Dataset, models: dict[str, NamedModel], rul
     """Time models on some companies, in a separate process.
 
     Return no costs if a model ended that process or took too long. Models of all companies are not
-    timed, since most of their cost is in fitting them.
+    timed, since most of their cost is in fitting them. Raises `RuntimeError` in a script that lacks
+    the ``__main__`` guard.
     """
+    require_main_guard()
     company_models = {n: model for n, model in models.items() if model.scope == "company"}
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=context) as process, contextlib.suppress(Exception):

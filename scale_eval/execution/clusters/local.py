@@ -15,6 +15,8 @@ from dask.system import CPU_COUNT
 from distributed import Client, LocalCluster
 from distributed.utils import get_mp_context
 
+from scale_eval.main_guard import require_main_guard, suspecting_a_missing_guard
+
 LOCAL_CONFIG = {
     # A worker that dies here was killed by what it ran: two deaths are enough to suspect a task.
     "distributed.scheduler.allowed-failures": 1,
@@ -46,13 +48,16 @@ class LocalProcesses:
     """Processes of this machine, one thread each, which end with the run."""
 
     def check(self, workers: int | None) -> None:
-        """Accept any number of workers."""
+        """Accept any number; raise `RuntimeError` in a script that lacks the ``__main__`` guard."""
+        require_main_guard()
 
     @contextlib.contextmanager
     def client(self, workers: int | None) -> Iterator[Client]:
         """Start the processes, one for each core by default, and connect to them."""
-        with local_cluster(workers or CPU_COUNT) as cluster, Client(cluster) as client:
-            yield client
+        with contextlib.ExitStack() as stack:
+            with suspecting_a_missing_guard():
+                cluster = stack.enter_context(local_cluster(workers or CPU_COUNT))
+            yield stack.enter_context(Client(cluster))
 
 
 @contextlib.contextmanager
