@@ -234,9 +234,20 @@ class Run:
         return Comparison.of(self.findings, a, b, estimand, stratum)
 
     def company(self, company_id: str) -> CompanyResults:
-        """Return all about one company: `windows`, `models` and `figures`, and `evaluations`.
+        """Return all about one company; it shows itself in a notebook.
 
-        Raises `ValueError` where the run has no such company, with the nearest name.
+        Returns
+        -------
+        CompanyResults
+            With the DataFrames `windows` (one row a cutoff: its customers, its buyers, and why a
+            model is not ok there), `models` (one row a model, best first, one column a metric: the
+            mean over the company's windows), `figures` (the rows of the table `companies`, by
+            metric and model) and `evaluations`.
+
+        Raises
+        ------
+        ValueError
+            The run has no such company; the message has the nearest name.
         """
         from scale_eval.report.company import CompanyResults
         from scale_eval.report.findings import PRIMARY

@@ -99,9 +99,10 @@ class History:
 
     def _repr_html_(self) -> str:
         """Return the window, and the summary of the first customers."""
-        first = self.summary.to_frame().head(SHOWN_ROWS).round(2)
+        first = self.summary.to_frame().head(SHOWN_ROWS)
         for name in ("first_purchase", "last_purchase"):
             first[name] = first[name].dt.strftime("%Y-%m-%d")
+        first = first.round(2)
         if hasattr(self, "_ids"):  # a history of summaries has none
             first.insert(0, "customer", self.customers[:SHOWN_ROWS])
         facts = [

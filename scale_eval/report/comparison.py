@@ -88,12 +88,6 @@ class Comparison(ShownFrame):
         labels = [metric_label(metric) for metric in self.index]
         return pd.DataFrame(kept, index=pd.Index(labels, name="metric"))
 
-    def shown_in_text(self) -> pd.DataFrame:
-        """Return the same without the figures of the two and the margin."""
-        shown = self.shown()
-        short = [c for c in shown if " - " in c or c in ("better", "p", "win:tie:loss")]
-        return shown[short].rename(columns=lambda name: name.replace(" - ", " -\n"))
-
     def caption(self) -> str:
         """Return what the columns are of."""
         if not len(self):

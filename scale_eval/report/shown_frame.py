@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+import textwrap
+from collections.abc import Callable, Iterator
 from html import escape
 from typing import Any
 
 import pandas as pd
+from rich import box
 from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
 WIDTH = 80
-"""Characters of a line of text, the narrowest terminal in use."""
+"""Characters of a line of text, those of the narrowest terminal in use."""
+
+_BETWEEN = 2  # blanks between columns
 
 
 class ShownFrame(pd.DataFrame):
@@ -29,32 +35,57 @@ class ShownFrame(pd.DataFrame):
         """Return the texts that are shown; raises `KeyError` where columns for them are gone."""
         raise NotImplementedError
 
-    def shown_in_text(self) -> pd.DataFrame:
-        """Return the texts that fit into a line of 80 characters, intervals apart."""
-        return self.shown()
-
     def caption(self) -> str:
-        """Return a sentence on how to read them."""
-        return ""
+        """Return how to read them; raises `KeyError` as `shown` does."""
+        raise NotImplementedError
 
     def __repr__(self) -> str:
-        from scale_eval.report.terminal import frame_table
-
         try:
-            shown = self.shown_in_text().replace(r" \(", "\n(", regex=True)
+            shown, caption = self.shown(), self.caption()
         except KeyError:  # the user has taken columns away
             return super().__repr__()
-        text = io.StringIO()
-        console = Console(width=WIDTH, file=text, color_system=None)
-        console.print(frame_table(shown.reset_index()))
-        if self.caption():
-            console.print(self.caption(), highlight=False, markup=False)
-        return "\n".join(line.rstrip() for line in text.getvalue().splitlines())
+        tables = "\n\n".join(map(_text, _side_by_side(_stacked(shown))))
+        return f"{tables}\n{textwrap.fill(caption, WIDTH)}"
 
     def _repr_html_(self) -> Any:
         try:
-            table = self.shown().to_html(border=0, escape=True)
+            shown, caption = self.shown(), self.caption()
         except KeyError:
             return super()._repr_html_()
-        caption = self.caption()
-        return table + (f"<p>{escape(caption)}</p>" if caption else "")
+        return f"{shown.to_html(border=0, escape=True)}<p>{escape(caption)}</p>"
+
+
+def _stacked(shown: pd.DataFrame) -> pd.DataFrame:
+    """Return texts with intervals below their figures, and long headings in two lines."""
+    stacked = shown.replace(r" \(", "\n(", regex=True)
+    return stacked.rename(columns=lambda name: name.replace(" / ", " /\n").replace(" - ", " -\n"))
+
+
+def _side_by_side(shown: pd.DataFrame) -> Iterator[pd.DataFrame]:
+    """Divide the columns into tables that fit into a line; each has the index."""
+    first = _width(str(shown.index.name), map(str, shown.index))
+    columns: list[str] = []
+    used = first
+    for name in shown:
+        width = _BETWEEN + _width(name, shown[name])
+        if columns and used + width > WIDTH:
+            yield shown[columns].reset_index()
+            columns, used = [], first
+        columns.append(name)
+        used += width
+    yield shown[columns].reset_index()
+
+
+def _width(heading: str, cells: Any) -> int:
+    return max(len(line) for text in (heading, *cells) for line in text.split("\n"))
+
+
+def _text(shown: pd.DataFrame) -> str:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0))
+    for heading in shown:
+        table.add_column(Text(heading), overflow="fold")  # names may look like markup
+    for row in shown.itertuples(index=False):
+        table.add_row(*map(Text, row))
+    text = io.StringIO()
+    Console(width=WIDTH, file=text, color_system=None).print(table)
+    return "\n".join(line.rstrip() for line in text.getvalue().splitlines())
