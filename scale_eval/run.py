@@ -142,8 +142,9 @@ class Run:
 
         It is a DataFrame of numbers, indexed by model: ``run.leaderboard()["log_loss"]`` and, for
         the ends of its interval, ``["log_loss_ci_low"]`` and ``["log_loss_ci_high"]``; likewise of
-        `log_loss_skill`, `roc_auc`, `observed_expected_ratio` and the user's metrics. Printed, or
-        shown in a notebook, it is a table of figures with their intervals.
+        `log_loss_skill`, `roc_auc`, `observed_expected_ratio`, the metric that decides and the
+        user's metrics. Printed, or shown in a notebook, it is a table of figures with their
+        intervals.
         """
         from scale_eval.report.leaderboard import Leaderboard
 
@@ -241,8 +242,8 @@ class Run:
         CompanyResults
             With the DataFrames `windows` (one row a cutoff: its customers, its buyers, and why a
             model is not ok there), `models` (one row a model, best first, one column a metric: the
-            mean over the company's windows), `figures` (the rows of the table `companies`, by
-            metric and model) and `evaluations`.
+            mean over the windows that every model predicted), `figures` (the rows of the table
+            `companies`, by metric, model and coverage) and `evaluations`.
 
         Raises
         ------
@@ -250,7 +251,6 @@ class Run:
             The run has no such company; the message has the nearest name.
         """
         from scale_eval.report.company import CompanyResults
-        from scale_eval.report.findings import PRIMARY
 
         figures = self.directory.company(company_id)
         evaluations = self.directory.evaluations(company_id=company_id).to_pandas()
@@ -259,9 +259,8 @@ class Run:
         return CompanyResults(
             company_id,
             evaluations,
-            figures.drop(columns="company_id").set_index(["metric", "model"]),
-            PRIMARY,
-            self.findings.better(PRIMARY) == "higher",
+            figures.drop(columns="company_id").set_index(["metric", "model", "coverage"]),
+            self.findings,
         )
 
     def predictions(

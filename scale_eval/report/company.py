@@ -9,6 +9,8 @@ from typing import Any
 import pandas as pd
 
 from scale_eval.html_repr import facts_and_table
+from scale_eval.metrics import METRICS
+from scale_eval.report.findings import Findings
 from scale_eval.report.names import short_names
 from scale_eval.report.wording import count, metric_label
 
@@ -26,18 +28,15 @@ class CompanyResults:
     evaluations : DataFrame
         The company's rows of the table `evaluations`.
     figures : DataFrame
-        The company's rows of the table `companies`, by `metric` and `model`.
-    primary : str
-        The metric by which `models` are sorted.
-    higher : bool
-        Whether higher is better by it.
+        The company's rows of the table `companies`, by `metric`, `model` and `coverage`.
+    findings : Findings
+        Those of the run: they say by which metric models are sorted.
     """
 
     company_id: str
     evaluations: pd.DataFrame
     figures: pd.DataFrame
-    primary: str
-    higher: bool
+    findings: Findings
 
     @cached_property
     def windows(self) -> pd.DataFrame:
@@ -57,11 +56,16 @@ class CompanyResults:
     def models(self) -> pd.DataFrame:
         """Return the company's figures: one row a model, the best first, and one column a metric.
 
-        Each is a mean over the company's windows, see the table `companies`.
+        Each is a mean over the windows of the company that every model predicted, see the table
+        `companies`.
         """
-        table = self.figures["mean"].unstack("metric")
-        if self.primary in table:
-            table = table.sort_values(self.primary, ascending=not self.higher, kind="stable")
+        common = self.figures["mean"].reset_index("coverage").query("coverage == 'common'")
+        table = common["mean"].unstack("metric")
+        table = table[[metric for metric in self.findings.metrics if metric in table]]
+        primary = self.findings.primary
+        if primary in table:
+            order = self.findings.distance(primary, table[primary]).sort_values(kind="stable")
+            table = table.loc[order.index]
         return table
 
     def _window(self, cutoff: pd.Timestamp, mine: pd.DataFrame) -> dict[str, Any]:
@@ -94,12 +98,13 @@ class CompanyResults:
         for name in ("n_customers", "n_positive"):
             windows[name] = [f"{int(n):,}" if pd.notna(n) else "" for n in windows[name]]
         windows = windows.rename(columns=lambda name: name.replace("_", " "))
-        shown = dict.fromkeys([self.primary, *(m for m in _SHOWN if m in self.models)])
+        own = (m for m in self.models if m not in METRICS)
+        shown = dict.fromkeys([self.findings.primary, *_SHOWN, *own])
         models = self.models[[m for m in shown if m in self.models]].round(3)
         models.columns = pd.Index([metric_label(m) for m in models])
         names = short_names(models.index)
         models.insert(0, "model", [names[m] for m in models.index])
         facts = [count(len(windows), "window"), count(len(models), "model")]
         return facts_and_table(f"Company {self.company_id}", facts, windows) + facts_and_table(
-            "Means over its windows", [], models
+            "Means over the windows that every model predicted", [], models
         )

@@ -20,7 +20,7 @@ from scale_eval.report.wording import (
 )
 
 BUILT_IN = ("log_loss", "log_loss_skill", "roc_auc", "observed_expected_ratio")
-"""The metrics of a leaderboard; the user's follow."""
+"""The metrics of a leaderboard, after the one that decides; the user's follow."""
 
 _LOW, _HIGH = "_ci_low", "_ci_high"
 
@@ -39,14 +39,14 @@ class Leaderboard(ShownFrame):
         own = [metric for metric in findings.metrics if metric not in METRICS]
         rows = {
             metric: [findings.figure(metric, model) for model in findings.models]
-            for metric in (*BUILT_IN, *own)
+            for metric in dict.fromkeys([findings.primary, *BUILT_IN, *own])
         }
         columns = {
             f"{metric}{end}": [float(row[column]) for row in of]
             for metric, of in rows.items()
             for column, end in (("value", ""), ("ci_low", _LOW), ("ci_high", _HIGH))
         }
-        n = [int(row["n_companies"]) for row in rows["log_loss"]]
+        n = [int(row["n_companies"]) for row in rows[findings.primary]]
         index = pd.Index(findings.models, name="model")
         return cls({**columns, "n_companies": n}, index=index)
 
