@@ -118,6 +118,24 @@ class Preview:
 
         return timeline(self.plan)
 
+    def plot_purchases(self) -> Figure:
+        """Plot purchases a month: first ones, and those of earlier customers; largest companies.
+
+        Raises `ValueError` where there are none.
+        """
+        from scale_eval.report.purchases import purchases_by_month
+
+        return purchases_by_month(self.dataset, self.settings.purchase_rule)
+
+    def plot_habits(self) -> Figure:
+        """Plot how often customers buy, how soon again, and for how much; largest companies.
+
+        Raises `ValueError` where there are no purchases.
+        """
+        from scale_eval.report.purchases import purchase_habits
+
+        return purchase_habits(self.dataset, self.settings.purchase_rule)
+
 
 def preview(
     dataset: Dataset | str | os.PathLike[str],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,12 +11,17 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from scale_eval.metrics.base import ESTIMANDS
-from scale_eval.report.names import short_names
+from scale_eval.report.asked import (
+    require_compared,
+    require_metric,
+    require_model,
+    require_one_of,
+)
 from scale_eval.results.directory import PLAN, RunDirectory, open_run_directory
 from scale_eval.results.fingerprint import fingerprint
 from scale_eval.results.panel import COVERAGES
 from scale_eval.results.tables import TABLES
-from scale_eval.spelling import did_you_mean, did_you_mean_one_of
+from scale_eval.spelling import did_you_mean
 from scale_eval.storage import open_store, read_table
 
 if TYPE_CHECKING:
@@ -181,10 +186,9 @@ class Run:
         ValueError
             There is no such metric, estimand or coverage, or the metric has no such estimand.
         """
-        if metric is not None:
-            _require_one_of("metric", metric, self.findings.metrics)
-        _require_one_of("estimand", estimand, ESTIMANDS)
-        _require_one_of("coverage", coverage, COVERAGES)
+        require_metric(self.findings, metric)
+        require_one_of("estimand", estimand, ESTIMANDS)
+        require_one_of("coverage", coverage, COVERAGES)
         rows = self.findings.figures(estimand, coverage)
         if metric is not None:
             rows = rows[rows["metric"] == metric]
@@ -227,11 +231,11 @@ class Run:
         """
         from scale_eval.report.comparison import Comparison
 
-        a, b = self._require_model(a), self._require_model(b)
+        a, b = require_model(self.document, a), require_model(self.document, b)
         if a == b:
             raise ValueError(f"{a!r} cannot be compared with itself; name two models")
-        _require_one_of("estimand", estimand, ESTIMANDS)
-        _require_one_of("stratum", stratum, ["all", *self.findings.strata])
+        require_one_of("estimand", estimand, ESTIMANDS)
+        require_one_of("stratum", stratum, ["all", *self.findings.strata])
         return Comparison.of(self.findings, a, b, estimand, stratum)
 
     def company(self, company_id: str) -> CompanyResults:
@@ -302,7 +306,7 @@ class Run:
         from scale_eval.execution.recompute import recompute
 
         if isinstance(model, str):
-            model = self._require_model(model)
+            model = require_model(self.document, model)
         companies = [company] if isinstance(company, str) else company
         for each in companies or []:
             self._require_company(each)
@@ -336,27 +340,57 @@ class Run:
 
     def plot_funnel(self, model: str | None = None) -> Figure:
         """Plot each company's AUC against its number of buyers, of the best model by default."""
-        return self._plot("funnel", model=self._require_compared(model))
+        return self._plot("funnel", model=require_compared(self.findings, model))
 
     def plot_over_time(self) -> Figure:
         """Plot figures cutoff by cutoff, of the same companies at each."""
         return self._plot("over_time")
 
+    def plot_rates(self, models: Sequence[str] = ("base_rate",)) -> Figure:
+        """Plot who bought, and what up to four models said, at each company and cutoff.
+
+        The largest companies are drawn. Raises `ValueError` for a model that the run does not have,
+        or that predicted nothing.
+        """
+        from scale_eval.report.rates import rates
+
+        names = [require_model(self.document, model) for model in models]
+        ok = self.evaluations[self.evaluations["status"] == "ok"]
+        rows = ok[ok["model"].isin(names)]
+        if rows.empty:
+            raise ValueError(f"there is nothing to plot: no window was predicted by {names}")
+        return rates(rows, names)
+
     def plot_reliability(self) -> Figure:
         """Plot the observed rates of buyers against the predicted probabilities."""
         return self._plot("reliability")
 
-    def plot_comparison(self, metric: str = "log_loss", model: str | None = None) -> Figure:
-        """Plot one model, the best by default, against each other model."""
-        return self._plot("comparison", metric=metric, model=self._require_compared(model))
+    def plot_comparison(self, metric: str | None = None, model: str | None = None) -> Figure:
+        """Plot one model, the best by default, against each other model.
 
-    def plot_sizes(self, metric: str = "log_loss", model: str | None = None) -> Figure:
-        """Plot one model against the next two, by class of company size."""
-        return self._plot("sizes", metric=metric, model=self._require_compared(model))
+        `metric` is the one that decides by default.
+        """
+        metric = require_metric(self.findings, metric)
+        return self._plot("comparison", metric=metric, model=require_compared(self.findings, model))
+
+    def plot_sizes(
+        self,
+        metric: str | None = None,
+        model: str | None = None,
+        against: Sequence[str] | None = None,
+    ) -> Figure:
+        """Plot one model against others, by class of company size.
+
+        By default it is the best model against the next two, by the metric that decides.
+        """
+        metric = require_metric(self.findings, metric)
+        others = [require_compared(self.findings, other) for other in against or []]
+        model = require_compared(self.findings, model)
+        return self._plot("sizes", metric=metric, model=model, against=others)
 
     def plot_spread(self, metric: str = "roc_auc") -> Figure:
         """Plot what makes evaluations differ: companies, cutoffs, the rest, and chance."""
-        return self._plot("spread", metric=metric)
+        return self._plot("spread", metric=require_metric(self.findings, metric))
 
     def _plot(self, name: str, **choices: Any) -> Figure:
         from scale_eval.report.plots import draw
@@ -364,19 +398,6 @@ class Run:
         if not self.findings.models:
             raise ValueError("there is nothing to plot: no window was predicted by every model")
         return draw(name, self.findings, **choices)
-
-    def _require_compared(self, model: str | None) -> str | None:
-        """Return the whole name of a model that is compared; raise `ValueError` for another."""
-        if model is None:
-            return None
-        name, compared = self._whole_name(model), self.findings.models
-        if name not in compared:
-            raise ValueError(f"no model {model!r} is compared{did_you_mean_one_of(name, compared)}")
-        return name
-
-    def _require_model(self, model: str) -> str:
-        """Return the whole name of a model of the run; raise `ValueError` where there is none."""
-        return _require_one_of("model", self._whole_name(model), list(self.document["models"]))
 
     def _require_company(self, company_id: str) -> None:
         """Raise `ValueError` where the run has no such company, with the nearest name."""
@@ -388,25 +409,11 @@ class Run:
     def _company_ids(self) -> dict[str, int]:
         return self.directory.company_groups()
 
-    def _whole_name(self, model: str) -> str:
-        """Return the name in the tables of a model that is given by its name in the report."""
-        if model in self.document["models"]:
-            return model
-        shorter = short_names(sorted(self.document["models"]))
-        return next((whole for whole, name in shorter.items() if name == model), model)
-
 
 def _positions(names: pd.Series, order: Sequence[str]) -> pd.Series:
     """Return where each name stands in `order`; others come after all of it."""
     position = {name: i for i, name in enumerate(order)}
     return names.map(lambda name: position.get(name, len(order)))
-
-
-def _require_one_of(kind: str, name: str, names: Collection[str]) -> str:
-    """Return `name` if it is one of `names`; raise `ValueError` with the nearest one if not."""
-    if name not in names:
-        raise ValueError(f"there is no {kind} {name!r}{did_you_mean_one_of(name, names)}")
-    return name
 
 
 def open_run(place: str | os.PathLike[str]) -> Run:
