@@ -6,6 +6,7 @@ import json
 import pickle
 import random
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,8 @@ from sklearn.metrics import log_loss, roc_auc_score
 
 import scale_eval as se
 from scale_eval.execution import recompute
+from scale_eval.report.comparison import Comparison
+from scale_eval.report.leaderboard import Leaderboard
 from scale_eval.report.names import short_names
 from scale_eval.results.tables import TABLES
 from tests.support import models
@@ -367,3 +370,19 @@ def test_a_run_directory_is_not_touched_by_reading_it(run):
     run.predictions("recency", "small")
     run.company("small")
     assert json.dumps(se.open_run(run.path).document, sort_keys=True) == before
+
+
+def test_a_run_that_compares_nothing_has_an_empty_leaderboard_and_comparison():
+    nothing = SimpleNamespace(
+        metrics=[],
+        models=[],
+        primary="log_loss",
+        comparisons=pd.DataFrame(columns=TABLES["comparisons"].schema.names),
+    )
+    board = Leaderboard.of(nothing)
+    assert len(board) == 0
+    assert "no company" in repr(board)
+    pair = Comparison.of(nothing, "a", "b", "row", "all")
+    assert len(pair) == 0
+    assert "not compared" in repr(pair)
+    assert "not compared" in pair._repr_html_()

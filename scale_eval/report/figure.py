@@ -12,7 +12,8 @@ from matplotlib.axes import Axes
 class Figure(matplotlib.figure.Figure):
     """A `matplotlib.figure.Figure` that a notebook shows even if pyplot was never imported.
 
-    It describes itself in words, for those who cannot see it: `alt`.
+    It describes itself in words, for those who cannot see it: `alt` is the text of a cell's output
+    and stands in the metadata of its picture, from where nbconvert's template ``classic`` takes it.
     """
 
     @property
@@ -22,8 +23,11 @@ class Figure(matplotlib.figure.Figure):
         words = [*texts, *(_described(axis) for axis in self.axes)]
         return ". ".join(dict.fromkeys(part for part in map(_one_line, words) if part))
 
+    def __repr__(self) -> str:
+        return f"<Figure: {self.alt}>"
+
     def _repr_png_(self) -> tuple[bytes, dict[str, str]]:
-        """Return the picture, and its alternative text as nbconvert takes it."""
+        """Return the picture, and its metadata: the alternative text."""
         file = io.BytesIO()
         self.savefig(file, format="png", bbox_inches="tight", metadata={"Description": self.alt})
         return file.getvalue(), {"alt": self.alt}

@@ -87,5 +87,5 @@ def _text(shown: pd.DataFrame) -> str:
     for row in shown.itertuples(index=False):
         table.add_row(*map(Text, row))
     text = io.StringIO()
-    Console(width=WIDTH, file=text, color_system=None).print(table)
+    Console(width=WIDTH, file=text, color_system=None, force_jupyter=False).print(table)
     return "\n".join(line.rstrip() for line in text.getvalue().splitlines())

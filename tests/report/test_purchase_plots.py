@@ -81,6 +81,7 @@ def test_a_figure_describes_itself_where_nbconvert_and_others_look(two, tmp_path
     figure = se.preview(two).plot_purchases()
     png, metadata = figure._repr_png_()
     assert metadata == {"alt": figure.alt}
+    assert repr(figure) == f"<Figure: {figure.alt}>"
     for words in ("Purchases a month", "incomplete", "one", "$x$", "bought before", "purchases"):
         assert words in figure.alt
     (tmp_path / "a.png").write_bytes(png)
