@@ -22,7 +22,7 @@ from scale_eval.results.tables import TABLES
 from tests.support import models
 from tests.support.companies import dataset_of, frame_of, shop
 
-MODELS = ["rfm_logistic", "bgnbd", models.RandomForest, models.OneForAll, "global_rfm_logistic"]
+MODELS = ["rfm_logistic", "bgnbd", models.RandomForest, models.OneForAll]
 
 
 @se.metric(margin=0.01)
@@ -149,7 +149,7 @@ def test_the_better_of_a_pair_has_the_better_figure(run):
 
 
 def test_a_pair_shows_itself_and_bends_to_80_characters(run):
-    pair = run.compare("global_rfm_logistic", "bgnbd")
+    pair = run.compare("one_for_all", "bgnbd")
     assert max(map(len, repr(pair).splitlines())) <= 80
     assert "win:tie:loss" in repr(pair)
     html = pair._repr_html_()
@@ -206,7 +206,6 @@ def test_a_company_that_was_refused_says_why(run):
         ("base_rate", "base_rate"),
         ("rfm_logistic", "rfm_logistic"),
         ("bgnbd", "bgnbd"),
-        ("global_rfm_logistic", "global_rfm_logistic"),
         (models.RandomForest, "random"),
         (models.OneForAll(), "one_for_all"),
     ],
