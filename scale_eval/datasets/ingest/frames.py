@@ -29,6 +29,11 @@ class InputFrame:
         How messages, the report and the dataset call it.
     company_id : str
         The company of its rows, unless a column names companies.
+
+    Raises
+    ------
+    IngestError
+        It is something else that Arrow can take, such as a single column.
     """
 
     row = "row"
@@ -37,7 +42,7 @@ class InputFrame:
     def __init__(self, frame: Any, label: str, company_id: str = "") -> None:
         self.label = self.name = label
         self.company_id = company_id
-        self._frame = frame if isinstance(frame, pd.DataFrame) else pa.table(frame)
+        self._frame = frame if isinstance(frame, pd.DataFrame) else _table_of(frame, label)
         self._picked: dict[str, tuple[str, pa.ChunkedArray]] = {}
 
     def content_hash(self, columns: Mapping[str, str]) -> str:
@@ -103,6 +108,15 @@ class InputFrame:
                 f"that Arrow does not know ({error}); make it text with .astype(str)"
             ) from None
         return column if isinstance(column, pa.ChunkedArray) else pa.chunked_array([column])
+
+
+def _table_of(frame: Any, label: str) -> pa.Table:
+    try:
+        return pa.table(frame)
+    except (pa.ArrowException, TypeError, ValueError) as error:
+        raise IngestError(
+            f"{label} is a {type(frame).__name__}, and no table ({error}); give one with columns"
+        ) from None
 
 
 def _joined(column: pa.ChunkedArray) -> pa.Array:

@@ -127,6 +127,8 @@ def inputs_of(given: Any, company_column: str | None) -> list[Input]:
     if all(map(is_frame, several)):
         return _frames(several, company_column)
     for each in several:
+        if is_frame(each):
+            raise IngestError("paths and tables are given together; ingest one after the other")
         if not isinstance(each, str | os.PathLike):
             raise _unusable(each)
     return [InputFile(path) for path in several]
@@ -143,6 +145,11 @@ def _named_frames(frames: Mapping[Any, Any], company_column: str | None) -> list
     for name, frame in frames.items():
         if not isinstance(name, str):
             raise IngestError(f"{name!r} is the key of a frame, and no text; write {str(name)!r}")
+        if isinstance(frame, str | os.PathLike):
+            raise IngestError(
+                f"{name!r} is the name of a path; give paths as a list, since a file is named by "
+                "its stem, or read it into a DataFrame"
+            )
         if not is_frame(frame):
             raise _unusable(frame, f"{name!r}: ")
     return [InputFrame(frame, f"frame {name!r}", name) for name, frame in frames.items()]
