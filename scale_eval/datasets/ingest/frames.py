@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from typing import Any
 
 import pandas as pd
@@ -100,6 +101,13 @@ class InputFrame:
         return "; give frame.reset_index()" if set(names) & set(columns.values()) else ""
 
     def _converted(self, name: str, role: str, series: pd.Series) -> pa.ChunkedArray:
+        if series.dtype == object:  # Arrow would take those without a zone to be in UTC
+            times = [t for t in series.dropna() if isinstance(t, datetime)]
+            if len({t.tzinfo is None for t in times}) > 1:
+                raise IngestError(
+                    f"{self.label}: column {name!r} ({role}) has times with a zone and without; "
+                    "give the others their zone with .tz_localize(...)"
+                )
         try:
             column = pa.array(series, from_pandas=True)
         except (pa.ArrowException, TypeError, ValueError) as error:

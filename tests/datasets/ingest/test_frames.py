@@ -189,6 +189,19 @@ def test_other_columns_and_the_index_do_not_matter(into):
     assert statuses(again) == {"shop": "unchanged"}
 
 
+def test_times_of_several_zones_in_one_column_keep_theirs(into):
+    times = [NOON.tz_localize("Europe/Berlin"), NOON.tz_localize("America/New_York"), None]
+    frame = pd.DataFrame({"CustomerID": list("abc"), "PurchaseValue": 1})
+    frame["Timestamp"] = pd.Series(times, dtype=object)
+    report = ingest({"shop": frame}, into, timezone="Asia/Tokyo")
+    assert contents(report.dataset)["shop"] == [
+        ("a", "2017-03-01 11:00:00", 1.0),
+        ("b", "2017-03-01 17:00:00", 1.0),
+    ]
+    assert report.naive_timestamps == 0
+    assert report.refused["reason"].tolist() == ["timestamp_empty"]
+
+
 EMPTY = one()[:0]
 
 
@@ -237,6 +250,11 @@ EMPTY = one()[:0]
             {"a": frame_of([("b", "soon", 1), ("b", "later", 1)])},
             {},
             r"frame 'a': all 2 rows .*first is row 1: 'b,soon,1'.*timestamp_format=\.\.\.",
+        ),
+        (
+            {"a": frame_of([("a", NOON, 1), ("a", None, 1), ("b", NOON.tz_localize("UTC"), 1)])},
+            {},
+            r"frame 'a': column 'Timestamp' .* with a zone and without; .*tz_localize",
         ),
         ({"a": one(value=None)}, {}, "value_empty 1"),
         ({"": one()}, {}, "company_id_empty 1"),
