@@ -7,7 +7,11 @@ from collections.abc import Sequence
 import pyarrow as pa
 
 from scale_eval.metrics import INFLUENCED, METRICS, N_GROUPS, STANDARD_ERRORS
+from scale_eval.metrics.uncertainty import influence_column
 from scale_eval.storage.columns import COUNT, FLAG, NUMBER, TEXT, TIME, Column, schema_of
+
+INFLUENCE_TYPE = pa.list_(pa.float32(), N_GROUPS)
+"""The type of columns of sums of influence."""
 
 KEY = ["company_id", "cutoff", "model"]
 """The columns that identify an evaluation."""
@@ -83,8 +87,8 @@ EVALUATION_COLUMNS = (
     ),
     *(
         Column(
-            f"{name}_influence",
-            pa.list_(pa.float32(), N_GROUPS),
+            influence_column(name),
+            INFLUENCE_TYPE,
             f"Influence of customers on `{name}`, summed over {N_GROUPS} groups of customers.",
             null=_UNDEFINED,
         )
@@ -98,7 +102,8 @@ EVALUATION_COLUMNS = (
     Column("worker", TEXT, "Address of the worker.", null=_NOT_RUN),
     Column("evaluated_at", TIME, "When the row was made."),
 )
-"""The table `evaluations`, one row an evaluation; a user's metrics follow as further columns.
+"""The table `evaluations`, one row an evaluation; a user's metrics follow as further columns, and
+then their sums of influence.
 
 In the files of a run a list is one value of 64 bytes, see `scale_eval.storage.fixed_size_lists`.
 """
@@ -139,8 +144,9 @@ CONVENTIONS = {
 
 
 def evaluations_schema(user_metrics: Sequence[str] = ()) -> pa.Schema:
-    """Return the schema of the table `evaluations`, with a column for each of `user_metrics`."""
+    """Return the schema of the table `evaluations`, with two columns for each of `user_metrics`."""
     fields = [pa.field(name, pa.float64()) for name in user_metrics]
+    fields += [pa.field(influence_column(name), INFLUENCE_TYPE) for name in user_metrics]
     return pa.schema([*schema_of(EVALUATION_COLUMNS), *fields])
 
 

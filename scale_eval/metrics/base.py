@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 
-from scale_eval.metrics.pooling import COMPANY_MEAN, Pooling
+from scale_eval.metrics.pooling import COMPANY_MEAN, CUSTOMERS, Pooling
 from scale_eval.metrics.row_form import TIE_COLUMNS, RowForm
 from scale_eval.metrics.scores import Scores
-from scale_eval.metrics.uncertainty import EffectScale, Influence
+from scale_eval.metrics.uncertainty import IDENTITY, EffectScale, Influence
 from scale_eval.statistics.undefined import Undefined
 
 ESTIMANDS = ROW, WITHIN_COMPANY, EQUAL_COMPANY = "row", "within_company", "equal_company"
 """The estimands; see `scale_eval.results.estimates`."""
+
+Computed = TypeVar("Computed")
 
 UserFunction = Callable[[np.ndarray, np.ndarray, np.ndarray], float]
 """(outcomes, probabilities, future_spend) -> a number; see `user_metric`."""
@@ -127,7 +130,18 @@ class Metric:
             columns += TIE_COLUMNS
         if self.influence is None:
             return columns
-        return [*columns, self.influence.std_error_column, "known_rate"]
+        if self.influence.std_error_column is not None:
+            columns.append(self.influence.std_error_column)
+        return [*columns, "known_rate"]
+
+    @property
+    def no_effects_reason(self) -> str:
+        """Return why the metric has no random effects; empty where it has them."""
+        if self.influence is None:
+            return "no_influence_kept"
+        if self.effects is not None:
+            return ""
+        return "no_scale_of_effects" if self.reference is None else "losses_go_with_the_rate"
 
     @property
     def has_difference_effects(self) -> bool:
@@ -157,6 +171,20 @@ class Metric:
         return np.abs(values - self.target)
 
 
+def compute(function: Callable[[], Computed]) -> tuple[Computed | None, str]:
+    """Call `function` for a figure; return it, or None and the reason why it is undefined.
+
+    Whatever a user's function raises but `Undefined` becomes ``exception:<type> <message>``.
+    """
+    try:
+        return function(), ""
+    except Undefined as missing:
+        return None, missing.reason
+    except (Exception, SystemExit) as error:
+        message = re.sub(r"0x[0-9a-fA-F]+|;", "", str(error))[:100]
+        return None, f"exception:{type(error).__name__} {message}".strip()
+
+
 def user_metric(
     function: UserFunction,
     name: str | None = None,
@@ -184,7 +212,7 @@ def user_metric(
     if not column.isidentifier():
         raise ValueError(f"a metric's name becomes a column, such as 'hits'; it is {column!r}")
     direction: Literal["higher", "lower"] = "higher" if higher_is_better else "lower"
-    return Metric(
+    own = Metric(
         name=column,
         function=partial(_call, function),
         better=direction if target is None else "target",
@@ -194,6 +222,16 @@ def user_metric(
         high=high,
         user_function=function,
     )
+    return jackknifed(own)
+
+
+def jackknifed(metric: Metric) -> Metric:
+    """Return a user's metric with the uncertainty that any function has.
+
+    Its evaluations keep sums of influence, for which the function is also called without each of 16
+    groups of customers; its random effects are on its own scale.
+    """
+    return replace(metric, influence=Influence(metric.name, CUSTOMERS), effects=IDENTITY)
 
 
 def metric(**settings: Any) -> Callable[[UserFunction], Metric]:

@@ -181,14 +181,45 @@ def _variances(
     return squares * scale / (total * total), squares_own * scale / (n_companies * n_companies)
 
 
+def evaluation_errors(
+    panel: Panel, metric: Metric, model: int, influence: np.ndarray
+) -> np.ndarray:
+    """Return the standard error of each evaluation of a model; float64 of shape (n_windows,).
+
+    NaN where there is none. It comes from the model's sums of `influence`, shape (n_windows,
+    n_groups), where evaluations keep nothing else.
+    """
+    assert metric.influence is not None
+    column = metric.influence.std_error_column
+    if column is None:
+        return np.sqrt(company_variances(influence))
+    return panel.columns[column][:, model]
+
+
 def small_sample_factor(panel: Panel, metric: Metric, model: int) -> np.ndarray:
     """Return the factor by which influence understates chance among few customers."""
     assert metric.influence is not None
     return metric.influence.small_sample_factor(lambda name: panel.columns[name][:, model])
 
 
+def sampling_factor(panel: Panel, metric: Metric, model: int) -> np.ndarray:
+    """Return `small_sample_factor`, NaN at companies with too little of what the metric rests on.
+
+    What counts is the sum over the windows where the model is ok: several windows of few buyers
+    give a good standard error of their mean.
+    """
+    factor = small_sample_factor(panel, metric, model)
+    assert metric.influence is not None
+    if metric.influence.enough:
+        amount = metric.influence.rests_on.of(lambda name: panel.columns[name][:, model])
+        ok = panel.ok[:, model] & ~np.isnan(amount)
+        of_company = np.bincount(panel.company[ok], amount[ok], minlength=panel.n_companies)
+        factor[of_company[panel.company] < metric.influence.enough] = np.nan
+    return factor
+
+
 def company_variances(sums: np.ndarray) -> np.ndarray:
-    """Return the variance of each company's figure from its sums by group; (n_companies,)."""
+    """Return the variance of each figure from its sums, shape (n, n_groups); shape (n,)."""
     squares = np.empty(len(sums))
     _sum_squares(sums, squares)
     return squares * (N_GROUPS / DEGREES_OF_FREEDOM)

@@ -30,6 +30,7 @@ from scale_eval.metrics import N_GROUPS, EffectScale, Metric
 from scale_eval.results.customer_influence import (
     DEGREES_OF_FREEDOM,
     InfluenceSums,
+    evaluation_errors,
     small_sample_factor,
 )
 from scale_eval.results.estimates import Estimate, Interval
@@ -115,12 +116,14 @@ class ScaledEvaluations:
         return Effects(entered[varies], means[entered][varies], v[varies])
 
 
-def scaled_evaluations(panel: Panel, metric: Metric, model: int) -> ScaledEvaluations:
+def scaled_evaluations(
+    panel: Panel, metric: Metric, model: int, influence: InfluenceSums
+) -> ScaledEvaluations:
     """Return the evaluations of one model on the scale of the metric's effects."""
     assert metric.effects is not None and metric.influence is not None
     enough = enough_known(panel, metric, model)
     value = np.where(enough, panel.columns[metric.name][:, model], np.nan)
-    error = panel.columns[metric.influence.std_error_column][:, model]
+    error = evaluation_errors(panel, metric, model, influence.sums)
     with np.errstate(divide="ignore", invalid="ignore"):
         y, slope = metric.effects.to(value), metric.effects.slope(value)
         # The error and the influence of a logarithm are on the scale already.
@@ -146,7 +149,7 @@ def company_effects(
         Influence sums of the whole panel, see `Panel.influences`.
     """
     sums = InfluenceSums.of(influence[:, model])
-    return scaled_evaluations(panel, metric, model).effects(panel, windows, sums)
+    return scaled_evaluations(panel, metric, model, sums).effects(panel, windows, sums)
 
 
 def difference_effects(
@@ -159,7 +162,7 @@ def difference_effects(
     """
     a, b = pair
     assert metric.influence is not None
-    column, error = panel.columns[metric.name], panel.columns[metric.influence.std_error_column]
+    column = panel.columns[metric.name]
     sign = [1.0, 1.0]
     if metric.target is not None:
         means = [
@@ -170,8 +173,9 @@ def difference_effects(
     target = metric.target or 0.0
     y = sign[0] * (column[:, a] - target) - sign[1] * (column[:, b] - target)
     if metric.influence.needs_both_classes:
+        errors = (evaluation_errors(panel, metric, m, influence[:, m]) for m in pair)
         with np.errstate(invalid="ignore"):
-            varies = np.square(error[:, a]) + np.square(error[:, b]) > 0
+            varies = sum(np.square(error) for error in errors) > 0
         y[~(varies & enough_known(panel, metric, a))] = np.nan
     paired = sign[0] * influence[:, a]
     (np.subtract if sign[1] > 0 else np.add)(paired, influence[:, b], out=paired)

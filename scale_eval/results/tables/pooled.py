@@ -20,7 +20,7 @@ from scale_eval.results.conditions import condition_of
 from scale_eval.results.customer_influence import (
     InfluenceSums,
     Variances,
-    small_sample_factor,
+    sampling_factor,
     variances,
 )
 from scale_eval.results.estimates import Estimate, equal_company
@@ -121,12 +121,13 @@ class _ModelFigures:
     ) -> _ModelFigures:
         own, weighted = (terms(panel, metric, model, weighted=w) for w in (False, True))
         undefined = np.isnan(panel.columns[metric.name][:, model])
-        correction = None if influence is None else small_sample_factor(panel, metric, model)
-        effects = None if metric.effects is None else scaled_evaluations(panel, metric, model)
-        sums = None if influence is None else InfluenceSums.of(influence[:, model])
-        return cls(
-            panel, metric, model, scores, own, weighted, undefined, sums, correction, effects
-        )
+        sums = correction = scaled = None
+        if influence is not None:
+            sums = InfluenceSums.of(influence[:, model])
+            correction = sampling_factor(panel, metric, model)
+            if metric.effects is not None:
+                scaled = scaled_evaluations(panel, metric, model, sums)
+        return cls(panel, metric, model, scores, own, weighted, undefined, sums, correction, scaled)
 
     def figures(
         self, windows: np.ndarray, cutoff: int | None, coverage: str
@@ -193,9 +194,9 @@ class _ModelFigures:
         estimate, defined = equal_company(panel, metric, model, windows, own)
         row: dict[str, Any] = dispersion(defined[~np.isnan(defined)])
         if self.influence is None or self.scaled is None or metric.effects is None:
-            kept = metric.influence is not None
-            reason = "losses_go_with_the_rate" if kept else "no_influence_kept"
-            return estimate, row | {"heterogeneity_reason": reason}
+            return estimate, row | {
+                "heterogeneity_reason": metric.no_effects_reason or "no_influence_kept"
+            }
         effects = self.scaled.effects(panel, windows, self.influence)
         row |= heterogeneity(effects, metric.effects)
         if metric.is_mean_of_effects:
