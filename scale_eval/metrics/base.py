@@ -14,7 +14,7 @@ import numpy as np
 from scale_eval.metrics.pooling import COMPANY_MEAN, CUSTOMERS, Pooling
 from scale_eval.metrics.row_form import TIE_COLUMNS, RowForm
 from scale_eval.metrics.scores import Scores
-from scale_eval.metrics.uncertainty import IDENTITY, EffectScale, Influence
+from scale_eval.metrics.uncertainty import EffectScale, Influence
 from scale_eval.statistics.undefined import Undefined
 
 ESTIMANDS = ROW, WITHIN_COMPANY, EQUAL_COMPANY = "row", "within_company", "equal_company"
@@ -135,21 +135,14 @@ class Metric:
         return [*columns, "known_rate"]
 
     @property
-    def no_effects_reason(self) -> str:
-        """Return why the metric has no random effects; empty where it has them."""
-        if self.influence is None:
-            return "no_influence_kept"
-        if self.effects is not None:
-            return ""
-        return "no_scale_of_effects" if self.reference is None else "losses_go_with_the_rate"
-
-    @property
     def has_difference_effects(self) -> bool:
         """Return whether the difference of two models has random effects.
 
-        It has them on the metric's own scale, so not where the influence is of logarithms.
+        It has them on the metric's own scale, so not where the influence is of logarithms; and not
+        where a jackknife says what chance is, which is too rough for them.
         """
-        return self.influence is not None and not self.influence.log
+        influence = self.influence
+        return influence is not None and not (influence.log or influence.is_jackknifed)
 
     @property
     def is_quotient(self) -> bool:
@@ -229,9 +222,9 @@ def jackknifed(metric: Metric) -> Metric:
     """Return a user's metric with the uncertainty that any function has.
 
     Its evaluations keep sums of influence, for which the function is also called without each of 16
-    groups of customers; its random effects are on its own scale.
+    groups of customers.
     """
-    return replace(metric, influence=Influence(metric.name, CUSTOMERS), effects=IDENTITY)
+    return replace(metric, influence=Influence(metric.name, CUSTOMERS))
 
 
 def metric(**settings: Any) -> Callable[[UserFunction], Metric]:

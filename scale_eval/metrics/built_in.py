@@ -34,14 +34,13 @@ STANDARD_ERRORS: dict[str, Callable[[Scores], float]] = {
 WITH_INFLUENCE: dict[str, Influence] = {
     metric.name: metric.influence
     for metric in sorted(BUILT_IN, key=lambda metric: metric.is_mean_of_effects)
-    if metric.influence is not None and metric.influence.std_error is not None
+    if metric.influence is not None and not metric.influence.is_jackknifed
 } | {
     metric.name: metric.influence
     for metric in BUILT_IN
     if metric.influence is not None
-    and metric.influence.std_error is None
+    and metric.influence.is_jackknifed
     and metric.influence.scale == 1
 }
 """The influence that evaluations keep, by the metric that it is of, in the order of the columns of
-the table `evaluations`: metrics with standard errors first, means of random effects last of these.
-"""
+the table `evaluations`: jackknifed ones last, and means of random effects last of the others."""

@@ -78,6 +78,11 @@ class Influence:
         return None if self.std_error is None else f"{self.name}_se"
 
     @property
+    def is_jackknifed(self) -> bool:
+        """Return whether the sums come from a jackknife, and not from influence by customer."""
+        return self.values is None
+
+    @property
     def needs_both_classes(self) -> bool:
         """Return whether the metric says something only where there are buyers and non-buyers."""
         return self.rests_on is not CUSTOMERS

@@ -181,21 +181,6 @@ def _variances(
     return squares * scale / (total * total), squares_own * scale / (n_companies * n_companies)
 
 
-def evaluation_errors(
-    panel: Panel, metric: Metric, model: int, influence: np.ndarray
-) -> np.ndarray:
-    """Return the standard error of each evaluation of a model; float64 of shape (n_windows,).
-
-    NaN where there is none. It comes from the model's sums of `influence`, shape (n_windows,
-    n_groups), where evaluations keep nothing else.
-    """
-    assert metric.influence is not None
-    column = metric.influence.std_error_column
-    if column is None:
-        return np.sqrt(company_variances(influence))
-    return panel.columns[column][:, model]
-
-
 def small_sample_factor(panel: Panel, metric: Metric, model: int) -> np.ndarray:
     """Return the factor by which influence understates chance among few customers."""
     assert metric.influence is not None
@@ -219,7 +204,7 @@ def sampling_factor(panel: Panel, metric: Metric, model: int) -> np.ndarray:
 
 
 def company_variances(sums: np.ndarray) -> np.ndarray:
-    """Return the variance of each figure from its sums, shape (n, n_groups); shape (n,)."""
+    """Return the variance of each company's figure from its sums by group; (n_companies,)."""
     squares = np.empty(len(sums))
     _sum_squares(sums, squares)
     return squares * (N_GROUPS / DEGREES_OF_FREEDOM)

@@ -30,7 +30,6 @@ from scale_eval.metrics import N_GROUPS, EffectScale, Metric
 from scale_eval.results.customer_influence import (
     DEGREES_OF_FREEDOM,
     InfluenceSums,
-    evaluation_errors,
     small_sample_factor,
 )
 from scale_eval.results.estimates import Estimate, Interval
@@ -116,14 +115,13 @@ class ScaledEvaluations:
         return Effects(entered[varies], means[entered][varies], v[varies])
 
 
-def scaled_evaluations(
-    panel: Panel, metric: Metric, model: int, influence: InfluenceSums
-) -> ScaledEvaluations:
+def scaled_evaluations(panel: Panel, metric: Metric, model: int) -> ScaledEvaluations:
     """Return the evaluations of one model on the scale of the metric's effects."""
     assert metric.effects is not None and metric.influence is not None
+    assert metric.influence.std_error_column is not None
     enough = enough_known(panel, metric, model)
     value = np.where(enough, panel.columns[metric.name][:, model], np.nan)
-    error = evaluation_errors(panel, metric, model, influence.sums)
+    error = panel.columns[metric.influence.std_error_column][:, model]
     with np.errstate(divide="ignore", invalid="ignore"):
         y, slope = metric.effects.to(value), metric.effects.slope(value)
         # The error and the influence of a logarithm are on the scale already.
@@ -149,7 +147,7 @@ def company_effects(
         Influence sums of the whole panel, see `Panel.influences`.
     """
     sums = InfluenceSums.of(influence[:, model])
-    return scaled_evaluations(panel, metric, model, sums).effects(panel, windows, sums)
+    return scaled_evaluations(panel, metric, model).effects(panel, windows, sums)
 
 
 def difference_effects(
@@ -161,8 +159,8 @@ def difference_effects(
     the model's mean effect lies. See `company_effects` for the parameters.
     """
     a, b = pair
-    assert metric.influence is not None
-    column = panel.columns[metric.name]
+    assert metric.influence is not None and metric.influence.std_error_column is not None
+    column, error = panel.columns[metric.name], panel.columns[metric.influence.std_error_column]
     sign = [1.0, 1.0]
     if metric.target is not None:
         means = [
@@ -173,9 +171,8 @@ def difference_effects(
     target = metric.target or 0.0
     y = sign[0] * (column[:, a] - target) - sign[1] * (column[:, b] - target)
     if metric.influence.needs_both_classes:
-        errors = (evaluation_errors(panel, metric, m, influence[:, m]) for m in pair)
         with np.errstate(invalid="ignore"):
-            varies = sum(np.square(error) for error in errors) > 0
+            varies = np.square(error[:, a]) + np.square(error[:, b]) > 0
         y[~(varies & enough_known(panel, metric, a))] = np.nan
     paired = sign[0] * influence[:, a]
     (np.subtract if sign[1] > 0 else np.add)(paired, influence[:, b], out=paired)
@@ -197,6 +194,17 @@ def _scaled(
         base = rate * (1 - rate) / n
     factor = small_sample_factor(panel, metric, model)
     return ScaledEvaluations(y, derivative * factor.astype(derivative.dtype), base, n, rate)
+
+
+def no_effects_reason(metric: Metric, influence: object | None, otherwise: str) -> str:
+    """Return why there are no random effects of a metric with these influence sums, or without.
+
+    A jackknife overstates chance where few buy, so that little true difference would be left: the
+    interval of the next difference of gains of 100 companies held 70 to 85 % in simulations.
+    """
+    if metric.influence is None or influence is None:
+        return "no_influence_kept"
+    return "chance_by_jackknife" if metric.influence.is_jackknifed else otherwise
 
 
 def _usual(rate: np.ndarray) -> float:

@@ -161,7 +161,7 @@ class Panel:
         column = metric.influence.influence_column
         shape = (len(self.models), len(self.company), N_GROUPS)
         sums = np.full(shape, np.nan, dtype=np.float32)
-        at, any_kept = 0, metric.influence.values is not None
+        at, any_kept = 0, not metric.influence.is_jackknifed
         for part in self._parts([column]):
             for lists in part[column].chunks:
                 first = lists.offset * N_GROUPS

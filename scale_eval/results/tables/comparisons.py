@@ -29,6 +29,7 @@ from scale_eval.results.heterogeneity import (
     fit_effects,
     mean_of_effects,
     next_company,
+    no_effects_reason,
 )
 from scale_eval.results.margins import Margins, margin_of
 from scale_eval.results.panel import Panel
@@ -140,7 +141,7 @@ def _company_rows(
         except Undefined as undefined:
             row["p_reason"] = undefined.reason
         if effects is None:
-            row["heterogeneity_reason"] = "no_influence_kept"
+            row["heterogeneity_reason"] = no_effects_reason(metric, influence, "no_influence_kept")
         else:
             row |= _next_company(effects.among(compared), metric, margin)
         yield row

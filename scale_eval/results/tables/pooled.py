@@ -28,6 +28,7 @@ from scale_eval.results.heterogeneity import (
     ScaledEvaluations,
     heterogeneity,
     mean_of_effects,
+    no_effects_reason,
     scaled_evaluations,
 )
 from scale_eval.results.panel import COVERAGES, Panel
@@ -126,7 +127,7 @@ class _ModelFigures:
             sums = InfluenceSums.of(influence[:, model])
             correction = sampling_factor(panel, metric, model)
             if metric.effects is not None:
-                scaled = scaled_evaluations(panel, metric, model, sums)
+                scaled = scaled_evaluations(panel, metric, model)
         return cls(panel, metric, model, scores, own, weighted, undefined, sums, correction, scaled)
 
     def figures(
@@ -194,9 +195,8 @@ class _ModelFigures:
         estimate, defined = equal_company(panel, metric, model, windows, own)
         row: dict[str, Any] = dispersion(defined[~np.isnan(defined)])
         if self.influence is None or self.scaled is None or metric.effects is None:
-            return estimate, row | {
-                "heterogeneity_reason": metric.no_effects_reason or "no_influence_kept"
-            }
+            reason = no_effects_reason(metric, self.influence, "losses_go_with_the_rate")
+            return estimate, row | {"heterogeneity_reason": reason}
         effects = self.scaled.effects(panel, windows, self.influence)
         row |= heterogeneity(effects, metric.effects)
         if metric.is_mean_of_effects:
