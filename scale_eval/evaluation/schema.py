@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
-from scale_eval.metrics import INFLUENCED, METRICS, N_GROUPS, STANDARD_ERRORS
+from scale_eval.metrics import INFLUENCED, METRICS, N_GROUPS, STANDARD_ERRORS, WITH_INFLUENCE
 from scale_eval.metrics.uncertainty import influence_column
 from scale_eval.storage.columns import COUNT, FLAG, NUMBER, TEXT, TIME, Column, schema_of
 
@@ -21,6 +21,10 @@ FAILED = ("error", "timeout", "killed")
 
 _NOT_OK = "the evaluation is not ok"
 _UNDEFINED = "the evaluation is not ok, or the metric is undefined: `undefined` says why"
+_NO_JACKKNIFE = (
+    "the evaluation is not ok, or the metric is undefined, or it is so without one of the groups; "
+    "or an earlier version made the row"
+)
 _NOT_RUN = "no worker ran the evaluation"
 
 EVALUATION_COLUMNS = (
@@ -90,9 +94,9 @@ EVALUATION_COLUMNS = (
             influence_column(name),
             INFLUENCE_TYPE,
             f"Influence of customers on `{name}`, summed over {N_GROUPS} groups of customers.",
-            null=_UNDEFINED,
+            null=_NO_JACKKNIFE if WITH_INFLUENCE[metric].is_jackknifed else _UNDEFINED,
         )
-        for name in INFLUENCED
+        for metric, name in zip(WITH_INFLUENCE, INFLUENCED, strict=True)
     ),
     Column("history_seconds", NUMBER, "Seconds to make the history.", null=_NOT_RUN),
     Column("fit_seconds", NUMBER, "Seconds to fit the model.", null=_NOT_RUN),
@@ -138,7 +142,8 @@ SCORE_KEYS = SCORES_SCHEMA.names[:5]
 CONVENTIONS = {
     "roc_auc_se": "DeLong 1988, ddof 1",
     "influence": f"sums over {N_GROUPS} groups of customers, group = crc32(customer_id) mod "
-    f"{N_GROUPS}; a variance is {N_GROUPS} / {N_GROUPS - 1} of the sum of their squares",
+    f"{N_GROUPS}; a variance is {N_GROUPS} / {N_GROUPS - 1} of the sum of their squares; of "
+    "the top tenth and of users' metrics by a delete-a-group jackknife (Kott 2001)",
 }
 """The methods behind the figures of an evaluation, as recorded in `run.json`."""
 

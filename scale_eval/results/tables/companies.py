@@ -228,7 +228,8 @@ COMPANIES = MetricTable(
             "std_error",
             NUMBER,
             "Standard error of `mean` from chance among its customers, clustered by customer.",
-            null="evaluations of the metric keep no influence sums, or the figure is null",
+            null="one of its evaluations keeps no influence sums, or the figure is null, or fewer "
+            "than ten customers bought and the metric is of the top tenth",
         ),
         Column(
             "std",

@@ -291,7 +291,8 @@ COMPARISONS = MetricTable(
             "sampling_std_error",
             NUMBER,
             "Standard error from chance among customers alone, paired by customer.",
-            null="evaluations of the metric keep no influence sums that could be paired",
+            null="evaluations of the metric keep no influence sums that could be paired, or one of "
+            "the companies has no standard error in `companies`",
         ),
         N_EFFECTIVE_COLUMN,
         Column(

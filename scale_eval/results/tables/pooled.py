@@ -277,8 +277,9 @@ POOLED = MetricTable(
             NUMBER,
             "Standard error from chance among customers alone: these companies and windows, with "
             "other customers.",
-            null="evaluations of the metric keep no influence sums, or it is an AUC over all rows, "
-            "or a calibration slope",
+            null="evaluations of the metric keep no influence sums, or it is a ranking metric over "
+            "all rows or a calibration slope, or one of the companies has no standard error in "
+            "`companies`",
         ),
         Column("n_companies", COUNT, "Companies with at least one evaluation in the coverage."),
         Column("n_companies_defined", COUNT, "Of these, companies that define the metric."),
