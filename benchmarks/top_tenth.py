@@ -28,6 +28,7 @@ LEVEL = {0.03: -4.05, 0.2: -1.62}
 
 CASES = [
     *((n, rate, 1) for n in (100, 1_000, 5_000) for rate in LEVEL),
+    (50, 0.2, 1),
     *((200, 0.03, windows) for windows in (1, 4)),
     *((300, 0.03, windows) for windows in (1, 4)),
 ]

@@ -32,7 +32,7 @@ def test_where_the_curve_is_straight_the_sums_are_nearly_those_of_calling_the_me
 def test_with_continuous_scores_they_are_those_of_calling_it_less_the_noise_of_one_customer(name):
     rng = np.random.default_rng(2)
     pairs = []
-    for _ in range(40):
+    for _ in range(12):
         (scores, _), groups = drawn(rng, 3_000, 0.2, ties=False), rng.integers(0, N_GROUPS, 3_000)
         pairs.append((influence_sums(scores, groups)[name], called(name, scores, groups)))
     ours, exact = np.concatenate(pairs, axis=1)
@@ -42,16 +42,18 @@ def test_with_continuous_scores_they_are_those_of_calling_it_less_the_noise_of_o
 
 
 @pytest.mark.parametrize("ties", [False, True])
-@pytest.mark.parametrize(("n", "rate"), [(1_000, 0.2), (2_000, 0.03)])
+@pytest.mark.parametrize(
+    ("n", "rate"), [(600, 0.2), pytest.param(2_000, 0.03, marks=pytest.mark.slow)]
+)
 def test_variances_are_those_of_many_samples_and_intervals_hold(n, rate, ties):
     # A short version of the table in docs/reference/statistics.md.
-    found = chance(n, rate, 400, ties=ties)
+    found = chance(n, rate, 300, ties=ties)
     gain, gains, value, values = found.ratio
     assert 0.88 < gain < 1.2 and 0.85 < gains < 1.2
     assert 0.7 < value < 1.5 and 0.7 < values < 1.5  # few customers make most of the spend
-    gain, gains, value, values = found.coverage(truth_of(rate, ties=ties, n=50_000))
+    gain, gains, value, values = found.coverage(truth_of(rate, ties=ties, n=40_000))
     assert 0.92 < gain < 0.98 and 0.92 < gains < 0.98
-    assert 0.83 < value < 0.97 and 0.88 < values < 0.98
+    assert 0.78 < value < 0.97 and 0.86 < values < 0.98
 
 
 def test_the_lift_moves_as_the_gain_does():
