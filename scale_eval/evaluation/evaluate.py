@@ -221,7 +221,7 @@ def _evaluate(
     )
     _score(windows, models, predicted, probabilities, references, groups, rows, counts, positions)
     if rules.plain_metrics or keep is not None:
-        customer_groups = windows.customer_groups()
+        customer_groups = windows.customer_groups() if rules.plain_metrics else np.empty(0)
         for i, m in np.argwhere(predicted).tolist():
             window, customers = windows[i], windows.customers(i)
             output = probabilities[m, customers]
@@ -347,7 +347,8 @@ def _score_plain_metrics(
     for k, metric in enumerate(rules.plain_metrics):
         value, reason = compute(partial(metric.function, scores))
         if value is None:
-            reasons.append(f"{metric.name}:{reason}")
+            if reason:
+                reasons.append(f"{metric.name}:{reason}")
             continue
         rows.plain_values[position, k] = value
         own = k - len(rules.plain_metrics) + len(rules.metrics)

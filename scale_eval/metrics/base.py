@@ -195,7 +195,8 @@ def user_metric(
     function : callable
         ``function(outcomes, probabilities, future_spend) -> float`` of three read-only arrays of
         shape (n,): bool, float64 in [0, 1], float64 >= 0. It may raise `Undefined(reason)`; NaN
-        and infinities are undefined too (``not_a_number``, ``infinite``).
+        and infinities are undefined too (``not_a_number``, ``infinite``). It is called for all
+        customers of an evaluation, and without each of 16 groups of them (see `jackknifed`).
     name : str, optional
         The function's own by default. An identifier, for it names a column.
     higher_is_better : bool
