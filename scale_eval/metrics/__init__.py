@@ -10,7 +10,7 @@ This package works on arrays and imports only `statistics` from the rest of the 
 `scores`        what the metrics of one evaluation are computed from
 `pooling`       the values of many windows as one: a quotient of sums
 `row_form`      the same over all customers pooled, for metrics that are not sums over windows;
-                `leaving_out` does it without each group of companies in turn
+                `leaving_out` does it without each group of companies, or customers, in turn
 `uncertainty`   the standard error, the influence of customers, the scale of random effects
 `influence`     the sums of influence that each evaluation keeps
 `histogram`     the histograms of scores that merge exactly
