@@ -131,6 +131,8 @@ def _evaluations(
         ),
         "calibration_slope": np.where(ranked, 3 / np.sqrt(n), np.nan),
     }
+    of_top = np.where(positive > 1, 0.3 / np.sqrt(np.maximum(positive, 1)), np.nan)
+    kept = errors | {"gain_at_10": of_top, "value_captured_at_10": of_top}
     skipped = rng.random(rows) < 0.03
     ok = ~skipped
 
@@ -163,7 +165,7 @@ def _evaluations(
         **{name: nullable(column) for name, column in values.items()},
         **{f"{name}_se": nullable(error) for name, error in errors.items()},
     }
-    for name, error in errors.items():
+    for name, error in kept.items():
         noise = 0.8 * together + 0.6 * rng.normal(size=(rows // len(models), len(models), N_GROUPS))
         sums = (noise.reshape(rows, N_GROUPS) * (error / 4)[:, None]).astype(np.float32)
         known = ok & np.isfinite(error)

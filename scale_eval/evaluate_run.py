@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from scale_eval.datasets import Dataset, open_dataset
 from scale_eval.execution import child_process
-from scale_eval.execution.clusters.base import require_main_guard
 from scale_eval.execution.clusters.registry import dask_client, require_cluster
 from scale_eval.execution.progress import Progress
 from scale_eval.execution.session import Session
 from scale_eval.execution.versions import recorded_versions
+from scale_eval.main_guard import end_worker_that_runs_the_script
 from scale_eval.metrics import Metric
 from scale_eval.models import NamedModel
 from scale_eval.models.built_in import DEFAULT_MODELS
@@ -135,7 +135,7 @@ def evaluate(
     ClusterLost
         The cluster went away; what is done is on disk, and the same call goes on from there.
     """
-    require_main_guard()
+    end_worker_that_runs_the_script()
     chosen = run_options(
         options, settings=settings, sampling=sampling, execution=execution, reduction=reduction
     )

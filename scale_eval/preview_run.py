@@ -11,6 +11,7 @@ import pandas as pd
 
 from scale_eval.datasets import Dataset, open_dataset
 from scale_eval.execution import CPU_COUNT
+from scale_eval.html_repr import SHOWN_ROWS, facts_and_table, first_rows
 from scale_eval.models import NamedModel
 from scale_eval.models.built_in import DEFAULT_MODELS
 from scale_eval.models.registry import named_models
@@ -56,6 +57,34 @@ class Preview:
         n, refused = self.plan.n_planned, self.plan.n_refused
         return f"Preview({n:,} evaluations of {len(self.models)} models; {refused:,} refused)"
 
+    def _repr_html_(self) -> str:
+        """Return what would be done, and the windows of the first companies."""
+        plan, n = self.plan, len(self.plan.company_ids)
+        facts = [
+            f"{plan.n_planned:,} evaluations of {len(self.models)} models "
+            f"({', '.join(self.models)})",
+            f"{n:,} companies",
+            f"{plan.n_refused:,} refused",
+        ]
+        rows = []
+        for company_id, mine in plan.frame(SHOWN_ROWS).groupby("company_id", sort=True):
+            used, refused = (
+                mine[(mine["status"] == "planned") == is_used] for is_used in (True, False)
+            )
+            cutoffs = sorted({f"{cutoff:%Y-%m-%d}" for cutoff in used["cutoff"]})
+            rows.append(
+                {
+                    "company": company_id,
+                    "windows": len(used),
+                    "cutoffs": " to ".join(dict.fromkeys([*cutoffs[:1], *cutoffs[-1:]])),
+                    "refused": len(refused),
+                    "why": ", ".join(sorted(set(refused["reason"]))),
+                }
+            )
+        return facts_and_table(
+            "Preview", facts, pd.DataFrame(rows), first_rows(len(rows), n, "companies")
+        )
+
     @property
     def windows(self) -> pd.DataFrame:
         """Return one row per (company, window): ``planned``, or ``skipped`` with a reason."""
@@ -97,6 +126,24 @@ class Preview:
         from scale_eval.report.timeline import timeline
 
         return timeline(self.plan)
+
+    def plot_purchases(self) -> Figure:
+        """Plot purchases a month: first ones, and those of earlier customers; largest companies.
+
+        Raises `ValueError` where there are none.
+        """
+        from scale_eval.report.purchases import purchases_by_month
+
+        return purchases_by_month(self.dataset, self.settings.purchase_rule)
+
+    def plot_habits(self) -> Figure:
+        """Plot how often customers buy, how soon again, and for how much; largest companies.
+
+        Raises `ValueError` where there are no purchases.
+        """
+        from scale_eval.report.purchases import purchase_habits
+
+        return purchase_habits(self.dataset, self.settings.purchase_rule)
 
 
 def preview(

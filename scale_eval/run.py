@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from scale_eval.results.directory import PLAN, RunDirectory, open_run_directory
+from scale_eval.report.answers import Answers
+from scale_eval.report.asked import (
+    require_compared,
+    require_metric,
+    require_model,
+)
+from scale_eval.results.directory import PLAN, open_run_directory
 from scale_eval.results.fingerprint import fingerprint
 from scale_eval.results.tables import TABLES
 from scale_eval.storage import open_store, read_table
@@ -17,24 +24,21 @@ from scale_eval.storage import open_store, read_table
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from scale_eval.report.findings import Findings
     from scale_eval.report.verdict import Verdict
 
 
-class Run:
+class Run(Answers):
     """The results of a run; open one with `open_run`, or get it from `evaluate`.
 
     Every result table is an attribute that is read when it is first used, as a DataFrame:
     ``run.companies``, ``run.pooled``, ``run.comparisons``, ``run.reliability``,
     ``run.decompositions``, ``run.spread``, ``run.periods``, ``run.choice_regret``, and
     ``run.sampled`` if the run is of a sample of the companies. `scale_eval.results.tables`
-    documents them and their columns.
+    documents them and their columns. `figures`, `compare`, `company` and `leaderboard` select what
+    is asked most often.
 
     A table raises `FileNotFoundError` before the run was reduced.
     """
-
-    def __init__(self, directory: RunDirectory) -> None:
-        self.directory = directory
 
     def __repr__(self) -> str:
         return f"Run({self.path!r}, {self.document['status']})"
@@ -63,16 +67,6 @@ class Run:
 
     def __dir__(self) -> list[str]:
         return [*super().__dir__(), *TABLES]
-
-    @property
-    def path(self) -> str:
-        """Return the place of the run."""
-        return str(self.directory.store.root)
-
-    @property
-    def document(self) -> dict[str, Any]:
-        """Return the content of `run.json`: settings, models, versions, conventions, timings."""
-        return self.directory.document
 
     @property
     def finished(self) -> bool:
@@ -108,16 +102,6 @@ class Run:
         return fingerprint(self.directory)
 
     @cached_property
-    def findings(self) -> Findings:
-        """Return the findings, from which the verdict, the plots and the report are made.
-
-        Raises `FileNotFoundError` before the run was reduced.
-        """
-        from scale_eval.report.findings import Findings
-
-        return Findings.read(self.directory)
-
-    @cached_property
     def verdict(self) -> Verdict:
         """Return the verdict: which model to choose, for whom, and what to expect of it.
 
@@ -126,15 +110,6 @@ class Run:
         from scale_eval.report.verdict import verdict
 
         return verdict(self.findings)
-
-    def leaderboard(self) -> pd.DataFrame:
-        """Return the models at the average company, best first, with 95 % intervals, as text.
-
-        The numbers are in `pooled`.
-        """
-        from scale_eval.report.notebook import leaderboard
-
-        return leaderboard(self.findings)
 
     def report(self, out: str | os.PathLike[str] | None = None) -> Path:
         """Write the report as one HTML page, into ``report.html`` of the run by default.
@@ -164,27 +139,57 @@ class Run:
 
     def plot_funnel(self, model: str | None = None) -> Figure:
         """Plot each company's AUC against its number of buyers, of the best model by default."""
-        return self._plot("funnel", model=model)
+        return self._plot("funnel", model=require_compared(self.findings, model))
 
     def plot_over_time(self) -> Figure:
         """Plot figures cutoff by cutoff, of the same companies at each."""
         return self._plot("over_time")
 
+    def plot_rates(self, models: Sequence[str] = ("base_rate",)) -> Figure:
+        """Plot who bought, and what up to four models said, at each company and cutoff.
+
+        The largest companies are drawn. Raises `ValueError` for a model that the run does not have,
+        or that predicted nothing.
+        """
+        from scale_eval.report.rates import rates
+
+        names = [require_model(self.document, model) for model in models]
+        ok = self.evaluations[self.evaluations["status"] == "ok"]
+        rows = ok[ok["model"].isin(names)]
+        if rows.empty:
+            raise ValueError(f"there is nothing to plot: no window was predicted by {names}")
+        return rates(rows, names)
+
     def plot_reliability(self) -> Figure:
         """Plot the observed rates of buyers against the predicted probabilities."""
         return self._plot("reliability")
 
-    def plot_comparison(self, metric: str = "log_loss", model: str | None = None) -> Figure:
-        """Plot one model, the best by default, against each other model."""
-        return self._plot("comparison", metric=metric, model=model)
+    def plot_comparison(self, metric: str | None = None, model: str | None = None) -> Figure:
+        """Plot one model, the best by default, against each other model.
 
-    def plot_sizes(self, metric: str = "log_loss", model: str | None = None) -> Figure:
-        """Plot one model against the next two, by class of company size."""
-        return self._plot("sizes", metric=metric, model=model)
+        `metric` is the one that decides by default.
+        """
+        metric = require_metric(self.findings, metric)
+        return self._plot("comparison", metric=metric, model=require_compared(self.findings, model))
+
+    def plot_sizes(
+        self,
+        metric: str | None = None,
+        model: str | None = None,
+        against: Sequence[str] | None = None,
+    ) -> Figure:
+        """Plot one model against others, by class of company size.
+
+        By default it is the best model against the next two, by the metric that decides.
+        """
+        metric = require_metric(self.findings, metric)
+        others = [require_compared(self.findings, other) for other in against or []]
+        model = require_compared(self.findings, model)
+        return self._plot("sizes", metric=metric, model=model, against=others)
 
     def plot_spread(self, metric: str = "roc_auc") -> Figure:
         """Plot what makes evaluations differ: companies, cutoffs, the rest, and chance."""
-        return self._plot("spread", metric=metric)
+        return self._plot("spread", metric=require_metric(self.findings, metric))
 
     def _plot(self, name: str, **choices: Any) -> Figure:
         from scale_eval.report.plots import draw

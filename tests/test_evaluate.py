@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 from distributed import SchedulerPlugin
 
@@ -15,6 +16,7 @@ import scale_eval as se
 from scale_eval.datasets import Transactions
 from scale_eval.evaluation.schema import EVALUATION_COLUMNS
 from scale_eval.execution.clusters.registry import dask_client
+from scale_eval.metrics import N_GROUPS
 from scale_eval.results.directory import RunDiffers, RunDirectory
 from scale_eval.results.tables import TABLES
 from scale_eval.storage import StoreLocked, open_store
@@ -253,7 +255,37 @@ def test_a_metric_of_the_user_reaches_every_table(shops, client, tmp_path):
     assert "hits" in set(run.companies["metric"])
     assert set(run.pooled.query("metric == 'hits'")["estimand"]) == {"equal_company"}
     assert "hits" in set(run.comparisons["metric"])
+    figures = run.companies.query("metric == 'hits' and n_defined > 0")
+    assert len(figures) and figures["std_error"].notna().all()
+    (evaluation, *_) = run.evaluations.query("status == 'ok'").itertuples()
+    assert len(evaluation.hits_influence) == N_GROUPS
     assert se.reduce(tmp_path / "run").fingerprint() == run.fingerprint()
+
+
+def test_two_metrics_of_the_user_cannot_claim_one_column(shops, client, tmp_path):
+    taken = se.metric(name="hits_influence")(lambda outcomes, *_: outcomes.mean())
+    for metrics in ([models.hits, taken], [taken, models.hits]):
+        with pytest.raises(ValueError, match="is taken by a column"):
+            evaluate(shops, tmp_path / "run", client, metrics=metrics)
+
+
+def test_a_run_of_an_earlier_version_is_read_and_gone_on_with(copied, shops, client, tmp_path):
+    later = ["gain_at_10_influence", "value_captured_at_10_influence"]
+    for path in (tmp_path / "run/evaluations").glob("*.parquet"):
+        pq.write_table(pq.read_table(path).drop_columns(later), path)
+    run = se.reduce(tmp_path / "run")
+    assert run.evaluations[later].isna().all(axis=None)
+    of_gain, of_loss = (
+        run.companies.query("metric == @name and n_defined > 0")["std_error"]
+        for name in ("gain_at_10", "log_loss")
+    )
+    assert of_gain.isna().all() and of_loss.notna().all()
+    pairs = run.comparisons.query("metric == 'gain_at_10' and estimand == 'equal_company'")
+    assert set(pairs["heterogeneity_reason"]) == {"no_influence_kept"}
+    run = evaluate(shops, tmp_path / "run", client, ["bgnbd"])
+    figures = run.companies.query("metric == 'gain_at_10' and n_positive >= 20")
+    errors = figures.set_index("model")["std_error"]
+    assert errors["bgnbd"].notna().any() and errors["recency"].isna().all()
 
 
 def test_a_scikit_learn_classifier_is_a_model(shops, client, tmp_path):

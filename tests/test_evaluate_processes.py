@@ -96,14 +96,23 @@ def test_a_run_that_was_killed_goes_on_without_doing_anything_twice(
 
 
 @pytest.mark.slow
-def test_a_script_without_the_main_guard_is_told_about_it(shops, tmp_path):
+@pytest.mark.parametrize(
+    ("before", "lines"),
+    [("", 12), pytest.param("if sys.argv:\n    ", 40, marks=pytest.mark.long)],
+    ids=["surely", "perhaps"],
+)
+def test_a_script_without_the_main_guard_ends_in_one_sentence_that_says_so(
+    shops, tmp_path, before, lines
+):
     script = tmp_path / "plain.py"
-    script.write_text(
-        "import scale_eval as se\n"
-        f"se.evaluate({str(shops.store.root)!r}, ['recency'], out={str(tmp_path / 'run')!r})\n"
-    )
+    call = f"se.evaluate({str(shops.store.root)!r}, ['recency'], out={str(tmp_path / 'run')!r})"
+    script.write_text(f"import sys, scale_eval as se\n{before}{call}\n")
     done = subprocess.run(
         [sys.executable, str(script)], capture_output=True, text=True, timeout=120, check=False
     )
     assert done.returncode != 0
-    assert "if __name__ == '__main__':" in done.stderr
+    told = done.stderr.splitlines()
+    assert told[-1].endswith('put the call under if __name__ == "__main__":')
+    assert f"{script}, line {2 + before.count(chr(10))}, starts worker processes" in told[-1]
+    assert len(told) <= lines
+    assert told.count("Traceback (most recent call last):") == 1

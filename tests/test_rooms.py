@@ -17,7 +17,7 @@ planning
 models results
 evaluation
 metrics datasets
-statistics storage progress_bar places children spelling
+statistics storage progress_bar places children spelling html_repr main_guard
 lazy
 """
 """From the door to the ground: a room imports only from the lines below its own."""

@@ -26,6 +26,7 @@ from scale_eval.datasets.manifest import (
 )
 from scale_eval.datasets.row_locations import RowLocations
 from scale_eval.datasets.transactions import Transactions
+from scale_eval.html_repr import SHOWN_ROWS, facts_and_table, first_rows
 from scale_eval.places import require_dataset
 from scale_eval.storage import Store, open_store, read_row_groups, read_table
 
@@ -46,6 +47,33 @@ class Dataset:
 
     def __repr__(self) -> str:
         return f"Dataset({str(self.store.root)!r}, {len(self.company_ids)} companies)"
+
+    def _repr_html_(self) -> str:
+        """Return what it holds, and its first companies."""
+        columns = ["company_id", "n_rows", "n_customers", "first_timestamp", "last_timestamp"]
+        facts = read_manifest(self.store, columns).to_pandas()
+        first = facts.head(SHOWN_ROWS)
+        counts = {name: facts[f"n_{name}"].sum() for name in ("rows", "customers")}
+        told = [f"{len(facts):,} companies", *(f"{n:,} {name}" for name, n in counts.items())]
+        if len(facts):
+            ends = facts["first_timestamp"].min(), facts["last_timestamp"].max()
+            told.append(" to ".join(f"{end:%Y-%m-%d}" for end in ends))
+        table = pd.DataFrame(
+            {
+                "company": first["company_id"],
+                **{name: first[f"n_{name}"].map("{:,}".format) for name in counts},
+                **{
+                    end: first[f"{end}_timestamp"].dt.strftime("%Y-%m-%d")
+                    for end in ("first", "last")
+                },
+            }
+        )
+        return facts_and_table(
+            f"Dataset {self.store.root}",
+            told,
+            table,
+            first_rows(len(first), len(facts), "companies"),
+        )
 
     def __reduce__(self) -> tuple[type[Dataset], tuple[Store]]:
         return Dataset, (self.store,)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numba
 import numpy as np
+import pandas as pd
 
 from scale_eval.datasets.instants import DAY
 from scale_eval.datasets.purchases import PURCHASE_RULES
@@ -30,7 +31,18 @@ from scale_eval.evaluation.window_bounds import WindowBounds
 ) = range(7)
 """Positions of the fields of `CustomerSummary`; each takes 8 bytes a customer."""
 
-_N_FIELDS = LOG_SPEND + 1
+SUMMARY_FIELDS = (
+    "n_purchases",
+    "n_purchase_days",
+    "first_purchase",
+    "last_purchase",
+    "n_refunds",
+    "spend",
+    "log_spend",
+)
+"""Their names, in this order."""
+
+_N_FIELDS = len(SUMMARY_FIELDS)
 _N_COUNTS = 3
 
 
@@ -66,6 +78,13 @@ class CustomerSummary:
         self.n_refunds = fields[N_REFUNDS]
         self.spend = fields[SPEND].view(np.float64)
         self.log_spend = fields[LOG_SPEND].view(np.float64)
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return one row a customer, in the order of `history.customers`; its purchases in UTC."""
+        frame = pd.DataFrame({name: getattr(self, name) for name in SUMMARY_FIELDS})
+        for name in ("first_purchase", "last_purchase"):
+            frame[name] = pd.to_datetime(frame[name], unit="us", utc=True)
+        return frame
 
 
 @dataclass(frozen=True)

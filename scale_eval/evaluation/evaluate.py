@@ -10,6 +10,7 @@ import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import compress
 from typing import Any, NamedTuple
 
@@ -33,8 +34,10 @@ from scale_eval.evaluation.rows import HISTORY_SECONDS, NULL, SCORE_SECONDS, Eva
 from scale_eval.evaluation.rules import Rules
 from scale_eval.evaluation.training_history import training_history
 from scale_eval.evaluation.windows import Window
+from scale_eval.metrics.base import compute
 from scale_eval.metrics.compiled.batch import APART, score_windows_into, spend_of_windows
 from scale_eval.metrics.compiled.values import VALUES
+from scale_eval.metrics.influence import sums_of_function, without_each_group
 from scale_eval.metrics.scores import LARGEST_SPEND
 
 MAX_TOGETHER = 60_000
@@ -218,11 +221,16 @@ def _evaluate(
     )
     _score(windows, models, predicted, probabilities, references, groups, rows, counts, positions)
     if rules.plain_metrics or keep is not None:
+        customer_groups = windows.customer_groups() if rules.plain_metrics else np.empty(0)
         for i, m in np.argwhere(predicted).tolist():
-            window, output = windows[i], probabilities[m, windows.customers(i)]
+            window, customers = windows[i], windows.customers(i)
+            output = probabilities[m, customers]
             if rules.plain_metrics:
+                reference = None if math.isnan(references[i]) else references[i]
+                bought, spend, _ = window.outcomes
+                scores = metrics.Scores(bought, output, spend, reference)
                 _score_plain_metrics(
-                    window, output, references[i], rules, rows, int(positions[i, m])
+                    scores, customer_groups[customers], rules, rows, int(positions[i, m])
                 )
             if keep is not None:
                 keep(WindowPredictions(window, models[m].name, output.copy()))
@@ -329,18 +337,30 @@ def _cells(
 
 
 def _score_plain_metrics(
-    window: CompanyWindow,
-    probabilities: np.ndarray,
-    reference: float,
-    rules: Rules,
-    rows: EvaluationRows,
-    position: int,
+    scores: metrics.Scores, groups: np.ndarray, rules: Rules, rows: EvaluationRows, position: int
 ) -> None:
-    bought, spend, _ = window.outcomes
-    reference_or_none = None if math.isnan(reference) else reference
-    scores = metrics.Scores(bought, probabilities, spend, reference_or_none)
-    values, undefined = metrics.score(scores, rules.plain_metrics)
-    own = [values[name] for name in rows.plain_metrics]
-    rows.plain_values[position] = [np.nan if value is None else value for value in own]
-    reasons = [f"{name}:{undefined[name]}" for name in rows.plain_metrics if name in undefined]
+    """Fill the metrics without a compiled twin; those of the user with their sums of influence."""
+    reasons: list[str] = []
+    without, why_not = (
+        compute(partial(without_each_group, scores, groups)) if rules.metrics else (None, "")
+    )
+    for k, metric in enumerate(rules.plain_metrics):
+        value, reason = compute(partial(metric.function, scores))
+        if value is None:
+            if reason:
+                reasons.append(f"{metric.name}:{reason}")
+            continue
+        rows.plain_values[position, k] = value
+        own = k - len(rules.plain_metrics) + len(rules.metrics)
+        if own < 0:
+            continue
+        sums, reason = None, why_not
+        if without is not None:
+            sums, reason = compute(
+                partial(sums_of_function, metric.function, scores, value, groups, without)
+            )
+        if sums is None:
+            reasons.append(f"{metric.name}_influence:{reason}")
+        else:
+            rows.user_influence[position, own] = sums
     rows.plain_undefined[position] = ";".join(reasons)

@@ -27,6 +27,7 @@ from scale_eval.evaluation.training_window import (
 )
 from scale_eval.evaluation.window_bounds import population_since, window_bounds
 from scale_eval.evaluation.windows import Window
+from scale_eval.html_repr import SHOWN_ROWS, facts_and_table, first_rows
 
 
 class History:
@@ -95,6 +96,26 @@ class History:
     def __repr__(self) -> str:
         size = f"cutoff={self.cutoff:%Y-%m-%d}, {self.n_customers} customers"
         return f"History({self.company_id!r}, {size})"
+
+    def _repr_html_(self) -> str:
+        """Return the window, and the summary of the first customers."""
+        first = self.summary.to_frame().head(SHOWN_ROWS)
+        for name in ("first_purchase", "last_purchase"):
+            first[name] = first[name].dt.strftime("%Y-%m-%d")
+        first = first.round(2)
+        if hasattr(self, "_ids"):  # a history of summaries has none
+            first.insert(0, "customer", self.customers[:SHOWN_ROWS])
+        facts = [
+            f"customers: {self.n_customers:,}",
+            f"cutoff {self.cutoff:%Y-%m-%d}",
+            f"who buys before {self.horizon_end:%Y-%m-%d}?",
+        ]
+        return facts_and_table(
+            f"History of {self.company_id}",
+            facts,
+            first.rename(columns=lambda name: name.replace("_", " ")),
+            first_rows(len(first), self.n_customers, "customers"),
+        )
 
     @cached_property
     def cutoff(self) -> pd.Timestamp:

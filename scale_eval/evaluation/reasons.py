@@ -69,6 +69,8 @@ FIGURES = {
     "no_repeated_cutoffs": "no company has more than one cutoff",
     "cutoffs_not_shared": "too few cutoffs are shared by several companies",
     "no_influence_kept": "the metric has no sums of influence, so chance cannot be separated",
+    "chance_by_jackknife": "a jackknife by groups of customers says too roughly what is chance",
+    "one_group_of_customers": "one of the 16 groups of customers holds all that counts",
     "losses_go_with_the_rate": "losses depend on the rate of buyers; compare models by differences",
     # An interval.
     "one_company": "there is only one company",

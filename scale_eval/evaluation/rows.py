@@ -17,6 +17,7 @@ from scale_eval.datasets.instants import NEVER
 from scale_eval.evaluation.schema import evaluations_schema
 from scale_eval.metrics import INFLUENCED, N_GROUPS, PLAIN
 from scale_eval.metrics.compiled.values import COUNTS, N_SCORED, VALUES, undefined_text
+from scale_eval.metrics.uncertainty import influence_column
 from scale_eval.storage.columns import TIME
 
 SECONDS = ("history_seconds", "fit_seconds", "predict_seconds", "score_seconds")
@@ -32,6 +33,7 @@ _ARRAYS = (
     "influence",
     "seconds",
     "plain_values",
+    "user_influence",
     "cutoff",
     "horizon_end",
     "overlaps",
@@ -59,6 +61,8 @@ class EvaluationRows:
         The values of metrics without a compiled twin; NaN is null.
     plain_metrics : tuple of str
         Their names; the user's are last.
+    user_influence : ndarray of float32, shape (n, len(user_metrics), N_GROUPS)
+        The sums of influence on the user's metrics; NaN where there are none.
     """
 
     def __init__(self, n: int, user_metrics: Sequence[str] = ()) -> None:
@@ -71,6 +75,7 @@ class EvaluationRows:
         self.influence = np.full((n, len(INFLUENCED), N_GROUPS), np.nan, np.float32)
         self.seconds = np.full((n, len(SECONDS)), np.nan)
         self.plain_values = np.full((n, len(self.plain_metrics)), np.nan)
+        self.user_influence = np.full((n, len(user_metrics), N_GROUPS), np.nan, np.float32)
         self.cutoff = np.zeros(n, np.int64)
         self.horizon_end = np.zeros(n, np.int64)
         self.overlaps = np.zeros(n, np.bool_)
@@ -166,11 +171,15 @@ class EvaluationRows:
         with np.errstate(invalid="ignore"):
             observed = self.counts[:n, 0] / self.population[:n, 0]
         columns["observed_rate"] = pa.array(observed, mask=self.counts[:n, 0] == NULL)
-        for k, name in enumerate(INFLUENCED):
-            sums = self.influence[:n, k]
-            columns[f"{name}_influence"] = pa.FixedSizeListArray.from_arrays(
-                pa.array(sums.reshape(-1)), N_GROUPS, mask=pa.array(np.isnan(sums[:, 0]) | ~ok)
-            )
+        for kept_for, influence in (
+            (INFLUENCED, self.influence),
+            (self.user_metrics, self.user_influence),
+        ):
+            for k, name in enumerate(kept_for):
+                sums = influence[:n, k]
+                columns[influence_column(name)] = pa.FixedSizeListArray.from_arrays(
+                    pa.array(sums.reshape(-1)), N_GROUPS, mask=pa.array(np.isnan(sums[:, 0]) | ~ok)
+                )
         return pa.table(columns).select(self.schema.names).cast(self.schema)
 
     def _undefined(self) -> pa.Array:

@@ -6,8 +6,12 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
-from scale_eval.metrics import INFLUENCED, METRICS, N_GROUPS, STANDARD_ERRORS
+from scale_eval.metrics import INFLUENCED, METRICS, N_GROUPS, STANDARD_ERRORS, WITH_INFLUENCE
+from scale_eval.metrics.uncertainty import influence_column
 from scale_eval.storage.columns import COUNT, FLAG, NUMBER, TEXT, TIME, Column, schema_of
+
+INFLUENCE_TYPE = pa.list_(pa.float32(), N_GROUPS)
+"""The type of columns of sums of influence."""
 
 KEY = ["company_id", "cutoff", "model"]
 """The columns that identify an evaluation."""
@@ -17,6 +21,10 @@ FAILED = ("error", "timeout", "killed")
 
 _NOT_OK = "the evaluation is not ok"
 _UNDEFINED = "the evaluation is not ok, or the metric is undefined: `undefined` says why"
+_NO_JACKKNIFE = (
+    "the evaluation is not ok, or the metric is undefined, or it is so without one of the groups; "
+    "or an earlier version made the row"
+)
 _NOT_RUN = "no worker ran the evaluation"
 
 EVALUATION_COLUMNS = (
@@ -83,12 +91,12 @@ EVALUATION_COLUMNS = (
     ),
     *(
         Column(
-            f"{name}_influence",
-            pa.list_(pa.float32(), N_GROUPS),
+            influence_column(name),
+            INFLUENCE_TYPE,
             f"Influence of customers on `{name}`, summed over {N_GROUPS} groups of customers.",
-            null=_UNDEFINED,
+            null=_NO_JACKKNIFE if WITH_INFLUENCE[metric].is_jackknifed else _UNDEFINED,
         )
-        for name in INFLUENCED
+        for metric, name in zip(WITH_INFLUENCE, INFLUENCED, strict=True)
     ),
     Column("history_seconds", NUMBER, "Seconds to make the history.", null=_NOT_RUN),
     Column("fit_seconds", NUMBER, "Seconds to fit the model.", null=_NOT_RUN),
@@ -98,7 +106,8 @@ EVALUATION_COLUMNS = (
     Column("worker", TEXT, "Address of the worker.", null=_NOT_RUN),
     Column("evaluated_at", TIME, "When the row was made."),
 )
-"""The table `evaluations`, one row an evaluation; a user's metrics follow as further columns.
+"""The table `evaluations`, one row an evaluation; a user's metrics follow as further columns, and
+then their sums of influence.
 
 In the files of a run a list is one value of 64 bytes, see `scale_eval.storage.fixed_size_lists`.
 """
@@ -133,14 +142,16 @@ SCORE_KEYS = SCORES_SCHEMA.names[:5]
 CONVENTIONS = {
     "roc_auc_se": "DeLong 1988, ddof 1",
     "influence": f"sums over {N_GROUPS} groups of customers, group = crc32(customer_id) mod "
-    f"{N_GROUPS}; a variance is {N_GROUPS} / {N_GROUPS - 1} of the sum of their squares",
+    f"{N_GROUPS}; a variance is {N_GROUPS} / {N_GROUPS - 1} of the sum of their squares; of "
+    "the top tenth and of users' metrics by a delete-a-group jackknife (Kott 2001)",
 }
 """The methods behind the figures of an evaluation, as recorded in `run.json`."""
 
 
 def evaluations_schema(user_metrics: Sequence[str] = ()) -> pa.Schema:
-    """Return the schema of the table `evaluations`, with a column for each of `user_metrics`."""
+    """Return the schema of the table `evaluations`, with two columns for each of `user_metrics`."""
     fields = [pa.field(name, pa.float64()) for name in user_metrics]
+    fields += [pa.field(influence_column(name), INFLUENCE_TYPE) for name in user_metrics]
     return pa.schema([*schema_of(EVALUATION_COLUMNS), *fields])
 
 

@@ -10,7 +10,7 @@ This package works on arrays and imports only `statistics` from the rest of the 
 `scores`        what the metrics of one evaluation are computed from
 `pooling`       the values of many windows as one: a quotient of sums
 `row_form`      the same over all customers pooled, for metrics that are not sums over windows;
-                `leaving_out` does it without each group of companies in turn
+                `leaving_out` does it without each group of companies, or customers, in turn
 `uncertainty`   the standard error, the influence of customers, the scale of random effects
 `influence`     the sums of influence that each evaluation keeps
 `histogram`     the histograms of scores that merge exactly
@@ -28,10 +28,10 @@ Examples
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
+from functools import partial
 
-from scale_eval.metrics.base import Metric, UserFunction, metric, user_metric
+from scale_eval.metrics.base import Metric, UserFunction, compute, metric, user_metric
 from scale_eval.metrics.built_in import BUILT_IN, METRICS, PLAIN, STANDARD_ERRORS, WITH_INFLUENCE
 from scale_eval.metrics.histogram import (
     N_BINS,
@@ -43,14 +43,13 @@ from scale_eval.metrics.histogram import (
 )
 from scale_eval.metrics.influence import (
     INFLUENCED,
-    N_GROUPS,
     influence_sums,
     influence_values,
 )
 from scale_eval.metrics.pooling import Amount, Pooling
 from scale_eval.metrics.row_form import RowForm, WeightedRows
 from scale_eval.metrics.scores import CLIP, Scores
-from scale_eval.metrics.uncertainty import EffectScale, Influence
+from scale_eval.metrics.uncertainty import N_GROUPS, EffectScale, Influence
 from scale_eval.statistics.undefined import Undefined
 
 __all__ = [
@@ -112,12 +111,7 @@ def score(
     for name, function in functions:
         if name in values:
             raise ValueError(f"two metrics are called {name!r}: give one another name")
-        values[name] = None
-        try:
-            values[name] = function(scores)
-        except Undefined as missing:
-            undefined[name] = missing.reason
-        except (Exception, SystemExit) as error:
-            message = re.sub(r"0x[0-9a-fA-F]+|;", "", str(error))[:100]
-            undefined[name] = f"exception:{type(error).__name__} {message}".strip()
+        values[name], reason = compute(partial(function, scores))
+        if reason:
+            undefined[name] = reason
     return values, undefined

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 
-from scale_eval.metrics.pooling import COMPANY_MEAN, Pooling
+from scale_eval.metrics.pooling import COMPANY_MEAN, CUSTOMERS, Pooling
 from scale_eval.metrics.row_form import TIE_COLUMNS, RowForm
 from scale_eval.metrics.scores import Scores
 from scale_eval.metrics.uncertainty import EffectScale, Influence
 from scale_eval.statistics.undefined import Undefined
 
-ROW, WITHIN_COMPANY, EQUAL_COMPANY = "row", "within_company", "equal_company"
+ESTIMANDS = ROW, WITHIN_COMPANY, EQUAL_COMPANY = "row", "within_company", "equal_company"
 """The estimands; see `scale_eval.results.estimates`."""
+
+Computed = TypeVar("Computed")
 
 UserFunction = Callable[[np.ndarray, np.ndarray, np.ndarray], float]
 """(outcomes, probabilities, future_spend) -> a number; see `user_metric`."""
@@ -127,15 +130,19 @@ class Metric:
             columns += TIE_COLUMNS
         if self.influence is None:
             return columns
-        return [*columns, self.influence.std_error_column, "known_rate"]
+        if self.influence.std_error_column is not None:
+            columns.append(self.influence.std_error_column)
+        return [*columns, "known_rate"]
 
     @property
     def has_difference_effects(self) -> bool:
         """Return whether the difference of two models has random effects.
 
-        It has them on the metric's own scale, so not where the influence is of logarithms.
+        It has them on the metric's own scale, so not where the influence is of logarithms; and not
+        where a jackknife says what chance is, which is too rough for them.
         """
-        return self.influence is not None and not self.influence.log
+        influence = self.influence
+        return influence is not None and not (influence.log or influence.is_jackknifed)
 
     @property
     def is_quotient(self) -> bool:
@@ -157,6 +164,20 @@ class Metric:
         return np.abs(values - self.target)
 
 
+def compute(function: Callable[[], Computed]) -> tuple[Computed | None, str]:
+    """Call `function` for a figure; return it, or None and the reason why it is undefined.
+
+    Whatever a user's function raises but `Undefined` becomes ``exception:<type> <message>``.
+    """
+    try:
+        return function(), ""
+    except Undefined as missing:
+        return None, missing.reason
+    except (Exception, SystemExit) as error:
+        message = re.sub(r"0x[0-9a-fA-F]+|;", "", str(error))[:100]
+        return None, f"exception:{type(error).__name__} {message}".strip()
+
+
 def user_metric(
     function: UserFunction,
     name: str | None = None,
@@ -174,7 +195,8 @@ def user_metric(
     function : callable
         ``function(outcomes, probabilities, future_spend) -> float`` of three read-only arrays of
         shape (n,): bool, float64 in [0, 1], float64 >= 0. It may raise `Undefined(reason)`; NaN
-        and infinities are undefined too (``not_a_number``, ``infinite``).
+        and infinities are undefined too (``not_a_number``, ``infinite``). It is called for all
+        customers of an evaluation, and without each of 16 groups of them (see `jackknifed`).
     name : str, optional
         The function's own by default. An identifier, for it names a column.
     higher_is_better : bool
@@ -184,7 +206,7 @@ def user_metric(
     if not column.isidentifier():
         raise ValueError(f"a metric's name becomes a column, such as 'hits'; it is {column!r}")
     direction: Literal["higher", "lower"] = "higher" if higher_is_better else "lower"
-    return Metric(
+    own = Metric(
         name=column,
         function=partial(_call, function),
         better=direction if target is None else "target",
@@ -194,6 +216,16 @@ def user_metric(
         high=high,
         user_function=function,
     )
+    return jackknifed(own)
+
+
+def jackknifed(metric: Metric) -> Metric:
+    """Return a user's metric with the uncertainty that any function has.
+
+    Its evaluations keep sums of influence, for which the function is also called without each of 16
+    groups of customers.
+    """
+    return replace(metric, influence=Influence(metric.name, CUSTOMERS))
 
 
 def metric(**settings: Any) -> Callable[[UserFunction], Metric]:

@@ -26,13 +26,21 @@ STANDARD_ERRORS: dict[str, Callable[[Scores], float]] = {
     metric.influence.std_error_column: metric.influence.std_error
     for metric in BUILT_IN
     if metric.influence is not None
+    and metric.influence.std_error is not None
+    and metric.influence.std_error_column is not None
 }
 """The standard errors of every evaluation by column, in the order of the tables."""
 
 WITH_INFLUENCE: dict[str, Influence] = {
     metric.name: metric.influence
     for metric in sorted(BUILT_IN, key=lambda metric: metric.is_mean_of_effects)
+    if metric.influence is not None and not metric.influence.is_jackknifed
+} | {
+    metric.name: metric.influence
+    for metric in BUILT_IN
     if metric.influence is not None
+    and metric.influence.is_jackknifed
+    and metric.influence.scale == 1
 }
-"""The influence of each metric that has one; metrics that are means of random effects come last, as
-in the columns of the table `evaluations`."""
+"""The influence that evaluations keep, by the metric that it is of, in the order of the columns of
+the table `evaluations`: jackknifed ones last, and means of random effects last of the others."""

@@ -198,7 +198,7 @@ METRICS = (
             within_windows=common_slope,
         ),
         influence=Influence(
-            "calibration_slope", calibration_slope_influence, calibration_slope_se, RARER_CLASS
+            "calibration_slope", RARER_CLASS, calibration_slope_influence, calibration_slope_se
         ),
         effects=IDENTITY,
         expected_of_each=ENOUGH_FOR_A_SLOPE,
@@ -224,9 +224,9 @@ METRICS = (
         estimands=(ROW, EQUAL_COMPANY),
         influence=Influence(
             "log_observed_expected",
+            POSITIVES,
             log_observed_expected_influence,
             log_observed_expected_se,
-            POSITIVES,
             log=True,
         ),
         effects=LOG,

@@ -6,22 +6,30 @@ a form by block, which serves the merged histograms too.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
 
 from scale_eval.metrics.base import EQUAL_COMPANY, ROW, WITHIN_COMPANY, Metric
 from scale_eval.metrics.histogram import GroupedHistograms, ScoreHistogram
-from scale_eval.metrics.leaving_out import captured_without_each
+from scale_eval.metrics.leaving_out import (
+    captured_without_each,
+    captured_without_each_group,
+)
 from scale_eval.metrics.pooling import POSITIVES, SPEND, Pooling
 from scale_eval.metrics.row_form import RowForm, WeightedFigure, WeightedRows
 from scale_eval.metrics.scores import Scores
+from scale_eval.metrics.uncertainty import Influence
 from scale_eval.statistics import weighted_blocks
 from scale_eval.statistics.undefined import Undefined
 from scale_eval.statistics.weighted_blocks import TOP
 
 LARGEST_LIFT = 1 / TOP
 """The lift where the top tenth holds all buyers."""
+
+ENOUGH_BUYERS = 10
+"""Buyers of a company from which the standard error of its figure is shown."""
 
 
 def gain_at_10(scores: Scores) -> float:
@@ -138,6 +146,18 @@ def _weighted(count: str, scale: float, rows: WeightedRows) -> WeightedFigure:
     return WeightedFigure(scale * captured.value, influence, amounts)
 
 
+def _gain_without_each_group(scores: Scores, groups: np.ndarray) -> np.ndarray:
+    return captured_without_each_group(scores, scores.y, groups)
+
+
+def _value_without_each_group(scores: Scores, groups: np.ndarray) -> np.ndarray:
+    return captured_without_each_group(scores, scores.future_spend, groups)
+
+
+_OF_GAIN = Influence(
+    "gain_at_10", POSITIVES, without_each=_gain_without_each_group, enough=ENOUGH_BUYERS
+)
+
 METRICS = (
     Metric(
         "lift_at_10",
@@ -157,6 +177,7 @@ METRICS = (
             weight=POSITIVES,
             smooth=False,
         ),
+        influence=replace(_OF_GAIN, scale=LARGEST_LIFT),
         reasons=("no_positives",),
         compiled=True,
     ),
@@ -178,6 +199,7 @@ METRICS = (
             weight=POSITIVES,
             smooth=False,
         ),
+        influence=_OF_GAIN,
         reasons=("no_positives",),
         compiled=True,
     ),
@@ -198,6 +220,12 @@ METRICS = (
             partial(_weighted, "spend_minor", 1.0),
             weight=SPEND,
             smooth=False,
+        ),
+        influence=Influence(
+            "value_captured_at_10",
+            POSITIVES,
+            without_each=_value_without_each_group,
+            enough=ENOUGH_BUYERS,
         ),
         reasons=("no_spend",),
         compiled=True,

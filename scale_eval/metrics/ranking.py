@@ -173,7 +173,7 @@ METRICS = (
             floor=auc_of_blocks,
             knows_ties=True,
         ),
-        influence=Influence("roc_auc", roc_auc_influence, roc_auc_se, RARER_CLASS),
+        influence=Influence("roc_auc", RARER_CLASS, roc_auc_influence, roc_auc_se),
         effects=LOGIT,
         reasons=("no_customers", "no_positives", "no_negatives"),
         compiled=True,

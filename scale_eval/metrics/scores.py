@@ -62,6 +62,15 @@ class Scores:
         self.n_positive = int(np.count_nonzero(self.outcomes))
         self.n_negative = self.n_customers - self.n_positive
 
+    def among(self, chosen: np.ndarray) -> Scores:
+        """Return the scores of the customers in `chosen`, bool of shape (n,), in their order."""
+        return Scores(
+            self.outcomes[chosen],
+            self.probabilities[chosen],
+            self.future_spend[chosen],
+            self.reference,
+        )
+
     @cached_property
     def y(self) -> np.ndarray:
         """Return the outcomes as 0. and 1., shape (n,)."""

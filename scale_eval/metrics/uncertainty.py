@@ -17,6 +17,17 @@ from scipy.special import expit, logit
 from scale_eval.metrics.pooling import CUSTOMERS, Amount
 from scale_eval.metrics.scores import Scores
 
+N_GROUPS = 16
+"""Groups of customers: crc32 of the id's UTF-8 bytes modulo 16, everywhere the same."""
+
+ROUNDING = 1e-12
+"""Relative change of a metric without a group of customers that counts as none."""
+
+
+def influence_column(name: str) -> str:
+    """Return the column of the evaluations that has the sums of influence kept under `name`."""
+    return f"{name}_influence"
+
 
 @dataclass(frozen=True)
 class Influence:
@@ -26,32 +37,50 @@ class Influence:
     ----------
     name : str
         Begins the names of the columns `influence_column` and `std_error_column`.
-    values : callable
-        `Scores` -> influence of each customer, shape (n,), adding to 0; raises `Undefined`.
-    std_error : callable
-        `Scores` -> float; raises `Undefined`.
     rests_on : Amount
         The amount that must not be small: influence understates chance among few customers, see
         `small_sample_factor`.
+    values : callable or None
+        `Scores` -> influence of each customer, shape (n,), adding to 0; raises `Undefined`. None
+        where the sums come from a jackknife, see `metrics.influence.jackknifed_sums`.
+    std_error : callable or None
+        `Scores` -> float; raises `Undefined`. None where evaluations keep the sums alone.
+    without_each : callable or None
+        (`Scores`, groups) -> the metric without each group of customers in turn, shape
+        (N_GROUPS,), for a jackknife; raises `Undefined`. None calls the metric's own function for
+        the customers that are left.
+    enough : int
+        A company's figure has a standard error where its windows together have this much of what
+        it `rests_on`.
     log : bool
-        Both functions are of the logarithm of the metric.
+        `values` and `std_error` are of the logarithm of the metric.
+    scale : float
+        The metric is this many times the one whose influence is kept under `name`.
     """
 
     name: str
-    values: Callable[[Scores], np.ndarray]
-    std_error: Callable[[Scores], float]
     rests_on: Amount
+    values: Callable[[Scores], np.ndarray] | None = None
+    std_error: Callable[[Scores], float] | None = None
+    without_each: Callable[[Scores, np.ndarray], np.ndarray] | None = None
+    enough: int = 0
     log: bool = False
+    scale: float = 1.0
 
     @property
     def influence_column(self) -> str:
         """Return the column of the sums over groups of customers."""
-        return f"{self.name}_influence"
+        return influence_column(self.name)
 
     @property
-    def std_error_column(self) -> str:
-        """Return the column of the standard errors."""
-        return f"{self.name}_se"
+    def std_error_column(self) -> str | None:
+        """Return the column of the standard errors; None where evaluations keep the sums alone."""
+        return None if self.std_error is None else f"{self.name}_se"
+
+    @property
+    def is_jackknifed(self) -> bool:
+        """Return whether the sums come from a jackknife, and not from influence by customer."""
+        return self.values is None
 
     @property
     def needs_both_classes(self) -> bool:

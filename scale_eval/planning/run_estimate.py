@@ -20,6 +20,7 @@ from scale_eval.evaluation.histograms import ScoreCounts
 from scale_eval.evaluation.rows import EvaluationRows
 from scale_eval.evaluation.rules import Rules
 from scale_eval.evaluation.windows import Window
+from scale_eval.main_guard import require_main_guard
 from scale_eval.models import NamedModel
 from scale_eval.models.warm_up import compilation_reported, warm_up
 from scale_eval.planning.batches import TASK_SECONDS, choose_granularity, make_batches
@@ -120,8 +121,9 @@ def time_models(
 
     `on_compiling` is called when that process begins to compile. Return no costs if a model ended
     the process or took too long. Models of all companies are not timed, since most of their cost is
-    in fitting them.
+    in fitting them. Raises `RuntimeError` in a script that lacks the ``__main__`` guard.
     """
+    require_main_guard()
     company_models = {n: model for n, model in models.items() if model.scope == "company"}
     context = multiprocessing.get_context("spawn")
     with out_of_reach():

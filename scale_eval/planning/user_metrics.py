@@ -7,6 +7,8 @@ from typing import Any
 
 from scale_eval.evaluation.schema import evaluations_schema
 from scale_eval.metrics import METRICS, Metric, user_metric
+from scale_eval.metrics.base import jackknifed
+from scale_eval.metrics.uncertainty import influence_column
 from scale_eval.models import identity_of_source, load_object
 from scale_eval.results.fingerprint import UNREPEATABLE_COLUMNS
 from scale_eval.spelling import did_you_mean_one_of
@@ -22,9 +24,10 @@ def user_metrics(metrics: Iterable[str | Metric | Callable[..., float]]) -> tupl
         if isinstance(each, str) and each in METRICS:
             continue
         loaded = load_object(each, "metric") if isinstance(each, str) else each
-        metric = loaded if isinstance(loaded, Metric) else user_metric(loaded)
+        metric = jackknifed(loaded) if isinstance(loaded, Metric) else user_metric(loaded)
         taken = evaluations_schema(list(own)).names
-        if metric.name in taken or UNREPEATABLE_COLUMNS.fullmatch(metric.name):
+        columns = {metric.name, influence_column(metric.name)}
+        if columns.intersection(taken) or UNREPEATABLE_COLUMNS.fullmatch(metric.name):
             raise ValueError(f"the name {metric.name!r} is taken by a column; rename your metric")
         own[metric.name] = metric
     return tuple(own.values())
@@ -50,7 +53,7 @@ def recorded_metrics(document: Mapping[str, Any]) -> list[Metric]:
         raise LookupError("this metric was read from a run's record, which has no function")
 
     return [
-        Metric(name, function, entry["better"], entry["margin"], target=entry["target"])
+        jackknifed(Metric(name, function, entry["better"], entry["margin"], target=entry["target"]))
         for name, entry in document.items()
     ]
 

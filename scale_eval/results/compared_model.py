@@ -9,7 +9,7 @@ import numpy as np
 
 from scale_eval.metrics import Metric
 from scale_eval.metrics.base import ROW
-from scale_eval.results.customer_influence import small_sample_factor, sums_by_company
+from scale_eval.results.customer_influence import sampling_factor, sums_by_company
 from scale_eval.results.estimates import Estimate
 from scale_eval.results.panel import Panel
 from scale_eval.results.ratio_terms import Terms, terms
@@ -77,7 +77,7 @@ class ComparedModel:
 
     @cached_property
     def _correction(self) -> np.ndarray:
-        return small_sample_factor(self.panel, self.metric, self.model)
+        return sampling_factor(self.panel, self.metric, self.model)
 
     @cached_property
     def _n_defined(self) -> int:
@@ -94,15 +94,16 @@ class ComparedModel:
     def _moved(self, windows: np.ndarray) -> np.ndarray:
         """Return the influence of groups of customers on each company's figure over `windows`.
 
+        NaN where one of a company's windows kept none.
         A distance from a target rises or falls with the figure, by the side of each company.
         """
         assert self.influence is not None
         influence = self.influence[:, self.model]
-        kept = windows[~np.isnan(influence[windows, 0])]
         sums = sums_by_company(
-            self.panel, kept, influence, self._own.weight, self._correction, own=True
+            self.panel, windows, influence, self._own.weight, self._correction, own=True
         )
         if self.metric.target is not None:
+            kept = windows[~np.isnan(influence[windows, 0])]
             figures = self._own.over(self.panel, kept).figures
             side = np.nan_to_num(np.sign(figures - self.metric.target))
             sums *= side[:, np.newaxis].astype(sums.dtype)

@@ -187,6 +187,22 @@ def small_sample_factor(panel: Panel, metric: Metric, model: int) -> np.ndarray:
     return metric.influence.small_sample_factor(lambda name: panel.columns[name][:, model])
 
 
+def sampling_factor(panel: Panel, metric: Metric, model: int) -> np.ndarray:
+    """Return `small_sample_factor`, NaN at companies with too little of what the metric rests on.
+
+    What counts is the sum over the windows where the model is ok: several windows of few buyers
+    give a good standard error of their mean.
+    """
+    factor = small_sample_factor(panel, metric, model)
+    assert metric.influence is not None
+    if metric.influence.enough:
+        amount = metric.influence.rests_on.of(lambda name: panel.columns[name][:, model])
+        ok = panel.ok[:, model] & ~np.isnan(amount)
+        of_company = np.bincount(panel.company[ok], amount[ok], minlength=panel.n_companies)
+        factor[of_company[panel.company] < metric.influence.enough] = np.nan
+    return factor
+
+
 def company_variances(sums: np.ndarray) -> np.ndarray:
     """Return the variance of each company's figure from its sums by group; (n_companies,)."""
     squares = np.empty(len(sums))

@@ -191,14 +191,19 @@ class RunDirectory:
         """Return the schema of the table `evaluations`."""
         return evaluations_schema(self.user_metrics)
 
-    def evaluations(self, columns: Sequence[str] | None = None) -> pa.Table:
+    def evaluations(
+        self, columns: Sequence[str] | None = None, company_id: str | None = None
+    ) -> pa.Table:
         """Return the table `evaluations`, sorted; only the last attempt of each evaluation.
 
-        With `columns`, only these and the columns of the key.
+        With `columns`, only these and the columns of the key; with `company_id`, only its rows.
         """
         chosen = self.schema.names if columns is None else [*KEY, "attempts", *columns]
         schema = pa.schema([self.schema.field(name) for name in chosen])
-        table = _whole(read_evaluations(self.store, schema), schema)
+        parts = read_evaluations(self.store, schema)
+        if company_id is not None:
+            parts = (part.filter(pc.equal(part["company_id"], company_id)) for part in parts)
+        table = _whole(parts, schema)
         table = table.sort_by([(column, "ascending") for column in [*KEY, "attempts"]])
         if not pc.any(pc.greater(table["attempts"], 1)).as_py() and not _repeats(table):
             return table
@@ -240,6 +245,11 @@ class RunDirectory:
     def companies_of(self, metric: str) -> pd.DataFrame:
         """Return the rows of `companies` for one metric; a large run has millions in all."""
         rows = read_rows(self.store, "companies.parquet", column="metric", value=metric)
+        return rows.to_pandas()
+
+    def company(self, company_id: str) -> pd.DataFrame:
+        """Return the rows of `companies` for one company."""
+        rows = read_rows(self.store, "companies.parquet", column="company_id", value=company_id)
         return rows.to_pandas()
 
     def statuses(self) -> pd.DataFrame:

@@ -16,7 +16,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from scale_eval.evaluation.schema import SCORE_KEYS, SCORES_SCHEMA
+from scale_eval.evaluation.schema import INFLUENCE_TYPE, SCORE_KEYS, SCORES_SCHEMA
 from scale_eval.metrics.histogram import COUNTS
 from scale_eval.storage import Store, read_table, write_table
 from scale_eval.storage.prefetch import prefetch
@@ -75,10 +75,7 @@ def read_evaluations(store: Store, schema: pa.Schema) -> Iterator[pa.Table]:
 
 
 def read_scores(store: Store, schema: pa.Schema) -> Iterator[pa.Table]:
-    """Yield the scores of whole parts file by file, not merged, with the types of `schema`.
-
-    Where a file has no column `score`, as earlier versions wrote it, no score is known.
-    """
+    """Yield the scores of whole parts file by file, not merged, with the types of `schema`."""
     files = score_files(store)
     whole = {scores_beside(name) for name in evaluation_files(store)}  # listed after the scores
     return _read(store, [name for name in files if name in whole], schema)
@@ -120,12 +117,19 @@ def row_hashes(table: pa.Table, columns: Sequence[str]) -> np.ndarray:
 
 
 def _read(store: Store, files: Sequence[str], schema: pa.Schema) -> Iterator[pa.Table]:
+    """Yield files with the columns and types of `schema`.
+
+    Earlier versions wrote no column `score`, and no sums of influence of users' metrics and of the
+    top tenth: these are then null.
+    """
     codes = [field.name for field in schema if pa.types.is_dictionary(field.type)]
 
     def read(name: str) -> pa.Table:
         table = read_table(store, name, columns=schema.names, dictionaries=codes)
-        if "score" in schema.names and "score" not in table.column_names:
-            table = table.append_column("score", pa.nulls(len(table), pa.float64()))
+        for field in schema:
+            is_later = field.name == "score" or field.type == INFLUENCE_TYPE
+            if is_later and field.name not in table.column_names:
+                table = table.append_column(field.name, pa.nulls(len(table), field.type))
         return table.select(schema.names).cast(schema)
 
     return prefetch(read, files, READERS)

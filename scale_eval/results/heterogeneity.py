@@ -118,6 +118,7 @@ class ScaledEvaluations:
 def scaled_evaluations(panel: Panel, metric: Metric, model: int) -> ScaledEvaluations:
     """Return the evaluations of one model on the scale of the metric's effects."""
     assert metric.effects is not None and metric.influence is not None
+    assert metric.influence.std_error_column is not None
     enough = enough_known(panel, metric, model)
     value = np.where(enough, panel.columns[metric.name][:, model], np.nan)
     error = panel.columns[metric.influence.std_error_column][:, model]
@@ -158,7 +159,7 @@ def difference_effects(
     the model's mean effect lies. See `company_effects` for the parameters.
     """
     a, b = pair
-    assert metric.influence is not None
+    assert metric.influence is not None and metric.influence.std_error_column is not None
     column, error = panel.columns[metric.name], panel.columns[metric.influence.std_error_column]
     sign = [1.0, 1.0]
     if metric.target is not None:
@@ -193,6 +194,17 @@ def _scaled(
         base = rate * (1 - rate) / n
     factor = small_sample_factor(panel, metric, model)
     return ScaledEvaluations(y, derivative * factor.astype(derivative.dtype), base, n, rate)
+
+
+def no_effects_reason(metric: Metric, influence: object | None, otherwise: str) -> str:
+    """Return why there are no random effects of a metric with these influence sums, or without.
+
+    A jackknife overstates chance where few buy, so that little true difference would be left: the
+    interval of the next difference of gains of 100 companies held 70 to 85 % in simulations.
+    """
+    if metric.influence is None or influence is None:
+        return "no_influence_kept"
+    return "chance_by_jackknife" if metric.influence.is_jackknifed else otherwise
 
 
 def _usual(rate: np.ndarray) -> float:

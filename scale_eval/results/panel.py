@@ -152,15 +152,16 @@ class Panel:
     def influences(self, metric: Metric) -> np.ndarray | None:
         """Return the influence sums of every evaluation, or None for a metric without influence.
 
-        float32 of shape (n_windows, n_models, N_GROUPS), NaN where an evaluation has none. They are
-        read anew at each call, because they are most of what a run holds.
+        Earlier versions kept none of users' metrics and of the top tenth: None too if no evaluation
+        has some of these. float32 of shape (n_windows, n_models, N_GROUPS), NaN where an evaluation
+        has none. They are read anew at each call, because they are most of what a run holds.
         """
         if metric.influence is None:
             return None
         column = metric.influence.influence_column
         shape = (len(self.models), len(self.company), N_GROUPS)
         sums = np.full(shape, np.nan, dtype=np.float32)
-        at = 0
+        at, any_kept = 0, not metric.influence.is_jackknifed
         for part in self._parts([column]):
             for lists in part[column].chunks:
                 first = lists.offset * N_GROUPS
@@ -168,9 +169,12 @@ class Panel:
                 values = listed.to_numpy(zero_copy_only=False).reshape(-1, N_GROUPS)
                 valid = lists.is_valid().to_numpy(zero_copy_only=False)
                 self._cells.put(sums, values, at, valid)
+                any_kept = any_kept or bool(valid.any())
                 at += len(lists)
+        if metric.influence.scale != 1:
+            sums *= np.float32(metric.influence.scale)
         give_back()
-        return sums.transpose(1, 0, 2)
+        return sums.transpose(1, 0, 2) if any_kept else None
 
     def values(self, name: str, model: int, windows: np.ndarray) -> np.ndarray:
         """Return a column of one model at some windows; float64 of their shape."""

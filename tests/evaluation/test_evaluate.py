@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 from sklearn.metrics import log_loss, roc_auc_score
 
+import scale_eval as se
 from scale_eval.datasets.instants import Duration, as_utc
 from scale_eval.evaluation import schema
 from scale_eval.evaluation.company_windows import windows_of_companies
@@ -187,6 +188,52 @@ def test_a_metric_of_the_user_is_a_column_and_its_failure_leaves_the_others():
     assert row["broken"] is None
     assert "broken:exception:KeyError" in row["undefined"]
     assert row["log_loss"] is not None
+
+
+def groups_of(company, evaluation):
+    known = dict(zip(company.customers.to_pylist(), company.customer_groups, strict=True))
+    return np.array([known[customer] for customer in evaluation.predictions["customer_id"]])
+
+
+def test_a_metric_of_the_user_keeps_the_influence_of_groups_of_customers():
+    calls = []
+
+    def furthest(outcomes, probabilities, future_spend):
+        calls.append(len(outcomes))
+        return np.abs(outcomes - probabilities).max()
+
+    rules = Rules(metrics=(user_metric(bad.hits), user_metric(furthest)))
+    evaluation = evaluate_one(COMPANY, WINDOW, resolve("bgnbd"), rules)
+    row, groups = evaluation.row, groups_of(COMPANY, evaluation)
+    y, p = (evaluation.predictions[name].to_numpy() for name in ("bought", "probability"))
+    right = (p >= 0.5) == y
+    mean = np.bincount(groups, (right - right.mean()) / len(y), 16)
+    assert row["hits_influence"] == pytest.approx(mean, rel=1e-6, abs=1e-9)
+    sizes = np.bincount(groups, minlength=16)
+    assert calls == [len(y), *(len(y) - sizes[sizes > 0])]
+    without = np.array([np.abs(y - p)[groups != g].max() for g in range(16)])
+    moved = (1 - sizes / len(y)) * (np.abs(y - p).max() - without)
+    moved -= sizes / len(y) * moved.sum()
+    assert row["furthest_influence"] == pytest.approx(moved, rel=1e-6, abs=1e-9)
+    assert row["undefined"] == ""
+
+
+def test_a_metric_that_fails_without_a_group_of_customers_says_so_and_stays():
+    def of_all(outcomes, probabilities, future_spend):
+        if len(outcomes) < whole:
+            raise se.Undefined("some_are_missing")
+        return float(outcomes.mean())
+
+    def broken(outcomes, probabilities, future_spend):
+        assert len(outcomes) == whole, "too few"
+        return 1.0
+
+    whole = row_of(bad.Constant)["n_customers"]
+    row = row_of(bad.Constant, rules=Rules(metrics=(user_metric(of_all), user_metric(broken))))
+    assert row["of_all"] == pytest.approx(row["observed_rate"]) and row["broken"] == 1
+    assert row["of_all_influence"] is None and row["broken_influence"] is None
+    assert "of_all_influence:some_are_missing" in row["undefined"].split(";")
+    assert "broken_influence:exception:AssertionError too few" in row["undefined"]
 
 
 def test_warnings_of_a_model_stand_in_the_note():

@@ -11,12 +11,15 @@ from hypothesis import strategies as st
 
 from scale_eval.datasets import customer_ids
 from scale_eval.metrics import (
+    METRICS,
     N_GROUPS,
     Scores,
+    Undefined,
     influence_sums,
     influence_values,
     score,
 )
+from scale_eval.metrics.influence import jackknifed_sums, sums_of_function, without_each_group
 from tests.support.paths import SHARED
 
 COMPANY_1 = SHARED / "data/klaviyo/TransactionsCompany1.csv"
@@ -47,6 +50,54 @@ def test_groups_are_nearly_even():
     groups = customer_groups([f"customer-{i}" for i in range(16_000)])
     assert np.bincount(groups, minlength=N_GROUPS).min() > 800
     assert customer_ids.N_CUSTOMER_GROUPS == N_GROUPS
+
+
+def jackknife_of(function, scores, groups):
+    """The sums of any metric, by calling it 17 times."""
+    return sums_of_function(
+        function, scores, function(scores), groups, without_each_group(scores, groups)
+    )
+
+
+@pytest.mark.parametrize("name", ["log_loss", "brier_score"])
+@pytest.mark.parametrize("n", [2, 17, 300])
+def test_the_jackknife_of_a_mean_gives_exactly_the_sums_of_its_influence(name, n):
+    scores, groups = made(n), np.random.default_rng(n).integers(0, N_GROUPS, n)
+    groups[:2] = 3, 8
+    found = jackknife_of(METRICS[name].function, scores, groups)
+    exact = influence_sums(scores, groups)[name]
+    assert found == pytest.approx(exact, abs=1e-13 * METRICS[name].function(scores))
+    assert (found[np.bincount(groups, minlength=N_GROUPS) == 0] == 0).all()
+
+
+@pytest.mark.parametrize("name", ["roc_auc", "calibration_slope"])
+def test_the_jackknife_of_a_smooth_metric_is_its_influence_to_first_order(name):
+    n = 20_000
+    scores, groups = made(n), np.arange(n) % N_GROUPS
+    found = jackknife_of(METRICS[name].function, scores, groups)
+    exact = influence_sums(scores, groups)[name]
+    assert found == pytest.approx(exact, abs=0.1 * np.abs(exact).max())
+
+
+def test_the_jackknife_of_a_total_errs_by_a_sixteenth():
+    n, drawn = 1_600, np.random.default_rng(1)
+    groups = np.arange(n) % N_GROUPS
+    spend = drawn.gamma(1, 30, n)
+    scores = Scores(np.ones(n, bool), np.full(n, 0.5), spend)
+    found = jackknife_of(lambda of: float(of.future_spend.sum()), scores, groups)
+    exact = np.bincount(groups, spend - spend.mean())
+    assert found == pytest.approx(15 / 16 * exact)
+
+
+def test_what_is_undefined_without_a_group_has_no_sums():
+    scores = Scores([1, 0, 0], [0.9, 0.2, 0.1], [5.0, 0, 0])
+    sums = influence_sums(scores, np.array([2, 3, 4]))
+    assert sums["gain_at_10"] is None and sums["value_captured_at_10"] is None
+    with pytest.raises(Undefined, match="no_positives"):
+        jackknife_of(METRICS["gain_at_10"].function, scores, np.array([2, 3, 4]))
+    with pytest.raises(Undefined, match="one_group_of_customers"):
+        without_each_group(scores, np.array([5, 5, 5]))
+    assert jackknifed_sums(0.1, np.full(N_GROUPS, 0.1 + 1e-17), np.arange(3)).tolist() == [0] * 16
 
 
 @settings(database=None, deadline=None)

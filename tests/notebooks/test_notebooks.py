@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import re
@@ -9,6 +10,7 @@ import shutil
 import sys
 import sysconfig
 from pathlib import Path
+from unittest.mock import MagicMock
 
 import nbformat
 import pytest
@@ -75,13 +77,44 @@ def test_there_are_two_notebooks():
     ]
 
 
+def printed(notebook) -> str:
+    """What the last cells print: the fingerprint of the run, and the versions that it holds for."""
+    return "".join(
+        o.text for cell in code_cells(notebook)[-3:] for o in cell.outputs if "text" in o
+    )
+
+
+def fingerprint_of(notebook) -> tuple[str, dict[str, str]]:
+    fingerprint = re.search(r"\b[0-9a-f]{64}\b", printed(notebook))
+    versions = re.search(r"\{.*\}", printed(notebook))
+    assert fingerprint, "the notebook prints no fingerprint"
+    assert versions, "the notebook prints no versions"
+    return fingerprint[0], ast.literal_eval(versions[0])
+
+
+def require_same_fingerprint(fresh, committed) -> None:
+    """Fail where a notebook was committed as other code ran it."""
+    (now, here), (then, there) = fingerprint_of(fresh), fingerprint_of(committed)
+    processor = ("machine", "instructions")
+    if now != then and any(here[part] != there[part] for part in processor):
+        pytest.skip(f"the notebook was committed from another processor: {there}")
+    assert now == then, "the outputs are those of other code: execute the notebook again"
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [path.name for path in NOTEBOOKS])
+@pytest.mark.parametrize(
+    ("name", "fewer"),
+    [
+        ("evaluate_models.ipynb", False),
+        ("hundred_thousand_companies.ipynb", True),
+        pytest.param("hundred_thousand_companies.ipynb", False, marks=pytest.mark.long),
+    ],
+)
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:(zmq|jupyter_client|nbclient)")
-def test_a_notebook_runs_from_the_first_cell_to_the_last(name, copy, here):
+def test_a_notebook_runs_from_the_first_cell_to_the_last(name, fewer, copy, here):
     notebook = read(copy / name)
     for cell in notebook.cells:
-        for as_committed, as_tested in FEWER.items():
+        for as_committed, as_tested in FEWER.items() if fewer else ():
             cell.source = cell.source.replace(as_committed, as_tested)
     committed = [cell.source for cell in notebook.cells]
     client = NotebookClient(
@@ -95,6 +128,24 @@ def test_a_notebook_runs_from_the_first_cell_to_the_last(name, copy, here):
     assert not [o for o in told if o.output_type == "error" or o.name == "stderr"], told
     left = {path.name for path in copy.rglob("*") if path.is_file()}
     assert left == {path.name for path in (TOP / "notebooks").rglob("*") if path.is_file()}
+    if not fewer:
+        require_same_fingerprint(notebook, read(copy / name))
+
+
+def test_a_notebook_of_other_code_would_be_noticed():
+    def notebook(fingerprint, **versions):
+        text = f"{fingerprint}\n{ {'machine': 'm', 'instructions': 'i', **versions} }\n"
+        output = nbformat.v4.new_output("stream", text=text)
+        return nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("", outputs=[output])])
+
+    ours, theirs = notebook("a" * 64), notebook("b" * 64)
+    require_same_fingerprint(ours, ours)
+    with pytest.raises(AssertionError, match="execute the notebook again"):
+        require_same_fingerprint(ours, theirs)
+    with pytest.raises(AssertionError, match="execute the notebook again"):
+        require_same_fingerprint(ours, notebook("b" * 64, numpy="2"))
+    with pytest.raises(pytest.skip.Exception, match="another processor"):
+        require_same_fingerprint(ours, notebook("b" * 64, instructions="j"))
 
 
 def test_what_a_test_makes_smaller_stands_in_a_notebook():
@@ -122,6 +173,72 @@ def test_a_notebook_is_committed_as_it_ran(path):
     assert not [o for cell in cells for o in cell.outputs if o.get("name") == "stderr"]
     pictures = [o for cell in cells for o in cell.outputs if "image/png" in o.get("data", {})]
     assert len(pictures) >= 6
+    assert not [o for o in pictures if len(o.metadata.get("image/png", {}).get("alt", "")) < 40]
+    fingerprint_of(notebook)
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
+def test_a_notebook_draws_by_what_the_package_offers(path):
+    code = "".join(cell.source for cell in code_cells(read(path)))
+    assert not re.search(r"matplotlib|pyplot|\bplt\b|subplots|\.plot\(", code)
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
+def test_no_sentence_of_a_notebook_holds_a_time_that_was_measured_in_it(path):
+    trees = [
+        ast.parse(re.sub(r"^[%!].*", "", c.source, flags=re.M)) for c in code_cells(read(path))
+    ]
+    measured: set[str] = set()
+    for tree in trees:
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Assign):
+                text = ast.unparse(node.value)
+                if "perf_counter" in text or ".estimate(" in text:
+                    measured |= {name.id for name in node.targets if isinstance(name, ast.Name)}
+    sentences = [
+        node
+        for tree in trees
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "Markdown"
+    ]
+    names = {n.id for each in sentences for n in ast.walk(each) if isinstance(n, ast.Name)}
+    assert len(sentences) > 3
+    assert not names & measured
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
+def test_a_notebook_ends_with_a_decision_in_the_words_of_the_verdict(path):
+    cells = read(path).cells
+    heading = next(i for i, cell in enumerate(cells) if "## The decision" in cell.source)
+    after = code_cells(nbformat.v4.new_notebook(cells=cells[heading:]))
+    assert after[0].source.startswith(("decision = run.verdict", "decision = asked.verdict"))
+    assert all(use in "".join(shown(after[:1])) for use in ("probabilities", "customers"))
+    assert "decision.headline" in after[1].source
+    assert "decision.uses" in after[1].source
+    told = "".join(shown(after[1:2]))
+    assert "For which use:" in told
+    assert "What speaks against it:" in told
+
+
+def test_what_a_notebook_makes_of_the_users_own_files_stays(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    own = tmp_path / "Shop1.csv"
+    own.write_text("CustomerID,Timestamp,PurchaseValue\na,2020-01-01,1\n")
+    cells = code_cells(read(TOP / "notebooks" / "evaluate_models.ipynb"))
+    first, last = [cell.source for cell in cells[:3]], cells[-1].source
+    first[0] = re.sub(r"CSV_FILES = \[\]", f"CSV_FILES = [{str(own)!r}]", first[0])
+    names: dict = {}
+    for source in first:
+        exec(source, names)
+    assert names["dataset"].company_ids == ["Shop1"]
+    made_up = names["made_up"]
+    names |= {name: MagicMock() for name in ("run", "client", "cluster")}
+    exec(last, names)
+    assert not made_up.exists()
+    assert (tmp_path / "my_evaluation" / "dataset" / "manifest.parquet").is_file()
+    deleting = re.compile(r"rmtree|unlink|rmdir|os\.remove|cleanup\(\)")
+    code = [cell.source for path in NOTEBOOKS for cell in code_cells(read(path))]
+    assert [m for source in code for m in deleting.findall(source)] == ["cleanup()"] * 2
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)

@@ -154,6 +154,84 @@ def test_three_companies_have_an_honest_interval_and_no_prediction():
     assert np.isnan(pair["probability_a_better"])
 
 
+def test_chance_in_the_top_tenth_is_clustered_and_paired_by_customer():
+    evaluations = [
+        evaluate_one(shop(f"shop{i}", 300, seed=i, rate=8.0), window, resolve(m), Rules())
+        for i in range(2)
+        for window in WINDOWS
+        for m in ("recency", "bgnbd")
+    ]
+    tables = tables_of(evaluations)
+
+    def moved(model, company, column):
+        """The influence of groups of customers on the company's mean over its half-years."""
+        rows = of_model(tables, model).query("company_id == @company")
+        factor = np.sqrt(rows["n_positive"] / (rows["n_positive"] - 1)).to_numpy(float)
+        return factor @ np.stack(rows[column].to_list()).astype(float) / len(rows)
+
+    for metric, column, scale in (
+        ("gain_at_10", "gain_at_10_influence", 1),
+        ("lift_at_10", "gain_at_10_influence", 10),
+        ("value_captured_at_10", "value_captured_at_10_influence", 1),
+    ):
+        paired = []
+        for company in ("shop0", "shop1"):
+            own, other = (scale * moved(m, company, column) for m in ("bgnbd", "recency"))
+            paired.append(16 / 15 * np.square(own - other).sum())
+            row = tables["companies"].query(
+                "metric == @metric and model == 'bgnbd' and company_id == @company"
+            )
+            error = math.sqrt(16 / 15 * np.square(own).sum())
+            assert row["std_error"].item() == pytest.approx(error, rel=1e-5)
+        row = comparison(tables, metric, "bgnbd", "recency")
+        assert row["sampling_std_error"] == pytest.approx(math.sqrt(sum(paired)) / 2, rel=1e-5)
+        assert row["heterogeneity_reason"] == "chance_by_jackknife"
+        within = comparison(tables, metric, "bgnbd", "recency", estimand="within_company")
+        assert within["sampling_std_error"] > 0
+
+
+@pytest.mark.parametrize(("n_buyers", "has_error"), [(9, False), (10, True)])
+def test_the_top_tenth_has_a_standard_error_from_ten_buyers_over_all_half_years(
+    n_buyers, has_error
+):
+    rng = np.random.default_rng(4)
+    windows = []
+    for number, year in enumerate(("2019", "2020")):
+        bought = np.arange(120) < (4 if number == 0 else n_buyers - 4)
+        said = {m: rng.random(120) for m in ("one", "two")}
+        windows.append(
+            Planted("c", bought, said, 0.05, cutoff=pd.Timestamp(f"{year}-01-01", tz="UTC"))
+        )
+    tables = {name: table.to_pandas() for name, table in planted_tables(windows).items()}
+    figures = tables["companies"].query("metric == 'gain_at_10'").set_index("model")
+    assert figures["std_error"].notna()[["one", "two"]].tolist() == [has_error] * 2
+    pair = comparison(tables, "gain_at_10", "one", "two")
+    assert np.isfinite(pair["sampling_std_error"]) == has_error
+    assert (
+        np.isfinite(pooled(tables, "gain_at_10", "equal_company", "one")["sampling_std_error"])
+        == has_error
+    )
+
+
+def test_a_company_with_a_half_year_that_kept_no_influence_has_no_standard_error():
+    rng = np.random.default_rng(5)
+    windows = [
+        Planted(
+            "c",
+            rng.permutation(120) < 30 if number else np.arange(120) == 7,  # one buyer at first
+            {"one": rng.random(120)},
+            0.05,
+            cutoff=pd.Timestamp(f"{2019 + number}-01-01", tz="UTC"),
+        )
+        for number in range(2)
+    ]
+    tables = planted_tables(windows)
+    figures = tables["companies"].to_pandas().set_index(["metric", "model"])
+    assert figures["n_defined"]["gain_at_10", "one"] == 2
+    assert np.isnan(figures["std_error"]["gain_at_10", "one"])
+    assert figures["std_error"]["roc_auc", "one"] > 0
+
+
 def test_one_company_has_no_interval_over_companies():
     evaluations = [
         evaluate_one(shop("shop", 200, seed=1), window, resolve(m), Rules())

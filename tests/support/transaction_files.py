@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from scale_eval.datasets import Dataset
-from scale_eval.datasets.ingest.parse import ParsedFile
+from scale_eval.datasets.ingest.parse import ParsedInput
 
 HEADER = "CustomerID,Timestamp,PurchaseValue\n"
 
@@ -46,13 +46,13 @@ def statuses(report) -> dict[str, str]:
     return dict(zip(report.companies["company_id"], report.companies["status"], strict=True))
 
 
-def rows(file: ParsedFile) -> list[tuple[str, str, float]]:
+def rows(file: ParsedInput) -> list[tuple[str, str, float]]:
     """(customer, instant, value), the instant as text without its zone."""
     times = [str(time.tz_localize(None)) for time in file.rows["timestamp"].to_pandas()]
     customers, values = file.rows["customer_id"].to_pylist(), file.rows["value"].to_pylist()
     return list(zip(customers, times, values, strict=True))
 
 
-def refused(file: ParsedFile) -> list[tuple[int, str]]:
+def refused(file: ParsedInput) -> list[tuple[int, str]]:
     """Return the line and the reason of each refused row."""
     return sorted((refusal.line, refusal.reason) for refusal in file.refused)

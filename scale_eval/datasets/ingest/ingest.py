@@ -1,4 +1,4 @@
-"""Ingest files of transactions into a new dataset or an existing one.
+"""Ingest files or tables of transactions into a new dataset or an existing one.
 
 All files are parsed before a company is written: rows that do not fit into memory are spilled to
 disk, divided by company, and then brought together partition by partition (see `ingest.shuffle`).
@@ -14,15 +14,16 @@ import os
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
-from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
 from scale_eval.datasets.dataset import REFUSED, Dataset
 from scale_eval.datasets.file_layout import write_companies
 from scale_eval.datasets.ingest.default_columns import DEFAULT_COLUMNS
+from scale_eval.datasets.ingest.inputs import inputs_of
 from scale_eval.datasets.ingest.merge import CompanyUpdate, Merge
-from scale_eval.datasets.ingest.parse import ParsedFile, ReadOptions, parse_file
+from scale_eval.datasets.ingest.parse import ParsedInput, ReadOptions, parse_input
 from scale_eval.datasets.ingest.records import IngestError
 from scale_eval.datasets.ingest.refused import (
     all_refused,
@@ -62,7 +63,7 @@ _REMEDIES = {
 
 
 def ingest(
-    files: Sequence[str | os.PathLike[str]] | str | os.PathLike[str],
+    files: Any,
     into: str | os.PathLike[str],
     *,
     columns: Mapping[str, str] = DEFAULT_COLUMNS,
@@ -73,22 +74,26 @@ def ingest(
     timestamp_format: str | None = None,
     decimal: str = ".",
 ) -> IngestReport:
-    """Read files of transactions into the dataset at `into`, which is created if need be.
+    """Read files or tables of transactions into the dataset at `into`; create it if need be.
 
     For each file, rows in = rows kept + rows refused. A refused row is listed in `refused.parquet`
     as long as the dataset holds other rows of its file. Ingesting the same file again changes
-    nothing. If an error is raised, the dataset stays as it was.
+    nothing. If an error is raised, the dataset stays as it was. All of this holds for a table in
+    memory as well.
 
     Parameters
     ----------
-    files : sequence of paths
-        Delimited text (comma, semicolon or tab; plain, gzip or zip) or Parquet; the content says
-        which. A file holds one company, named by the file's stem.
+    files : path, sequence of paths, mapping of tables, table, or sequence of tables
+        A file is delimited text (comma, semicolon or tab; plain, gzip or zip) or Parquet; the
+        content says which. It holds one company, named by the file's stem. A table is a DataFrame
+        of pandas, or one with the Arrow PyCapsule interface (pyarrow, polars); a mapping names the
+        company of each table, ``{"shop": frame}``. The index of a DataFrame is ignored, and its
+        rows are numbered from 1.
     into : path
     columns : mapping
         The names that the columns `customer_id`, `timestamp` and `value` have in the files.
     company_column : str, optional
-        The files are parts of one table, and this column names the company of each row.
+        The files or tables are parts of one table, and this column names the company of each row.
     append : bool
         Add rows to companies of the dataset. Rows that are not later than a company's last (on a
         later day, where it has dates only) are refused with the reason `overlap`.
@@ -104,10 +109,10 @@ def ingest(
     Raises
     ------
     IngestError
-        An option is invalid; a file is missing, unreadable, empty, without the columns, or
-        refused in all of its rows; two files hold one company; the dataset has other rows of a
-        company, and neither `append` nor `replace` is given; `into` is no place for a dataset, or
-        cannot be written.
+        An option is invalid; a file or table is missing, unreadable, empty, without the columns, or
+        refused in all of its rows; nothing names the company of a table; two files hold one
+        company; the dataset has other rows of a company, and neither `append` nor `replace` is
+        given; `into` is no place for a dataset, or cannot be written.
     StoreLocked
         Another process is writing to the dataset.
     ValueError
@@ -117,18 +122,16 @@ def ingest(
     if append and replace:
         raise IngestError("append and replace exclude each other; choose one")
     options = ReadOptions(columns, company_column, timezone, timestamp_format, decimal)
-    paths = [Path(file) for file in ([files] if isinstance(files, str | os.PathLike) else files)]
-    if not paths:
-        raise IngestError("no files are given; name at least one")
+    inputs = inputs_of(files, company_column)
     store = open_store(into)
     _check_place(store)
     with (
         _lock_when_needed(store) as take_lock,
-        ShuffleBuffer(store, lambda: n_partitions_of(paths), take_lock) as buffer,
+        ShuffleBuffer(store, lambda: n_partitions_of(inputs), take_lock) as buffer,
     ):
         parsed = [
-            parse_file(path, options, keep_text=append, hand_over=_adding_to(buffer, store, i))
-            for i, path in enumerate(paths)
+            parse_input(each, options, keep_text=append, hand_over=_adding_to(buffer, store, i))
+            for i, each in enumerate(inputs)
         ]
         if company_column is None:
             _check_one_company_a_file(parsed, append)
@@ -157,11 +160,11 @@ def _check_place(store: Store) -> None:
             require_readable(store)
 
 
-def _check_one_company_a_file(parsed: Sequence[ParsedFile], append: bool) -> None:
+def _check_one_company_a_file(parsed: Sequence[ParsedInput], append: bool) -> None:
     """Raise `IngestError` where two files hold one company and cannot be appended."""
     by_company = defaultdict(list)
     for file in parsed:
-        by_company[file.company_id].append((*file.span, file.path))
+        by_company[file.company_id].append((*file.span, file.input.label))
     for company_id, parts in by_company.items():
         for (_, end, path), (begin, _, next_path) in pairwise(sorted(parts)):
             if not append:
@@ -178,13 +181,15 @@ def _check_one_company_a_file(parsed: Sequence[ParsedFile], append: bool) -> Non
                 )
 
 
-def _check_no_copies(parsed: Sequence[ParsedFile]) -> None:
+def _check_no_copies(parsed: Sequence[ParsedInput]) -> None:
     """Raise `IngestError` where two parts of a table are the same bytes."""
-    by_content: dict[str, ParsedFile] = {}
+    by_content: dict[str, ParsedInput] = {}
     for file in parsed:
         other = by_content.setdefault(file.source.rpartition("#")[2], file)
         if other is not file:
-            raise IngestError(f"{other.path} and {file.path} are the same rows; give one of them")
+            raise IngestError(
+                f"{other.input.label} and {file.input.label} are the same rows; give one of them"
+            )
 
 
 @contextlib.contextmanager
@@ -229,7 +234,7 @@ def _explaining_errors(store: Store) -> Iterator[None]:
 
 def _merge(
     store: Store,
-    parsed: Sequence[ParsedFile],
+    parsed: Sequence[ParsedInput],
     buffer: ShuffleBuffer,
     *,
     append: bool,
@@ -248,6 +253,7 @@ def _merge(
         append=append,
         replace=replace,
         timezone=timezone,
+        in_python=any(file.input.in_python for file in parsed),
     )
     updates: list[CompanyUpdate] = []
     late: list[pa.Table] = []

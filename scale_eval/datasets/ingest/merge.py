@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from scale_eval.datasets.file_layout import CompanyToWrite
-from scale_eval.datasets.ingest.records import IngestError
+from scale_eval.datasets.ingest.records import IngestError, option
 from scale_eval.datasets.ingest.shuffle import (
     BUFFERED_SCHEMA,
     SORTED_SCHEMA,
@@ -75,6 +75,8 @@ class Merge:
         For each file, by its position: lines that an earlier ingest refused as overlapping.
     append, replace : bool
     timezone : str
+    in_python : bool
+        Whether messages name options as Python does.
     """
 
     def __init__(
@@ -88,10 +90,12 @@ class Merge:
         append: bool,
         replace: bool,
         timezone: str,
+        in_python: bool = False,
     ) -> None:
         self._partitions, self._sources, self._manifest = partitions, sources, manifest
         self._store, self._existing = store, _ExistingRows(store)
         self._append, self._replace, self._timezone = append, replace, timezone
+        self._in_python = in_python
         lines = [(i << 40) | line for i, lines in late_lines.items() for line in lines]
         self._late_lines = np.array(lines, dtype=np.int64)  # file and line in one integer
 
@@ -177,10 +181,13 @@ class Merge:
         if self._replace:
             return "replaced", True, None
         if not self._append:
+            append, replace = (
+                option(name, in_python=self._in_python) for name in ("append", "replace")
+            )
             raise IngestError(
                 f"company {row['company_id']!r} was ingested from {_names(before)}, and other "
-                f"rows of it are in {_names(now - before)}; append later rows (--append), put "
-                "these in the place of the old ones (--replace), or give the company another name"
+                f"rows of it are in {_names(now - before)}; append later rows ({append}), put "
+                f"these in the place of the old ones ({replace}), or give the company another name"
             )
         fresh = [i for i in files if self._sources[i] not in before]
         is_fresh = np.isin(rows["file"].to_numpy(), fresh)

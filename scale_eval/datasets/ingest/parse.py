@@ -1,4 +1,4 @@
-"""Parse a file into rows and refused rows: every record becomes one or the other."""
+"""Parse a file or table into rows and refused rows: every record becomes one or the other."""
 
 from __future__ import annotations
 
@@ -7,17 +7,15 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from scale_eval.datasets.ingest.default_columns import DEFAULT_COLUMNS
-from scale_eval.datasets.ingest.formats import SUFFIXES, format_of
-from scale_eval.datasets.ingest.records import IngestError, RecordBatch, Refusal
+from scale_eval.datasets.ingest.inputs import Input
+from scale_eval.datasets.ingest.records import IngestError, RecordBatch, Refusal, option
 from scale_eval.datasets.ingest.timestamps import EARLIEST, LATEST, TimestampReader
-from scale_eval.places import is_dataset
 from scale_eval.storage.columns import TIME
 
 ROWS_SCHEMA = pa.schema(
@@ -76,27 +74,26 @@ class ReadOptions:
         company = {} if self.company_column is None else {"company_id": self.company_column}
         return {**company, **DEFAULT_COLUMNS, **self.columns}
 
-    def source_of(self, path: Path) -> str:
-        """Return the file's name and a hash of its bytes and of these options."""
-        with path.open("rb") as file:
-            content = hashlib.file_digest(file, "sha256").hexdigest()
+    def source_of(self, each: Input) -> str:
+        """Return the input's name and a hash of its content and of these options."""
+        content = each.content_hash(self.names_by_role)
         options = (self.names_by_role, self.timezone, self.timestamp_format, self.decimal)
-        return f"{path.name}#{hashlib.sha256(repr((content, options)).encode()).hexdigest()[:16]}"
+        return f"{each.name}#{hashlib.sha256(repr((content, options)).encode()).hexdigest()[:16]}"
 
 
 @dataclass(frozen=True)
-class ParsedFile:
-    """A parsed file: each of its records is either a row or refused.
+class ParsedInput:
+    """A parsed input: each of its records is either a row or refused.
 
     Attributes
     ----------
-    path : Path
+    input : Input
     source : str
-        The file's name and a hash of its content as read, as in the manifest's `sources`.
+        Its name and a hash of its content as read, as in the manifest's `sources`.
     company_id : str or None
         The company of all its rows; None where a column names companies.
     rows : pyarrow.Table
-        By ROWS_SCHEMA, in the file's order; empty if `parse_file` handed them over.
+        By ROWS_SCHEMA, in their order; empty if `parse_input` handed them over.
     span : tuple of (int, int)
         The first and the last timestamp of its rows, in microseconds since 1970-01-01 UTC.
     n_rows : int
@@ -107,7 +104,7 @@ class ParsedFile:
         Number of its rows that were written without a time zone.
     """
 
-    path: Path
+    input: Input
     source: str
     company_id: str | None
     rows: pa.Table
@@ -117,60 +114,53 @@ class ParsedFile:
     n_naive_timestamps: int
 
 
-def parse_file(
-    path: Path,
+def parse_input(
+    each: Input,
     options: ReadOptions,
     *,
     keep_text: bool = False,
     hand_over: Callable[[pa.Table], object] | None = None,
-) -> ParsedFile:
-    """Parse `path`, whose first bytes say its format, into rows and refused rows.
+) -> ParsedInput:
+    """Parse a file or a table into rows and refused rows.
 
     Parameters
     ----------
-    path : Path
+    each : Input
     options : ReadOptions
     keep_text : bool
         Keep each row's text, for a caller that may refuse some of the rows.
     hand_over : callable, optional
         Takes the rows, by ROWS_SCHEMA, up to a hundred thousand at a time as they are read;
-        `ParsedFile.rows` is then empty.
+        `ParsedInput.rows` is then empty.
 
     Raises
     ------
     IngestError
-        There is no such file, it cannot be read as a whole (see `read_csv`, `read_parquet`), it
-        has no rows, or all of its rows are refused.
+        There is no such file, it cannot be read as a whole (see `read_csv`, `read_parquet`,
+        `InputFrame`), it has no rows, or all of its rows are refused.
     """
     try:
-        return _parse_file(path, options, keep_text, hand_over)
+        return _parse_input(each, options, keep_text, hand_over)
     except OSError as error:
         raise IngestError(
-            f"{path} cannot be read: {error.strerror or error}; check the path and its permissions"
+            f"{each.label} cannot be read: {error.strerror or error}; check the path and its "
+            "permissions"
         ) from error
 
 
-def _parse_file(
-    path: Path,
+def _parse_input(
+    each: Input,
     options: ReadOptions,
     keep_text: bool,
     hand_over: Callable[[pa.Table], object] | None,
-) -> ParsedFile:
-    if is_dataset(path):
-        raise IngestError(f"{path} is a dataset already; evaluate it: scale-eval run {path}")
-    if path.is_dir():
-        raise IngestError(f"{path} is a directory; name the files in it, such as {path}/*.csv")
-    if path.exists() and not path.is_file():
-        raise IngestError(f"{path} is not a regular file; write it to one first")
-    if path.name.encode(errors="ignore").decode() != path.name:
-        raise IngestError(f"{path!r}: the name is not UTF-8; rename the file")
-    source = options.source_of(path)
-    company_id = _company_of(path) if options.company_column is None else None
+) -> ParsedInput:
+    source = options.source_of(each)
+    company_id = each.company_id if options.company_column is None else None
     tables = [_NO_ROWS]
     refused: list[Refusal] = []
     n_rows = n_naive = 0
     first, last = LATEST, EARLIEST
-    for batch in format_of(path).read(path, options.names_by_role):
+    for batch in each.batches(options.names_by_role):
         rows, naive = _parse_batch(batch, options, company_id, keep_text, refused)
         n_naive += naive
         if len(rows):
@@ -179,10 +169,10 @@ def _parse_file(
             n_rows += len(rows)
             (hand_over or tables.append)(rows)
     if not n_rows:
-        raise IngestError(_why_no_rows(path, refused))
+        raise IngestError(_why_no_rows(each, refused))
     rows = pa.concat_tables(tables)
-    return ParsedFile(
-        path, source, company_id, rows, (first, last), n_rows, sorted(refused), n_naive
+    return ParsedInput(
+        each, source, company_id, rows, (first, last), n_rows, sorted(refused), n_naive
     )
 
 
@@ -248,21 +238,16 @@ def _is_blank(column: pa.Array) -> np.ndarray:
     return column.is_null().to_numpy(zero_copy_only=False)
 
 
-def _company_of(path: Path) -> str:
-    """Return the company of a file's rows: the file's name without its suffixes."""
-    while path.suffix.lower() in SUFFIXES:
-        path = path.with_suffix("")
-    return path.name
-
-
-def _why_no_rows(path: Path, refused: list[Refusal]) -> str:
+def _why_no_rows(each: Input, refused: list[Refusal]) -> str:
     if not refused:
-        return f"{path} has a header but no rows; give a file with rows"
+        return f"{each.label} has a header but no rows; give one with rows"
     counts = Counter(refusal.reason for refusal in refused).most_common()
     first = min(refused)
+    names = ("timestamp_format", "timezone", "decimal")
+    spelled = [option(name, each.in_python * "...", in_python=each.in_python) for name in names]
     return (
-        f"{path}: all {len(refused)} rows are refused ("
+        f"{each.label}: all {len(refused)} rows are refused ("
         + ", ".join(f"{reason} {count}" for reason, count in counts)
-        + f"); the first is line {first.line}: {first.text!r}. Correct the file, or say how it is "
-        "written (--timestamp-format, --timezone, --decimal)"
+        + f"); the first is {each.row} {first.line}: {first.text!r}. Correct it, or say how it is "
+        f"written ({', '.join(spelled)})"
     )

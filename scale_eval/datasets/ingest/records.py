@@ -16,14 +16,14 @@ TEXT_LENGTH = 500
 
 
 class IngestError(ValueError):
-    """The input cannot be ingested; the message names the file, line or key, and the remedy."""
+    """The input cannot be ingested; the message names it, the line or key, and the remedy."""
 
 
 class Refusal(NamedTuple):
     """A refusal says why a record did not become a row.
 
     `line` is where it starts: physical lines of a text from 1 (the header, mostly), rows of a
-    Parquet file from 1.
+    Parquet file or of a table in memory from 1.
     """
 
     line: int
@@ -40,7 +40,7 @@ class RecordBatch:
     ----------
     columns : dict of pyarrow.Array
         By role: `customer_id`, `timestamp`, `value` and, where it is read, `company_id`. Strings;
-        from Parquet a timestamp may be typed and a value float64.
+        from Parquet or a table a timestamp may be typed and a value float64.
     lines : ndarray of int64
         Where each record starts.
     text : callable
@@ -78,29 +78,43 @@ class InputFormat:
     read: Callable[[Path, Mapping[str, str]], Iterator[RecordBatch]]
 
 
-def locate(path: Path, header: Sequence[str], columns: Mapping[str, str]) -> dict[str, int]:
+def option(name: str, value: str = "", *, in_python: bool = False) -> str:
+    """Return how an option is written, in a terminal or in Python: ``--append``, ``append=True``.
+
+    A `value` is written as Python writes it.
+    """
+    if in_python:
+        return f"{name}={value or True}"
+    return f"--{name.replace('_', '-')}{value and ' '}{value}"
+
+
+def locate(
+    label: object, header: Sequence[str], columns: Mapping[str, str], *, in_python: bool = False
+) -> dict[str, int]:
     """Find the `columns` (name by role) in `header`; return the position by role.
 
     Blanks around a name are ignored. Raises `IngestError` where a column is missing, with the
-    nearest name that the header has, or where it has the column twice.
+    nearest name that the header has, or where it has the column twice; its message begins with
+    `label`, and names options as Python does if `in_python`.
     """
     names = [name.strip() for name in header]
     missing = [name for name in columns.values() if name not in names]
     if missing:
         raise IngestError(
-            f"{path}: the header has no column {_listed(missing)}; its columns are "
-            f"{_listed(names)}. Say which is which: {_suggestion(names, columns)}"
+            f"{label}: the header has no column {_listed(missing)}; its columns are "
+            f"{_listed(names)}. Say which is which: "
+            f"{_suggestion(names, columns, in_python=in_python)}"
         )
     for name in columns.values():
         if names.count(name) > 1:
             raise IngestError(
-                f"{path}: the header has column {name!r} {names.count(name)} times; rename all "
+                f"{label}: the header has column {name!r} {names.count(name)} times; rename all "
                 "but one"
             )
     return {role: names.index(name) for role, name in columns.items()}
 
 
-def _suggestion(names: Sequence[str], columns: Mapping[str, str]) -> str:
+def _suggestion(names: Sequence[str], columns: Mapping[str, str], *, in_python: bool) -> str:
     """Suggest the options that would name the columns, with a guess for each missing one."""
     lowered = {name.lower(): name for name in names}
 
@@ -115,9 +129,12 @@ def _suggestion(names: Sequence[str], columns: Mapping[str, str]) -> str:
         ]
         return lowered[near[0]] if near else "..."
 
-    options = ",".join(f"{role}={guess(role)}" for role in columns if role != "company_id")
-    company = f" --company-column {guess('company_id')}" if "company_id" in columns else ""
-    return f"--columns {options}{company}"
+    guesses = {role: guess(role) for role in columns}
+    company = guesses.pop("company_id", None)
+    if in_python:
+        return f"columns={guesses}" + (f", company_column={company!r}" if company else "")
+    options = ",".join(f"{role}={name}" for role, name in guesses.items())
+    return f"--columns {options}" + (f" --company-column {company}" if company else "")
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -12,13 +12,13 @@ import pyarrow.compute as pc
 
 from scale_eval.datasets.dataset import REFUSED
 from scale_eval.datasets.ingest.merge import CompanyUpdate
-from scale_eval.datasets.ingest.parse import ParsedFile
+from scale_eval.datasets.ingest.parse import ParsedInput
 from scale_eval.datasets.ingest.records import Refusal
 from scale_eval.storage import Store, read_table, write_table
 
 REFUSED_SCHEMA = pa.schema(
     [
-        ("file", pa.string()),  # without its directory
+        ("file", pa.string()),  # its name, or that of a frame
         ("source", pa.string()),  # as in the manifest's `sources`
         ("line", pa.int64()),
         ("company_id", pa.string()),
@@ -37,7 +37,7 @@ def read_refused(store: Store) -> pa.Table:
     return read_table(store, REFUSED, schema=REFUSED_SCHEMA)
 
 
-def late_lines(parsed: Sequence[ParsedFile], before: pa.Table) -> dict[int, list[int]]:
+def late_lines(parsed: Sequence[ParsedInput], before: pa.Table) -> dict[int, list[int]]:
     """Return, by position of the file, lines that an earlier ingest of it refused as overlapping.
 
     They are refused again, so that ingesting the same file twice changes nothing.
@@ -55,14 +55,14 @@ def late_rows(rows: pa.Table, company_ids: Sequence[str]) -> pa.Table:
     return kept.append_column("company_id", pa.array(ids, pa.string()))
 
 
-def all_refused(parsed: Sequence[ParsedFile], late: pa.Table) -> pd.DataFrame:
+def all_refused(parsed: Sequence[ParsedInput], late: pa.Table) -> pd.DataFrame:
     """Return the refused rows of this ingest, by file (its `position`) and line."""
     records = [(i, *refusal) for i, file in enumerate(parsed) for refusal in file.refused]
     for row in late.to_pylist():
         refusal = Refusal(row["line"], _OVERLAP, row["text"], row["company_id"])
         records.append((row["file"], *refusal))
     frame = pd.DataFrame(records, columns=["position", *Refusal._fields])
-    frame["file"] = [parsed[i].path.name for i in frame["position"]]
+    frame["file"] = [parsed[i].input.name for i in frame["position"]]
     frame["source"] = [parsed[i].source for i in frame["position"]]
     return frame.sort_values(["position", "line"], ignore_index=True)
 

@@ -10,8 +10,8 @@ import pandas as pd
 
 from scale_eval.datasets.dataset import Dataset
 from scale_eval.datasets.ingest.merge import CompanyUpdate
-from scale_eval.datasets.ingest.parse import ParsedFile
-from scale_eval.datasets.ingest.records import IngestError
+from scale_eval.datasets.ingest.parse import ParsedInput
+from scale_eval.datasets.ingest.records import IngestError, option
 from scale_eval.datasets.instants import from_microseconds
 
 
@@ -23,8 +23,8 @@ class IngestReport:
     ----------
     dataset : Dataset
     files : DataFrame
-        One row a file: `file, rows_in, rows_kept, rows_refused, n_naive_timestamps, status`;
-        `status` is ``ingested``, or ``unchanged`` where the dataset already had its rows.
+        One row a file or table: `file, rows_in, rows_kept, rows_refused, n_naive_timestamps,
+        status`; `status` is ``ingested``, or ``unchanged`` where the dataset already had its rows.
     companies : DataFrame
         One row a company of these files: `company_id, status, rows, customers, first, last,
         refunds, zero_values, duplicates, one_time_buyers`, as the dataset now has it; `status` is
@@ -46,7 +46,7 @@ class IngestReport:
 
 
 def summarize_files(
-    parsed: Sequence[ParsedFile], refused: pd.DataFrame, updates: Sequence[CompanyUpdate]
+    parsed: Sequence[ParsedInput], refused: pd.DataFrame, updates: Sequence[CompanyUpdate]
 ) -> pd.DataFrame:
     """Return one row a file; raise `IngestError` where no row of a file is kept."""
     n_refused = refused["position"].value_counts()
@@ -56,13 +56,14 @@ def summarize_files(
         rows_in = file.n_rows + len(file.refused)
         rows_refused = int(n_refused.get(i, 0))
         if rows_refused == rows_in:
+            replace = option("replace", in_python=file.input.in_python)
             raise IngestError(
-                f"{file.path}: every row is refused or overlaps the rows that its company has; "
-                "append files whose rows are later, or replace the company (--replace)"
+                f"{file.input.label}: every row is refused or overlaps the rows that its company "
+                f"has; append what is later, or replace the company ({replace})"
             )
         summary.append(
             {
-                "file": str(file.path),
+                "file": file.input.label,
                 "rows_in": rows_in,
                 "rows_kept": rows_in - rows_refused,
                 "rows_refused": rows_refused,

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from itertools import pairwise
-from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple
 
@@ -19,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 
 from scale_eval.datasets.hash_order import N_SLICES, hash_of
-from scale_eval.datasets.ingest.formats import text_bytes
+from scale_eval.datasets.ingest.inputs import Input
 from scale_eval.datasets.ingest.parse import ROWS_SCHEMA
 from scale_eval.datasets.manifest import TRANSACTIONS_SCHEMA
 from scale_eval.storage import Spill, Store
@@ -50,9 +49,9 @@ SORTED_SCHEMA = pa.schema(
 """Columns of the rows of one company after the other, sorted as in a Dataset."""
 
 
-def n_partitions_of(paths: Iterable[Path]) -> int:
-    """Return the number of partitions for the rows of these files, if they are spilled."""
-    n_bytes = sum(map(text_bytes, paths))
+def n_partitions_of(inputs: Iterable[Input]) -> int:
+    """Return the number of partitions for the rows of these inputs, if they are spilled."""
+    n_bytes = sum(each.text_bytes() for each in inputs)
     return int(np.clip(n_bytes // BYTES_PER_PARTITION + 1, MIN_PARTITIONS, MAX_PARTITIONS))
 
 

@@ -44,6 +44,7 @@ from scale_eval.datasets.synthetic.generator import (
     synthetic_company,
 )
 from scale_eval.datasets.transactions import Transactions
+from scale_eval.main_guard import require_main_guard
 from scale_eval.progress_bar import Screen
 from scale_eval.storage import Store, open_store
 
@@ -142,6 +143,8 @@ def synthesize(
     ValueError
         There are no companies, fewer companies than faulty ones, or an argument is outside its
         range.
+    RuntimeError
+        There are several `workers`, and the script that calls this lacks the ``__main__`` guard.
     """
     if companies < 1:
         raise ValueError(f"{companies} companies: make at least one")
@@ -215,6 +218,7 @@ def _make_in_processes(
     advance: Callable[[int], object],
 ) -> list[pa.Table]:
     """Call `_make_file` for each of `files`, in several processes."""
+    require_main_guard()
     context = multiprocessing.get_context("spawn")  # forking a process with threads may hang
     with out_of_reach():
         done, stopped = context.Value("q", 0), context.Event()

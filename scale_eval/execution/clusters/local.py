@@ -17,6 +17,7 @@ from distributed import Client, LocalCluster
 from distributed.utils import get_mp_context
 
 from scale_eval import children
+from scale_eval.main_guard import require_main_guard, suspecting_a_missing_guard
 
 Closable = TypeVar("Closable", Client, LocalCluster)
 
@@ -51,16 +52,16 @@ class LocalProcesses:
     """Processes of this machine, one thread each, which end with the run."""
 
     def check(self, workers: int | None) -> None:
-        """Accept any number of workers."""
+        """Accept any number; raise `RuntimeError` in a script that lacks the ``__main__`` guard."""
+        require_main_guard()
 
     @contextlib.contextmanager
     def client(self, workers: int | None) -> Iterator[Client]:
         """Start the processes, one for each core by default, and connect to them."""
-        with (
-            local_cluster(workers or CPU_COUNT) as cluster,
-            closed_at_the_end(Client(cluster)) as client,
-        ):
-            yield client
+        with contextlib.ExitStack() as stack:
+            with suspecting_a_missing_guard():
+                cluster = stack.enter_context(local_cluster(workers or CPU_COUNT))
+            yield stack.enter_context(closed_at_the_end(Client(cluster)))
 
 
 @contextlib.contextmanager

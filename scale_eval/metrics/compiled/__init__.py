@@ -8,7 +8,8 @@ plain one, which stays the definition:
 `losses`        `metrics.losses`, and observed over expected
 `ranking`       `metrics.ranking`
 `calibration`   `metrics.calibration`, by the solvers in `logistic`
-`influence`     `metrics.influence`
+`influence`     `metrics.influence`, where customers have influence values
+`top_tenth`     the jackknife of `metrics.gain`, in `metrics.leaving_out`
 `histogram`     `metrics.histogram`
 `tied_blocks`   the sort of customers into blocks of equal probability
 `values`        the names and positions of what `scoring` writes

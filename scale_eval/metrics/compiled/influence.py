@@ -5,6 +5,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 
+from scale_eval.metrics.built_in import STANDARD_ERRORS
 from scale_eval.metrics.compiled.values import (
     AUC,
     BRIER,
@@ -13,7 +14,10 @@ from scale_eval.metrics.compiled.values import (
     LOG_RATIO_SE,
     SLOPE,
 )
-from scale_eval.metrics.influence import INFLUENCED, N_GROUPS
+from scale_eval.metrics.uncertainty import N_GROUPS
+
+N_BY_CUSTOMER = len(STANDARD_ERRORS)
+"""Number of influences that have a value for each customer; they come first."""
 
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
@@ -34,7 +38,7 @@ def influence_into(
     information: float,
     influence: np.ndarray,
 ) -> None:
-    """Sum `influence_values` over the groups of customers."""
+    """Sum `influence_values` over the groups of customers, into the first rows of `influence`."""
     n, m = ends[-1], cumulative[-1]
     k = n - m
     log_loss, brier = values[LOG_LOSS], values[BRIER]
@@ -46,7 +50,7 @@ def influence_into(
     per_observed, per_expected = (1 / m, 1 / expected) if has_ratio else (0.0, 0.0)
     has_slope = reasons[SLOPE] == DEFINED
     per_information = 1 / information if has_slope else 0.0
-    sums = np.zeros((N_GROUPS, len(INFLUENCED)))
+    sums = np.zeros((N_GROUPS, N_BY_CUSTOMER))
     above, bought_above = np.int64(0), np.int64(0)
     for i in range(len(ends)):
         p = block_probability[i]

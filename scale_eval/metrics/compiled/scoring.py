@@ -20,6 +20,7 @@ from scale_eval.metrics.compiled.losses import losses_into
 from scale_eval.metrics.compiled.ranking import ranking_into, spend_into
 from scale_eval.metrics.compiled.simd import LANES, load, store
 from scale_eval.metrics.compiled.tied_blocks import blocks_into
+from scale_eval.metrics.compiled.top_tenth import top_tenth_influence_into
 from scale_eval.metrics.compiled.values import (
     COUNTS,
     DEFINED,
@@ -34,8 +35,11 @@ from scale_eval.metrics.compiled.values import (
     VALUES,
     undefined,
 )
-from scale_eval.metrics.influence import INFLUENCED, N_GROUPS
+from scale_eval.metrics.influence import INFLUENCED
 from scale_eval.metrics.scores import CLIP, Scores
+from scale_eval.metrics.uncertainty import N_GROUPS
+
+ON_GAIN, ON_VALUE = INFLUENCED.index("gain_at_10"), INFLUENCED.index("value_captured_at_10")
 
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
@@ -129,6 +133,18 @@ def score_into(
         centre,
         information,
         influence,
+    )
+    top_tenth_influence_into(
+        keys,
+        ends,
+        block_probability,
+        probabilities,
+        future_spend,
+        groups,
+        values,
+        reasons,
+        influence[ON_GAIN],
+        influence[ON_VALUE],
     )
     for i in range(len(values)):
         if reasons[i] != DEFINED:

@@ -49,6 +49,8 @@ def draw(name: str, findings: Findings, **choices: Any) -> Figure:
     findings = findings.short
     if choices.get("model") is not None:
         choices["model"] = findings.short_name(choices["model"])
+    if choices.get("against"):
+        choices["against"] = [findings.short_name(model) for model in choices["against"]]
     with mpl.rc_context({"text.parse_math": False}):
         return PLOTS[name](findings, **choices)
 

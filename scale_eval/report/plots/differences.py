@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from scale_eval.report.figure import Figure
@@ -40,10 +42,15 @@ def comparison(findings: Findings, metric: str | None = None, model: str | None 
     return figure
 
 
-def sizes(findings: Findings, metric: str | None = None, model: str | None = None) -> Figure:
-    """Draw the best model against the next two, by class of company size."""
+def sizes(
+    findings: Findings,
+    metric: str | None = None,
+    model: str | None = None,
+    against: Sequence[str] | None = None,
+) -> Figure:
+    """Draw the best model against the next two, or others, by class of company size."""
     metric, best = metric or findings.primary, model or findings.models[0]
-    rivals = [m for m in findings.models if m != best][:2]
+    rivals = against or [m for m in findings.models if m != best][:2]
     rows: list[tuple[str, Pair]] = []
     for stratum in ["all", *findings.strata]:
         for rival in rivals:
@@ -54,9 +61,10 @@ def sizes(findings: Findings, metric: str | None = None, model: str | None = Non
     figure = _forest_plot(
         rows, f"by how much the {metric_label(metric)} of {best} is better (right) or worse"
     )
+    title = f"Which model for which size of company: {best}"
     add_heading(
         figure,
-        f"Which model for which size of company: {best} and the next",
+        title if against else f"{title} and the next",
         f"customers at the company's latest cutoff; {_key_of_bands(rows)}line: 95 % interval",
     )
     return figure

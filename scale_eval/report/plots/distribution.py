@@ -62,7 +62,7 @@ def distribution(findings: Findings) -> Figure:
         figure,
         f"{companies(findings.n_companies).capitalize()}, one figure each{best_only(findings)}",
         "thin: middle 90 %; thick: middle half; bar: median; diamond: mean; "
-        "dots: companies, each on all its windows",
+        "dots: companies, on the windows that every model predicted",
     )
     return figure
 

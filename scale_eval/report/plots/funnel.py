@@ -67,7 +67,7 @@ def funnel(findings: Findings, model: str | None = None) -> Figure:
     simplify(axis, both=True)
     add_heading(
         figure,
-        f"{model}: AUC by size, {companies(len(rows))} at all windows that it predicted",
+        f"{model}: AUC by size, {companies(len(rows))} at the windows that every model predicted",
         "dashed: 95 % of companies would lie inside, were all alike in truth; "
         "shaded: the truth at the next company",
     )

@@ -9,7 +9,7 @@ import pyarrow as pa
 from scale_eval.metrics import EffectScale, Metric
 from scale_eval.results.customer_influence import (
     company_variances,
-    small_sample_factor,
+    sampling_factor,
     sums_by_company,
 )
 from scale_eval.results.heterogeneity import company_effects, fit_effects, mean_of_effects
@@ -147,12 +147,12 @@ def _std_error(
     influence: np.ndarray,
     weight: np.ndarray,
 ) -> np.ndarray:
-    """Return the standard error of each company's figure; NaN where no influence was kept.
+    """Return the standard error of each company's figure; NaN where one window kept no influence.
 
     For a ratio it is that of the logarithm. `weight` says how much each window moves the figure.
     """
-    windows = windows[~np.isnan(influence[windows, model, 0]) & (weight.take(windows) > 0)]
-    correction = small_sample_factor(panel, metric, model)
+    windows = windows[weight.take(windows) > 0]
+    correction = sampling_factor(panel, metric, model)
     moved = sums_by_company(panel, windows, influence[:, model], weight, correction, own=True)
     return np.where(panel.count_by_company(windows) > 0, np.sqrt(company_variances(moved)), np.nan)
 
@@ -228,7 +228,8 @@ COMPANIES = MetricTable(
             "std_error",
             NUMBER,
             "Standard error of `mean` from chance among its customers, clustered by customer.",
-            null="evaluations of the metric keep no influence sums, or the figure is null",
+            null="one of its evaluations keeps no influence sums, or the figure is null, or fewer "
+            "than ten customers bought and the metric is of the top tenth",
         ),
         Column(
             "std",

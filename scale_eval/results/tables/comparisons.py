@@ -29,6 +29,7 @@ from scale_eval.results.heterogeneity import (
     fit_effects,
     mean_of_effects,
     next_company,
+    no_effects_reason,
 )
 from scale_eval.results.margins import Margins, margin_of
 from scale_eval.results.panel import Panel
@@ -140,7 +141,7 @@ def _company_rows(
         except Undefined as undefined:
             row["p_reason"] = undefined.reason
         if effects is None:
-            row["heterogeneity_reason"] = "no_influence_kept"
+            row["heterogeneity_reason"] = no_effects_reason(metric, influence, "no_influence_kept")
         else:
             row |= _next_company(effects.among(compared), metric, margin)
         yield row
@@ -290,7 +291,8 @@ COMPARISONS = MetricTable(
             "sampling_std_error",
             NUMBER,
             "Standard error from chance among customers alone, paired by customer.",
-            null="evaluations of the metric keep no influence sums that could be paired",
+            null="evaluations of the metric keep no influence sums that could be paired, or one of "
+            "the companies has no standard error in `companies`",
         ),
         N_EFFECTIVE_COLUMN,
         Column(

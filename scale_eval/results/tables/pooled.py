@@ -20,7 +20,7 @@ from scale_eval.results.conditions import condition_of
 from scale_eval.results.customer_influence import (
     InfluenceSums,
     Variances,
-    small_sample_factor,
+    sampling_factor,
     variances,
 )
 from scale_eval.results.estimates import Estimate, equal_company
@@ -28,6 +28,7 @@ from scale_eval.results.heterogeneity import (
     ScaledEvaluations,
     heterogeneity,
     mean_of_effects,
+    no_effects_reason,
     scaled_evaluations,
 )
 from scale_eval.results.panel import COVERAGES, Panel
@@ -121,12 +122,13 @@ class _ModelFigures:
     ) -> _ModelFigures:
         own, weighted = (terms(panel, metric, model, weighted=w) for w in (False, True))
         undefined = np.isnan(panel.columns[metric.name][:, model])
-        correction = None if influence is None else small_sample_factor(panel, metric, model)
-        effects = None if metric.effects is None else scaled_evaluations(panel, metric, model)
-        sums = None if influence is None else InfluenceSums.of(influence[:, model])
-        return cls(
-            panel, metric, model, scores, own, weighted, undefined, sums, correction, effects
-        )
+        sums = correction = scaled = None
+        if influence is not None:
+            sums = InfluenceSums.of(influence[:, model])
+            correction = sampling_factor(panel, metric, model)
+            if metric.effects is not None:
+                scaled = scaled_evaluations(panel, metric, model)
+        return cls(panel, metric, model, scores, own, weighted, undefined, sums, correction, scaled)
 
     def figures(
         self, windows: np.ndarray, cutoff: int | None, coverage: str
@@ -193,8 +195,7 @@ class _ModelFigures:
         estimate, defined = equal_company(panel, metric, model, windows, own)
         row: dict[str, Any] = dispersion(defined[~np.isnan(defined)])
         if self.influence is None or self.scaled is None or metric.effects is None:
-            kept = metric.influence is not None
-            reason = "losses_go_with_the_rate" if kept else "no_influence_kept"
+            reason = no_effects_reason(metric, self.influence, "losses_go_with_the_rate")
             return estimate, row | {"heterogeneity_reason": reason}
         effects = self.scaled.effects(panel, windows, self.influence)
         row |= heterogeneity(effects, metric.effects)
@@ -276,8 +277,9 @@ POOLED = MetricTable(
             NUMBER,
             "Standard error from chance among customers alone: these companies and windows, with "
             "other customers.",
-            null="evaluations of the metric keep no influence sums, or it is an AUC over all rows, "
-            "or a calibration slope",
+            null="evaluations of the metric keep no influence sums, or it is a ranking metric over "
+            "all rows or a calibration slope, or one of the companies has no standard error in "
+            "`companies`",
         ),
         Column("n_companies", COUNT, "Companies with at least one evaluation in the coverage."),
         Column("n_companies_defined", COUNT, "Of these, companies that define the metric."),

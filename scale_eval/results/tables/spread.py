@@ -28,6 +28,13 @@ MAX_COMPANIES = 5_000
 
 MIN_CUTOFFS = 3
 
+STD_ERRORS = {
+    name: influence.std_error_column
+    for name, influence in WITH_INFLUENCE.items()
+    if influence.std_error_column is not None
+}
+"""The columns of the standard errors of evaluations, by metric."""
+
 
 def spread_table(panel: Panel, groups: np.ndarray) -> pa.Table:
     """Make the table: one row a (model, metric) that has standard errors.
@@ -53,14 +60,14 @@ def spread_table(panel: Panel, groups: np.ndarray) -> pa.Table:
     taken = group * panel.n_companies // max(len(distinct), 1) < MAX_COMPANIES
     panel = panel.holding(["overlaps"])
     parts = {}
-    for name, influence in WITH_INFLUENCE.items():
-        held = panel.holding([name, influence.std_error_column])
+    for name, std_error in STD_ERRORS.items():
+        held = panel.holding([name, std_error])
         for model in range(len(panel.models)):
             parts[model, name] = _parts(held, model, METRICS[name], taken)
     rows = [
         {"model": name, "metric": metric} | parts[model, metric]
         for model, name in enumerate(panel.models)
-        for metric in WITH_INFLUENCE
+        for metric in STD_ERRORS
     ]
     return pa.Table.from_pylist(rows, schema=SPREAD.schema)
 
@@ -75,7 +82,7 @@ def _parts(panel: Panel, model: int, metric: Metric, taken: np.ndarray) -> dict[
 
     with np.errstate(divide="ignore", invalid="ignore"):
         values, slope = scale.to(column(metric.name)), scale.slope(column(metric.name))
-        error = column(metric.influence.std_error_column)
+        error = column(STD_ERRORS[metric.name])
         error = error if metric.influence.log else error * slope
     counted = np.isfinite(values)
     if metric.effects is not None:

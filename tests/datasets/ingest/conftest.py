@@ -8,7 +8,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from scale_eval.datasets.ingest.parse import ParsedFile, ReadOptions, parse_file
+from scale_eval.datasets.ingest.inputs import InputFile
+from scale_eval.datasets.ingest.parse import ParsedInput, ReadOptions, parse_input
 from tests.support.transaction_files import FEBRUARY, HEADER, JANUARY
 
 
@@ -43,10 +44,10 @@ def two_months(file) -> list[Path]:
 def parse(tmp_path):
     """Parses the bytes or the text of a file."""
 
-    def parse(content: str | bytes, *, name: str = "acme.csv", **options) -> ParsedFile:
+    def parse(content: str | bytes, *, name: str = "acme.csv", **options) -> ParsedInput:
         path = tmp_path / name
         path.write_bytes(content.encode() if isinstance(content, str) else content)
-        return parse_file(path, ReadOptions(**options))
+        return parse_input(InputFile(path), ReadOptions(**options))
 
     return parse
 
@@ -55,10 +56,10 @@ def parse(tmp_path):
 def parse_table(tmp_path):
     """Parses a Parquet file of these columns."""
 
-    def parse_table(customer_id, timestamp, value, **options) -> ParsedFile:
+    def parse_table(customer_id, timestamp, value, **options) -> ParsedInput:
         path = tmp_path / "acme.parquet"
         names = ["CustomerID", "Timestamp", "PurchaseValue"]
         pq.write_table(pa.table([customer_id, timestamp, value], names=names), path)
-        return parse_file(path, ReadOptions(**options))
+        return parse_input(InputFile(path), ReadOptions(**options))
 
     return parse_table

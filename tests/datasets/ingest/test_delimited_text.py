@@ -10,7 +10,8 @@ import zipfile
 import pytest
 
 from scale_eval.datasets.ingest import csv as csv_format
-from scale_eval.datasets.ingest.parse import ReadOptions, parse_file
+from scale_eval.datasets.ingest.inputs import InputFile
+from scale_eval.datasets.ingest.parse import ReadOptions, parse_input
 from scale_eval.datasets.ingest.records import IngestError
 from tests.support.transaction_files import EXPECTED, HEADER, TWO_ROWS, refused, rows
 
@@ -146,19 +147,19 @@ def test_what_is_no_table_is_an_error_that_names_the_file(parse, content, says):
 
 def test_a_directory_a_missing_file_and_a_pipe_are_errors(tmp_path):
     with pytest.raises(IngestError, match=r"is a directory; name the files in it"):
-        parse_file(tmp_path, ReadOptions())
+        parse_input(InputFile(tmp_path), ReadOptions())
     with pytest.raises(IngestError, match=r"none.csv cannot be read: No such file"):
-        parse_file(tmp_path / "none.csv", ReadOptions())
+        parse_input(InputFile(tmp_path / "none.csv"), ReadOptions())
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(IngestError, match="pipe is not a regular file"):
-        parse_file(tmp_path / "pipe", ReadOptions())
+        parse_input(InputFile(tmp_path / "pipe"), ReadOptions())
 
 
 def test_a_file_name_that_is_not_utf_8_is_an_error(tmp_path):
     path = tmp_path / os.fsdecode(b"caf\xe9.csv")
     path.write_text(HEADER + TWO_ROWS)
     with pytest.raises(IngestError, match="rename the file"):
-        parse_file(path, ReadOptions())
+        parse_input(InputFile(path), ReadOptions())
 
 
 # Quotes

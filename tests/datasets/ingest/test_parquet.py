@@ -12,7 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from scale_eval.datasets.ingest import parquet as parquet_source
-from scale_eval.datasets.ingest.parse import ReadOptions, parse_file
+from scale_eval.datasets.ingest.inputs import InputFile
+from scale_eval.datasets.ingest.parse import ReadOptions, parse_input
 from scale_eval.datasets.ingest.records import IngestError
 from tests.support.transaction_files import refused, rows
 
@@ -137,7 +138,7 @@ def test_parquet_without_the_columns_or_rows_is_an_error(tmp_path, parse_table):
     path = tmp_path / "x.parquet"
     pq.write_table(pa.table({"customerid": ["a"]}), path)
     with pytest.raises(IngestError, match=r"no column .*--columns customer_id=customerid,timest"):
-        parse_file(path, ReadOptions())
+        parse_input(InputFile(path), ReadOptions())
     with pytest.raises(IngestError, match="no rows"):
         parse_table(A[:0], pa.array([DAY])[:0], ONE[:0])
 
@@ -149,7 +150,7 @@ def test_a_damaged_parquet_file_is_an_error(tmp_path, parse_table):
     path: Path = tmp_path / "cut.parquet"
     path.write_bytes(content[: len(content) // 2])
     with pytest.raises(IngestError, match=r"cut.parquet is damaged or no Parquet file"):
-        parse_file(path, ReadOptions())
+        parse_input(InputFile(path), ReadOptions())
     path.write_bytes(content[:100] + bytes(1000) + content[1100:])
     with pytest.raises(IngestError, match=r"cut.parquet is damaged or no Parquet file"):
-        parse_file(path, ReadOptions())
+        parse_input(InputFile(path), ReadOptions())

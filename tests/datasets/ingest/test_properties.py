@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from scale_eval.datasets.ingest import csv as csv_format
 from scale_eval.datasets.ingest.ingest import IngestError, ingest
-from scale_eval.datasets.ingest.parse import ReadOptions, parse_file
+from scale_eval.datasets.ingest.inputs import InputFile
+from scale_eval.datasets.ingest.parse import ReadOptions, parse_input
 from scale_eval.datasets.instants import microseconds
 
 COLUMNS = ["note", "CustomerID", "Timestamp", "PurchaseValue"]
@@ -155,9 +156,9 @@ def test_rows_in_are_rows_kept_and_refused_and_the_kept_are_what_plain_python_re
     with mock.patch.object(csv_format, "LINES_PER_BATCH", lines_per_batch):
         if not expected:
             with pytest.raises(IngestError, match=r"has a header but no rows|rows are refused"):
-                parse_file(path, ReadOptions())
+                parse_input(InputFile(path), ReadOptions())
             return
-        parsed = parse_file(path, ReadOptions())
+        parsed = parse_input(InputFile(path), ReadOptions())
     rows = parsed.rows
     times = [microseconds(time) for time in rows["timestamp"].to_pandas()]
     kept = zip(rows["customer_id"].to_pylist(), times, rows["value"].to_pylist(), strict=True)
@@ -202,10 +203,10 @@ def test_any_bytes_are_read_the_same_in_any_batches_and_no_line_gets_lost(
     if b"\0" in content:  # beyond what is looked at for being text
         content = content.replace(b"\nz,", b"\n" * 70_000 + b"z,")
     path.write_bytes(content)
-    parsed = parse_file(path, ReadOptions())
+    parsed = parse_input(InputFile(path), ReadOptions())
     with mock.patch.object(csv_format, "LINES_PER_BATCH", lines_per_batch):
         if len(content) < 10_000:
-            again = parse_file(path, ReadOptions())
+            again = parse_input(InputFile(path), ReadOptions())
             assert again.rows.combine_chunks() == parsed.rows.combine_chunks()
             assert again.refused == parsed.refused
     lines = re.split(rb"\r\n|\r|\n", content)

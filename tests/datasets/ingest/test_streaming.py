@@ -23,6 +23,7 @@ from scale_eval.datasets.ingest import csv as csv_format
 from scale_eval.datasets.ingest import parquet as parquet_source
 from scale_eval.datasets.ingest import shuffle
 from scale_eval.datasets.ingest.ingest import IngestError, ingest
+from scale_eval.datasets.ingest.inputs import InputFile
 from scale_eval.datasets.ingest.merge import Merge
 from scale_eval.datasets.ingest.shuffle import ShuffleBuffer, n_partitions_of
 from scale_eval.storage import Spill, StoreLocked, open_store
@@ -306,11 +307,11 @@ def test_the_number_of_parts_is_that_of_the_bytes(tmp_path, monkeypatch):
     plain, zipped = tmp_path / "plain.csv", tmp_path / "zipped.csv.gz"
     plain.write_bytes(b"x" * 400)
     zipped.write_bytes(b"\x1f\x8b" + b"x" * 98)
-    assert n_partitions_of([plain]) == 41
-    assert n_partitions_of([plain, zipped]) == 101
+    assert n_partitions_of([InputFile(plain)]) == 41
+    assert n_partitions_of([InputFile(plain), InputFile(zipped)]) == 101
     assert n_partitions_of([]) == shuffle.MIN_PARTITIONS
     plain.write_bytes(b"x" * 10_000)
-    assert n_partitions_of([plain]) == shuffle.MAX_PARTITIONS
+    assert n_partitions_of([InputFile(plain)]) == shuffle.MAX_PARTITIONS
 
 
 def test_partitions_follow_the_order_in_which_companies_share_files(months, tmp_path, streaming):

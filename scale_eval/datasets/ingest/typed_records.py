@@ -1,0 +1,72 @@
+"""Turn Arrow columns into records: ids as text, timestamps and values by their type."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pyarrow as pa
+from pyarrow import types
+
+from scale_eval.datasets.ingest.records import TEXT_LENGTH, IngestError, RecordBatch
+
+ROWS_PER_BATCH = 100_000
+
+
+def typed_batch(
+    label: object, names: Mapping[str, str], columns: Mapping[str, pa.Array], first: int
+) -> RecordBatch:
+    """Return the records of Arrow columns of equal length.
+
+    Parameters
+    ----------
+    label : object
+        The input, as messages call it.
+    names, columns : mapping
+        The name and the content of each column by its role.
+    first : int
+        The number of the first row; an input's rows are numbered from 1.
+
+    Raises
+    ------
+    IngestError
+        A column has an unusable type: an id that is a floating-point number has lost its leading
+        zeros and perhaps its last digits.
+    """
+    picked = {role: _as_read(label, role, names[role], columns[role]) for role in names}
+
+    def text(i: int) -> str:
+        return ",".join(_text(column[i]) for column in picked.values())[:TEXT_LENGTH]
+
+    n_rows = len(next(iter(picked.values())))
+    return RecordBatch(picked, first + np.arange(n_rows), text, refused=[])
+
+
+def _text(field: pa.Scalar) -> str:
+    if types.is_timestamp(field.type):  # in UTC: Arrow looks for zones on the machine, not here
+        field = field.cast(pa.timestamp(field.type.unit))
+    return field.cast(pa.string()).as_py() or ""
+
+
+def _as_read(label: object, role: str, name: str, column: pa.Array) -> pa.Array:
+    kind = column.type.value_type if types.is_dictionary(column.type) else column.type
+    column = column.cast(kind)
+    if _is_text(kind) or types.is_null(kind) or (types.is_integer(kind) and role != "value"):
+        return column.cast(pa.large_string())
+    if role == "value" and types.is_decimal(kind):
+        return column.cast(pa.large_string()).cast(pa.float64())  # by its digits: rounded once
+    if role == "value" and (types.is_integer(kind) or types.is_floating(kind)):
+        return column.cast(pa.float64(), safe=False)
+    if role == "timestamp" and types.is_date(kind):
+        return column.cast(pa.timestamp("s"))
+    if role == "timestamp" and types.is_timestamp(kind):
+        return column
+    wanted = {"timestamp": "a timestamp, a date or text", "value": "a number or text"}
+    raise IngestError(
+        f"{label}: column {name!r} ({role}) has type {kind}; "
+        f"write it as {wanted.get(role, 'text (an integer will do)')}"
+    )
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind)
