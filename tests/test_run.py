@@ -296,7 +296,7 @@ def test_predictions_that_differ_from_the_run_are_warned_of(copied):
         (lambda run: run.company("bigg"), "no company 'bigg' .*; did you mean 'big'"),
         (lambda run: run.predictions("bgnbd", "bigg"), "no company 'bigg' .*; did you mean 'big'"),
         (lambda run: run.predictions("bgnb"), "no model 'bgnb'; did you mean 'bgnbd'"),
-        (lambda run: run.plot_funnel("bgnb"), "no model 'bgnb' is compared; did you mean 'bgnbd'"),
+        (lambda run: run.plot_funnel("bgnb"), "no model 'bgnb'; did you mean 'bgnbd'"),
     ],
 )
 def test_a_name_that_does_not_exist_is_an_error_with_the_nearest_one(run, ask, message):
