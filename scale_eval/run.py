@@ -32,10 +32,10 @@ class Run(Answers):
 
     Every result table is an attribute that is read when it is first used, as a DataFrame:
     ``run.companies``, ``run.pooled``, ``run.comparisons``, ``run.reliability``,
-    ``run.decompositions``, ``run.spread``, ``run.periods``, ``run.choice_regret``, and
-    ``run.sampled`` if the run is of a sample of the companies. `scale_eval.results.tables`
-    documents them and their columns. `figures`, `compare`, `company` and `leaderboard` select what
-    is asked most often.
+    ``run.decompositions``, ``run.gains``, ``run.company_gains``, ``run.score_spread``,
+    ``run.spread``, ``run.periods``, ``run.choice_regret``, and ``run.sampled`` if the run is of a
+    sample of the companies. `scale_eval.results.tables` documents them and their columns.
+    `figures`, `compare`, `company` and `leaderboard` select what is asked most often.
 
     A table raises `FileNotFoundError` before the run was reduced.
     """

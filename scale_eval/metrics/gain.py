@@ -1,7 +1,8 @@
 """Metrics of the top tenth, the customers ranked highest: its share of the buyers and of the spend.
 
 The gain curve is linear inside ties and is read at exactly n / 10. As in `ranking`, each metric has
-a form by block, which serves the merged histograms too.
+a form by block, which serves the merged histograms too; `gain_of_rows` and
+`value_captured_of_rows` read the same curves at other depths.
 """
 
 from __future__ import annotations
@@ -31,6 +32,9 @@ LARGEST_LIFT = 1 / TOP
 ENOUGH_BUYERS = 10
 """Buyers of a company from which the standard error of its figure is shown."""
 
+TENTH = 10
+"""The depth of the metrics, in percent of the customers."""
+
 
 def gain_at_10(scores: Scores) -> float:
     """Return the share of the buyers who are in the top tenth of the customers.
@@ -58,34 +62,35 @@ def value_captured_at_10(scores: Scores) -> float:
     return value_captured_of_blocks(scores.block_spend, scores.block_rows)
 
 
-def gain_of_blocks(positives: np.ndarray, rows: np.ndarray) -> float:
-    """Return `gain_at_10` by block."""
+def gain_of_blocks(positives: np.ndarray, rows: np.ndarray, percent: int = TENTH) -> float:
+    """Return `gain_at_10` by block, or the share of the buyers at another depth."""
     n_positive = int(positives.sum())
     if not n_positive:
         raise Undefined("no_positives")
-    return _in_top_tenth(positives, rows) / n_positive
+    return held_at(positives, rows, percent) / n_positive
 
 
-def value_captured_of_blocks(spend: np.ndarray, rows: np.ndarray) -> float:
-    """Return `value_captured_at_10` by block."""
+def value_captured_of_blocks(spend: np.ndarray, rows: np.ndarray, percent: int = TENTH) -> float:
+    """Return `value_captured_at_10` by block, or the share of the spend at another depth."""
     total = float(spend.sum())
     if not total:
         raise Undefined("no_spend")
-    return _in_top_tenth(spend, rows) / total
+    return held_at(spend, rows, percent) / total
 
 
-def _in_top_tenth(amounts: np.ndarray, rows: np.ndarray) -> float:
-    """Return what the first tenth of the rows holds; rows of a block hold equal parts of it."""
+def held_at(amounts: np.ndarray, rows: np.ndarray, percent: int) -> float:
+    """Return what the first `percent` of the rows hold; rows of a block hold equal parts of it."""
     ends = np.cumsum(rows)
     held = np.cumsum(amounts)
-    return float(np.interp(ends[-1] / LARGEST_LIFT, np.append(0, ends), np.append(0, held)))
+    depth = ends[-1] * percent / 100
+    return float(np.interp(depth, np.append(0, ends), np.append(0, held)))
 
 
-def _gain_of_rows(merged: ScoreHistogram) -> tuple[float, float]:
-    """Return the gain over all rows, and its error bound, which the last bin of the tenth makes."""
+def gain_of_rows(merged: ScoreHistogram, percent: int = TENTH) -> tuple[float, float]:
+    """Return the gain over all rows, and its error bound, which the last bin inside makes."""
     positives, rows = merged.n_positive[::-1], merged.n_rows[::-1]
-    value = gain_of_blocks(positives, rows)
-    last, taken = _end_of_top_tenth(rows)
+    value = gain_of_blocks(positives, rows, percent)
+    last, taken = _end_of_top(rows, percent)
     if merged.is_tied[::-1][last]:
         return value, 0.0
     error = _uncertainty(taken, holders=int(positives[last]), rows=int(rows[last]))
@@ -93,11 +98,11 @@ def _gain_of_rows(merged: ScoreHistogram) -> tuple[float, float]:
 
 
 def _lift_of_rows(merged: ScoreHistogram) -> tuple[float, float]:
-    gain, error_bound = _gain_of_rows(merged)
+    gain, error_bound = gain_of_rows(merged)
     return LARGEST_LIFT * gain, LARGEST_LIFT * error_bound
 
 
-def _value_captured_of_rows(merged: ScoreHistogram) -> tuple[float, float]:
+def value_captured_of_rows(merged: ScoreHistogram, percent: int = TENTH) -> tuple[float, float]:
     """Return the share of the future spend over all rows, and its error bound.
 
     At worst one customer makes all the spend of the last bin, and is its first or last; where all
@@ -105,20 +110,20 @@ def _value_captured_of_rows(merged: ScoreHistogram) -> tuple[float, float]:
     customer.
     """
     spend, rows = merged.spend_minor[::-1], merged.n_rows[::-1]
-    value = value_captured_of_blocks(spend, rows)
-    last, taken = _end_of_top_tenth(rows)
+    value = value_captured_of_blocks(spend, rows, percent)
+    last, taken = _end_of_top(rows, percent)
     in_bin = 0.0
     if not merged.is_tied[::-1][last]:
         in_bin = int(spend[last]) * _uncertainty(taken, holders=1, rows=int(rows[last]))
     return value, (in_bin + int(rows.sum()) / 2) / int(spend.sum())
 
 
-def _end_of_top_tenth(rows: np.ndarray) -> tuple[int, float]:
-    """Return the bin where the first tenth of the rows ends, and its number of rows inside."""
+def _end_of_top(rows: np.ndarray, percent: int) -> tuple[int, float]:
+    """Return the bin where the first `percent` of the rows end, and its number of rows inside."""
     ends = np.cumsum(rows)
-    tenth = ends[-1] / LARGEST_LIFT
-    last = int(np.searchsorted(ends, tenth))
-    return last, float(tenth - ends[last] + rows[last])
+    depth = ends[-1] * percent / 100
+    last = int(np.searchsorted(ends, depth))
+    return last, float(depth - ends[last] + rows[last])
 
 
 def _uncertainty(taken: float, holders: int, rows: int) -> float:
@@ -193,7 +198,7 @@ METRICS = (
         pooling=Pooling(POSITIVES),
         estimands=(ROW, WITHIN_COMPANY, EQUAL_COMPANY),
         row_form=RowForm(
-            _gain_of_rows,
+            gain_of_rows,
             partial(_without_each, "n_positive", 1.0),
             partial(_weighted, "n_positive", 1.0),
             weight=POSITIVES,
@@ -215,7 +220,7 @@ METRICS = (
         pooling=Pooling(SPEND),
         estimands=(ROW, WITHIN_COMPANY, EQUAL_COMPANY),
         row_form=RowForm(
-            _value_captured_of_rows,
+            value_captured_of_rows,
             partial(_without_each, "spend_minor", 1.0),
             partial(_weighted, "spend_minor", 1.0),
             weight=SPEND,

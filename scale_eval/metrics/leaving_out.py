@@ -36,12 +36,14 @@ def average_precision_without_each(positives: np.ndarray, negatives: np.ndarray)
     )
 
 
-def captured_without_each(grouped: GroupedHistograms, count: str) -> np.ndarray:
-    """Return the share of a count in the top tenth of customers without each group in turn.
+def captured_without_each(grouped: GroupedHistograms, count: str, depth: float = TOP) -> np.ndarray:
+    """Return the share of a count at a depth of customers without each group in turn.
 
-    The change is taken to first order, because the exact one jumps from bin to bin. A group takes
-    away what it adds to the top tenth, and moves the end of the tenth along the slope of the gain
-    curve, between 8 and 12 % of customers. NaN where nothing is left to capture; shape (n_groups,).
+    The depth is a share of the customers, those ranked highest; the top tenth by default. The
+    change is taken to first order, because the exact one jumps from bin to bin. A group takes away
+    what it adds to the top, and moves the end of the top along the slope of the gain curve, taken
+    a fifth of the depth to both sides: between 8 and 12 % of customers for the top tenth. NaN where
+    nothing is left to capture; shape (n_groups,).
     """
     rows, captured = grouped.total.n_rows[::-1], getattr(grouped.total, count)[::-1]
     total, n = captured.sum(), rows.sum()
@@ -49,13 +51,14 @@ def captured_without_each(grouped: GroupedHistograms, count: str) -> np.ndarray:
         return np.full(len(grouped.group), np.nan)
     ends = np.append(0, np.cumsum(rows) / n)  # highest scores first
     shares = np.append(0, np.cumsum(captured) / total)
-    at, low, high = np.interp([TOP, 0.8 * TOP, 1.2 * TOP], ends, shares)
-    slope = (high - low) / (0.4 * TOP)
-    line = int(np.searchsorted(ends, TOP))  # the block in which the top tenth ends
-    inside = (TOP - ends[line - 1]) / (ends[line] - ends[line - 1])
+    aside = min(0.2, 1 / depth - 1)  # the curve ends at 1
+    at, low, high = np.interp([depth, (1 - aside) * depth, (1 + aside) * depth], ends, shares)
+    slope = (high - low) / (2 * aside * depth) if aside else 0.0
+    line = int(np.searchsorted(ends, depth))  # the block in which the top ends
+    inside = (depth - ends[line - 1]) / (ends[line] - ends[line - 1])
 
     def top_and_all(count: str) -> tuple[np.ndarray, np.ndarray]:
-        """Return the count of each group in the top tenth, and its whole count."""
+        """Return the count of each group in the top, and its whole count."""
         counts, first = getattr(grouped, count), len(rows) - line
         top = counts[:, first + 1 :].sum(axis=1) + inside * counts[:, first]
         return top, grouped.by_group[count]
@@ -63,7 +66,7 @@ def captured_without_each(grouped: GroupedHistograms, count: str) -> np.ndarray:
     top, whole = top_and_all(count)
     top_rows, whole_rows = np.add(top_and_all("n_positive"), top_and_all("n_negative"))
     adds = (top - at * whole) / total
-    moves = (top_rows - TOP * whole_rows) / n
+    moves = (top_rows - depth * whole_rows) / n
     share = whole / total
     without = np.full(len(share), np.nan)
     np.divide(adds - slope * moves, 1 - share, out=without, where=share < 1)

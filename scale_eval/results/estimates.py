@@ -159,7 +159,7 @@ def equal_company(
     if not k:
         return Estimate(np.nan, _reason(panel, metric, model, windows)), figures
     if metric.pooling.one_minus:
-        return _quotient(*averages(panel, metric, model, windows), one_minus=True), figures
+        return quotient_of_sums(*averages(panel, metric, model, windows), one_minus=True), figures
     if metric.pooling.log:
         return _log_quotient(*averages(panel, metric, model, windows)), figures
     mean = float(figures[defined].mean())
@@ -200,7 +200,7 @@ def summed(panel: Panel, metric: Metric, model: int, windows: np.ndarray, sums: 
         return Estimate(np.nan, _reason(panel, metric, model, windows))
     if metric.pooling.log:
         return _log_quotient(sums.numerator, sums.denominator)
-    return _quotient(sums.numerator, sums.denominator, one_minus=metric.pooling.one_minus)
+    return quotient_of_sums(sums.numerator, sums.denominator, one_minus=metric.pooling.one_minus)
 
 
 def difference(metric: Metric, a: Estimate, b: Estimate) -> Estimate:
@@ -236,7 +236,10 @@ def mean_of(values: np.ndarray) -> Estimate:
     return Estimate(mean, influence=(values - mean) / len(values), weight=np.ones(len(values)))
 
 
-def _quotient(numerator: np.ndarray, denominator: np.ndarray, *, one_minus: bool) -> Estimate:
+def quotient_of_sums(
+    numerator: np.ndarray, denominator: np.ndarray, *, one_minus: bool = False
+) -> Estimate:
+    """Return the sum of one array over that of the other, by company, or 1 - that."""
     total = float(denominator.sum())
     quotient = float(numerator.sum()) / total
     influence = ratio_influence(numerator, denominator)

@@ -13,7 +13,7 @@ import numpy as np
 from scale_eval.metrics import Metric, RowForm, Undefined, mid_logit
 from scale_eval.metrics.base import ROW, WITHIN_COMPANY
 from scale_eval.metrics.histogram import TiedCustomers
-from scale_eval.metrics.pooling import CUSTOMERS, POSITIVES
+from scale_eval.metrics.pooling import CUSTOMERS, POSITIVES, Amount
 from scale_eval.metrics.row_form import TIE_COLUMNS, FitWithinWindows
 from scale_eval.results.estimates import Estimate, summed
 from scale_eval.results.panel import Panel
@@ -71,7 +71,7 @@ def _from_merged_histograms(
     return Estimate(
         value,
         error_bound=np.nan if bound is None else bound,
-        weight=_company_weight(panel, form, model, windows),
+        weight=company_weight(panel, form.weight, model, windows),
         replicates=form.without_each(grouped),
         smooth=form.smooth,
     )
@@ -104,15 +104,20 @@ def _rounded(score: np.ndarray) -> np.ndarray:
     return (np.ascontiguousarray(score).view(np.int64) + (1 << 11)) >> 12
 
 
-def _company_weight(panel: Panel, form: RowForm, model: int, windows: np.ndarray) -> np.ndarray:
-    """Return the weight of each company: its share in what counts; shape (n_companies,)."""
+def company_weight(
+    panel: Panel, amount: Amount | None, model: int, windows: np.ndarray
+) -> np.ndarray:
+    """Return the weight of each company: its share in what counts; shape (n_companies,).
+
+    Without an `amount` it weighs half by its positives, half by its negatives.
+    """
 
     def column(name: str) -> np.ndarray:
         return panel.columns[name][:, model]
 
-    counted = (form.weight or POSITIVES).of(column)
+    counted = (amount or POSITIVES).of(column)
     sums = Terms(counted, CUSTOMERS.of(column)).over(panel, windows)
-    if form.weight is not None:
+    if amount is not None:
         return sums.numerator
     positive, negative = sums.numerator, sums.denominator - sums.numerator
     return np.asarray(positive / max(positive.sum(), 1) + negative / max(negative.sum(), 1))

@@ -8,7 +8,7 @@ for the common coverage, which leaves out windows for which not every model pred
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 
 import numba
@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from scale_eval.metrics import N_BINS, GroupedHistograms
 from scale_eval.metrics.histogram import COUNTS, TiedCustomers
+from scale_eval.results.company_curves import CompanyCurves
 from scale_eval.results.memory import give_back
 from scale_eval.results.panel import COVERAGES, Panel
 from scale_eval.statistics.undefined import Undefined
@@ -54,6 +55,7 @@ class PooledHistograms:
         self._mark_common()
         self._read(parts)
         self._grouped: dict[tuple[int, int | None, str], GroupedHistograms | None] = {}
+        self._curves: dict[tuple[int, str], CompanyCurves] = {}
         if not self.by_company:
             for model in range(len(panel.models)):
                 for cutoff in (None, *range(len(panel.cutoffs))):
@@ -78,6 +80,19 @@ class PooledHistograms:
             self._grouped[key] = self._select(*key)
         return self._grouped[key]
 
+    def of_all_cutoffs(self) -> Iterator[tuple[int, str, GroupedHistograms]]:
+        """Yield each model that predicted, the coverage, and its histograms over all cutoffs.
+
+        The coverage is ``common``, or ``own`` where the common windows cannot be separated.
+        """
+        for model in range(len(self._panel.models)):
+            for coverage in ("common", "own"):
+                grouped = self.of(model, None, coverage)
+                if grouped is not None:
+                    if len(grouped.bin):
+                        yield model, coverage, grouped
+                    break
+
     def by_window(self, model: int, cutoff: int | None, coverage: str) -> dict[str, np.ndarray]:
         """Return `bin`, counts, `group` (of companies) and `cutoff` of every row of a selection.
 
@@ -87,6 +102,19 @@ class PooledHistograms:
             raise Undefined("scores_not_kept_by_company")
         chosen = self._chosen(model, cutoff, coverage)
         return {name: values[chosen] for name, values in self._rows.items()}
+
+    def company_curves(self, model: int, coverage: str) -> CompanyCurves:
+        """Return what the customers ranked highest at each company hold; companies as in the panel.
+
+        Undefined: ``scores_not_kept_by_company``.
+        """
+        if not self.by_company or self.of(model, None, coverage) is None:
+            raise Undefined("scores_not_kept_by_company")
+        if (model, coverage) not in self._curves:
+            chosen = self._chosen(model, None, coverage)
+            curves = CompanyCurves.of(chosen, self._rows, self.company_of_group)
+            self._curves[model, coverage] = curves
+        return self._curves[model, coverage]
 
     @cached_property
     def company_of_group(self) -> np.ndarray:

@@ -39,6 +39,8 @@ class Planted:
     cutoff : Timestamp
     customers : ndarray of int, shape (n_customers,), optional
         Who they are, where several windows have the same customers; 0, 1, ... by default.
+    spend : ndarray, shape (n_customers,), optional
+        What each spent afterwards; 10 for each buyer by default.
     """
 
     company: str
@@ -47,6 +49,7 @@ class Planted:
     known_rate: float
     cutoff: pd.Timestamp = CUTOFF
     customers: np.ndarray | None = None
+    spend: np.ndarray | None = None
 
     def evaluations(self, models: Iterable[str]) -> Iterator[tuple[dict[str, Any], ScoreHistogram]]:
         """Yield a row of the table evaluations, and the scores, of each of these models."""
@@ -56,9 +59,10 @@ class Planted:
         groups = np.random.default_rng(seed).integers(
             0, N_GROUPS, int(customers.max(initial=0)) + 1
         )
+        spend = 10.0 * self.outcomes if self.spend is None else self.spend
         said = {"base_rate": np.full(n, self.known_rate), **self.probabilities}
         for model in (model for model in said if model in models):
-            scores = Scores(self.outcomes, said[model], 10.0 * self.outcomes, self.known_rate)
+            scores = Scores(self.outcomes, said[model], spend, self.known_rate)
             values, undefined, sums = score_compiled(scores, groups[customers])
             row = {
                 "company_id": self.company,
@@ -75,7 +79,7 @@ class Planted:
                 "n_lapsed": 0,
                 "observed_rate": scores.n_positive / n,
                 "mean_prediction": float(scores.probabilities.mean()),
-                "future_spend": 10.0 * scores.n_positive,
+                "future_spend": float(spend.sum()),
                 "reference_log_loss": scores.reference_log_loss,
                 "reference_brier_score": scores.reference_brier_score,
                 "known_rate": self.known_rate,

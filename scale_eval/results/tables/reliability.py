@@ -6,7 +6,6 @@ to 1/128 on the logit scale.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -42,8 +41,8 @@ def reliability_table(panel: Panel, scores: PooledHistograms, seed: int) -> pa.T
     with as many degrees of freedom as effective groups less one.
     """
     rows = [
-        {"model": model} | point
-        for model, grouped in _models_with_histograms(panel, scores)
+        {"model": panel.models[model]} | point
+        for model, _, grouped in scores.of_all_cutoffs()
         for point in _curve(grouped, seed)
     ]
     return pa.Table.from_pylist(rows, schema=RELIABILITY.schema)
@@ -52,25 +51,15 @@ def reliability_table(panel: Panel, scores: PooledHistograms, seed: int) -> pa.T
 def decompositions_table(panel: Panel, scores: PooledHistograms) -> pa.Table:
     """Make one row for each model and loss."""
     rows: list[dict[str, Any]] = []
-    for model, grouped in _models_with_histograms(panel, scores):
+    for model, _, grouped in scores.of_all_cutoffs():
         merged = grouped.total
         probability = expit(mid_logit(merged.bin))
         for loss, split in corp(probability, merged.n_positive, merged.n_negative).items():
             value = split.miscalibration - split.discrimination + split.uncertainty
-            rows.append({"model": model, "loss": loss, "value": value, **split._asdict()})
+            rows.append(
+                {"model": panel.models[model], "loss": loss, "value": value, **split._asdict()}
+            )
     return pa.Table.from_pylist(rows, schema=DECOMPOSITIONS.schema)
-
-
-def _models_with_histograms(
-    panel: Panel, scores: PooledHistograms
-) -> Iterator[tuple[str, GroupedHistograms]]:
-    """Yield the models that predicted, with their histograms on the common windows."""
-    for model, name in enumerate(panel.models):
-        grouped = scores.of(model, None, "common")
-        if grouped is None:  # common windows cannot be separated: all windows of the model
-            grouped = scores.of(model, None, "own")
-        if grouped is not None and len(grouped.bin):
-            yield name, grouped
 
 
 def _curve(grouped: GroupedHistograms, seed: int) -> list[dict[str, Any]]:
