@@ -246,8 +246,12 @@ def _begin(
     recorded = {"data": dataset.content_hash, **settings.document()}
     identities = {name: model.identity for name, model in models.items()}
     started = {"started_at": _now()}
-    facts: dict[str, Any] = {"dataset": str(dataset.store.root), "versions": recorded_versions()}
-    facts |= started
+    facts: dict[str, Any] = {
+        "dataset": str(dataset.store.root),
+        "data_period": dataset.period,
+        "versions": recorded_versions(),
+        **started,
+    }
     if not isinstance(directory, ShareDirectory):
         replace = require_evaluated(chosen.execution.replace, identities)
         if directory.document:

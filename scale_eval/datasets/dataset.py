@@ -16,6 +16,7 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from scale_eval.datasets.decoding import DecodedRows, decode
 from scale_eval.datasets.manifest import (
@@ -92,6 +93,18 @@ class Dataset:
     def company_ids(self) -> list[str]:
         """Return the id of every company, sorted."""
         return read_manifest(self.store, ["company_id"])["company_id"].to_pylist()
+
+    @property
+    def period(self) -> tuple[str, str] | None:
+        """Return the days of the first and the last transaction, ``YYYY-MM-DD`` in UTC.
+
+        None for a dataset without transactions.
+        """
+        table = read_manifest(self.store, ["first_timestamp", "last_timestamp"])
+        ends = pc.min(table["first_timestamp"]).as_py(), pc.max(table["last_timestamp"]).as_py()
+        if None in ends:
+            return None
+        return f"{ends[0]:%Y-%m-%d}", f"{ends[1]:%Y-%m-%d}"
 
     @property
     def refused(self) -> pd.DataFrame:

@@ -39,6 +39,9 @@ class Findings:
     comparisons: pd.DataFrame
     reliability: pd.DataFrame
     decompositions: pd.DataFrame
+    gains: pd.DataFrame
+    company_gains: pd.DataFrame
+    score_spread: pd.DataFrame
     spread: pd.DataFrame
     periods: pd.DataFrame
     choice_regret: pd.DataFrame

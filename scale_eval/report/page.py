@@ -1,26 +1,47 @@
-"""Make the report: one self-contained HTML page whose size does not grow with companies.
+"""Make the report: one self-contained HTML page of at most 2 MB, however many companies there are.
 
-The verdict comes first, then its evidence. Plots are SVG inside the page. Names are escaped, since
-they come from files. The same run gives the same bytes.
+What is asked and three figures come first, then the verdict, then its evidence. Plots are SVG
+inside the page. Names are escaped, since they come from files. The same run gives the same bytes.
 """
 
 from __future__ import annotations
 
-import base64
-import io
+from importlib.resources import files
+from pathlib import PurePath
 
 import jinja2
-import matplotlib as mpl
-from matplotlib.figure import Figure
+from markupsafe import Markup
 
+from scale_eval.report.company_table import PageCompanies
 from scale_eval.report.findings import Findings
+from scale_eval.report.opening import opening
 from scale_eval.report.sections import sections
+from scale_eval.report.svg import svg
 from scale_eval.report.verdict import verdict
+from scale_eval.storage import Store
+
+
+def write_page(findings: Findings, store: Store, name: str) -> None:
+    """Write the report under `name`, and all companies beside it where it cannot hold them."""
+    findings = findings.short
+    companies, beside = _companies(findings), ""
+    if companies is not None and companies.n_left_out:
+        beside = f"{PurePath(name).stem}-companies.csv"
+        store.write(beside, companies.whole.csv())
+    store.write(name, _rendered(findings, companies, beside).encode())
 
 
 def page(findings: Findings) -> str:
     """Return the report of a run as HTML; it calls models by short names."""
     findings = findings.short
+    return _rendered(findings, _companies(findings), "")
+
+
+def _companies(findings: Findings) -> PageCompanies | None:
+    return PageCompanies.of(findings) if findings.models else None
+
+
+def _rendered(findings: Findings, companies: PageCompanies | None, beside: str) -> str:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("scale_eval.report", "."),
         autoescape=True,
@@ -28,34 +49,23 @@ def page(findings: Findings) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"unbroken": _unbroken, "svg": _svg}
+    environment.filters |= {"unbroken": _unbroken, "svg": svg}
     template = environment.get_template("page.html.jinja")
     return template.render(
+        css=_asset("page.css"),
+        script=_asset("page.js"),
         verdict=verdict(findings),
-        sections=list(sections(findings)),
+        opening=opening(findings),
+        sections=list(sections(findings, companies, beside)),
         finished=findings.document.get("status") == "finished",
-        finished_on=findings.document.get("finished_at", "")[:10],
         version=findings.document.get("versions", {}).get("scale_eval", ""),
-        n_companies=findings.n_companies,
-        n_cutoffs=findings.n_cutoffs,
     )
+
+
+def _asset(name: str) -> Markup:
+    return Markup(files("scale_eval.report").joinpath(name).read_text(encoding="utf-8").rstrip())
 
 
 def _unbroken(cell: object) -> str:
     """Keep an interval, and a number with its unit, on one line."""
     return str(cell).replace(" to ", "\u00a0to\u00a0").replace(" %", "\u00a0%")
-
-
-def _svg(figure: Figure) -> str:
-    """Return a figure as an SVG in a data URI; the same figure gives the same bytes."""
-    file = io.BytesIO()
-    with mpl.rc_context(
-        {
-            "svg.hashsalt": "scale_eval",
-            "svg.fonttype": "none",
-            "font.family": "sans-serif",
-            "font.sans-serif": ["DejaVu Sans", "Verdana", "Arial", "sans-serif"],
-        }
-    ):
-        figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
-    return f"data:image/svg+xml;base64,{base64.b64encode(file.getvalue()).decode()}"

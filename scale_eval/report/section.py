@@ -12,6 +12,31 @@ MOST_ROWS = 60
 
 
 @dataclass(frozen=True)
+class EmbeddedCompanies:
+    """Companies that a script on the page shows, sorts and filters.
+
+    Attributes
+    ----------
+    data : str
+        As `company_table.embedded` packs it.
+    scale : int
+        What figures in it are multiplied with.
+    file : str
+        The name of the file that the page offers to download.
+    least_buyers : int
+        The number of buyers from which companies are shown at first.
+    note : str
+        What stands below the table.
+    """
+
+    data: str
+    scale: int
+    file: str
+    least_buyers: int
+    note: str = ""
+
+
+@dataclass(frozen=True)
 class Section:
     """A section answers the question in its title; `alt` describes the figure in words."""
 
@@ -20,6 +45,7 @@ class Section:
     alt: str = ""
     text: list[str] = field(default_factory=list)
     tables: list[dict[str, Any]] = field(default_factory=list)
+    companies: EmbeddedCompanies | None = None
 
 
 def table(
@@ -27,9 +53,10 @@ def table(
 ) -> dict[str, Any]:
     """Return a table of the page from rows of text, with `numeric` columns aligned to the right.
 
-    By default all columns but the first are numeric. `note` stands below the table.
+    By default all columns but the first are numeric. A column that is empty in every row is left
+    out. `note` stands below the table.
     """
-    columns = list(rows[0]) if rows else []
+    columns = [c for c in rows[0] if any(row[c] != "" for row in rows)] if rows else []
     return {
         "caption": caption,
         "note": note,

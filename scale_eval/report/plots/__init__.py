@@ -17,9 +17,11 @@ from scale_eval.report.findings import Findings
 from scale_eval.report.plots.differences import comparison, sizes
 from scale_eval.report.plots.distribution import distribution
 from scale_eval.report.plots.funnel import funnel
+from scale_eval.report.plots.gains import gains
 from scale_eval.report.plots.leaderboard import leaderboard
 from scale_eval.report.plots.over_time import over_time
 from scale_eval.report.plots.reliability import reliability
+from scale_eval.report.plots.scores import scores
 from scale_eval.report.plots.spread import spread
 
 PLOTS: dict[str, Callable[..., Figure]] = {
@@ -28,6 +30,8 @@ PLOTS: dict[str, Callable[..., Figure]] = {
     "funnel": funnel,
     "over_time": over_time,
     "reliability": reliability,
+    "gains": gains,
+    "scores": scores,
     "comparison": comparison,
     "sizes": sizes,
     "spread": spread,

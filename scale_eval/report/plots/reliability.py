@@ -69,10 +69,11 @@ def reliability(findings: Findings) -> Figure:
     figure.supxlabel("probability that the model gave", fontsize=9)
     figure.supylabel("share that bought", fontsize=9)
     n = int(curves.groupby("model")["n_customers"].sum().max()) if len(curves) else 0
+    band = "band: 95 % over companies; " if curves["ci_low"].notna().any() else ""
     add_heading(
         figure,
         f"Reliability: {n:,} predictions{best_only(findings)}",
-        "below the dotted line the probability was too high; band: 95 % over companies; "
+        f"below the dotted line the probability was too high; {band}"
         "ticks: as many customers between each",
     )
     return figure

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from scale_eval.evaluation.reasons import EVALUATIONS
 from scale_eval.metrics import METRICS
 from scale_eval.report.findings import Findings
+from scale_eval.report.ladder import ladder
 from scale_eval.report.section import Section, table
 from scale_eval.report.wording import (
     metric_label,
@@ -51,9 +54,22 @@ def coverage(findings: Findings) -> Section:
             "less, or not at all. To check what that does, run again with --observed-until at the "
             "end of the data: silent companies are then silent, not unobserved."
         )
-    tables = [table("Evaluations", rows, numeric=tuple(rows[0])[2:])]
+    tables = [_ladder(findings), table("Evaluations", rows, numeric=tuple(rows[0])[2:])]
     if undefined:
         tables.append(
             table("Metrics that do not exist in some", undefined, numeric=("defined", "undefined"))
         )
     return Section("What is left out, and why?", text=text, tables=tables)
+
+
+def _ladder(findings: Findings) -> dict[str, Any]:
+    """Return the table of how many companies are left at each step."""
+    rows = [
+        {
+            "companies": rung.step,
+            "number": f"{rung.companies:,}",
+            f"{findings.window}s": "" if rung.windows is None else f"{rung.windows:,}",
+        }
+        for rung in ladder(findings)
+    ]
+    return table("From all companies to those behind the figures", rows)

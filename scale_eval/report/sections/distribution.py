@@ -13,11 +13,12 @@ from scale_eval.report.wording import (
     percent,
     why_no_effects,
 )
+from scale_eval.results.estimates import MIN_COMPANIES
 
 
 def distribution(findings: Findings) -> Section | None:
-    """Make the section; None where no model is compared."""
-    if not findings.models:
+    """Make the section; None below five companies, which have no quantiles."""
+    if findings.n_companies < MIN_COMPANIES:
         return None
     rows = []
     for model in findings.models:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from scale_eval.report.findings import Findings
 from scale_eval.report.plots import draw
 from scale_eval.report.section import Section
+from scale_eval.results.estimates import MIN_COMPANIES
 
 
 def funnel(findings: Findings) -> Section | None:
-    """Make the section; None with fewer than three companies."""
-    if not findings.models or findings.n_companies < 3:
+    """Make the section; None below five companies, of which the spread cannot be told."""
+    if findings.n_companies < MIN_COMPANIES:
         return None
     model = findings.best_ranking_model
     return Section(

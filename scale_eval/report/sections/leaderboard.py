@@ -21,6 +21,7 @@ from scale_eval.report.wording import (
     step_apart,
     why_no_effects,
 )
+from scale_eval.results.estimates import MIN_COMPANIES
 
 MOST_COLUMNS = 8
 """Largest number of models side by side in a table; the best are shown."""
@@ -88,7 +89,8 @@ def _row(findings: Findings, model: str, step: float) -> dict[str, str]:
         pooled, note = findings.figure("roc_auc", model, "row", "own"), " on its own windows"
     if pooled["error_bound"] > 0.0005:
         note += f" ± {number(pooled['error_bound'])} by bins"
-    prediction = why_no_effects(auc)
+    # Of fewer companies none has a prediction: the column would only say so.
+    prediction = why_no_effects(auc) if findings.n_companies >= MIN_COMPANIES else ""
     if not pd.isna(auc["prediction_low"]):
         low, high = auc["prediction_low"], auc["prediction_high"]
         prediction = span(low, high, interval_step(low, low, high, 0.01))

@@ -16,13 +16,16 @@ from scale_eval.report.wording import (
     span,
     step_of_difference,
 )
+from scale_eval.results.estimates import MIN_COMPANIES
 
 PARTS = ("company", "cutoff", "residual")
 """The parts of a figure whose standard deviations are shown."""
 
 
 def spread(findings: Findings) -> Section | None:
-    """Make the section; None where no model has variance components."""
+    """Make the section; None below five companies, or where no model has variance components."""
+    if findings.n_companies < MIN_COMPANIES:
+        return None
     components = findings.spread.set_index(["metric", "model"])
     rows = [
         _row(findings, metric, model, components.loc[(metric, model)])
