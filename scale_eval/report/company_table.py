@@ -37,7 +37,7 @@ MOST_MODELS = 8
 MOST_COMPANIES = 5_000
 """Largest number of companies on the page; of more it holds the worst, the best and the largest."""
 
-LARGEST = 1_100_000
+LARGEST = 1_000_000
 """Largest size of the companies on the page, in bytes; there are fewer where they need more."""
 
 DECIMALS = 3
@@ -179,18 +179,18 @@ class PageCompanies:
     text: str
 
     @classmethod
-    def of(cls, findings: Findings, most: int = MOST_COMPANIES) -> PageCompanies:
-        """Choose at most `most` companies, and fewer where the text would exceed `LARGEST`."""
-        whole = CompanyTable.of(findings)
+    def of(cls, whole: CompanyTable, largest: int = LARGEST) -> PageCompanies:
+        """Choose at most 5,000 companies, and fewer where the text would exceed `largest`."""
+        most = MOST_COMPANIES
         while True:
             shown = whole
             if len(whole) > most:
                 shown = whole.taken(whole.worst_best_and_largest(most))
             text = json.dumps(_content(shown), separators=(",", ":"), allow_nan=False)
             packed = base64.b64encode(gzip.compress(text.encode(), mtime=0)).decode()
-            if len(packed) <= LARGEST:
+            if len(packed) <= largest or not most:
                 return cls(whole, shown, packed)
-            most = int(0.9 * len(shown) * LARGEST / len(packed))
+            most = int(0.9 * len(shown) * largest / len(packed))
 
     @property
     def n_left_out(self) -> int:

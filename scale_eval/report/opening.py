@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import PurePath
-from typing import Any
 
 import pandas as pd
 
 from scale_eval.report.findings import LOSS, Findings
 from scale_eval.report.nothing_to_judge import nothing_to_judge
 from scale_eval.report.wording import companies, count, number
+from scale_eval.statistics.weighted_blocks import TOP
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,11 @@ class Opening:
     loss: str = ""
 
 
-def opening(findings: Findings) -> Opening:
-    """Return the first screen of findings whose models have short names."""
+def opening(findings: Findings, ranking: str | None) -> Opening:
+    """Return the first screen of findings whose models have short names.
+
+    `ranking` is the model that chooses customers, if the verdict names one.
+    """
     about = _about(findings)
     if not findings.models:
         return Opening(about)
@@ -58,7 +61,7 @@ def opening(findings: Findings) -> Opening:
     )
     if nothing_to_judge(findings):
         return Opening(about, question, _how(findings))
-    return Opening(about, question, _how(findings), _figures(findings), _loss(findings))
+    return Opening(about, question, _how(findings), _figures(findings, ranking), _loss(findings))
 
 
 def _about(findings: Findings) -> str:
@@ -110,34 +113,36 @@ def _all_windows(findings: Findings) -> pd.Series:
     return rows[of_best].iloc[0]
 
 
-def _figures(findings: Findings) -> list[PlainFigure]:
-    made = [_top_buyers(findings), _top_spend(findings), _level(findings)]
+def _figures(findings: Findings, ranking: str | None) -> list[PlainFigure]:
+    model = ranking or findings.models[0]
+    if model == "base_rate":
+        model = findings.best_ranking_model
+    made = [_top_buyers(findings, model), _top_spend(findings, model), _level(findings)]
     return [figure for figure in made if figure is not None]
 
 
-def _top_buyers(findings: Findings) -> PlainFigure | None:
+def _top_buyers(findings: Findings, model: str) -> PlainFigure | None:
     """Say how many of 100 customers ranked highest buy, of those whom each company ranks."""
-    model, row = _best_at(findings, "gain_at_10")
-    if model is None:
+    row = findings.figure("gain_at_10", model, "within_company")
+    if pd.isna(row["value"]) or model == "base_rate":
         return None
     rate = float(_all_windows(findings)["observed_rate"])
-    top, random = 10 * row["value"] * rate, rate
     return PlainFigure(
-        f"{100 * top:.0f} of 100",
+        f"{100 * row['value'] * rate / TOP:.0f} of 100",
         f"customers in the tenth of their company that {model} ranks highest buy; of 100 taken at "
-        f"random {100 * random:.0f} do.",
+        f"random {100 * rate:.0f} do.",
     )
 
 
-def _top_spend(findings: Findings) -> PlainFigure | None:
+def _top_spend(findings: Findings, model: str) -> PlainFigure | None:
     """Say what share of the spend falls to the customers ranked highest."""
-    model, row = _best_at(findings, "value_captured_at_10")
-    if model is None:
+    row = findings.figure("value_captured_at_10", model)
+    if pd.isna(row["value"]) or model == "base_rate":
         return None
     return PlainFigure(
         f"{100 * row['value']:.0f} %",
-        f"of what customers later spend is spent by the tenth that {model} ranks highest; a tenth "
-        "taken at random spends 10 %.",
+        f"of the later spend comes from the tenth of customers that {model} ranks highest, at the "
+        "average company; a tenth taken at random brings 10 %.",
     )
 
 
@@ -152,17 +157,6 @@ def _level(findings: Findings) -> PlainFigure | None:
         f"buyers came for those that {model} expected, at the average company: how far its "
         "probabilities can be taken at their word.",
     )
-
-
-def _best_at(findings: Findings, metric: str) -> tuple[str | None, Any]:
-    """Return the model that is best at a metric within companies, and its figure."""
-    ranking = [model for model in findings.models if model != "base_rate"]
-    rows = {model: findings.figure(metric, model, "within_company") for model in ranking}
-    known = {model: row for model, row in rows.items() if not pd.isna(row["value"])}
-    if not known:
-        return None, None
-    best = max(known, key=lambda model: float(known[model]["value"]))
-    return best, known[best]
 
 
 def _loss(findings: Findings) -> str:

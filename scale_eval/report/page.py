@@ -10,9 +10,8 @@ from importlib.resources import files
 from pathlib import PurePath
 
 import jinja2
-from markupsafe import Markup
 
-from scale_eval.report.company_table import PageCompanies
+from scale_eval.report.company_table import CompanyTable, PageCompanies
 from scale_eval.report.findings import Findings
 from scale_eval.report.opening import opening
 from scale_eval.report.sections import sections
@@ -20,25 +19,38 @@ from scale_eval.report.svg import svg
 from scale_eval.report.verdict import verdict
 from scale_eval.storage import Store
 
+MOST_BYTES = 1_950_000
+"""Largest size of a page; it holds fewer companies where it would be larger."""
+
 
 def write_page(findings: Findings, store: Store, name: str) -> None:
     """Write the report under `name`, and all companies beside it where it cannot hold them."""
-    findings = findings.short
-    companies, beside = _companies(findings), ""
+    beside = f"{PurePath(name).stem}-companies.csv"
+    text, companies = _fitting(findings.short, beside)
     if companies is not None and companies.n_left_out:
-        beside = f"{PurePath(name).stem}-companies.csv"
         store.write(beside, companies.whole.csv())
-    store.write(name, _rendered(findings, companies, beside).encode())
+    store.write(name, text.encode())
 
 
 def page(findings: Findings) -> str:
     """Return the report of a run as HTML; it calls models by short names."""
-    findings = findings.short
-    return _rendered(findings, _companies(findings), "")
+    return _fitting(findings.short, "")[0]
 
 
-def _companies(findings: Findings) -> PageCompanies | None:
-    return PageCompanies.of(findings) if findings.models else None
+def _fitting(findings: Findings, beside: str) -> tuple[str, PageCompanies | None]:
+    """Return a page of at most `MOST_BYTES`, and the companies on it.
+
+    `beside` names the file that has all companies, if these are not all.
+    """
+    if not findings.models:
+        return _rendered(findings, None, beside), None
+    companies = PageCompanies.of(CompanyTable.of(findings))
+    while True:
+        text = _rendered(findings, companies, beside)
+        excess = len(text.encode()) - MOST_BYTES
+        if excess <= 0 or not len(companies.shown):
+            return text, companies
+        companies = PageCompanies.of(companies.whole, max(0, len(companies.text) - excess))
 
 
 def _rendered(findings: Findings, companies: PageCompanies | None, beside: str) -> str:
@@ -51,19 +63,21 @@ def _rendered(findings: Findings, companies: PageCompanies | None, beside: str) 
     )
     environment.filters |= {"unbroken": _unbroken, "svg": svg}
     template = environment.get_template("page.html.jinja")
+    words = verdict(findings)
+    chosen = words.choices.get("customers")
     return template.render(
         css=_asset("page.css"),
         script=_asset("page.js"),
-        verdict=verdict(findings),
-        opening=opening(findings),
+        verdict=words,
+        opening=opening(findings, chosen and findings.short_name(chosen)),
         sections=list(sections(findings, companies, beside)),
         finished=findings.document.get("status") == "finished",
         version=findings.document.get("versions", {}).get("scale_eval", ""),
     )
 
 
-def _asset(name: str) -> Markup:
-    return Markup(files("scale_eval.report").joinpath(name).read_text(encoding="utf-8").rstrip())
+def _asset(name: str) -> str:
+    return files("scale_eval.report").joinpath(name).read_text(encoding="utf-8").rstrip()
 
 
 def _unbroken(cell: object) -> str:

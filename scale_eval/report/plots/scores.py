@@ -44,19 +44,19 @@ def scores(findings: Findings) -> Figure:
         below = rows["n_customers"].cumsum().to_numpy() / rows["n_customers"].sum()
         lowest = min(lowest, low[np.searchsorted(below, CUT_OFF)])
         highest = max(highest, high[np.searchsorted(below, 1 - CUT_OFF)])
-        edges, width = logit(low), logit(high) - logit(low)
+        # Classes without customers have no rows: between two rows there may be a gap.
+        edges = np.unique(np.append(logit(low), logit(high)))
+        at = np.searchsorted(edges, logit(low))
         buyers = rows["n_positive"].to_numpy(float)
         others = rows["n_customers"].to_numpy(float) - buyers
-        for counts, color, alpha, label in (
-            (others, "#b9b9b9", 1.0, "did not buy"),
-            (buyers, look[model].color, 0.55, "bought"),
-        ):
-            share = counts / max(counts.sum(), 1)
-            axis.bar(edges, share, width, align="edge", color=color, alpha=alpha, label=label)
+        for counts, color, alpha in ((others, "#b9b9b9", 1.0), (buyers, look[model].color, 0.55)):
+            share = np.zeros(len(edges) - 1)
+            np.add.at(share, at[at < len(share)], (counts / max(counts.sum(), 1))[at < len(share)])
+            axis.stairs(share, edges, fill=True, color=color, alpha=alpha)
         axis.set_title(model, fontsize=9)
         axis.yaxis.set_major_locator(NullLocator())
         simplify(axis)
-    ticks = [tick for tick in TICKS if lowest <= tick <= highest]
+    ticks = _ticks(lowest, highest)
     for axis in axes[: len(models)]:
         axis.xaxis.set_major_locator(FixedLocator(logit(ticks)))
         axis.xaxis.set_major_formatter(lambda at, _: _probability(at))
@@ -71,6 +71,17 @@ def scores(findings: Findings) -> Figure:
         "grey: customers who did not buy; colour: those who bought; each adds up to 1",
     )
     return figure
+
+
+def _ticks(lowest: float, highest: float) -> list[float]:
+    """Return the probabilities that are marked: .5 and others that leave room for their labels."""
+    room = (logit(highest) - logit(lowest)) / 7
+    ticks: list[float] = []
+    for tick in sorted(TICKS, key=lambda tick: abs(logit(tick))):
+        near = any(abs(logit(tick) - logit(other)) < room for other in ticks)
+        if lowest <= tick <= highest and not near:
+            ticks.append(tick)
+    return ticks
 
 
 def _probability(at: float) -> str:
