@@ -10,28 +10,16 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 DARK = {
-    "#000000": "#e6e4df",
     "#ffffff": "#191917",
-    "#222222": "#e6e4df",
-    "#555555": "#a8a59e",
-    "#777777": "#a3a099",
-    "#9a9a9a": "#8a8780",
-    "#b5b5b5": "#6b6963",
-    "#b9b9b9": "#6b6963",
-    "#c9c9c9": "#565550",
-    "#d9d9d9": "#3a3935",
-    "#eeeeee": "#3f3e3a",
     "#0b3c5d": "#7db8e0",
     "#d1495b": "#f08b98",
     "#4b8f4a": "#8ccf8a",
     "#8a6d3b": "#d3b277",
     "#6b4c9a": "#b79ae6",
     "#2f9e9e": "#66cfcf",
-    "#888888": "#b4b4b4",
-    "#111111": "#f4f2ee",
     "#c8803c": "#e3a971",
 }
-"""Colours of the plots, and what they are on a dark page."""
+"""Colours of the plots, and what they are on a dark page; greys are turned around."""
 
 
 def svg(figure: Figure) -> str:
@@ -51,21 +39,34 @@ def svg(figure: Figure) -> str:
 
 
 def with_dark_mode(text: str) -> str:
-    """Return an SVG in which every colour of `DARK` changes with the mode of the screen."""
-    used = sorted({color for color in re.findall(r"#[0-9a-f]{6}\b", text) if color in DARK})
-    text = re.sub(
-        r"#[0-9a-f]{6}\b", lambda at: f"var({_name(at[0])})" if at[0] in DARK else at[0], text
-    )
-    light, dark = (
-        ";".join(f"{_name(color)}:{shade(color)}" for color in ["#000000", *used])
-        for shade in (str, DARK.__getitem__)
+    """Return an SVG in which its greys and the colours of `DARK` change with the screen's mode."""
+    found = {"#000000", *_COLOR.findall(text)}
+    dark = {color: shade for color in sorted(found) if (shade := on_dark(color))}
+    text = _COLOR.sub(lambda at: f"var({_name(at[0])})" if at[0] in dark else at[0], text)
+    lines = (
+        ";".join(f"{_name(color)}:{shade}" for color, shade in shades)
+        for shades in (((color, color) for color in dark), dark.items())
     )
     style = (
-        f"<style>:root{{{light}}}text{{fill:var({_name('#000000')})}}"
-        f"@media screen and (prefers-color-scheme:dark){{:root{{{dark}}}}}</style>"
-    )
+        "<style>:root{{{}}}text{{fill:var(--c000000)}}"
+        "@media screen and (prefers-color-scheme:dark){{:root{{{}}}}}</style>"
+    ).format(*lines)
     at = text.index(">", text.index("<svg ")) + 1
     return text[:at] + style + text[at:]
+
+
+def on_dark(color: str) -> str:
+    """Return what a colour such as ``#222222`` is on a dark page; "" where it stays as it is."""
+    red, green, blue = color[1:3], color[3:5], color[5:7]
+    if color in DARK or not red == green == blue:
+        return DARK.get(color, "")
+    return "#" + 3 * f"{_LIGHTEST - round(0.82 * int(red, 16)):02x}"
+
+
+_COLOR = re.compile(r"#[0-9a-f]{6}\b")
+
+_LIGHTEST = 0xE6
+"""What black is on a dark page."""
 
 
 def _name(color: str) -> str:
