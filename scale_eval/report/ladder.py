@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from scale_eval.report.findings import LOSS, Findings
+from scale_eval.results.estimates import MIN_COMPANIES
 
 
 @dataclass(frozen=True)
@@ -19,10 +20,10 @@ class Rung:
 
 
 def ladder(findings: Findings) -> list[Rung]:
-    """Return the steps by which companies leave; one that leaves nobody out is not among them.
+    """Return the steps by which companies leave, all of them first.
 
     They are: the dataset, where a sample was drawn; the run; a whole window; a prediction by every
-    model; a defined AUC; buyers enough for the spread of companies and predictions for the next.
+    model; a defined AUC; and, of five companies or more, buyers enough for predictions of the next.
     """
     statuses = findings.statuses
     without_window = statuses["reason"] == "no_whole_window"
@@ -56,6 +57,8 @@ def ladder(findings: Findings) -> list[Rung]:
                 int(auc["n_defined"]),
             )
         )
+        if findings.n_companies < MIN_COMPANIES:  # too few for predictions of the next
+            return rungs
         entered = 0 if pd.isna(auc["n_heterogeneity"]) else int(auc["n_heterogeneity"])
         rungs.append(Rung("with buyers enough for predictions of the next company", entered))
     return rungs

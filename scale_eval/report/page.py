@@ -81,5 +81,6 @@ def _asset(name: str) -> str:
 
 
 def _unbroken(cell: object) -> str:
-    """Keep an interval, and a number with its unit, on one line."""
-    return str(cell).replace(" to ", "\u00a0to\u00a0").replace(" %", "\u00a0%")
+    """Keep an interval, a number with its unit, and what a share is of, on one line."""
+    text = str(cell).replace(" to ", "\u00a0to\u00a0").replace(" % of ", " %\u00a0of\u00a0")
+    return text.replace(" %", "\u00a0%")
