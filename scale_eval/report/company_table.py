@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 
+from scale_eval.evaluation.schema import KEY
 from scale_eval.metrics import METRICS
 from scale_eval.report.findings import Findings
 from scale_eval.report.plots.style import SHADES, styles
@@ -76,7 +77,8 @@ class CompanyTable:
     def of(cls, findings: Findings) -> CompanyTable:
         """Read the companies of findings that compare models, for the models on the page."""
         rows = findings.companies(findings.primary)
-        ids = np.unique(rows["company_id"].to_numpy(object))
+        of_best = rows["model"] == findings.models[0]  # each model has a row for every company
+        ids = np.sort(rows.loc[of_best, "company_id"].to_numpy(object))
         first = _aligned(rows, findings.models[0], ids)
         figures, shrunk = {}, np.full(len(ids), np.nan)
         models = findings.models[:MOST_MODELS]
@@ -247,14 +249,17 @@ def _gains(table: CompanyTable) -> dict[str, Any] | None:
 def _windows(table: CompanyTable) -> dict[str, Any] | None:
     """Return the evaluations of the companies, window by window, by the metric that decides."""
     findings = table.findings
-    if findings.directory is None:
+    if findings.directory is None or not len(table):
         return None
-    metric = findings.primary
-    columns = ["status", "n_customers", "n_positive", metric]
-    rows = findings.directory.evaluations(columns)
-    ids = pa.array(table.ids, pa.string())
-    chosen = pc.and_(pc.equal(rows["status"], "ok"), pc.is_in(rows["company_id"], ids))
-    frame = rows.filter(chosen).drop_columns(["attempts", "status"]).to_pandas()
+    metric, ids = findings.primary, pa.array(table.ids, pa.string())
+    columns = [*KEY, "attempts", "status", "n_customers", "n_positive", metric]
+    parts = findings.directory.evaluation_parts(columns)
+    chosen = [part.filter(pc.is_in(part["company_id"].cast(pa.string()), ids)) for part in parts]
+    frame = pa.concat_tables(chosen).unify_dictionaries().to_pandas()
+    for name in ("company_id", "model", "status"):
+        frame[name] = frame[name].astype(str)
+    frame = frame.sort_values("attempts", kind="stable").drop_duplicates(KEY, keep="last")
+    frame = frame[frame["status"] == "ok"]
     shorter = {whole: short for short, whole in findings.names.items()}
     frame["model"] = frame["model"].map(lambda name: shorter.get(name, name))
     frame = frame[frame["model"].isin(table.models)]

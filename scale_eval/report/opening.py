@@ -127,10 +127,11 @@ def _top_buyers(findings: Findings, model: str) -> PlainFigure | None:
     if pd.isna(row["value"]) or model == "base_rate":
         return None
     rate = float(_all_windows(findings)["observed_rate"])
+    tenth = "tenth" if findings.n_companies == 1 else "tenth of their company"
     return PlainFigure(
         f"{100 * row['value'] * rate / TOP:.0f} of 100",
-        f"customers in the tenth of their company that {model} ranks highest buy; of 100 taken at "
-        f"random {100 * rate:.0f} do.",
+        f"customers in the {tenth} that {model} ranks highest buy; of 100 taken at random "
+        f"{100 * rate:.0f} do.",
     )
 
 
@@ -141,8 +142,8 @@ def _top_spend(findings: Findings, model: str) -> PlainFigure | None:
         return None
     return PlainFigure(
         f"{100 * row['value']:.0f} %",
-        f"of the later spend comes from the tenth of customers that {model} ranks highest, at the "
-        "average company; a tenth taken at random brings 10 %.",
+        f"of the later spend comes from the tenth of customers that {model} ranks highest"
+        f"{_average(findings)}; a tenth taken at random brings 10 %.",
     )
 
 
@@ -154,9 +155,13 @@ def _level(findings: Findings) -> PlainFigure | None:
         return None
     return PlainFigure(
         f"{100 * row['value']:.0f} for 100",
-        f"buyers came for those that {model} expected, at the average company: how far its "
+        f"buyers came for those that {model} expected{_average(findings)}: how far its "
         "probabilities can be taken at their word.",
     )
+
+
+def _average(findings: Findings) -> str:
+    return "" if findings.n_companies == 1 else ", at the average company"
 
 
 def _loss(findings: Findings) -> str:

@@ -171,16 +171,26 @@ def test_a_run_that_is_not_finished_says_so_on_top(run):
     assert "not finished: these are figures of a part of" in text
 
 
-@pytest.mark.slow
-def test_the_page_of_twenty_thousand_companies_is_no_larger_than_2_mb(tmp_path):
+@pytest.mark.parametrize(
+    "n",
+    [
+        pytest.param(20_000, marks=pytest.mark.slow),
+        pytest.param(100_000, marks=pytest.mark.long),
+    ],
+)
+def test_the_page_of_very_many_companies_is_no_larger_than_2_mb(tmp_path, n):
     from benchmarks.reduction import company_ids, write_run
 
-    write_run(tmp_path, n_companies=20_000, n_cutoffs=2, n_models=4)
+    write_run(tmp_path, n_companies=n, n_cutoffs=2, n_models=4)
     directory = RunDirectory(open_store(tmp_path))
-    reduce_run(directory, [], company_groups(company_ids(20_000)), {})
-    text = page(Findings.read(directory))
+    reduce_run(directory, [], company_groups(company_ids(n)), {})
+    path = se.Run(directory).report()
+    text = path.read_text(encoding="utf-8")
     assert len(text.encode()) < 2_000_000
     assert len(Page(text).images) >= 7
+    assert f"The page holds 5,000 of {n:,} companies" in text
+    with (tmp_path / "report-companies.csv").open(encoding="utf-8") as file:
+        assert sum(1 for _ in file) == n + 1
 
 
 def test_statuses_count_the_last_attempt_of_each_evaluation(tmp_path):

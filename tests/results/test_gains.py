@@ -8,10 +8,11 @@ import pytest
 from scipy.special import expit
 
 from scale_eval.metrics import GroupedHistograms
-from scale_eval.metrics.gain import gain_of_blocks
+from scale_eval.metrics.gain import gain_of_blocks, gain_of_rows
 from scale_eval.metrics.histogram import EDGES, bin_of
 from scale_eval.metrics.leaving_out import captured_without_each
 from scale_eval.results.company_curves import DEPTHS
+from scale_eval.results.estimates import Estimate
 from scale_eval.results.tables.company_gains import KEPT
 from tests.support.planted import Planted, like_companies, planted_tables
 from tests.support.tables import MODELS, pooled
@@ -200,6 +201,38 @@ def test_leaving_a_group_out_is_to_first_order_what_counting_without_it_gives(pe
     ]
     assert np.std(without) == pytest.approx(np.std(exact), rel=0.1, abs=1e-9)
     assert without == pytest.approx(np.array(exact), abs=0.15 * np.std(exact) + 1e-9)
+
+
+@pytest.mark.slow
+def test_intervals_of_shares_hold_the_truth_at_every_depth():
+    random, bins = np.random.default_rng(1), np.arange(1200, 2600, 4)
+    logits = (bins - 0.5) / 128 - 16
+
+    def company() -> tuple[np.ndarray, np.ndarray]:
+        n = int(np.exp(random.normal(5.5, 0.8))) + 5
+        rate, off, slope = random.normal(-1.7, 0.7), random.normal(0, 0.3), random.normal(1, 0.3)
+        customers = random.normal(0, 1.2, n)
+        bought = random.random(n) < expit(rate + off + slope * customers)
+        at = np.clip(np.searchsorted(logits, rate + customers), 0, len(bins) - 1)
+        return tuple(np.bincount(at[of], minlength=len(bins)) for of in (bought, ~bought))
+
+    positive, negative = map(np.array, zip(*(company() for _ in range(4_000)), strict=True))
+    held = dict.fromkeys((1, 10, 50, 90), 0)
+    n_samples, k = 300, 40
+    for _ in range(n_samples):
+        drawn = random.integers(0, len(positive), k)
+        grouped = GroupedHistograms(
+            np.arange(k), bins, positive[drawn], negative[drawn], 100 * positive[drawn]
+        )
+        weight = grouped.by_group["n_positive"].astype(float)
+        for percent in held:
+            without = captured_without_each(grouped, "n_positive", percent / 100)
+            share = gain_of_rows(grouped.total, percent)[0]
+            estimate = Estimate(share, weight=weight, replicates=without, smooth=False)
+            interval = estimate.interval(0, 1)
+            every = (positive.sum(0)[::-1], (positive + negative).sum(0)[::-1])
+            held[percent] += interval.low <= gain_of_blocks(*every, percent) <= interval.high
+    assert all(0.91 < n / n_samples < 0.985 for n in held.values()), held
 
 
 def test_classes_of_scores_hold_each_customer_once_between_their_edges(planted):

@@ -53,7 +53,7 @@ def leaderboard(findings: Findings) -> Section | None:
         )
         if row["n_effective"] < FEW
     ]
-    if few:
+    if few and findings.n_companies >= MIN_COMPANIES:
         text.append(
             f"Effective companies, where large ones weigh more: {', '.join(few)}. Below {FEW} an "
             "interval is to be taken with care."

@@ -11,11 +11,12 @@ from scale_eval.report.wording import (
     number,
     step_of_difference,
 )
+from scale_eval.results.estimates import MIN_COMPANIES
 
 
 def sizes(findings: Findings) -> Section | None:
-    """Make the section; None without classes of size or models to compare."""
-    if len(findings.models) < 2 or not findings.strata:
+    """Make the section; None without models to compare, and below five companies."""
+    if len(findings.models) < 2 or findings.n_companies < MIN_COMPANIES or not findings.strata:
         return None
     best = findings.models[0]
     rows = []
