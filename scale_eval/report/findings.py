@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,10 @@ FEW = 30
 """Number of companies, or effective companies, below which the report warns."""
 
 
+def _empty(table: str) -> pd.DataFrame:
+    return TABLES[table].schema.empty_table().to_pandas()
+
+
 @dataclass(frozen=True)
 class Findings:
     """The result tables of a run; `companies`, the largest, is read one metric at a time."""
@@ -39,14 +43,14 @@ class Findings:
     comparisons: pd.DataFrame
     reliability: pd.DataFrame
     decompositions: pd.DataFrame
-    gains: pd.DataFrame
-    company_gains: pd.DataFrame
-    score_spread: pd.DataFrame
     spread: pd.DataFrame
     periods: pd.DataFrame
     choice_regret: pd.DataFrame
     statuses: pd.DataFrame
     document: dict[str, Any]
+    gains: pd.DataFrame = field(default_factory=partial(_empty, "gains"))
+    company_gains: pd.DataFrame = field(default_factory=partial(_empty, "company_gains"))
+    score_spread: pd.DataFrame = field(default_factory=partial(_empty, "score_spread"))
     directory: RunDirectory | None = None
     names: dict[str, str] = field(default_factory=dict)
     """The whole name of each model by its short one; empty where names are whole."""
@@ -113,7 +117,7 @@ class Findings:
             self._companies[metric] = _renamed(self.directory.companies_of(metric), shorter)
         rows = self._companies.get(metric)
         if rows is None:
-            return TABLES["companies"].schema.empty_table().to_pandas()
+            return _empty("companies")
         return rows[rows["coverage"] == "common"]
 
     def company_differences(self, a: str, b: str) -> pd.DataFrame:
