@@ -41,7 +41,7 @@ def all_companies(
             f"are {where}."
         )
     return Section(
-        "How is each company?",
+        "What are the figures of every company?",
         text=text,
         companies=EmbeddedCompanies(companies.text, 10**DECIMALS, "companies.csv", least, note),
     )
