@@ -120,7 +120,7 @@
       if (at.length) parts.push(table(`Its ${data.window}s: ${data.primary} of each model`,
         ["cutoff", "customers", "buyers", ...data.models],
         at.map((k) => [own.cutoffs[own.cutoff[k]], whole(own.customers[k]), whole(own.buyers[k]),
-          ...data.models.map((_, m) => decimal(own.values[m][k]))])));
+          ...data.models.map((_, m) => figure(data.metrics[0], own.values[m][k]))])));
     }
     return make("div", { class: "company" }, ...parts);
   };
