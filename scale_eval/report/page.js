@@ -25,7 +25,8 @@
   const whole = (value) => (value === null ? "–" : value.toLocaleString("en"));
   const decimal = (value, digits = 3) =>
     value === null ? "–" : (value / scale).toFixed(digits).replace(/^(-?)0\./, "$1.");
-  const figure = (metric, value) => (Math.abs(value) >= 100 * scale ? whole(Math.round(value / scale)) : decimal(value));
+  const figure = (value) =>
+    Math.abs(value) >= 100 * scale ? whole(Math.round(value / scale)) : decimal(value);
   const percent = (value) => (value === null ? "–" : `${(value / 10).toFixed(1)} %`);
   const cell = (text, number = true) => make("td", number ? { class: "number" } : {}, text);
 
@@ -39,7 +40,7 @@
   ];
   const columns = () => fixed.concat(data.models.map((model, m) => ({
     key: `m${m}`, label: model, values: data.figures[state.metric][m],
-    show: (value) => figure(data.metrics[state.metric], value),
+    show: figure,
   })));
 
   const chosen = () => {
@@ -106,7 +107,7 @@
     const parts = [make("h3", {}, data.company[i])];
     parts.push(table("Figures of each model", ["metric", ...data.models],
       data.metrics.map((metric, k) => [metric.label,
-        ...data.models.map((_, m) => figure(metric, data.figures[k][m][i]))])));
+        ...data.models.map((_, m) => figure(data.figures[k][m][i]))])));
     if (data.gains && data.gains.buyers[0][0][i] !== null) {
       const shares = data.models.map((_, m) => data.gains.buyers[m].map((at) => at[i]));
       parts.push(curve(shares));
@@ -120,7 +121,7 @@
       if (at.length) parts.push(table(`Its ${data.window}s: ${data.primary} of each model`,
         ["cutoff", "customers", "buyers", ...data.models],
         at.map((k) => [own.cutoffs[own.cutoff[k]], whole(own.customers[k]), whole(own.buyers[k]),
-          ...data.models.map((_, m) => figure(data.metrics[0], own.values[m][k]))])));
+          ...data.models.map((_, m) => figure(own.values[m][k]))])));
     }
     return make("div", { class: "company" }, ...parts);
   };
@@ -144,7 +145,7 @@
     const names = data.models.map((name, m) => label(248, 22 + 17 * m, name, "start"));
     names.forEach((name, m) => name.setAttribute("fill", `var(--m${data.shades[m]})`));
     const picture = svg("svg", { viewBox: "0 0 400 215", role: "img",
-      "aria-label": "Share of the buyers by share of customers ranked highest; the table has the figures" },
+      "aria-label": "Share of the buyers by share of customers ranked highest" },
       svg("path", { d: `M40,10V190H240`, fill: "none", stroke: "var(--line)" }),
       svg("path", { d: `M40,190L240,${y(10 * deepest)}`, fill: "none", stroke: "var(--dim)",
         "stroke-dasharray": "1 3" }),
@@ -177,19 +178,26 @@
     };
     const all = [...fixed.map(({ key, values }) => [key === "n_windows"
       ? `${data.window.replace("-", "_")}s` : key === "best" ? "best_model" : key, values])];
-    data.metrics.forEach((metric, k) => data.models.forEach((model, m) => all.push(
-      [`${metric.name} of ${model}`, data.figures[k][m].map((v) => (v === null ? null : v / scale))])));
+    const unscaled = (value) => (value === null ? null : value / scale);
+    data.metrics.forEach((metric, k) => data.models.forEach((model, m) =>
+      all.push([`${metric.name} of ${model}`, data.figures[k][m].map(unscaled)])));
     const lines = [all.map(([name]) => quoted(name)).join(",")];
-    for (const i of sorted(chosen())) lines.push(all.map(([, values]) => quoted(values[i])).join(","));
+    for (const i of sorted(chosen()))
+      lines.push(all.map(([, values]) => quoted(values[i])).join(","));
     const link = make("a", { download: root.dataset.file,
       href: URL.createObjectURL(new Blob([lines.join("\r\n") + "\r\n"], { type: "text/csv" })) });
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 1000);
   };
 
-  data.metrics.forEach((metric, k) => find("metric").append(
-    make("option", { value: k }, `${metric.label} (${metric.better === "target" ? "nearer to its target" : metric.better} is better)`)));
-  find("metric").addEventListener("change", (event) => { state.metric = Number(event.target.value); draw(); });
+  data.metrics.forEach((metric, k) => {
+    const better = metric.better === "target" ? "nearer to its target" : metric.better;
+    find("metric").append(make("option", { value: k }, `${metric.label} (${better} is better)`));
+  });
+  find("metric").addEventListener("change", (event) => {
+    state.metric = Number(event.target.value);
+    draw();
+  });
   for (const name of ["filter", "least"])
     find(name).addEventListener("input", () => { state.page = 0; draw(); });
   find("before").addEventListener("click", () => { state.page -= 1; draw(); });
