@@ -87,6 +87,7 @@ def evaluate_times(place, model: str) -> list:
     return rows["evaluated_at"].tolist()
 
 
+@pytest.mark.slow
 def test_what_interrupts_the_removal_of_a_model_is_made_up_for(
     shops, client, copied, only_new, monkeypatch
 ):
@@ -109,6 +110,7 @@ def test_what_interrupts_the_removal_of_a_model_is_made_up_for(
     assert run.fingerprint() == only_new.fingerprint()
 
 
+@pytest.mark.slow
 def test_the_same_command_goes_on_with_a_replacement_that_was_interrupted(
     shops, client, copied, only_new, monkeypatch
 ):

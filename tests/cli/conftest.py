@@ -14,6 +14,7 @@ import pytest
 
 from scale_eval.cli import app as cli
 from scale_eval.cli import commands  # noqa: F401 - they are all there
+from scale_eval.report import page
 from tests.support.commands import (
     SHOP_MODELS,
     STRICT,
@@ -25,8 +26,14 @@ from tests.support.commands import (
 
 
 @pytest.fixture
-def scale_eval(tmp_path, monkeypatch, capsys) -> Callable[..., Result]:
-    """Runs a command in this process, in the test's own directory: quick, with 80 columns."""
+def scale_eval(request, tmp_path, monkeypatch, capsys) -> Callable[..., Result]:
+    """Runs a command in this process, in the test's own directory: quick, with 80 columns.
+
+    The report at the end of a run is a blank page, unless a test is marked `whole_report`: drawing
+    it takes longer than the run.
+    """
+    if request.node.get_closest_marker("whole_report") is None:
+        monkeypatch.setattr(page, "write_page", lambda _, store, name: store.write(name, b"blank"))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setattr(cli.out, "width", 80)
