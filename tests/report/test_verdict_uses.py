@@ -29,7 +29,7 @@ def said(
 def findings(
     n_companies: int, errors: tuple[tuple[str, float, float], ...], one: str = ""
 ) -> Findings:
-    """Companies of 1,000 customers; by model, its error in level and the noise in its order.
+    """Companies of 1,500 customers; by model, its error in level and the noise in its order.
 
     At the company `one` the first model ranks customers the wrong way round.
     """
@@ -37,7 +37,7 @@ def findings(
     windows = []
     for i in range(n_companies):
         company = f"shop-{i:03}"
-        logits = logit(RATE) + random.normal(size=1_000)
+        logits = logit(RATE) + random.normal(size=1_500)
         outcomes = random.random(len(logits)) < expit(logits)
         models = {name: said(random, logits, *rest) for name, *rest in errors}
         if company == one:
