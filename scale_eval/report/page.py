@@ -61,7 +61,7 @@ def _rendered(findings: Findings, companies: PageCompanies | None, beside: str) 
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"unbroken": _unbroken, "svg": svg}
+    environment.filters |= {"unbroken": _unbroken, "percent": _percent, "svg": svg}
     template = environment.get_template("page.html.jinja")
     words = verdict(findings)
     chosen = words.choices.get("customers")
@@ -83,4 +83,9 @@ def _asset(name: str) -> str:
 def _unbroken(cell: object) -> str:
     """Keep an interval, a number with its unit, and what a share is of, on one line."""
     text = str(cell).replace(" to ", "\u00a0to\u00a0").replace(" % of ", " %\u00a0of\u00a0")
+    return _percent(text)
+
+
+def _percent(text: str) -> str:
+    """Keep a number and its percent sign on one line."""
     return text.replace(" %", "\u00a0%")

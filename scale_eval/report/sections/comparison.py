@@ -56,9 +56,7 @@ def comparison(findings: Findings) -> Section | None:
         text=[
             "Models are compared on the same customers. The first interval is for the average of "
             f"companies like these; the second for these companies in these {findings.window}s, "
-            "were their customers' luck drawn again; the third is for the true difference at the "
-            f"next company, averaged over its {findings.window}s; of losses it is approximate (84 "
-            "to 96 % in simulations, least where small companies differ most).",
+            f"were their customers' luck drawn again{_third_interval(findings)}.",
             *ranks,
         ],
         tables=tables,
@@ -122,12 +120,24 @@ def _base_rate_pairs(findings: Findings) -> list[Pair]:
     return [pair for pair in pairs if pair is not None]
 
 
+def _third_interval(findings: Findings) -> str:
+    """Say what the interval of the next company is; "" where companies are too few for one."""
+    if findings.n_companies < MIN_FOR_THE_NEXT:
+        return ""
+    return (
+        f"; the third is for the true difference at the next company, averaged over its "
+        f"{findings.window}s; of losses it is approximate (84 to 96 % in simulations, least where "
+        "small companies differ most)"
+    )
+
+
 def _against_base_rate(findings: Findings, pair: Pair) -> dict[str, str]:
     step = step_of_difference(pair.better_by, pair.low, pair.high)
     low, high = reach(findings, pair)
     words = "not shown to be better"
     if low > 0 or high < 0:
         words = "better" if low > 0 else "worse"
+        words += " here" if findings.n_companies < MIN_FOR_THE_NEXT else ""
     return {
         "model": pair.a,
         "companies": f"{pair.n:,}",
