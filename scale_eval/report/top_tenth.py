@@ -74,24 +74,25 @@ def _by_metric(findings: Findings, model: str, metric: str, held: str) -> list[F
     baselines = [m for m in BASELINES if m in shares and m not in (model, "base_rate")]
     if model not in shares:
         return []
-    others = shares[baselines].assign(**{AT_RANDOM: METRICS[metric].uninformed})
-    its_errors = errors[baselines].assign(**{AT_RANDOM: 0.0})
-    behind = others.sub(shares[model], axis=0)
-    margin = METRICS[metric].margin
-    n_compared = int(shares[model].notna().sum())
+    own, own_error = (frame[model].to_numpy(dtype=float) for frame in (shares, errors))
+    n_compared = int(np.count_nonzero(~np.isnan(own)))
     quantile = float(stdtrit(N_GROUPS - 1, 1 - 0.025 / max(n_compared, 1)))  # Bonferroni
-    found = []
-    for company in shares.index[(behind > margin).any(axis=1)]:
-        than = str(behind.loc[company].idxmax())
-        error = np.hypot(errors.at[company, model], its_errors.at[company, than])
-        found.append(
-            Failure(
-                str(company),
-                held,
-                float(shares.at[company, model]),
-                than,
-                float(others.at[company, than]),
-                sure=bool(behind.at[company, than] > quantile * error),
-            )
-        )
-    return found
+    names = np.array([*baselines, AT_RANDOM])
+    others = _beside_random(shares[baselines], METRICS[metric].uninformed)
+    other_errors = _beside_random(errors[baselines], 0.0)
+    behind = np.nan_to_num(others - own[:, np.newaxis], nan=-np.inf)
+    at = np.flatnonzero(behind.max(axis=1) > METRICS[metric].margin)
+    best = behind[at].argmax(axis=1)
+    sure = behind[at, best] > quantile * np.hypot(own_error[at], other_errors[at, best])
+    companies = shares.index.to_numpy()[at]
+    columns = (companies, own[at], names[best], others[at, best], sure)
+    return [
+        Failure(str(company), held, float(share), str(than), float(its_share), bool(is_sure))
+        for company, share, than, its_share, is_sure in zip(*columns, strict=True)
+    ]
+
+
+def _beside_random(of_baselines: pd.DataFrame, of_random: float | None) -> np.ndarray:
+    """Return a figure of each baseline, and that of a tenth drawn at random in the last column."""
+    at_random = np.full((len(of_baselines), 1), of_random, dtype=float)
+    return np.hstack([of_baselines.to_numpy(dtype=float), at_random])
