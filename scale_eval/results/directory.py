@@ -29,6 +29,7 @@ from scale_eval.results.evaluation_parts import (
     read_scores,
     row_hashes,
 )
+from scale_eval.results.tables import TABLES
 from scale_eval.storage import Store, open_store, read_json, read_rows, read_table, write_json
 from scale_eval.storage.formats import OtherFormat, require_format
 
@@ -233,24 +234,41 @@ class RunDirectory:
     def table(self, name: str) -> pd.DataFrame:
         """Return a whole result table.
 
-        Raises `FileNotFoundError` before the run is reduced.
+        Raises `FileNotFoundError` before the run is reduced, and where an earlier version made its
+        tables, without this one or some of its columns.
         """
         if not self.store.exists(f"{name}.parquet"):
+            if self.document.get("status") == "finished":
+                raise self._made_earlier(f"the table '{name}'")
             raise FileNotFoundError(
                 f"{self.store.root} is not finished and has no table '{name}' yet; run the command "
                 "that began it again, or 'scale-eval reduce' for what is there so far"
             )
-        return read_table(self.store, f"{name}.parquet").to_pandas()
+        return self._of_today(name, read_table(self.store, f"{name}.parquet"))
 
     def companies_of(self, metric: str) -> pd.DataFrame:
         """Return the rows of `companies` for one metric; a large run has millions in all."""
         rows = read_rows(self.store, "companies.parquet", column="metric", value=metric)
-        return rows.to_pandas()
+        return self._of_today("companies", rows)
 
     def company(self, company_id: str) -> pd.DataFrame:
         """Return the rows of `companies` for one company."""
         rows = read_rows(self.store, "companies.parquet", column="company_id", value=company_id)
-        return rows.to_pandas()
+        return self._of_today("companies", rows)
+
+    def _of_today(self, name: str, table: pa.Table) -> pd.DataFrame:
+        """Return a table; raise `FileNotFoundError` where a column of it did not exist yet."""
+        missing = [c for c in TABLES[name].schema.names if c not in table.column_names]
+        if missing:
+            raise self._made_earlier(f"the column '{missing[0]}' of '{name}'")
+        return table.to_pandas()
+
+    def _made_earlier(self, what: str) -> FileNotFoundError:
+        root = self.store.root
+        return FileNotFoundError(
+            f"the tables of {root} were made by an earlier version, without {what}; make them "
+            f"again: scale-eval reduce {root}"
+        )
 
     def statuses(self) -> pd.DataFrame:
         """Count evaluations by how they ended: `model`, `status`, `reason`, `overlaps`, `n`.

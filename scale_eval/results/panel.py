@@ -271,8 +271,8 @@ class Panel:
     def common_windows(self) -> set[tuple[str, pd.Timestamp]]:
         """Return the company and the cutoff of each common window; for few of them."""
         at = np.flatnonzero(self.common)
-        companies = self.company_ids[self.company[at]].tolist()
-        return set(zip(companies, self.cutoffs[self.cutoff[at]], strict=True))
+        companies, cutoffs = self.company_ids[self.company[at]], self.cutoffs[self.cutoff[at]]
+        return set(zip(companies.tolist(), cutoffs, strict=True))
 
     @cached_property
     def latest_common_size(self) -> np.ndarray:

@@ -100,3 +100,20 @@ def test_a_run_says_which_tables_it_has_where_one_is_asked_for_that_it_has_not(t
         _ = run.sampled
     with pytest.raises(FileNotFoundError, match="is not finished and has no table 'pooled' yet"):
         _ = run.pooled
+
+
+def test_tables_of_an_earlier_version_are_refused_with_the_command_that_makes_them_again(tmp_path):
+    directory = RunDirectory(open_store(tmp_path))
+    directory.begin({"seed": 0, "metrics": {}}, {}, {})
+    for name, table in reduce_tables(*INPUTS).items():
+        write_table(directory.store, f"{name}.parquet", table)
+    directory.record(status="finished")
+    companies = reduce_tables(*INPUTS)["companies"].drop_columns(["coverage"])
+    write_table(directory.store, "companies.parquet", companies)
+    with pytest.raises(FileNotFoundError, match=r"without the column 'coverage' of 'companies'"):
+        _ = Run(directory).companies
+    with pytest.raises(FileNotFoundError, match=r"again: scale-eval reduce"):
+        directory.companies_of("log_loss")
+    (tmp_path / "gains.parquet").unlink()
+    with pytest.raises(FileNotFoundError, match=r"an earlier version, without the table 'gains'"):
+        _ = Run(directory).gains
