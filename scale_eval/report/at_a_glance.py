@@ -10,10 +10,13 @@ import pandas as pd
 
 from scale_eval.report.findings import Findings
 from scale_eval.report.top_tenth import AT_RANDOM, HELD, Failure, failures, shares_of
-from scale_eval.report.wording import count, percent
+from scale_eval.report.wording import count, number, percent
 
 MOST_COMPANIES = 20
 """Largest number of companies that have a row each; of more, the worst and the best are shown."""
+
+CHANGED = 0.15
+"""Relative change of observed over expected, on the log scale, from which a row says so."""
 
 FEWEST_BUYERS = 10
 """Buyers in all windows together below which a company's figures are mostly chance."""
@@ -40,8 +43,9 @@ class AtAGlance:
         company's customers, with other customers of its kind.
     spend, buyers : dict of float
         The share that the tenth of customers ranked highest holds, by model.
-    ratio : float
-        Observed over expected of the model that leads over all companies.
+    ratio, latest_ratio : float
+        Observed over expected of the model that leads over all companies: of all the company's
+        customers, and in its latest window.
     remarks : list of str
     """
 
@@ -57,6 +61,7 @@ class AtAGlance:
     spend: dict[str, float] = field(default_factory=dict)
     buyers: dict[str, float] = field(default_factory=dict)
     ratio: float = np.nan
+    latest_ratio: float = np.nan
     remarks: list[str] = field(default_factory=list)
 
     @property
@@ -82,7 +87,8 @@ def at_a_glance(findings: Findings) -> list[AtAGlance]:
     distances = values.apply(lambda of_model: findings.distance(findings.primary, of_model))
     held = {metric: shares_of(findings, metric)[0].reindex(facts.index) for metric in HELD}
     ratios = findings.companies("observed_expected_ratio")
-    ratio = ratios[ratios["model"] == leader].set_index("company_id")["mean"]
+    ratio = ratios[ratios["model"] == leader].set_index("company_id")
+    buyers_of = findings.buyers
     failing = {failure.company: failure for failure in failures(findings, leader)}
     days = findings.days_of_reference
     rows = []
@@ -93,14 +99,17 @@ def at_a_glance(findings: Findings) -> list[AtAGlance]:
             remark = f"not compared: no {findings.window} that every model predicted"
             rows.append(AtAGlance(str(company), n_customers, n_buyers, 0, remarks=[remark]))
             continue
-        remarks = _remarks(
-            findings, n_windows, n_buyers, days.get(str(company), []), failing.get(str(company))
-        )
+        of_all, latest = (float(ratio[c].get(company, np.nan)) for c in ("mean", "latest"))
+        remarks = [
+            *_about_buyers(findings, int(buyers_of.get(company, n_buyers)), n_buyers, n_windows),
+            *_about_level(findings, of_all, latest),
+            *_remarks(findings, n_windows, days.get(str(company), []), failing.get(str(company))),
+        ]
         spend, buyers = (_shares(held[metric].loc[company]) for metric in HELD)
         best, second, by, low, high = _contest(findings, distances.loc[company], str(company))
         row = AtAGlance(str(company), n_customers, n_buyers, n_windows, best, second, by, low, high)
-        row = replace(row, spend=spend, buyers=buyers, ratio=float(ratio.get(company, np.nan)))
-        rows.append(replace(row, remarks=list(remarks)))
+        row = replace(row, spend=spend, buyers=buyers, ratio=of_all, latest_ratio=latest)
+        rows.append(replace(row, remarks=remarks))
     return rows
 
 
@@ -121,6 +130,7 @@ def companies_frame(rows: list[AtAGlance]) -> pd.DataFrame:
                 **{f"spend_in_top_tenth:{model}": share for model, share in row.spend.items()},
                 **{f"buyers_in_top_tenth:{model}": share for model, share in row.buyers.items()},
                 "observed_expected_ratio": row.ratio,
+                "latest_observed_expected_ratio": row.latest_ratio,
                 "remarks": "; ".join(row.remarks),
             }
             for row in rows
@@ -142,11 +152,25 @@ def _contest(findings: Findings, distances: pd.Series, company: str) -> _Contest
     return best, second, float(apart["better_by"]), float(apart["low"]), float(apart["high"])
 
 
-def _remarks(
-    findings: Findings, n_windows: int, n_buyers: int, days: list[float], failure: Failure | None
+def _about_buyers(
+    findings: Findings, n_buyers: int, n_latest: int, n_windows: int
 ) -> Iterator[str]:
+    """Say where buyers are few in all windows, or none in the latest."""
     if n_buyers < FEWEST_BUYERS:
-        yield f"{count(n_buyers, 'buyer')}: mostly chance"
+        yield f"{count(n_buyers, 'buyer')} in all: mostly chance"
+    elif n_latest == 0 and n_windows > 1:
+        yield f"nobody bought in the latest {findings.window}"
+
+
+def _about_level(findings: Findings, of_all: float, latest: float) -> Iterator[str]:
+    """Say where observed over expected in the latest window is far from that of all."""
+    if latest > 0 and of_all > 0 and abs(np.log(latest / of_all)) > CHANGED:
+        yield f"O:E {number(latest, 0.01)} in the latest {findings.window}"
+
+
+def _remarks(
+    findings: Findings, n_windows: int, days: list[float], failure: Failure | None
+) -> Iterator[str]:
     if n_windows == 1:
         yield f"one {findings.window}"
     if days:

@@ -134,6 +134,18 @@ class Findings:
         return self._differences[key]
 
     @cached_property
+    def buyers(self) -> dict[str, int]:
+        """Return the buyers of each company in all windows that every model predicted."""
+        if not self._has_evaluations:
+            return {}
+        panel = self._panel
+        at = np.flatnonzero(panel.common)
+        first = int(np.flatnonzero(panel.ok.any(axis=0))[0])  # the same for every model
+        positive = panel.values("n_positive", first, at)
+        sums = np.bincount(panel.company[at], positive, minlength=panel.n_companies)
+        return dict(zip(panel.company_ids.tolist(), sums.astype(int).tolist(), strict=True))
+
+    @cached_property
     def days_of_reference(self) -> dict[str, list[float]]:
         """Return, by company, from how many days the base rate was known where these are few.
 
@@ -235,6 +247,10 @@ class Findings:
     def primary(self) -> str:
         """Return the metric that decides: it orders the models, and they are compared by it."""
         return str(self.document.get("primary", PRIMARY))
+
+    def by(self, metric: str) -> Findings:
+        """Return the same findings with another metric that decides."""
+        return replace(self, document={**self.document, "primary": metric})
 
     @cached_property
     def best_ranking_model(self) -> str:

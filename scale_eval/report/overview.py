@@ -103,6 +103,15 @@ def overview(findings: Findings, width: int = 80) -> RenderableType:
     return Group(*parts)
 
 
+def _about_companies(findings: Findings) -> str:
+    """Say what stands in the rows of the companies."""
+    return (
+        f"Customers are those of the latest {findings.window}; O:E is that of "
+        f"{findings.models[0]}, over all customers of the company; in brackets chance among "
+        "customers.\n"
+    )
+
+
 def _what_counts(findings: Findings) -> str:
     """Say what the figures of the leaderboard are of."""
     if findings.n_companies == 1:
@@ -170,7 +179,7 @@ def company_tables(findings: Findings) -> list[RenderableType]:
     remarks = [f"{names[row.company]}: {'; '.join(row.remarks)}." for row in rows if row.remarks]
     return [
         frame_table(contests, whole=("company",)),
-        Text(f"O:E is that of {findings.models[0]}; in brackets chance among customers.\n", "dim"),
+        Text(_about_companies(findings), style="dim"),
         frame_table(held, whole=("company", *models)),
         *(Text(remark, style="dim") for remark in remarks),
         Text(),

@@ -22,6 +22,7 @@ from scale_eval.report.plots import PLOTS
 from scale_eval.results.directory import RunDirectory
 from scale_eval.results.evaluation_parts import write_part
 from scale_eval.results.reduce import reduce_run
+from scale_eval.results.tables import TABLES
 from scale_eval.storage import open_store, write_tables
 from tests.support.companies import dataset_of, shop
 
@@ -212,7 +213,10 @@ def test_the_companies_of_a_metric_are_those_of_the_whole_table(run):
 
 def test_companies_are_found_across_row_groups(tmp_path):
     store = open_store(tmp_path)
-    parts = [pa.table({"metric": [m] * 70_000, "x": np.arange(70_000)}) for m in ("a", "b", "c")]
+    schema, n = TABLES["companies"].schema, 70_000
+    empty = {field.name: pa.nulls(n, field.type) for field in schema}
+    figures = {"mean": pa.array(np.arange(n, dtype=float))}
+    parts = [pa.table(empty | figures | {"metric": [m] * n}, schema) for m in ("a", "b", "c")]
     write_tables(store, "companies.parquet", parts)
     rows = RunDirectory(store).companies_of("b")
-    assert rows["x"].tolist() == list(range(70_000))
+    assert rows["mean"].tolist() == list(range(70_000))

@@ -139,3 +139,27 @@ def test_which_company_has_which_best_model_agrees_with_the_evaluations():
     )
     second = losses.apply(lambda row: row.nsmallest(2).diff().iloc[1], axis=1)
     np.testing.assert_allclose(best["better_by"], second, rtol=1e-12)
+
+
+def test_a_few_companies_where_another_model_is_surely_better_are_named_with_it():
+    given = findings(3, (("right", 0.0, 0.0), ("other", 0.0, 0.5)), "shop-001")
+    told, best = verdict(given), given.models[0]
+    assert set(told.companies["best"]) != {best}
+    rows = told.companies.set_index("company_id")
+    for company, row in rows.iterrows():
+        named = any(s.startswith(f"At {company} {row['best']} is better") for s in told.uses)
+        assert named == (row["best"] != best and row["ci_low"] > 0 and row["second"] == best)
+
+
+def test_who_is_ahead_by_one_company_alone_is_told_so():
+    told = verdict(findings(3, (("right", 0.0, 0.0), ("other", 0.0, 0.9)), "shop-001"))
+    (sentence,) = (s for s in told.uses if "chooses customers" in s or "To choose" in s)
+    if sentence.startswith("To choose customers, take"):
+        assert "By spend it is ahead at" in sentence
+
+
+def test_the_choice_for_probabilities_is_by_the_log_loss_whatever_decides():
+    given = findings(12, (RANKS, CALM))
+    by_auc = verdict(deciding(given, "roc_auc"))
+    assert by_auc.choice == "ranks_and_lies"
+    assert by_auc.choices["probabilities"] == "calm" == verdict(given).choice

@@ -37,7 +37,9 @@ def each_company(findings: Findings) -> Section | None:
         text=[
             f"Best is the model with the best {metric_label(findings.primary)} there, against the "
             "next best; in brackets the 95 % interval of chance among the company's customers. "
-            f"O:E, observed over expected, is that of {findings.models[0]}. The top tenth is the "
+            f"O:E, observed over expected, is that of {findings.models[0]} over all customers of "
+            f"the company (the verdict's counts each {findings.window} of a company once); "
+            f"customers are those of the latest {findings.window}. The top tenth is the "
             "tenth of customers that a model ranks highest; one at random holds 10 %."
         ],
         tables=[

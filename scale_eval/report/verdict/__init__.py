@@ -17,11 +17,12 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from scale_eval.report.at_a_glance import at_a_glance, companies_frame
-from scale_eval.report.findings import Findings
+from scale_eval.report.findings import LOSS, Findings
 from scale_eval.report.notebook import sentences_html
 from scale_eval.report.verdict.against_each import against_each
 from scale_eval.report.verdict.at_their_word import at_their_word
 from scale_eval.report.verdict.calibration import calibration
+from scale_eval.report.verdict.elsewhere import elsewhere
 from scale_eval.report.verdict.half_year import differs_in_latest, holds_in_latest
 from scale_eval.report.verdict.headline import headline
 from scale_eval.report.verdict.next_company import next_company
@@ -50,8 +51,8 @@ class Verdict:
         Sentences, the most important first. `uses` says for which use which model is meant.
     choices : dict
         The model to take by use, by its whole name, or None where none is named:
-        ``probabilities``, by the metric that decides; ``customers``, to choose whom to contact; and
-        each metric of your own.
+        ``probabilities``, by the log loss; ``customers``, to choose whom to contact; and each
+        metric of your own.
     companies : DataFrame
         What the run says about each company, as numbers, if there are 20 companies or fewer; else
         empty. Models have their short names.
@@ -87,6 +88,7 @@ def verdict(findings: Findings) -> Verdict:
         return Verdict(kind, choice, sentence, reservations=about)
     best = choice or findings.models[0]
     whom, chosen_by_order = choose_whom(findings, best)
+    rows = at_a_glance(findings)
     by_own = list(by_own_metrics(findings, best))
     fails_at = [
         text
@@ -108,8 +110,11 @@ def verdict(findings: Findings) -> Verdict:
         *selection(findings, choice),
         *coverage(findings),
     ]
-    choices = {"probabilities": choice, "customers": whom}
+    by_loss = choice if findings.primary == LOSS else headline(findings.by(LOSS)).choice
+    choices = {"probabilities": by_loss, "customers": whom}
     choices |= {metric: model for metric, model, _ in by_own}
+    if findings.primary in findings.own_metrics:
+        choices[findings.primary] = choice
     return Verdict(
         kind,
         findings.whole_name(choice) if choice else None,
@@ -118,10 +123,11 @@ def verdict(findings: Findings) -> Verdict:
             *at_their_word(findings, best),
             *chosen_by_order,
             *fails_at,
+            *elsewhere(findings, best, rows),
             *(text for _, _, text in by_own),
         ],
         support,
         reservations,
         {use: findings.whole_name(model) if model else None for use, model in choices.items()},
-        companies_frame(at_a_glance(findings)),
+        companies_frame(rows),
     )

@@ -19,6 +19,10 @@ APART = 0.25
 """Relative difference of single companies' observed over expected that is mentioned."""
 
 
+CHANGED = 0.1
+"""Relative change of the level, in the latest windows, that is mentioned."""
+
+
 def at_their_word(findings: Findings, model: str) -> Iterator[str]:
     """Say whether the probabilities of a model are what is observed, on average."""
     row = findings.figure("observed_expected_ratio", model)
@@ -41,11 +45,11 @@ def at_their_word(findings: Findings, model: str) -> Iterator[str]:
             "Recalibrate them before they are used as rates."
         )
     elif np.isfinite(low) and max(abs(np.log(max(low, 1e-9))), abs(np.log(high))) <= NEARLY_ONE:
-        yield f"{whose} can be taken at their word on average: {shown}{elsewhere}."
+        yield f"{whose} can be taken at their word on average, within 10 %: {shown}{elsewhere}."
     else:
         yield (
-            f"Whether the probabilities of {model} can be taken at their word is not settled: "
-            f"{shown}{elsewhere}."
+            f"Whether the probabilities of {model} can be taken at their word, within 10 %, is not "
+            f"settled: {shown}{elsewhere}."
         )
 
 
@@ -66,6 +70,13 @@ def _elsewhere(findings: Findings, model: str, row: pd.Series) -> str:
         return f"; at a company not yet seen between {span(low, high, 0.01).replace('to', 'and')}"
     rows = findings.companies("observed_expected_ratio")
     own = rows.loc[rows["model"] == model, "mean"].dropna()
-    if len(own) < 2 or own.min() <= 0 or not np.log(own.max() / own.min()) > APART:
-        return ""
-    return f"; at single companies {span(own.min(), own.max(), 0.01)}"
+    text = ""
+    if len(own) > 1 and own.min() > 0 and np.log(own.max() / own.min()) > APART:
+        text = f"; at single companies {span(own.min(), own.max(), 0.01)}"
+    latest = rows.loc[rows["model"] == model, "latest"].dropna()
+    if len(latest) and latest.min() > 0 and abs(np.log(latest.mean() / row["value"])) > CHANGED:
+        ends = number(latest.iloc[0], 0.01)
+        if len(latest) > 1:
+            ends = span(latest.min(), latest.max(), 0.01)
+        text += f"; in the latest {findings.window} of each, {ends}"
+    return text

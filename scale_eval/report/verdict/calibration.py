@@ -10,6 +10,7 @@ from scipy.special import stdtrit
 
 from scale_eval.metrics import N_GROUPS
 from scale_eval.models import BASELINES
+from scale_eval.report.at_a_glance import MOST_COMPANIES
 from scale_eval.report.findings import Findings
 from scale_eval.report.wording import listed, number, share
 
@@ -42,7 +43,10 @@ def faults(findings: Findings, model: str) -> Iterator[tuple[str, str]]:
     ratio = findings.figure("observed_expected_ratio", model)
     if is_off(ratio, 1.0) and ratio["value"] > 0 and abs(np.log(ratio["value"])) > MISCALIBRATED:
         excess = 1 / ratio["value"] - 1
-        yield f"too {'high' if excess > 0 else 'low'}", f"by {share(abs(excess))}"
+        yield (
+            f"too {'high' if excess > 0 else 'low'}",
+            f"by {share(abs(excess))}{_apart(findings, model)}",
+        )
     slope = findings.figure("calibration_slope", model)
     if pd.isna(slope["value"]):  # where few companies have enough buyers, all share one slope
         slope = findings.figure("calibration_slope", model, "within_company")
@@ -51,6 +55,16 @@ def faults(findings: Findings, model: str) -> Iterator[tuple[str, str]]:
         if slope["value"] <= 0:
             fault = "the wrong way round"
         yield fault, f"(slope {number(slope['value'], 0.01)})"
+
+
+def _apart(findings: Findings, model: str) -> str:
+    """Say where a model is right on single companies, of a few, though not on average."""
+    rows = findings.companies("observed_expected_ratio")
+    own = rows.loc[rows["model"] == model].set_index("company_id")["mean"].dropna()
+    right = own[(own > 0) & (np.abs(np.log(own.clip(lower=1e-9))) <= MISCALIBRATED)]
+    if not 1 < len(own) <= MOST_COMPANIES or right.empty:
+        return ""
+    return f", but right at {listed([str(company) for company in right.index])}"
 
 
 def is_off(row: pd.Series, target: float) -> bool:

@@ -26,7 +26,9 @@ from scale_eval.report.wording import (
 def holds_in_latest(findings: Findings, best: str) -> Iterator[str]:
     """Say that the leader also leads in the latest half-year that most companies share."""
     rows = latest_shared(findings)
-    if rows is not None and len(rows) > 1 and leader_of(rows) == best:
+    if rows is None or _is_all_of_most(findings):
+        return
+    if len(rows) > 1 and leader_of(rows) == best:
         yield f"{best} also leads in {_name(findings, rows)}."
 
 
@@ -55,6 +57,13 @@ def differs_in_latest(findings: Findings, best: str, *, is_choice: bool) -> Iter
         f"is {its} and that of {best} {that}, {findings.direction(findings.primary)} by "
         f"{difference_with_interval(by, low, high)}{small}{doubt}."
     )
+
+
+def _is_all_of_most(findings: Findings) -> bool:
+    """Return whether most companies were seen in one window: the latest is no other evidence."""
+    rows = findings.companies(findings.primary)
+    seen = rows.loc[(rows["model"] == findings.models[0]) & (rows["n_defined"] > 0), "n_defined"]
+    return bool(2 * (seen == 1).sum() > len(seen) > 0)
 
 
 def _nothing_shared(findings: Findings) -> Iterator[str]:

@@ -46,6 +46,8 @@ def evidence(findings: Findings, best: str) -> Iterator[str]:
         yield f"All of it is one {findings.window}: how models fare in others was not seen."
     else:
         yield from _one_window_each(findings)
+    if findings.n_cutoffs > 1 and n < MIN_FOR_THE_NEXT:
+        yield f"Another {findings.window} may differ: so few companies do not say by how much."
     if findings.n_cutoffs > 1 and n >= MIN_FOR_THE_NEXT:
         whose = "companies like these" if findings.sample is None else "these companies"
         yield (
@@ -105,6 +107,21 @@ def _short_references(findings: Findings) -> Iterator[str]:
     )
 
 
+def _not_compared(findings: Findings) -> Iterator[str]:
+    """Say how many companies are not compared, and how many windows each model predicted."""
+    rows = findings.companies(findings.primary)
+    rows = rows[rows["model"] == findings.models[0]]
+    left_out = len(rows) - int((rows["n_cutoffs"] > 0).sum())
+    if not left_out or findings.sample is not None:
+        return
+    ok = findings.statuses[findings.statuses["status"] == "ok"].groupby("model")["n"].sum()
+    counts = listed([f"{m} {int(ok[m]):,}" for m in findings.models if m in ok.index], most=None)
+    yield (
+        f"{part_of_companies(left_out, len(rows)).capitalize()} are not compared: no window of "
+        f"theirs was predicted by every model. Windows by model: {counts}."
+    )
+
+
 def _large_companies(findings: Findings, best: str) -> Iterator[str]:
     """Say how far figures over all customers rest on the largest companies."""
     weighted = findings.figure(findings.primary, best, "row")
@@ -134,6 +151,7 @@ def coverage(findings: Findings) -> Iterator[str]:
                 f"Compared are {compared:,} of {compared + other:,} windows; the others were "
                 "refused, or not predicted by every model."
             )
+        yield from _not_compared(findings)
     failed = statuses[statuses["status"].isin(["error", "timeout", "killed"])]
     if len(failed):
         by_model = failed.groupby("model")["n"].sum()

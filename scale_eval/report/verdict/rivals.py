@@ -153,9 +153,10 @@ def _questions(findings: Findings, best: str, told: str) -> Iterator[list[Advant
 
 def _over_all_customers(findings: Findings, pair: Pair) -> Advantage:
     condition = f", if {pair.condition}" if pair.condition else ""
+    large = "companies" if findings.n_companies > 1 else f"{findings.window}s"
     return Advantage(
         pair.a,
-        "over all customers pooled, where large companies count by their size, its "
+        f"over all customers pooled, where large {large} count by their size, its "
         f"{metric_label(pair.metric)} is {findings.direction(pair.metric)} by "
         f"{difference_of(pair)}{condition}",
         pair.better_by,

@@ -62,6 +62,12 @@ def _lead_kept(findings: Findings, row: pd.Series) -> str:
     if row["n_companies"] < MIN_FOR_THE_NEXT:
         ends = [np.nan, np.nan]
     kept = difference_with_interval(value, *ends)
+    pair = findings.pair(findings.primary, row["model"], other)
+    if pair is not None and row["promised"] <= pair.margin:
+        return (
+            f"flatters it; by how much cannot be judged on {earlier}, where it had led {other} by "
+            f"{promised}, less than the margin"
+        )
     if value >= row["promised"]:
         return (
             f"may flatter it, but this does not show: chosen on {earlier}, where it led {other} by "

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from scale_eval.report.at_a_glance import MOST_COMPANIES
 from scale_eval.report.findings import LOSS, Findings
 from scale_eval.report.verdict.drift import parts_of_the_saving
 from scale_eval.report.verdict.phrases import at_part, reach
 from scale_eval.report.wording import (
     listed,
+    part_of_companies,
     percent_with_interval,
 )
 
@@ -30,7 +32,9 @@ def against_the_base_rate(findings: Findings, best: str) -> Iterator[str]:
             continue
         low, high = reach(findings, pair)
         if high < 0:
-            worse.append(model)
+            better_at = f" (though better at {part_of_companies(pair.wins, pair.n)})"
+            few = pair.wins and pair.n <= MOST_COMPANIES
+            worse.append(model + (better_at if few else ""))
         elif not low > 0:
             not_better.append(model)
     rate = "that base rate" if best != "base_rate" else "base_rate"

@@ -13,9 +13,10 @@ import pandas as pd
 from scipy.special import stdtrit
 
 from scale_eval.metrics import N_GROUPS
+from scale_eval.report.at_a_glance import MOST_COMPANIES
 from scale_eval.report.findings import Findings
 from scale_eval.report.pair import Pair
-from scale_eval.report.top_tenth import AT_RANDOM, HELD, Failure, failures
+from scale_eval.report.top_tenth import AT_RANDOM, HELD, Failure, failures, shares_of
 from scale_eval.report.verdict.identical import distinct_models
 from scale_eval.report.verdict.phrases import MIN_FOR_THE_NEXT, at_part, reach
 from scale_eval.report.wording import (
@@ -25,6 +26,7 @@ from scale_eval.report.wording import (
     listed,
     metric_label,
     number,
+    part_of_companies,
     percent,
     span,
     step_apart,
@@ -53,7 +55,8 @@ def choose_whom(findings: Findings, best: str) -> tuple[str | None, list[str]]:
     if ahead:
         found = max(ahead, key=lambda rival: (len(rival.sure), rival.lead))
         against = f", not {best}" if best == start else ""
-        sentence = f"To choose customers, take {found.model}{against}: {found.facts()}."
+        sentence = f"To choose customers, take {found.model}{against}: {found.facts()}"
+        sentence += f"{found.by_company()}."
         return found.model, [*told, sentence]
     if mixed:
         found = max(mixed, key=lambda rival: rival.lead)
@@ -107,12 +110,7 @@ def by_own_metrics(findings: Findings, best: str) -> Iterator[tuple[str, str | N
 
 def where_it_fails(findings: Findings, model: str) -> Iterator[str]:
     """Name the companies where the top tenth by a model holds less than without the model."""
-    found = failures(findings, model)
-    sure = [failure for failure in found if failure.sure]
-    if findings.n_companies <= MOST_NAMED:
-        for failure in found:
-            yield f"At {failure.company} {_failing(model, failure)}."
-        return
+    sure = [failure for failure in failures(findings, model) if failure.sure]
     if not sure:
         return
     worst, n = sure[0], findings.n_companies
@@ -133,10 +131,9 @@ def _failing(model: str, failure: Failure) -> str:
     else:
         than = f"that of the baseline {failure.than} {_share(failure.its_share)}"
         than += " and one at random 10 %" if failure.share < 0.1 else ""
-    doubt = "" if failure.sure else " (which may be chance)"
     return (
         f"the tenth of customers that {model} ranks highest holds {_share(failure.share)} of the "
-        f"{failure.held}{doubt}, {than}"
+        f"{failure.held}, {than}"
     )
 
 
@@ -178,11 +175,32 @@ class _Rival:
         others = [word for word, p in zip(words, self.pairs, strict=True) if p.metric not in HELD]
         parts = []
         if held:
+            few = self.findings.n_companies < MIN_FOR_THE_NEXT
+            chance = ", by their customers' chance" if few and self.findings.n_companies > 1 else ""
             parts.append(
-                f"the tenth of customers that {self.model} ranks highest holds {listed(held)}, "
-                "where one at random holds 10 %"
+                f"the tenth of customers that {self.model} ranks highest holds {listed(held)}"
+                f"{chance}; one at random holds 10 %"
             )
         return "; ".join([*parts, *others])
+
+    def by_company(self) -> str:
+        """Say at how many companies it is ahead, of a few, and which one makes most of it."""
+        findings, metric = self.findings, "value_captured_at_10"
+        pair = next((pair for pair in self.pairs if pair.metric == metric), None)
+        if pair is None or not 1 < findings.n_companies <= MOST_COMPANIES:
+            return ""
+        text = f". By spend it is ahead at {part_of_companies(pair.wins, pair.n)}"
+        if pair.losses:
+            text += f" and behind at {pair.losses}"
+        shares, _ = shares_of(findings, metric)
+        if self.model not in shares or self.start not in shares:
+            return text
+        ahead = (shares[self.model] - shares[self.start]).dropna()
+        most = str(ahead.idxmax()) if len(ahead) else ""
+        if most and ahead[most] > 0.5 * ahead.clip(lower=0).sum() and ahead[most] > pair.margin:
+            mine, its = (_share(shares.at[most, m]) for m in (self.model, self.start))
+            text += f"; most of it is {most}, {mine} against {its}"
+        return text
 
     def _how_sure(self, pair: Pair) -> str:
         if pair in self.sure or pair in self.behind:
@@ -256,7 +274,13 @@ def _none_better(findings: Findings, start: str, rivals: list[_Rival]) -> str:
     by_auc = [pair for rival in rivals for pair in rival.pairs if pair.metric == "roc_auc"]
     n = len(rivals) * len(RANKING)
     if by_auc and all(_surely_behind(findings, pair, n) for pair in by_auc):
-        return f"{start} also chooses customers best: {'; '.join(facts)}."
+        by_tenth = [pair for rival in rivals for pair in rival.pairs if pair.metric in HELD]
+        if all(_surely_behind(findings, pair, n) for pair in by_tenth):
+            return f"{start} also chooses customers best: {'; '.join(facts)}."
+        return (
+            f"{start} also ranks customers best, by the AUC; what the top tenth holds does not "
+            f"tell it from each of the others: {'; '.join(facts)}."
+        )
     words = f"No model is shown to choose customers better than {start}: {'; '.join(facts)}"
     if alike and findings.n_companies >= MIN_FOR_THE_NEXT:
         words += f"; {listed(alike)} {'ranks' if len(alike) == 1 else 'rank'} them as well"
