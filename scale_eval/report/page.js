@@ -141,7 +141,7 @@
       points: [[0, 0], ...depths.map((depth, d) => [depth, share[d]])]
         .map(([depth, value]) => `${x(depth).toFixed(1)},${y(value).toFixed(1)}`).join(" "),
       fill: "none", stroke: `var(--m${data.shades[m]})`, "stroke-width": 1.6,
-      "stroke-dasharray": ["", "6 2", "1 2", "6 2 1 2"][m % 4] }));
+      "stroke-dasharray": ["", "6 2", "6 2 1 2", "3 1"][m % 4] }));
     const names = data.models.map((name, m) => label(248, 22 + 17 * m, name, "start"));
     names.forEach((name, m) => name.setAttribute("fill", `var(--m${data.shades[m]})`));
     const picture = svg("svg", { viewBox: "0 0 400 215", role: "img",

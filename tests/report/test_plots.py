@@ -11,7 +11,7 @@ import pytest
 from scale_eval.report.findings import Findings
 from scale_eval.report.gains import PER, gain_curves, profit_curves
 from scale_eval.report.plots import PLOTS, draw
-from scale_eval.report.plots.style import SHADES
+from scale_eval.report.plots.style import LINES, SHADES
 from scale_eval.report.svg import on_dark, svg, with_dark_mode
 from tests.support.planted import Planted, planted_findings
 
@@ -83,6 +83,21 @@ def test_a_curve_of_gains_has_its_band_and_random_order_is_the_diagonal(findings
     assert line.get_ydata()[1:].tolist() == rows["share"].tolist()
     assert line.get_xdata()[0] == line.get_ydata()[0] == 0
     assert buyers.lines[0].get_xdata().tolist() == buyers.lines[0].get_ydata().tolist()
+
+
+def test_a_model_that_holds_what_random_order_does_is_named_beside_the_dotted_line(findings):
+    planted, _ = findings
+    rows = gain_curves(planted)["base_rate"]
+    assert rows["share"].tolist() == pytest.approx(rows["depth"].tolist())
+    figure = draw("gains", planted)
+    assert any("dotted: at random, and base_rate" in text.get_text() for text in figure.texts)
+    for axis in figure.axes:
+        assert [line.get_label() for line in axis.lines[1:]] == ["model"]
+
+
+def test_no_model_is_dotted_as_random_order_is():
+    assert len(set(LINES)) == 8 and ":" not in LINES
+    assert all(max(line[1]) >= 3 for line in LINES if isinstance(line, tuple))  # a dot is 1 long
 
 
 def test_scores_are_drawn_as_shares_of_buyers_and_of_others(findings):

@@ -47,9 +47,13 @@ def gains(
     n = max((round(rows["n_customers"].max()) for rows in shown.values()), default=0)
     of = f"{n:,} predictions of {companies(findings.n_companies)}{best_only(findings)}"
     band = any(rows["ci_low"].notna().any() for rows in shown.values())
-    key = "dotted: at random" + ("; band: 95 % over companies" if band else "")
+    end = "; band: 95 % over companies" if band else ""
+    key = f"dotted: at random{end}"
     if cost is None or margin is None:
-        figure = _shares(findings, shown)
+        random = [model for model, rows in shown.items() if _is_random(rows)]
+        if random:
+            key = f"dotted: at random, and {' and '.join(random)}{end}"
+        figure = _shares(findings, {m: rows for m, rows in shown.items() if m not in random})
         title = f"What the customers ranked highest hold: {of}"
     else:
         figure = _profits(findings, profit_curves(shown, cost, margin))
@@ -57,6 +61,12 @@ def gains(
         key += f"; a contact costs {cost:g}, {100 * margin:g} % of the spend is profit"
     add_heading(figure, title, f"{how}; {key}")
     return figure
+
+
+def _is_random(rows: pd.DataFrame) -> bool:
+    """Return whether a model holds what random order does, as one with a single score does."""
+    held = rows["share"].notna()
+    return bool(np.allclose(rows["share"][held], rows["depth"][held], atol=0.001))
 
 
 def _shares(findings: Findings, curves: dict[str, pd.DataFrame]) -> Figure:

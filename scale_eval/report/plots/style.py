@@ -19,7 +19,18 @@ WIDTH = 8.6  # inches
 SHADES = ("#0b3c5d", "#d1495b", "#4b8f4a", "#8a6d3b", "#6b4c9a", "#2f9e9e", "#888888", "#111111")
 """Colours of models; `page.css` has those of text, and `svg.DARK` those of a dark page."""
 
-_LINES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)), (0, (8, 2)))
+LINES = (
+    "-",
+    "--",
+    "-.",
+    (0, (6, 1)),
+    (0, (8, 2, 2, 2, 2, 2)),
+    (0, (3, 1, 1, 1)),
+    (0, (4, 4)),
+    (0, (10, 3)),
+)
+"""Lines of models; a dotted one is what no model is held against, such as random order."""
+
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 
 
@@ -39,7 +50,7 @@ def styles(findings: Findings) -> dict[str, Style]:
     """
     models = sorted(set(findings.statuses["model"]))
     return {
-        model: Style(SHADES[i % 8], _LINES[(i + i // 8) % 8], _MARKERS[(i + i // 8) % 8])
+        model: Style(SHADES[i % 8], LINES[(i + i // 8) % 8], _MARKERS[(i + i // 8) % 8])
         for i, model in enumerate(models)
     }
 
