@@ -9,7 +9,7 @@ import pandas as pd
 
 from scale_eval.report.findings import LOSS, Findings
 from scale_eval.report.nothing_to_judge import nothing_to_judge
-from scale_eval.report.wording import companies, count, number
+from scale_eval.report.wording import companies, count, metric_label, number
 from scale_eval.statistics.weighted_blocks import TOP
 
 
@@ -117,7 +117,7 @@ def _figures(findings: Findings, ranking: str | None) -> list[PlainFigure]:
     model = ranking or findings.models[0]
     if model == "base_rate":
         model = findings.best_ranking_model
-    made = [_top_buyers(findings, model), _top_spend(findings, model), _level(findings)]
+    made = [_top_buyers(findings, model), _top_spend(findings, model), _level(findings, model)]
     return [figure for figure in made if figure is not None]
 
 
@@ -127,11 +127,14 @@ def _top_buyers(findings: Findings, model: str) -> PlainFigure | None:
     if pd.isna(row["value"]) or model == "base_rate":
         return None
     rate = float(_all_windows(findings)["observed_rate"])
-    tenth = "tenth" if findings.n_companies == 1 else "tenth of their company"
+    tenth, over = "tenth", ""
+    if findings.n_companies > 1:
+        tenth, over = "tenth of their company", ", over the customers of all companies together"
+    which = "" if model == findings.models[0] else ", which chooses customers best,"
     return PlainFigure(
         f"{100 * row['value'] * rate / TOP:.0f} of 100",
-        f"customers in the {tenth} that {model} ranks highest buy; of 100 taken at random "
-        f"{100 * rate:.0f} do.",
+        f"customers in the {tenth} that {model}{which} ranks highest buy{over}; of 100 taken at "
+        f"random {100 * rate:.0f} do.",
     )
 
 
@@ -147,15 +150,19 @@ def _top_spend(findings: Findings, model: str) -> PlainFigure | None:
     )
 
 
-def _level(findings: Findings) -> PlainFigure | None:
-    """Say how many buyers come where a model expects 100."""
+def _level(findings: Findings, chosen: str) -> PlainFigure | None:
+    """Say how many buyers come where the model that leads expects 100.
+
+    It is said to lead where the other figures are of the model `chosen`, which is not the same.
+    """
     model = findings.models[0]
+    which = "" if model == chosen else f", which leads by {metric_label(findings.primary)},"
     row = findings.figure("observed_expected_ratio", model)
     if pd.isna(row["value"]):
         return None
     return PlainFigure(
         f"{100 * row['value']:.0f} for 100",
-        f"buyers came for those that {model} expected{_average(findings)}: how far its "
+        f"buyers came for those that {model}{which} expected{_average(findings)}: how far its "
         "probabilities can be taken at their word.",
     )
 

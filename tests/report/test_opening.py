@@ -75,6 +75,21 @@ def test_figures_of_choosing_are_of_the_model_that_the_verdict_names(three):
         assert model in first.words and model in second.words
 
 
+def test_each_figure_says_whose_it_is_and_over_what(three):
+    findings, _ = three
+    first, second, third = opening(findings, "sharp").figures
+    assert findings.models[0] == "sharp"
+    assert "that sharp ranks highest buy, over the customers of all companies" in first.words
+    assert "that sharp ranks highest, at the average company" in second.words
+    assert "that sharp expected, at the average company" in third.words
+    first, second, third = opening(findings, "blunt").figures
+    assert "that blunt, which chooses customers best, ranks highest buy" in first.words
+    assert "that blunt ranks highest, at the average company" in second.words
+    assert "that sharp, which leads by log loss, expected, at the average company" in third.words
+    for figure in opening(planted(1)[0], "sharp").figures:
+        assert "average" not in figure.words and "companies" not in figure.words
+
+
 def test_where_nobody_buys_there_is_a_question_and_no_figure(three):
     _, windows = three
     nobody = replace(windows[0], outcomes=np.zeros(100, bool))
