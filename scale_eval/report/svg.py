@@ -33,7 +33,9 @@ def svg(figure: Figure) -> str:
             "font.sans-serif": ["DejaVu Sans", "Verdana", "Arial", "sans-serif"],
         }
     ):
-        figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
+        # Transparent, for the page to show beneath it that a plot goes on beyond the screen.
+        metadata = {"Date": None, "Creator": None}
+        figure.savefig(file, format="svg", metadata=metadata, transparent=True)
     text = with_dark_mode(file.getvalue().decode())
     return f"data:image/svg+xml;base64,{base64.b64encode(text.encode()).decode()}"
 

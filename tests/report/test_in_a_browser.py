@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 import shutil
 import subprocess
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
+from PIL import Image
 
 import scale_eval as se
+from scale_eval.report.page import page
 from tests.report.test_report import MODELS
 from tests.support.browser import CHROMIUM, Browser
 from tests.support.companies import dataset_of, shop
 from tests.support.paths import PROJECT
+from tests.support.planted import Planted, planted_findings
 
 pytestmark = [
     pytest.mark.slow,
@@ -112,6 +119,70 @@ def test_no_table_loses_columns_on_paper(browser, pages, n):
     )
     browser.call("Emulation.setEmulatedMedia", media="")
     assert [name for at, name in right if at > PAPER + 1] == []
+
+
+@pytest.fixture(scope="module")
+def sixty(tmp_path_factory) -> Path:
+    """The page of 60 companies, three cutoffs and four models."""
+    random, windows = np.random.default_rng(5), []
+    for i in range(60):
+        logits = random.normal(-1, 1.2, 120)
+        said = {"rfm_logistic": logits, "bgnbd": logits / 2, "recency": logits / 4 - 1}
+        for year in (2018, 2019, 2020):
+            bought = random.random(120) < 1 / (1 + np.exp(-logits - random.normal(0, 0.3)))
+            probabilities = {model: 1 / (1 + np.exp(-x)) for model, x in said.items()}
+            cutoff = pd.Timestamp(f"{year}-01-01", tz="UTC")
+            windows.append(Planted(f"company-{i}", bought, probabilities, 0.3, cutoff=cutoff))
+    path = tmp_path_factory.mktemp("sixty") / "report.html"
+    path.write_text(page(planted_findings(windows)), encoding="utf-8")
+    return path
+
+
+def test_on_a_wide_screen_no_table_is_cut_and_no_date_or_short_caption_is_broken(browser, sixty):
+    browser.open(sixty, 1200)
+    tables = browser.value("document.querySelectorAll('.scroll table').length")
+    cut = browser.value(
+        "[...document.querySelectorAll('.scroll')].filter(e => e.scrollWidth > e.clientWidth)"
+        ".map(e => e.getAttribute('aria-label'))"
+    )
+    assert tables > 10 and cut == []
+    broken = browser.value(
+        "[...document.querySelectorAll('caption, tbody th')].filter(e => {"
+        "const range = document.createRange(); range.selectNodeContents(e);"
+        "const lines = new Set([...range.getClientRects()].map(r => r.top));"
+        r"const whole = e.matches('caption') || /^[-\d]{10}$/.test(e.textContent.trim());"
+        "return whole && lines.size > 1;"
+        "}).map(e => e.textContent)"
+    )
+    assert broken == []
+
+
+def edges(browser: Browser, number: int) -> tuple[float, float]:
+    """Return how bright the left and the right edge of what scrolls are: the brightest of each."""
+    x, y, width, height = browser.value(
+        f"(r => [r.x, r.y + scrollY, r.width, r.height])"
+        f"(document.querySelectorAll('.scroll')[{number}].getBoundingClientRect())"
+    )
+    clip = {"x": x, "y": y, "width": width, "height": height, "scale": 1}
+    shot = browser.call("Page.captureScreenshot", captureBeyondViewport=True, clip=clip)
+    pixels = np.asarray(Image.open(io.BytesIO(base64.b64decode(shot["data"]))).convert("L"))
+    return tuple(float(np.quantile(pixels[:, at], 0.9)) for at in (1, int(width) - 2))
+
+
+def test_what_goes_on_beyond_a_phone_has_a_shade_at_that_edge_and_only_there(browser, sixty):
+    browser.open(sixty, 390)
+    beyond = browser.value(
+        "[...document.querySelectorAll('.scroll')].map(e => e.scrollWidth - e.clientWidth)"
+    )
+    assert sum(by > 0 for by in beyond) > 5 and beyond[0] > 0
+    for number, by in enumerate(beyond):
+        left, right = edges(browser, number)
+        assert left > 250
+        assert (right < 220) == (by > 3), number
+    for number in (i for i, by in enumerate(beyond) if by > 3):
+        browser.value(f"document.querySelectorAll('.scroll')[{number}].scrollLeft = 1e5")
+        left, right = edges(browser, number)
+        assert left < 220 and right > 250, number
 
 
 def test_a_dark_screen_has_a_dark_page_and_paper_a_white_one(browser, pages):

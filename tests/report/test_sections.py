@@ -74,6 +74,16 @@ def test_intervals_that_suppose_no_larger_company_say_so(many):
     assert told  # ten companies of 400 customers carry the figures of 30
 
 
+def test_the_comparison_has_a_column_of_companies_only_where_their_numbers_differ(many):
+    first = comparison(many.short).tables[0]
+    assert "companies" in first["columns"] and first["caption"].startswith("A tie is")
+    rows = many.comparisons
+    same = replace(many, comparisons=rows[rows["metric"] == "log_loss"])
+    first = comparison(same.short).tables[0]
+    assert "companies" not in first["columns"] and len(first["rows"]) == len(many.models) - 1
+    assert first["caption"] == "30 companies; a tie is a difference within the margin"
+
+
 def test_every_model_is_compared_with_the_base_rate(many):
     section = comparison(many.short)
     assert section is not None

@@ -28,6 +28,9 @@ from scale_eval.statistics.undefined import Undefined
 COMPARED_BY = (LOSS, "roc_auc", "value_captured_at_10", "brier_score")
 """The metrics by which models are compared, beside the one that decides and the user's own."""
 
+NUMERIC = ("companies", "better by", "95 %", "these customers' chance", "next company")
+"""The columns of the table that are aligned to the right."""
+
 
 def comparison(findings: Findings) -> Section | None:
     """Make the section; None where there are not two models to compare."""
@@ -43,9 +46,12 @@ def comparison(findings: Findings) -> Section | None:
     ranks, tables = _ranks(findings)
     if pairs:
         rows = [_row(findings, pair) for pair in pairs]
+        n = {pair.n for pair in pairs}
         caption = "A tie is a difference within the margin"
-        numeric = tuple(rows[0])[2:7]
-        tables.insert(0, table(caption, rows, numeric=numeric, note=_note(findings, pairs)))
+        if len(n) == 1:
+            caption = f"{companies(n.pop())}; a tie is a difference within the margin"
+            rows = [{c: text for c, text in row.items() if c != "companies"} for row in rows]
+        tables.insert(0, table(caption, rows, numeric=NUMERIC, note=_note(findings, pairs)))
     against = [_against_base_rate(findings, pair) for pair in _base_rate_pairs(findings)]
     if against:
         tables.append(table("Log loss against the base rate known at the cutoff", against))
@@ -75,7 +81,7 @@ def _row(findings: Findings, pair: Pair) -> dict[str, str]:
         "95 %": interval_or_nothing(pair.low, pair.high, step),
         "these customers' chance": interval_or_nothing(*pair.by_chance(), step),
         "next company": interval_or_nothing(pair.next_low, pair.next_high, step),
-        "better:tie:worse": f"{pair.wins:,}:{pair.ties:,}:{pair.losses:,}",
+        "better : tie : worse": f"{pair.wins:,}:{pair.ties:,}:{pair.losses:,}",
         **({} if few else _over_companies(pair)),
         "in words": _in_words(findings, pair),
     }
