@@ -65,6 +65,11 @@ def test_figures_of_a_metric_are_the_rows_of_pooled_one_a_model_best_first(run, 
     assert set(figures.columns) | {"model"} <= documented
 
 
+@pytest.mark.parametrize("name", ["AUC", "auc", "ROC-AUC"])
+def test_figures_of_a_metric_are_found_by_its_label_in_any_case(run, name):
+    assert run.figures(name).equals(run.figures("roc_auc"))
+
+
 def test_without_a_metric_figures_have_a_row_a_metric_and_model(run):
     figures = run.figures()
     assert list(figures.index.names) == ["metric", "model"]

@@ -74,7 +74,8 @@ class Answers:
         Parameters
         ----------
         metric : str, optional
-            One metric; by default all of them, and a row of each.
+            One metric, by its name or its label such as ``AUC``; by default all of them, and a row
+            of each.
         estimand : ``"equal_company"``, ``"row"`` or ``"within_company"``
             The average company, all customers, or pairs of customers of one company and cutoff.
         coverage : ``"common"`` or ``"own"``
@@ -93,7 +94,7 @@ class Answers:
         ValueError
             There is no such metric, estimand or coverage, or the metric has no such estimand.
         """
-        require_metric(self.findings, metric)
+        metric = require_metric(self.findings, metric)
         require_one_of("estimand", estimand, ESTIMANDS)
         require_one_of("coverage", coverage, COVERAGES)
         rows = self.findings.figures(estimand, coverage)

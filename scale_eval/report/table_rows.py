@@ -8,7 +8,8 @@ import pandas as pd
 import pyarrow as pa
 
 from scale_eval.metrics import METRICS
-from scale_eval.report.choices import choose_company, choose_metric, choose_model
+from scale_eval.planning.metric_names import choose_metric
+from scale_eval.report.choices import choose_company, choose_model
 from scale_eval.report.names import MODEL_COLUMNS
 from scale_eval.results.directory import PLAN, RunDirectory
 from scale_eval.results.tables import TABLES
