@@ -129,8 +129,10 @@ class Answers:
         DataFrame
             One row a metric. The columns are those of `comparisons`, with `a` as the first model:
             `mean_difference` (a - b), `ci_low`, `ci_high`, `mean_p_value`, `wins`, `ties`,
-            `losses`, `margin`, `equivalent` and so on; besides, `value_a`, `value_b`, and `better`,
-            the model that the difference favours. It shows itself as a short table.
+            `losses`, `margin`, `equivalent` and so on; besides, `value_a` and `value_b`; `better`,
+            the model that is better by more than chance and more than the margin, or "";
+            `in_words`, what is known of `a`, such as "better" or "not known", or why there is no
+            difference; and `direction`. It shows itself as a short table.
 
         Raises
         ------
