@@ -31,6 +31,13 @@ class TestShow:
         assert result.code == cli.OK
         assert_fits(result.out, first)
 
+    @pytest.mark.parametrize("table", [name for name in SHOWN if name != "sampled"])
+    def test_no_two_rows_of_a_table_look_as_if_they_were_about_the_same(self, first, table):
+        frame = getattr(se.open_run(first), table)[SHOWN[table]]
+        points = {"probability", "depth", "low"}
+        keys = [c for c in frame if c in points or not pd.api.types.is_numeric_dtype(frame[c])]
+        assert not frame[keys].duplicated().any()
+
     def test_what_a_sample_says_is_refused_of_a_run_of_all_companies(self, scale_eval, first):
         result = scale_eval("show", first, "sampled")
         assert_refused(result, "all companies", "not of a sample")
