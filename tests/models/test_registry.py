@@ -132,6 +132,9 @@ def test_an_unknown_name_is_told_its_nearest_neighbour_and_all_that_are_known():
     with pytest.raises(ValueError, match="did you mean 'recency'") as error:
         resolve("recencyy")
     assert all(name in str(error.value) for name in BUILT_IN)
+    assert "did you mean 'recency'? Known: " in str(error.value)
+    with pytest.raises(ValueError, match=r"there is no model 'xyzzy'\. Known: "):
+        resolve("xyzzy")
     assert "package.module:Class" in str(error.value)
 
 
@@ -140,6 +143,7 @@ def test_an_unknown_name_is_told_its_nearest_neighbour_and_all_that_are_known():
     [
         ("no_such_module:Mine", r"cannot import no_such_module.*install"),
         ("models_of_a_shop:Mien", r"models_of_a_shop has no Mien; did you mean 'Mine'\?"),
+        ("models_of_a_shop:LogisticRegressio", r"no LogisticRegressio; there are LIMIT, Mine, "),
         ("models_of_a_shop:", r"there is no model 'models_of_a_shop:'"),
         ("models_of_a_shop:NoVerbs", r"\(NoVerbs\) lacks predict_proba"),
         ("models_of_a_shop:LIMIT", r"\(int\) lacks fit and predict_proba"),
