@@ -18,6 +18,6 @@ def why_no_verdict(findings: Findings) -> str:
     return (
         f"There is no verdict: the metric that decides, {metric_label(findings.primary)}, "
         f"{'failed' if failed else 'is undefined'} in all {n:,} evaluations (the column "
-        "`undefined` of the table evaluations says why). Let another decide: scale-eval reduce RUN --primary "
-        "log_loss."
+        "`undefined` of the table evaluations says why). Let another decide: scale-eval reduce RUN "
+        "--primary log_loss."
     )
