@@ -37,7 +37,7 @@ def chosen_rows(
         columns, choose = _BY_KIND[kind]
         matching = [column for column in columns if column in frame]
         if not matching:
-            raise ValueError(f"the table {table} has no {kind}")
+            raise ValueError(f"the table {table} has no column of a {kind}; {_filters_of(frame)}")
         chosen = choose(name, _names(run, kind))
         frame = frame[(frame[matching] == chosen).any(axis=1)]
         if frame.empty and table != "failures":
@@ -51,6 +51,13 @@ _BY_KIND: dict[str, tuple[tuple[str, ...], Callable[[str, Iterable[str]], str]]]
     "company": (("company_id",), choose_company),
 }
 """The columns that a filter looks at, and what finds the name that is meant."""
+
+
+def _filters_of(frame: pd.DataFrame) -> str:
+    """Say which filters a table takes."""
+    kinds = [kind for kind, (columns, _) in _BY_KIND.items() if any(c in frame for c in columns)]
+    taken = " and ".join(f"--{kind}" for kind in kinds)
+    return f"its rows are chosen by {taken}" if taken else "all its rows are shown"
 
 
 def _names(run: RunDirectory, kind: str) -> list[str]:

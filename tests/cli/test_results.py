@@ -76,7 +76,10 @@ class TestShow:
             (["pooled", "--metric", "acu"], ["'acu'", "did you mean 'AUC'"]),
             (["pooled", "--metric", "profit"], ["'profit'", "log_loss", "value_captured_at_10"]),
             (["pooled", "--model", "BGMBD"], ["'BGMBD'", "did you mean 'bgnbd'"]),
-            (["decompositions", "--metric", "AUC"], ["decompositions has no metric"]),
+            (
+                ["decompositions", "--metric", "AUC"],
+                ["decompositions has no column of a metric; its rows", "--model"],
+            ),
         ],
         ids=" ".join,
     )
@@ -135,7 +138,7 @@ class TestShow:
 
     def test_a_filter_that_the_table_does_not_have_is_refused(self, scale_eval, first):
         result = scale_eval("show", first, "evaluations", "--metric", "roc_auc")
-        assert_refused(result, "evaluations", "metric")
+        assert_refused(result, "evaluations", "metric", "chosen by --model and --company")
         result = scale_eval("show", first, "pooled", "--company", "South")
         assert_refused(result, "pooled", "company")
 
