@@ -65,7 +65,7 @@ def show(
     require_run(run)
     from scale_eval.report.export import WRITERS
     from scale_eval.report.table_rows import chosen_rows, with_whole_numbers
-    from scale_eval.report.terminal import print_columns, print_table
+    from scale_eval.report.terminal import is_by_model, print_columns, print_table
 
     opened = se.open_run(run)
     if table is None:
@@ -81,7 +81,8 @@ def show(
             out.print("None.")
         else:
             better = opened.findings.better if table == "comparisons" else None
-            print_table(out, table, frame, limit=limit or LISTED_ROWS, better=better)
+            models = opened.findings.models if is_by_model(table) else ()
+            print_table(out, table, frame, limit=limit or LISTED_ROWS, better=better, models=models)
 
 
 @cli.command(
