@@ -24,6 +24,7 @@ from scale_eval.evaluation.no_prediction import NoPrediction, Skipped
 from scale_eval.evaluation.random_state import random_state, seed_generators
 from scale_eval.evaluation.training_history import training_history
 from scale_eval.evaluation.windows import Window
+from scale_eval.metrics import METRICS, Metric
 from scale_eval.models.registry import resolve
 from scale_eval.planning.no_window import require_window
 from scale_eval.planning.plan import Plan, plan_run
@@ -278,12 +279,19 @@ class _Trial:
         }
         for name, label in (("log_loss", "log loss"), ("roc_auc", "AUC")):
             if row[name] is not None:
-                known = "" if base[name] is None else f"; base_rate {base[name]:.4g}"
-                summary[label] = f"{row[name]:.4g}{known}"
+                summary[label] = f"{row[name]:.4g}{_beside(row[name], base[name], METRICS[name])}"
         summary["time"] = f"{fit:.2g} s to fit, {predict:.2g} s to predict"
         if row["note"]:
             summary["note"] = row["note"]
         self._check.summary = summary
+
+
+def _beside(value: float, base: float | None, metric: Metric) -> str:
+    """Say what the base rate has, and whether the model is worse than that."""
+    if base is None:
+        return ""
+    is_worse = value < base if metric.better == "higher" else value > base
+    return f"; base_rate {base:.4g}{': the model is worse than that here' if is_worse else ''}"
 
 
 def _difference(before: dict[str, pd.DataFrame], after: dict[str, pd.DataFrame]) -> str:

@@ -190,7 +190,7 @@ def reduce(
             )
         directory.record(n_missing=directory.n_missing())
         own_metrics = recorded_metrics(directory.document["settings"]["metrics"])
-        reduction.require_primary(own_metrics)
+        reduction.primary_of(own_metrics)  # raises before hours of work
         _reduce(directory, own_metrics, reduction, call)
         _finish(directory, started)
     return Run(directory)
@@ -398,7 +398,7 @@ def _reduce(
     if directory.store.exists(SAMPLE):
         design = Sample.from_table(read_table(directory.store, SAMPLE)).design
     call(reduce_run, directory, metrics, directory.company_groups(), margins, design)
-    primary = reduction.primary or directory.document.get("primary", PRIMARY)
+    primary = reduction.primary_of(metrics) or directory.document.get("primary", PRIMARY)
     seconds = time.monotonic() - started
     directory.record(
         conventions=conventions(), margins=margins, primary=primary, reduce_seconds=seconds

@@ -16,6 +16,7 @@ RUN, DATASET = "run.json", "manifest.parquet"
 """The files by which a run and a dataset are recognized."""
 
 TEXT_SUFFIXES = (".csv", ".csv.gz", ".csv.zip", ".tsv", ".tsv.gz", ".txt", ".txt.gz")
+_TABLE_SUFFIXES = (*TEXT_SUFFIXES, ".parquet")
 _LISTED = 3
 
 
@@ -38,10 +39,13 @@ def require_run(place: str | os.PathLike[str]) -> None:
         what = f"it is a dataset; evaluate it: scale-eval run {_shown(path)} --out RUN"
     elif path.name in ("report.html", RUN) and is_run(path.parent):
         what = f"it is a file of the run {path.parent}; name that"
-    else:
-        what = _held(path, is_run) or (
-            f"{_what(path)}; make one: scale-eval run DATASET --out {_shown(path)}"
+    elif path.is_file() and is_dataset(path.parent):
+        what = (
+            f"it is a file of the dataset {path.parent}; evaluate that: scale-eval run "
+            f"{_shown(path.parent)} --out RUN"
         )
+    else:
+        what = _held(path, is_run) or f"{_what(path)}; {_run_to_make(path)}"
     raise FileNotFoundError(f"{path} is not a run: {what}")
 
 
@@ -60,13 +64,25 @@ def require_dataset(place: str | os.PathLike[str]) -> None:
     elif path.is_file() and is_dataset(path.parent):
         what = f"it is a file of the dataset {path.parent}; name that"
     elif path.is_file():
-        what = (
-            f"{_what(path)}; make a dataset of it: scale-eval ingest {_shown(path)} --into "
-            f"{_shown(Path('datasets') / _stem(path))}"
-        )
+        shown, into = _ingestible(path)
+        what = f"{_what(path)}; make a dataset of it: scale-eval ingest {shown} --into {into}"
     else:
         what = _held(path, is_dataset) or _folder_to_ingest(path)
     raise FileNotFoundError(f"{path} is not a dataset: {what}")
+
+
+def _run_to_make(path: Path) -> str:
+    """Return the command that makes a run; it goes to `path` only where there is room for it."""
+    files = [path] if path.is_file() and _is_table(path) else _tables_in(path)
+    if files:
+        shown, into = _ingestible(path)
+        them = "it" if path.is_file() else "them"
+        return (
+            f"make a dataset of {them}, then a run: scale-eval ingest {shown} --into {into}; "
+            f"scale-eval run {into} --out RUN"
+        )
+    is_free = not path.exists() or (path.is_dir() and not any(path.iterdir()))
+    return f"make one: scale-eval run DATASET --out {_shown(path) if is_free else 'RUN'}"
 
 
 def _held(path: Path, is_one: Callable[[Path], bool]) -> str:
@@ -81,14 +97,19 @@ def _held(path: Path, is_one: Callable[[Path], bool]) -> str:
 
 
 def _folder_to_ingest(path: Path) -> str:
-    files = _tables_in(path)
-    if files:
-        suffix = next(s for s in (*TEXT_SUFFIXES, ".parquet") if files[0].name.lower().endswith(s))
-        return (
-            f"{_what(path)}; make a dataset of them: scale-eval ingest {_shown(path)}/*{suffix} "
-            f"--into {_shown(Path('datasets') / (path.name or 'mine'))}"
-        )
+    if _tables_in(path):
+        shown, into = _ingestible(path)
+        return f"{_what(path)}; make a dataset of them: scale-eval ingest {shown} --into {into}"
     return f"{_what(path)}; make one: scale-eval ingest FILE... --into {_shown(path)}"
+
+
+def _ingestible(path: Path) -> tuple[str, str]:
+    """Return what `ingest` is to read of a file or folder of rows, and where to, for a shell."""
+    if path.is_file():
+        return _shown(path), _shown(Path("datasets") / _stem(path))
+    first = _tables_in(path)[0].name.lower()
+    suffix = next(s for s in _TABLE_SUFFIXES if first.endswith(s))
+    return f"{_shown(path)}/*{suffix}", _shown(Path("datasets") / (path.name or "mine"))
 
 
 def _what(path: Path) -> str:
@@ -110,8 +131,12 @@ def _tables_in(path: Path) -> list[Path]:
     """Return the files in a folder that `ingest` could read; none where it is no folder."""
     with suppress(OSError):
         files = [each for each in path.iterdir() if each.is_file()]
-        return sorted(f for f in files if f.name.lower().endswith((*TEXT_SUFFIXES, ".parquet")))
+        return sorted(filter(_is_table, files))
     return []
+
+
+def _is_table(path: Path) -> bool:
+    return path.name.lower().endswith(_TABLE_SUFFIXES)
 
 
 def _dataset_of(run: Path) -> str:

@@ -1,9 +1,10 @@
-"""Suggest the name that somebody probably meant."""
+"""Find the name that somebody meant, or suggest the one that they probably did."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 
 
 def did_you_mean(name: str, names: Iterable[str], otherwise: str = "") -> str:
@@ -20,3 +21,23 @@ def did_you_mean_one_of(name: str, names: Iterable[str]) -> str:
     """Return what `did_you_mean` does, or a list of all `names` if none is near."""
     names = list(names)
     return did_you_mean(name, names, f"; there are {', '.join(names)}")
+
+
+def choose(kind: str, name: str, names: Mapping[str, str]) -> str:
+    """Return what `name` means, by the ways to write it in `names`.
+
+    Case, spaces and punctuation may differ. Raises `ValueError`, with the nearest name, where no
+    `kind` of thing is meant, or several are.
+    """
+    if name in names:
+        return names[name]
+    alike = {chosen for shown, chosen in names.items() if _plain(shown) == _plain(name)}
+    if len(alike) == 1:
+        return alike.pop()
+    whole = f"; there are {', '.join(dict.fromkeys(names.values()))}"
+    raise ValueError(f"there is no {kind} {name!r}{did_you_mean(name, names, whole)}")
+
+
+def _plain(name: str) -> str:
+    """Return a name without case, spaces and punctuation, in which people differ."""
+    return re.sub(r"[\W_]+", "", name.casefold())

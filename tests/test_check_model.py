@@ -116,6 +116,20 @@ def test_a_model_that_breaks_a_rule_is_told_which(shops, model, rule, problem):
     assert problem in next(check.problem for check in checked.checks if check.problem)
 
 
+class AllBuy(Sound):
+    """Ranks as the base rate does, and is far from the truth."""
+
+    def predict_proba(self, history):
+        return np.full(history.n_customers, 0.999)
+
+
+def test_a_model_that_loses_more_than_the_base_rate_is_told_so(shops):
+    worse = check_model(AllBuy, shops).summary
+    assert worse["log loss"].endswith("worse than that here")
+    assert "worse" not in worse["AUC"]
+    assert "worse" not in check_model("base_rate", shops).summary["log loss"]
+
+
 def test_the_traceback_is_whole_and_of_the_model_alone(shops):
     (check,) = check_model(Raises, shops).checks
     assert "in fit\n" in check.trace

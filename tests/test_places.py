@@ -68,8 +68,21 @@ def test_what_is_no_dataset_is_recognized(place, path, words):
         ("data/shops", "it is a dataset; evaluate it: scale-eval run data/shops --out RUN"),
         ("runs", "it is a folder that holds runs/one, runs/two; name one of these"),
         ("runs/one/run.json", "it is a file of the run runs/one; name that"),
-        ("csv of mine/a.CSV", "it is a CSV file; make one: "),
-        ("empty", "it is an empty folder"),
+        (
+            "csv of mine/a.CSV",
+            "it is a CSV file; make a dataset of it, then a run: scale-eval ingest "
+            "'csv of mine/a.CSV' --into datasets/a; scale-eval run datasets/a --out RUN",
+        ),
+        (
+            "csv of mine",
+            "make a dataset of them, then a run: scale-eval ingest 'csv of mine'/*.csv --into "
+            "'datasets/csv of mine'; scale-eval run 'datasets/csv of mine' --out RUN",
+        ),
+        ("rows.parquet", "it is a Parquet file; make a dataset of it, then a run"),
+        ("data/shops/manifest.parquet", "evaluate that: scale-eval run data/shops --out RUN"),
+        ("empty", "it is an empty folder; make one: scale-eval run DATASET --out empty"),
+        ("photos", "it is a folder of other things; make one: scale-eval run DATASET --out RUN"),
+        ("photos/sea.jpg", "it is a file; make one: scale-eval run DATASET --out RUN"),
     ],
 )
 def test_what_is_no_run_is_recognized(place, path, words):

@@ -18,6 +18,7 @@ from scale_eval.execution import recompute
 from scale_eval.report.comparison import Comparison
 from scale_eval.report.leaderboard import Leaderboard
 from scale_eval.report.names import short_names
+from scale_eval.report.wording import metric_label, reason
 from scale_eval.results.tables import TABLES
 from tests.support import models
 from tests.support.companies import dataset_of, frame_of, shop
@@ -63,6 +64,11 @@ def test_figures_of_a_metric_are_the_rows_of_pooled_one_a_model_best_first(run, 
             assert mine[name] == row[name] or (pd.isna(mine[name]) and pd.isna(row[name]))
     documented = {column.name for column in TABLES["pooled"].columns}
     assert set(figures.columns) | {"model"} <= documented
+
+
+@pytest.mark.parametrize("name", ["AUC", "auc", "ROC-AUC"])
+def test_figures_of_a_metric_are_found_by_its_label_in_any_case(run, name):
+    assert run.figures(name).equals(run.figures("roc_auc"))
 
 
 def test_without_a_metric_figures_have_a_row_a_metric_and_model(run):
@@ -146,6 +152,34 @@ def test_the_better_of_a_pair_has_the_better_figure(run):
         ahead = "random" if sign * (row["value_a"] - row["value_b"]) > 0 else "base_rate"
         assert row["better"] == ahead, metric
     assert pair.loc["log_loss", "better"] == "base_rate"
+    assert pair.loc["log_loss", "in_words"] == "worse here"
+
+
+@pytest.mark.parametrize(("a", "b"), [("bgnbd", "rfm_logistic"), ("random", "base_rate")])
+def test_no_model_is_called_better_for_a_difference_within_the_margin_or_chance(run, a, b):
+    pair = run.compare(a, b)
+    assert (pair["better"] == "").any()
+    for metric, row in pair.iterrows():
+        whole = run.findings.pair(metric, a, b)
+        if whole is None:
+            assert row["better"] == ""
+            assert row["in_words"] == reason(row["reason"])
+            continue
+        low, high = whole.by_chance()  # of three companies
+        surely = whole.better_by > whole.margin if low > 0 else -whole.better_by > whole.margin
+        sure = surely and (low > 0 or high < 0)
+        sure &= max(-low, high) >= whole.margin
+        assert (row["better"] != "") == sure, metric
+
+
+def test_a_pair_says_which_differences_are_of_distances_from_a_target(run):
+    pair = run.compare("bgnbd", "rfm_logistic")
+    assert "distances from the target" in pair.caption()
+    assert metric_label("observed_expected_ratio") in pair.caption()
+    assert (
+        "distances"
+        not in Comparison(pair.drop(index=pair.index[pair["direction"] == "target"])).caption()
+    )
 
 
 def test_a_pair_shows_itself_and_bends_to_80_characters(run):

@@ -128,7 +128,8 @@ def synth(companies: int, into: str, workers: int | None, **options: Any) -> Non
     workers = workers or os.cpu_count() or 1
     dataset = se.synthesize(into, companies=companies, workers=workers, progress=True, **options)
     rows = pc.sum(dataset.manifest_table["n_rows"]).as_py()
-    out.print(f"{companies:,} companies, {rows:,} transactions in {into}", soft_wrap=True)
+    noun = "company" if companies == 1 else "companies"
+    out.print(f"{companies:,} {noun}, {rows:,} transactions in {into}", soft_wrap=True)
 
 
 def _print_ingest(report: IngestReport) -> None:

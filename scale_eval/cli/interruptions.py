@@ -13,6 +13,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 UNFINISHED = 3
@@ -20,8 +21,16 @@ UNFINISHED = 3
 
 NOTHING_DONE = "Interrupted before anything was done."
 DONE_IS_KEPT = "Interrupted. What is done is on disk; the same command goes on from there."
+BEGINS_ANEW = "Interrupted. The same command begins anew."
 
 _is_interrupted = _has_said = False
+_run: str | None = None
+
+
+def keeps_in(run: str) -> None:
+    """Take note that the command keeps what is done in the run at `run`, once there is one."""
+    global _run
+    _run = run
 
 
 def end_at_once() -> None:
@@ -43,13 +52,13 @@ def raise_once() -> None:
     sys.unraisablehook = _end_if_dropped
 
 
-def say(sentence: str = DONE_IS_KEPT) -> None:
-    """Say that the command was interrupted, unless that was said."""
+def say(sentence: str | None = None) -> None:
+    """Say that the command was interrupted, and by default what is kept, unless that was said."""
     global _has_said
     if not _has_said:
         _has_said = True
         with contextlib.suppress(OSError):  # the terminal has gone
-            os.write(2, f"\n{sentence}\n".encode())
+            os.write(2, f"\n{sentence or _what_is_kept()}\n".encode())
 
 
 def end_if_interrupted() -> None:
@@ -57,7 +66,15 @@ def end_if_interrupted() -> None:
     if _is_interrupted:
         with contextlib.suppress(OSError, ValueError):
             sys.stdout.flush()
-        _end(DONE_IS_KEPT)
+        _end()
+
+
+def _what_is_kept() -> str:
+    if _run is None:
+        return BEGINS_ANEW
+    from scale_eval.places import is_run
+
+    return DONE_IS_KEPT if is_run(Path(_run).expanduser()) else NOTHING_DONE
 
 
 def _handle(handler: Callable[..., Any] | signal.Handlers) -> None:
@@ -70,18 +87,18 @@ def _handle(handler: Callable[..., Any] | signal.Handlers) -> None:
 def _raise(*_: object) -> None:
     global _is_interrupted
     _is_interrupted = True
-    _handle(lambda *_: _end(DONE_IS_KEPT))
+    _handle(lambda *_: _end())
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a batch system may send several
     raise KeyboardInterrupt
 
 
 def _end_if_dropped(unraisable: Any) -> None:
     if issubclass(unraisable.exc_type, KeyboardInterrupt):
-        _end(DONE_IS_KEPT)
+        _end()
     sys.__unraisablehook__(unraisable)
 
 
-def _end(sentence: str) -> None:
+def _end(sentence: str | None = None) -> None:
     """End this process and those that it began; locks of a run end with them."""
     say(sentence)
     with contextlib.suppress(Exception):

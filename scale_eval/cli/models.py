@@ -110,10 +110,13 @@ def check_model_command(model: str, dataset: str, company: str | None, **options
 
 
 def _print_checks(checked: ModelCheck) -> None:
+    from scale_eval.report.wording import count
+
+    customers = count(checked.n_customers, "customer")
     out.print(
         Text(
-            f"{checked.model} at {checked.company_id}: {checked.n_customers:,} customers, who buys "
-            f"from {checked.cutoff:%Y-%m-%d} to {checked.horizon_end:%Y-%m-%d}\n"
+            f"{checked.model} at {checked.company_id}: {customers}, who buys from "
+            f"{checked.cutoff:%Y-%m-%d} to {checked.horizon_end:%Y-%m-%d}\n"
         )
     )
     for check in checked.checks:

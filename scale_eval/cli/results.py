@@ -65,7 +65,7 @@ def show(
     require_run(run)
     from scale_eval.report.export import WRITERS
     from scale_eval.report.table_rows import chosen_rows, with_whole_numbers
-    from scale_eval.report.terminal import print_columns, print_table
+    from scale_eval.report.terminal import is_by_model, print_columns, print_table
 
     opened = se.open_run(run)
     if table is None:
@@ -81,7 +81,8 @@ def show(
             out.print("None.")
         else:
             better = opened.findings.better if table == "comparisons" else None
-            print_table(out, table, frame, limit=limit or LISTED_ROWS, better=better)
+            models = opened.findings.models if is_by_model(table) else ()
+            print_table(out, table, frame, limit=limit or LISTED_ROWS, better=better, models=models)
 
 
 @cli.command(
@@ -128,15 +129,20 @@ def print_results(run: Run) -> None:
     out.print(verdict_lines(run.verdict, out.width))
     raised = run.evaluations["undefined"].dropna().str.extractall(r"([^;]+:exception:[^;]+)")
     for error, n in raised[0].value_counts().head(3).items() if len(raised) else ():
-        out.print(Text(f"{error} (a metric, in {n:,} evaluations)"))
+        out.print(Text(f"{error} (a metric, in {_evaluations(n)})"))
     missing = run.document["n_missing"]
     if run.document["status"] == "running":
         out.print("The run is under way or was cut short: these tables are of its state before.")
     if missing:
-        out.print(f"{missing:,} evaluations have not been done: run the same command again.")
+        have = "has" if missing == 1 else "have"
+        out.print(f"{_evaluations(missing)} {have} not been done: run the same command again.")
     if len(run.failures):
         out.print(
-            f"{len(run.failures):,} evaluations failed: scale-eval show {run.path} failures",
+            f"{_evaluations(len(run.failures))} failed: scale-eval show {run.path} failures",
             soft_wrap=True,
         )
     out.print(f"\nTables: {run.path}", soft_wrap=True)
+
+
+def _evaluations(n: int) -> str:
+    return f"{n:,} evaluation{'' if n == 1 else 's'}"

@@ -9,6 +9,7 @@ import click
 from rich.text import Text
 
 import scale_eval as se
+from scale_eval.cli import interruptions
 from scale_eval.cli.app import (
     FAILED_ROWS,
     LISTED_COMPANIES,
@@ -149,6 +150,7 @@ def reduce(run: str, margins: dict[str, float], primary: str | None) -> None:
     to change margins or the metric that decides.
     """
     require_run(run)
+    interruptions.keeps_in(run)
     from scale_eval.models.warm_up import compilation_reported
     from scale_eval.results.share_directory import unfinished_shares
 
@@ -168,6 +170,7 @@ def reduce(run: str, margins: dict[str, float], primary: str | None) -> None:
 
 def _run(dataset: se.Dataset, place: str, *, strict: bool, **options: Any) -> None:
     """Print the plan of a run, make the run, and print its results."""
+    interruptions.keeps_in(place)
     preview = se.preview(dataset, **options)
     _print_plan(preview)
     made = se.evaluate(dataset, out=place, **options)

@@ -106,9 +106,10 @@ def _same_model(directory: RunDirectory, model: Any) -> NamedModel:
     was = recorded[named.name]
     parts = [part for part in named.identity if was.get(part) != named.identity[part]]
     if parts:
+        verb = "differs" if parts == ["source"] else "differ"
         raise ValueError(
             f"the model {named.name!r} has changed since {directory.store.root} was made "
-            f"({' and '.join(parts)} differ): it would not predict what it predicted there"
+            f"({' and '.join(parts)} {verb}): it would not predict what it predicted there"
         )
     return named
 

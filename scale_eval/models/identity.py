@@ -10,6 +10,7 @@ import inspect
 import re
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from types import CodeType
 from typing import Any
@@ -18,17 +19,19 @@ import numpy as np
 import pandas as pd
 
 from scale_eval.models.predictions import Predictions
+from scale_eval.models.used_source import used_source
 
+_PACKAGE = "scale_eval"
 _DEEPEST = 8  # levels of objects inside objects, which may refer to each other
 
 
 def identity_of_model(model: Any) -> dict[str, Any]:
     """Return the hash of a model's `source`, and its `parameters` as text.
 
-    The source is that of its class and the classes above it, and of the functions and estimators
-    among its parameters; modules that these import are left out. The parameters are its attributes,
-    or `get_params()` where it or an attribute has that. Those of `Predictions` are the content of
-    the file, not its path.
+    The source is that of its class and the classes above it, and of the functions, the estimators
+    and the objects of its own module among its parameters; modules that these import are left out.
+    The parameters are its attributes, or `get_params()` where it or an attribute has that. Those of
+    `Predictions` are the content of the file, not its path.
     """
     if isinstance(model, Predictions):
         parameters: dict[str, Any] = {"content": model.content_hash()}
@@ -42,16 +45,20 @@ def identity_of_model(model: Any) -> dict[str, Any]:
 
 
 def identity_of_source(thing: Any) -> str:
-    """Return the SHA-256 of the file that defines a class or function, or of its own code.
+    """Return the SHA-256 of a class or function and of all that it uses in its module.
 
-    Its own code is hashed in a notebook and in ``__main__``, where the rest of the file does not
-    count, and where there is no file. The variables that a function closes over are included.
+    Only its own code is hashed in a notebook and in ``__main__``, where the rest of the file does
+    not count, and where there is no file; the whole file where it belongs to scale_eval. The
+    variables that a function closes over are included.
     """
     try:
         if thing.__module__ == "__main__":
             source = inspect.getsource(thing).encode()
         else:
-            source = Path(inspect.getfile(inspect.unwrap(thing))).read_bytes()
+            defined = inspect.unwrap(thing)
+            source = Path(inspect.getfile(defined)).read_bytes()
+            if thing.__module__.partition(".")[0] != _PACKAGE:
+                source = used_source(source, defined.__qualname__.partition(".")[0])
     except (OSError, TypeError):
         source = _bytecode(thing).encode()
     closed_over = [_text(cell.cell_contents) for cell in getattr(thing, "__closure__", None) or ()]
@@ -76,11 +83,37 @@ def _has_parameters(thing: Any) -> bool:
 def _definitions(model: Any, parameters: dict[str, Any]) -> Iterator[Any]:
     yield from type(model).__mro__[:-1]
     for name in sorted(parameters):
-        value = parameters[name]
-        if inspect.isfunction(value):
-            yield value
-        elif _has_parameters(value):
-            yield from type(value).__mro__[:-1]
+        yield from _definitions_in(parameters[name], type(model).__module__)
+
+
+def _definitions_in(value: Any, module: str, depth: int = 0) -> Iterator[Any]:
+    """Yield the functions and classes that a parameter is, is an instance of, or holds.
+
+    Of classes without `get_params`, only those of the model's module are yielded.
+    """
+    if depth > _DEEPEST:
+        return
+    inner: list[Any] = []
+    if inspect.isfunction(value):
+        yield value
+    elif inspect.ismethod(value):
+        yield value.__func__
+    elif isinstance(value, type):
+        if value.__module__ == module:
+            yield from value.__mro__[:-1]
+    elif _has_parameters(value):
+        yield from type(value).__mro__[:-1]
+    elif isinstance(value, partial):
+        inner = [value.func, value.args, value.keywords]
+    elif isinstance(value, dict):
+        inner = list(value.values())
+    elif isinstance(value, list | tuple):
+        inner = list(value)
+    elif type(value).__module__ == module:
+        yield from type(value).__mro__[:-1]
+        inner = list(getattr(value, "__dict__", {}).values())
+    for each in inner:
+        yield from _definitions_in(each, module, depth + 1)
 
 
 def _text(value: Any, depth: int = 0) -> str:

@@ -6,6 +6,7 @@ import importlib
 import inspect
 import sys
 from collections.abc import Callable, Sequence
+from types import ModuleType
 from typing import Any
 
 from scale_eval.evaluation.model import NamedModel
@@ -13,7 +14,7 @@ from scale_eval.models.built_in import BASELINES, BUILT_IN
 from scale_eval.models.identity import identity_of_model
 from scale_eval.models.predictions import Predictions
 from scale_eval.models.scikit_learn import ClassifierModel
-from scale_eval.spelling import did_you_mean
+from scale_eval.spelling import did_you_mean, did_you_mean_one_of
 
 _PREDICTIONS = "predictions:"
 _SCOPES = ("company", "all")
@@ -69,10 +70,23 @@ def load_object(text: str, kind: str) -> Any:
             "holds it, or install its package"
         ) from error
     if not hasattr(module, name):
-        raise ValueError(
-            f"{kind} {text!r}: {module_name} has no {name}{did_you_mean(name, vars(module))}"
-        )
+        raise ValueError(f"{kind} {text!r}: {module_name} has no {name}{_near(name, module)}")
     return getattr(module, name)
+
+
+def _near(name: str, module: ModuleType) -> str:
+    """Suggest the nearest name that a module defines, or all; imported ones are left out."""
+    defined = [
+        each
+        for each, value in vars(module).items()
+        if not each.startswith("_")
+        and not inspect.ismodule(value)
+        and (
+            not (inspect.isclass(value) or inspect.isroutine(value))
+            or getattr(value, "__module__", "") == module.__name__
+        )
+    ]
+    return did_you_mean_one_of(name, defined) if defined else ""
 
 
 def _load(text: str) -> Any:
@@ -83,7 +97,8 @@ def _load(text: str) -> Any:
     if ":" in text:
         return load_object(text, "model")
     raise ValueError(
-        f"there is no model {text!r}{did_you_mean(text, BUILT_IN)}. Known: {', '.join(BUILT_IN)}; "
+        f"there is no model {text!r}{did_you_mean(text, BUILT_IN, '.')} Known: "
+        f"{', '.join(BUILT_IN)}; "
         "write package.module:Class for one of yours, predictions:FILE.parquet for predictions"
     )
 

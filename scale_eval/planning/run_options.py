@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from scale_eval.planning.options import (
@@ -264,16 +264,17 @@ class Reduction:
         from scale_eval.planning.user_metrics import require_metric
 
         margins = self.margins or {}
-        for name in margins:
-            require_metric(name, "a margin for", own_metrics)
-        return margins
+        return {
+            require_metric(name, "a margin for", own_metrics): margins[name] for name in margins
+        }
 
-    def require_primary(self, own_metrics: Sequence[Metric]) -> None:
-        """Raise `ValueError` where the metric that decides does not exist."""
-        if self.primary is not None:
-            from scale_eval.planning.user_metrics import require_metric
+    def primary_of(self, own_metrics: Sequence[Metric]) -> str | None:
+        """Return the metric that decides, or None; raise `ValueError` where it does not exist."""
+        from scale_eval.planning.user_metrics import require_metric
 
-            require_metric(self.primary, "primary is", own_metrics)
+        if self.primary is None:
+            return None
+        return require_metric(self.primary, "primary is", own_metrics)
 
 
 @dataclass(frozen=True)
@@ -288,11 +289,12 @@ class RunOptions:
     def __post_init__(self) -> None:
         own_metrics = self.settings.rules.metrics
         self.reduction.margins_of(own_metrics)
-        self.reduction.require_primary(own_metrics)
+        self.reduction.primary_of(own_metrics)
         if self.sampling.until_half_width is not None:
             from scale_eval.planning.user_metrics import require_metric
 
-            require_metric(self.sampling.until_metric, "until_metric is", own_metrics)
+            metric = require_metric(self.sampling.until_metric, "until_metric is", own_metrics)
+            set_field(self, "sampling", replace(self.sampling, until_metric=metric))
             if self.execution.share is not None:
                 raise ValueError(
                     "a share does not know how sure the others are: no until_half_width"

@@ -10,6 +10,7 @@ from scale_eval.metrics import METRICS, Metric, user_metric
 from scale_eval.metrics.base import jackknifed
 from scale_eval.metrics.uncertainty import influence_column
 from scale_eval.models import identity_of_source, load_object
+from scale_eval.planning.metric_names import choose_metric
 from scale_eval.results.fingerprint import UNREPEATABLE_COLUMNS
 from scale_eval.spelling import did_you_mean_one_of
 
@@ -58,8 +59,14 @@ def recorded_metrics(document: Mapping[str, Any]) -> list[Metric]:
     ]
 
 
-def require_metric(name: str, subject: str, own_metrics: Sequence[Metric]) -> None:
-    """Raise `ValueError` where no metric has this name; `subject` begins the message."""
+def require_metric(name: str, subject: str, own_metrics: Sequence[Metric]) -> str:
+    """Return the metric that `name` means, by its column or its label such as ``AUC``.
+
+    Raises `ValueError` where there is none; `subject` begins the message.
+    """
     names = [*METRICS, *(metric.name for metric in own_metrics)]
-    if name not in names:
-        raise ValueError(f"{subject} an unknown metric {name!r}{did_you_mean_one_of(name, names)}")
+    try:
+        return choose_metric(name, names)
+    except ValueError:
+        near = did_you_mean_one_of(name, names)
+        raise ValueError(f"{subject} an unknown metric {name!r}{near}") from None

@@ -74,7 +74,8 @@ class Answers:
         Parameters
         ----------
         metric : str, optional
-            One metric; by default all of them, and a row of each.
+            One metric, by its name or its label such as ``AUC``; by default all of them, and a row
+            of each.
         estimand : ``"equal_company"``, ``"row"`` or ``"within_company"``
             The average company, all customers, or pairs of customers of one company and cutoff.
         coverage : ``"common"`` or ``"own"``
@@ -93,7 +94,7 @@ class Answers:
         ValueError
             There is no such metric, estimand or coverage, or the metric has no such estimand.
         """
-        require_metric(self.findings, metric)
+        metric = require_metric(self.findings, metric)
         require_one_of("estimand", estimand, ESTIMANDS)
         require_one_of("coverage", coverage, COVERAGES)
         rows = self.findings.figures(estimand, coverage)
@@ -128,8 +129,10 @@ class Answers:
         DataFrame
             One row a metric. The columns are those of `comparisons`, with `a` as the first model:
             `mean_difference` (a - b), `ci_low`, `ci_high`, `mean_p_value`, `wins`, `ties`,
-            `losses`, `margin`, `equivalent` and so on; besides, `value_a`, `value_b`, and `better`,
-            the model that the difference favours. It shows itself as a short table.
+            `losses`, `margin`, `equivalent` and so on; besides, `value_a` and `value_b`; `better`,
+            the model that is better by more than chance and more than the margin, or "";
+            `in_words`, what is known of `a`, such as "better" or "not known", or why there is no
+            difference; and `direction`. It shows itself as a short table.
 
         Raises
         ------

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
-from scale_eval.report.choices import choose_metric, choose_model
+from scale_eval.planning.metric_names import choose_metric
+from scale_eval.report.choices import choose_model
 from scale_eval.spelling import did_you_mean_one_of
 
 if TYPE_CHECKING:

@@ -7,13 +7,16 @@ import pandas as pd
 
 from scale_eval.report.findings import Findings
 from scale_eval.report.names import short_names
+from scale_eval.report.pair_in_words import HERE, in_words, surely_better
 from scale_eval.report.shown_frame import ShownFrame
 from scale_eval.report.wording import (
     companies,
     difference_with_interval,
+    listed,
     metric_label,
     number,
     p_value,
+    reason,
 )
 from scale_eval.results.tables.comparisons import COMPARISONS
 
@@ -37,9 +40,11 @@ class Comparison(ShownFrame):
     """Two models by every metric, from the side of `model_a`: one row a metric.
 
     The columns are those of the table `comparisons`, as if `model_a` were the first of the pair,
-    and three more: `value_a` and `value_b`, the figures of the two over the same companies where
-    these are all companies, and `better`, the name of the model that `mean_difference` favours.
-    A metric with a target is compared by the distance from it, and lower is better.
+    and five more: `value_a` and `value_b`, the figures of the two over the same companies where
+    these are all companies; `in_words`, what is known of `model_a`, or why nothing is; `better`,
+    the model that is better by more than chance and more than the margin, or ""; and `direction`,
+    ``"higher"``, ``"lower"`` or ``"target"``. A metric with a target is compared by the distance
+    from it, and lower is better.
     """
 
     @classmethod
@@ -58,17 +63,22 @@ class Comparison(ShownFrame):
             rows[f"value_{side}"] = [float(row["value"]) for row in figures]
         if stratum != "all":  # `pooled` has no figures of some companies
             rows[["value_a", "value_b"]] = np.nan
-        lower = np.array([findings.better(metric) != "higher" for metric in rows["metric"]], bool)
-        lead = np.where(lower, -1, 1) * rows["mean_difference"].to_numpy(float)
-        rows["better"] = np.select([lead > 0, lead < 0], [a, b], "")
+        pairs = [findings.pair(metric, a, b, estimand, stratum) for metric in rows["metric"]]
+        rows["direction"] = [findings.better(metric) for metric in rows["metric"]]
+        rows["better"] = ["" if p is None else surely_better(findings, p) for p in pairs]
+        rows["in_words"] = [
+            reason(str(code or "")) if p is None else in_words(findings, p)
+            for p, code in zip(pairs, rows["reason"], strict=True)
+        ]
         names = [c for c in COMPARISONS.schema.names if c in rows and c != "metric"]
         where = names.index("mean_difference")
         names[where:where] = ["value_a", "value_b"]
-        names.insert(names.index("mean_difference") + 1, "better")
+        where = names.index("mean_difference") + 1
+        names[where:where] = ["direction", "better", "in_words"]
         return cls(rows.set_index("metric")[names])
 
     def shown(self) -> pd.DataFrame:
-        """Return figures, differences with intervals, and who is better; short model names."""
+        """Return figures, differences with intervals, and what is known; short model names."""
         pair = self[["model_a", "model_b"]].iloc[0].tolist() if len(self) else ["a", "b"]
         names = short_names(pair)
         a, b = (names[model] for model in pair)
@@ -78,7 +88,7 @@ class Comparison(ShownFrame):
             a: [_number(row["value_a"]) for row in rows],
             b: [_number(row["value_b"]) for row in rows],
             f"{a} - {b}": [_difference(row) for row in rows],
-            "better": [names.get(row["better"], "") for row in rows],
+            "in words": [row["in_words"] for row in rows],
             "p": [_p(row["mean_p_value"]) for row in rows],
             "win:tie:loss": [_counts(row) for row in rows] if by_company else None,
             "margin": [number(row["margin"], _step(row["margin"])) for row in rows],
@@ -94,11 +104,26 @@ class Comparison(ShownFrame):
             return "The two models are not compared by any metric."
         first = self.iloc[0]
         names = short_names([first["model_a"], first["model_b"]])
+        at_target = self.index[self["direction"] == "target"]
+        distances = ""
+        if len(at_target):
+            metrics = listed([metric_label(metric) for metric in at_target])
+            distances = (
+                f" For {metrics}, the difference is one of distances from the target, of which "
+                "less is better."
+            )
+        few = ""
+        if self["in_words"].str.endswith(HERE).any():
+            few = (
+                ", and of the companies here alone, by their customers' chance: so few say little "
+                "of other companies, of which the interval of 95 % speaks too"
+            )
         return (
             f"Estimand {first['estimand']}, {companies(int(self['n_companies'].max()))} at the "
-            "most, windows that every model predicted; beside a difference its 95 % interval. "
+            "most, windows that every model predicted; beside a difference its 95 % interval. The "
+            f"words are about {names[first['model_a']]}{few}. "
             f"win:tie:loss counts companies where {names[first['model_a']]} is better by more than "
-            "the margin, as good, or worse."
+            f"the margin, as good, or worse.{distances}"
         )
 
 

@@ -8,8 +8,10 @@ import pandas as pd
 import pyarrow as pa
 
 from scale_eval.metrics import METRICS
-from scale_eval.report.choices import choose_company, choose_metric, choose_model
+from scale_eval.planning.metric_names import choose_metric
+from scale_eval.report.choices import choose_company, choose_model
 from scale_eval.report.names import MODEL_COLUMNS
+from scale_eval.report.wording import listed
 from scale_eval.results.directory import PLAN, RunDirectory
 from scale_eval.results.tables import TABLES
 from scale_eval.storage import read_table
@@ -36,7 +38,9 @@ def chosen_rows(
         columns, choose = _BY_KIND[kind]
         matching = [column for column in columns if column in frame]
         if not matching:
-            raise ValueError(f"the table {table} has no {kind}")
+            taken = filters_of(frame)
+            instead = f"its rows are chosen by {taken}" if taken else "all its rows are shown"
+            raise ValueError(f"the table {table} has no column of a {kind}; {instead}")
         chosen = choose(name, _names(run, kind))
         frame = frame[(frame[matching] == chosen).any(axis=1)]
         if frame.empty and table != "failures":
@@ -50,6 +54,12 @@ _BY_KIND: dict[str, tuple[tuple[str, ...], Callable[[str, Iterable[str]], str]]]
     "company": (("company_id",), choose_company),
 }
 """The columns that a filter looks at, and what finds the name that is meant."""
+
+
+def filters_of(frame: pd.DataFrame) -> str:
+    """Return the filters that a table takes, such as ``--model and --metric``; "" without any."""
+    kinds = [kind for kind, (columns, _) in _BY_KIND.items() if any(c in frame for c in columns)]
+    return listed([f"--{kind}" for kind in kinds]) if kinds else ""
 
 
 def _names(run: RunDirectory, kind: str) -> list[str]:

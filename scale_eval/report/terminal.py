@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -14,6 +14,7 @@ from scale_eval.planning.plan import Plan
 from scale_eval.planning.run_estimate import RunEstimate
 from scale_eval.report.frame_table import cell, frame_table, plain_table
 from scale_eval.report.names import MODEL_COLUMNS, short_names
+from scale_eval.report.table_rows import filters_of
 from scale_eval.report.verdict.power import rounded
 from scale_eval.report.wording import (
     chance,
@@ -49,8 +50,12 @@ def print_table(
     *,
     limit: int,
     better: Callable[[str], str] | None = None,
+    models: Sequence[str] = (),
 ) -> None:
     """Print the first `limit` rows of one of the tables in `SHOWN`.
+
+    `models` are those that are compared, best first; their rows come in this order where
+    `is_by_model` says so.
 
     `better` returns the direction of a metric; with it, `comparisons` ends with how to read the
     sign of a difference, and which differences are ties.
@@ -59,6 +64,8 @@ def print_table(
     all sizes. A column with the same value in every row is printed above the table instead. Models
     have short names, each of which tells a model from all others in the frame.
     """
+    if is_by_model(name):
+        frame = frame.iloc[np.argsort(_ranks(frame["model"], models), kind="stable")]
     if name == "pooled":
         own, one_cutoff = frame["coverage"] == "own", frame["cutoff"].notna()
         frame = frame.iloc[np.lexsort([own, one_cutoff])]
@@ -78,11 +85,21 @@ def print_table(
         for sentence in how_to_read_differences(frame.head(limit), better):
             console.print(Text(sentence, style="dim"))
     if len(frame) > limit:
-        console.print(
-            f"{limit:,} of {len(frame):,} rows; --limit shows more, --model, --metric and "
-            "--company choose among them",
-            style="dim",
-        )
+        taken = filters_of(frame)
+        choose = f", {taken} choose among them" if taken else ""
+        note = f"{limit:,} of {len(frame):,} rows; --limit shows more{choose}"
+        console.print(note, style="dim")
+
+
+def is_by_model(name: str) -> bool:
+    """Return whether the rows of a table are shown model by model: not those of a time or pair."""
+    return name in TABLES and "model" in SHOWN[name][:2]
+
+
+def _ranks(names: pd.Series, models: Sequence[str]) -> np.ndarray:
+    """Return where each name stands in `models`; others come after all of these."""
+    rank = {model: i for i, model in enumerate(models)}
+    return np.array([rank.get(name, len(rank)) for name in names], int)
 
 
 def how_to_read_differences(frame: pd.DataFrame, better: Callable[[str], str]) -> list[str]:

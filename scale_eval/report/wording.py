@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from scale_eval.evaluation.reasons import CONDITIONS, FIGURES, sentence_of
-from scale_eval.metrics import METRICS
+from scale_eval.planning.metric_names import metric_label as metric_label
 
 _SHARES = (
     (0.10, "a tenth"),
@@ -39,11 +39,6 @@ _NUMBERS = (
     "eleven",
     "twelve",
 )
-
-
-def metric_label(metric: str) -> str:
-    """Return the name of a metric in a report: ``log loss`` for ``log_loss``."""
-    return METRICS[metric].label if metric in METRICS else metric.replace("_", " ")
 
 
 def number(value: float, step: float = 0.001) -> str:

@@ -22,6 +22,7 @@ from scale_eval.evaluation.schema import (
     evaluations_schema,
 )
 from scale_eval.places import is_dataset, require_run
+from scale_eval.results.differing_settings import differences_in_words
 from scale_eval.results.evaluation_parts import (
     CODED,
     merge_scores,
@@ -120,9 +121,10 @@ class RunDirectory:
                 )
         self.require_settings(settings, facts.get("dataset"))
         for name, parts in self.changed_models(models).items():
+            verb = "differs" if parts == ["source"] else "differ"
             raise RunDiffers(
                 f"the model {name!r} has changed since {self.store.root} was begun "
-                f"({' and '.join(parts)} differ). To evaluate it anew, add --replace {name}, in "
+                f"({' and '.join(parts)} {verb}). To evaluate it anew, add --replace {name}, in "
                 f"Python replace=[{name!r}]; to keep both, give it another name"
             )
         recorded_models = self.document.get("models", {})
@@ -153,12 +155,10 @@ class RunDirectory:
                 "another place for this one, or name that dataset to go on"
             )
         if differing:
-            differences = "; ".join(
-                f"{key} was {recorded.get(key)!r}, now {settings[key]!r}" for key in differing
-            )
+            differences, options = differences_in_words(differing, recorded, settings)
             raise RunDiffers(
                 f"{self.store.root} holds another run: {differences}. Choose another place for "
-                "this one, or use the same settings to finish it"
+                f"this one, or go on with that run by its own settings: {options}"
             )
 
     def changed_models(self, models: Mapping[str, Mapping[str, Any]]) -> dict[str, list[str]]:

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from scale_eval.cli import app as cli
-from scale_eval.cli.interruptions import DONE_IS_KEPT, NOTHING_DONE
+from scale_eval.cli import interruptions
+from scale_eval.cli.interruptions import BEGINS_ANEW, DONE_IS_KEPT, NOTHING_DONE
 from tests.support.commands import COMMAND, environment
 
 
@@ -39,11 +40,23 @@ def test_a_command_ends_what_it_began_and_a_second_time_at_once():
     begun = "interruptions.raise_once()\n"
     once = f"{begun}try:\n    {KILL}except KeyboardInterrupt: interruptions.say()\n"
     end = "interruptions.end_if_interrupted()"
-    assert ends(once + end) == (cli.UNFINISHED, DONE_IS_KEPT)
-    assert ends(once + KILL + "raise AssertionError") == (cli.UNFINISHED, DONE_IS_KEPT)
+    assert ends(once + end) == (cli.UNFINISHED, BEGINS_ANEW)
+    assert ends(once + KILL + "raise AssertionError") == (cli.UNFINISHED, BEGINS_ANEW)
     hanging = f"{begun}try:\n    {KILL}finally:\n    {KILL}"
-    assert ends(hanging) == (cli.UNFINISHED, DONE_IS_KEPT)
+    assert ends(hanging) == (cli.UNFINISHED, BEGINS_ANEW)
     assert ends(begun + end)[0] == 0
+
+
+@pytest.mark.parametrize("is_begun", [True, False])
+def test_what_is_kept_of_a_run_is_what_is_on_disk(tmp_path, monkeypatch, capfd, is_begun):
+    monkeypatch.setattr(interruptions, "_has_said", False)
+    monkeypatch.setattr(interruptions, "_run", None)
+    interruptions.keeps_in(str(tmp_path / "run"))
+    if is_begun:
+        (tmp_path / "run").mkdir()
+        (tmp_path / "run" / "run.json").write_text("{}")
+    interruptions.say()
+    assert capfd.readouterr().err == f"\n{DONE_IS_KEPT if is_begun else NOTHING_DONE}\n"
 
 
 def test_an_interruption_that_python_would_drop_ends_the_process():
@@ -53,7 +66,7 @@ def test_an_interruption_that_python_would_drop_ends_the_process():
         f"    def __del__(self): {KILL}"
         "Dropped()\nraise AssertionError"
     )
-    assert ends(code) == (cli.UNFINISHED, DONE_IS_KEPT)
+    assert ends(code) == (cli.UNFINISHED, BEGINS_ANEW)
 
 
 def test_a_second_time_while_the_first_is_ending_the_process_says_nothing_more():
@@ -66,7 +79,7 @@ def test_a_second_time_while_the_first_is_ending_the_process_says_nothing_more()
         f"    def __del__(self): {KILL}"
         "Dropped()\n"
     )
-    assert ends(code) == (cli.UNFINISHED, DONE_IS_KEPT)
+    assert ends(code) == (cli.UNFINISHED, BEGINS_ANEW)
 
 
 def test_what_ignores_ctrl_c_goes_on_ignoring_it():
@@ -157,7 +170,9 @@ def test_a_run_that_is_interrupted_at_any_moment_says_so_in_one_sentence(
     assert "Traceback" not in err
     assert "Error" not in err
     assert len(re.findall("Interrupted", err)) == 1
-    assert err.strip().splitlines()[-1] in (NOTHING_DONE, DONE_IS_KEPT)
+    last = err.strip().splitlines()[-1]
+    if last != BEGINS_ANEW:  # before it knew what it was to do
+        assert last == (DONE_IS_KEPT if (tmp_path / "run" / "run.json").exists() else NOTHING_DONE)
     deadline = time.monotonic() + 10
     while left := of_session(process.pid):
         assert time.monotonic() < deadline, left

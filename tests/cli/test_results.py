@@ -31,6 +31,19 @@ class TestShow:
         assert result.code == cli.OK
         assert_fits(result.out, first)
 
+    @pytest.mark.parametrize("table", [name for name in SHOWN if name != "sampled"])
+    def test_no_two_rows_of_a_table_look_as_if_they_were_about_the_same(self, first, table):
+        frame = getattr(se.open_run(first), table)[SHOWN[table]]
+        points = {"probability", "depth", "low"}
+        keys = [c for c in frame if c in points or not pd.api.types.is_numeric_dtype(frame[c])]
+        assert not frame[keys].duplicated().any()
+
+    @pytest.mark.parametrize("table", ["pooled", "companies", "spread", "decompositions"])
+    def test_the_leading_model_comes_first(self, scale_eval, first, table):
+        best = se.open_run(first).findings.models[0]
+        result = scale_eval("show", first, table, "--limit", 1)
+        assert [model for model in DEFAULT_MODELS if model in result.out] == [best]
+
     def test_what_a_sample_says_is_refused_of_a_run_of_all_companies(self, scale_eval, first):
         result = scale_eval("show", first, "sampled")
         assert_refused(result, "all companies", "not of a sample")
@@ -69,7 +82,10 @@ class TestShow:
             (["pooled", "--metric", "acu"], ["'acu'", "did you mean 'AUC'"]),
             (["pooled", "--metric", "profit"], ["'profit'", "log_loss", "value_captured_at_10"]),
             (["pooled", "--model", "BGMBD"], ["'BGMBD'", "did you mean 'bgnbd'"]),
-            (["decompositions", "--metric", "AUC"], ["decompositions has no metric"]),
+            (
+                ["decompositions", "--metric", "AUC"],
+                ["decompositions has no column of a metric; its rows", "--model"],
+            ),
         ],
         ids=" ".join,
     )
@@ -128,7 +144,7 @@ class TestShow:
 
     def test_a_filter_that_the_table_does_not_have_is_refused(self, scale_eval, first):
         result = scale_eval("show", first, "evaluations", "--metric", "roc_auc")
-        assert_refused(result, "evaluations", "metric")
+        assert_refused(result, "evaluations", "metric", "chosen by --model and --company")
         result = scale_eval("show", first, "pooled", "--company", "South")
         assert_refused(result, "pooled", "company")
 
@@ -143,7 +159,8 @@ class TestShow:
 
     def test_the_rows_left_out_are_counted(self, scale_eval, first):
         n = len(se.open_run(first).evaluations)
-        assert f"2 of {n} rows" in scale_eval("show", first, "evaluations", "--limit", 2).out
+        shown = " ".join(scale_eval("show", first, "evaluations", "--limit", 2).out.split())
+        assert f"2 of {n} rows; --limit shows more, --model and --company choose" in shown
 
     def test_a_reason_stands_at_the_rows_that_have_it_and_at_no_others(self, scale_eval, first):
         """East's first window is too short for base_rate and rfm_logistic, not for the others."""

@@ -1,6 +1,7 @@
 """Which model is meant: every way to name one, and what is said when there is none."""
 
 import copy
+import importlib
 import json
 import os
 import subprocess
@@ -22,6 +23,7 @@ from scale_eval.models import (
     load_object,
     resolve,
 )
+from scale_eval.models.used_source import used_source
 
 MODULE = """
 from sklearn.linear_model import LogisticRegression
@@ -31,8 +33,11 @@ LIMIT = {limit}
 class Mine:
     def __init__(self, k=3):
         self.k = k
-    def fit(self, history): ...
+    def fit(self, history): return limit()
     def predict_proba(self, history): ...
+
+def limit():
+    return LIMIT
 
 class Named(Mine):
     name = "my_name"
@@ -127,6 +132,9 @@ def test_an_unknown_name_is_told_its_nearest_neighbour_and_all_that_are_known():
     with pytest.raises(ValueError, match="did you mean 'recency'") as error:
         resolve("recencyy")
     assert all(name in str(error.value) for name in BUILT_IN)
+    assert "did you mean 'recency'? Known: " in str(error.value)
+    with pytest.raises(ValueError, match=r"there is no model 'xyzzy'\. Known: "):
+        resolve("xyzzy")
     assert "package.module:Class" in str(error.value)
 
 
@@ -135,6 +143,7 @@ def test_an_unknown_name_is_told_its_nearest_neighbour_and_all_that_are_known():
     [
         ("no_such_module:Mine", r"cannot import no_such_module.*install"),
         ("models_of_a_shop:Mien", r"models_of_a_shop has no Mien; did you mean 'Mine'\?"),
+        ("models_of_a_shop:LogisticRegressio", r"no LogisticRegressio; there are LIMIT, Mine, "),
         ("models_of_a_shop:", r"there is no model 'models_of_a_shop:'"),
         ("models_of_a_shop:NoVerbs", r"\(NoVerbs\) lacks predict_proba"),
         ("models_of_a_shop:LIMIT", r"\(int\) lacks fit and predict_proba"),
@@ -179,13 +188,88 @@ def test_memory_addresses_are_no_part_of_an_identity():
     assert "0x" not in json.dumps(named.identity)
 
 
-def test_identity_changes_with_the_source_file(module):
+def test_identity_changes_with_what_the_class_uses_in_its_module(module):
     before = resolve("models_of_a_shop:Mine").identity
     assert resolve("models_of_a_shop:Mine").identity == before
     module.write_text(MODULE.format(limit=2))
     after = resolve("models_of_a_shop:Mine").identity
     assert after["parameters"] == before["parameters"]
     assert after["source"] != before["source"]
+
+
+def test_identity_does_not_change_with_another_model_of_the_same_module(module):
+    def identities():
+        return [resolve(f"models_of_a_shop:{name}").identity for name in ("Mine", "Named", "make")]
+
+    before = identities()
+    text = MODULE.format(limit=1)
+    module.write_text(text.replace("class Needy(Mine):", "# Needs k.\nclass Needy(NoVerbs):"))
+    assert identities() == before
+    module.write_text(f"{text}\nclass Another(Mine):\n    LIMIT = 5\n")
+    assert identities() == before
+    module.write_text(text.replace('"my_name"', '"my_" + "name"'))
+    assert [now == was for now, was in zip(identities(), before, strict=True)] == [
+        True,
+        False,
+        True,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "is_used"),
+    [
+        ("def helper(): return CONSTANT + 2", True),
+        ("CONSTANT = 2", True),
+        ("CONSTANT, other = 2, 3", True),
+        ("SETTINGS['a'] = 2", True),
+        ("print('made')", True),
+        ("@wrapped\ndef helper(): return CONSTANT + 1", True),
+        ("from shop import helper", True),
+        ("class Other:\n    def fit(self): return 2", False),
+        ("def unused(): return helper()", False),
+        ("'Says what it is for.'", False),
+        ("if __name__ == '__main__':\n    print(Mine())", False),
+    ],
+)
+def test_of_a_module_only_what_a_class_uses_counts(change, is_used):
+    source = """
+SETTINGS = {}
+CONSTANT = 1
+def helper(): return CONSTANT + 1
+class Base:
+    def fit(self): return helper()
+class Mine(Base):
+    k = SETTINGS
+"""
+    changed = used_source(f"{source}\n{change}\n".encode(), "Mine")
+    assert (changed != used_source(source.encode(), "Mine")) == is_used
+
+
+@pytest.mark.parametrize("source", [b"class Mine(: pass", b"x = 1", b"class Mine: k = globals()"])
+def test_all_of_a_module_counts_where_what_is_used_cannot_be_told(source):
+    assert used_source(source, "Mine") == source
+
+
+def test_identity_changes_with_the_class_of_an_object_that_a_model_is_given(module):
+    given = """
+from functools import partial
+class Part:
+    def __init__(self): self.x = 1
+def weigh(k): return k
+def make():
+    return Mine([Part(), {"f": partial(weigh, 3)}])
+"""
+
+    def identity(text):
+        module.write_text(MODULE.format(limit=1) + text)
+        sys.modules.pop("models_of_a_shop", None)
+        importlib.invalidate_caches()
+        return resolve("models_of_a_shop:make").identity
+
+    one = identity(given)
+    assert identity(given) == one
+    assert identity(given.replace("Part:\n", "Part:\n    y = 2\n"))["source"] != one["source"]
+    assert identity(given.replace("return k", "return k + 10"))["source"] != one["source"]
 
 
 def test_identity_changes_with_the_source_of_the_features(module):

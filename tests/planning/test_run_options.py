@@ -63,6 +63,21 @@ def test_that_cannot_be_are_refused_by_name(options, words):
         run_options(options)
 
 
+def test_a_metric_is_named_by_its_label_too():
+    chosen = run_options(
+        {
+            "primary": "auc",
+            "margins": {"log loss": 0.1},
+            "sample": 5,
+            "until_half_width": 0.1,
+            "until_metric": "O:E",
+        }
+    )
+    assert chosen.reduction.primary_of([]) == "roc_auc"
+    assert chosen.reduction.margins_of([]) == {"log_loss": 0.1}
+    assert chosen.sampling.until_metric == "observed_expected_ratio"
+
+
 def test_a_share_is_written_as_text_or_as_two_numbers():
     for written in ("2/8", (2, 8), [2, 8], Share(2, 8)):
         assert se.Execution(share=written).parsed_share == Share(2, 8)

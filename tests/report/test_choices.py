@@ -6,7 +6,8 @@ import pytest
 
 from scale_eval.metrics import METRICS
 from scale_eval.models import BUILT_IN
-from scale_eval.report.choices import choose_company, choose_metric, choose_model
+from scale_eval.planning.metric_names import choose_metric
+from scale_eval.report.choices import choose_company, choose_model
 from scale_eval.report.names import short_names
 from scale_eval.report.wording import metric_label
 

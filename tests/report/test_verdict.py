@@ -322,3 +322,18 @@ def test_a_slope_below_0_is_the_wrong_way_round():
     slope = figure("good", "calibration_slope", -0.4, ci_low=-0.6, ci_high=-0.2)
     told = said(two_models(0.021, 0.006, figures=[slope]))
     assert "they are the wrong way round (slope -.40)" in told
+
+
+@pytest.mark.parametrize(
+    ("reasons", "words"),
+    [
+        ("exception:ValueError no:10", "log loss, failed in all 20 evaluations"),
+        ("constant_predictions:9;exception:ValueError no:1", "log loss, is undefined in all 20"),
+    ],
+)
+def test_a_metric_that_decides_and_is_never_defined_is_named(reasons, words):
+    undefined = {"n_defined": 0, "n_undefined": 10, "undefined_reasons": reasons}
+    rows = [figure(model, "log_loss", NAN, **undefined) for model in ("good", "weak")]
+    told = verdict(findings([*rows, figure("good", "roc_auc", 0.7)], []))
+    assert words in told.headline
+    assert "--primary" in told.headline

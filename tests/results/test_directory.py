@@ -90,6 +90,63 @@ def test_a_place_without_a_run_says_how_to_make_one(tmp_path):
         se.open_run(tmp_path)
 
 
+_PROFIT = {"source": "4b86", "better": "higher", "margin": 0.0, "target": None}
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "differences", "options"),
+    [
+        ({"seed": 0}, {"seed": 1}, "seed was 0, now 1", "--seed 0"),
+        (
+            {"horizon": "6 months", "lookback": None},
+            {"horizon": "3 months", "lookback": "3 years"},
+            "horizon was 6 months, now 3 months; lookback was not given, now 3 years",
+            "--horizon '6 months', no --lookback",
+        ),
+        (
+            {"cutoffs": ["2017-12-01T00:00:00+00:00", "2018-06-01T12:00:00+00:00"]},
+            {"cutoffs": []},
+            "cutoffs was 2017-12-01, 2018-06-01T12:00:00+00:00, now not given",
+            "--cutoff 2017-12-01 --cutoff 2018-06-01T12:00:00+00:00",
+        ),
+        (
+            {"shared_calendar": True},
+            {"shared_calendar": False},
+            "shared_calendar was on, now off",
+            "--shared-calendar",
+        ),
+        (
+            {"metrics": {"profit": _PROFIT}},
+            {"metrics": {}},
+            "it has the metric profit, which is not asked for now",
+            "--metric package.module:profit",
+        ),
+        (
+            {"metrics": {}},
+            {"metrics": {"profit": _PROFIT}},
+            "it does not have the metric profit",
+            "no --metric for profit",
+        ),
+        (
+            {"metrics": {"profit": _PROFIT}},
+            {"metrics": {"profit": _PROFIT | {"source": "77aa"}}},
+            "the metric profit has changed since (source differs)",
+            "--metric package.module:profit as it was",
+        ),
+    ],
+    ids=str,
+)
+def test_a_run_of_other_settings_is_refused_with_the_options_that_repeat_it(
+    tmp_path, was, now, differences, options
+):
+    directory = RunDirectory(open_store(tmp_path / "run"))
+    directory.begin({"data": "3f2a", "metrics": {}, **was}, {}, {"dataset": "/data/shops"})
+    with pytest.raises(RunDiffers, match="holds another run") as error:
+        directory.begin({"data": "3f2a", "metrics": {}, **now}, {}, {"dataset": "/data/shops"})
+    assert f"another run: {differences}. Choose another place" in str(error.value)
+    assert str(error.value).endswith(f"by its own settings: {options}")
+
+
 def test_a_run_of_another_dataset_is_refused_by_the_places_of_both(tmp_path):
     settings = {"data": "3f2a", "seed": 0, "metrics": {}}
     directory = RunDirectory(open_store(tmp_path / "run"))

@@ -11,7 +11,8 @@ from typing import Any
 
 import matplotlib as mpl
 
-from scale_eval.report.choices import choose_metric, choose_model
+from scale_eval.planning.metric_names import choose_metric
+from scale_eval.report.choices import choose_model
 from scale_eval.report.figure import Figure
 from scale_eval.report.findings import Findings
 from scale_eval.report.plots.differences import comparison, sizes

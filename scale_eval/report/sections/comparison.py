@@ -9,6 +9,7 @@ import pandas as pd
 
 from scale_eval.report.findings import LOSS, Findings
 from scale_eval.report.pair import Pair
+from scale_eval.report.pair_in_words import in_words
 from scale_eval.report.plots import draw
 from scale_eval.report.section import Section, table
 from scale_eval.report.verdict.phrases import MIN_FOR_THE_NEXT, reach
@@ -83,7 +84,7 @@ def _row(findings: Findings, pair: Pair) -> dict[str, str]:
         "next company": interval_or_nothing(pair.next_low, pair.next_high, step),
         "better : tie : worse": f"{pair.wins:,}:{pair.ties:,}:{pair.losses:,}",
         **({} if few else _over_companies(pair)),
-        "in words": _in_words(findings, pair),
+        "in words": in_words(findings, pair),
     }
 
 
@@ -157,21 +158,6 @@ def _better_at(pair: Pair) -> str:
     """Return the share of companies where it is better, with Wilson's interval."""
     low, high = wilson_interval(pair.wins, pair.n)
     return percent_with_interval(pair.wins / pair.n, float(low), float(high))
-
-
-def _in_words(findings: Findings, pair: Pair) -> str:
-    """Return the verdict on one pair, as the verdict of the run would be on these two models."""
-    low, high = reach(findings, pair)
-    few = findings.n_companies < MIN_FOR_THE_NEXT
-    equal = max(-low, high) < pair.margin if few else pair.equivalent
-    here = " here" if few else ""
-    if equal:
-        return f"differ by less than the margin{here}" if few else "equal: shown"
-    if low > 0:
-        return f"better{here}" if pair.better_by > pair.margin else "better, within the margin"
-    if high < 0:
-        return f"worse{here}" if -pair.better_by > pair.margin else "worse, within the margin"
-    return "not known"
 
 
 def _ranks(findings: Findings) -> tuple[list[str], list[dict[str, Any]]]:

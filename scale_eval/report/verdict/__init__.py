@@ -18,6 +18,7 @@ import pandas as pd
 
 from scale_eval.report.at_a_glance import at_a_glance, companies_frame
 from scale_eval.report.findings import LOSS, Findings
+from scale_eval.report.no_verdict import why_no_verdict
 from scale_eval.report.notebook import sentences_html
 from scale_eval.report.verdict.against_each import against_each
 from scale_eval.report.verdict.at_their_word import at_their_word
@@ -80,7 +81,7 @@ def verdict(findings: Findings) -> Verdict:
     """Return the verdict on a run; its sentences call models by short names."""
     findings = findings.short
     if not findings.models:
-        sentence = "There is no verdict: no company and cutoff was predicted by every model."
+        sentence = why_no_verdict(findings)
         return Verdict("none", None, sentence, reservations=list(coverage(findings)))
     kind, choice, sentence, rival = headline(findings)
     if kind == "none":  # figures exist, but nothing follows from them

@@ -252,6 +252,7 @@ CHOICE_REGRET = RunTable(
     shown=(
         "rule",
         "cutoff",
+        "against",
         "model",
         "model_b",
         "n_companies",

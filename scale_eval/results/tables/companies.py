@@ -263,6 +263,7 @@ COMPANIES = MetricTable(
         "company_id",
         "model",
         "metric",
+        "coverage",
         "n_customers",
         "n_defined",
         "mean",
