@@ -85,7 +85,7 @@ def overview(findings: Findings, width: int = 80) -> RenderableType:
         Text(
             " ".join(
                 [
-                    _what_counts(findings),
+                    *filter(None, [_what_counts(findings)]),
                     *filter(None, [companies_behind(findings)]),
                     *flattered(findings.models),
                 ]
@@ -114,6 +114,8 @@ def _about_companies(findings: Findings) -> str:
 
 def _what_counts(findings: Findings) -> str:
     """Say what the figures of the leaderboard are of."""
+    if not findings.models:
+        return ""
     if findings.n_companies == 1:
         return "Of one company, on the windows that every model predicted."
     return (
