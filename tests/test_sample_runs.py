@@ -166,7 +166,7 @@ def test_one_model_for_all_companies_is_evaluated_like_any_other(many, client, t
     [
         ({"until_half_width": 0.01}, "say with how many to begin"),
         ({"sample": 80, "until_half_width": 0.0}, "a number above 0"),
-        ({"sample": 80, "until_half_width": 0.1, "until_metric": "logloss"}, "mean 'log_loss'"),
+        ({"sample": 80, "until_half_width": 0.1, "until_metric": "log_lose"}, "mean 'log_loss'"),
         ({"sample": True}, "a whole number"),
     ],
 )
