@@ -288,6 +288,7 @@ def test_a_run_of_an_earlier_version_is_read_and_gone_on_with(copied, shops, cli
     assert errors["bgnbd"].notna().any() and errors["recency"].isna().all()
 
 
+@pytest.mark.slow
 def test_a_scikit_learn_classifier_is_a_model(shops, client, tmp_path):
     from sklearn.ensemble import RandomForestClassifier
 

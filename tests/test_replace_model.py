@@ -142,6 +142,7 @@ def test_a_removal_that_was_interrupted_is_finished_by_reduce(shops, client, cop
     assert "mine" not in set(run.evaluations["model"])
 
 
+@pytest.mark.slow
 def test_a_model_that_only_failed_may_be_changed(shops, client, tmp_path, only_new):
     models = [*QUICK, Mine(0.1, fails=True)]
     failed = evaluate(shops, models, tmp_path / "run", client, save_predictions=True)

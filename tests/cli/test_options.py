@@ -96,6 +96,7 @@ class TestMargins:
     def copied(self, first, tmp_path) -> Path:
         return shutil.copytree(first, tmp_path / "run")
 
+    @pytest.mark.slow
     def test_a_margin_is_kept_until_another_is_given(self, scale_eval, copied):
         assert scale_eval("reduce", copied, "--margin", "log_loss=0.5").code == cli.OK
         assert scale_eval("reduce", copied, "--margin", "roc_auc=0.25").code == cli.OK

@@ -84,6 +84,7 @@ with child_process.start() as call:
     _until(lambda: not _is_running(pid))
 
 
+@pytest.mark.slow
 def test_a_run_reduced_there_has_the_tables_of_one_reduced_here(
     shops, client, tmp_path, monkeypatch
 ):
