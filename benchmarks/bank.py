@@ -11,7 +11,8 @@ from benchmarks.population import MODELS, Companies, Population, company_name
 from scale_eval.evaluation.schema import SCORES_SCHEMA
 from scale_eval.metrics import METRICS, STANDARD_ERRORS
 from scale_eval.planning.plan import company_groups
-from scale_eval.results.panel import Panel, parts_of
+from scale_eval.results.panel import Panel
+from scale_eval.results.panel_columns import parts_of
 from scale_eval.results.pooled_histograms import PooledHistograms
 from tests.support.planted import evaluated
 

@@ -19,7 +19,8 @@ from benchmarks.true_figures import TrueFigures
 from scale_eval.evaluation.schema import evaluations_schema
 from scale_eval.metrics import METRICS, STANDARD_ERRORS
 from scale_eval.planning.plan import company_groups
-from scale_eval.results.panel import Panel, parts_of
+from scale_eval.results.panel import Panel
+from scale_eval.results.panel_columns import parts_of
 from scale_eval.results.pooled_histograms import PooledHistograms
 from scale_eval.results.tables.comparisons import comparisons_of
 from scale_eval.results.tables.pooled import pooled_of

@@ -18,7 +18,8 @@ from benchmarks.population import LogNormal, Pareto
 from scale_eval.evaluation.schema import SCORES_SCHEMA, evaluations_schema
 from scale_eval.metrics import METRICS, N_GROUPS, STANDARD_ERRORS, bin_of, mid_logit
 from scale_eval.planning.plan import company_groups
-from scale_eval.results.panel import Panel, parts_of
+from scale_eval.results.panel import Panel
+from scale_eval.results.panel_columns import parts_of
 from scale_eval.results.pooled_histograms import PooledHistograms
 from scale_eval.statistics import logistic_many
 

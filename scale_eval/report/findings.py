@@ -21,7 +21,8 @@ from scale_eval.report.population import with_population_figures
 from scale_eval.report.wording import condition_of
 from scale_eval.results.company_differences import company_differences
 from scale_eval.results.directory import RunDirectory
-from scale_eval.results.panel import Panel, Parts, parts_of
+from scale_eval.results.panel import Panel
+from scale_eval.results.panel_columns import Parts, parts_of
 from scale_eval.results.tables import TABLES
 
 LOSS = "log_loss"

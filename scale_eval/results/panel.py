@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import copy
 import itertools
-import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -17,20 +16,24 @@ import numba
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from scale_eval.evaluation.schema import FAILED
 from scale_eval.metrics import N_GROUPS, Metric
 from scale_eval.results.memory import give_back
+from scale_eval.results.panel_columns import (
+    Cells,
+    Codes,
+    Columns,
+    Parts,
+    latest_attempts,
+    whole_numbers,
+)
 
 COVERAGES = ("own", "common")
 """The windows that a model's figures count: those where it is `ok`, or where every model is."""
 
 BASE_COLUMNS = ("n_customers", "n_positive")
 """The columns that the figures of many metrics need."""
-
-Parts = Callable[[Sequence[str]], Iterable[pa.Table]]
-"""A function that reads columns of the table `evaluations` in parts, the same at every call."""
 
 _NO_CUTOFF = np.iinfo(np.int64).min
 
@@ -85,7 +88,7 @@ class Panel:
     undefined: np.ndarray
     undefined_texts: list[str]
     _parts: Parts
-    _cells: _Cells
+    _cells: Cells
 
     @classmethod
     def of(cls, parts: Parts) -> Panel:
@@ -93,13 +96,13 @@ class Panel:
 
         The last attempt at an evaluation counts.
         """
-        texts = {name: _Codes() for name in ("company_id", "model", "status", "undefined")}
+        texts = {name: Codes() for name in ("company_id", "model", "status", "undefined")}
         keys: dict[str, list[np.ndarray]] = {name: [] for name in (*texts, "cutoff", "attempts")}
         for part in parts(list(keys)):
             for name, codes in texts.items():
                 keys[name].append(codes.of(part[name]))
-            keys["cutoff"].append(_whole(part["cutoff"].cast(pa.int64()), _NO_CUTOFF))
-            keys["attempts"].append(_whole(part["attempts"], 1))
+            keys["cutoff"].append(whole_numbers(part["cutoff"].cast(pa.int64()), _NO_CUTOFF))
+            keys["attempts"].append(whole_numbers(part["attempts"], 1))
 
         def taken(name: str) -> np.ndarray:
             values = keys.pop(name)
@@ -110,11 +113,11 @@ class Panel:
         instants, cutoff = np.unique(taken("cutoff"), return_inverse=True)
         windows, window = np.unique(company * len(instants) + cutoff, return_inverse=True)
         del company, cutoff
-        cells = _latest_attempts(model * len(windows) + window, taken("attempts"))
+        cells = latest_attempts(model * len(windows) + window, taken("attempts"))
         if len(cells) < np.iinfo(np.int32).max:
             cells = cells.astype(np.int32)
         shape = (len(model_names), len(windows))
-        read = _Cells(cells, shape)
+        read = Cells(cells, shape)
         status = read.spread([taken("status")], np.int8, -1)
         undefined = read.spread([taken("undefined")], np.int32, -1)
         columns = Columns(parts, read).holding(BASE_COLUMNS)
@@ -309,143 +312,9 @@ class Panel:
         return [read(text) for text in self.undefined_texts]
 
 
-class Columns:
-    """Columns of the table `evaluations`, by window and model; read when needed, unless held.
-
-    Times are in microseconds since 1970 UTC. In a run of many companies, only a few columns fit
-    into memory together.
-    """
-
-    def __init__(
-        self, parts: Parts, cells: _Cells, held: Mapping[str, np.ndarray] | None = None
-    ) -> None:
-        self._parts, self._cells, self._held = parts, cells, dict(held or {})
-
-    def __getitem__(self, name: str) -> np.ndarray:
-        return self._held[name] if name in self._held else self._read([name])[name]
-
-    def holding(self, names: Iterable[str]) -> Columns:
-        """Return the columns with these in memory as well."""
-        missing = [name for name in dict.fromkeys(names) if name not in self._held]
-        return Columns(self._parts, self._cells, self._held | self._read(missing))
-
-    def _read(self, names: Sequence[str]) -> dict[str, np.ndarray]:
-        read = {name: self._cells.filled(np.float64, np.nan) for name in names}
-        at = 0
-        for part in self._parts(names) if names else ():
-            for name in names:
-                self._cells.put(read[name], _numbers(part[name]), at)
-            at += len(part)
-        return {name: column.T for name, column in read.items()}
-
-
-class _Cells:
-    """The position in the panel of each row of the table `evaluations`, in the order of its parts.
-
-    Models come first, so that the values of one model lie together.
-    """
-
-    def __init__(self, cells: np.ndarray, shape: tuple[int, int]) -> None:
-        self._cells, self._shape = cells, shape
-
-    def filled(self, dtype: type, empty: float) -> np.ndarray:
-        """Return an array of shape (n_models, n_windows) filled with `empty`."""
-        return np.full(self._shape, empty, dtype=dtype)
-
-    def spread(self, parts: Sequence[np.ndarray], dtype: type, empty: int) -> np.ndarray:
-        """Put the values of all rows into an array of shape (n_models, n_windows)."""
-        spread_out = self.filled(dtype, empty)
-        at = 0
-        for values in parts:
-            self.put(spread_out, values.astype(dtype, copy=False), at)
-            at += len(values)
-        return spread_out
-
-    def put(
-        self, into: np.ndarray, values: np.ndarray, at: int, valid: np.ndarray | None = None
-    ) -> None:
-        """Put the values of the rows from `at` on into their cells; `into` has their dtype.
-
-        `valid`, bool, says which of the rows have a value; by default all. Rows that a later
-        attempt supersedes are left out.
-        """
-        valid = np.ones(len(values), dtype=bool) if valid is None else valid
-        cells = self._cells[at : at + len(values)]
-        width = math.prod(into.shape[2:])
-        _put(into.reshape(-1, width), cells, valid, values.reshape(-1, width))
-
-
-@numba.njit(nogil=True, cache=True)
-def _put(into: np.ndarray, cells: np.ndarray, valid: np.ndarray, values: np.ndarray) -> None:
-    for row in range(len(cells)):
-        if valid[row] and cells[row] >= 0:
-            for i in range(into.shape[1]):
-                into[cells[row], i] = values[row, i]
-
-
 @numba.njit(nogil=True, cache=True)
 def _n_distinct(ascending: np.ndarray, at: np.ndarray) -> int:
     n = 0
     for i in range(len(at)):
         n += i == 0 or ascending[at[i]] != ascending[at[i - 1]]
     return n
-
-
-class _Codes:
-    """A numbering of texts, in the order in which they first occur; -1 for null."""
-
-    def __init__(self) -> None:
-        self._codes: dict[str, int] = {}
-
-    @property
-    def texts(self) -> list[str]:
-        return list(self._codes)
-
-    def of(self, column: pa.ChunkedArray) -> np.ndarray:
-        encoded = column.combine_chunks().dictionary_encode()
-        seen = self._codes
-        codes = np.array(
-            [seen.setdefault(text, len(seen)) for text in encoded.dictionary.to_pylist()] + [-1]
-        )
-        return codes[_whole(encoded.indices, -1)]
-
-    def ranked(self, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the texts sorted, and `codes` as positions among them."""
-        texts = np.array(self.texts, dtype=object)
-        order = np.argsort(texts)
-        rank = np.empty(len(texts), dtype=np.int64)
-        rank[order] = np.arange(len(texts))
-        return texts[order], rank[codes]
-
-
-def _latest_attempts(cells: np.ndarray, attempts: np.ndarray) -> np.ndarray:
-    """Set the cells of rows that a later attempt supersedes to -1."""
-    if not (attempts > 1).any():
-        return cells
-    order = np.lexsort([attempts, cells])
-    superseded = np.append(np.diff(cells[order]) == 0, False)
-    cells[order[superseded]] = -1
-    return cells
-
-
-def _whole(column: pa.ChunkedArray | pa.Array, null: int) -> np.ndarray:
-    filled = pc.fill_null(column.cast(pa.int64()), null)
-    return filled.to_numpy() if isinstance(filled, pa.ChunkedArray) else np.asarray(filled)
-
-
-def _numbers(column: pa.ChunkedArray) -> np.ndarray:
-    if pa.types.is_boolean(column.type):
-        column = column.cast(pa.int8())
-    if pa.types.is_timestamp(column.type):
-        column = column.cast(pa.int64())
-    values: np.ndarray = column.cast(pa.float64()).to_numpy(zero_copy_only=False)
-    return values
-
-
-def parts_of(table: pa.Table) -> Parts:
-    """Return a table in memory as `Parts`."""
-
-    def read(columns: Sequence[str]) -> Iterator[pa.Table]:
-        yield table.select(list(columns))
-
-    return read

@@ -20,7 +20,8 @@ import threadpoolctl
 from scale_eval.metrics import METRICS, Metric
 from scale_eval.results.directory import RunDirectory
 from scale_eval.results.memory import give_back, system_allocator
-from scale_eval.results.panel import Panel, Parts, parts_of
+from scale_eval.results.panel import Panel
+from scale_eval.results.panel_columns import Parts, parts_of
 from scale_eval.results.pooled_histograms import PooledHistograms
 from scale_eval.results.tables import tables_of
 from scale_eval.results.tables.base import MetricInputs, MetricTable, RunInputs, RunTable

@@ -335,7 +335,8 @@ def test_the_rate_of_a_real_company_falls_as_lapsed_customers_pile_up(klaviyo):
 def test_the_reference_loss_of_a_real_company_is_uncertainty_and_drift(klaviyo):
     from scale_eval.datasets import Transactions
     from scale_eval.evaluation.schema import evaluations_schema
-    from scale_eval.results.panel import Panel, parts_of
+    from scale_eval.results.panel import Panel
+    from scale_eval.results.panel_columns import parts_of
     from scale_eval.results.tables.periods import periods_table
 
     frame = pd.read_csv(klaviyo[0], dtype={"CustomerID": str})
@@ -360,7 +361,8 @@ def test_the_reference_loss_of_a_real_company_is_uncertainty_and_drift(klaviyo):
 def test_a_model_that_saves_less_than_the_drift_may_tell_customers_apart(klaviyo):
     from scale_eval.datasets import Transactions
     from scale_eval.evaluation.schema import evaluations_schema
-    from scale_eval.results.panel import Panel, parts_of
+    from scale_eval.results.panel import Panel
+    from scale_eval.results.panel_columns import parts_of
     from scale_eval.results.tables.periods import periods_table
 
     frame = pd.read_csv(klaviyo[0], dtype={"CustomerID": str})

@@ -9,7 +9,8 @@ import pytest
 from scipy import stats
 
 from scale_eval.evaluation.schema import evaluations_schema
-from scale_eval.results.panel import Panel, parts_of
+from scale_eval.results.panel import Panel
+from scale_eval.results.panel_columns import parts_of
 from scale_eval.results.tables.choice_regret import CHOICE_REGRET, choice_regret_table
 from scale_eval.statistics.survey import Design
 from tests.support.tables import KEY, MODELS, WINDOWS, reduced_from

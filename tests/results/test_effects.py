@@ -14,7 +14,8 @@ from scipy.stats import norm
 from scale_eval.metrics import METRICS, STANDARD_ERRORS
 from scale_eval.metrics.uncertainty import IDENTITY, LOG, LOGIT
 from scale_eval.results.heterogeneity import company_effects
-from scale_eval.results.panel import COVERAGES, Panel, parts_of
+from scale_eval.results.panel import COVERAGES, Panel
+from scale_eval.results.panel_columns import parts_of
 from tests.support.planted import Planted, evaluated, like_companies, planted_tables
 from tests.support.tables import comparison, of_model, pooled
 

@@ -14,7 +14,8 @@ from scale_eval.evaluation.schema import evaluations_schema
 from scale_eval.metrics import METRICS, STANDARD_ERRORS
 from scale_eval.models import resolve
 from scale_eval.results.estimates import equal_company
-from scale_eval.results.panel import Panel, parts_of
+from scale_eval.results.panel import Panel
+from scale_eval.results.panel_columns import parts_of
 from scale_eval.results.reduce import reduce_tables
 from tests.support.companies import shop
 from tests.support.tables import (
