@@ -10,7 +10,7 @@ import pandas as pd
 
 from scale_eval.report.findings import Findings
 from scale_eval.report.top_tenth import AT_RANDOM, HELD, Failure, failures, shares_of
-from scale_eval.report.wording import count, number, percent
+from scale_eval.report.wording import count, difference_with_interval, number, percent
 
 MOST_COMPANIES = 20
 """Largest number of companies that have a row each; of more, the worst and the best are shown."""
@@ -65,9 +65,16 @@ class AtAGlance:
     remarks: list[str] = field(default_factory=list)
 
     @property
-    def sure(self) -> bool:
-        """Return whether the best model is better than the second beyond chance."""
-        return bool(self.low > 0)
+    def lead(self) -> str:
+        """Return by how much the best model is better than the second, with its interval, or ""."""
+        if np.isnan(self.better_by):
+            return ""
+        return difference_with_interval(self.better_by, self.low, self.high)
+
+    def held_by(self, model: str) -> list[str]:
+        """Return what the top tenth by a model holds, as ``25 % of spend`` and of buyers."""
+        held = {"spend": self.spend.get(model), "buyers": self.buyers.get(model)}
+        return [f"{percent(share)} of {of}" for of, share in held.items() if share is not None]
 
 
 def at_a_glance(findings: Findings) -> list[AtAGlance]:
@@ -177,10 +184,10 @@ def _remarks(
         where = f" in {len(days)} of {n_windows}" if n_windows > 1 else ""
         yield f"base rate known from {min(days):.0f} days{where}"
     if failure is not None:
-        yield worse_top_tenth(findings.models[0], failure)
+        yield _worse_top_tenth(findings.models[0], failure)
 
 
-def worse_top_tenth(model: str, failure: Failure) -> str:
+def _worse_top_tenth(model: str, failure: Failure) -> str:
     """Say that the top tenth by a model holds less than another one."""
     than = "at random" if failure.than == AT_RANDOM else f"by {failure.than}"
     text = (

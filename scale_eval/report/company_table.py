@@ -18,7 +18,6 @@ import pyarrow.compute as pc
 import pyarrow.csv
 
 from scale_eval.evaluation.schema import KEY
-from scale_eval.metrics import METRICS
 from scale_eval.report.findings import Findings
 from scale_eval.report.plots.style import SHADES, styles
 from scale_eval.report.wording import metric_label
@@ -161,8 +160,7 @@ class CompanyTable:
 
 def shown_metrics(findings: Findings) -> list[str]:
     """Return the metrics of a company on the page: the one that decides first, the user's last."""
-    own = [metric for metric in findings.metrics if metric not in METRICS]
-    return list(dict.fromkeys([findings.primary, *SHOWN, *own]))
+    return list(dict.fromkeys([findings.primary, *SHOWN, *findings.own_metrics]))
 
 
 @dataclass(frozen=True)

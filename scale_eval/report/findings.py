@@ -254,9 +254,14 @@ class Findings:
         return replace(self, document={**self.document, "primary": metric})
 
     @cached_property
+    def ranking_models(self) -> list[str]:
+        """Return the models that are compared but `base_rate`, which cannot rank customers."""
+        return [model for model in self.models if model != "base_rate"]
+
+    @cached_property
     def best_ranking_model(self) -> str:
-        """Return the best model other than `base_rate`, which cannot rank customers."""
-        return next((m for m in self.models if m != "base_rate"), self.models[0])
+        """Return the best model that can rank customers, or `base_rate` if there is no other."""
+        return next(iter(self.ranking_models), self.models[0])
 
     @cached_property
     def without_predictions(self) -> list[str]:

@@ -36,10 +36,9 @@ class Leaderboard(ShownFrame):
     @classmethod
     def of(cls, findings: Findings) -> Leaderboard:
         """Return the leaderboard of a run, by the windows that every model predicted."""
-        own = [metric for metric in findings.metrics if metric not in METRICS]
         rows = {
             metric: [findings.figure(metric, model) for model in findings.models]
-            for metric in dict.fromkeys([findings.primary, *BUILT_IN, *own])
+            for metric in dict.fromkeys([findings.primary, *BUILT_IN, *findings.own_metrics])
         }
         columns = {
             f"{metric}{end}": [float(row[column]) for row in of]

@@ -178,11 +178,9 @@ def _loss(findings: Findings) -> str:
         row = findings.figure(LOSS, model)
         if not pd.isna(row["value"]):
             parts.append(f"{model} has {number(row['value'])}")
+    base_rate = " base_rate gives each customer of a company the share that bought before."
     return (
         "Log loss says how far probabilities are from what happened; being sure and wrong costs "
-        f"most. The lower, the better, 0 is perfect: {', '.join(parts)}. base_rate gives each "
-        "customer of a company the share that bought before."
-        if "base_rate" in findings.models
-        else "Log loss says how far probabilities are from what happened; being sure and wrong "
-        f"costs most. The lower, the better, 0 is perfect: {', '.join(parts)}."
+        f"most. The lower, the better, 0 is perfect: {', '.join(parts)}."
+        f"{base_rate if 'base_rate' in findings.models else ''}"
     )

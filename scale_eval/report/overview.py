@@ -9,7 +9,7 @@ import pandas as pd
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from scale_eval.report.at_a_glance import AtAGlance, at_a_glance
+from scale_eval.report.at_a_glance import at_a_glance
 from scale_eval.report.companies_behind import companies_behind
 from scale_eval.report.extremes import extremes_by
 from scale_eval.report.findings import Findings
@@ -23,10 +23,8 @@ from scale_eval.report.wording import (
     interval_step,
     metric_label,
     number,
-    percent,
     span,
     step_apart,
-    step_of_difference,
 )
 
 LEADERBOARD = (
@@ -161,21 +159,23 @@ def company_tables(findings: Findings) -> list[RenderableType]:
     if not rows:
         return _worst_and_best(findings)
     names = {row.company: elided(row.company, LONGEST_COMPANY) for row in rows}
-    models = [model for model in findings.models if model != "base_rate"][:MOST_MODELS]
+    models = findings.ranking_models[:MOST_MODELS]
     best_by = metric_label(findings.primary)
     contests = pd.DataFrame(
         {
             "company": [names[row.company] for row in rows],
             "customers": [f"{row.n_customers:,}" for row in rows],
             f"{findings.window}s": [str(row.n_windows) for row in rows],
-            f"best by {best_by}": [_contest(row) for row in rows],
+            f"best by {best_by}": [
+                f"{row.best}\nby {row.lead}" if row.lead else row.best for row in rows
+            ],
             "O:E": ["" if np.isnan(r.ratio) else number(r.ratio, 0.01) for r in rows],
         }
     )
     held = pd.DataFrame(
         {
             "company": [names[row.company] for row in rows],
-            **{model: [_held(row, model) for row in rows] for model in models},
+            **{model: ["\n".join(row.held_by(model)) for row in rows] for model in models},
         }
     )
     remarks = [f"{names[row.company]}: {'; '.join(row.remarks)}." for row in rows if row.remarks]
@@ -213,21 +213,6 @@ def _wrapped(sentence: str, width: int, first: str = "", others: str = "") -> st
         break_on_hyphens=False,
     )
     return "\n".join(lines).replace("\N{NO-BREAK SPACE}", " ")
-
-
-def _contest(row: AtAGlance) -> str:
-    """Return the best model at a company, and by how much it is better than the next."""
-    if np.isnan(row.better_by):
-        return row.best
-    step = step_of_difference(row.better_by, row.low, row.high)
-    interval = "" if np.isnan(row.low) else f" ({span(row.low, row.high, step)})"
-    return f"{row.best}\nby {number(row.better_by, step)}{interval}"
-
-
-def _held(row: AtAGlance, model: str) -> str:
-    """Return what the top tenth by a model holds, of spend and of buyers, on two lines."""
-    held = {"spend": row.spend.get(model), "buyers": row.buyers.get(model)}
-    return "\n".join(f"{percent(s)} of {of}" for of, s in held.items() if s is not None)
 
 
 def _worst_and_best(findings: Findings) -> list[RenderableType]:

@@ -64,11 +64,6 @@ class Pair:
         )
 
     @property
-    def excludes_zero(self) -> bool:
-        """Return whether the interval leaves out 0."""
-        return bool(self.low > 0 or self.high < 0)
-
-    @property
     def surely_better(self) -> bool:
         """Return whether the whole interval favours `a`, by more than the margin on average."""
         return bool(self.low > 0 and self.better_by > self.margin)

@@ -86,7 +86,7 @@ def test_as_many_companies_as_are_said_settle_what_few_leave_open(open_question)
     windows = like_companies(most, 60, 0.2, {"truth": 1.0, "close": 1.3}, seed=2, spread=1.0)
     more = planted_findings(windows, {"log_loss": 0.002})
     known = more.pair("log_loss", "truth", "close")
-    assert known.excludes_zero or known.equivalent
+    assert known.low > 0 or known.high < 0 or known.equivalent
 
 
 def two_half_years(seed: int, errors: dict[str, float], n_companies: int = 25) -> Findings:

@@ -12,6 +12,7 @@ from scale_eval.report.plots.style import (
     WIDTH,
     add_heading,
     best_only,
+    grid,
     simplify,
     styles,
 )
@@ -21,8 +22,7 @@ def reliability(findings: Findings) -> Figure:
     """Draw the observed rates of buyers against the predicted probabilities."""
     curves = findings.reliability
     models = [m for m in findings.models if (curves["model"] == m).any()][:MOST_MODELS]
-    n_rows = -(-len(models) // 4) or 1
-    columns = -(-len(models) // n_rows) or 1
+    n_rows, columns = grid(len(models))
     figure = Figure(figsize=(WIDTH, 0.7 + 2.4 * n_rows), layout="constrained")
     axes = figure.subplots(n_rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
     look = styles(findings)

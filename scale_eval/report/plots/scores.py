@@ -13,6 +13,7 @@ from scale_eval.report.plots.style import (
     WIDTH,
     add_heading,
     best_only,
+    grid,
     simplify,
     styles,
 )
@@ -32,8 +33,7 @@ def scores(findings: Findings) -> Figure:
     """Draw the spread of the probabilities that each model gave, for buyers and for others."""
     spread = findings.score_spread
     models = [m for m in findings.models if (spread["model"] == m).any()][:MOST_MODELS]
-    n_rows = -(-len(models) // 4) or 1
-    columns = -(-len(models) // n_rows) or 1
+    n_rows, columns = grid(len(models))
     figure = Figure(figsize=(WIDTH, 0.9 + 1.9 * n_rows), layout="constrained")
     axes = figure.subplots(n_rows, columns, sharex=True, squeeze=False).ravel()
     look = styles(findings)

@@ -93,3 +93,9 @@ def best_only(findings: Findings) -> str:
     """Return the end of a title: that only the best models are shown, if that is so."""
     n = len(findings.models)
     return f"; the best {MOST_MODELS} of {n} models" if n > MOST_MODELS else ""
+
+
+def grid(n_models: int) -> tuple[int, int]:
+    """Return the rows and columns of plots, one a model and at most four side by side."""
+    n_rows = -(-n_models // 4) or 1
+    return n_rows, -(-n_models // n_rows) or 1

@@ -13,9 +13,6 @@ from scale_eval.report.section import Section, table
 from scale_eval.report.wording import (
     metric_label,
     number,
-    percent,
-    span,
-    step_of_difference,
 )
 
 LONGEST_COMPANY = 40
@@ -56,7 +53,7 @@ def _row(findings: Findings, row: AtAGlance) -> dict[str, Any]:
         "customers": f"{row.n_customers:,}",
         f"{findings.window}s": str(row.n_windows),
         f"best by {metric_label(findings.primary)}": row.best,
-        "better by": _lead(row),
+        "better by": f"{row.lead} than {row.second}" if row.lead else "",
         "O:E": "" if np.isnan(row.ratio) else number(row.ratio, 0.01),
         "to be careful of": "; ".join(row.remarks) or "nothing special",
     }
@@ -65,17 +62,6 @@ def _row(findings: Findings, row: AtAGlance) -> dict[str, Any]:
 def _held(findings: Findings, row: AtAGlance) -> dict[str, Any]:
     """Return what the top tenth by each model holds: of the spend, and of the buyers."""
     shown = {"company": elided(row.company, LONGEST_COMPANY)}
-    for model in [m for m in findings.models if m != "base_rate"][:MOST_MODELS]:
-        held = {"spend": row.spend.get(model), "buyers": row.buyers.get(model)}
-        shares = [f"{percent(share)} of {of}" for of, share in held.items() if share is not None]
-        shown[f"by {model}"] = ", ".join(shares)
+    for model in findings.ranking_models[:MOST_MODELS]:
+        shown[f"by {model}"] = ", ".join(row.held_by(model))
     return shown
-
-
-def _lead(row: AtAGlance) -> str:
-    """Return by how much the best model is better than the next, with the interval by chance."""
-    if np.isnan(row.better_by):
-        return ""
-    step = step_of_difference(row.better_by, row.low, row.high)
-    interval = "" if np.isnan(row.low) else f" ({span(row.low, row.high, step)})"
-    return f"{number(row.better_by, step)}{interval} than {row.second}"
