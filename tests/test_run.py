@@ -408,6 +408,7 @@ def test_a_run_directory_is_not_touched_by_reading_it(run):
 def test_a_run_that_compares_nothing_has_an_empty_leaderboard_and_comparison():
     nothing = SimpleNamespace(
         metrics=[],
+        own_metrics=[],
         models=[],
         primary="log_loss",
         comparisons=pd.DataFrame(columns=TABLES["comparisons"].schema.names),

@@ -95,9 +95,9 @@ def at_a_glance(findings: Findings) -> list[AtAGlance]:
     held = {metric: shares_of(findings, metric)[0].reindex(facts.index) for metric in HELD}
     ratios = findings.companies("observed_expected_ratio")
     ratio = ratios[ratios["model"] == leader].set_index("company_id")
-    buyers_of = findings.buyers
+    buyers_of = findings.evidence.buyers
     failing = {failure.company: failure for failure in failures(findings, leader)}
-    days = findings.days_of_reference
+    days = findings.evidence.days_of_reference
     rows = []
     for company, fact in facts.iterrows():
         n_windows, n_buyers = int(fact["n_cutoffs"]), int(np.nan_to_num(fact["n_positive"]))

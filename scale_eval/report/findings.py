@@ -11,18 +11,16 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from scale_eval.evaluation.training_window import training_days
-from scale_eval.metrics import METRICS, Metric
+from scale_eval.metrics import METRICS
 from scale_eval.planning.run_options import PRIMARY
 from scale_eval.planning.user_metrics import recorded_metrics
+from scale_eval.report.company_evidence import CompanyEvidence
 from scale_eval.report.names import MODEL_COLUMNS, short_names
 from scale_eval.report.pair import Pair
 from scale_eval.report.population import with_population_figures
 from scale_eval.report.wording import condition_of
-from scale_eval.results.company_differences import company_differences
 from scale_eval.results.directory import RunDirectory
-from scale_eval.results.panel import Panel
-from scale_eval.results.panel_columns import Parts, parts_of
+from scale_eval.results.panel_columns import parts_of
 from scale_eval.results.tables import TABLES
 
 LOSS = "log_loss"
@@ -122,73 +120,18 @@ class Findings:
         return rows[rows["coverage"] == "common"]
 
     def company_differences(self, a: str, b: str) -> pd.DataFrame:
-        """Return how much better `a` is than `b` at each company, by the metric that decides.
-
-        It is empty where the findings are made of result tables alone.
-        """
-        key = (a, b)
-        if not self._has_evaluations:
-            return pd.DataFrame(columns=["better_by", "low", "high"])
-        if key not in self._differences:
-            models = self.whole_name(a), self.whole_name(b)
-            self._differences[key] = company_differences(self._panel, self._deciding, *models)
-        return self._differences[key]
+        """Return how much better `a` is than `b` at each company, by the metric that decides."""
+        return self.evidence.differences(self.whole_name(a), self.whole_name(b))
 
     @cached_property
-    def buyers(self) -> dict[str, int]:
-        """Return the buyers of each company in all windows that every model predicted."""
-        if not self._has_evaluations:
-            return {}
-        panel = self._panel
-        at = np.flatnonzero(panel.common)
-        first = int(np.flatnonzero(panel.ok.any(axis=0))[0])  # the same for every model
-        positive = panel.values("n_positive", first, at)
-        sums = np.bincount(panel.company[at], positive, minlength=panel.n_companies)
-        return dict(zip(panel.company_ids.tolist(), sums.astype(int).tolist(), strict=True))
-
-    @cached_property
-    def days_of_reference(self) -> dict[str, list[float]]:
-        """Return, by company, from how many days the base rate was known where these are few.
-
-        One number for each common window whose base rate was carried to the horizon from less.
-        """
-        if not self._has_evaluations:
-            return {}
-        common = self._panel.common_windows
-        found: dict[str, list[float]] = {}
-        for part in self._parts(["company_id", "cutoff", "model", "status", "note"]):
-            rows = part.to_pandas()
-            rows = rows[(rows["model"] == "base_rate") & (rows["status"] == "ok")]
-            for row in rows.itertuples():
-                days = training_days(row.note) if isinstance(row.note, str) else None
-                if days is not None and (row.company_id, row.cutoff) in common:
-                    found.setdefault(row.company_id, []).append(days)
-        return found
-
-    @cached_property
-    def _differences(self) -> dict[tuple[str, str], pd.DataFrame]:
-        return {}
-
-    @cached_property
-    def _deciding(self) -> Metric:
+    def evidence(self) -> CompanyEvidence:
+        """Return what the evaluations say of single companies, beyond the result tables."""
         own = recorded_metrics(self.document.get("settings", {}).get("metrics", {}))
-        return {**METRICS, **{metric.name: metric for metric in own}}[self.primary]
-
-    @cached_property
-    def _panel(self) -> Panel:
-        return Panel.of(self._parts).holding(self._deciding.columns)
-
-    @property
-    def _has_evaluations(self) -> bool:
-        return self.directory is not None or self._evaluations is not None
-
-    @property
-    def _parts(self) -> Parts:
-        """Return the function that reads columns of the evaluations."""
+        metrics = {**METRICS, **{metric.name: metric for metric in own}}
+        parts = None if self._evaluations is None else parts_of(self._evaluations)
         if self.directory is not None:
-            return self.directory.evaluation_parts
-        assert self._evaluations is not None
-        return parts_of(self._evaluations)
+            parts = self.directory.evaluation_parts
+        return CompanyEvidence(parts, metrics[self.primary])
 
     def leaderboard(self, estimand: str = "equal_company", value: str = "value") -> pd.DataFrame:
         """Return one row per model, best first, and one column per metric; common coverage."""

@@ -94,7 +94,7 @@ def _short_references(findings: Findings) -> Iterator[str]:
     """Say where the base rate was known from less than a horizon, where companies are few."""
     if findings.n_companies > MOST_COMPANIES:
         return
-    days = findings.days_of_reference
+    days = findings.evidence.days_of_reference
     if not days:
         return
     named = [
