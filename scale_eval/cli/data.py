@@ -53,6 +53,12 @@ if TYPE_CHECKING:
     show_default=True,
     help="The decimal mark of values.",
 )
+@click.option(
+    "--plausible",
+    metavar="FROM..TO",
+    help="Refuse rows outside, such as 2015-01-01..2024-12-31. By default those over five years "
+    "away from ten times as many others of the company; '..' refuses none.",
+)
 def ingest_command(paths: tuple[str, ...], columns: str, **options: Any) -> None:
     """Read files of transactions into a dataset.
 

@@ -15,7 +15,7 @@ from scale_eval.places import require_dataset
 from scale_eval.planning.settings import Settings
 from scale_eval.progress_bar import COMPILING, Screen
 
-SETTINGS = ("cutoffs", "horizon", "observed_until", "purchase_rule", "lookback", "seed")
+SETTINGS = ("cutoffs", "horizon", "observed_until", "observed", "purchase_rule", "lookback", "seed")
 """The settings of `check-model`."""
 
 if TYPE_CHECKING:

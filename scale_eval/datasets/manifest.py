@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from scale_eval.datasets.customer_ids import string_buffers
+from scale_eval.datasets.gaps import find_gaps
 from scale_eval.datasets.purchases import MIN_CUSTOMERS, PURCHASE_RULES, is_purchase
 from scale_eval.datasets.transactions import Transactions
 from scale_eval.storage import Store, read_metadata, read_table, write_table
@@ -24,7 +25,7 @@ from scale_eval.storage.formats import require_format
 
 MANIFEST = "manifest.parquet"
 
-FORMAT = 1
+FORMAT = 2
 """The number of the format in which this version writes datasets, and the only one it reads."""
 
 _FORMAT_KEY, _VERSION_KEY = b"scale_eval.format", b"scale_eval.version"
@@ -52,6 +53,8 @@ MANIFEST_SCHEMA = pa.schema(
         ("first_timestamp", TIME),
         ("last_timestamp", TIME),
         ("dates_only", pa.bool_()),  # all timestamps are midnight: the last day counts whole
+        ("gap_starts", pa.list_(TIME)),  # silences that are probably missing data
+        ("gap_ends", pa.list_(TIME)),
         ("n_refunds", pa.int64()),  # value < 0
         ("n_zero_values", pa.int64()),
         ("n_duplicates", pa.int64()),  # rows equal to an earlier row; they are kept
@@ -84,6 +87,7 @@ def describe(company: Transactions, *, dates_only: bool, sources: list[str]) -> 
     codes, times, values = company.codes, company.timestamps, company.values
     duplicate = (np.diff(codes) == 0) & (np.diff(times) == 0) & (np.diff(values) == 0)
     purchases = np.bincount(codes[values >= 0], minlength=company.n_customers)
+    gaps = find_gaps(times)
     row: dict[str, Any] = {
         "company_id": company.company_id,
         "n_rows": len(company),
@@ -91,6 +95,8 @@ def describe(company: Transactions, *, dates_only: bool, sources: list[str]) -> 
         "first_timestamp": int(times.min()),
         "last_timestamp": int(times.max()),
         "dates_only": dates_only,
+        "gap_starts": [start for start, _ in gaps],
+        "gap_ends": [end for _, end in gaps],
         "n_refunds": int((values < 0).sum()),
         "n_zero_values": int((values == 0).sum()),
         "n_duplicates": int(duplicate.sum()),
@@ -143,8 +149,9 @@ def read_manifest_rows(store: Store) -> dict[str, dict[str, Any]]:
         return {}
     table = read_manifest(store)
     for i, field in enumerate(MANIFEST_SCHEMA):
-        if field.type == TIME:
-            table = table.set_column(i, field.name, pc.cast(table[field.name], pa.int64()))
+        if field.type in (TIME, pa.list_(TIME)):
+            integers = pa.int64() if field.type == TIME else pa.list_(pa.int64())
+            table = table.set_column(i, field.name, pc.cast(table[field.name], integers))
     return {row["company_id"]: row for row in table.to_pylist()}
 
 

@@ -12,6 +12,7 @@ EVALUATIONS = {
     # A window is refused by the plan.
     "no_whole_window": "no window was observed whole",
     "not_observed_whole": "the company's data end before the window does",
+    "gap_in_data": "data seem to be missing in the window, or as long before its cutoff",
     "too_few_customers": "fewer than 10 customers had bought before the cutoff",
     "no_customers": "no customer had bought before the cutoff",
     # A model declines.

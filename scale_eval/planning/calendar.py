@@ -1,14 +1,15 @@
 """Choose the cutoffs of each company, and refuse those for which it has too little data.
 
-A label window is ``[cutoff, cutoff + horizon)``. It is evaluated only if all of it was observed.
-All times are UTC; months are calendar months.
+A label window is ``[cutoff, cutoff + horizon)``. It is evaluated only if all of it was observed, and
+nine tenths of the same time before the cutoff, from which models learn. All times are UTC; months
+are calendar months.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import dataclass, field
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -21,8 +22,16 @@ from scale_eval.datasets.instants import (
     microseconds,
 )
 from scale_eval.evaluation.windows import Window
+from scale_eval.planning.company_gaps import CompanyGaps
 
-REFUSALS = ("", "no_whole_window", "too_few_customers", "not_observed_whole", "no_customers")
+REFUSALS = (
+    "",
+    "no_whole_window",
+    "too_few_customers",
+    "not_observed_whole",
+    "no_customers",
+    "gap_in_data",
+)
 """Reasons for refusing a window, by code; "" where it is evaluated."""
 
 
@@ -40,12 +49,25 @@ class ObservedSpans:
         The instant up to which its data are complete.
     first_customer_at, tenth_customer_at : ndarray
         When the first and the tenth customer made a first purchase; NEVER if that did not happen.
+    gaps : CompanyGaps
+        Silences in between that are probably missing data.
     """
 
     first: np.ndarray
     until: np.ndarray
     first_customer_at: np.ndarray
     tenth_customer_at: np.ndarray
+    gaps: CompanyGaps = field(default_factory=CompanyGaps.none)
+
+    def take(self, companies: np.ndarray) -> ObservedSpans:
+        """Return the spans of the companies at these positions."""
+        return ObservedSpans(
+            self.first[companies],
+            self.until[companies],
+            self.first_customer_at[companies],
+            self.tenth_customer_at[companies],
+            self.gaps.take(companies),
+        )
 
 
 class PlannedWindow(NamedTuple):
@@ -94,6 +116,17 @@ class PlannedWindows:
         return list(map(PlannedWindow, *columns))
 
 
+def misses_much(
+    gaps: CompanyGaps, company: np.ndarray, since: np.ndarray, cutoff: np.ndarray
+) -> np.ndarray:
+    """Return where more than a tenth of the time ``[since, cutoff)`` to learn from is missing."""
+    return gaps.missing(company, since, cutoff) > (cutoff - since) // 10
+
+
+_Part: TypeAlias = tuple[np.ndarray, int, int]
+"""Windows of some companies at one cutoff: their positions, the cutoff, the code of the refusal."""
+
+
 @dataclass(frozen=True)
 class Calendar:
     """A calendar says which cutoffs to evaluate.
@@ -123,22 +156,24 @@ class Calendar:
     def windows(self, companies: ObservedSpans) -> PlannedWindows:
         """Return the windows of all companies, the refused ones with their reason.
 
-        Reasons: ``not_observed_whole``, ``no_customers`` and (unless cutoffs are explicit)
-        ``too_few_customers``; ``no_whole_window`` for a company without any window.
+        Reasons: ``not_observed_whole``, ``no_customers``, ``gap_in_data`` and (unless cutoffs are
+        explicit) ``too_few_customers``; ``no_whole_window`` for a company without any window.
         """
         if self.shared and len(companies.first):
-            return self._explicit(companies, self._shared_by(companies))
-        if self.cutoffs:
-            return self._explicit(companies, list(map(microseconds, self.cutoffs)))
-        return self._own(companies)
+            parts = self._explicit(companies, self._shared_by(companies))
+        elif self.cutoffs:
+            parts = self._explicit(companies, list(map(microseconds, self.cutoffs)))
+        else:
+            parts = self._own(companies)
+        return self._planned(parts, companies.gaps)
 
-    def _own(self, companies: ObservedSpans) -> PlannedWindows:
+    def _own(self, companies: ObservedSpans) -> list[_Part]:
         """Return the windows at each company's own month starts."""
         latest = self.latest_whole(companies.until)
         none = latest <= companies.first
         few = ~none & (companies.tenth_customer_at >= latest)
         too_few = REFUSALS.index("too_few_customers")
-        parts = [
+        parts: list[_Part] = [
             (np.flatnonzero(none), NEVER, REFUSALS.index("no_whole_window")),
             *(
                 (np.flatnonzero(few & (latest == start)), int(start), too_few)
@@ -151,11 +186,11 @@ class Calendar:
             tenth = companies.tenth_customer_at[group]
             for cutoff in self._back_from(int(start), int(tenth.min())):
                 parts.append((group[tenth < cutoff], cutoff, 0))
-        return self._planned(parts)
+        return parts
 
-    def _explicit(self, companies: ObservedSpans, cutoffs: Sequence[int]) -> PlannedWindows:
+    def _explicit(self, companies: ObservedSpans, cutoffs: Sequence[int]) -> list[_Part]:
         """Return windows at the same cutoffs for all companies, some of them refused."""
-        parts = []
+        parts: list[_Part] = []
         for cutoff in cutoffs:
             refusal = np.zeros(len(companies.first), np.int8)
             if self.shared:
@@ -163,10 +198,10 @@ class Calendar:
             refusal[companies.first_customer_at >= cutoff] = REFUSALS.index("no_customers")
             refusal[companies.until < self._end_of(cutoff)] = REFUSALS.index("not_observed_whole")
             parts += [(np.flatnonzero(refusal == r), cutoff, r) for r in range(len(REFUSALS))]
-        return self._planned(parts)
+        return parts
 
-    def _planned(self, parts: Sequence[tuple[np.ndarray, int, int]]) -> PlannedWindows:
-        """Sort windows given as (companies, cutoff, refusal), and mark those that overlap."""
+    def _planned(self, parts: Sequence[_Part], gaps: CompanyGaps) -> PlannedWindows:
+        """Sort windows, refuse those that touch a gap, and mark those that overlap."""
         counts = [len(companies) for companies, _, _ in parts]
         company = np.concatenate([companies for companies, _, _ in parts])
         cutoff = np.repeat(np.array([c for _, c, _ in parts], np.int64), counts)
@@ -175,6 +210,11 @@ class Calendar:
         order = np.lexsort((cutoff, company))
         company, cutoff = company[order], cutoff[order]
         horizon_end, refusal = horizon_end[order], refusal[order]
+        whole = np.flatnonzero(refusal == 0)
+        in_gap = gaps.missing(company[whole], cutoff[whole], horizon_end[whole]) > 0
+        since = 2 * cutoff[whole] - horizon_end[whole]
+        in_gap |= misses_much(gaps, company[whole], since, cutoff[whole])
+        refusal[whole[in_gap]] = REFUSALS.index("gap_in_data")
         overlaps = np.zeros(len(company), bool)
         kept = np.flatnonzero(refusal == 0)  # ascending within a company: neighbours overlap first
         shared = (company[kept[1:]] == company[kept[:-1]]) & (

@@ -16,6 +16,7 @@ from scale_eval.datasets import Dataset
 from scale_eval.datasets.instants import from_microseconds
 from scale_eval.models import NamedModel
 from scale_eval.planning.batches import EvaluationKey
+from scale_eval.planning.calendar import ObservedSpans, misses_much
 from scale_eval.planning.plan import Plan
 
 MAX_COMPANIES = 2_000
@@ -81,9 +82,9 @@ def plan_global_fits(
 ) -> list[GlobalFit]:
     """List the fits that the evaluations to do need and that are not recorded yet.
 
-    A model is fitted on companies that had ten customers one horizon before the cutoff: equally
-    many of each class of size, the first in a random order that depends only on the seed and the
-    company.
+    A model is fitted on companies that had ten customers one horizon before the cutoff, and were
+    observed for nine tenths of the time from then to the cutoff: equally many of each class of
+    size, the first in a random order that depends only on the seed and the company.
 
     Parameters
     ----------
@@ -104,15 +105,20 @@ def plan_global_fits(
         for cutoff, horizon_end in zip(cutoffs.tolist(), horizon_ends.tolist(), strict=True):
             if fit_key(name, cutoff) in recorded:
                 continue
-            trainable = np.flatnonzero(
-                plan.observed.tenth_customer_at < cutoff - (horizon_end - cutoff)
-            )
+            trainable = _trainable(plan.observed, cutoff, cutoff - (horizon_end - cutoff))
             chosen = _sample(trainable, plan.n_customers[trainable], rank[trainable])
             company_ids = sorted(
                 (plan.company_ids[i] for i in chosen.tolist()), key=disk_position.__getitem__
             )
             fits.append(GlobalFit(name, cutoff, horizon_end, tuple(company_ids)))
     return fits
+
+
+def _trainable(observed: ObservedSpans, cutoff: int, since: int) -> np.ndarray:
+    """Return the companies whose customers from `since` to the cutoff are known."""
+    companies = np.flatnonzero((observed.tenth_customer_at < since) & (observed.until >= cutoff))
+    span = (np.full(len(companies), instant) for instant in (since, cutoff))
+    return companies[~misses_much(observed.gaps, companies, *span)]
 
 
 def _sample(companies: np.ndarray, size: np.ndarray, rank: np.ndarray) -> np.ndarray:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
-
 import numpy as np
 
 from scale_eval.datasets import Dataset
-from scale_eval.datasets.instants import DAY, NEVER, as_utc, from_microseconds, microseconds
+from scale_eval.datasets.instants import DAY, NEVER, from_microseconds, microseconds
 from scale_eval.evaluation.reasons import EVALUATIONS
 from scale_eval.planning.calendar import REFUSALS, ObservedSpans
 from scale_eval.planning.plan import observed_spans
@@ -29,10 +27,7 @@ def require_window(dataset: Dataset, settings: Settings) -> None:
 
 def why_no_window(dataset: Dataset, settings: Settings) -> str:
     """Return why no window can be evaluated and which cutoff fits; "" where one can be."""
-    until = settings.observed_until
-    spans = observed_spans(
-        dataset.manifest_table, settings.purchase_rule, None if until is None else as_utc(until)
-    )
+    spans = observed_spans(dataset.manifest_table, settings)
     calendar = settings.calendar
     if not calendar.shared and (calendar.windows(_longest(spans)).refusal == 0).any():
         return ""  # without a look at 100,000 companies
@@ -49,8 +44,7 @@ def why_no_window(dataset: Dataset, settings: Settings) -> str:
 
 def _longest(spans: ObservedSpans) -> ObservedSpans:
     """Return the spans of the companies whose customers were observed longest."""
-    order = np.argsort(spans.first_customer_at - spans.until, kind="stable")[:FEW]
-    return ObservedSpans(*(getattr(spans, field.name)[order] for field in fields(ObservedSpans)))
+    return spans.take(np.argsort(spans.first_customer_at - spans.until, kind="stable")[:FEW])
 
 
 def _remedy(dataset: Dataset, settings: Settings, spans: ObservedSpans) -> str:

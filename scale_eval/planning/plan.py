@@ -20,7 +20,9 @@ from scale_eval.datasets import Dataset
 from scale_eval.datasets.hash_order import MAX_UNCUT, ranks_of, slices_of
 from scale_eval.datasets.instants import DAY, NEVER, as_utc, from_microseconds, microseconds
 from scale_eval.datasets.purchases import MIN_CUSTOMERS
-from scale_eval.planning.calendar import REFUSALS, Calendar, ObservedSpans, PlannedWindows
+from scale_eval.datasets.time_span import TimeSpan
+from scale_eval.planning.calendar import REFUSALS, ObservedSpans, PlannedWindows
+from scale_eval.planning.company_gaps import CompanyGaps
 from scale_eval.planning.company_sample import Sample
 from scale_eval.planning.cost_model import Costs
 from scale_eval.planning.settings import Settings
@@ -138,9 +140,20 @@ class Plan:
             case "not_observed_whole":
                 horizon_end = from_microseconds(int(planned.horizon_end[window]))
                 return f"ends {horizon_end:%Y-%m-%d}, observed until {until:%Y-%m-%d}"
+            case "gap_in_data":
+                return self._gap_note(window)
             case "no_customers":
                 return f"nobody had bought before {from_microseconds(cutoff):%Y-%m-%d}"
         return ""
+
+    def _gap_note(self, window: int) -> str:
+        planned = self.windows
+        cutoff, horizon_end = int(planned.cutoff[window]), int(planned.horizon_end[window])
+        gap = self.observed.gaps.first_in(
+            int(planned.company[window]), 2 * cutoff - horizon_end, horizon_end
+        )
+        start, end = map(from_microseconds, gap or (cutoff, horizon_end))
+        return f"no rows from {start:%Y-%m-%d} to {end:%Y-%m-%d}"
 
     def digest(self) -> str:
         """Return the SHA-256 of the companies and windows; it does not depend on the models."""
@@ -172,39 +185,31 @@ class Plan:
         )
 
 
-def make_plan(
-    dataset: Dataset,
-    models: Sequence[str],
-    calendar: Calendar,
-    *,
-    purchase_rule: str = "non_negative",
-    observed_until: pd.Timestamp | None = None,
-    company_ids: list[str] | None = None,
+def plan_run(
+    dataset: Dataset, models: Iterable[str], settings: Settings, sample: Sample | None = None
 ) -> Plan:
-    """Plan the evaluation of `models` on the companies of `dataset`.
+    """Plan the evaluation of `models` on all companies of `dataset`, or on a sample of them.
 
-    Parameters
-    ----------
-    company_ids : list of str, optional
-        Plan only these, which are sorted. Their scores are then kept company by company, numbered
-        as among all companies, so that others can be added later.
+    The scores of a sample are kept company by company, numbered as among all companies, so that
+    others can be added later.
     """
     manifest = dataset.manifest_table
-    all_ids = dataset.company_ids
-    if company_ids is None:
+    company_ids = all_ids = dataset.company_ids
+    if sample is None:
         group = np.fromiter(company_groups(all_ids).values(), np.int64)
     else:
+        company_ids = sample.company_ids
         chosen = np.searchsorted(np.array(all_ids, dtype=object), company_ids)
         manifest = manifest.take(pa.array(chosen))
         group = ranks_of(all_ids)[chosen]
-    observed = observed_spans(manifest, purchase_rule, observed_until)
+    observed = observed_spans(manifest, settings)
     return Plan(
-        company_ids or all_ids,
+        company_ids,
         observed,
         manifest["n_rows"].to_numpy(),
         manifest["n_customers"].to_numpy(),
         group,
-        calendar.windows(observed),
+        settings.calendar.windows(observed),
         tuple(sorted(models)),
     )
 
@@ -216,27 +221,28 @@ def disk_order(plan: Plan, dataset: Dataset) -> np.ndarray:
     return np.fromiter((position[name] for name in names), np.int64, len(names))
 
 
-def observed_spans(
-    manifest: pa.Table, purchase_rule: str, observed_until: pd.Timestamp | None
-) -> ObservedSpans:
-    """Return the span over which each company of the `manifest` was observed.
+def observed_spans(manifest: pa.Table, settings: Settings) -> ObservedSpans:
+    """Return the span over which each company of the `manifest` was observed, and its gaps.
 
     Data are complete between a company's first and last row (to the end of the last day where all
-    timestamps are dates), or until `observed_until` where that is given.
+    timestamps are dates), or until `observed_until` where that is given; but for silences that are
+    probably missing data, unless they lie in the span `observed`.
     """
 
     def instants(column: str) -> np.ndarray:
         return pc.fill_null(manifest[column].cast(pa.int64()), NEVER).to_numpy()
 
-    if observed_until is None:
+    if settings.observed_until is None:
         until = instants("last_timestamp") + DAY * manifest["dates_only"].to_numpy()
     else:
-        until = np.full(len(manifest), microseconds(observed_until), np.int64)
+        until = np.full(len(manifest), microseconds(as_utc(settings.observed_until)), np.int64)
+    observed = None if settings.observed is None else TimeSpan.parse(settings.observed)
     return ObservedSpans(
         instants("first_timestamp"),
         until,
-        instants(f"first_customer_at_{purchase_rule}"),
-        instants(f"tenth_customer_at_{purchase_rule}"),
+        instants(f"first_customer_at_{settings.purchase_rule}"),
+        instants(f"tenth_customer_at_{settings.purchase_rule}"),
+        CompanyGaps.of(manifest, observed),
     )
 
 
@@ -254,18 +260,3 @@ def company_groups(company_ids: Sequence[str]) -> dict[str, int]:
 
 def _instants(values: np.ndarray) -> pa.Array:
     return pa.array(values, mask=values == NEVER).cast(TIME)
-
-
-def plan_run(
-    dataset: Dataset, models: Iterable[str], settings: Settings, sample: Sample | None = None
-) -> Plan:
-    """Plan a run of these settings on all companies, or on a sample of them."""
-    until = settings.observed_until
-    return make_plan(
-        dataset,
-        list(models),
-        settings.calendar,
-        purchase_rule=settings.purchase_rule,
-        observed_until=None if until is None else as_utc(until),
-        company_ids=None if sample is None else sample.company_ids,
-    )

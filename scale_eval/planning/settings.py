@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from scale_eval.datasets.instants import Duration, as_utc
 from scale_eval.datasets.purchases import PURCHASE_RULES
+from scale_eval.datasets.time_span import TimeSpan
 from scale_eval.planning.options import (
     COUNT,
     DATE,
     LENGTH_OF_TIME,
     LIST,
+    TEXT,
     WHOLE_NUMBER,
     YES_OR_NO,
     check_options,
@@ -52,6 +54,10 @@ class Settings:
         Length of the label window, such as ``"6 months"``.
     observed_until : date, optional
         The date until which the data of every company are complete; by default its own last row.
+    observed : str, optional
+        ``"FROM..TO"``, such as ``"2020-01-01..2022-06-30"`` (UTC): no data are missing in between,
+        so that a silence there is one in which nobody bought. Without it, windows that touch a
+        silence that is probably missing data are refused (`gap_in_data`); ``".."`` refuses none.
     purchase_rule : str
         ``"non_negative"``, ``"positive"`` or ``"all"``: which transactions are purchases.
     lookback : str, optional
@@ -94,6 +100,15 @@ class Settings:
             DATE, "Until when data are complete. Default: each company's last row.", metavar="DATE"
         ),
     )
+    observed: str | None = field(
+        default=None,
+        metadata=option(
+            TEXT,
+            "A silence in this span is one in which nobody bought, not a gap in the data; '..' is "
+            "all of time.",
+            metavar="FROM..TO",
+        ),
+    )
     purchase_rule: str = field(
         default="non_negative",
         metadata=option(one_of(PURCHASE_RULES), "Which values are purchases."),
@@ -127,6 +142,11 @@ class Settings:
                 set_field(self, name, str(Duration.parse(getattr(self, name))))
         if self.observed_until is not None:
             set_field(self, "observed_until", as_utc(self.observed_until))
+        if self.observed is not None:
+            try:
+                TimeSpan.parse(self.observed)
+            except ValueError as error:
+                raise ValueError(f"observed: {error}") from error
         if self.metrics:
             from scale_eval.planning.user_metrics import user_metrics
 

@@ -27,9 +27,9 @@ from scale_eval.datasets.ingest.parse import ParsedInput, ReadOptions, parse_inp
 from scale_eval.datasets.ingest.records import IngestError
 from scale_eval.datasets.ingest.refused import (
     all_refused,
-    late_lines,
-    late_rows,
     read_refused,
+    refused_lines,
+    rows_to_keep,
     write_refused,
 )
 from scale_eval.datasets.ingest.report import (
@@ -73,6 +73,7 @@ def ingest(
     timezone: str = "UTC",
     timestamp_format: str | None = None,
     decimal: str = ".",
+    plausible: str | None = None,
 ) -> IngestReport:
     """Read files or tables of transactions into the dataset at `into`; create it if need be.
 
@@ -105,6 +106,11 @@ def ingest(
         As for `strptime`; ISO 8601 without it.
     decimal : ``"."`` or ``","``
         The decimal mark of values.
+    plausible : str, optional
+        ``"FROM..TO"``, such as ``"2015-01-01..2024-12-31"`` (UTC): rows outside are refused with
+        the reason `outside_plausible_range`, and ``".."`` refuses none. Without it, rows are
+        refused that lie more than five years from all others of their company, if these are ten
+        times as many.
 
     Raises
     ------
@@ -121,7 +127,7 @@ def ingest(
     """
     if append and replace:
         raise IngestError("append and replace exclude each other; choose one")
-    options = ReadOptions(columns, company_column, timezone, timestamp_format, decimal)
+    options = ReadOptions(columns, company_column, timezone, timestamp_format, decimal, plausible)
     inputs = inputs_of(files, company_column)
     store = open_store(into)
     _check_place(store)
@@ -139,7 +145,15 @@ def ingest(
             _check_no_copies(parsed)
         with _explaining_errors(store):
             take_lock()
-            return _merge(store, parsed, buffer, append=append, replace=replace, timezone=timezone)
+            return _merge(
+                store,
+                parsed,
+                buffer,
+                append=append,
+                replace=replace,
+                any_year=plausible is not None,
+                timezone=timezone,
+            )
 
 
 def _check_place(store: Store) -> None:
@@ -239,6 +253,7 @@ def _merge(
     *,
     append: bool,
     replace: bool,
+    any_year: bool,
     timezone: str,
 ) -> IngestReport:
     """Merge parsed files into the dataset, which this process has locked."""
@@ -249,20 +264,21 @@ def _merge(
         buffer.sorted_partitions(),
         [file.source for file in parsed],
         manifest,
-        {} if replace else late_lines(parsed, refused_before),
+        {} if replace else refused_lines(parsed, refused_before),
         append=append,
         replace=replace,
+        any_year=any_year,
         timezone=timezone,
         in_python=any(file.input.in_python for file in parsed),
     )
     updates: list[CompanyUpdate] = []
-    late: list[pa.Table] = []
+    by_merge: list[pa.Table] = []
     for rows in buffer.partitions():
-        new_updates, new_late = merge.updates(rows, buffer.company_ids)
+        new_updates, new_refused = merge.updates(rows, buffer.company_ids)
         updates += new_updates
-        late.append(late_rows(new_late, buffer.company_ids))
-        del rows, new_late  # the next partition takes their memory
-    refused = all_refused(parsed, pa.concat_tables(late))
+        by_merge.append(rows_to_keep(new_refused, buffer.company_ids))
+        del rows, new_refused  # the next partition takes their memory
+    refused = all_refused(parsed, pa.concat_tables(by_merge))
     files = summarize_files(parsed, refused, updates)
     changed = [update for update in updates if update.status != "unchanged"]
     named_before = {row["path"] for row in manifest.values()}

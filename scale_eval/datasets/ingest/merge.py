@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from scale_eval.datasets.file_layout import CompanyToWrite
+from scale_eval.datasets.ingest.plausible import OUTSIDE, implausible_rows
 from scale_eval.datasets.ingest.records import IngestError, option
 from scale_eval.datasets.ingest.shuffle import (
     BUFFERED_SCHEMA,
@@ -27,6 +28,12 @@ from scale_eval.storage import Store, read_row_groups
 
 _WRITTEN_SCHEMA = pa.schema(list(TRANSACTIONS_SCHEMA)[1:])
 """Columns of a company's rows in the dataset, without its id."""
+
+OVERLAP = "overlap"
+"""The reason for which rows are refused that are not later than those of the dataset."""
+
+REFUSED_ROWS_SCHEMA = pa.schema([*BUFFERED_SCHEMA, ("reason", pa.string())])
+"""Columns of the rows that a merge refuses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +78,11 @@ class Merge:
         The source of each file, by position.
     manifest : mapping
         The dataset's rows of the manifest, by company.
-    late_lines : mapping of int to sequence of int
-        For each file, by its position: lines that an earlier ingest refused as overlapping.
+    refused_lines : mapping of str to mapping
+        By reason: for each file, by its position, the lines that an earlier merge refused.
     append, replace : bool
+    any_year : bool
+        Take rows as they are that lie implausibly far from the others of their company.
     timezone : str
     in_python : bool
         Whether messages name options as Python does.
@@ -85,19 +94,22 @@ class Merge:
         partitions: SortedPartitions,
         sources: Sequence[str],
         manifest: Mapping[str, dict[str, Any]],
-        late_lines: Mapping[int, Sequence[int]],
+        refused_lines: Mapping[str, Mapping[int, Sequence[int]]],
         *,
         append: bool,
         replace: bool,
+        any_year: bool = False,
         timezone: str,
         in_python: bool = False,
     ) -> None:
         self._partitions, self._sources, self._manifest = partitions, sources, manifest
         self._store, self._existing = store, _ExistingRows(store)
         self._append, self._replace, self._timezone = append, replace, timezone
-        self._in_python = in_python
-        lines = [(i << 40) | line for i, lines in late_lines.items() for line in lines]
-        self._late_lines = np.array(lines, dtype=np.int64)  # file and line in one integer
+        self._in_python, self._any_year = in_python, any_year
+        self._refused_lines = {  # file and line in one integer
+            reason: np.array([(i << 40) | line for i in by_file for line in by_file[i]], np.int64)
+            for reason, by_file in refused_lines.items()
+        }
 
     def updates(
         self, rows: pa.Table, company_ids: Sequence[str]
@@ -118,25 +130,30 @@ class Merge:
         -------
         updates : list of CompanyUpdate
             Sorted by company.
-        late : pyarrow.Table
-            Rows that are refused because they are not later than those of the dataset; by
-            BUFFERED_SCHEMA.
+        refused : pyarrow.Table
+            Rows that are not later than those of the dataset, or lie implausibly far from the
+            others of their company; by REFUSED_ROWS_SCHEMA.
 
         Raises
         ------
         IngestError
             The dataset has other rows of a company, and neither `append` nor `replace` is given.
         """
-        late = []
-        if len(self._late_lines):
+        refused = [REFUSED_ROWS_SCHEMA.empty_table()]
+        for reason, refused_lines in self._refused_lines.items():
             lines = (rows["file"].to_numpy().astype(np.int64) << 40) | rows["line"].to_numpy()
-            was_late = np.isin(lines, self._late_lines)
-            late.append(rows.filter(pa.array(was_late)))
-            rows = rows.filter(pa.array(~was_late))
+            was_refused = np.isin(lines, refused_lines)
+            refused.append(_refused(rows, was_refused, reason))
+            rows = rows.filter(pa.array(~was_refused))
         rows = _sorted(rows, company_ids)
-        codes = rows["company"].to_numpy()
-        bounds = np.flatnonzero(np.diff(codes, prepend=-1, append=-1))
-        names = [company_ids[code] for code in codes[bounds[:-1]].tolist()]
+        names, bounds = _companies(rows, company_ids)
+        if not self._any_year:
+            known = [self._manifest.get(name) if self._append else None for name in names]
+            implausible = implausible_rows(_instants(rows), bounds, known)
+            if implausible.any():
+                refused.append(_refused(rows, implausible, OUTSIDE))
+                rows = rows.filter(pa.array(~implausible))
+                names, bounds = _companies(rows, company_ids)
         files = _files_of(rows["file"].to_numpy(), bounds)
         statuses = []
         kept = np.ones(len(rows), dtype=bool)
@@ -149,7 +166,7 @@ class Merge:
             statuses.append(status)
             kept[start:stop] = keeps
             if is_late is not None and is_late.any():
-                late.append(rows.slice(start, stop - start).filter(pa.array(is_late)))
+                refused.append(_refused(rows.slice(start, stop - start), is_late, OVERLAP))
         if not kept.all():
             before = np.concatenate([[0], np.cumsum(kept)])
             rows, bounds = rows.filter(pa.array(kept)), before[bounds]
@@ -166,7 +183,7 @@ class Merge:
                 strict=True,
             )
         ]
-        return updates, pa.concat_tables([BUFFERED_SCHEMA.empty_table(), *late])
+        return updates, pa.concat_tables(refused)
 
     def _decide(
         self, row: Mapping[str, Any], rows: pa.Table, files: tuple[int, ...]
@@ -255,6 +272,19 @@ def _order(first: list[np.ndarray], rows: pa.Table) -> np.ndarray:
     # Ranks sort several times as fast as strings.
     rank = pc.rank(ids.dictionary).take(ids.indices).to_numpy()
     return np.lexsort([rows["value"].to_numpy(), _instants(rows), rank, *first])
+
+
+def _companies(rows: pa.Table, company_ids: Sequence[str]) -> tuple[list[str], np.ndarray]:
+    """Return the companies of sorted rows, and the bounds of their rows (n_companies + 1,)."""
+    codes = rows["company"].to_numpy()
+    bounds = np.flatnonzero(np.diff(codes, prepend=-1, append=-1))
+    return [company_ids[code] for code in codes[bounds[:-1]].tolist()], bounds
+
+
+def _refused(rows: pa.Table, which: np.ndarray, reason: str) -> pa.Table:
+    """Return rows that are refused, by REFUSED_ROWS_SCHEMA."""
+    refused = rows.filter(pa.array(which))
+    return refused.append_column("reason", pa.repeat(pa.scalar(reason, pa.string()), len(refused)))
 
 
 def _files_of(file: np.ndarray, bounds: np.ndarray) -> list[tuple[int, ...]]:

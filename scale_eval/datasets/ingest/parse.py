@@ -14,8 +14,10 @@ import pyarrow.compute as pc
 
 from scale_eval.datasets.ingest.default_columns import DEFAULT_COLUMNS
 from scale_eval.datasets.ingest.inputs import Input
+from scale_eval.datasets.ingest.plausible import OUTSIDE
 from scale_eval.datasets.ingest.records import IngestError, RecordBatch, Refusal, option
 from scale_eval.datasets.ingest.timestamps import EARLIEST, LATEST, TimestampReader
+from scale_eval.datasets.time_span import TimeSpan
 from scale_eval.storage.columns import TIME
 
 ROWS_SCHEMA = pa.schema(
@@ -42,7 +44,7 @@ class ReadOptions:
     ------
     IngestError
         A key of `columns` is unknown, `decimal` is neither ``.`` nor ``,``, there is no such
-        `timezone`, or `timestamp_format` is invalid.
+        `timezone`, `timestamp_format` is invalid, or `plausible` is no span of time.
     """
 
     columns: Mapping[str, str] = field(default_factory=dict)
@@ -50,6 +52,7 @@ class ReadOptions:
     timezone: str = "UTC"
     timestamp_format: str | None = None
     decimal: str = "."
+    plausible: str | None = None
 
     def __post_init__(self) -> None:
         unknown = set(self.columns) - set(DEFAULT_COLUMNS)
@@ -61,7 +64,17 @@ class ReadOptions:
             )
         if self.decimal not in (".", ","):
             raise IngestError(f"decimal: {self.decimal!r} is neither '.' nor ','")
-        _ = self.timestamps
+        _ = self.timestamps, self.plausible_span
+
+    @cached_property
+    def plausible_span(self) -> TimeSpan | None:
+        """Return the span outside of which rows are refused; None where none was given."""
+        if self.plausible is None:
+            return None
+        try:
+            return TimeSpan.parse(self.plausible)
+        except ValueError as error:
+            raise IngestError(f"plausible: {error}") from error
 
     @cached_property
     def timestamps(self) -> TimestampReader:
@@ -77,7 +90,14 @@ class ReadOptions:
     def source_of(self, each: Input) -> str:
         """Return the input's name and a hash of its content and of these options."""
         content = each.content_hash(self.names_by_role)
-        options = (self.names_by_role, self.timezone, self.timestamp_format, self.decimal)
+        options: tuple[object, ...] = (
+            self.names_by_role,
+            self.timezone,
+            self.timestamp_format,
+            self.decimal,
+        )
+        if self.plausible_span is not None:
+            options += (self.plausible_span,)
         return f"{each.name}#{hashlib.sha256(repr((content, options)).encode()).hexdigest()[:16]}"
 
 
@@ -196,6 +216,7 @@ def _parse_batch(
         "timestamp_empty": _is_blank(columns["timestamp"]),
         "timestamp_unparsable": times.unparsable,
         "timestamp_ambiguous": times.ambiguous,
+        OUTSIDE: _is_outside(times.microseconds, options.plausible_span),
         "value_empty": _is_blank(columns["value"]),
         "value_unparsable": ~is_number,
         "value_not_finite": ~np.isfinite(values),
@@ -230,6 +251,12 @@ def _read_values(column: pa.Array, decimal: str) -> tuple[np.ndarray, np.ndarray
         column = pc.if_else(matches, pc.replace_substring(text, decimal, "."), None)
     values = column.cast(pa.float64()).fill_null(0.0).to_numpy()
     return values + 0.0, is_number  # -0.0 becomes 0.0
+
+
+def _is_outside(times: np.ndarray, span: TimeSpan | None) -> np.ndarray:
+    if span is None:
+        return np.zeros(len(times), dtype=bool)
+    return (times < span.start) | (times >= span.end)
 
 
 def _is_blank(column: pa.Array) -> np.ndarray:

@@ -11,9 +11,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from scale_eval.datasets.dataset import REFUSED
-from scale_eval.datasets.ingest.merge import CompanyUpdate
+from scale_eval.datasets.ingest.merge import OVERLAP, CompanyUpdate
 from scale_eval.datasets.ingest.parse import ParsedInput
-from scale_eval.datasets.ingest.records import Refusal
+from scale_eval.datasets.ingest.plausible import OUTSIDE
+from scale_eval.datasets.ingest.records import TEXT_LENGTH, Refusal
 from scale_eval.storage import Store, read_table, write_table
 
 REFUSED_SCHEMA = pa.schema(
@@ -23,11 +24,9 @@ REFUSED_SCHEMA = pa.schema(
         ("line", pa.int64()),
         ("company_id", pa.string()),
         ("reason", pa.string()),
-        ("text", pa.string()),  # the record as written, cut at TEXT_LENGTH
+        ("text", pa.string()),  # as written, cut at TEXT_LENGTH; or its values, as they were read
     ]
 )
-
-_OVERLAP = "overlap"
 
 
 def read_refused(store: Store) -> pa.Table:
@@ -37,29 +36,50 @@ def read_refused(store: Store) -> pa.Table:
     return read_table(store, REFUSED, schema=REFUSED_SCHEMA)
 
 
-def late_lines(parsed: Sequence[ParsedInput], before: pa.Table) -> dict[int, list[int]]:
-    """Return, by position of the file, lines that an earlier ingest of it refused as overlapping.
+def refused_lines(
+    parsed: Sequence[ParsedInput], before: pa.Table
+) -> dict[str, dict[int, list[int]]]:
+    """Return the lines of these files that an earlier merge refused, by reason and file.
 
-    They are refused again, so that ingesting the same file twice changes nothing.
+    Files are given by position. The lines are refused again, so that ingesting the same file twice
+    changes nothing.
     """
-    lines = defaultdict(list)
-    for row in before.filter(pc.equal(before["reason"], _OVERLAP)).to_pylist():
-        lines[row["source"]].append(row["line"])
-    return {i: lines[file.source] for i, file in enumerate(parsed) if file.source in lines}
+    position = {file.source: i for i, file in enumerate(parsed)}
+    lines: dict[str, dict[int, list[int]]] = {}
+    for row in before.filter(pc.is_in(before["reason"], pa.array([OVERLAP, OUTSIDE]))).to_pylist():
+        if row["source"] in position:
+            by_file = lines.setdefault(row["reason"], defaultdict(list))
+            by_file[position[row["source"]]].append(row["line"])
+    return lines
 
 
-def late_rows(rows: pa.Table, company_ids: Sequence[str]) -> pa.Table:
-    """Return the columns of late rows (BUFFERED_SCHEMA) that are kept, with company ids."""
-    ids = [company_ids[code] for code in rows["company"].to_pylist()]
-    kept = rows.select(["file", "line", "text"])
+def rows_to_keep(refused: pa.Table, company_ids: Sequence[str]) -> pa.Table:
+    """Return what is kept of rows that a merge refused (REFUSED_ROWS_SCHEMA), with company ids.
+
+    A row whose text was not kept is written as its values.
+    """
+    ids = [company_ids[code] for code in refused["company"].to_pylist()]
+    text = [
+        _values_as_text(row) if row["text"] is None else row["text"] for row in refused.to_pylist()
+    ]
+    kept = refused.select(["file", "line", "reason"])
+    kept = kept.append_column("text", pa.array(text, pa.large_string()))
     return kept.append_column("company_id", pa.array(ids, pa.string()))
 
 
-def all_refused(parsed: Sequence[ParsedInput], late: pa.Table) -> pd.DataFrame:
-    """Return the refused rows of this ingest, by file (its `position`) and line."""
+def _values_as_text(row: Mapping[str, Any]) -> str:
+    values = row["customer_id"], row["timestamp"].isoformat(sep=" "), str(row["value"])
+    return ",".join(values)[:TEXT_LENGTH]
+
+
+def all_refused(parsed: Sequence[ParsedInput], by_merge: pa.Table) -> pd.DataFrame:
+    """Return the refused rows of this ingest, by file (its `position`) and line.
+
+    `by_merge` has those that `rows_to_keep` returned.
+    """
     records = [(i, *refusal) for i, file in enumerate(parsed) for refusal in file.refused]
-    for row in late.to_pylist():
-        refusal = Refusal(row["line"], _OVERLAP, row["text"], row["company_id"])
+    for row in by_merge.to_pylist():
+        refusal = Refusal(row["line"], row["reason"], row["text"], row["company_id"])
         records.append((row["file"], *refusal))
     frame = pd.DataFrame(records, columns=["position", *Refusal._fields])
     frame["file"] = [parsed[i].input.name for i in frame["position"]]
