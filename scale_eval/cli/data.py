@@ -12,6 +12,8 @@ from scale_eval.cli.app import LISTED_COMPANIES, CommandWithExamples, cli, out
 from scale_eval.datasets.ingest.default_columns import DEFAULT_COLUMNS
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from scale_eval.datasets.ingest.ingest import IngestReport
 
 
@@ -165,6 +167,7 @@ def _print_ingest(report: IngestReport) -> None:
         out.print(
             f"{LISTED_COMPANIES} of {n:,} companies; all are in manifest.parquet", style="dim"
         )
+    _print_gaps(report.gaps)
     rows, kept = int(report.files["rows_in"].sum()), int(report.files["rows_kept"].sum())
     refused = int(report.files["rows_refused"].sum())
     out.print(f"\n{rows:,} rows in = {kept:,} kept + {refused:,} refused")
@@ -177,3 +180,33 @@ def _print_ingest(report: IngestReport) -> None:
             f"they were taken as {report.timezone}."
         )
     out.print(f"Dataset: {report.dataset.store.root}", soft_wrap=True)
+
+
+def _print_gaps(gaps: pd.DataFrame) -> None:
+    """Print the silences that are probably missing data, and what to do where they are not."""
+    import pandas as pd
+
+    from scale_eval.report.frame_table import frame_table
+    from scale_eval.report.wording import companies, count
+
+    if not len(gaps):
+        return
+    listed = gaps.head(LISTED_COMPANIES)
+    columns = {
+        "company": listed["company_id"],
+        "no rows from": listed["start"].dt.strftime("%Y-%m-%d"),
+        "to": listed["end"].dt.strftime("%Y-%m-%d"),
+        "days": (listed["end"] - listed["start"]).dt.days,
+    }
+    n_companies = gaps["company_id"].nunique()
+    out.print(
+        f"\n{count(len(gaps), 'silence').capitalize()} at {companies(n_companies)} "
+        f"{'is' if len(gaps) == 1 else 'are'} probably missing data:"
+    )
+    out.print(frame_table(pd.DataFrame(columns)))
+    if len(gaps) > LISTED_COMPANIES:
+        out.print(f"{LISTED_COMPANIES} of {len(gaps):,}; all are in manifest.parquet", style="dim")
+    out.print(
+        "No window that touches one is evaluated (gap_in_data). Ingest what is missing; or, if "
+        "nobody bought then, say so: scale-eval run --observed FROM..TO."
+    )

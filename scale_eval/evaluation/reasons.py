@@ -101,6 +101,7 @@ ROWS = {
     "timestamp_empty": "the timestamp is empty",
     "timestamp_unparsable": "the timestamp is not a date or time",
     "timestamp_ambiguous": "the local time exists twice or not at all, because clocks changed",
+    "outside_plausible_range": "it lies outside --plausible, or many years from all other rows",
     "value_empty": "the value is empty",
     "value_unparsable": "the value is not a number",
     "value_not_finite": "the value is infinite or NaN",

@@ -1,8 +1,8 @@
 """Choose the cutoffs of each company, and refuse those for which it has too little data.
 
-A label window is ``[cutoff, cutoff + horizon)``. It is evaluated only if all of it was observed, and
-nine tenths of the same time before the cutoff, from which models learn. All times are UTC; months
-are calendar months.
+A label window is ``[cutoff, cutoff + horizon)``. It is evaluated only if all of it was observed,
+and of as much time before the cutoff, from which models learn, all but a sixth (a month of a
+half-year). All times are UTC; months are calendar months.
 """
 
 from __future__ import annotations
@@ -119,8 +119,8 @@ class PlannedWindows:
 def misses_much(
     gaps: CompanyGaps, company: np.ndarray, since: np.ndarray, cutoff: np.ndarray
 ) -> np.ndarray:
-    """Return where more than a tenth of the time ``[since, cutoff)`` to learn from is missing."""
-    return gaps.missing(company, since, cutoff) > (cutoff - since) // 10
+    """Return where more than a sixth of the time ``[since, cutoff)`` to learn from is missing."""
+    return gaps.missing(company, since, cutoff) > (cutoff - since) // 6
 
 
 _Part: TypeAlias = tuple[np.ndarray, int, int]

@@ -83,7 +83,7 @@ def plan_global_fits(
     """List the fits that the evaluations to do need and that are not recorded yet.
 
     A model is fitted on companies that had ten customers one horizon before the cutoff, and were
-    observed for nine tenths of the time from then to the cutoff: equally many of each class of
+    observed from then to the cutoff, but for a sixth of that time: equally many of each class of
     size, the first in a random order that depends only on the seed and the company.
 
     Parameters

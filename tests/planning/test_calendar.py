@@ -7,13 +7,17 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scale_eval.datasets.instants import NEVER, Duration, as_utc, from_microseconds, microseconds
+from scale_eval.datasets.time_span import TimeSpan
 from scale_eval.evaluation.windows import Window
 from scale_eval.planning.calendar import REFUSALS, Calendar, ObservedSpans
+from scale_eval.planning.company_gaps import CompanyGaps
+from scale_eval.storage.columns import TIME
 
 SIX_MONTHS = Duration(months=6)
 
@@ -28,6 +32,13 @@ def of_company(*instants: pd.Timestamp | None) -> ObservedSpans:
     return ObservedSpans(*(np.array([instant]) for instant in known))
 
 
+def with_gap(company: ObservedSpans, start: str, end: str) -> ObservedSpans:
+    gap = (
+        np.array([value]) for value in (0, microseconds(as_utc(start)), microseconds(as_utc(end)))
+    )
+    return dataclasses.replace(company, gaps=CompanyGaps(*gap))
+
+
 class Planned(NamedTuple):
     cutoff: pd.Timestamp | None
     refusal: str
@@ -36,9 +47,13 @@ class Planned(NamedTuple):
 
 def planned(calendar: Calendar, *companies: ObservedSpans) -> list[list[Planned]]:
     """The windows of each company, all companies asked at once."""
-    fields = [f.name for f in dataclasses.fields(ObservedSpans)]
+    fields = [f.name for f in dataclasses.fields(ObservedSpans) if f.name != "gaps"]
     together = ObservedSpans(*(np.concatenate([getattr(c, f) for c in companies]) for f in fields))
-    windows = calendar.windows(together)
+    gaps = CompanyGaps(
+        np.repeat(np.arange(len(companies)), [len(c.gaps.start) for c in companies]),
+        *(np.concatenate([getattr(c.gaps, f) for c in companies]) for f in ("start", "end")),
+    )
+    windows = calendar.windows(dataclasses.replace(together, gaps=gaps))
     rows = [[] for _ in companies]
     for company, begin, refusal, overlaps in zip(
         windows.company, windows.cutoff, windows.refusal, windows.overlaps, strict=True
@@ -118,6 +133,62 @@ def test_explicit_cutoffs_that_the_data_cannot_bear_are_refused_with_the_reason(
     asked = tuple(as_utc(c) for c in ("2016-06-01", "2017-06-01", "2018-01-01", "2100-01-01"))
     reasons = [p.refusal for p in windows_of(Calendar(cutoffs=asked), company)]
     assert reasons == ["no_customers", "", "not_observed_whole", "not_observed_whole"]
+
+
+def test_a_window_that_shares_a_microsecond_with_a_gap_is_refused_and_one_beside_it_is_not():
+    company = observed("2010-01-01", "2018-06-02")
+    ends_as_it_begins = with_gap(company, "2016-06-01", "2016-06-02")
+    assert [p.refusal for p in windows_of(Calendar(last=5), ends_as_it_begins)] == [
+        "",
+        "gap_in_data",
+        "",
+        "",
+        "",
+    ]
+
+
+def test_a_sixth_of_the_time_to_learn_from_may_be_missing_and_no_more():
+    company = observed("2010-01-01", "2018-06-02")  # learns from 182 days before 2017-12-01
+    for days, refusal in ((30, ""), (31, "gap_in_data")):
+        end = as_utc("2017-10-01") + pd.Timedelta(days=days)
+        gap = with_gap(company, "2017-10-01", f"{end:%Y-%m-%d}")
+        assert windows_of(Calendar(last=1), gap)[0].refusal == refusal
+
+
+def test_a_silence_in_a_span_that_was_observed_is_no_gap():
+    manifest = pa.table(
+        {
+            "gap_starts": pa.array([[], [10, 50], None, [20]], pa.list_(TIME)),
+            "gap_ends": pa.array([[], [20, 60], None, [30]], pa.list_(TIME)),
+        }
+    )
+    found = CompanyGaps.of(manifest, None)
+    assert [found.company.tolist(), found.start.tolist()] == [[1, 1, 3], [10, 50, 20]]
+    kept = CompanyGaps.of(manifest, TimeSpan(10, 30))
+    assert [kept.company.tolist(), kept.start.tolist()] == [[1], [50]]
+    few = found.take(np.array([3, 0, 1]))
+    assert [few.company.tolist(), few.end.tolist()] == [[0, 2, 2], [30, 20, 60]]
+
+
+@given(
+    gaps=st.lists(st.tuples(st.integers(0, 5), st.integers(0, 50), st.integers(1, 20)), max_size=8),
+    spans=st.lists(
+        st.tuples(st.integers(0, 5), st.integers(0, 60), st.integers(1, 30)), max_size=12
+    ),
+)
+def test_what_is_missing_of_a_span_is_what_counting_moments_finds(gaps, spans):
+    disjoint = []
+    for company, start, length in sorted(gaps):
+        if not disjoint or disjoint[-1][0] != company or disjoint[-1][2] < start:
+            disjoint.append((company, start, start + length))
+    columns = np.array(disjoint, np.int64).reshape(-1, 3).T
+    spans = sorted(spans)
+    company, start, length = np.array(spans, np.int64).reshape(-1, 3).T
+    missing = CompanyGaps(*columns).missing(company, start, start + length)
+    assert missing.tolist() == [
+        sum(any(g == c and a <= t < b for g, a, b in disjoint) for t in range(s, s + n))
+        for c, s, n in spans
+    ]
 
 
 def test_label_windows_that_share_time_are_marked_and_those_that_touch_are_not():

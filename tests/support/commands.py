@@ -146,6 +146,8 @@ STRICT = [
     "run",
     "--workers",
     "2",
+    "--observed",
+    "..",
     "--strict",
     "--every",
     "1 year",

@@ -36,6 +36,7 @@ from scale_eval.datasets.ingest.report import (
     IngestReport,
     summarize_companies,
     summarize_files,
+    summarize_gaps,
     summarize_refused,
 )
 from scale_eval.datasets.ingest.shuffle import ShuffleBuffer, n_partitions_of
@@ -299,6 +300,7 @@ def _merge(
         dataset=Dataset(store),
         files=files,
         companies=summarize_companies(updates, manifest),
+        gaps=summarize_gaps(updates, manifest),
         refused=summarize_refused(refused),
         naive_timestamps=int(files["n_naive_timestamps"].sum()),
         timezone=timezone,

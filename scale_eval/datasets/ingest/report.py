@@ -29,6 +29,10 @@ class IngestReport:
         One row a company of these files: `company_id, status, rows, customers, first, last,
         refunds, zero_values, duplicates, one_time_buyers`, as the dataset now has it; `status` is
         ``new``, ``appended``, ``replaced`` or ``unchanged``.
+    gaps : DataFrame
+        One row a silence of these companies that is probably missing data: `company_id, start,
+        end` (UTC; the end is exclusive). No window that touches one is evaluated, unless the option
+        `observed` says that nobody bought then.
     refused : DataFrame
         One row a reason for which rows of these files were refused: `reason, count, first_file,
         first_line`.
@@ -40,6 +44,7 @@ class IngestReport:
     dataset: Dataset
     files: pd.DataFrame
     companies: pd.DataFrame
+    gaps: pd.DataFrame
     refused: pd.DataFrame
     naive_timestamps: int
     timezone: str
@@ -96,6 +101,22 @@ def summarize_companies(
             }
         )
     return pd.DataFrame(summary)
+
+
+def summarize_gaps(
+    updates: Sequence[CompanyUpdate], manifest: Mapping[str, dict[str, Any]]
+) -> pd.DataFrame:
+    """Return one row a gap, sorted by company and time."""
+    gaps = [
+        (update.company_id, from_microseconds(start), from_microseconds(end))
+        for update in sorted(updates, key=lambda update: update.company_id)
+        for start, end in zip(
+            manifest[update.company_id]["gap_starts"],
+            manifest[update.company_id]["gap_ends"],
+            strict=True,
+        )
+    ]
+    return pd.DataFrame(gaps, columns=["company_id", "start", "end"])
 
 
 def summarize_refused(refused: pd.DataFrame) -> pd.DataFrame:

@@ -136,6 +136,18 @@ def _large_companies(findings: Findings, best: str) -> Iterator[str]:
         yield f"Intervals of figures over all customers pooled hold if {condition}."
 
 
+def _gaps(statuses: pd.DataFrame) -> Iterator[str]:
+    """Say how many windows touch a silence that is probably missing data."""
+    by_model = statuses[statuses["reason"] == "gap_in_data"].groupby("model")["n"].sum()
+    if len(by_model):
+        n = int(by_model.max())
+        yield (
+            f"{count(n, 'window')} {'touches' if n == 1 else 'touch'} a silence that is probably "
+            f"missing data, and {'is' if n == 1 else 'are'} in no figure. If nobody bought then, "
+            "run again with --observed."
+        )
+
+
 def coverage(findings: Findings) -> Iterator[str]:
     """Say which models, windows and companies are in no figure."""
     statuses = findings.statuses
@@ -152,6 +164,7 @@ def coverage(findings: Findings) -> Iterator[str]:
                 "refused, or not predicted by every model."
             )
         yield from _not_compared(findings)
+    yield from _gaps(statuses)
     failed = statuses[statuses["status"].isin(["error", "timeout", "killed"])]
     if len(failed):
         by_model = failed.groupby("model")["n"].sum()

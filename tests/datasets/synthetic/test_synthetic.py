@@ -24,6 +24,7 @@ from scale_eval.datasets.synthetic.generator import (
 from scale_eval.datasets.synthetic.synthesize import synthesize
 from scale_eval.planning.calendar import Calendar
 from scale_eval.planning.plan import observed_spans
+from scale_eval.planning.settings import Settings
 from tests.support.paths import PROJECT
 
 DATA = PROJECT / "data"
@@ -233,7 +234,7 @@ def test_the_demo_data_are_what_the_command_in_their_readme_makes(tmp_path):
 def test_each_demo_company_has_a_whole_window():
     demo = open_dataset(DATA / "demo")
     assert len(demo.company_ids) == 3
-    windows = Calendar().windows(observed_spans(demo.manifest_table, "non_negative", None))
+    windows = Calendar().windows(observed_spans(demo.manifest_table, Settings()))
     assert set(windows.company[windows.refusal == 0]) == {0, 1, 2}
 
 
