@@ -15,7 +15,8 @@ import pyarrow.compute as pc
 from scale_eval.datasets.ingest.default_columns import DEFAULT_COLUMNS
 from scale_eval.datasets.ingest.inputs import Input
 from scale_eval.datasets.ingest.records import IngestError, RecordBatch, Refusal, option
-from scale_eval.datasets.ingest.timestamps import EARLIEST, LATEST, TimestampReader
+from scale_eval.datasets.ingest.timestamps import TimestampReader
+from scale_eval.datasets.instants import EARLIEST, LATEST
 from scale_eval.storage.columns import TIME
 
 ROWS_SCHEMA = pa.schema(
@@ -195,6 +196,7 @@ def _parse_batch(
         "company_id_empty": _is_blank(companies),
         "timestamp_empty": _is_blank(columns["timestamp"]),
         "timestamp_unparsable": times.unparsable,
+        "timestamp_out_of_range": times.out_of_range,
         "timestamp_ambiguous": times.ambiguous,
         "value_empty": _is_blank(columns["value"]),
         "value_unparsable": ~is_number,

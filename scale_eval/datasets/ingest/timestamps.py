@@ -13,20 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from scale_eval.datasets.ingest.records import IngestError
-from scale_eval.datasets.instants import DAY
-
-ISO_8601 = (
-    r"^(?P<date>\d{4}(?:-\d\d-\d\d|\d{4}))"
-    r"(?:(?P<time>[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?)"
-    r"(?P<zone> ?(?:Z|UTC|[+-][01]\d(?::?[0-5]\d)?))?)?$"
-)
-"""``2017-03-26`` or ``20170326``, then ``T`` or a blank and ``02:30``, ``02:30:15`` or
-``02:30:15.123456``, then ``Z``, ``UTC``, ``+01``, ``+0100`` or ``+01:00``."""
-
-EARLIEST, LATEST = (
-    int(np.datetime64(text, "us").astype("int64")) for text in ("1678-01-01", "2262-01-01")
-)
-"""Timestamps in [EARLIEST, LATEST) are accepted: pandas can hold these in any unit."""
+from scale_eval.datasets.ingest.zone_names import zone_of
+from scale_eval.datasets.instants import DAY, EARLIEST, ISO_8601, LATEST
 
 _NONE = np.iinfo("int64").min  # NaT
 
@@ -42,9 +30,11 @@ class Instants:
     Attributes
     ----------
     microseconds : ndarray of int64
-        Since 1970-01-01 UTC; undefined where `unparsable` or `ambiguous`.
+        Since 1970-01-01 UTC; undefined where one of the next three is true.
     unparsable : ndarray of bool
-        There is no such time, it is not in the format, or outside the years 1678 to 2261.
+        There is no such time, or it is not in the format.
+    out_of_range : ndarray of bool
+        It is outside the years 1678 to 2261.
     ambiguous : ndarray of bool
         It has no zone, and falls in an hour that `timezone` has twice or not at all.
     naive : ndarray of bool
@@ -55,6 +45,7 @@ class Instants:
 
     microseconds: np.ndarray
     unparsable: np.ndarray
+    out_of_range: np.ndarray
     ambiguous: np.ndarray
     naive: np.ndarray
     midnight: np.ndarray
@@ -107,7 +98,7 @@ class TimestampReader:
             text = pc.utf8_trim_whitespace(column)
             wall, offset, naive = self._formatted(text) if self.format else _iso_8601(text)
         readable = _in_range(wall)
-        instants = wall - offset
+        instants = np.where(readable, wall - offset, wall)
         local = readable & naive
         instants[local] = (
             pd.DatetimeIndex(wall[local].view("M8[us]"))
@@ -115,9 +106,11 @@ class TimestampReader:
             .asi8
         )
         ambiguous = local & (instants == _NONE)
+        unparsable = wall == _NONE
         return Instants(
             microseconds=instants,
-            unparsable=~_in_range(instants) & ~ambiguous,
+            unparsable=unparsable,
+            out_of_range=~(_in_range(wall) & _in_range(instants)) & ~unparsable & ~ambiguous,
             ambiguous=ambiguous,
             naive=naive,
             midnight=wall % DAY == 0,
@@ -126,11 +119,27 @@ class TimestampReader:
     def _formatted(self, text: pa.Array) -> _Wall:
         assert self.format is not None
         zoned = "%z" in self.format or "%Z" in self.format
-        times = pd.to_datetime(
-            text.to_numpy(zero_copy_only=False), format=self.format, errors="coerce", utc=zoned
-        )
+        texts = text.to_numpy(zero_copy_only=False)
+        times = self._strptime(texts, zoned)
         none = np.zeros(len(text), dtype="int64")
-        return times.as_unit("us").asi8, none, np.full(len(text), not zoned)
+        return times, none, np.full(len(text), not zoned)
+
+    def _strptime(self, texts: np.ndarray, zoned: bool) -> np.ndarray:
+        """Return microseconds since 1970, of the clock that is written or, if `zoned`, of UTC."""
+
+        def parsed(texts: np.ndarray) -> pd.DatetimeIndex:
+            return pd.to_datetime(texts, format=self.format, errors="coerce", utc=zoned)
+
+        times = parsed(texts)
+        instants = times.as_unit("us").asi8
+        if times.unit == "ns" and len(texts) > 1:  # for one with nanoseconds, which hold 584 years
+            missing = np.flatnonzero(instants == _NONE)
+            instants[missing] = [_only(parsed(texts[[i]])) for i in missing]
+        return instants
+
+
+def _only(time: pd.DatetimeIndex) -> int:
+    return int(time.as_unit("us").asi8[0])
 
 
 def _iso_8601(text: pa.Array) -> _Wall:
@@ -141,7 +150,8 @@ def _iso_8601(text: pa.Array) -> _Wall:
         times = wall.cast(pa.timestamp("us"))
     except pa.ArrowInvalid:
         # Dates without dashes, nanoseconds (cut off, not rounded), or a date that does not exist:
-        # pandas reads the first two, and marks the third.
+        # pandas reads the first, and marks the third.
+        wall = pc.replace_substring_regex(wall, r"([.]\d{6})\d+$", r"\1")
         index = pd.to_datetime(
             wall.to_numpy(zero_copy_only=False), format="ISO8601", errors="coerce"
         )
@@ -171,8 +181,10 @@ def _typed(column: pa.Array) -> _Wall:
         times = np.clip(times, EARLIEST // factor - 1, LATEST // factor) * factor
     if zone is None:
         return times, np.zeros_like(times), np.ones(len(times), dtype=bool)
-    instants = pd.DatetimeIndex(np.where(_in_range(times), times, _NONE).view("M8[us]"), tz="UTC")
-    wall = instants.tz_convert(zone).tz_localize(None).asi8
+    readable = _in_range(times)
+    instants = pd.DatetimeIndex(times[readable].view("M8[us]"), tz="UTC")
+    wall = times.copy()
+    wall[readable] = instants.tz_convert(zone_of(zone)).tz_localize(None).asi8
     return wall, wall - times, np.zeros(len(times), dtype=bool)
 
 

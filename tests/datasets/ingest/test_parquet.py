@@ -77,8 +77,8 @@ def test_parquet_timestamps_out_of_range_are_refused(parse_table):
         times = pa.array([0, wraps, -(2**52), None], pa.int64()).cast(pa.timestamp("ms", zone))
         file = parse_table(pa.array(list("abcd")), times, pa.array([1.0] * 4))
         assert refused(file) == [
-            (2, "timestamp_unparsable"),
-            (3, "timestamp_unparsable"),
+            (2, "timestamp_out_of_range"),
+            (3, "timestamp_out_of_range"),
             (4, "timestamp_empty"),
         ]
 

@@ -18,6 +18,8 @@ def instants(texts, **options) -> list[str]:
     return [
         "unparsable"
         if times.unparsable[i]
+        else "out of range"
+        if times.out_of_range[i]
         else "ambiguous"
         if times.ambiguous[i]
         else str(pd.Timestamp(times.microseconds[i], unit="us"))
@@ -44,6 +46,10 @@ def instants(texts, **options) -> list[str]:
         ("20170602T05:28:36.1234569", "2017-06-02 05:28:36.123456"),
         ("2016-02-29", "2016-02-29 00:00:00"),
         *[
+            (text, "out of range")
+            for text in ["0001-01-01", "9999-12-31", "2262-06-01", "1677-01-01", "99991231 23:59"]
+        ],
+        *[
             (text, "unparsable")
             for text in [
                 "1483228800",
@@ -64,10 +70,6 @@ def instants(texts, **options) -> list[str]:
                 "2017-06-02 05:28 CET",
                 "2017-06-02 05:28+25:00",
                 "2017-06-02 05:28 PM",
-                "0001-01-01",
-                "9999-12-31",
-                "2262-06-01",
-                "1677-01-01",
                 "２０１７-06-02",
                 "now",
                 "NaT",
@@ -135,6 +137,8 @@ def test_an_unknown_time_zone_is_an_error(zone):
         ("%d.%m.%Y", "2017-03-26", "unparsable"),
         ("%d.%m.%Y", "31.02.2017", "unparsable"),
         ("%Y-%m-%d", "2017-03-26 10:30", "unparsable"),
+        ("%d.%m.%Y", "31.12.9999", "out of range"),
+        ("%d.%m.%Y", "01.01.0001", "out of range"),
     ],
 )
 def test_a_timestamp_format_can_be_given(form, text, instant):
