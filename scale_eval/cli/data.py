@@ -53,6 +53,11 @@ if TYPE_CHECKING:
     show_default=True,
     help="The decimal mark of values.",
 )
+@click.option(
+    "--thousands",
+    type=click.Choice([",", ".", "'", "space", "none"]),
+    help="The mark that divides thousands; by default any that leaves no doubt.",
+)
 def ingest_command(paths: tuple[str, ...], columns: str, **options: Any) -> None:
     """Read files of transactions into a dataset.
 
@@ -170,4 +175,6 @@ def _print_ingest(report: IngestReport) -> None:
             f"{report.naive_timestamps:,} timestamps named no time zone; "
             f"they were taken as {report.timezone}."
         )
+    for remark in report.remarks:
+        out.print(remark)
     out.print(f"Dataset: {report.dataset.store.root}", soft_wrap=True)

@@ -73,6 +73,7 @@ def ingest(
     timezone: str = "UTC",
     timestamp_format: str | None = None,
     decimal: str = ".",
+    thousands: str | None = None,
 ) -> IngestReport:
     """Read files or tables of transactions into the dataset at `into`; create it if need be.
 
@@ -105,6 +106,10 @@ def ingest(
         As for `strptime`; ISO 8601 without it.
     decimal : ``"."`` or ``","``
         The decimal mark of values.
+    thousands : ``","``, ``"."``, ``"'"``, ``"space"`` or ``"none"``, optional
+        The mark that divides thousands in values. By default any is read that leaves no doubt, and
+        a file is an error whose values leave open whether ``1.234`` is more than a thousand.
+        Currency signs and codes, brackets and a minus behind the number are read as well.
 
     Raises
     ------
@@ -121,7 +126,7 @@ def ingest(
     """
     if append and replace:
         raise IngestError("append and replace exclude each other; choose one")
-    options = ReadOptions(columns, company_column, timezone, timestamp_format, decimal)
+    options = ReadOptions(columns, company_column, timezone, timestamp_format, decimal, thousands)
     inputs = inputs_of(files, company_column)
     store = open_store(into)
     _check_place(store)
@@ -286,4 +291,5 @@ def _merge(
         refused=summarize_refused(refused),
         naive_timestamps=int(files["n_naive_timestamps"].sum()),
         timezone=timezone,
+        remarks=tuple(remark for file in parsed for remark in file.remarks),
     )

@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from scale_eval.datasets.ingest.amounts import AmountColumn, AmountFormat
 from scale_eval.datasets.ingest.default_columns import DEFAULT_COLUMNS
 from scale_eval.datasets.ingest.inputs import Input
 from scale_eval.datasets.ingest.records import IngestError, RecordBatch, Refusal, option
@@ -32,7 +33,6 @@ ROWS_SCHEMA = pa.schema(
 )
 
 _NO_ROWS = ROWS_SCHEMA.empty_table()
-_NUMBER = r"(?i)^[+-]?(?:\d+[.]?\d*|[.]\d+)(?:e[+-]?\d+)?$|^[+-]?(?:nan|inf|infinity)$"
 
 
 @dataclass(frozen=True)
@@ -42,8 +42,9 @@ class ReadOptions:
     Raises
     ------
     IngestError
-        A key of `columns` is unknown, `decimal` is neither ``.`` nor ``,``, there is no such
-        `timezone`, or `timestamp_format` is invalid.
+        A key of `columns` is unknown, `decimal` is neither ``.`` nor ``,``, `thousands` is no key
+        of `THOUSANDS` or the decimal mark, there is no such `timezone`, or `timestamp_format` is
+        invalid.
     """
 
     columns: Mapping[str, str] = field(default_factory=dict)
@@ -51,6 +52,7 @@ class ReadOptions:
     timezone: str = "UTC"
     timestamp_format: str | None = None
     decimal: str = "."
+    thousands: str | None = None
 
     def __post_init__(self) -> None:
         unknown = set(self.columns) - set(DEFAULT_COLUMNS)
@@ -60,14 +62,17 @@ class ReadOptions:
                 f"{', '.join(DEFAULT_COLUMNS)} (a column of companies is the option "
                 "--company-column)"
             )
-        if self.decimal not in (".", ","):
-            raise IngestError(f"decimal: {self.decimal!r} is neither '.' nor ','")
-        _ = self.timestamps
+        _ = self.timestamps, self.amounts
 
     @cached_property
     def timestamps(self) -> TimestampReader:
         """Return the reader of timestamps."""
         return TimestampReader(self.timezone, self.timestamp_format)
+
+    @cached_property
+    def amounts(self) -> AmountFormat:
+        """Return how amounts are written."""
+        return AmountFormat(self.decimal, self.thousands)
 
     @cached_property
     def names_by_role(self) -> dict[str, str]:
@@ -78,7 +83,15 @@ class ReadOptions:
     def source_of(self, each: Input) -> str:
         """Return the input's name and a hash of its content and of these options."""
         content = each.content_hash(self.names_by_role)
-        options = (self.names_by_role, self.timezone, self.timestamp_format, self.decimal)
+        options: tuple[object, ...] = (
+            self.names_by_role,
+            self.timezone,
+            self.timestamp_format,
+            self.decimal,
+        )
+        # Options that came later count only where they are given, so that sources stay the same.
+        later = {"thousands": self.thousands}
+        options += tuple((name, value) for name, value in later.items() if value is not None)
         return f"{each.name}#{hashlib.sha256(repr((content, options)).encode()).hexdigest()[:16]}"
 
 
@@ -103,6 +116,8 @@ class ParsedInput:
         By line.
     n_naive_timestamps : int
         Number of its rows that were written without a time zone.
+    remarks : tuple of str
+        What is odd about it, in sentences.
     """
 
     input: Input
@@ -113,6 +128,7 @@ class ParsedInput:
     n_rows: int
     refused: list[Refusal]
     n_naive_timestamps: int
+    remarks: tuple[str, ...] = ()
 
 
 def parse_input(
@@ -161,25 +177,36 @@ def _parse_input(
     refused: list[Refusal] = []
     n_rows = n_naive = 0
     first, last = LATEST, EARLIEST
+    amounts = AmountColumn(options.amounts)
     for batch in each.batches(options.names_by_role):
-        rows, naive = _parse_batch(batch, options, company_id, keep_text, refused)
+        rows, naive = _parse_batch(batch, options, amounts, company_id, keep_text, refused)
         n_naive += naive
         if len(rows):
             times = rows["timestamp"].cast(pa.int64()).to_numpy()
             first, last = min(first, int(times.min())), max(last, int(times.max()))
             n_rows += len(rows)
             (hand_over or tables.append)(rows)
+    value = options.names_by_role["value"]
+    amounts.check(each.label, value, each.row, in_python=each.in_python)
     if not n_rows:
         raise IngestError(_why_no_rows(each, refused))
-    rows = pa.concat_tables(tables)
     return ParsedInput(
-        each, source, company_id, rows, (first, last), n_rows, sorted(refused), n_naive
+        input=each,
+        source=source,
+        company_id=company_id,
+        rows=pa.concat_tables(tables),
+        span=(first, last),
+        n_rows=n_rows,
+        refused=sorted(refused),
+        n_naive_timestamps=n_naive,
+        remarks=tuple(amounts.remarks(each.label, value)),
     )
 
 
 def _parse_batch(
     batch: RecordBatch,
     options: ReadOptions,
+    amounts: AmountColumn,
     company_id: str | None,
     keep_text: bool,
     refused: list[Refusal],
@@ -190,7 +217,7 @@ def _parse_batch(
     if companies is None:
         companies = pa.repeat(pa.scalar(company_id, pa.large_string()), n_records)
     times = options.timestamps.read(columns["timestamp"])
-    values, is_number = _read_values(columns["value"], options.decimal)
+    values, is_number = amounts.read(columns["value"], batch.lines)
     faults = {
         "customer_id_empty": _is_blank(columns["customer_id"]),
         "company_id_empty": _is_blank(companies),
@@ -220,18 +247,6 @@ def _parse_batch(
     ]
     n_naive = int(np.count_nonzero(times.naive & kept))
     return pa.table(rows, schema=ROWS_SCHEMA).filter(pa.array(kept)), n_naive
-
-
-def _read_values(column: pa.Array, decimal: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return values as float64, and which of them are numbers (NaN and infinities included)."""
-    is_number = np.ones(len(column), dtype=bool)
-    if not pa.types.is_floating(column.type):
-        text = pc.utf8_trim_whitespace(column)
-        matches = pc.match_substring_regex(text, _NUMBER.replace(".", decimal))
-        is_number = matches.fill_null(False).to_numpy(zero_copy_only=False)
-        column = pc.if_else(matches, pc.replace_substring(text, decimal, "."), None)
-    values = column.cast(pa.float64()).fill_null(0.0).to_numpy()
-    return values + 0.0, is_number  # -0.0 becomes 0.0
 
 
 def _is_blank(column: pa.Array) -> np.ndarray:

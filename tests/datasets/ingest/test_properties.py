@@ -29,6 +29,7 @@ REASONS = {
     "company_id_empty",
     "timestamp_empty",
     "timestamp_unparsable",
+    "timestamp_out_of_range",
     "timestamp_ambiguous",
     "value_empty",
     "value_unparsable",
