@@ -47,6 +47,11 @@ if TYPE_CHECKING:
 )
 @click.option("--timestamp-format", metavar="FORMAT", help="As for strptime; ISO 8601 by default.")
 @click.option(
+    "--timestamp-unit",
+    type=click.Choice(["s", "ms", "us", "excel"]),
+    help="Timestamps are unix time in this unit, or days of a spreadsheet.",
+)
+@click.option(
     "--decimal",
     type=click.Choice([".", ","]),
     default=".",

@@ -74,6 +74,7 @@ def ingest(
     timestamp_format: str | None = None,
     decimal: str = ".",
     thousands: str | None = None,
+    timestamp_unit: str | None = None,
 ) -> IngestReport:
     """Read files or tables of transactions into the dataset at `into`; create it if need be.
 
@@ -103,13 +104,18 @@ def ingest(
     timezone : str
         The zone of timestamps written without one.
     timestamp_format : str, optional
-        As for `strptime`; ISO 8601 without it.
+        As for `strptime`; ISO 8601 without it. ``%Z`` reads abbreviations such as ``CEST``; one
+        that means several zones is an error, unless it is one of `timezone`.
     decimal : ``"."`` or ``","``
         The decimal mark of values.
     thousands : ``","``, ``"."``, ``"'"``, ``"space"`` or ``"none"``, optional
         The mark that divides thousands in values. By default any is read that leaves no doubt, and
         a file is an error whose values leave open whether ``1.234`` is more than a thousand.
         Currency signs and codes, brackets and a minus behind the number are read as well.
+    timestamp_unit : ``"s"``, ``"ms"``, ``"us"`` or ``"excel"``, optional
+        Timestamps are unix time in this unit, or the days of a spreadsheet (from 1899-12-30, in
+        `timezone`, rounded to seconds). By default whole numbers of 10, 13 or 16 digits are read as
+        unix time, if the first timestamp of a file is one.
 
     Raises
     ------
@@ -126,7 +132,9 @@ def ingest(
     """
     if append and replace:
         raise IngestError("append and replace exclude each other; choose one")
-    options = ReadOptions(columns, company_column, timezone, timestamp_format, decimal, thousands)
+    options = ReadOptions(
+        columns, company_column, timezone, timestamp_format, decimal, thousands, timestamp_unit
+    )
     inputs = inputs_of(files, company_column)
     store = open_store(into)
     _check_place(store)

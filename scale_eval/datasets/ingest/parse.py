@@ -16,7 +16,7 @@ from scale_eval.datasets.ingest.amounts import AmountColumn, AmountFormat
 from scale_eval.datasets.ingest.default_columns import DEFAULT_COLUMNS
 from scale_eval.datasets.ingest.inputs import Input
 from scale_eval.datasets.ingest.records import IngestError, RecordBatch, Refusal, option
-from scale_eval.datasets.ingest.timestamps import TimestampReader
+from scale_eval.datasets.ingest.timestamps import TimestampColumn, TimestampReader
 from scale_eval.datasets.instants import EARLIEST, LATEST
 from scale_eval.storage.columns import TIME
 
@@ -43,8 +43,8 @@ class ReadOptions:
     ------
     IngestError
         A key of `columns` is unknown, `decimal` is neither ``.`` nor ``,``, `thousands` is no key
-        of `THOUSANDS` or the decimal mark, there is no such `timezone`, or `timestamp_format` is
-        invalid.
+        of `THOUSANDS` or the decimal mark, there is no such `timezone` or `timestamp_unit`, or
+        `timestamp_format` is invalid.
     """
 
     columns: Mapping[str, str] = field(default_factory=dict)
@@ -53,6 +53,7 @@ class ReadOptions:
     timestamp_format: str | None = None
     decimal: str = "."
     thousands: str | None = None
+    timestamp_unit: str | None = None
 
     def __post_init__(self) -> None:
         unknown = set(self.columns) - set(DEFAULT_COLUMNS)
@@ -67,7 +68,7 @@ class ReadOptions:
     @cached_property
     def timestamps(self) -> TimestampReader:
         """Return the reader of timestamps."""
-        return TimestampReader(self.timezone, self.timestamp_format)
+        return TimestampReader(self.timezone, self.timestamp_format, self.timestamp_unit)
 
     @cached_property
     def amounts(self) -> AmountFormat:
@@ -90,7 +91,7 @@ class ReadOptions:
             self.decimal,
         )
         # Options that came later count only where they are given, so that sources stay the same.
-        later = {"thousands": self.thousands}
+        later = {"thousands": self.thousands, "timestamp_unit": self.timestamp_unit}
         options += tuple((name, value) for name, value in later.items() if value is not None)
         return f"{each.name}#{hashlib.sha256(repr((content, options)).encode()).hexdigest()[:16]}"
 
@@ -177,19 +178,23 @@ def _parse_input(
     refused: list[Refusal] = []
     n_rows = n_naive = 0
     first, last = LATEST, EARLIEST
-    amounts = AmountColumn(options.amounts)
+    timestamps, amounts = TimestampColumn(options.timestamps), AmountColumn(options.amounts)
     for batch in each.batches(options.names_by_role):
-        rows, naive = _parse_batch(batch, options, amounts, company_id, keep_text, refused)
+        rows, naive = _parse_batch(batch, timestamps, amounts, company_id, keep_text, refused)
         n_naive += naive
         if len(rows):
             times = rows["timestamp"].cast(pa.int64()).to_numpy()
             first, last = min(first, int(times.min())), max(last, int(times.max()))
             n_rows += len(rows)
             (hand_over or tables.append)(rows)
-    value = options.names_by_role["value"]
-    amounts.check(each.label, value, each.row, in_python=each.in_python)
+    remarks = []
+    read: dict[str, TimestampColumn | AmountColumn] = {"timestamp": timestamps, "value": amounts}
+    for role, column in read.items():
+        name = options.names_by_role[role]
+        column.check(each.label, name, each.row, in_python=each.in_python)
+        remarks += column.remarks(each.label, name)
     if not n_rows:
-        raise IngestError(_why_no_rows(each, refused))
+        raise IngestError(_why_no_rows(each, refused, timestamps))
     return ParsedInput(
         input=each,
         source=source,
@@ -199,13 +204,13 @@ def _parse_input(
         n_rows=n_rows,
         refused=sorted(refused),
         n_naive_timestamps=n_naive,
-        remarks=tuple(amounts.remarks(each.label, value)),
+        remarks=tuple(remarks),
     )
 
 
 def _parse_batch(
     batch: RecordBatch,
-    options: ReadOptions,
+    timestamps: TimestampColumn,
     amounts: AmountColumn,
     company_id: str | None,
     keep_text: bool,
@@ -216,7 +221,7 @@ def _parse_batch(
     companies = columns.get("company_id")
     if companies is None:
         companies = pa.repeat(pa.scalar(company_id, pa.large_string()), n_records)
-    times = options.timestamps.read(columns["timestamp"])
+    times = timestamps.read(columns["timestamp"], batch.lines)
     values, is_number = amounts.read(columns["value"], batch.lines)
     faults = {
         "customer_id_empty": _is_blank(columns["customer_id"]),
@@ -255,16 +260,18 @@ def _is_blank(column: pa.Array) -> np.ndarray:
     return column.is_null().to_numpy(zero_copy_only=False)
 
 
-def _why_no_rows(each: Input, refused: list[Refusal]) -> str:
+def _why_no_rows(each: Input, refused: list[Refusal], timestamps: TimestampColumn) -> str:
     if not refused:
         return f"{each.label} has a header but no rows; give one with rows"
     counts = Counter(refusal.reason for refusal in refused).most_common()
     first = min(refused)
     names = ("timestamp_format", "timezone", "decimal")
     spelled = [option(name, each.in_python * "...", in_python=each.in_python) for name in names]
+    remedy = f"Correct it, or say how it is written ({', '.join(spelled)})"
+    if numbers := timestamps.unread_numbers.explanation(in_python=each.in_python):
+        remedy = numbers[0].upper() + numbers[1:]
     return (
         f"{each.label}: all {len(refused)} rows are refused ("
         + ", ".join(f"{reason} {count}" for reason, count in counts)
-        + f"); the first is {each.row} {first.line}: {first.text!r}. Correct it, or say how it is "
-        f"written ({', '.join(spelled)})"
+        + f"); the first is {each.row} {first.line}: {first.text!r}. {remedy}"
     )

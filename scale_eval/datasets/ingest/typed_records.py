@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyarrow import types
 
 from scale_eval.datasets.ingest.records import TEXT_LENGTH, IngestError, RecordBatch
@@ -60,11 +61,20 @@ def _as_read(label: object, role: str, name: str, column: pa.Array) -> pa.Array:
         return column.cast(pa.float64(), safe=False)
     if role == "timestamp" and (types.is_date(kind) or types.is_timestamp(kind)):
         return typed_timestamps(label, name, column)
-    wanted = {"timestamp": "a timestamp, a date or text", "value": "a number or text"}
+    if role == "timestamp" and types.is_floating(kind):  # numbers of which some are missing
+        return _numbers_as_text(column.cast(pa.float64(), safe=False))
+    wanted = {"timestamp": "a timestamp, a date, text or unix time", "value": "a number or text"}
     raise IngestError(
         f"{label}: column {name!r} ({role}) has type {kind}; "
         f"write it as {wanted.get(role, 'text (an integer will do)')}"
     )
+
+
+def _numbers_as_text(column: pa.Array) -> pa.Array:
+    """Return whole numbers without a point, as they were before some were missing."""
+    is_whole = pc.and_(pc.equal(pc.round(column), column), pc.less(pc.abs(column), 2.0**53))
+    whole = pc.if_else(is_whole, column, None).cast(pa.int64()).cast(pa.large_string())
+    return pc.coalesce(whole, column.cast(pa.large_string()))
 
 
 def typed_timestamps(label: object, name: str, column: pa.Array) -> pa.Array:

@@ -76,12 +76,12 @@ def test_the_text_of_a_refused_row_is_cut(parse):
 
 def test_a_file_that_is_refused_whole_is_an_error_with_reasons_and_an_example(parse):
     with pytest.raises(IngestError) as error:
-        parse(HEADER + "a,1483228800,1\na,1483228801,1\n,2017-01-01,1\n")
+        parse(HEADER + "a,1483228,1\na,1483229,1\n,2017-01-01,1\n")
     assert "acme.csv: all 3 rows are refused (timestamp_unparsable 2, customer_id_empty 1)" in str(
         error.value
     )
-    assert "the first is line 2: 'a,1483228800,1'" in str(error.value)
-    assert "--timestamp-format" in str(error.value)
+    assert "the first is line 2: 'a,1483228,1'" in str(error.value)
+    assert "say their unit: --timestamp-unit s, ms, us or excel" in str(error.value)
 
 
 # Values
