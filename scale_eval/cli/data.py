@@ -49,11 +49,21 @@ if TYPE_CHECKING:
 )
 @click.option("--timestamp-format", metavar="FORMAT", help="As for strptime; ISO 8601 by default.")
 @click.option(
+    "--timestamp-unit",
+    type=click.Choice(["s", "ms", "us", "excel"]),
+    help="Timestamps are unix time in this unit, or days of a spreadsheet.",
+)
+@click.option(
     "--decimal",
     type=click.Choice([".", ","]),
     default=".",
     show_default=True,
     help="The decimal mark of values.",
+)
+@click.option(
+    "--thousands",
+    type=click.Choice([",", ".", "'", "space", "none"]),
+    help="The mark that divides thousands; by default any that leaves no doubt.",
 )
 @click.option(
     "--plausible",
@@ -179,6 +189,8 @@ def _print_ingest(report: IngestReport) -> None:
             f"{report.naive_timestamps:,} timestamps named no time zone; "
             f"they were taken as {report.timezone}."
         )
+    for remark in report.remarks:
+        out.print(remark)
     out.print(f"Dataset: {report.dataset.store.root}", soft_wrap=True)
 
 

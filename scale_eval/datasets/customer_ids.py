@@ -77,12 +77,16 @@ def customer_groups(ids: pa.StringArray) -> np.ndarray:
     return _groups(offsets, data, _CRC_OF_BYTE)
 
 
-def string_buffers(ids: pa.StringArray) -> tuple[np.ndarray, np.ndarray]:
-    """Return where each string begins (int32, shape (n + 1,)), and the bytes of all (uint8)."""
+def string_buffers(ids: pa.StringArray | pa.LargeStringArray) -> tuple[np.ndarray, np.ndarray]:
+    """Return where each string begins (shape (n + 1,)), and the bytes of all (uint8).
+
+    The former are int32, or int64 for large strings.
+    """
+    kind = np.int64 if pa.types.is_large_string(ids.type) else np.int32
     _, offsets, data = ids.buffers()
     if offsets is None or not len(ids):
-        return np.zeros(1, dtype=np.int32), np.zeros(0, dtype=np.uint8)
-    bounds = np.frombuffer(offsets, dtype=np.int32, count=ids.offset + len(ids) + 1)[ids.offset :]
+        return np.zeros(1, dtype=kind), np.zeros(0, dtype=np.uint8)
+    bounds = np.frombuffer(offsets, dtype=kind, count=ids.offset + len(ids) + 1)[ids.offset :]
     text = np.frombuffer(data, dtype=np.uint8) if data is not None and data.size else None
     if text is None:
         text = np.frombuffer(b"\0", dtype=np.uint8)

@@ -5,9 +5,13 @@ pandas is imported where it is needed, because the help of commands needs `Durat
 
 from __future__ import annotations
 
+import contextlib
 import re
 from dataclasses import dataclass
+from datetime import date
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -60,21 +64,109 @@ class Duration:
 SIX_MONTHS = Duration(months=6)
 
 
-def as_utc(instant: str | pd.Timestamp) -> pd.Timestamp:
+ISO_8601 = (
+    r"^(?P<date>\d{4}(?:-\d\d-\d\d|\d{4}))"
+    r"(?:(?P<time>[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?)"
+    r"(?P<zone> ?(?:Z|UTC|[+-][01]\d(?::?[0-5]\d)?))?)?$"
+)
+"""``2017-03-26`` or ``20170326``, then ``T`` or a blank and ``02:30``, ``02:30:15`` or
+``02:30:15.123456``, then ``Z``, ``UTC``, ``+01``, ``+0100`` or ``+01:00``."""
+
+EARLIEST, LATEST = -9_214_560_000_000_000, 9_214_646_400_000_000
+"""Instants in [EARLIEST, LATEST) are accepted, the years 1678 to 2261: pandas can hold these in
+any unit."""
+
+
+def as_utc(instant: str | date | np.datetime64) -> pd.Timestamp:
     """Return a timestamp in UTC with microseconds; one without a zone is taken as UTC.
 
-    Raises `ValueError` where the text is not a date or time.
+    Text is read as ingest reads it, by `ISO_8601`: nothing is guessed.
+
+    Raises `ValueError` where the text is anything else, where it is no text and no timestamp, or
+    where the instant is not in the years 1678 to 2261.
     """
+    import pandas as pd
+
+    if isinstance(instant, str):
+        stamp = _parsed(instant)
+    elif isinstance(instant, date | np.datetime64):
+        stamp = _timestamp(instant, instant)
+    else:
+        raise ValueError(f"{instant!r} is not a date or time; write '2017-12-01'")
+    stamp = stamp.tz_localize("UTC") if stamp.tzinfo is None else stamp.tz_convert("UTC")
+    stamp = stamp.as_unit("us")
+    if not EARLIEST <= microseconds(stamp) < LATEST:
+        raise _out_of_range(instant)
+    return pd.Timestamp(stamp)
+
+
+def _parsed(text: str) -> pd.Timestamp:
+    match = re.fullmatch(ISO_8601[1:-1], text.strip(), re.ASCII)
+    if match is None:
+        raise ValueError(f"{text!r} is not a date or time in ISO 8601; write {_readings(text)}")
+    day, time, zone = match["date"], match["time"] or "", (match["zone"] or "").strip()
+    day = day if "-" in day else f"{day[:4]}-{day[4:6]}-{day[6:]}"
+    clock, point, fraction = time.partition(".")
+    return _timestamp(text, day + clock + point + fraction[:6] + zone)
+
+
+def _timestamp(given: object, instant: str | date | np.datetime64) -> pd.Timestamp:
     import pandas as pd
 
     try:
         stamp = pd.Timestamp(instant)
-    except (ValueError, TypeError) as error:
-        raise ValueError(f"{instant!r} is not a date or time; write 2017-12-01") from error
-    if stamp is pd.NaT:
-        raise ValueError(f"{instant!r} is not a date or time; write 2017-12-01")
-    stamp = stamp.tz_localize("UTC") if stamp.tzinfo is None else stamp.tz_convert("UTC")
-    return stamp.as_unit("us")
+        if stamp is not pd.NaT:
+            return stamp.floor("us") if stamp.unit == "ns" else stamp.as_unit("us")
+    except pd.errors.OutOfBoundsDatetime as error:
+        raise _out_of_range(given) from error
+    except ValueError as error:
+        raise ValueError(
+            f"{given!r} is not a date or time ({str(error).partition(':')[0]}); write 2017-12-01"
+        ) from error
+    raise ValueError(f"{given!r} is not a date or time; write 2017-12-01")
+
+
+def _out_of_range(given: object) -> ValueError:
+    shown = repr(given) if isinstance(given, str) else str(given)
+    return ValueError(f"{shown} is out of range: the years 1678 to 2261 are read")
+
+
+def _readings(text: str) -> str:
+    """Return what may be meant by a text that is not ISO 8601, or an example."""
+    match = re.match(r"\s*(\d{1,4})\s*[./-]\s*(\d{1,2})\s*[./-]\s*(\d{1,4})(?!\d)", text)
+    if match is None:
+        return "2017-12-01, or 2017-12-01T10:30+01:00"
+    a, b, c = match.groups()
+    readings = []
+    for year, month, day in ((a, b, c), (c, b, a), (c, a, b)):
+        if len(year) not in (2, 4) or len(month) > 2 or len(day) > 2:
+            continue
+        with contextlib.suppress(ValueError):
+            reading = date(int(year) + 2000 * (len(year) == 2), int(month), int(day)).isoformat()
+            readings += [reading] if reading not in readings else []
+    if len(readings) > 1:
+        return f"{', '.join(readings[:-1])} or {readings[-1]}, whichever is meant"
+    return readings[0] if readings else "2017-12-01"
+
+
+def as_utc_column(times: pd.Series) -> pd.Series:
+    """Return a column of timestamps, or of what `as_utc` takes, in UTC with microseconds.
+
+    Raises `ValueError` as `as_utc` does.
+    """
+    import pandas as pd
+
+    if pd.api.types.is_datetime64_any_dtype(times.dtype):
+        in_utc = pd.to_datetime(times, utc=True)
+        in_utc = (in_utc.dt.floor("us") if in_utc.dt.unit == "ns" else in_utc).dt.as_unit("us")
+    else:
+        codes, texts = pd.factorize(times, use_na_sentinel=False)
+        each = pd.DatetimeIndex([as_utc(text) for text in texts], dtype="datetime64[us, UTC]")
+        in_utc = pd.Series(each[codes], index=times.index, name=times.name)
+    outside = ~in_utc.between(from_microseconds(EARLIEST), from_microseconds(LATEST - 1))
+    if outside.any():
+        raise _out_of_range(in_utc[outside].iloc[0])
+    return in_utc
 
 
 def microseconds(instant: pd.Timestamp) -> int:

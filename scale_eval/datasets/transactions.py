@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from scale_eval.datasets.customer_ids import CustomerIds
 from scale_eval.datasets.decoding import decode
+from scale_eval.datasets.instants import as_utc_column
 
 
 @dataclass(frozen=True)
@@ -80,11 +81,15 @@ class Transactions:
 
     @classmethod
     def from_frame(cls, company_id: str, frame: pd.DataFrame) -> Transactions:
-        """Convert a DataFrame: `customer_id`, `timestamp` (naive: UTC), `value`, in any order."""
+        """Convert a DataFrame: `customer_id`, `timestamp` (naive: UTC), `value`, in any order.
+
+        Raises `ValueError` where a timestamp is text other than ISO 8601, missing, or not in the
+        years 1678 to 2261.
+        """
         ordered = pd.DataFrame(
             {
                 "customer_id": frame["customer_id"].astype(str),
-                "timestamp": pd.to_datetime(frame["timestamp"], utc=True).dt.as_unit("us"),
+                "timestamp": as_utc_column(frame["timestamp"]),
                 "value": frame["value"].astype("float64"),
             }
         )

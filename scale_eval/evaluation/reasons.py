@@ -100,6 +100,7 @@ ROWS = {
     "company_id_empty": "the company id is empty",
     "timestamp_empty": "the timestamp is empty",
     "timestamp_unparsable": "the timestamp is not a date or time",
+    "timestamp_out_of_range": "the timestamp is not in the years 1678 to 2261",
     "timestamp_ambiguous": "the local time exists twice or not at all, because clocks changed",
     "outside_plausible_range": "it lies outside --plausible, or many years from all other rows",
     "value_empty": "the value is empty",

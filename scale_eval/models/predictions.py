@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import os
 from collections.abc import Sequence
@@ -13,10 +14,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from scale_eval.datasets.instants import as_utc, microseconds
+from scale_eval.datasets.ingest.timestamps import TimestampReader
+from scale_eval.datasets.ingest.typed_records import is_text, typed_timestamps
+from scale_eval.datasets.instants import as_utc, from_microseconds, microseconds
 from scale_eval.evaluation.history import History
 from scale_eval.evaluation.no_prediction import Skipped
-from scale_eval.storage import open_store, read_metadata, read_row_groups
+from scale_eval.storage import Store, open_store, read_metadata, read_row_groups
 
 _IDS = ("company_id", "customer_id")
 _COLUMNS = (*_IDS, "cutoff", "probability")
@@ -37,7 +40,8 @@ class Predictions:
     Raises
     ------
     FileNotFoundError, ValueError
-        The file does not exist; it is not Parquet, or lacks a column, or its ids are no strings.
+        The file does not exist; it is not Parquet, or lacks a column, or one has an unusable type;
+        a cutoff that is text is not ISO 8601.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -55,12 +59,11 @@ class Predictions:
                 f"{self.path} has no column {', '.join(missing)}; predictions need "
                 + ", ".join(_COLUMNS)
             )
-        for column in _IDS:
-            if not _is_text(schema.field(column).type):
-                raise ValueError(
-                    f"{self.path}: column {column} is {schema.field(column).type}, but ids are "
-                    "strings (0012 is not 12); write it as text"
-                )
+        for column in _COLUMNS:
+            _check_type(self.path, column, schema.field(column).type)
+        if is_text(_plain(schema.field("cutoff").type)):
+            for index in range(read_metadata(*_place(self.path)).num_row_groups):
+                _cutoffs(self.path, _read(self.path, [index], ["cutoff"])["cutoff"])
 
     def fit(self, history: History) -> Predictions:
         """Learn nothing from the history."""
@@ -78,7 +81,7 @@ class Predictions:
         """
         rows = self._rows(history)
         if len(rows) == 0:
-            raise Skipped("no_predictions", f"{self.path.name} has none at this cutoff")
+            raise Skipped("no_predictions", self._what_it_has(history))
         ids = rows["customer_id"]
         counted = pc.value_counts(ids)
         repeated = counted.filter(pc.greater(counted.field("counts"), 1)).field("values")
@@ -92,10 +95,17 @@ class Predictions:
         positions = pc.index_in(customers, value_set=ids)
         if positions.null_count:
             missing = customers.filter(positions.is_null())
+            others = ids.filter(pc.invert(pc.is_in(ids, value_set=customers))).to_pylist()
             raise ValueError(
                 f"{self.path.name}: {len(missing)} of the {history.n_customers} customers of "
                 f"{history.company_id} have no prediction at {history.cutoff:%Y-%m-%d}, such as "
-                f"{str(missing[0])!r}"
+                f"{str(missing[0])!r}; "
+                + (
+                    f"it has predictions for {len(others)} others, such as "
+                    f"{_nearest(str(missing[0]), others)!r}"
+                    if others
+                    else "it has none for anybody else"
+                )
             )
         n_left_out = len(rows) - history.n_customers
         self.note_ = f"{n_left_out} predictions left out: not its customers" if n_left_out else ""
@@ -106,10 +116,40 @@ class Predictions:
         with self.path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
 
+    def _version(self) -> _Version:
+        status = self.path.stat()
+        return _Version(str(self.path), status.st_mtime_ns, status.st_size)
+
+    def _what_it_has(self, history: History) -> str:
+        """Say what the file has where it has nothing for a company and cutoff."""
+        by_company = _row_groups(self._version())
+        company, name = history.company_id, self.path.name
+        if not by_company:
+            return f"{name} has no rows"
+        if company not in by_company:
+            companies = "1 company" if len(by_company) == 1 else f"{len(by_company)} companies"
+            return (
+                f"{name} has no row of company {company!r}; it has {companies}, such as "
+                f"{_nearest(company, list(by_company))!r}"
+            )
+        cutoffs = pa.chunked_array(
+            [self._of_company(index, company)["cutoff"] for index in by_company[company]]
+        )
+        instants = sorted(cutoffs.unique().drop_null().to_pylist())
+        shown = [from_microseconds(i).tz_localize(None).isoformat(" ") for i in instants[:5]]
+        more = f" and {len(instants) - 5} more" if len(instants) > 5 else ""
+        return (
+            f"{name} has rows of {company} at {', '.join(shown) or 'no cutoff'}{more} (UTC), and "
+            f"none at {history.cutoff.tz_localize(None).isoformat(' ')}"
+        )
+
+    def _of_company(self, index: int, company_id: str) -> pa.Table:
+        group = _row_group(self._version(), index)
+        return group.filter(pc.equal(group["company_id"], company_id))
+
     def _rows(self, history: History) -> pa.Table:
         """Return customer_id and probability of the rows for this company and cutoff."""
-        status = self.path.stat()
-        file = _Version(str(self.path), status.st_mtime_ns, status.st_size)
+        file = self._version()
         parts = [_ROWS.empty_table()]
         for index in _row_groups(file).get(history.company_id, []):
             group = _row_group(file, index)
@@ -134,8 +174,9 @@ def _row_groups(file: _Version) -> dict[str, list[int]]:
     """Return the row groups in which each company has rows."""
     path = Path(file.path)
     by_company: dict[str, list[int]] = {}
-    for index in range(read_metadata(open_store(path.parent), path.name).num_row_groups):
-        for company in _read(path, [index], ["company_id"])["company_id"].unique().to_pylist():
+    for index in range(read_metadata(*_place(path)).num_row_groups):
+        companies = _strings(_read(path, [index], ["company_id"])["company_id"])
+        for company in companies.unique().drop_null().to_pylist():
             by_company.setdefault(company, []).append(index)
     return by_company
 
@@ -143,24 +184,76 @@ def _row_groups(file: _Version) -> dict[str, list[int]]:
 @lru_cache(maxsize=8)
 def _row_group(file: _Version, index: int) -> pa.Table:
     """Read one row group: ids as strings, cutoffs as microseconds since 1970 UTC."""
-    table = _read(Path(file.path), [index], _COLUMNS)
-    cutoffs = table["cutoff"].combine_chunks().dictionary_encode()
-    instants = [microseconds(as_utc(cutoff)) for cutoff in cutoffs.dictionary.to_pylist()]
-    return pa.table(
-        {
-            "company_id": table["company_id"].cast(pa.string()),
-            "customer_id": table["customer_id"].cast(pa.string()),
-            "cutoff": pa.array(instants, pa.int64()).take(cutoffs.indices),
-            "probability": table["probability"].cast(pa.float64()),
-        }
-    )
+    path = Path(file.path)
+    table = _read(path, [index], _COLUMNS)
+    columns = [_strings(table[name]) for name in _IDS]
+    columns += [_cutoffs(path, table["cutoff"]), table["probability"].cast(pa.float64())]
+    rows = pa.table(columns, names=list(_COLUMNS))
+    return rows.filter(pc.is_valid(rows["customer_id"]))
+
+
+def _cutoffs(path: Path, column: pa.ChunkedArray) -> pa.Array:
+    """Return cutoffs as microseconds since 1970 UTC, null where they are out of range.
+
+    Raises `ValueError` where one is text that is not ISO 8601, or in a time zone nobody knows.
+    """
+    encoded = column.cast(_plain(column.type)).combine_chunks().dictionary_encode()
+    cutoffs = encoded.dictionary
+    if is_text(cutoffs.type):
+        cutoffs = cutoffs.cast(pa.large_string())
+    else:
+        cutoffs = typed_timestamps(path, "cutoff", cutoffs)
+    read = TimestampReader().read(cutoffs)
+    for i in np.flatnonzero(read.unparsable & pc.is_valid(cutoffs).to_numpy(zero_copy_only=False)):
+        try:
+            as_utc(cutoffs[i].as_py())
+        except ValueError as error:
+            raise ValueError(f"{path}: column cutoff: {error}") from None
+    none = read.unparsable | read.out_of_range
+    return pa.array(read.microseconds, mask=none).take(encoded.indices)
+
+
+def _check_type(path: Path, column: str, kind: pa.DataType) -> None:
+    """Raise `ValueError` where a column has a type that cannot be meant."""
+    plain = _plain(kind)
+    types = pa.types
+    if column in _IDS:
+        if not is_text(plain):
+            raise ValueError(
+                f"{path}: column {column} is {kind}, but ids are strings (0012 is not 12); write "
+                "it as text"
+            )
+    elif column == "cutoff":
+        if not (is_text(plain) or types.is_timestamp(plain) or types.is_date(plain)):
+            raise ValueError(
+                f"{path}: column cutoff is {kind}, which does not say its unit; write it as a "
+                "timestamp, a date, or text such as 2017-12-01"
+            )
+    elif not (types.is_floating(plain) or types.is_integer(plain) or types.is_decimal(plain)):
+        raise ValueError(
+            f"{path}: column probability is {kind}; write numbers from 0 to 1, as in "
+            "frame.astype({'probability': 'float64'})"
+        )
+
+
+def _nearest(name: str, names: Sequence[str]) -> str:
+    """Return the one of `names` that is most like `name`, of the first thousand."""
+    folded = {each.casefold(): each for each in reversed(names[:1000])}
+    near = difflib.get_close_matches(name.casefold(), folded, n=1, cutoff=0.5)
+    return folded[near[0]] if near else names[0]
+
+
+def _plain(kind: pa.DataType) -> pa.DataType:
+    return kind.value_type if pa.types.is_dictionary(kind) else kind
+
+
+def _strings(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    return column.cast(_plain(column.type)).cast(pa.string())
+
+
+def _place(path: Path) -> tuple[Store, str]:
+    return open_store(path.parent), path.name
 
 
 def _read(path: Path, row_groups: list[int], columns: Sequence[str]) -> pa.Table:
-    return read_row_groups(open_store(path.parent), path.name, row_groups, columns=columns)
-
-
-def _is_text(kind: pa.DataType) -> bool:
-    if pa.types.is_dictionary(kind):
-        kind = kind.value_type
-    return pa.types.is_string(kind) or pa.types.is_large_string(kind)
+    return read_row_groups(*_place(path), row_groups, columns=columns)

@@ -163,7 +163,10 @@ def _opened(store: Store, name: str, dictionaries: Sequence[str] = ()) -> Iterat
         with (
             store.open_input(name) as source,
             pq.ParquetFile(
-                source, read_dictionary=list(dictionaries), page_checksum_verification=True
+                source,
+                read_dictionary=list(dictionaries),
+                page_checksum_verification=True,
+                coerce_int96_timestamp_unit="us",  # nanoseconds would let the year 9999 wrap
             ) as file,
         ):
             yield file

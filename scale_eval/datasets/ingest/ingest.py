@@ -74,6 +74,8 @@ def ingest(
     timezone: str = "UTC",
     timestamp_format: str | None = None,
     decimal: str = ".",
+    thousands: str | None = None,
+    timestamp_unit: str | None = None,
     plausible: str | None = None,
 ) -> IngestReport:
     """Read files or tables of transactions into the dataset at `into`; create it if need be.
@@ -104,9 +106,18 @@ def ingest(
     timezone : str
         The zone of timestamps written without one.
     timestamp_format : str, optional
-        As for `strptime`; ISO 8601 without it.
+        As for `strptime`; ISO 8601 without it. ``%Z`` reads abbreviations such as ``CEST``; one
+        that means several zones is an error, unless it is one of `timezone`.
     decimal : ``"."`` or ``","``
         The decimal mark of values.
+    thousands : ``","``, ``"."``, ``"'"``, ``"space"`` or ``"none"``, optional
+        The mark that divides thousands in values. By default any is read that leaves no doubt, and
+        a file is an error whose values leave open whether ``1.234`` is more than a thousand.
+        Currency signs and codes, brackets and a minus behind the number are read as well.
+    timestamp_unit : ``"s"``, ``"ms"``, ``"us"`` or ``"excel"``, optional
+        Timestamps are unix time in this unit, or the days of a spreadsheet (from 1899-12-30, in
+        `timezone`, rounded to seconds). By default whole numbers of 10, 13 or 16 digits are read as
+        unix time, if the first timestamp of a file is one.
     plausible : str, optional
         ``"FROM..TO"``, such as ``"2015-01-01..2024-12-31"`` (UTC): rows outside are refused with
         the reason `outside_plausible_range`, and ``".."`` refuses none. Without it, rows are
@@ -128,7 +139,16 @@ def ingest(
     """
     if append and replace:
         raise IngestError("append and replace exclude each other; choose one")
-    options = ReadOptions(columns, company_column, timezone, timestamp_format, decimal, plausible)
+    options = ReadOptions(
+        columns,
+        company_column,
+        timezone,
+        timestamp_format,
+        decimal,
+        thousands=thousands,
+        timestamp_unit=timestamp_unit,
+        plausible=plausible,
+    )
     inputs = inputs_of(files, company_column)
     store = open_store(into)
     _check_place(store)
@@ -304,4 +324,5 @@ def _merge(
         refused=summarize_refused(refused),
         naive_timestamps=int(files["n_naive_timestamps"].sum()),
         timezone=timezone,
+        remarks=tuple(remark for file in parsed for remark in file.remarks),
     )

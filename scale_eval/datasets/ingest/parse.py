@@ -12,11 +12,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from scale_eval.datasets.ingest.amounts import AmountColumn, AmountFormat
 from scale_eval.datasets.ingest.default_columns import DEFAULT_COLUMNS
 from scale_eval.datasets.ingest.inputs import Input
 from scale_eval.datasets.ingest.plausible import OUTSIDE
 from scale_eval.datasets.ingest.records import IngestError, RecordBatch, Refusal, option
-from scale_eval.datasets.ingest.timestamps import EARLIEST, LATEST, TimestampReader
+from scale_eval.datasets.ingest.timestamps import TimestampColumn, TimestampReader
+from scale_eval.datasets.instants import EARLIEST, LATEST
 from scale_eval.datasets.time_span import TimeSpan
 from scale_eval.storage.columns import TIME
 
@@ -33,7 +35,6 @@ ROWS_SCHEMA = pa.schema(
 )
 
 _NO_ROWS = ROWS_SCHEMA.empty_table()
-_NUMBER = r"(?i)^[+-]?(?:\d+[.]?\d*|[.]\d+)(?:e[+-]?\d+)?$|^[+-]?(?:nan|inf|infinity)$"
 
 
 @dataclass(frozen=True)
@@ -43,8 +44,9 @@ class ReadOptions:
     Raises
     ------
     IngestError
-        A key of `columns` is unknown, `decimal` is neither ``.`` nor ``,``, there is no such
-        `timezone`, `timestamp_format` is invalid, or `plausible` is no span of time.
+        A key of `columns` is unknown, `decimal` is neither ``.`` nor ``,``, `thousands` is no key
+        of `THOUSANDS` or the decimal mark, there is no such `timezone` or `timestamp_unit`,
+        `timestamp_format` is invalid, or `plausible` is no span of time.
     """
 
     columns: Mapping[str, str] = field(default_factory=dict)
@@ -52,6 +54,8 @@ class ReadOptions:
     timezone: str = "UTC"
     timestamp_format: str | None = None
     decimal: str = "."
+    thousands: str | None = None
+    timestamp_unit: str | None = None
     plausible: str | None = None
 
     def __post_init__(self) -> None:
@@ -62,9 +66,7 @@ class ReadOptions:
                 f"{', '.join(DEFAULT_COLUMNS)} (a column of companies is the option "
                 "--company-column)"
             )
-        if self.decimal not in (".", ","):
-            raise IngestError(f"decimal: {self.decimal!r} is neither '.' nor ','")
-        _ = self.timestamps, self.plausible_span
+        _ = self.timestamps, self.amounts, self.plausible_span
 
     @cached_property
     def plausible_span(self) -> TimeSpan | None:
@@ -79,7 +81,12 @@ class ReadOptions:
     @cached_property
     def timestamps(self) -> TimestampReader:
         """Return the reader of timestamps."""
-        return TimestampReader(self.timezone, self.timestamp_format)
+        return TimestampReader(self.timezone, self.timestamp_format, self.timestamp_unit)
+
+    @cached_property
+    def amounts(self) -> AmountFormat:
+        """Return how amounts are written."""
+        return AmountFormat(self.decimal, self.thousands)
 
     @cached_property
     def names_by_role(self) -> dict[str, str]:
@@ -96,8 +103,13 @@ class ReadOptions:
             self.timestamp_format,
             self.decimal,
         )
-        if self.plausible_span is not None:
-            options += (self.plausible_span,)
+        # Options that came later count only where they are given, so that sources stay the same.
+        later = {
+            "thousands": self.thousands,
+            "timestamp_unit": self.timestamp_unit,
+            "plausible": self.plausible_span,
+        }
+        options += tuple((name, value) for name, value in later.items() if value is not None)
         return f"{each.name}#{hashlib.sha256(repr((content, options)).encode()).hexdigest()[:16]}"
 
 
@@ -122,6 +134,8 @@ class ParsedInput:
         By line.
     n_naive_timestamps : int
         Number of its rows that were written without a time zone.
+    remarks : tuple of str
+        What is odd about it, in sentences.
     """
 
     input: Input
@@ -132,6 +146,7 @@ class ParsedInput:
     n_rows: int
     refused: list[Refusal]
     n_naive_timestamps: int
+    remarks: tuple[str, ...] = ()
 
 
 def parse_input(
@@ -180,25 +195,40 @@ def _parse_input(
     refused: list[Refusal] = []
     n_rows = n_naive = 0
     first, last = LATEST, EARLIEST
+    timestamps, amounts = TimestampColumn(options.timestamps), AmountColumn(options.amounts)
     for batch in each.batches(options.names_by_role):
-        rows, naive = _parse_batch(batch, options, company_id, keep_text, refused)
+        rows, naive = _parse_batch(batch, timestamps, amounts, company_id, keep_text, refused)
         n_naive += naive
         if len(rows):
             times = rows["timestamp"].cast(pa.int64()).to_numpy()
             first, last = min(first, int(times.min())), max(last, int(times.max()))
             n_rows += len(rows)
             (hand_over or tables.append)(rows)
+    remarks = []
+    read: dict[str, TimestampColumn | AmountColumn] = {"timestamp": timestamps, "value": amounts}
+    for role, column in read.items():
+        name = options.names_by_role[role]
+        column.check(each.label, name, each.row, in_python=each.in_python)
+        remarks += column.remarks(each.label, name)
     if not n_rows:
-        raise IngestError(_why_no_rows(each, refused))
-    rows = pa.concat_tables(tables)
+        raise IngestError(_why_no_rows(each, refused, timestamps))
     return ParsedInput(
-        each, source, company_id, rows, (first, last), n_rows, sorted(refused), n_naive
+        input=each,
+        source=source,
+        company_id=company_id,
+        rows=pa.concat_tables(tables),
+        span=(first, last),
+        n_rows=n_rows,
+        refused=sorted(refused),
+        n_naive_timestamps=n_naive,
+        remarks=tuple(remarks),
     )
 
 
 def _parse_batch(
     batch: RecordBatch,
-    options: ReadOptions,
+    timestamps: TimestampColumn,
+    amounts: AmountColumn,
     company_id: str | None,
     keep_text: bool,
     refused: list[Refusal],
@@ -208,13 +238,14 @@ def _parse_batch(
     companies = columns.get("company_id")
     if companies is None:
         companies = pa.repeat(pa.scalar(company_id, pa.large_string()), n_records)
-    times = options.timestamps.read(columns["timestamp"])
-    values, is_number = _read_values(columns["value"], options.decimal)
+    times = timestamps.read(columns["timestamp"], batch.lines)
+    values, is_number = amounts.read(columns["value"], batch.lines)
     faults = {
         "customer_id_empty": _is_blank(columns["customer_id"]),
         "company_id_empty": _is_blank(companies),
         "timestamp_empty": _is_blank(columns["timestamp"]),
         "timestamp_unparsable": times.unparsable,
+        "timestamp_out_of_range": times.out_of_range,
         "timestamp_ambiguous": times.ambiguous,
         OUTSIDE: _is_outside(times.microseconds, options.plausible_span),
         "value_empty": _is_blank(columns["value"]),
@@ -241,18 +272,6 @@ def _parse_batch(
     return pa.table(rows, schema=ROWS_SCHEMA).filter(pa.array(kept)), n_naive
 
 
-def _read_values(column: pa.Array, decimal: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return values as float64, and which of them are numbers (NaN and infinities included)."""
-    is_number = np.ones(len(column), dtype=bool)
-    if not pa.types.is_floating(column.type):
-        text = pc.utf8_trim_whitespace(column)
-        matches = pc.match_substring_regex(text, _NUMBER.replace(".", decimal))
-        is_number = matches.fill_null(False).to_numpy(zero_copy_only=False)
-        column = pc.if_else(matches, pc.replace_substring(text, decimal, "."), None)
-    values = column.cast(pa.float64()).fill_null(0.0).to_numpy()
-    return values + 0.0, is_number  # -0.0 becomes 0.0
-
-
 def _is_outside(times: np.ndarray, span: TimeSpan | None) -> np.ndarray:
     if span is None:
         return np.zeros(len(times), dtype=bool)
@@ -265,16 +284,18 @@ def _is_blank(column: pa.Array) -> np.ndarray:
     return column.is_null().to_numpy(zero_copy_only=False)
 
 
-def _why_no_rows(each: Input, refused: list[Refusal]) -> str:
+def _why_no_rows(each: Input, refused: list[Refusal], timestamps: TimestampColumn) -> str:
     if not refused:
         return f"{each.label} has a header but no rows; give one with rows"
     counts = Counter(refusal.reason for refusal in refused).most_common()
     first = min(refused)
     names = ("timestamp_format", "timezone", "decimal")
     spelled = [option(name, each.in_python * "...", in_python=each.in_python) for name in names]
+    remedy = f"Correct it, or say how it is written ({', '.join(spelled)})"
+    if numbers := timestamps.unread_numbers.explanation(in_python=each.in_python):
+        remedy = numbers[0].upper() + numbers[1:]
     return (
         f"{each.label}: all {len(refused)} rows are refused ("
         + ", ".join(f"{reason} {count}" for reason, count in counts)
-        + f"); the first is {each.row} {first.line}: {first.text!r}. Correct it, or say how it is "
-        f"written ({', '.join(spelled)})"
+        + f"); the first is {each.row} {first.line}: {first.text!r}. {remedy}"
     )

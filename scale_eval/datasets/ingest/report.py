@@ -39,6 +39,8 @@ class IngestReport:
     naive_timestamps : int
         Timestamps of kept rows that were written without a time zone; taken to be in `timezone`.
     timezone : str
+    remarks : tuple of str
+        What is odd about the files, in sentences.
     """
 
     dataset: Dataset
@@ -48,6 +50,7 @@ class IngestReport:
     refused: pd.DataFrame
     naive_timestamps: int
     timezone: str
+    remarks: tuple[str, ...] = ()
 
 
 def summarize_files(

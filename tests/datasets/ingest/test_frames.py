@@ -237,9 +237,9 @@ EMPTY = one()[:0]
         (one(), {"company_column": "Shop"}, r"no column 'Shop'.*company_column="),
         ({"a": one(customer=1.5)}, {}, r"frame 'a': column 'CustomerID' .*has type double; .*text"),
         (
-            {"a": one(timestamp=1.5)},
+            {"a": one(timestamp=True)},
             {},
-            r"frame 'a': column 'Timestamp' .*type double; .*a timestamp",
+            r"frame 'a': column 'Timestamp' .*type bool; .*a timestamp",
         ),
         (
             {"a": frame_of([(1, "2017-01-01", 1), ("b", "2017-01-01", 1)])},

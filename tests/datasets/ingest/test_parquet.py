@@ -54,9 +54,14 @@ def test_parquet_ids_that_are_integers_become_their_decimal_text(parse_table):
         (pa.array([DAY.date()], pa.date64()), "2017-06-02 00:00:00"),
         (pa.array(["2017-06-02T10:00Z"]), "2017-06-02 10:00:00"),
         (pa.array([20170602]), "2017-06-02 00:00:00"),
+        (pa.array([1496397600]), "2017-06-02 10:00:00"),
+        (pa.array([1496397600.0]), "2017-06-02 10:00:00"),
+        (pa.array([1496397600123]), "2017-06-02 10:00:00.123000"),
     ],
 )
-def test_parquet_timestamps_may_be_timestamps_dates_text_or_yyyymmdd(parse_table, column, instant):
+def test_parquet_timestamps_may_be_timestamps_dates_text_yyyymmdd_or_unix_time(
+    parse_table, column, instant
+):
     assert rows(parse_table(A, column, ONE)) == [("a", instant, 1.0)]
 
 
@@ -77,8 +82,8 @@ def test_parquet_timestamps_out_of_range_are_refused(parse_table):
         times = pa.array([0, wraps, -(2**52), None], pa.int64()).cast(pa.timestamp("ms", zone))
         file = parse_table(pa.array(list("abcd")), times, pa.array([1.0] * 4))
         assert refused(file) == [
-            (2, "timestamp_unparsable"),
-            (3, "timestamp_unparsable"),
+            (2, "timestamp_out_of_range"),
+            (3, "timestamp_out_of_range"),
             (4, "timestamp_empty"),
         ]
 
@@ -125,7 +130,10 @@ def test_parquet_nulls_are_empty_and_lines_are_row_numbers(parse_table, monkeypa
     ("columns", "says"),
     [
         ((pa.array([1.0]), pa.array([DAY]), ONE), r"'CustomerID' \(customer_id\) has type double"),
-        ((A, pa.array([1.5]), ONE), r"'Timestamp' \(timestamp\) has type double; write it as a ti"),
+        (
+            (A, pa.array([True]), ONE),
+            r"'Timestamp' \(timestamp\) has type bool; write it as a times",
+        ),
         ((A, pa.array([DAY]), pa.array([True])), r"'PurchaseValue' \(value\) has type bool; write"),
     ],
 )

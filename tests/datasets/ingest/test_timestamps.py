@@ -18,6 +18,8 @@ def instants(texts, **options) -> list[str]:
     return [
         "unparsable"
         if times.unparsable[i]
+        else "out of range"
+        if times.out_of_range[i]
         else "ambiguous"
         if times.ambiguous[i]
         else str(pd.Timestamp(times.microseconds[i], unit="us"))
@@ -44,6 +46,10 @@ def instants(texts, **options) -> list[str]:
         ("20170602T05:28:36.1234569", "2017-06-02 05:28:36.123456"),
         ("2016-02-29", "2016-02-29 00:00:00"),
         *[
+            (text, "out of range")
+            for text in ["0001-01-01", "9999-12-31", "2262-06-01", "1677-01-01", "99991231 23:59"]
+        ],
+        *[
             (text, "unparsable")
             for text in [
                 "1483228800",
@@ -64,10 +70,6 @@ def instants(texts, **options) -> list[str]:
                 "2017-06-02 05:28 CET",
                 "2017-06-02 05:28+25:00",
                 "2017-06-02 05:28 PM",
-                "0001-01-01",
-                "9999-12-31",
-                "2262-06-01",
-                "1677-01-01",
                 "２０１７-06-02",
                 "now",
                 "NaT",
@@ -135,6 +137,8 @@ def test_an_unknown_time_zone_is_an_error(zone):
         ("%d.%m.%Y", "2017-03-26", "unparsable"),
         ("%d.%m.%Y", "31.02.2017", "unparsable"),
         ("%Y-%m-%d", "2017-03-26 10:30", "unparsable"),
+        ("%d.%m.%Y", "31.12.9999", "out of range"),
+        ("%d.%m.%Y", "01.01.0001", "out of range"),
     ],
 )
 def test_a_timestamp_format_can_be_given(form, text, instant):
@@ -165,3 +169,147 @@ def test_midnight_is_midnight_where_the_time_was_written():
         False,
         False,
     ]
+
+
+# Abbreviations of zones
+
+
+SUMMER_AND_WINTER = [
+    ("2023-01-15 12:00 EST", "2023-01-15 17:00:00"),
+    ("2023-07-15 12:00 EDT", "2023-07-15 16:00:00"),
+    ("2023-01-15 12:00 CET", "2023-01-15 11:00:00"),
+    ("2023-07-15 12:00 CEST", "2023-07-15 10:00:00"),
+    ("2023-07-15 12:00 CET", "2023-07-15 11:00:00"),  # as it is written, not as it should be
+    ("2023-07-15 12:00 PDT", "2023-07-15 19:00:00"),
+    ("2023-07-15 12:00 AEST", "2023-07-15 02:00:00"),
+    ("2023-07-15 12:00 ACST", "2023-07-15 02:30:00"),
+    ("2023-07-15 12:00 gmt", "2023-07-15 12:00:00"),
+    ("2023-07-15 12:00 UTC", "2023-07-15 12:00:00"),
+    ("2023-07-15 12:00 XYZ", "unparsable"),
+    ("2023-07-15 12:00", "unparsable"),
+]
+
+
+def test_abbreviations_of_zones_are_read_for_summer_and_winter_alike():
+    texts, expected = zip(*SUMMER_AND_WINTER, strict=True)
+    assert instants(list(texts), timestamp_format="%Y-%m-%d %H:%M %Z") == list(expected)
+
+
+def test_an_abbreviation_may_stand_anywhere_in_the_format():
+    form, texts = "%a %b %d %H:%M:%S %Z %Y", ["Sat Jul 15 12:00:00 CEST 2023"]
+    assert instants(texts, timestamp_format=form) == ["2023-07-15 10:00:00"]
+
+
+@pytest.mark.parametrize(
+    ("zone", "texts", "expected"),
+    [
+        ("America/Chicago", ["CST", "CDT"], ["18:00:00", "17:00:00"]),
+        ("Asia/Shanghai", ["CST"], ["04:00:00"]),
+        ("Asia/Kolkata", ["IST"], ["06:30:00"]),
+        ("Europe/London", ["GMT", "BST"], ["12:00:00", "11:00:00"]),
+        ("Asia/Manila", ["PST"], ["04:00:00"]),
+    ],
+)
+def test_an_abbreviation_means_what_it_means_in_the_time_zone(zone, texts, expected):
+    texts = [f"2023-07-15 12:00 {text}" for text in texts]
+    read = instants(texts, timezone=zone, timestamp_format="%Y-%m-%d %H:%M %Z")
+    assert read == [f"2023-07-15 {time}" for time in expected]
+
+
+def test_an_abbreviation_of_several_zones_is_an_error_that_names_them(parse):
+    text = HEADER + "a,2023-01-15 12:00 EST,1\nb,2023-01-15 12:00 CST,1\nc,2023-07-01 12:00 IST,1\n"
+    with pytest.raises(IngestError) as error:
+        parse(text, timestamp_format="%Y-%m-%d %H:%M %Z")
+    assert "CST (1 value) may be America/Chicago, Asia/Shanghai or America/Havana" in str(
+        error.value
+    )
+    assert "IST (1 value) may be Asia/Kolkata" in str(error.value)
+    assert "line 3: '2023-01-15 12:00 CST'" in str(error.value)
+    assert "--timezone" in str(error.value)
+
+
+# Numbers
+
+
+@pytest.mark.parametrize(
+    ("text", "unit", "instant"),
+    [
+        ("1496397600", "s", "2017-06-02 10:00:00"),
+        ("1496397600.25", "s", "2017-06-02 10:00:00.250000"),
+        ("-1.5", "s", "1969-12-31 23:59:58.500000"),
+        ("0", "ms", "1970-01-01 00:00:00"),
+        ("1496397600123", "ms", "2017-06-02 10:00:00.123000"),
+        ("1496397600123.456", "ms", "2017-06-02 10:00:00.123456"),
+        ("1496397600123456", "us", "2017-06-02 10:00:00.123456"),
+        ("42888", "excel", "2017-06-02 00:00:00"),
+        ("44199.43903", "excel", "2021-01-03 10:32:12"),
+        ("3", "excel", "unparsable"),
+        ("2017-06-02", "excel", "unparsable"),
+        ("999999999999999999", "s", "out of range"),
+        ("1e9", "s", "unparsable"),
+        ("1496397600 ", "s", "2017-06-02 10:00:00"),
+    ],
+)
+def test_numbers_are_read_in_the_unit_that_is_given(text, unit, instant):
+    assert instants([text], timestamp_unit=unit) == [instant]
+
+
+def test_days_of_a_spreadsheet_are_those_of_the_time_zone_and_unix_time_is_not():
+    assert instants(["42888.5"], timestamp_unit="excel", timezone="Asia/Tokyo") == [
+        "2017-06-02 03:00:00"
+    ]
+    assert instants(["1496397600"], timestamp_unit="s", timezone="Asia/Tokyo") == [
+        "2017-06-02 10:00:00"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("numbers", "instant"),
+    [
+        (["1496397600", "1496397601"], "2017-06-02 10:00:00"),
+        (["1496397600123", "1496397601000"], "2017-06-02 10:00:00.123000"),
+        (["1496397600123456", "1496397601000000"], "2017-06-02 10:00:00.123456"),
+    ],
+)
+def test_unix_time_is_found_by_itself_and_told(parse, numbers, instant):
+    file = parse(HEADER + "".join(f"a,{number},1\n" for number in numbers))
+    assert rows(file)[0][1] == instant
+    assert file.n_naive_timestamps == 0
+    assert f"{numbers[0]} is {instant[:19]}" in file.remarks[0]
+
+
+def test_a_number_among_dates_and_a_date_or_another_unit_among_numbers_are_refused(
+    parse, monkeypatch
+):
+    monkeypatch.setattr("scale_eval.datasets.ingest.csv.LINES_PER_BATCH", 1)
+    file = parse(HEADER + "a,soon,1\na,2017-06-02,1\na,1496397600,1\n")
+    assert refused(file) == [(2, "timestamp_unparsable"), (4, "timestamp_unparsable")]
+    file = parse(HEADER + "a,1496397600,1\na,2017-06-02,1\na,1496397600123,1\n")
+    assert refused(file) == [(3, "timestamp_unparsable"), (4, "timestamp_unparsable")]
+
+
+@pytest.mark.parametrize(
+    ("numbers", "says"),
+    [
+        (
+            ["1", "711"],
+            "numbers from 1 to 711: numbers of days, weeks or hours do not say on which",
+        ),
+        (
+            ["44199.43903", "44927.5"],
+            "44199.43903 is 2021-01-03 10:32:12; if so, say --timestamp-u",
+        ),
+        (["1234567"], "say their unit: --timestamp-unit s, ms, us or excel"),
+        (["149639760012"], "say their unit: --timestamp-unit s, ms, us or excel"),
+    ],
+)
+def test_other_numbers_are_refused_with_what_they_may_be(parse, numbers, says):
+    with pytest.raises(IngestError, match=says):
+        parse(HEADER + "".join(f"a,{number},1\n" for number in numbers))
+
+
+def test_a_unit_that_is_none_is_an_error():
+    with pytest.raises(IngestError, match="timestamp unit 'd' is none of 's', 'ms', 'us', 'excel'"):
+        TimestampReader(timestamp_unit="d")
+    with pytest.raises(IngestError, match="exclude each other"):
+        TimestampReader(timestamp_unit="s", timestamp_format="%Y")

@@ -1,0 +1,123 @@
+"""Timestamps that are numbers: unix time, and the days of spreadsheets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from scale_eval.datasets.ingest.records import option
+from scale_eval.datasets.instants import DAY, from_microseconds
+
+UNITS = {
+    "s": "seconds since 1970-01-01 UTC",
+    "ms": "milliseconds since 1970-01-01 UTC",
+    "us": "microseconds since 1970-01-01 UTC",
+    "excel": "days of a spreadsheet, which count from 1899-12-30",
+}
+"""What each `timestamp_unit` means."""
+
+NUMBER = r"^-?\d{1,18}(?:[.]\d*)?$"
+
+_DIGITS = {10: "s", 13: "ms", 16: "us"}
+_PER_MICROSECOND = {"s": 1_000_000, "ms": 1_000, "us": 1}
+_FIRST_SECOND, _LAST_SECOND = 1_000_000_000, 2_500_000_000  # 2001 to 2049, each of ten digits
+_FIRST_DAY, _LAST_DAY = 61, 200_000  # before March 1900 spreadsheets have a day too many
+_LIKELY_DAYS = 25_000, 65_000  # 1968 to 2077
+_EXCEL_EPOCH = -25_569 * DAY
+
+
+def unit_of(text: str) -> str | None:
+    """Return the unit of unix time that a number has beyond doubt: by its digits, of our time."""
+    unit = _DIGITS.get(len(text)) if text.isascii() and text.isdigit() else None
+    if unit and _FIRST_SECOND <= int(text) * _PER_MICROSECOND[unit] // 1_000_000 < _LAST_SECOND:
+        return unit
+    return None
+
+
+def unix_pattern(unit: str | None = None) -> str:
+    """Return a pattern for unix time, or for that of one unit, by the number of its digits."""
+    lengths = [n for n, each in _DIGITS.items() if unit in (None, each)]
+    return "|".join(rf"^\d{{{n}}}$" for n in lengths)
+
+
+def read_numbers(text: pa.Array, unit: str, none: int) -> np.ndarray:
+    """Return microseconds since 1970-01-01, of UTC or (``excel``) of the clock; shape (n,).
+
+    What is no number is `none`. Days are rounded to seconds, as spreadsheets show them.
+    """
+    is_number = pc.match_substring_regex(text, NUMBER).fill_null(False)
+    numbers = pc.if_else(is_number, text, None)
+    if unit == "excel":
+        days = numbers.cast(pa.float64()).fill_null(0.0).to_numpy()
+        seconds = np.rint(days * 86_400)
+        times = _EXCEL_EPOCH + (seconds * 1_000_000).astype("int64")
+        return np.where((days >= _FIRST_DAY) & (days < _LAST_DAY), times, none)
+    parts = pc.extract_regex(numbers, r"^(?P<whole>-?\d+)(?:[.](?P<fraction>\d*))?$")
+    whole = pc.struct_field(parts, "whole").cast(pa.int64()).fill_null(0).to_numpy()
+    factor = _PER_MICROSECOND[unit]
+    digits = len(str(factor)) - 1
+    fraction = pc.fill_null(pc.struct_field(parts, "fraction"), "")
+    padded = pc.utf8_slice_codeunits(pc.utf8_rpad(fraction, 6, "0"), 0, max(digits, 1))
+    below = padded.cast(pa.int64()).to_numpy() if digits else 0
+    limit = 2**62 // factor
+    times = np.clip(whole, -limit, limit) * factor
+    negative = pc.starts_with(numbers, "-").fill_null(False).to_numpy(zero_copy_only=False)
+    times = np.where(negative, times - below, times + below)
+    return np.where(is_number.to_numpy(zero_copy_only=False), times, none)
+
+
+@dataclass
+class UnreadNumbers:
+    """Numbers in a column of timestamps whose unit nobody has said.
+
+    Attributes
+    ----------
+    count : int
+    low, high : float
+        The least and the largest of them.
+    example : str
+        The first of them.
+    """
+
+    count: int = 0
+    low: float = np.inf
+    high: float = -np.inf
+    example: str = ""
+
+    def add(self, text: pa.Array) -> None:
+        """Add those of some texts that are numbers."""
+        found = text.filter(pc.match_substring_regex(text, NUMBER).fill_null(False))
+        if len(found):
+            bounds = pc.min_max(found.cast(pa.float64())).as_py()
+            self.low, self.high = min(self.low, bounds["min"]), max(self.high, bounds["max"])
+            self.example = self.example or found[0].as_py()
+            self.count += len(found)
+
+    def explanation(self, *, in_python: bool) -> str:
+        """Say what the numbers may be, and what to do; empty where there are none."""
+        if not self.count:
+            return ""
+
+        def spelled(unit: str) -> str:
+            return option("timestamp_unit", repr(unit) if in_python else unit, in_python=in_python)
+
+        between = f"numbers from {self.low:g} to {self.high:g}"
+        if _LIKELY_DAYS[0] <= self.low and self.high < _LIKELY_DAYS[1]:
+            day = _EXCEL_EPOCH + round(float(self.example) * 86_400) * 1_000_000
+            return (
+                f"the timestamps are {between}: perhaps the days of a spreadsheet, in which "
+                f"{self.example} is {from_microseconds(day):%Y-%m-%d %H:%M:%S}; if so, say "
+                f"{spelled('excel')}"
+            )
+        if self.high < _LIKELY_DAYS[0]:
+            return (
+                f"the timestamps are {between}: numbers of days, weeks or hours do not say on "
+                "which day they begin; add them to that day, and write dates such as 2017-12-31"
+            )
+        return (
+            f"the timestamps are {between}, such as {self.example}; if they are unix time or days "
+            f"of a spreadsheet, say their unit: {spelled('s')}, ms, us or excel"
+        )
