@@ -10,6 +10,9 @@ from collections.abc import Iterator
 from multiprocessing import resource_tracker
 from pathlib import Path
 
+SAFE_PATH, SAFE_PATH_SET = "PYTHONSAFEPATH", "by scale_eval"
+"""The variable that keeps the current folder off the path of imports, and its value here."""
+
 end_with_process = False
 """Whether an interruption ends this process, and its children with it, so that nothing that lives
 in them need be closed. Commands set it; in a notebook the process goes on."""
@@ -20,14 +23,36 @@ def out_of_reach() -> Iterator[None]:
     """Start processes in the ``with`` block that Ctrl-C in the terminal does not reach.
 
     A terminal sends it to every process of the command. Only the first is to answer it, and to end
-    the others: one that is still importing would print a traceback.
+    the others: one that is still importing would print a traceback. Nor do they import modules of
+    the current folder before installed ones, as Python has it by default.
     """
-    _start_resource_tracker()
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    with _environment(SAFE_PATH, SAFE_PATH_SET):
+        _start_resource_tracker()
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            yield
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def restore_safe_path() -> None:
+    """Have processes that this one starts import as Python has it, if `out_of_reach` began it."""
+    if os.environ.get(SAFE_PATH) == SAFE_PATH_SET:
+        del os.environ[SAFE_PATH]
+
+
+@contextlib.contextmanager
+def _environment(name: str, value: str) -> Iterator[None]:
+    """Set a variable of the environment for the ``with`` block."""
+    before = os.environ.get(name)
+    os.environ[name] = value
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before
 
 
 def end_all() -> None:
@@ -45,16 +70,10 @@ def _start_resource_tracker() -> None:
 
     It must run before signals are blocked, because starting it unblocks them.
     """
-    before = os.environ.get("PYTHONWARNINGS")
+    others = os.environ.get("PYTHONWARNINGS")
     ignored = "ignore:resource_tracker:UserWarning"
-    os.environ["PYTHONWARNINGS"] = ignored if before is None else f"{before},{ignored}"
-    try:
+    with _environment("PYTHONWARNINGS", ignored if others is None else f"{others},{ignored}"):
         resource_tracker.ensure_running()
-    finally:
-        if before is None:
-            del os.environ["PYTHONWARNINGS"]
-        else:
-            os.environ["PYTHONWARNINGS"] = before
 
 
 def _descendants(pid: int) -> set[int]:

@@ -50,6 +50,7 @@ from scale_eval.results.directory import (
     RunDirectory,
     open_run_directory,
 )
+from scale_eval.results.evaluation_parts import evaluation_files
 from scale_eval.results.maintenance import (
     remove_repeats,
     remove_unfinished,
@@ -184,7 +185,7 @@ def reduce(
         remove_models(directory, [])
         remove_without_scores(directory.store)
         remove_repeats(directory.store)
-        if not directory.store.names("evaluations/*.parquet"):
+        if not evaluation_files(directory.store):
             raise ValueError(
                 f"{directory.store.root}: no evaluation is done yet, nothing to reduce"
             )
@@ -200,6 +201,7 @@ def reduce(
 def _locked_directory(out: str | os.PathLike[str], share: Share | None) -> Iterator[RunDirectory]:
     """Lock a run, or one share of it; yield the directory of the run or the share."""
     store = open_store(out)
+    RunDirectory(store).require_place()
     if share is None:
         with hold_whole_run(store):
             yield RunDirectory(store)
@@ -319,7 +321,7 @@ def _draw_sample(
     the other way round; `ValueError` where the sample is too small.
     """
     before = directory.document.get("sample")
-    if directory.store.names("evaluations/*.parquet") and (before is None) != (n is None):
+    if evaluation_files(directory.store) and (before is None) != (n is None):
         raise RunDiffers(
             f"{directory.store.root} holds a run of {_sample_in_words(before)}; repeat that, or "
             "choose another place"

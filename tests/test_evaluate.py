@@ -20,6 +20,7 @@ from scale_eval.metrics import N_GROUPS
 from scale_eval.results.directory import RunDiffers, RunDirectory
 from scale_eval.results.tables import TABLES
 from scale_eval.storage import StoreLocked, open_store
+from scale_eval.storage.unfinished import unfinished_name
 from tests.support import models as models
 from tests.support.companies import dataset_of, frame_of, shop
 
@@ -141,7 +142,7 @@ def test_a_company_whose_spend_has_no_number_is_error_rows_and_the_others_are_ok
 def test_orphan_scores_do_not_count_when_a_run_is_reduced(copied, tmp_path):
     before = copied.fingerprint()
     scores = sorted((tmp_path / "run" / "scores").glob("*.parquet"))
-    shutil.copy(scores[0], scores[0].with_name("0123456789abcdef.parquet"))
+    shutil.copy(scores[0], scores[0].with_name("0123456789abcdef01234567.parquet"))
     assert se.reduce(tmp_path / "run").fingerprint() == before
 
 
@@ -309,8 +310,8 @@ def test_scores_of_a_batch_whose_evaluations_never_came_do_not_count(
 ):
     before = copied.fingerprint()
     scores = sorted((tmp_path / "run" / "scores").glob("*.parquet"))
-    shutil.copy(scores[0], scores[0].with_name("0123456789abcdef.parquet"))
-    (tmp_path / "run" / "evaluations" / ".half.parquet.123.unfinished").write_bytes(b"PAR1")
+    shutil.copy(scores[0], scores[0].with_name("0123456789abcdef01234567.parquet"))
+    (tmp_path / "run" / "evaluations" / unfinished_name("half.parquet")).write_bytes(b"PAR1")
     again = evaluate(shops, tmp_path / "run", client)
     assert again.fingerprint() == before
     assert not list((tmp_path / "run").rglob(".*.unfinished"))
@@ -321,7 +322,7 @@ def test_scores_do_not_count_while_the_evaluations_of_their_batch_are_still_to_c
 ):
     before = copied.directory.scores()
     scores = sorted((tmp_path / "run" / "scores").glob("*.parquet"))
-    shutil.copy(scores[0], scores[0].with_name("0123456789abcdef.parquet"))
+    shutil.copy(scores[0], scores[0].with_name("0123456789abcdef01234567.parquet"))
     assert copied.directory.scores().equals(before)
 
 

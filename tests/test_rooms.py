@@ -7,6 +7,7 @@ import ast
 from tests.support.paths import PROJECT
 
 ROOMS = """
+__main__
 cli
 __init__
 check_model evaluate_run preview_run
@@ -18,7 +19,8 @@ models results
 evaluation
 metrics datasets
 statistics storage progress_bar places children spelling html_repr main_guard
-lazy
+compiling
+scratch lazy
 """
 """From the door to the ground: a room imports only from the lines below its own."""
 

@@ -246,7 +246,7 @@ def test_a_company_that_was_refused_says_why(run):
 )
 def test_predictions_are_those_of_the_run_to_the_last_digits(run, shops, model, name):
     states = random.getstate(), np.random.get_state()[1].tolist()
-    predictions = run.predictions(model)
+    predictions = run.predictions(model, trust=name == "one_for_all")
     assert (random.getstate(), np.random.get_state()[1].tolist()) == states
     assert list(predictions) == list(recompute.COLUMNS)
     rows = run.evaluations.query("model == @name and status == 'ok'")

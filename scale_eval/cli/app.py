@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -24,6 +25,8 @@ OK, FAILED_ROWS, USAGE, UNFINISHED = 0, 1, 2, interruptions.UNFINISHED
 
 LISTED_COMPANIES = 20
 """Largest number of companies that a command lists by default."""
+
+_show_as_python_does = warnings.showwarning
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
@@ -55,10 +58,30 @@ def cli() -> None:
 
 def run_command() -> None:
     """Run the command that the arguments of this process name."""
+    warnings.showwarning = _show_warning
     with _errors_as_sentences():
-        with suppress(FileNotFoundError):  # the current directory is gone
-            sys.path.insert(0, str(Path.cwd()))  # for a user's own modules
         cli.main(prog_name="scale-eval", standalone_mode=False)
+
+
+def find_own_models() -> None:
+    """Look for modules in the current folder too, after all others.
+
+    For commands that load models or metrics of the user. The others import nothing from there: it
+    may hold anything.
+    """
+    with suppress(FileNotFoundError):  # the current directory is gone
+        if str(Path.cwd()) not in sys.path:
+            sys.path.append(str(Path.cwd()))
+
+
+def _show_warning(
+    message: Warning | str, category: type[Warning], *place: Any, **more: Any
+) -> None:
+    """Print a warning of this package as a sentence, and others as Python does."""
+    if category.__module__.startswith("scale_eval."):
+        err.print(Text(f"Note: {message}"), soft_wrap=True)
+    else:
+        _show_as_python_does(message, category, *place, **more)
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from scale_eval.cli.app import (
     UNFINISHED,
     CommandWithExamples,
     cli,
+    find_own_models,
     out,
 )
 from scale_eval.cli.next_steps import print_next_steps, write_report
@@ -67,6 +68,7 @@ def run(dataset: str, place: str, config: str | None, strict: bool, **options: A
     missing, and adds models.
     """
     require_dataset(dataset)
+    find_own_models()
     _run(se.open_dataset(dataset), place, strict=strict, **with_config(config, options))
 
 
@@ -119,6 +121,7 @@ def plan(
     of all sizes, in a separate process. With --power, it also says how many companies are needed.
     """
     require_dataset(dataset)
+    find_own_models()
     from scale_eval.report.terminal import plan_table, power_table, print_estimate
 
     preview = se.preview(dataset, power=power, **with_config(config, options))

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-import numba
 import numpy as np
 import pyarrow as pa
+
+from scale_eval.compiling import compiled
 
 N_CUSTOMER_GROUPS = 16
 
@@ -93,7 +94,7 @@ def string_buffers(ids: pa.StringArray | pa.LargeStringArray) -> tuple[np.ndarra
     return bounds, text
 
 
-@numba.njit(nogil=True, cache=True, error_model="numpy")
+@compiled
 def _groups(offsets, data, crc_of_byte):  # type: ignore[no-untyped-def]
     groups = np.empty(len(offsets) - 1, dtype=np.uint8)
     for i in range(len(groups)):

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator, Sequence
-from functools import cached_property
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache, cached_property, partial
 from itertools import pairwise
 
 import numpy as np
@@ -21,8 +21,10 @@ import pyarrow.compute as pc
 from scale_eval.datasets.decoding import DecodedRows, decode
 from scale_eval.datasets.manifest import (
     MANIFEST,
+    REFUSED,
     TRANSACTIONS_SCHEMA,
     read_manifest,
+    require_inside,
     require_readable,
 )
 from scale_eval.datasets.row_locations import RowLocations
@@ -30,8 +32,6 @@ from scale_eval.datasets.transactions import Transactions
 from scale_eval.html_repr import SHOWN_ROWS, facts_and_table, first_rows
 from scale_eval.places import require_dataset
 from scale_eval.storage import Store, open_store, read_row_groups, read_table
-
-REFUSED = "refused.parquet"
 
 _AS_READ = [pa.dictionary(pa.int32(), pa.string()), *TRANSACTIONS_SCHEMA.types[2:]]
 
@@ -242,6 +242,7 @@ class Dataset:
     ) -> DecodedRows:
         first, n = int(locations.first_row_group[0]), int(locations.n_row_groups[0])
         names = TRANSACTIONS_SCHEMA.names[1:]
+        self._require_inside(path)
         table = read_row_groups(
             self.store, path, range(first, first + n), columns=names, dictionaries=["customer_id"]
         )
@@ -252,6 +253,11 @@ class Dataset:
             return decode(table, starts, stops)
         except ValueError as error:
             raise ValueError(f"{self.store.root}/{path} is damaged: {error}") from error
+
+    @cached_property
+    def _require_inside(self) -> Callable[[str], None]:
+        """Return `require_inside` of this dataset, which looks at each file once."""
+        return cache(partial(require_inside, self.store))
 
     def _position(self, company_id: str) -> int:
         """Return a company's position in the manifest; raise `KeyError` where it has none."""
@@ -266,7 +272,10 @@ class Dataset:
 
     @cached_property
     def _locations(self) -> RowLocations:
-        return RowLocations.from_manifest(read_manifest(self.store, RowLocations.COLUMNS))
+        locations = RowLocations.from_manifest(read_manifest(self.store, RowLocations.COLUMNS))
+        for name in locations.names:
+            require_inside(self.store, name, links=False)
+        return locations
 
 
 def open_dataset(place: str | os.PathLike[str] | Store) -> Dataset:

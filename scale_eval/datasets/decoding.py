@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 import pyarrow as pa
 
+from scale_eval.compiling import compiled
 from scale_eval.datasets.customer_ids import CustomerIds, customer_groups
 
 
@@ -85,7 +85,7 @@ def _array(column: pa.ChunkedArray) -> np.ndarray:
     return column.chunk(0).to_numpy() if column.num_chunks == 1 else column.to_numpy()
 
 
-@numba.njit(nogil=True, cache=True, error_model="numpy")
+@compiled
 def _number_customers(id_codes, starts, stops):  # type: ignore[no-untyped-def]
     """Return codes within each company, the position of each customer's id, and their bounds.
 

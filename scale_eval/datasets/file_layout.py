@@ -26,9 +26,10 @@ import numpy as np
 import pyarrow as pa
 
 from scale_eval.datasets.hash_order import MAX_UNCUT, ranks_of, slices_of
-from scale_eval.datasets.manifest import TRANSACTIONS_SCHEMA, describe
+from scale_eval.datasets.manifest import TRANSACTIONS, TRANSACTIONS_SCHEMA, describe, named_files
 from scale_eval.datasets.transactions import Transactions
-from scale_eval.storage import ROWS_PER_ROW_GROUP, Store, write_row_groups
+from scale_eval.datasets.uncommitted import note
+from scale_eval.storage import ROWS_PER_ROW_GROUP, Store, read_table, write_row_groups
 from scale_eval.storage.columns import TIME
 
 SHARED_FROM = 1_001
@@ -82,14 +83,14 @@ def assign_files(company_ids: Sequence[str], n_rows: Sequence[float]) -> list[Fi
     """
     order = np.argsort(ranks_of(company_ids))
     if len(order) <= MAX_UNCUT:
-        return _divide("transactions", order, company_ids, n_rows)
+        return _divide(TRANSACTIONS, order, company_ids, n_rows)
     slices = slices_of(company_ids)[order]
     bounds = np.flatnonzero(np.diff(slices, prepend=-1, append=slices[-1] + 1))
     return [
         assignment
         for i, (start, stop) in enumerate(pairwise(bounds.tolist()))
         for assignment in _divide(
-            f"transactions/slice-{i:02}", order[start:stop], company_ids, n_rows
+            f"{TRANSACTIONS}/slice-{i:02}", order[start:stop], company_ids, n_rows
         )
     ]
 
@@ -144,7 +145,7 @@ def write_companies(
 
 
 def write_company(
-    store: Store, to_write: CompanyToWrite, directory: str = "transactions"
+    store: Store, to_write: CompanyToWrite, directory: str = TRANSACTIONS
 ) -> dict[str, Any]:
     """Write a company to a file of its own; return its row of the manifest.
 
@@ -156,8 +157,8 @@ def write_company(
     directory = f"{directory}/{_directory_of(company.company_id)}"
     name = f"{row['content_hash'][:16]}.parquet"
     starts = range(0, len(company), ROWS_PER_ROW_GROUP)
-    if not store.exists(f"{directory}/{name}"):
-        table = _rows_of(company)
+    table = _rows_of(company)
+    if not (store.exists(f"{directory}/{name}") and _holds(store, f"{directory}/{name}", table)):
         row_groups = (table.slice(start, ROWS_PER_ROW_GROUP) for start in starts)
         _write_rows(store, directory, row_groups, name=lambda: name)
     row["path"] = f"{directory}/{name}"
@@ -166,7 +167,7 @@ def write_company(
 
 
 def write_shared_file(
-    store: Store, companies: Iterable[CompanyToWrite], directory: str = "transactions"
+    store: Store, companies: Iterable[CompanyToWrite], directory: str = TRANSACTIONS
 ) -> list[dict[str, Any]]:
     """Write companies, sorted by id, to one file; return their rows of the manifest.
 
@@ -206,6 +207,18 @@ def write_shared_file(
     return own_file + shared
 
 
+def _holds(store: Store, path: str, table: pa.Table) -> bool:
+    """Return whether a file holds these rows, of a company with whatever id.
+
+    Companies whose ids differ in case alone have one directory on some disks.
+    """
+    rows = table.schema.names[1:]
+    try:
+        return bool(read_table(store, path, columns=rows).equals(table.select(rows)))
+    except (OSError, ValueError):
+        return False
+
+
 def _rows_of(company: Transactions) -> pa.Table:
     """Return a company's rows by TRANSACTIONS_SCHEMA."""
     columns = [
@@ -220,13 +233,27 @@ def _rows_of(company: Transactions) -> pa.Table:
 def _write_rows(
     store: Store, directory: str, row_groups: Iterable[pa.Table], *, name: Callable[[], str]
 ) -> str | None:
-    """Write a file of transactions; see `storage.write_row_groups`."""
+    """Write a file of transactions; see `storage.write_row_groups`.
+
+    Raises `FileExistsError` where the name is taken by a file that is not the dataset's.
+    """
+
+    def new_name() -> str:
+        file = name()
+        path = f"{directory}/{file}"
+        if store.exists(path) and path not in named_files(store):
+            raise FileExistsError(
+                f"{store.root}/{path} is in the way, and no file of this dataset; move it away"
+            )
+        note(store, [path])
+        return file
+
     return write_row_groups(
         store,
         directory,
         TRANSACTIONS_SCHEMA,
         row_groups,
-        name=name,
+        name=new_name,
         repeating=["company_id", "customer_id", "value"],
         ascending=["timestamp"],
     )

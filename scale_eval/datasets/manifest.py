@@ -19,11 +19,16 @@ from scale_eval.datasets.customer_ids import string_buffers
 from scale_eval.datasets.gaps import find_gaps
 from scale_eval.datasets.purchases import MIN_CUSTOMERS, PURCHASE_RULES, is_purchase
 from scale_eval.datasets.transactions import Transactions
-from scale_eval.storage import Store, read_metadata, read_table, write_table
+from scale_eval.datasets.uncommitted import UNCOMMITTED, note, noted, remove_uncommitted
+from scale_eval.storage import Store, read_metadata, read_table, require_free_place, write_table
 from scale_eval.storage.columns import TIME
 from scale_eval.storage.formats import require_format
 
 MANIFEST = "manifest.parquet"
+REFUSED = "refused.parquet"
+
+TRANSACTIONS = "transactions"
+"""The folder that holds companies' rows."""
 
 FORMAT = 2
 """The number of the format in which this version writes datasets, and the only one it reads."""
@@ -140,6 +145,21 @@ def read_manifest(store: Store, columns: Sequence[str] = MANIFEST_SCHEMA.names) 
     return read_table(store, MANIFEST, columns=columns, schema=schema)
 
 
+def require_inside(store: Store, name: str, *, links: bool = True) -> None:
+    """Raise `ValueError` where a file that a manifest names does not lie in the dataset.
+
+    Without `links`, only the name is looked at, not where links on the way lead.
+    """
+    is_inside = name.startswith(f"{TRANSACTIONS}/") and ".." not in name.split("/")
+    if is_inside and links:
+        is_inside = store.is_inside(name)
+    if not is_inside:
+        raise ValueError(
+            f"{store.root}/{MANIFEST} names the file {name!r}, which does not lie in the dataset; "
+            "ingest the data again into another place"
+        )
+
+
 def read_manifest_rows(store: Store) -> dict[str, dict[str, Any]]:
     """Read the manifest's rows by company id, as `manifest_table` takes them.
 
@@ -148,6 +168,8 @@ def read_manifest_rows(store: Store) -> dict[str, dict[str, Any]]:
     if not store.exists(MANIFEST):
         return {}
     table = read_manifest(store)
+    for name in table["path"].unique().to_pylist():
+        require_inside(store, name, links=False)
     for i, field in enumerate(MANIFEST_SCHEMA):
         if field.type in (TIME, pa.list_(TIME)):
             integers = pa.int64() if field.type == TIME else pa.list_(pa.int64())
@@ -158,22 +180,37 @@ def read_manifest_rows(store: Store) -> dict[str, dict[str, Any]]:
 def commit(store: Store, manifest: pa.Table) -> None:
     """Replace the dataset's manifest by `manifest` (MANIFEST_SCHEMA, in any order), atomically.
 
-    Then delete the files of transactions that it does not name. A manifest with the same rows as
-    the present one is not written.
+    Then delete the files that only the manifest before named, and those of writers that did not
+    come to their end. A manifest with the same rows as the present one is not written.
     """
     manifest = manifest.sort_by("company_id")
-    unchanged = store.exists(MANIFEST) and read_table(store, MANIFEST).equals(manifest)
-    if not unchanged:
+    before = read_table(store, MANIFEST) if store.exists(MANIFEST) else None
+    named = set(manifest["path"].unique().to_pylist())
+    if before is None or not before.equals(manifest):
+        if before is not None:
+            note(store, sorted(set(before["path"].unique().to_pylist()) - named))
         metadata = {_FORMAT_KEY: str(FORMAT), _VERSION_KEY: version("scale_eval")}
         write_table(store, MANIFEST, manifest.replace_schema_metadata(metadata))
-    delete_unnamed(store, set(manifest["path"].unique().to_pylist()))
+    remove_uncommitted(store, {*named, REFUSED})
 
 
-def delete_unnamed(store: Store, named: set[str]) -> None:
-    """Delete the files of transactions that are not among `named`."""
-    for name in store.names("transactions/**/*.parquet"):
-        if name not in named:
-            store.delete(name)
+def named_files(store: Store) -> set[str]:
+    """Return the files that the manifest names, and that of refused rows; none without one."""
+    if not store.exists(MANIFEST):
+        return set()
+    return {*read_manifest(store, ["path"])["path"].unique().to_pylist(), REFUSED}
+
+
+def require_place(store: Store) -> None:
+    """Raise `FileExistsError` where there is no dataset, but files of something else.
+
+    What a writer left behind that was killed before its first manifest is not in the way. Raises
+    `OSError` where the folder of transactions is a link.
+    """
+    store.require_no_link(TRANSACTIONS)
+    if not store.exists(MANIFEST):
+        ours = {*noted(store), UNCOMMITTED}
+        require_free_place(store, "a dataset", ours.__contains__)
 
 
 def _nth(ordered: np.ndarray, n: int) -> int | None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-import numba
 import numpy as np
 
+from scale_eval.compiling import compiled
 from scale_eval.datasets.instants import DAY
 from scale_eval.datasets.transactions import Transactions
 from scale_eval.evaluation.customer_summaries import Summaries, summarise
@@ -158,7 +158,7 @@ class CompanyWindows:
         return groups
 
 
-@numba.njit(nogil=True, cache=True, error_model="numpy")
+@compiled
 def _fill_groups(
     groups_by_company: np.ndarray,
     first: np.ndarray,

@@ -11,10 +11,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 import pandas as pd
 
+from scale_eval.compiling import compiled
 from scale_eval.datasets.instants import DAY
 from scale_eval.datasets.purchases import PURCHASE_RULES
 from scale_eval.datasets.transactions import Transactions
@@ -186,7 +186,7 @@ def summarise(
     return Summaries(start, populations, n_bought, n_lapsed, fields, customer, bought, future_spend)
 
 
-@numba.njit(nogil=True, cache=True, error_model="numpy")
+@compiled
 def _summarise(
     codes: np.ndarray,
     timestamps: np.ndarray,

@@ -54,10 +54,14 @@ class Model(Protocol):
 class FitsMany(Protocol):
     """A model with ``scope = "all"`` serves many companies: it is fitted once for each cutoff.
 
-    It is fitted to a sample of the companies, pickled, and predicts for every company at that
+    It is fitted to a sample of the companies, stored, and predicts for every company at that
     cutoff. Where a call is expensive whatever the number of customers, it can have a third method,
     ``predict_many(histories)``: for each of the histories (a list, of companies at that cutoff) it
     returns what `predict_proba` returns for it, whichever companies are in the list.
+
+    It may also have ``fitted_arrays()``, which returns all that was learned as arrays of numbers or
+    texts by name (or None), and ``restore(arrays)``, which takes them. A run that is resumed reads
+    arrays; what was pickled is fitted anew unless it is trusted, because a pickle runs code.
     """
 
     def fit(self, histories: Iterable[History]) -> Any:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import math
 
-import numba
 import numpy as np
 
+from scale_eval.compiling import compiled
 from scale_eval.datasets.purchases import MIN_CUSTOMERS
 from scale_eval.evaluation.company_windows import WindowArrays
 from scale_eval.evaluation.training_window import carry_to_horizon
 
 
-@numba.njit(nogil=True, cache=True, error_model="numpy")
+@compiled
 def base_rates(arrays: WindowArrays) -> np.ndarray:
     """Return the rate of `BaseRate` at each window, shape (n_windows,); NaN where it skips."""
     rates = np.empty(len(arrays.training_window))

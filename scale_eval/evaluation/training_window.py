@@ -11,9 +11,9 @@ import re
 from functools import lru_cache
 from typing import NamedTuple
 
-import numba
 import numpy as np
 
+from scale_eval.compiling import compiled
 from scale_eval.datasets.instants import Duration, from_microseconds
 from scale_eval.evaluation.customer_summaries import CustomerSummary, Summaries
 from scale_eval.evaluation.windows import Window
@@ -119,7 +119,7 @@ def training_days(note: str) -> float | None:
     return float(found[1]) if found else None
 
 
-@numba.njit(nogil=True, cache=True, error_model="numpy")
+@compiled
 def carry_to_horizon(probabilities: np.ndarray, exponent: float) -> None:
     """Replace p by ``1 - (1 - p) ** exponent`` in place, shape (n,); 1 stays 1."""
     if exponent != 1.0:

@@ -39,7 +39,7 @@ def start() -> Iterator[Call]:
     The call raises what the function raises, with the traceback of the other process as a note, and
     `ChildProcessError` where the process ended without an answer: killed, or out of memory.
     """
-    command = [sys.executable, "-c", _CHILD_SCRIPT]
+    command = [sys.executable, "-P", "-c", _CHILD_SCRIPT]  # without the current folder on its path
     # In a process group of its own, Ctrl-C does not reach it: the caller ends it.
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, process_group=0

@@ -1,21 +1,25 @@
 """Fit models of all companies, keep them in the run, and give them to the evaluations.
 
-A fitted model is stored in the run's directory under the hash of its content, so that every worker,
-and a run that is resumed, uses the same. `scale_eval.planning.global_fits` decides which fits are
-needed.
+A fitted model is stored in the run's directory under the hash of its content, so that every worker
+uses the same. A model that gives its fit as arrays is stored as these; any other is pickled.
+Reading a pickle runs whatever code it holds: a run that is resumed reads the arrays of earlier
+sessions, and their pickles only if it is told to trust them. `scale_eval.planning.global_fits`
+decides which fits are needed.
 """
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import pickle
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 import cloudpickle
+import numpy as np
 
 from scale_eval.datasets import Dataset
 from scale_eval.datasets.instants import from_microseconds
@@ -28,6 +32,7 @@ from scale_eval.evaluation.training_history import training_history
 from scale_eval.evaluation.windows import Window
 from scale_eval.models import NamedModel
 from scale_eval.planning.global_fits import GlobalFit, fit_key
+from scale_eval.results.fitted_files import arrays_file, pickle_file
 from scale_eval.storage import Store
 
 
@@ -51,16 +56,23 @@ class GlobalFitResult(NamedTuple):
 
 
 def recorded_fits(
-    recorded: Mapping[str, Sequence[Any]], run: Store, *, retry: bool
+    recorded: Mapping[str, Sequence[Any]],
+    run: Store,
+    *,
+    retry: bool,
+    is_trusted: Callable[[str], bool],
 ) -> dict[str, GlobalFitResult]:
     """Return the fits that `run.json` records and that need not be done again.
 
-    The file of a fitted model must be undamaged; a failed fit counts, unless `retry` is set.
+    The file of a fitted model must be undamaged, and hold arrays or be trusted by its digest; a
+    failed fit counts, unless `retry` is set.
     """
     valid = {}
     for key, fields in recorded.items():
         fitted = GlobalFitResult(*fields)
         if fitted.digest:
+            if is_pickled(run, fitted.digest) and not is_trusted(fitted.digest):
+                continue
             with contextlib.suppress(FileNotFoundError, ValueError):
                 _read_fitted(run, fitted.digest)
                 valid[key] = fitted
@@ -69,13 +81,41 @@ def recorded_fits(
     return valid
 
 
-def _read_fitted(run: Store, digest: str) -> bytes:
-    """Read the file of a fitted model; raise `ValueError` where it is damaged."""
-    name = f"models/{digest}.pickle"
+def is_pickled(run: Store, digest: str) -> bool:
+    """Return whether reading a fitted model would run code."""
+    return not run.exists(arrays_file(digest))
+
+
+def _read_fitted(run: Store, digest: str) -> tuple[bytes, bool]:
+    """Read the file of a fitted model, and whether it is a pickle.
+
+    Raises `ValueError` where it is damaged.
+    """
+    pickled = is_pickled(run, digest)
+    name = pickle_file(digest) if pickled else arrays_file(digest)
     content = run.read(name)
     if hashlib.sha256(content).hexdigest() != digest:
         raise ValueError(f"{name} is damaged; run the same command again to fit it again")
-    return content
+    return content, pickled
+
+
+def _stored(fitted: Any) -> tuple[bytes, Callable[[str], str]]:
+    """Return a fitted model as bytes, and what names their file after their hash."""
+    arrays = fitted.fitted_arrays() if hasattr(fitted, "fitted_arrays") else None
+    if arrays is None:
+        return cloudpickle.dumps(fitted), pickle_file
+    return _bytes_of(arrays), arrays_file
+
+
+def _bytes_of(arrays: Mapping[str, Any]) -> bytes:
+    """Return arrays as NumPy's archive; raise `TypeError` for one of Python objects."""
+    plain = {name: np.asarray(array) for name, array in arrays.items()}
+    for name, array in plain.items():
+        if array.dtype.hasobject:
+            raise TypeError(f"fitted_arrays: {name!r} holds Python objects; give numbers or texts")
+    file = io.BytesIO()
+    np.savez(file, **plain)  # type: ignore[arg-type]
+    return file.getvalue()
 
 
 class Histories:
@@ -109,27 +149,41 @@ def fit_one(
     seed_generators(fresh, state)
     try:
         fresh.fit(Histories(dataset, fit, model.reads, rules))
+        content, name_of = _stored(fresh)
     except Skipped as skipped:
         return GlobalFitResult("", "skipped", row_text(skipped.reason), row_text(skipped.note))
     except BaseException as error:
         status, reason, note = failure(error)
         return GlobalFitResult("", status, reason, row_text(f"fitting: {note}"))
-    content = cloudpickle.dumps(fresh)
     digest = hashlib.sha256(content).hexdigest()
-    run.write(f"models/{digest}.pickle", content)
+    run.write(name_of(digest), content)
     return GlobalFitResult(digest, seconds=time.perf_counter() - started)
 
 
 class FittedModels:
-    """The fitted models of a run, each read when it is first needed."""
+    """The fitted models of a run, each read when it is first needed.
+
+    Their digests come from the coordinator, which decides what is read.
+    """
 
     def __init__(self, run: Store, fitted: Mapping[str, GlobalFitResult]) -> None:
-        self._fitted = fitted
-        self._read = lru_cache(maxsize=64)(lambda digest: pickle.loads(_read_fitted(run, digest)))
+        self._run, self._fitted = run, fitted
+        self._models: dict[str, NamedModel] = {}
+        self._read = lru_cache(maxsize=64)(self._restored)
 
     def __call__(self, model: NamedModel, window: Window) -> Any:
         """Return the model as it was fitted for a cutoff; raise `NotFitted` where that failed."""
         fitted = self._fitted[fit_key(model.name, window.cutoff_us)]
         if not fitted.digest:
             raise NotFitted(fitted.status, fitted.reason, fitted.note)
-        return self._read(fitted.digest)
+        self._models[model.name] = model
+        return self._read(model.name, fitted.digest)
+
+    def _restored(self, name: str, digest: str) -> Any:
+        content, pickled = _read_fitted(self._run, digest)
+        if pickled:
+            return pickle.loads(content)
+        fresh = self._models[name].fresh()
+        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+            fresh.restore(dict(arrays))
+        return fresh

@@ -19,7 +19,7 @@ from scale_eval.evaluation.histograms import ScoreCounts
 from scale_eval.evaluation.rows import EvaluationRows
 from scale_eval.evaluation.rules import Rules
 from scale_eval.evaluation.windows import Window
-from scale_eval.execution.global_fits import FittedModels, recorded_fits
+from scale_eval.execution.global_fits import FittedModels, GlobalFitResult, recorded_fits
 from scale_eval.models import NamedModel, resolve
 from scale_eval.results.directory import RunDirectory
 
@@ -31,6 +31,8 @@ def recompute(
     model: Any,
     company_ids: Sequence[str] | None = None,
     dataset: Dataset | str | os.PathLike[str] | None = None,
+    *,
+    trust: bool = False,
 ) -> pd.DataFrame:
     """Evaluate a model of a run again, with the same random states; return its predictions.
 
@@ -43,6 +45,8 @@ def recompute(
         All companies by default.
     dataset : Dataset or path, optional
         The dataset of the run, where it is in another place now.
+    trust : bool
+        Read a fitted model that was pickled into the run, which runs the code that it holds.
 
     Returns
     -------
@@ -54,8 +58,8 @@ def recompute(
     FileNotFoundError
         The dataset is no longer where it was.
     ValueError
-        The dataset has other data; the model cannot be imported, or has changed; or it makes no
-        predictions now where it made some in the run.
+        The dataset has other data; the model cannot be imported, or has changed; it was pickled
+        and is not trusted; or it makes no predictions now where it made some in the run.
 
     Warns
     -----
@@ -71,22 +75,36 @@ def recompute(
         rows = rows[rows["company_id"].isin(company_ids)]
     frames: list[pd.DataFrame] = []
     again = EvaluationRows(len(rows))
-    recorded = directory.document.get("fitted", {})
+    fitted = _fitted(directory, named, trust=trust)
     with _random_state_kept():
         evaluate_companies(
             _loaded(data, rows, named),
             _rules(directory),
             again,
             ScoreCounts(),
-            fitted=FittedModels(
-                directory.store, recorded_fits(recorded, directory.store, retry=False)
-            ),
+            fitted=FittedModels(directory.store, fitted),
             keep=lambda predictions: frames.append(_frame(predictions)),
         )
     _compare(rows, again, named.name)
     if not frames:
         return pd.DataFrame(columns=list(COLUMNS))
     return pd.concat(frames, ignore_index=True)[list(COLUMNS)]
+
+
+def _fitted(
+    directory: RunDirectory, model: NamedModel, *, trust: bool
+) -> dict[str, GlobalFitResult]:
+    """Return the fits of a model of all companies; raise `ValueError` for one not to be read."""
+    recorded = directory.document.get("fitted", {})
+    mine = {key: fit for key, fit in recorded.items() if key.rpartition(" ")[0] == model.name}
+    valid = recorded_fits(mine, directory.store, retry=False, is_trusted=lambda _: trust)
+    if len(valid) < len(mine):
+        raise ValueError(
+            f"{model.name} was fitted to all companies, and its fit was pickled into "
+            f"{directory.store.root}/models or is damaged. Reading a pickle runs the code that it "
+            "holds: if you trust all who can write there, say trust=True"
+        )
+    return valid
 
 
 def _same_model(directory: RunDirectory, model: Any) -> NamedModel:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from scale_eval.datasets import Dataset
 from scale_eval.evaluation.histograms import score_table
 from scale_eval.evaluation.rows import EvaluationRows
 from scale_eval.execution.coordinator import execute
-from scale_eval.execution.global_fits import GlobalFitResult, recorded_fits
+from scale_eval.execution.global_fits import GlobalFitResult, is_pickled, recorded_fits
 from scale_eval.execution.progress import Progress
 from scale_eval.execution.result_buffer import ResultBuffer
 from scale_eval.execution.tasks import RunContext, Task, TaskResult
@@ -24,7 +24,7 @@ from scale_eval.planning.batches import choose_granularity, make_batches
 from scale_eval.planning.company_sample import Sample
 from scale_eval.planning.completion import COLUMNS, Completion, completed
 from scale_eval.planning.cost_model import Costs
-from scale_eval.planning.global_fits import plan_global_fits
+from scale_eval.planning.global_fits import GlobalFit, plan_global_fits
 from scale_eval.planning.pilot import PILOT_COMPANIES, needs_pilot, pilot_evaluations
 from scale_eval.planning.plan import Plan, disk_order, plan_run
 from scale_eval.planning.refused import refused_rows
@@ -32,8 +32,9 @@ from scale_eval.planning.run_options import Execution
 from scale_eval.planning.settings import Settings
 from scale_eval.planning.shares import share_of
 from scale_eval.progress_bar import COMPILING
-from scale_eval.results.directory import PLAN, RunDirectory
+from scale_eval.results.directory import PLAN, RunDiffers, RunDirectory
 from scale_eval.results.evaluation_parts import write_part
+from scale_eval.results.fitted_files import pickle_file
 from scale_eval.results.maintenance import remove_repeats, remove_without_scores
 from scale_eval.storage import write_tables
 
@@ -55,6 +56,8 @@ class Session:
         Options of this call. If they name a share, other calls do the rest of the plan.
     progress : Progress
         Shows what is done.
+    own_fits : set of str
+        Digests of the models of all companies that this session fitted itself.
     """
 
     directory: RunDirectory
@@ -64,6 +67,7 @@ class Session:
     client: Callable[[], Client]
     execution: Execution
     progress: Progress
+    own_fits: set[str] = field(default_factory=set)
 
     def evaluate(self, sample: Sample | None) -> Plan:
         """Evaluate what is missing, of all companies or a sample of them, and return the plan.
@@ -142,8 +146,13 @@ class _Tasks:
         self._session, self._plan, self._buffer = session, plan, buffer
         self._progress = session.progress
         directory = session.directory
-        recorded = directory.document.get("fitted", {})
-        self._fitted = recorded_fits(recorded, directory.store, retry=session.execution.retry)
+        self._recorded = directory.document.get("fitted", {})
+        self._fitted = recorded_fits(
+            self._recorded,
+            directory.store,
+            retry=session.execution.retry,
+            is_trusted=self._is_trusted,
+        )
         self._context = RunContext(
             session.dataset,
             session.models,
@@ -160,8 +169,51 @@ class _Tasks:
             self._plan, todo, session.models, self._fitted, session.dataset, session.settings.seed
         )
         if fits:
+            self._say_untrusted(fits)
             label = f"fitting {len(fits)} models of all companies"
             self._execute(fits, functools.partial(self._progress.stage, label))
+
+    def _is_trusted(self, digest: str) -> bool:
+        return self._session.execution.trust or digest in self._session.own_fits
+
+    def _say_untrusted(self, fits: Iterable[GlobalFit]) -> None:
+        """Say which fits are done again because those of earlier sessions are pickles."""
+        digests = [self._recorded[fit.key][0] for fit in fits if fit.key in self._recorded]
+        store = self._session.directory.store
+        n = sum(store.exists(pickle_file(digest)) for digest in filter(None, digests))
+        if n and not self._session.execution.trust:
+            them = "A fitted model" if n == 1 else f"{n} fitted models"
+            self._progress.say(
+                f"{them} of an earlier session {'is' if n == 1 else 'are'} fitted anew: reading a "
+                f"pickle runs its code. If you trust all who can write to {store.root}, read them "
+                "with --trust (trust=True)."
+            )
+
+    def _record_fits(self, fitted: Mapping[str, GlobalFitResult]) -> None:
+        """Record fits of this session, and use those of another share where it was first.
+
+        Raises `RunDiffers` where that would be to read a pickle that nobody trusts.
+        """
+        session = self._session
+        session.own_fits.update(fit.digest for fit in fitted.values())
+        if session.execution.share is not None:
+            self._require_same_fits(fitted, self._recorded)
+        valid = session.directory.record_fits(fitted)
+        self._require_same_fits(fitted, valid)
+        self._fitted.update({key: GlobalFitResult(*fit) for key, fit in valid.items()})
+
+    def _require_same_fits(
+        self, fitted: Mapping[str, GlobalFitResult], others: Mapping[str, Sequence[Any]]
+    ) -> None:
+        store = self._session.directory.store
+        for key in fitted:
+            digest = GlobalFitResult(*others[key]).digest if key in others else ""
+            if digest and is_pickled(store, digest) and not self._is_trusted(digest):
+                raise RunDiffers(
+                    f"the fit of {key} is not the one that another share of {store.root} uses, "
+                    "and reading that runs its code. If you trust all who can write there, add "
+                    "--trust (trust=True)"
+                )
 
     def evaluate(self, todo: np.ndarray, attempts: np.ndarray, costs: Costs) -> None:
         """Do the evaluations; do a pilot first if batches need costs that are unknown."""
@@ -213,8 +265,7 @@ class _Tasks:
                     self._buffer.add(result)
                     self._progress.update(result.statuses, result.cost)
                     if result.fitted:
-                        valid = session.directory.record_fits(result.fitted)
-                        self._fitted.update({k: GlobalFitResult(*fit) for k, fit in valid.items()})
+                        self._record_fits(result.fitted)
                     if len(first) < PILOT_COMPANIES:
                         first.append(result)
                 self._buffer.write_if_due()

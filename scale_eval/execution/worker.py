@@ -11,7 +11,8 @@ import socket
 import sys
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import cloudpickle
@@ -19,6 +20,7 @@ import pyarrow as pa
 import threadpoolctl
 from distributed import Status, WorkerPlugin, get_worker
 
+from scale_eval import children
 from scale_eval.evaluation.histograms import score_table
 from scale_eval.evaluation.rows import EvaluationRows
 from scale_eval.execution.batch_evaluator import BatchEvaluator
@@ -32,6 +34,7 @@ from scale_eval.execution.watchdog import Watchdog
 from scale_eval.planning.batches import Batch
 from scale_eval.planning.global_fits import GlobalFit
 from scale_eval.results.evaluation_parts import write_part
+from scale_eval.scratch import is_own_folder
 
 COMPILING = "compiling"
 """The key of the event of Dask by which a worker tells that it compiles."""
@@ -55,8 +58,8 @@ class EvaluationPlugin(WorkerPlugin):
 
     async def setup(self, worker: Any) -> None:
         """Unpack the run's context, confine each library to one thread, and compile."""
-        if "" not in sys.path:
-            sys.path.insert(0, "")
+        sys.path[:] = _safe_path(sys.path)
+        children.restore_safe_path()
         self._require_same_versions(worker)
         self.context: RunContext = cloudpickle.loads(self.payload)
         if self.context.dataset.content_hash != self.content_hash:
@@ -148,6 +151,19 @@ def do_on_worker(run: str, key: TaskKey, task: Task) -> TaskResult:
     plugin = get_worker().plugins[_plugin_name(run)]
     assert isinstance(plugin, EvaluationPlugin)
     return plugin.do(key, task)
+
+
+def _safe_path(path: Sequence[str]) -> list[str]:
+    """Return a path of imports on which installed packages come before all else.
+
+    The current folder comes last, for a user's own modules. So do Dask's folders of temporary
+    files, which it puts first, for files that were uploaded to the worker; those into which others
+    may write are left out.
+    """
+    current = ("", str(Path.cwd()))
+    temporary = [place for place in path if "dask-scratch-space" in place]
+    own = [place for place in temporary if is_own_folder(Path(place))]
+    return [p for p in path if p not in (*current, *temporary)] + own + [""]
 
 
 def _plugin_name(run: str) -> str:

@@ -7,9 +7,9 @@ for each group gives what `ranking` gives for the customers of all others.
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 
+from scale_eval.compiling import compiled
 from scale_eval.metrics.histogram import GroupedHistograms
 from scale_eval.metrics.scores import Scores
 from scale_eval.metrics.uncertainty import N_GROUPS
@@ -115,7 +115,7 @@ def captured_without_each_group(
     return np.clip(captured / others, 0, 1)
 
 
-@numba.njit(nogil=True, cache=True, error_model="numpy")
+@compiled
 def _pairs(
     positives: np.ndarray,
     negatives: np.ndarray,
@@ -135,7 +135,7 @@ def _pairs(
     return counted
 
 
-@numba.njit(nogil=True, cache=True, error_model="numpy")
+@compiled
 def _precisions(
     positives: np.ndarray,
     negatives: np.ndarray,

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 
+from scale_eval.compiling import compiled
 from scale_eval.evaluation.company_windows import WindowArrays
 from scale_eval.evaluation.customer_summaries import LAST_PURCHASE
 from scale_eval.evaluation.history import History
 from scale_eval.evaluation.reference import base_rates
 from scale_eval.metrics.compiled.elementary import exp_of
-
-_compiled = numba.njit(nogil=True, cache=True, error_model="numpy")
 
 
 class BaseRate:
@@ -51,7 +49,7 @@ class BaseRate:
         _fill_windows(arrays, self.rates_, probabilities)
 
 
-@_compiled
+@compiled
 def _fill_windows(arrays: WindowArrays, rates: np.ndarray, probabilities: np.ndarray) -> None:
     for i in range(len(rates)):
         w = arrays.label_window[i]
@@ -91,7 +89,7 @@ class Recency:
         _recency_of_windows(arrays, probabilities)
 
 
-@_compiled
+@compiled
 def _recency_into(
     last_purchase: np.ndarray, cutoff: int, horizon: int, probabilities: np.ndarray
 ) -> None:
@@ -99,7 +97,7 @@ def _recency_into(
         probabilities[i] = exp_of(-(cutoff - last_purchase[i]) / horizon)
 
 
-@_compiled
+@compiled
 def _recency_of_windows(arrays: WindowArrays, probabilities: np.ndarray) -> None:
     for w in arrays.label_window:
         first, cutoff = arrays.start[w], arrays.cutoff[w]

@@ -20,9 +20,9 @@ from __future__ import annotations
 
 import math
 
-import numba
 import numpy as np
 
+from scale_eval.compiling import compiled
 from scale_eval.datasets.instants import DAY
 from scale_eval.metrics.compiled.elementary import exp_of, log_of
 from scale_eval.metrics.compiled.simd import LANES, lanes_of, load, store, total, where
@@ -45,10 +45,8 @@ OVERFLOW = 1e150  # a product beyond it, or below its inverse, is turned into it
 CERTAIN = 300.0  # log odds of being dead from which P(dead) is 1, to the last bit
 LARGEST = 700.0  # its exponential still fits into float64
 
-_compiled = numba.njit(nogil=True, cache=True, error_model="numpy")
 
-
-@_compiled
+@compiled
 def customers_in_days(
     n_purchase_days: np.ndarray,
     first_purchase: np.ndarray,
@@ -77,7 +75,7 @@ def customers_in_days(
     return x, t_x, T
 
 
-@_compiled
+@compiled
 def fit(
     x: np.ndarray,
     t_x: np.ndarray,
@@ -154,7 +152,7 @@ def fit(
     return (*_parameters(shift, centre), MAX_STEPS)
 
 
-@_compiled
+@compiled
 def probability_of_purchase(
     r: float,
     alpha: float,
@@ -179,7 +177,7 @@ def probability_of_purchase(
     return probability
 
 
-@_compiled
+@compiled
 def _parameters(shift, centre):  # type: ignore[no-untyped-def]
     return (
         centre[0] * math.exp(shift[0]),
@@ -189,7 +187,7 @@ def _parameters(shift, centre):  # type: ignore[no-untyped-def]
     )
 
 
-@_compiled
+@compiled
 def _split(x, t_x, T):  # type: ignore[no-untyped-def]
     """Split customers into what the sums of `_posterior` need.
 
@@ -221,7 +219,7 @@ def _split(x, t_x, T):  # type: ignore[no-untyped-def]
     return steps_up, n_again, x_again, t_x_again, T_again, T_once
 
 
-@_compiled
+@compiled
 def _posterior(shift, centre, precision, customers, work, gradient, curvature):  # type: ignore[no-untyped-def]
     """Return the log posterior at log(parameter / centre) = `shift`; fill `gradient`, `curvature`.
 
@@ -373,7 +371,7 @@ def _posterior(shift, centre, precision, customers, work, gradient, curvature): 
     return log_posterior
 
 
-@_compiled
+@compiled
 def _newton_step(shift, gradient, curvature, step):  # type: ignore[no-untyped-def]
     """Fill `step`, uphill; return True if `curvature` is positive definite and it is Newton's."""
     fixed = np.zeros(4, np.bool_)
@@ -389,13 +387,13 @@ def _newton_step(shift, gradient, curvature, step):  # type: ignore[no-untyped-d
             return is_newton
 
 
-@_compiled
+@compiled
 def _crosses_bound(shift, direction):  # type: ignore[no-untyped-def]
     """Return True if a parameter is at its bound and the direction leads beyond it."""
     return abs(shift) > FURTHEST - AT_BOUND and shift * direction > 0.0
 
 
-@_compiled
+@compiled
 def _ascent_step(fixed, gradient, curvature, step):  # type: ignore[no-untyped-def]
     """Fill `step` as `_newton_step` does, given which parameters are fixed at their bound."""
     lower = np.empty((4, 4))

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 
+from scale_eval.compiling import compiled
 from scale_eval.datasets.instants import DAY
 from scale_eval.evaluation.company_windows import WindowArrays
 from scale_eval.evaluation.customer_summaries import FIRST_PURCHASE, LAST_PURCHASE, N_PURCHASE_DAYS
 from scale_eval.models.bgnbd_compiled import customers_in_days, fit, probability_of_purchase
 
-_compiled = numba.njit(nogil=True, cache=True, error_model="numpy")
 
-
-@_compiled
+@compiled
 def fit_windows(
     arrays: WindowArrays, prior_sd: float, centre: tuple[float, float, float, float]
 ) -> np.ndarray:
@@ -28,7 +26,7 @@ def fit_windows(
     return params
 
 
-@_compiled
+@compiled
 def predict_windows(arrays: WindowArrays, params: np.ndarray, probabilities: np.ndarray) -> None:
     """Fill `probabilities`, shape (start[-1],), at each window by `probability_of_purchase`."""
     for i in range(len(params)):
@@ -40,7 +38,7 @@ def predict_windows(arrays: WindowArrays, params: np.ndarray, probabilities: np.
         own[:] = probability_of_purchase(r, alpha, a, b, x, t_x, T, t)
 
 
-@_compiled
+@compiled
 def _customers_of_window(arrays: WindowArrays, w: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     first, last = arrays.start[w], arrays.start[w] + arrays.n_customers[w]
     return customers_in_days(

@@ -8,7 +8,7 @@ the more so the fewer its customers), its age and its size at the cutoff.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
 import numpy as np
@@ -91,6 +91,22 @@ class GlobalModel:
             self.learner.random_state = self.random_state
         self.learner.fit(np.concatenate(features), np.concatenate(bought))
         return self
+
+    def fitted_arrays(self) -> dict[str, np.ndarray] | None:
+        """Return all that was learned, as arrays; None for a learner that has other things."""
+        if not isinstance(self.learner, RidgeLearner):
+            return None
+        return {
+            "base_rate": np.array(self.base_rate_),
+            "note": np.array(self.note_),
+            "learner": self.learner.fitted_,
+        }
+
+    def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Take what `fitted_arrays` returned, instead of fitting."""
+        assert isinstance(self.learner, RidgeLearner)
+        self.base_rate_, self.note_ = float(arrays["base_rate"]), str(arrays["note"])
+        self.learner.fitted_ = arrays["learner"]
 
     def predict_proba(self, history: History) -> np.ndarray:
         """Return the probability of a purchase within the horizon; shape (n_customers,)."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 
+from scale_eval.compiling import compiled
 from scale_eval.datasets.instants import DAY
 from scale_eval.evaluation.company_windows import WindowArrays
 from scale_eval.evaluation.customer_summaries import (
@@ -16,8 +16,6 @@ from scale_eval.evaluation.customer_summaries import (
 )
 from scale_eval.evaluation.history import History
 from scale_eval.metrics.compiled.elementary import log_of
-
-_compiled = numba.njit(nogil=True, cache=True, error_model="numpy")
 
 FEATURES = ("recency_days", "log_purchase_days", "mean_log_value", "log_refunds")
 """The names of the columns of `rfm_features`."""
@@ -46,7 +44,7 @@ def rfm_features(history: History) -> np.ndarray:
     )
 
 
-@_compiled
+@compiled
 def features_of_window(arrays: WindowArrays, w: int) -> np.ndarray:
     """Return `rfm_features` at the cutoff of a window."""
     first, last = arrays.start[w], arrays.start[w] + arrays.n_customers[w]
@@ -61,7 +59,7 @@ def features_of_window(arrays: WindowArrays, w: int) -> np.ndarray:
     )
 
 
-@_compiled
+@compiled
 def _features(  # type: ignore[no-untyped-def]
     last_purchase, n_purchase_days, log_spend, n_purchases, n_refunds, cutoff
 ):

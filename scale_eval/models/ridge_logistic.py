@@ -14,9 +14,9 @@ from __future__ import annotations
 
 import math
 
-import numba
 import numpy as np
 
+from scale_eval.compiling import compiled
 from scale_eval.datasets.purchases import MIN_CUSTOMERS
 from scale_eval.evaluation.company_windows import WindowArrays
 from scale_eval.evaluation.history import History
@@ -30,8 +30,6 @@ LAST_STEP = 1e-4  # in the weights; the one after it would be about its square
 ROUNDING = 1e-14  # relative, of the loss: a smaller gain of a step is rounding
 OVERFLOW = 1e300  # a product beyond it is turned into its logarithm
 EPSILON = np.finfo(np.float64).eps
-
-_compiled = numba.njit(nogil=True, cache=True, error_model="numpy")
 
 
 class RidgeLogistic:
@@ -78,7 +76,7 @@ class RidgeLogistic:
         _predict_windows(arrays, self.fits_, fitted, probabilities)
 
 
-@_compiled
+@compiled
 def _fit_windows(arrays: WindowArrays, C: float, fits: np.ndarray) -> np.ndarray:
     """Fill `fits`, shape (n_windows, 3, 1 + n_features); return where that was possible."""
     fitted = np.zeros(len(fits), np.bool_)
@@ -92,7 +90,7 @@ def _fit_windows(arrays: WindowArrays, C: float, fits: np.ndarray) -> np.ndarray
     return fitted
 
 
-@_compiled
+@compiled
 def _predict_windows(
     arrays: WindowArrays, fits: np.ndarray, fitted: np.ndarray, probabilities: np.ndarray
 ) -> None:
@@ -104,7 +102,7 @@ def _predict_windows(
             carry_to_horizon(own, arrays.exponent[i])
 
 
-@_compiled
+@compiled
 def fit(features: np.ndarray, bought: np.ndarray, C: float) -> np.ndarray:
     """Fit intercept and weights of the least penalised loss; return them with their scale.
 
@@ -168,7 +166,7 @@ def fit(features: np.ndarray, bought: np.ndarray, C: float) -> np.ndarray:
     return fitted
 
 
-@_compiled
+@compiled
 def probabilities_of(fitted: np.ndarray, features: np.ndarray) -> np.ndarray:
     """Return 1 / (1 + e^-η) of each row of `features`, by the result of `fit`; (n_customers,)."""
     probabilities = np.empty(len(features))
@@ -181,7 +179,7 @@ def probabilities_of(fitted: np.ndarray, features: np.ndarray) -> np.ndarray:
     return probabilities
 
 
-@_compiled
+@compiled
 def _standardise(feature):  # type: ignore[no-untyped-def]
     """Make the mean 0 and the variance 1 in place; return the former mean and standard deviation.
 
@@ -208,7 +206,7 @@ def _standardise(feature):  # type: ignore[no-untyped-def]
     return mean, scale
 
 
-@_compiled
+@compiled
 def _loss(weights, z, n, sign, C, work, gradient, hessian):  # type: ignore[no-untyped-def]
     """Return the penalised loss at `weights`; fill its gradient and its Hessian's lower triangle.
 
@@ -254,7 +252,7 @@ def _loss(weights, z, n, sign, C, work, gradient, hessian):  # type: ignore[no-u
     return loss
 
 
-@_compiled
+@compiled
 def _solve(hessian, gradient, step):  # type: ignore[no-untyped-def]
     """Fill `step` with the solution of hessian · step = gradient; overwrite `hessian`."""
     n = len(gradient)

@@ -118,6 +118,10 @@ class Execution:
     replace : sequence of str
         Models, by name, whose evaluations in the run are removed and made again: a model that
         predicted somewhere may have changed only if it is named here.
+    trust : bool
+        Read models of all companies that an earlier session, or another share, fitted and pickled
+        into the run. Reading a pickle runs the code that it holds: of whoever can write to the
+        run's directory. Without it such models are fitted anew.
     save_predictions : bool
         Keep each customer's probability under ``predictions/``.
     granularity : str
@@ -151,6 +155,14 @@ class Execution:
         default=(),
         metadata=option(
             LIST, "Remove what the run has of this model, and evaluate it anew.", metavar="MODEL"
+        ),
+    )
+    trust: bool = field(
+        default=False,
+        metadata=option(
+            YES_OR_NO,
+            "Read fitted models that an earlier session pickled, which runs their code; without "
+            "it they are fitted anew.",
         ),
     )
     save_predictions: bool = field(

@@ -183,6 +183,7 @@ class Answers:
         company: str | Sequence[str] | None = None,
         *,
         dataset: Dataset | str | os.PathLike[str] | None = None,
+        trust: bool = False,
     ) -> pd.DataFrame:
         """Return each customer's probability, by evaluating the model again in this process.
 
@@ -197,6 +198,9 @@ class Answers:
             All companies by default; of a large run, name some.
         dataset : Dataset or path, optional
             The dataset of the run, where it is in another place now.
+        trust : bool
+            Read a model of all companies that was pickled into the run, which runs the code of
+            whoever can write there.
 
         Returns
         -------
@@ -211,7 +215,7 @@ class Answers:
             The dataset is no longer where it was.
         ValueError
             There is no such model or company; the dataset has other data; the model cannot be
-            imported, or has changed.
+            imported, or has changed, or was pickled and is not trusted.
         """
         from scale_eval.execution.recompute import recompute
 
@@ -220,7 +224,7 @@ class Answers:
         companies = [company] if isinstance(company, str) else company
         for each in companies or []:
             self._require_company(each)
-        return recompute(self.directory, model, companies, dataset)
+        return recompute(self.directory, model, companies, dataset, trust=trust)
 
     def _require_company(self, company_id: str) -> None:
         """Raise `ValueError` where the run has no such company, with the nearest name."""

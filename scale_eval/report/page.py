@@ -6,6 +6,7 @@ inside the page. Names are escaped, since they come from files. The same run giv
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import PurePath
 
@@ -22,14 +23,44 @@ from scale_eval.storage import Store
 MOST_BYTES = 1_950_000
 """Largest size of a page; it holds fewer companies where it would be larger."""
 
+_HEAD = b"""<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+"""
+_PAGE_BEGINS = [_HEAD + b'<meta name="generator" content="scale_eval">', _HEAD + b"<title>"]
+_COMPANIES_BEGIN = b'"company","customers",'
+"""How the files of a report begin; pages of earlier versions do not name what made them."""
+
 
 def write_page(findings: Findings, store: Store, name: str) -> None:
-    """Write the report under `name`, and all companies beside it where it cannot hold them."""
+    """Write the report under `name`, and all companies beside it where it cannot hold them.
+
+    Raises `FileExistsError` where a name is taken by a file that is no report.
+    """
+    _require_own(store, name, _PAGE_BEGINS)
     beside = f"{PurePath(name).stem}-companies.csv"
     text, companies = _fitting(findings.short, beside)
     if companies is not None and companies.n_left_out:
+        _require_own(store, beside, [_COMPANIES_BEGIN])
         store.write(beside, companies.whole.csv())
     store.write(name, text.encode())
+
+
+def _require_own(store: Store, name: str, begins: Sequence[bytes]) -> None:
+    """Raise `FileExistsError` where a file begins otherwise than a report, and is not empty.
+
+    Raises `OSError` where the name is a link.
+    """
+    store.require_no_link(name)
+    content = store.read(name, 0, max(map(len, begins))) if store.exists(name) else b""
+    if content and not content.startswith(tuple(begins)):
+        raise FileExistsError(
+            f"{store.root}/{name} is there, and is no report of scale_eval; move it away or choose "
+            "another name"
+        )
 
 
 def page(findings: Findings) -> str:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numba
 import numpy as np
+
+from scale_eval.compiling import compiled
 
 MINOR_UNITS = 100
 """Histograms keep spend in hundredths, see `ScoreHistogram`."""
@@ -49,7 +50,7 @@ class CompanyCurves(NamedTuple):
         return cls(held, total)
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled(error_model="python")
 def _added_to_depths(
     chosen: np.ndarray,
     group: np.ndarray,

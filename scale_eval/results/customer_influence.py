@@ -13,9 +13,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import numba
 import numpy as np
 
+from scale_eval.compiling import compiled
 from scale_eval.metrics import N_GROUPS, Metric
 from scale_eval.results.panel import Panel
 
@@ -57,7 +57,7 @@ def sums_by_company(
     return sums
 
 
-@numba.njit(nogil=True, cache=True, error_model="numpy")
+@compiled
 def _add_sums(
     company: np.ndarray,
     windows: np.ndarray,
@@ -135,7 +135,7 @@ def variances(
     )
 
 
-@numba.njit(nogil=True, cache=True, error_model="numpy")
+@compiled
 def _variances(
     company: np.ndarray,
     windows: np.ndarray,
@@ -210,7 +210,7 @@ def company_variances(sums: np.ndarray) -> np.ndarray:
     return squares * (N_GROUPS / DEGREES_OF_FREEDOM)
 
 
-@numba.njit(nogil=True, cache=True, error_model="numpy")
+@compiled
 def _sum_squares(sums: np.ndarray, squares: np.ndarray) -> None:
     for company in range(len(sums)):
         total = 0.0

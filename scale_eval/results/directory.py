@@ -31,13 +31,24 @@ from scale_eval.results.evaluation_parts import (
     row_hashes,
 )
 from scale_eval.results.tables import TABLES
-from scale_eval.storage import Store, open_store, read_json, read_rows, read_table, write_json
+from scale_eval.storage import (
+    Store,
+    open_store,
+    read_json,
+    read_rows,
+    read_table,
+    require_free_place,
+    write_json,
+)
 from scale_eval.storage.formats import OtherFormat, require_format
 
 RUN = "run.json"
 PLAN = "plan.parquet"
 SAMPLE = "sample.parquet"
 """The companies of a run of a sample, and how many companies each represents."""
+
+FOLDERS = ("evaluations", "scores", "predictions", "models", "shares")
+"""The folders of a run."""
 
 FORMAT = 2
 """The format of a run's directory; raised when an earlier version could not read what this one
@@ -108,17 +119,7 @@ class RunDirectory:
         OtherFormat
             It holds a run in another format.
         """
-        if not self.document:
-            others = self.store.names("*") if self.store.exists("") else []
-            if is_dataset(Path(self.store.root)):
-                raise RunDiffers(
-                    f"{self.store.root} is a dataset; choose an empty place for the run"
-                )
-            if others:
-                raise RunDiffers(
-                    f"{self.store.root} holds other files ({', '.join(others[:3])}) and no run; "
-                    "choose an empty place for the run"
-                )
+        self.require_place()
         self.require_settings(settings, facts.get("dataset"))
         for name, parts in self.changed_models(models).items():
             verb = "differs" if parts == ["source"] else "differ"
@@ -135,6 +136,22 @@ class RunDirectory:
             models=recorded_models | models,
             **facts,
         )
+
+    def require_place(self) -> None:
+        """Raise `RunDiffers` where the directory holds something other than a run.
+
+        Raises `OSError` where a folder of the run is a link.
+        """
+        for folder in FOLDERS:
+            self.store.require_no_link(folder)
+        if self.document:
+            return
+        if is_dataset(Path(self.store.root)):
+            raise RunDiffers(f"{self.store.root} is a dataset; choose an empty place for the run")
+        try:
+            require_free_place(self.store, "a run")
+        except FileExistsError as error:
+            raise RunDiffers(str(error)) from error
 
     def require_settings(self, settings: Mapping[str, Any], dataset: object = None) -> None:
         """Raise `RunDiffers` where the directory holds a run of other settings, or of other data.

@@ -7,6 +7,7 @@ count. Any process can write parts at any time; the files are the only record.
 from __future__ import annotations
 
 import hashlib
+import re
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
@@ -27,6 +28,10 @@ READERS = 2
 CODED = ("company_id", "model")
 """The texts of a key, which files hold as dictionary codes."""
 
+_DIGITS = 24
+_PART = re.compile(rf"(evaluations|scores)/[0-9a-f]{{{_DIGITS}}}\.parquet")
+"""The names of the files of parts; what else lies beside them is not the run's."""
+
 _ODD = np.uint64(0x9E3779B97F4A7C15)  # the multiplier that mixes hashes
 
 
@@ -42,7 +47,7 @@ def write_part(store: Store, evaluations: pa.Table, scores: pa.Table) -> None:
     for column in ("cutoff", "attempts"):
         numbers = pc.fill_null(evaluations[column].cast(pa.int64()), -1)
         digest.update(numbers.to_numpy().tobytes())
-    name = digest.hexdigest()[:24]
+    name = digest.hexdigest()[:_DIGITS]
     if len(scores):
         write_table(store, f"scores/{name}.parquet", scores)
     write_table(store, f"evaluations/{name}.parquet", evaluations)
@@ -56,12 +61,12 @@ def prediction_file(company_id: str, cutoff: datetime, model: str) -> str:
 
 def evaluation_files(store: Store) -> list[str]:
     """Return the names of the files of evaluations."""
-    return store.names("evaluations/*.parquet")
+    return [name for name in store.names("evaluations/*.parquet") if _PART.fullmatch(name)]
 
 
 def score_files(store: Store) -> list[str]:
     """Return the names of the files of scores, unfinished parts included."""
-    return store.names("scores/*.parquet")
+    return [name for name in store.names("scores/*.parquet") if _PART.fullmatch(name)]
 
 
 def scores_beside(name: str) -> str:

@@ -22,10 +22,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import numba
 import numpy as np
 from scipy.special import stdtrit
 
+from scale_eval.compiling import compiled
 from scale_eval.metrics import N_GROUPS, EffectScale, Metric
 from scale_eval.results.customer_influence import (
     DEGREES_OF_FREEDOM,
@@ -220,7 +220,7 @@ def enough_known(panel: Panel, metric: Metric, model: int) -> np.ndarray:
         return np.asarray(n * np.minimum(rate, 1 - rate) >= metric.expected_of_each)
 
 
-@numba.njit(nogil=True, cache=True, error_model="numpy")
+@compiled
 def _by_company(
     company: np.ndarray,
     windows: np.ndarray,

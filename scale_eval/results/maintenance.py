@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow.compute as pc
 
 from scale_eval.evaluation.schema import KEY
+from scale_eval.results.directory import FOLDERS
 from scale_eval.results.evaluation_parts import (
     CODED,
     evaluation_files,
@@ -21,7 +22,7 @@ from scale_eval.storage import Store, read_table
 
 def remove_unfinished(store: Store) -> None:
     """Remove what an interrupted run left behind: half-written files and half parts."""
-    store.delete_unfinished()
+    store.delete_unfinished(FOLDERS)
     whole = {scores_beside(name) for name in evaluation_files(store)}
     for name in score_files(store):
         if name not in whole:

@@ -17,6 +17,7 @@ from scale_eval.results.evaluation_parts import (
     scores_beside,
     write_part,
 )
+from scale_eval.results.fitted_files import arrays_file, pickle_file
 from scale_eval.spelling import did_you_mean_one_of
 from scale_eval.storage import Store, read_table
 
@@ -63,20 +64,26 @@ def remove_models(directory: RunDirectory, names: Iterable[str]) -> None:
     if not leaving:
         return
     document = directory.document
-    fitted = {
-        key: fit
-        for key, fit in document.get("fitted", {}).items()
-        if key.rpartition(" ")[0] not in leaving
-    }
+    recorded = document.get("fitted", {})
+    fitted = {key: fit for key, fit in recorded.items() if key.rpartition(" ")[0] not in leaving}
+    kept = {digest for digest, *_ in fitted.values()}
+    fits = {*document.get("leaving_fits", []), *(digest for digest, *_ in recorded.values())}
+    leaving_fits = sorted(fits - kept - {""})
     models = {name: each for name, each in document["models"].items() if name not in leaving}
-    directory.record(leaving=leaving, models=models, fitted=fitted, costs={}, status="running")
+    directory.record(
+        leaving=leaving,
+        leaving_fits=leaving_fits,
+        models=models,
+        fitted=fitted,
+        costs={},
+        status="running",
+    )
     for model in leaving:
         remove_model(directory.store, model)
-    kept = {f"models/{digest}.pickle" for digest, *_ in fitted.values()}
-    for name in directory.store.names("models/*.pickle"):
-        if name not in kept:
+    for digest in leaving_fits:
+        for name in (pickle_file(digest), arrays_file(digest)):
             directory.store.delete(name)
-    directory.record(leaving=[])
+    directory.record(leaving=[], leaving_fits=[])
 
 
 def predicts_anywhere(store: Store, model: str) -> bool:

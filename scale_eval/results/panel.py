@@ -12,11 +12,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
-import numba
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from scale_eval.compiling import compiled
 from scale_eval.evaluation.schema import FAILED
 from scale_eval.metrics import N_GROUPS, Metric
 from scale_eval.results.memory import give_back
@@ -312,7 +312,7 @@ class Panel:
         return [read(text) for text in self.undefined_texts]
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled(error_model="python")
 def _n_distinct(ascending: np.ndarray, at: np.ndarray) -> int:
     n = 0
     for i in range(len(at)):

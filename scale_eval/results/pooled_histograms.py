@@ -11,10 +11,10 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 
-import numba
 import numpy as np
 import pyarrow as pa
 
+from scale_eval.compiling import compiled
 from scale_eval.metrics import N_BINS, GroupedHistograms
 from scale_eval.metrics.histogram import COUNTS, TiedCustomers
 from scale_eval.results.company_curves import CompanyCurves
@@ -258,7 +258,7 @@ class PooledHistograms:
         return TiedCustomers.of(score, positives, negatives, bins, n_rows)
 
 
-_compiled = numba.njit(nogil=True, cache=True)
+_compiled = compiled(error_model="python")
 
 
 @_compiled

@@ -9,9 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
-import numba
 import numpy as np
 
+from scale_eval.compiling import compiled
 from scale_eval.metrics import Metric, Pooling
 from scale_eval.metrics.pooling import COMPANY_MEAN
 from scale_eval.results.panel import Panel
@@ -87,7 +87,7 @@ class Sums:
         return self.numerator / n, self.denominator / n
 
 
-@numba.njit(nogil=True, cache=True, error_model="numpy")
+@compiled
 def _sum(
     company: np.ndarray,
     windows: np.ndarray,

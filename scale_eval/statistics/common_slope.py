@@ -8,9 +8,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 
+from scale_eval.compiling import compiled
 from scale_eval.statistics.logistic import (
     LAST_STEP,
     LEAST_WEIGHT,
@@ -113,7 +113,7 @@ def _extremes(x: np.ndarray, stratum_of_block: np.ndarray, n: int) -> tuple[np.n
     return lowest, highest
 
 
-@numba.njit(nogil=True, cache=True, error_model="numpy")
+@compiled
 def _stratum_sums(
     a: np.ndarray,
     b: float,
@@ -142,7 +142,7 @@ def _stratum_sums(
     return log_likelihood, sums
 
 
-@numba.njit(nogil=True, cache=True, error_model="numpy")
+@compiled
 def _block_derivatives(
     eta: float, positives: float, negatives: float
 ) -> tuple[float, float, float]:

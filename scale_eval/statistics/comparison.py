@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 from scipy.special import ndtr, stdtr
 
+from scale_eval.compiling import compiled
 from scale_eval.statistics.undefined import Undefined
 
 MIN_DIFFERENCES = 6
@@ -55,7 +55,7 @@ def _share_of_signs(sizes: np.ndarray, most: float) -> float:
     return float(ways.sum()) / 2.0 ** len(sizes)
 
 
-@numba.njit(nogil=True, cache=True, error_model="numpy")
+@compiled
 def _signed_ranks(positive: np.ndarray, negative: np.ndarray) -> tuple[float, float]:
     """Return the sum of the positives' ranks, with midranks, and the sum of t^3 - t over ties.
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numba
 import numpy as np
 from scipy.special import xlog1py, xlogy
 
+from scale_eval.compiling import compiled
 from scale_eval.statistics.undefined import Undefined
 
 CLIP = 1e-15
@@ -66,7 +66,7 @@ def isotonic_of_many(
     return np.asarray(_pooled_at(probability, positives, negatives, probability[at]))
 
 
-@numba.njit(nogil=True, cache=True, error_model="numpy")
+@compiled
 def _pooled(positives: np.ndarray, negatives: np.ndarray) -> np.ndarray:
     """Pool neighbours whose rates fall until none do, and return the rate of each block's pool."""
     n = len(positives)
@@ -87,7 +87,7 @@ def _pooled(positives: np.ndarray, negatives: np.ndarray) -> np.ndarray:
     return rates
 
 
-@numba.njit(nogil=True, cache=True, error_model="numpy")
+@compiled
 def _pooled_at(
     probability: np.ndarray, positives: np.ndarray, negatives: np.ndarray, points: np.ndarray
 ) -> np.ndarray:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 
-import numba
 import numpy as np
+
+from scale_eval.compiling import compiled
 
 QUANTILES = {"p05": 0.05, "p25": 0.25, "p50": 0.50, "p75": 0.75, "p95": 0.95}
 
@@ -52,7 +53,7 @@ def _median_distance(ascending: np.ndarray, centre: float) -> float:
     return upper if n % 2 else (float(_nearest(ascending, centre, n // 2)) + upper) / 2
 
 
-@numba.njit(nogil=True, cache=True, error_model="numpy")
+@compiled
 def _nearest(ascending: np.ndarray, centre: float, m: int) -> float:
     """Return the m-th smallest distance of sorted values from `centre`, by bisection.
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import math
 
-import numba
 import numpy as np
 
+from scale_eval.compiling import compiled
 from scale_eval.statistics.logistic import (
     LEAST_WEIGHT,
     LIKELIHOOD_ROUNDING,
@@ -72,7 +72,7 @@ def _as_floats(counts: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(counts, dtype=np.float64)
 
 
-@numba.njit(nogil=True, cache=True, error_model="numpy")
+@compiled
 def _slopes(
     x: np.ndarray,
     positives: np.ndarray,
@@ -93,7 +93,7 @@ def _slopes(
     return slope
 
 
-@numba.njit(nogil=True, cache=True, error_model="numpy")
+@compiled
 def _line(
     x: np.ndarray, positives: np.ndarray, negatives: np.ndarray, a: float, b: float
 ) -> tuple[float, float]:
@@ -119,7 +119,7 @@ def _line(
     return np.nan, np.nan
 
 
-@numba.njit(nogil=True, cache=True, error_model="numpy")
+@compiled
 def _offsets(
     logit: np.ndarray, positives: np.ndarray, negatives: np.ndarray, start: float
 ) -> np.ndarray:
@@ -136,7 +136,7 @@ def _offsets(
     return intercept
 
 
-@numba.njit(nogil=True, cache=True, error_model="numpy")
+@compiled
 def _move(
     p: np.ndarray,
     q: np.ndarray,
@@ -167,7 +167,7 @@ def _move(
     return move
 
 
-@numba.njit(nogil=True, cache=True, error_model="numpy")
+@compiled
 def _chances(eta: np.ndarray, p: np.ndarray, q: np.ndarray) -> None:
     """Compute the probabilities of buying, into `p`, and of not buying, into `q`."""
     for i in range(len(eta)):
@@ -177,7 +177,7 @@ def _chances(eta: np.ndarray, p: np.ndarray, q: np.ndarray) -> None:
         p[i], q[i] = (likely, unlikely) if eta[i] > 0 else (unlikely, likely)
 
 
-@numba.njit(nogil=True, cache=True, error_model="numpy")
+@compiled
 def _step(
     x: np.ndarray, p: np.ndarray, q: np.ndarray, positives: np.ndarray, negatives: np.ndarray
 ) -> tuple[float, float]:
@@ -196,7 +196,7 @@ def _step(
     return pull / weight - b_step * centre, b_step
 
 
-@numba.njit(nogil=True, cache=True, error_model="numpy")
+@compiled
 def _log_likelihood(eta: np.ndarray, positives: np.ndarray, negatives: np.ndarray) -> float:
     log_likelihood = 0.0
     for i in range(len(eta)):
@@ -207,7 +207,7 @@ def _log_likelihood(eta: np.ndarray, positives: np.ndarray, negatives: np.ndarra
     return log_likelihood
 
 
-@numba.njit(nogil=True, cache=True, error_model="numpy")
+@compiled
 def _slope_exists(logit: np.ndarray, positives: np.ndarray, negatives: np.ndarray) -> np.ndarray:
     """Return which regressions have a slope: both classes, whose logits vary and overlap."""
     exists = np.empty(len(positives), dtype=np.bool_)

@@ -17,8 +17,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numba
 import numpy as np
+
+from scale_eval.compiling import compiled
 
 LEAST_SPREAD = 1e-3
 """Least standard deviation of log v for a trend: below it companies are alike."""
@@ -64,7 +65,7 @@ def fit_trend(y: np.ndarray, v: np.ndarray, x: np.ndarray, tau2: float) -> Trend
     return TrendFit(tau2, *_fit(y, v, x, float(tau2)))
 
 
-@numba.njit(nogil=True, cache=True, error_model="numpy")
+@compiled
 def _fit(
     y: np.ndarray, v: np.ndarray, x: np.ndarray, tau2: float
 ) -> tuple[float, float, float, float, float, float, float]:

@@ -14,10 +14,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-import numba
 import numpy as np
 from scipy.special import gammaincinv, stdtrit
 
+from scale_eval.compiling import compiled
 from scale_eval.statistics.undefined import Undefined
 
 STARTS = np.concatenate([[0.0], np.geomspace(1e-3, 4.0, 12)])
@@ -239,7 +239,7 @@ def weighted_sums(
     return WeightedSums(tau2, *_weighted_sums(y, v, float(tau2), likelihood))
 
 
-@numba.njit(nogil=True, cache=True, error_model="numpy")
+@compiled
 def _weighted_sums(
     y: np.ndarray, v: np.ndarray, tau2: float, likelihood: bool
 ) -> tuple[float, float, float, float, float, float, float]:

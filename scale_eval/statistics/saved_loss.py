@@ -29,9 +29,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numba
 import numpy as np
 from scipy.special import entr
+
+from scale_eval.compiling import compiled
 
 EXPANSION_FROM = 15.0
 """Expected number of the rarer outcome from which a series replaces the sum over outcomes."""
@@ -143,7 +144,7 @@ def entropy_bias(n: np.ndarray, rate: np.ndarray) -> np.ndarray:
     return _entropy_biases(np.asarray(n, np.float64), np.asarray(rate, np.float64))
 
 
-@numba.njit(nogil=True, cache=True, error_model="numpy")
+@compiled
 def _entropy_biases(n: np.ndarray, rate: np.ndarray) -> np.ndarray:
     biases = np.empty(len(n))
     for i in range(len(n)):
@@ -157,7 +158,7 @@ def _entropy_biases(n: np.ndarray, rate: np.ndarray) -> np.ndarray:
     return biases
 
 
-@numba.njit(nogil=True, cache=True, error_model="numpy")
+@compiled
 def _expected_entropy(n: float, rate: float) -> float:
     """Return E H(K / n) by the probabilities of K = 0, 1, ..., each from the one before."""
     probability = (1 - rate) ** n
@@ -170,7 +171,7 @@ def _expected_entropy(n: float, rate: float) -> float:
     return expected
 
 
-@numba.njit(nogil=True, cache=True, error_model="numpy")
+@compiled
 def _entropy(rate: float) -> float:
     if rate <= 0 or rate >= 1:
         return 0.0

@@ -6,6 +6,7 @@ and a line in `kinds`. Tables and JSON documents are read and written the same w
 
 from scale_eval.storage.base import Store, StoreLocked
 from scale_eval.storage.documents import read_json, write_json
+from scale_eval.storage.free_place import require_free_place
 from scale_eval.storage.kinds import open_store
 from scale_eval.storage.spill import Spill
 from scale_eval.storage.tables import (
@@ -30,6 +31,7 @@ __all__ = [
     "read_row_groups",
     "read_rows",
     "read_table",
+    "require_free_place",
     "write_json",
     "write_row_groups",
     "write_table",

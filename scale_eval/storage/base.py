@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,9 +39,10 @@ class Output:
 class Store(Protocol):
     """A store keeps named bytes under one root; `open_store` finds the kind that serves a place.
 
-    Names are relative, with ``/`` between parts. A store can be pickled and sent to a worker that
-    reaches the same place. Tables and JSON documents are functions over any store, in
-    `storage.tables` and `storage.documents`.
+    Names are relative, with ``/`` between parts; one that leads outside the root raises
+    `ValueError`. Writing and deleting raise `OSError` where a link is on the way. A store can be
+    pickled and sent to a worker that reaches the same place. Tables and JSON documents are
+    functions over any store, in `storage.tables` and `storage.documents`.
     """
 
     @property
@@ -56,6 +58,18 @@ class Store(Protocol):
         As in a shell, names that begin with a dot are matched only by a pattern that does. Raises
         `NotADirectoryError` where the root cannot hold names.
         """
+
+    def walk(self) -> Iterator[str]:
+        """Yield the name of every file and link, hidden ones included; links are not followed.
+
+        Raises `NotADirectoryError` where the root cannot hold names.
+        """
+
+    def is_inside(self, name: str) -> bool:
+        """Return whether `name` is kept below the root: no path or link leads elsewhere."""
+
+    def require_no_link(self, name: str) -> None:
+        """Raise `OSError` where `name`, or a folder on the way to it, is a link."""
 
     def size(self, name: str) -> int:
         """Return the number of bytes of `name`; 0 where it is missing."""
@@ -82,11 +96,14 @@ class Store(Protocol):
         Raises `FileExistsError` where it is; of several processes exactly one succeeds.
         """
 
+    def append(self, name: str, content: bytes) -> None:
+        """Append `content` to `name`, as one piece; a power cut may lose it."""
+
     def delete(self, name: str) -> None:
         """Delete `name`; do nothing where it is missing."""
 
-    def delete_unfinished(self) -> None:
-        """Delete what a writer that died left unfinished.
+    def delete_unfinished(self, folders: Sequence[str] = ()) -> None:
+        """Delete what a writer that died left unfinished, in the root and anywhere in `folders`.
 
         Call it only while holding `lock`: the files of a living writer look the same.
         """
@@ -94,7 +111,7 @@ class Store(Protocol):
     def scratch(self) -> Path:
         """Return a local directory for temporary files; create it if it does not exist.
 
-        `delete_unfinished` removes what lies there under a name such as ``.NAME.unfinished``.
+        `delete_unfinished` removes what lies there under an `unfinished_name`.
         """
 
     def lock(

@@ -3,6 +3,9 @@
 Every write goes to a temporary name that begins with a dot, is flushed to the disk, and takes its
 final name by `os.replace`: a reader never meets half a file, and neither does a restart after a
 power cut.
+
+A folder may come from somebody else. So names stay below the root, and nothing is written, locked
+or deleted through a link there: it could lead to anything that the user may write.
 """
 
 from __future__ import annotations
@@ -11,15 +14,21 @@ import contextlib
 import errno
 import fcntl
 import os
+import re
 import socket
+import stat
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path, PurePosixPath
 from typing import IO
 
 import pyarrow as pa
 
 from scale_eval.storage.base import Output, StoreLocked
+from scale_eval.storage.unfinished import create_alone, is_unfinished, unfinished_name
+
+_HOLDER = re.compile(r"(\d+ on \S*\n)?")
+"""What `LocalStore.lock` writes into the file of a lock."""
 
 
 class LocalStore:
@@ -38,8 +47,18 @@ class LocalStore:
         return f"LocalStore({str(self.root)!r})"
 
     def path(self, name: str = "") -> Path:
-        """Return the full path of `name`."""
+        """Return the full path of `name`; raise `ValueError` for a name that leads elsewhere."""
+        parts = PurePosixPath(name)
+        if parts.is_absolute() or ".." in parts.parts or "\0" in name:
+            raise ValueError(f"{name!r} leads outside {self.root}")
         return self.root / name
+
+    def is_inside(self, name: str) -> bool:
+        """Return whether `name` lies below the root, with all links followed."""
+        try:
+            return self.path(name).resolve().is_relative_to(self.root.resolve())
+        except (ValueError, OSError, RuntimeError):  # such as links that form a circle
+            return False
 
     def exists(self, name: str) -> bool:
         """Return whether `name` is in the store."""
@@ -50,16 +69,29 @@ class LocalStore:
 
         Raises `NotADirectoryError` where the root is a file.
         """
-        if self.root.exists() and not self.root.is_dir():
-            raise NotADirectoryError(
-                f"{self.root} is a file; choose a directory, or a name that is free"
-            )
+        self._require_directory()
         hidden = pattern.rpartition("/")[2].startswith(".")
         return sorted(
             path.relative_to(self.root).as_posix()
             for path in self.root.glob(pattern)
             if hidden or not path.name.startswith(".")
         )
+
+    def walk(self) -> Iterator[str]:
+        """Yield the name of every file and link, hidden ones included; links are not followed.
+
+        Raises `NotADirectoryError` where the root is a file.
+        """
+        self._require_directory()
+        for place, folders, files in os.walk(self.root):
+            folders.sort()
+            links = [name for name in folders if (Path(place) / name).is_symlink()]
+            for name in sorted([*files, *links]):
+                yield (Path(place) / name).relative_to(self.root).as_posix()
+
+    def require_no_link(self, name: str) -> None:
+        """Raise `OSError` where `name`, or a folder on the way to it, is a link."""
+        self._own_path(name)
 
     def size(self, name: str) -> int:
         """Return the number of bytes of `name`; 0 where it is missing."""
@@ -97,12 +129,28 @@ class LocalStore:
 
     def delete(self, name: str) -> None:
         """Delete the file `name`; do nothing where it is missing."""
-        self.path(name).unlink(missing_ok=True)
+        self._own_path(name).unlink(missing_ok=True)
 
-    def delete_unfinished(self) -> None:
-        """Delete what a writer that died left under a temporary name; hold `lock` meanwhile."""
-        for path in self.root.glob("**/.*.unfinished"):
-            path.unlink(missing_ok=True)
+    def append(self, name: str, content: bytes) -> None:
+        """Append `content` to the file `name`, as one piece; a power cut may lose it."""
+        path = self._own_path(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+        with os.fdopen(os.open(path, flags, 0o666), "ab", buffering=0) as file:
+            file.write(content)
+
+    def delete_unfinished(self, folders: Sequence[str] = ()) -> None:
+        """Delete what a writer that died left under a temporary name; hold `lock` meanwhile.
+
+        Looks into the root and, at every depth, into `folders`: others may hold a place of their
+        own, in which somebody writes.
+        """
+        below = [place for folder in folders for place in _folders_below(self.path(folder))]
+        for place in [self.root, *below]:
+            with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+                for path in place.iterdir():
+                    if is_unfinished(path.name) and path.is_file() and not path.is_symlink():
+                        path.unlink(missing_ok=True)
 
     def scratch(self) -> Path:
         """Return the store's own directory; create it if it does not exist."""
@@ -117,19 +165,22 @@ class LocalStore:
 
         Raises `StoreLocked`, which names the process that holds it, after `patience` seconds.
         """
+        path = self._own_path(name)
         self.root.mkdir(parents=True, exist_ok=True)
-        with self.path(name).open("a+") as file:
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        with os.fdopen(os.open(path, flags, 0o666), "r+") as file:
             deadline = time.monotonic() + patience
             while not _try_lock(file, fcntl.LOCK_SH if shared else fcntl.LOCK_EX):
                 if time.monotonic() >= deadline:
-                    file.seek(0)
-                    holder = file.read().strip() or "unknown"
+                    holder = file.read(1_000).strip() or "unknown"
                     raise StoreLocked(
                         f"{self.root} is being written by another process (pid {holder}); "
                         "wait for it or stop it, then run the same command again"
                     )
                 time.sleep(0.05)
             if not shared:
+                _require_lock_file(file, path)
+                file.seek(0)
                 file.truncate(0)
                 file.write(f"{os.getpid()} on {socket.gethostname()}\n")
                 file.flush()
@@ -137,29 +188,51 @@ class LocalStore:
 
     def is_locked(self, name: str) -> bool:
         """Return whether another process holds the lock `name`; see `Store.is_locked`."""
-        with self.path(name).open("a+") as file:
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+        with os.fdopen(os.open(self._own_path(name), flags)) as file:
             return not _try_lock(file, fcntl.LOCK_SH)
+
+    def _require_directory(self) -> None:
+        if self.root.exists() and not self.root.is_dir():
+            raise NotADirectoryError(
+                f"{self.root} is a file; choose a directory, or a name that is free"
+            )
+
+    def _own_path(self, name: str) -> Path:
+        """Return the full path of `name`, to write there or to remove what is there.
+
+        Raises `OSError` where it, or a folder on the way from the root, is a link.
+        """
+        path = self.path(name)
+        for part in (path, *path.parents):
+            if part == self.root:
+                break
+            if part.is_symlink():
+                raise OSError(
+                    f"{part} is a link to {part.readlink()}, through which nothing is written "
+                    "or removed; put what it leads to in its place, or choose another place"
+                )
+        return path
 
     @contextlib.contextmanager
     def _written(self, name: str, publish: Callable[[Path, Path], object]) -> Iterator[Output]:
         """Write a file under a temporary name, and `publish` it under its own when it is whole."""
-        path = self.path(name)
+        path = self._own_path(name)
         path.parent.mkdir(parents=True, exist_ok=True)
-        # Processes of several machines write here at once, and each counts from 1.
-        made = path.with_name(f".{path.name}.{socket.gethostname()}.{os.getpid()}.unfinished")
+        made = path.with_name(unfinished_name(path.name))
         try:
+            create_alone(made)
             with pa.OSFile(str(made), "wb") as file:
                 output = Output(file, name)
                 yield output
             with made.open("rb") as written:
                 os.fsync(written.fileno())
                 output.size = os.fstat(written.fileno()).st_size
-            publish(made, self.path(output.name))
+            publish(made, self._own_path(output.name))
         except OSError as error:
-            if error.filename is not None:
+            if error.filename is not None or error.errno is None:
                 raise
-            reason = os.strerror(error.errno) if error.errno else str(error)
-            raise OSError(error.errno, reason, str(path)) from error
+            raise OSError(error.errno, os.strerror(error.errno), str(path)) from error
         finally:
             made.unlink(missing_ok=True)
         directory = os.open(path.parent, os.O_RDONLY)
@@ -167,6 +240,25 @@ class LocalStore:
             os.fsync(directory)
         finally:
             os.close(directory)
+
+
+def _folders_below(folder: Path) -> list[Path]:
+    """Return a folder and all below it, without those that a link leads to."""
+    if folder.is_symlink():
+        return []
+    return [Path(place) for place, _, _ in os.walk(folder)]
+
+
+def _require_lock_file(file: IO[str], path: Path) -> None:
+    """Raise `OSError` where what is at the place of a lock is no file that `lock` made."""
+    facts = os.fstat(file.fileno())
+    is_file = stat.S_ISREG(facts.st_mode) and facts.st_nlink == 1
+    file.seek(0)
+    if not (is_file and _HOLDER.fullmatch(file.read(1_000))):
+        raise OSError(
+            f"{path} has the name of scale_eval's lock and is something else; move it away, or "
+            "choose another place"
+        )
 
 
 def _try_lock(file: IO[str], kind: int) -> bool:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from pathlib import Path
 from types import TracebackType
 
 import pyarrow as pa
+
+from scale_eval.storage.unfinished import create_alone, unfinished_name
 
 
 class Spill:
@@ -33,7 +34,7 @@ class Spill:
         self._options = pa.ipc.IpcWriteOptions(compression="lz4" if compressed else None)
         self._compressed = compressed
         self._open: dict[int, tuple[pa.OSFile, pa.RecordBatchStreamWriter]] = {}
-        self._parts: set[int] = set()
+        self._parts: dict[int, Path] = {}
 
     def __enter__(self) -> Spill:
         return self
@@ -50,8 +51,10 @@ class Spill:
     def append(self, part: int, rows: pa.Table) -> None:
         """Append `rows` to `part`; raise `OSError` where they cannot be written."""
         if part not in self._open:
-            self._parts.add(part)
-            file = pa.OSFile(str(self._path(part)), "wb")
+            path = self._directory / unfinished_name(f"{self._label}-{part}")
+            create_alone(path)
+            self._parts[part] = path
+            file = pa.OSFile(str(path), "wb")
             self._open[part] = file, pa.ipc.new_stream(file, self._schema, options=self._options)
         self._open[part][1].write_table(rows)
 
@@ -67,7 +70,7 @@ class Spill:
         if part not in self._parts:
             return self._schema.empty_table()
         self.finish(part)
-        path = str(self._path(part))
+        path = str(self._parts[part])
         with pa.OSFile(path) if self._compressed else pa.memory_map(path) as file:
             return pa.ipc.open_stream(file).read_all()
 
@@ -75,8 +78,5 @@ class Spill:
         """Remove `part` from the disk; tables that were read from it stay valid."""
         with contextlib.suppress(OSError, pa.ArrowException):  # such as that of a full disk
             self.finish(part)
-        self._path(part).unlink(missing_ok=True)
-        self._parts.discard(part)
-
-    def _path(self, part: int) -> Path:
-        return self._directory / f".{self._label}-{part}.{os.getpid()}.unfinished"
+        if part in self._parts:
+            self._parts.pop(part).unlink(missing_ok=True)

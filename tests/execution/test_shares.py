@@ -26,6 +26,7 @@ from scale_eval.planning.shares import share_of
 from scale_eval.results.directory import RunDiffers, RunDirectory, open_run_directory
 from scale_eval.results.share_directory import ShareDirectory, shares_at_work
 from scale_eval.storage import StoreLocked, open_store
+from scale_eval.storage.unfinished import unfinished_name
 from tests.support import models
 from tests.support.companies import companies_of_unequal_size
 from tests.support.paths import PROJECT
@@ -194,9 +195,9 @@ class TestOneAfterAnother:
     ):
         out = tmp_path / "run"
         evaluate(dataset, out, client, share=(1, 2))
-        half = out / "evaluations" / ".half.parquet.n1.123.unfinished"
+        half = out / "evaluations" / unfinished_name("half.parquet")
         half.write_bytes(b"PAR1")
-        alone = out / "scores" / "0123456789abcdef.parquet"
+        alone = out / "scores" / "0123456789abcdef01234567.parquet"
         alone.write_bytes(next(out.glob("scores/*.parquet")).read_bytes())
         evaluate(dataset, out, client, share=(2, 2))
         assert half.exists()

@@ -22,6 +22,7 @@ from scale_eval.storage import (
     write_json,
     write_table,
 )
+from scale_eval.storage.unfinished import unfinished_name
 from tests.support.stores import NUMBERS, beside, files
 
 
@@ -161,18 +162,24 @@ class TestWholeOrNotAtAll:
 
     def test_only_what_is_unfinished_is_removed(self, store):
         write_json(store, "deep/kept.json", 1)
-        for name in (".a.parquet.123.unfinished", "deep/.b.json.9.unfinished"):
-            store.path(name).write_bytes(b"half")
-        for name in ("unfinished", "deep/plan.unfinished", ".lock", ".note"):
-            store.path(name).write_bytes(b"a user's own")
-        store.delete_unfinished()
-        assert files(store) == [
+        write_json(store, "own/kept.json", 1)
+        for folder in ("", "deep", "own"):
+            store.path(folder).joinpath(unfinished_name("a.parquet")).write_bytes(b"half")
+        foreign = {
+            "unfinished",
+            "deep/plan.unfinished",
+            "deep/.plan.parquet.node.123.unfinished",
+            ".mine.scale_eval.unfinished",
             ".lock",
             ".note",
-            "deep/kept.json",
-            "deep/plan.unfinished",
-            "unfinished",
-        ]
+        }
+        for name in foreign:
+            store.path(name).write_bytes(b"a user's own")
+        store.delete_unfinished(["deep"])
+        kept = {"deep/kept.json", "own/kept.json", *foreign}
+        (of_another_place,) = set(files(store)) - kept
+        assert kept < set(files(store))
+        assert of_another_place.startswith("own/.a.parquet.")
 
     def test_of_two_processes_that_create_a_name_one_succeeds(self, store):
         script = (

@@ -14,14 +14,15 @@ import os
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from scale_eval.datasets.dataset import REFUSED, Dataset
+from scale_eval.datasets.dataset import Dataset
 from scale_eval.datasets.file_layout import write_companies
 from scale_eval.datasets.ingest.default_columns import DEFAULT_COLUMNS
-from scale_eval.datasets.ingest.inputs import inputs_of
+from scale_eval.datasets.ingest.inputs import Input, InputFile, inputs_of
 from scale_eval.datasets.ingest.merge import CompanyUpdate, Merge
 from scale_eval.datasets.ingest.parse import ParsedInput, ReadOptions, parse_input
 from scale_eval.datasets.ingest.records import IngestError
@@ -43,12 +44,15 @@ from scale_eval.datasets.ingest.shuffle import ShuffleBuffer, n_partitions_of
 from scale_eval.datasets.instants import from_microseconds
 from scale_eval.datasets.manifest import (
     MANIFEST,
+    TRANSACTIONS,
     commit,
-    delete_unnamed,
     manifest_table,
+    named_files,
     read_manifest_rows,
+    require_place,
     require_readable,
 )
+from scale_eval.datasets.uncommitted import remove_uncommitted
 from scale_eval.storage import Store, open_store
 
 __all__ = ["IngestError", "IngestReport", "ingest"]
@@ -152,6 +156,7 @@ def ingest(
     inputs = inputs_of(files, company_column)
     store = open_store(into)
     _check_place(store)
+    _check_not_of_dataset(inputs, store)
     with (
         _lock_when_needed(store) as take_lock,
         ShuffleBuffer(store, lambda: n_partitions_of(inputs), take_lock) as buffer,
@@ -180,19 +185,22 @@ def ingest(
 def _check_place(store: Store) -> None:
     """Raise `IngestError` where `store` holds something other than a dataset."""
     try:
-        names = store.names("*")
-    except NotADirectoryError as error:
+        require_place(store)
+    except OSError as error:
         raise IngestError(str(error)) from error
-    # An ingest that was interrupted before its first manifest leaves these behind.
-    others = set(names) - {"transactions", REFUSED}
-    if others and not store.exists(MANIFEST):
-        raise IngestError(
-            f"{store.root} is not a dataset and holds other things ({min(others)!r}); choose "
-            "an empty directory, or a name that is free"
-        )
     if store.exists(MANIFEST):
         with _explaining_errors(store):
             require_readable(store)
+
+
+def _check_not_of_dataset(inputs: Sequence[Input], store: Store) -> None:
+    """Raise `IngestError` where an input is a file of the dataset itself, which may remove it."""
+    root, named = Path(store.root).resolve(), named_files(store) | {MANIFEST}
+    paths = [each.path for each in inputs if isinstance(each, InputFile)]
+    for path in paths:
+        real = path.resolve()
+        if real.is_relative_to(root) and real.relative_to(root).as_posix() in named:
+            raise IngestError(f"{path} is a file of the dataset itself; name another")
 
 
 def _check_one_company_a_file(parsed: Sequence[ParsedInput], append: bool) -> None:
@@ -229,7 +237,7 @@ def _check_no_copies(parsed: Sequence[ParsedInput]) -> None:
 
 @contextlib.contextmanager
 def _lock_when_needed(store: Store) -> Iterator[Callable[[], None]]:
-    """Yield a function whose first call locks `store` and deletes unfinished files in it."""
+    """Yield a function whose first call locks `store` and deletes what a killed writer left."""
     with contextlib.ExitStack() as stack:
         is_locked = False
 
@@ -238,7 +246,8 @@ def _lock_when_needed(store: Store) -> Iterator[Callable[[], None]]:
             if not is_locked:
                 stack.enter_context(store.lock())
                 is_locked = True
-                store.delete_unfinished()
+                store.delete_unfinished([TRANSACTIONS])
+                remove_uncommitted(store, named_files(store))
 
         yield take_lock
 
@@ -302,7 +311,6 @@ def _merge(
     refused = all_refused(parsed, pa.concat_tables(by_merge))
     files = summarize_files(parsed, refused, updates)
     changed = [update for update in updates if update.status != "unchanged"]
-    named_before = {row["path"] for row in manifest.values()}
     try:
         written = write_companies(
             store,
@@ -313,7 +321,7 @@ def _merge(
         manifest = {**manifest, **{row["company_id"]: row for row in written}}
         write_refused(store, refused_before, refused, updates, manifest)
     except BaseException:
-        delete_unnamed(store, named_before)
+        remove_uncommitted(store, named_files(store))
         raise
     commit(store, manifest_table(manifest.values()))
     return IngestReport(

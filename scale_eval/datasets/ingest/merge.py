@@ -22,7 +22,7 @@ from scale_eval.datasets.ingest.shuffle import (
     SortedPartitions,
 )
 from scale_eval.datasets.instants import DAY, from_microseconds, microseconds
-from scale_eval.datasets.manifest import TRANSACTIONS_SCHEMA, content_hash
+from scale_eval.datasets.manifest import TRANSACTIONS_SCHEMA, content_hash, require_inside
 from scale_eval.datasets.transactions import Transactions
 from scale_eval.storage import Store, read_row_groups
 
@@ -242,6 +242,7 @@ class _ExistingRows:
         """Read a company, given its row of the manifest; raise `IngestError` if it is damaged."""
         location = row["path"], row["first_row_group"], row["n_row_groups"]
         if location != self._location:
+            require_inside(self._store, row["path"])
             groups = range(row["first_row_group"], row["first_row_group"] + row["n_row_groups"])
             try:
                 self._rows = read_row_groups(

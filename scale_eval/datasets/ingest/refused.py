@@ -10,11 +10,12 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from scale_eval.datasets.dataset import REFUSED
 from scale_eval.datasets.ingest.merge import OVERLAP, CompanyUpdate
 from scale_eval.datasets.ingest.parse import ParsedInput
 from scale_eval.datasets.ingest.plausible import OUTSIDE
 from scale_eval.datasets.ingest.records import TEXT_LENGTH, Refusal
+from scale_eval.datasets.manifest import REFUSED
+from scale_eval.datasets.uncommitted import note
 from scale_eval.storage import Store, read_table, write_table
 
 REFUSED_SCHEMA = pa.schema(
@@ -104,5 +105,8 @@ def write_refused(
     table = pa.Table.from_pandas(
         frame.sort_values(["file", "source", "line"]), schema=REFUSED_SCHEMA, preserve_index=False
     ).replace_schema_metadata()
-    if not store.exists(REFUSED) or not table.equals(before):
+    if not store.exists(REFUSED):
+        note(store, [REFUSED])
+        write_table(store, REFUSED, table)
+    elif not table.equals(before):
         write_table(store, REFUSED, table)

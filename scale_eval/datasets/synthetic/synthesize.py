@@ -29,7 +29,13 @@ from scale_eval.datasets.file_layout import (
     write_company,
     write_shared_file,
 )
-from scale_eval.datasets.manifest import commit, delete_unnamed, manifest_table
+from scale_eval.datasets.manifest import (
+    MANIFEST,
+    TRANSACTIONS,
+    commit,
+    manifest_table,
+    require_place,
+)
 from scale_eval.datasets.synthetic.faults import (
     corrupt,
     draw_faulty,
@@ -44,6 +50,7 @@ from scale_eval.datasets.synthetic.generator import (
     synthetic_company,
 )
 from scale_eval.datasets.transactions import Transactions
+from scale_eval.datasets.uncommitted import remove_uncommitted
 from scale_eval.main_guard import require_main_guard
 from scale_eval.progress_bar import Screen
 from scale_eval.storage import Store, open_store
@@ -156,17 +163,20 @@ def synthesize(
     )
     draw_traits(seed, 0, median_customers=median_customers, sigma=sigma)  # raises `ValueError`
     store = open_store(into)
-    if set(store.names("*")) - {"transactions"} or store.names("transactions/**/*.parquet"):
+    if store.exists(MANIFEST):
         raise FileExistsError(
             f"{store.root} already holds data; remove it or name another directory"
         )
+    require_place(store)
     with store.lock():
+        store.delete_unfinished([TRANSACTIONS])
+        remove_uncommitted(store, [])
         try:
             with _bar(companies, shown=progress) as advance:
                 commit(store, _make(store, population, companies, workers, advance))
         except BaseException:  # so that the same command can be run again
-            delete_unnamed(store, set())
-            store.delete_unfinished()
+            remove_uncommitted(store, [])
+            store.delete_unfinished([TRANSACTIONS])
             raise
         dataset = Dataset(store)
         corrupt(dataset, [company_id(index) for index in damaged])

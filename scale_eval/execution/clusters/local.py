@@ -13,11 +13,12 @@ from typing import Any, TypeVar
 
 import dask
 from dask.system import CPU_COUNT
-from distributed import Client, LocalCluster
+from distributed import Client, LocalCluster, Security
 from distributed.utils import get_mp_context
 
 from scale_eval import children
 from scale_eval.main_guard import require_main_guard, suspecting_a_missing_guard
+from scale_eval.scratch import scratch_folder
 
 Closable = TypeVar("Closable", Client, LocalCluster)
 
@@ -89,19 +90,56 @@ def local_cluster(workers: int, **choices: Any) -> Iterator[LocalCluster]:
     `LocalCluster`.
     """
     forked = sys.platform == "linux" and len(tempfile.gettempdir()) <= LONGEST_TEMPORARY_PATH
-    method = "forkserver" if forked else "spawn"
-    with dask.config.set({**LOCAL_CONFIG, "distributed.worker.multiprocessing-method": method}):
+    config = {
+        **LOCAL_CONFIG,
+        "distributed.worker.multiprocessing-method": "forkserver" if forked else "spawn",
+        "temporary-directory": _temporary_directory(),
+    }
+    with dask.config.set(config):
         if forked:
             get_mp_context().set_forkserver_preload(PRELOADED_MODULES)
             with children.out_of_reach():
                 forkserver.ensure_running()
-        cluster = LocalCluster(
-            n_workers=workers,
-            threads_per_worker=1,
-            dashboard_address="127.0.0.1:0",
-            silence_logs=logging.CRITICAL,
-            env=dict(os.environ),  # as it is now: the process they are forked from may be older
-            **choices,
-        )
+        with path_of_imports_kept():
+            cluster = LocalCluster(
+                n_workers=workers,
+                threads_per_worker=1,
+                dashboard_address="127.0.0.1:0",
+                security=_temporary_credentials(),
+                silence_logs=logging.CRITICAL,
+                # As it is now: the process that they are forked from may be older.
+                env=dict(os.environ),
+                **choices,
+            )
         with closed_at_the_end(cluster):
             yield cluster
+
+
+def _temporary_credentials() -> Security | None:
+    """Return the keys with which the parts of a cluster know each other; None where none are made.
+
+    Without them every user of this machine can reach the cluster's ports, and have it run code.
+    """
+    try:
+        return Security.temporary()
+    except ImportError:  # the package `cryptography` is an extra
+        return None
+
+
+def _temporary_directory() -> str | None:
+    """Return where the workers keep their files: where Dask's settings say, or in our own folder.
+
+    Dask's own choice has a name that every user of the machine can take.
+    """
+    chosen = dask.config.get("temporary-directory", None)
+    return str(chosen or scratch_folder() or "") or None
+
+
+@contextlib.contextmanager
+def path_of_imports_kept() -> Iterator[None]:
+    """Undo that Dask puts the folder of its temporary files first on the path of imports."""
+    before = list(sys.path)
+    try:
+        yield
+    finally:
+        sys.path[:] = before

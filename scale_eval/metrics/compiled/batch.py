@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 
+from scale_eval.compiling import compiled
 from scale_eval.metrics.compiled.histogram import add_to_histogram, take_out
 from scale_eval.metrics.compiled.scoring import score_into
 from scale_eval.metrics.compiled.values import COUNTS
@@ -16,7 +16,7 @@ APART = -1
 """Stands for the number of a histogram where the evaluation has one of its own."""
 
 
-@numba.njit(nogil=True, cache=True, error_model="numpy")
+@compiled
 def score_windows_into(
     predicted: np.ndarray,
     probabilities: np.ndarray,
@@ -101,7 +101,7 @@ def score_windows_into(
     return ends, bins[: ends[apart]], bin_counts[: ends[apart]]
 
 
-@numba.njit(nogil=True, cache=True, error_model="numpy")
+@compiled
 def are_probabilities(values: np.ndarray, start: np.ndarray, n_customers: np.ndarray) -> np.ndarray:
     """Return, for each window, whether all its `values`, of shape (n,), are from 0 to 1."""
     are = np.ones(len(start), np.bool_)
@@ -113,7 +113,7 @@ def are_probabilities(values: np.ndarray, start: np.ndarray, n_customers: np.nda
     return are
 
 
-@numba.njit(nogil=True, cache=True, error_model="numpy")
+@compiled
 def spend_of_windows(
     future_spend: np.ndarray, start: np.ndarray, n_customers: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:

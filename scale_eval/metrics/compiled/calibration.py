@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 
-import numba
 import numpy as np
 
+from scale_eval.compiling import compiled
 from scale_eval.metrics.compiled.logistic import intercept_of, slope_of
 from scale_eval.metrics.compiled.simd import LANES, lanes_of, load, total
 from scale_eval.metrics.compiled.values import (
@@ -28,7 +28,7 @@ NARROW_OVERLAP = 1e-3
 """Overlap in logits of buyers and others below which the logits are recomputed as SciPy does."""
 
 
-@numba.njit(nogil=True, cache=True, error_model="numpy")
+@compiled
 def calibration_into(
     p: np.ndarray,
     q: np.ndarray,
@@ -101,7 +101,7 @@ def calibration_into(
     return centre, information
 
 
-@numba.njit(nogil=True, cache=True, error_model="numpy")
+@compiled
 def _no_slope_reason(
     p: np.ndarray, positives: np.ndarray, negatives: np.ndarray, logit: np.ndarray
 ) -> tuple[int, int]:
@@ -134,7 +134,7 @@ def _no_slope_reason(
     return DEFINED, 0
 
 
-@numba.njit(nogil=True, cache=True, error_model="numpy")
+@compiled
 def _loss_where_classes_meet(
     p: np.ndarray, positives: np.ndarray, negatives: np.ndarray, meeting: int, n: float
 ) -> float:
@@ -154,7 +154,7 @@ def _loss_where_classes_meet(
     return -loss / n
 
 
-@numba.njit(nogil=True, cache=True, error_model="numpy")
+@compiled
 def _logit(p: float) -> float:
     """Return what SciPy's `logit` returns, to the last bit."""
     if p < 0.3 or p > 0.65:

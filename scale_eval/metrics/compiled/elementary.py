@@ -8,8 +8,7 @@ and even powers are summed apart, since two short chains finish sooner than one 
 
 from __future__ import annotations
 
-import numba
-
+from scale_eval.compiling import compiled
 from scale_eval.metrics.compiled.simd import bits_of, float_of
 
 SHIFT = 6755399441055744.0
@@ -24,7 +23,7 @@ LN_2_LOW = 1.90821492927058770002e-10
 MOST_NEGATIVE = -708.0
 
 
-@numba.njit(nogil=True, cache=True, error_model="numpy")
+@compiled
 def exp_of(x: float) -> float:
     """Return exp(x) for -708 <= x <= 708, and exp(-708), about 3e-308, below; or of eight `Lanes`.
 
@@ -52,7 +51,7 @@ def exp_of(x: float) -> float:
     return power_of_2 + power_of_2 * s
 
 
-@numba.njit(nogil=True, cache=True, error_model="numpy")
+@compiled
 def log_of(x: float) -> float:
     """Return log(x) of a positive normal number, or of eight `Lanes`.
 

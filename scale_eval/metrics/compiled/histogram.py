@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 
+from scale_eval.compiling import compiled
 from scale_eval.metrics.compiled.simd import bits_of
 from scale_eval.metrics.histogram import EDGES
 
@@ -40,7 +40,7 @@ MANY_TIED = 4
 """Customers for each distinct score, on average, from which the scores of a window are kept."""
 
 
-@numba.njit(nogil=True, cache=True, error_model="numpy")
+@compiled
 def add_to_histogram(
     outcomes: np.ndarray,
     probabilities: np.ndarray,
@@ -78,7 +78,7 @@ def add_to_histogram(
             counts[b, SPEND_MINOR] += np.int64(np.rint(100 * future_spend[i]))
 
 
-@numba.njit(nogil=True, cache=True, error_model="numpy")
+@compiled
 def take_out(histogram: np.ndarray, bins: np.ndarray, counts: np.ndarray) -> int:
     """Empty a histogram, shape (N_BINS, 4), into the bins that hold customers and their counts.
 

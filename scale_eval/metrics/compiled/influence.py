@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 
+from scale_eval.compiling import compiled
 from scale_eval.metrics.built_in import STANDARD_ERRORS
 from scale_eval.metrics.compiled.values import (
     AUC,
@@ -20,7 +20,7 @@ N_BY_CUSTOMER = len(STANDARD_ERRORS)
 """Number of influences that have a value for each customer; they come first."""
 
 
-@numba.njit(nogil=True, cache=True, error_model="numpy")
+@compiled
 def influence_into(
     keys: np.ndarray,
     ends: np.ndarray,

@@ -15,9 +15,9 @@ from __future__ import annotations
 
 import math
 
-import numba
 import numpy as np
 
+from scale_eval.compiling import compiled
 from scale_eval.metrics.compiled.elementary import exp_of, log_of
 from scale_eval.metrics.compiled.simd import LANES, lanes_of, load, store, total, where
 from scale_eval.statistics.logistic import LEAST_WEIGHT, LIKELIHOOD_ROUNDING, MAX_STEPS
@@ -34,7 +34,7 @@ CANCELLED = 1e-4
 """Smallest share of the sum of squares about the mean at which its digits have not cancelled."""
 
 
-@numba.njit(nogil=True, cache=True, error_model="numpy")
+@compiled
 def intercept_of(
     p: np.ndarray,
     q: np.ndarray,
@@ -80,7 +80,7 @@ def intercept_of(
     return a
 
 
-@numba.njit(nogil=True, cache=True, error_model="numpy")
+@compiled
 def _sums_of_intercept(
     p: np.ndarray, q: np.ndarray, positives: np.ndarray, negatives: np.ndarray, odds: float
 ) -> tuple[float, float, float]:
@@ -102,7 +102,7 @@ def _sums_of_intercept(
     return total(whole) + total(fractions), total(weight), total(skew)
 
 
-@numba.njit(nogil=True, cache=True, error_model="numpy")
+@compiled
 def slope_of(
     logit: np.ndarray,
     positives: np.ndarray,
@@ -185,7 +185,7 @@ def slope_of(
     return math.nan, math.nan, math.nan, math.nan, math.nan, False
 
 
-@numba.njit(nogil=True, cache=True, error_model="numpy")
+@compiled
 def _surely_rises(move: float, rise: float, rise_at_end: float) -> bool:
     """Return True where a step of Newton's, or a part of one, surely gains likelihood.
 
@@ -199,7 +199,7 @@ def _surely_rises(move: float, rise: float, rise_at_end: float) -> bool:
     return rise * ((1 + move) * turn - 1) / move + min(rise_at_end, 0.0) * (1 - turn) >= 0
 
 
-@numba.njit(nogil=True, cache=True, error_model="numpy")
+@compiled
 def _sums(
     logit: np.ndarray,
     positives: np.ndarray,
@@ -222,7 +222,7 @@ def _sums(
     return total(weight), total(along), total(square), total(pull), total(lever)
 
 
-@numba.njit(nogil=True, cache=True, error_model="numpy")
+@compiled
 def _line_into(
     logit: np.ndarray, a: float, b: float, origin: float, likely: np.ndarray, unlikely: np.ndarray
 ) -> None:
@@ -238,7 +238,7 @@ def _line_into(
         store(unlikely, i, where(up, smaller, larger))
 
 
-@numba.njit(nogil=True, cache=True, error_model="numpy")
+@compiled
 def _shift_line(
     logit: np.ndarray,
     a_step: float,
@@ -255,7 +255,7 @@ def _shift_line(
         unlikely[i] -= unlikely[i] * less
 
 
-@numba.njit(nogil=True, cache=True, error_model="numpy")
+@compiled
 def log_likelihood_of(
     positives: np.ndarray, negatives: np.ndarray, likely: np.ndarray, unlikely: np.ndarray
 ) -> float:
@@ -267,7 +267,7 @@ def log_likelihood_of(
     return total(log_likelihood)
 
 
-@numba.njit(nogil=True, cache=True, error_model="numpy")
+@compiled
 def _log_likelihood(
     logit: np.ndarray,
     positives: np.ndarray,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 
-import numba
 import numpy as np
 
+from scale_eval.compiling import compiled
 from scale_eval.metrics.calibration import NOTHING_EXPECTED
 from scale_eval.metrics.compiled.simd import LANES, lanes_of, load, total
 from scale_eval.metrics.compiled.values import (
@@ -31,7 +31,7 @@ from scale_eval.metrics.compiled.values import (
 from scale_eval.metrics.scores import CLIP
 
 
-@numba.njit(nogil=True, cache=True, error_model="numpy")
+@compiled
 def losses_into(
     block_probability: np.ndarray,
     log_p: np.ndarray,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 
-import numba
 import numpy as np
 
+from scale_eval.compiling import compiled
 from scale_eval.metrics.compiled.simd import LANES, lanes_of, load, total, where
 from scale_eval.metrics.compiled.values import (
     AUC,
@@ -24,7 +24,7 @@ from scale_eval.metrics.compiled.values import (
 )
 
 
-@numba.njit(nogil=True, cache=True, error_model="numpy")
+@compiled
 def ranking_into(
     ends: np.ndarray, cumulative: np.ndarray, values: np.ndarray, reasons: np.ndarray
 ) -> None:
@@ -76,7 +76,7 @@ def ranking_into(
     values[AUC_SE] = math.sqrt(var_10 / m + var_01 / k)
 
 
-@numba.njit(nogil=True, cache=True, error_model="numpy")
+@compiled
 def _end_of_top_tenth(ends: np.ndarray) -> tuple[int, int]:
     """Return the block in which the first tenth of the customers ends, and the count above it."""
     tenth = ends[-1] / 10
@@ -87,7 +87,7 @@ def _end_of_top_tenth(ends: np.ndarray) -> tuple[int, int]:
     return block, start
 
 
-@numba.njit(nogil=True, cache=True, error_model="numpy")
+@compiled
 def spend_into(
     probabilities: np.ndarray,
     future_spend: np.ndarray,

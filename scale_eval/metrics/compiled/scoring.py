@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import math
 
-import numba
 import numpy as np
 
+from scale_eval.compiling import compiled
 from scale_eval.metrics import score
 from scale_eval.metrics.compiled.calibration import calibration_into
 from scale_eval.metrics.compiled.elementary import log_of
@@ -42,7 +42,7 @@ from scale_eval.metrics.uncertainty import N_GROUPS
 ON_GAIN, ON_VALUE = INFLUENCED.index("gain_at_10"), INFLUENCED.index("value_captured_at_10")
 
 
-@numba.njit(nogil=True, cache=True, error_model="numpy")
+@compiled
 def score_into(
     outcomes: np.ndarray,
     probabilities: np.ndarray,
@@ -158,7 +158,7 @@ _REASONS_FOR_NOBODY = np.array(
 """Codes of the reasons for which each value is undefined where there are no customers."""
 
 
-@numba.njit(nogil=True, cache=True, error_model="numpy")
+@compiled
 def _score_nobody(
     reference: float, values: np.ndarray, reasons: np.ndarray, influence: np.ndarray
 ) -> None:
@@ -172,13 +172,13 @@ def _score_nobody(
         reasons[KNOWN_RATE] = NO_REFERENCE
 
 
-@numba.njit(nogil=True, cache=True, error_model="numpy")
+@compiled
 def _padded(n: int) -> int:
     """Return `n` rounded up to a multiple of two `LANES`; empty blocks fill the rest."""
     return (n + 2 * LANES - 1) // (2 * LANES) * (2 * LANES)
 
 
-@numba.njit(nogil=True, cache=True, error_model="numpy")
+@compiled
 def _blocks_as_floats(
     ends: np.ndarray,
     cumulative: np.ndarray,
@@ -198,7 +198,7 @@ def _blocks_as_floats(
         block_probability[i] = block_probability[len(ends) - 1]
 
 
-@numba.njit(nogil=True, cache=True, error_model="numpy")
+@compiled
 def _logs_into(
     block_probability: np.ndarray,
     p: np.ndarray,
@@ -219,7 +219,7 @@ def _logs_into(
         store(logit, i, log_clipped - log_others)
 
 
-@numba.njit(nogil=True, cache=True, error_model="numpy")
+@compiled
 def _n_clipped(block_probability: np.ndarray, positives: np.ndarray, negatives: np.ndarray) -> int:
     """Count clipped customers, who are in the first and last blocks, since probabilities fall."""
     clipped, first, last = 0.0, 0, len(block_probability)

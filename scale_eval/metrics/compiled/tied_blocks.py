@@ -13,9 +13,9 @@ logarithms, over which scores are spread better than over the probabilities them
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 
+from scale_eval.compiling import compiled
 from scale_eval.metrics.compiled.simd import bits_of, float_of
 
 LEAST = 2.0**-127
@@ -32,7 +32,7 @@ SPREAD_OCTAVES = 24
 MANY_IN_BUCKET = 20
 
 
-@numba.njit(nogil=True, cache=True, error_model="numpy")
+@compiled
 def blocks_into(
     outcomes: np.ndarray,
     probabilities: np.ndarray,
@@ -95,7 +95,7 @@ def blocks_into(
     return block + 1
 
 
-@numba.njit(nogil=True, cache=True, error_model="numpy")
+@compiled
 def _sort_into(
     keys: np.ndarray, unsorted: np.ndarray, starts: np.ndarray, highest: int, lowest: int
 ) -> None:
@@ -132,7 +132,7 @@ def _sort_into(
         keys[j] = key
 
 
-@numba.njit(nogil=True, cache=True, error_model="numpy")
+@compiled
 def _sort_unless_tied(keys: np.ndarray) -> None:
     for i in range(1, len(keys)):
         if (keys[i] ^ keys[0]) >> 5:
@@ -140,7 +140,7 @@ def _sort_unless_tied(keys: np.ndarray) -> None:
             return
 
 
-@numba.njit(nogil=True, cache=True, error_model="numpy")
+@compiled
 def _blocks_by_ranks(
     outcomes: np.ndarray,
     probabilities: np.ndarray,

@@ -6,9 +6,9 @@ the customers, and what each group holds is counted beside.
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 
+from scale_eval.compiling import compiled
 from scale_eval.metrics.compiled.values import DEFINED, GAIN, VALUE_CAPTURED
 from scale_eval.metrics.leaving_out import NOTHING_LEFT
 from scale_eval.metrics.uncertainty import N_GROUPS, ROUNDING
@@ -18,7 +18,7 @@ POINTS = np.array([0.8 * TOP, TOP, 1.2 * TOP])
 """The shares of the customers at which the curve is read."""
 
 
-@numba.njit(nogil=True, cache=True, error_model="numpy")
+@compiled
 def top_tenth_influence_into(
     keys: np.ndarray,
     ends: np.ndarray,
@@ -60,7 +60,7 @@ def top_tenth_influence_into(
     )
 
 
-@numba.njit(nogil=True, cache=True, error_model="numpy")
+@compiled
 def _ends_of(points: np.ndarray, ends: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the block in which each share of the customers ends, and how much of it lies inside.
 
@@ -77,7 +77,7 @@ def _ends_of(points: np.ndarray, ends: np.ndarray) -> tuple[np.ndarray, np.ndarr
     return last, share
 
 
-@numba.njit(nogil=True, cache=True, error_model="numpy")
+@compiled
 def _in_top(
     keys: np.ndarray, ends: np.ndarray, last: np.ndarray, share: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -101,7 +101,7 @@ def _in_top(
     return rows, buyers, bought
 
 
-@numba.njit(nogil=True, cache=True, error_model="numpy")
+@compiled
 def _inside(block: int, last: int, share: float) -> float:
     """Return how much of a block lies inside, where the last block has `share` inside."""
     if block < last:
@@ -109,7 +109,7 @@ def _inside(block: int, last: int, share: float) -> float:
     return share if block == last else 0.0
 
 
-@numba.njit(nogil=True, cache=True, error_model="numpy")
+@compiled
 def _spend_in_top(
     limits: np.ndarray,
     share: np.ndarray,
@@ -136,7 +136,7 @@ def _spend_in_top(
     return spend, top, spent
 
 
-@numba.njit(nogil=True, cache=True, error_model="numpy")
+@compiled
 def _sums_into(
     value: float,
     held: np.ndarray,
@@ -166,7 +166,7 @@ def _sums_into(
         sums[g] = moved[g] - rows[g] / n * change
 
 
-@numba.njit(nogil=True, cache=True, error_model="numpy")
+@compiled
 def _of_others(amounts: np.ndarray) -> np.ndarray:
     """Return the sum over the other groups for each; a difference would cancel."""
     others = np.zeros(N_GROUPS)

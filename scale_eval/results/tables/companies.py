@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 import pyarrow as pa
 
+from scale_eval.compiling import compiled
 from scale_eval.metrics import EffectScale, Metric
 from scale_eval.results.customer_influence import (
     company_variances,
@@ -109,7 +109,7 @@ def _spread(panel: Panel, values: np.ndarray, windows: np.ndarray) -> dict[str, 
     return {"n_defined": n, "std": std, "min": low, "max": high}
 
 
-@numba.njit(nogil=True, cache=True, error_model="numpy")
+@compiled
 def _spread_into(
     company: np.ndarray,
     values: np.ndarray,

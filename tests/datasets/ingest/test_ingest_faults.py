@@ -12,6 +12,7 @@ import pytest
 from scale_eval.datasets import open_dataset
 from scale_eval.datasets.ingest.ingest import IngestError, ingest
 from scale_eval.storage import StoreLocked
+from scale_eval.storage.unfinished import unfinished_name
 from tests.support.paths import PROJECT as ROOT
 from tests.support.transaction_files import FEBRUARY, JANUARY, contents, statuses
 
@@ -29,7 +30,7 @@ def test_a_place_that_is_a_file_or_holds_other_things_is_an_error(file, tmp_path
     path = file("acme.csv", JANUARY)
     with pytest.raises(IngestError, match=r"acme.csv is a file; choose a directory"):
         ingest(path, path)
-    with pytest.raises(IngestError, match=r"not a dataset and holds other things \('acme.csv'\)"):
+    with pytest.raises(IngestError, match=r"is not a dataset, and holds other files \(acme.csv\)"):
         ingest(path, tmp_path)
     with pytest.raises(IngestError, match="Not a directory; choose a place that is a directory"):
         ingest(path, path / "below")
@@ -40,11 +41,14 @@ def test_a_place_that_is_a_file_or_holds_other_things_is_an_error(file, tmp_path
 def test_the_leftovers_of_an_interrupted_first_ingest_are_no_hindrance(file, into):
     (into / "transactions/acme").mkdir(parents=True)
     (into / "transactions/acme/0123.parquet").write_bytes(b"half")
-    (into / "transactions/acme/.x.parquet.1.unfinished").write_bytes(b"half")
+    (into / "transactions/acme" / unfinished_name("x.parquet")).write_bytes(b"half")
+    (into / ".uncommitted").write_text("transactions/acme/0123.parquet\n")
     (into / ".lock").touch()
     report = ingest(file("acme.csv", JANUARY), into)
     assert statuses(report) == {"acme": "new"}
-    assert len([path for path in into.glob("transactions/**/*") if path.is_file()]) == 1
+    (kept,) = (path for path in into.glob("transactions/**/*") if path.is_file())
+    assert kept.name in open_dataset(into).manifest["path"].item()
+    assert not (into / ".uncommitted").exists()
 
 
 def test_a_dataset_that_another_process_writes_is_left_alone(file, into):

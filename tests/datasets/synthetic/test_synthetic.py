@@ -196,13 +196,16 @@ def test_refunds_and_zero_values_have_about_the_stated_share():
     assert np.log(positive).std() == pytest.approx(0.5, rel=0.05)
 
 
-@pytest.mark.parametrize("left_by", ["a dataset", "an interrupted one"])
-def test_data_that_are_there_are_refused_and_left_alone(tmp_path, left_by):
+@pytest.mark.parametrize(
+    ("left", "remedy"),
+    [("a dataset", "remove it or name another"), ("files of rows", "choose an empty folder")],
+)
+def test_data_that_are_there_are_refused_and_left_alone(tmp_path, left, remedy):
     synthesize(tmp_path, companies=1, seed=8)
-    if left_by == "an interrupted one":
+    if left == "files of rows":
         (tmp_path / "manifest.parquet").unlink()
     before = sorted(tmp_path.rglob("*"))
-    with pytest.raises(FileExistsError, match="remove it or name another directory"):
+    with pytest.raises(FileExistsError, match=remedy):
         synthesize(tmp_path, companies=2, seed=8)
     assert sorted(tmp_path.rglob("*")) == before
 

@@ -1,0 +1,87 @@
+"""Compile functions with Numba, and keep what was compiled where this user may write.
+
+Numba keeps compiled code beside the source, or in the user's folder for caches. Where neither can
+be written (an installation of somebody else, a container without a home), it would refuse to define
+a function at all.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from scale_eval.scratch import scratch_folder
+
+CACHE_FOLDER = "NUMBA_CACHE_DIR"
+"""The environment variable that says where Numba keeps compiled code."""
+
+_ANEW = "SCALE_EVAL_COMPILES_ANEW"
+"""Set for the processes that this one starts, so that one of them all says that it is so."""
+
+
+class CompiledAnew(UserWarning):
+    """Compiled code cannot be kept, or not for long."""
+
+
+def compiled(function: Callable[..., Any] | None = None, *, error_model: str = "numpy") -> Any:
+    """Compile a function when it is first called, without Python's lock; keep it for later.
+
+    Parameters
+    ----------
+    function : callable
+    error_model : ``"numpy"`` or ``"python"``
+        Whether a division by zero gives infinity or NaN, or raises `ZeroDivisionError`.
+    """
+    if function is None:
+        return lambda function: compiled(function, error_model=error_model)
+    options: dict[str, Any] = {"nogil": True, "error_model": error_model}
+    with contextlib.suppress(RuntimeError):
+        return _numba.njit(cache=True, **options)(function)
+    # Nowhere to keep it. What is said is said once: the folder is there for the next function.
+    _choose_folder()
+    with contextlib.suppress(RuntimeError):
+        return _numba.njit(cache=True, **options)(function)
+    return _numba.njit(**options)(function)
+
+
+def _choose_folder() -> None:
+    """Have compiled code kept in the scratch folder, if there is one, and say so once."""
+    if os.environ.get(_ANEW):
+        return
+    os.environ[_ANEW] = "yes"
+    scratch, words = scratch_folder(), "cannot be kept"
+    if scratch is not None and CACHE_FOLDER not in os.environ:
+        folder = str(scratch / "numba")
+        os.environ[CACHE_FOLDER] = _numba.config.CACHE_DIR = folder
+        words = f"is kept in {folder}, where it will not last"
+    warnings.warn(
+        f"compiled code {words}: neither {Path(__file__).parent} nor a folder for caches in a home "
+        f"can be written. Compiling takes about a minute; set {CACHE_FOLDER} to a folder that this "
+        "user may write, to do it once",
+        CompiledAnew,
+        stacklevel=2,
+    )
+
+
+def _without_settings_of_the_current_folder() -> ModuleType:
+    """Import Numba, which reads ``.numba_config.yaml`` in the current folder, without that file.
+
+    It could name a folder of compiled code, which is run when it is read.
+    """
+    is_there = Path(".numba_config.yaml").exists()
+    with contextlib.chdir("/") if is_there else contextlib.nullcontext():
+        import numba
+        from numba.core import config
+
+        config._config_fname = os.devnull  # it is read again before each compilation
+        if is_there:
+            config.reload_config()  # Numba may have been imported before
+    return numba
+
+
+_numba = _without_settings_of_the_current_folder()
