@@ -197,7 +197,9 @@ def _parse_input(
     first, last = LATEST, EARLIEST
     timestamps, amounts = TimestampColumn(options.timestamps), AmountColumn(options.amounts)
     for batch in each.batches(options.names_by_role):
-        rows, naive = _parse_batch(batch, timestamps, amounts, company_id, keep_text, refused)
+        rows, naive = _parse_batch(
+            batch, timestamps, amounts, options.plausible_span, company_id, keep_text, refused
+        )
         n_naive += naive
         if len(rows):
             times = rows["timestamp"].cast(pa.int64()).to_numpy()
@@ -229,6 +231,7 @@ def _parse_batch(
     batch: RecordBatch,
     timestamps: TimestampColumn,
     amounts: AmountColumn,
+    plausible: TimeSpan | None,
     company_id: str | None,
     keep_text: bool,
     refused: list[Refusal],
@@ -247,7 +250,7 @@ def _parse_batch(
         "timestamp_unparsable": times.unparsable,
         "timestamp_out_of_range": times.out_of_range,
         "timestamp_ambiguous": times.ambiguous,
-        OUTSIDE: _is_outside(times.microseconds, options.plausible_span),
+        OUTSIDE: _is_outside(times.microseconds, plausible),
         "value_empty": _is_blank(columns["value"]),
         "value_unparsable": ~is_number,
         "value_not_finite": ~np.isfinite(values),
