@@ -123,6 +123,14 @@ def misses_much(
     return gaps.missing(company, since, cutoff) > (cutoff - since) // 6
 
 
+def touches_gap(
+    gaps: CompanyGaps, company: np.ndarray, cutoff: np.ndarray, horizon_end: np.ndarray
+) -> np.ndarray:
+    """Return which windows are not evaluated because of what is missing in or before them."""
+    in_window = gaps.missing(company, cutoff, horizon_end) > 0
+    return in_window | misses_much(gaps, company, 2 * cutoff - horizon_end, cutoff)
+
+
 _Part: TypeAlias = tuple[np.ndarray, int, int]
 """Windows of some companies at one cutoff: their positions, the cutoff, the code of the refusal."""
 
@@ -196,7 +204,7 @@ class Calendar:
             if self.shared:
                 refusal[companies.tenth_customer_at >= cutoff] = REFUSALS.index("too_few_customers")
             refusal[companies.first_customer_at >= cutoff] = REFUSALS.index("no_customers")
-            refusal[companies.until < self._end_of(cutoff)] = REFUSALS.index("not_observed_whole")
+            refusal[companies.until < self.end_of(cutoff)] = REFUSALS.index("not_observed_whole")
             parts += [(np.flatnonzero(refusal == r), cutoff, r) for r in range(len(REFUSALS))]
         return parts
 
@@ -205,15 +213,13 @@ class Calendar:
         counts = [len(companies) for companies, _, _ in parts]
         company = np.concatenate([companies for companies, _, _ in parts])
         cutoff = np.repeat(np.array([c for _, c, _ in parts], np.int64), counts)
-        horizon_end = np.repeat(np.array([self._end_of(c) for _, c, _ in parts], np.int64), counts)
+        horizon_end = np.repeat(np.array([self.end_of(c) for _, c, _ in parts], np.int64), counts)
         refusal = np.repeat(np.array([r for _, _, r in parts], np.int8), counts)
         order = np.lexsort((cutoff, company))
         company, cutoff = company[order], cutoff[order]
         horizon_end, refusal = horizon_end[order], refusal[order]
         whole = np.flatnonzero(refusal == 0)
-        in_gap = gaps.missing(company[whole], cutoff[whole], horizon_end[whole]) > 0
-        since = 2 * cutoff[whole] - horizon_end[whole]
-        in_gap |= misses_much(gaps, company[whole], since, cutoff[whole])
+        in_gap = touches_gap(gaps, company[whole], cutoff[whole], horizon_end[whole])
         refusal[whole[in_gap]] = REFUSALS.index("gap_in_data")
         overlaps = np.zeros(len(company), bool)
         kept = np.flatnonzero(refusal == 0)  # ascending within a company: neighbours overlap first
@@ -245,7 +251,8 @@ class Calendar:
             cutoffs.append(cutoff)
         return cutoffs
 
-    def _end_of(self, cutoff: int) -> int:
+    def end_of(self, cutoff: int) -> int:
+        """Return when the horizon of a cutoff ends; both in microseconds since 1970 UTC."""
         return (
             NEVER
             if cutoff == NEVER

@@ -105,7 +105,7 @@ def plan_global_fits(
         for cutoff, horizon_end in zip(cutoffs.tolist(), horizon_ends.tolist(), strict=True):
             if fit_key(name, cutoff) in recorded:
                 continue
-            trainable = _trainable(plan.observed, cutoff, cutoff - (horizon_end - cutoff))
+            trainable = trainable_companies(plan.observed, cutoff, cutoff - (horizon_end - cutoff))
             chosen = _sample(trainable, plan.n_customers[trainable], rank[trainable])
             company_ids = sorted(
                 (plan.company_ids[i] for i in chosen.tolist()), key=disk_position.__getitem__
@@ -114,7 +114,7 @@ def plan_global_fits(
     return fits
 
 
-def _trainable(observed: ObservedSpans, cutoff: int, since: int) -> np.ndarray:
+def trainable_companies(observed: ObservedSpans, cutoff: int, since: int) -> np.ndarray:
     """Return the companies whose customers from `since` to the cutoff are known."""
     companies = np.flatnonzero((observed.tenth_customer_at < since) & (observed.until >= cutoff))
     span = (np.full(len(companies), instant) for instant in (since, cutoff))

@@ -7,7 +7,7 @@ import numpy as np
 from scale_eval.datasets import Dataset
 from scale_eval.datasets.instants import DAY, NEVER, from_microseconds, microseconds
 from scale_eval.evaluation.reasons import EVALUATIONS
-from scale_eval.planning.calendar import REFUSALS, ObservedSpans
+from scale_eval.planning.calendar import REFUSALS, ObservedSpans, touches_gap
 from scale_eval.planning.plan import observed_spans
 from scale_eval.planning.settings import Settings
 
@@ -49,12 +49,19 @@ def _longest(spans: ObservedSpans) -> ObservedSpans:
 
 def _remedy(dataset: Dataset, settings: Settings, spans: ObservedSpans) -> str:
     fitting = latest_cutoff(settings, spans)
+    silent = (
+        "If nobody bought in a silence that is taken for missing data, say so (--observed). "
+        if len(spans.gaps.company)
+        else ""
+    )
     if fitting is not None:
         cutoff, company = fitting
         return (
-            f"The latest cutoff that fits is {from_microseconds(cutoff):%Y-%m-%d}, at "
+            f"{silent}The latest cutoff that fits is {from_microseconds(cutoff):%Y-%m-%d}, at "
             f"{dataset.company_ids[company]}"
         )
+    if silent:
+        return f"{silent}No cutoff fits a horizon of {settings.horizon}"
     past = np.where(spans.first_customer_at < NEVER, spans.until - spans.first_customer_at, -1)
     longest = int(np.argmax(past))
     if past[longest] < 0:
@@ -72,7 +79,7 @@ def latest_cutoff(settings: Settings, spans: ObservedSpans) -> tuple[int, int] |
     in microseconds since 1970 UTC. None where no company has a customer one horizon before the end
     of its data.
     """
-    months = settings.calendar.latest_whole(spans.until)
+    months = _before_gaps(settings, spans)
     fits = spans.first_customer_at < months
     if fits.any():
         company = int(np.argmax(np.where(fits, months, -NEVER)))
@@ -83,6 +90,31 @@ def latest_cutoff(settings: Settings, spans: ObservedSpans) -> tuple[int, int] |
     for company in long_enough[np.argsort(-spans.until[long_enough], kind="stable")].tolist():
         end = from_microseconds(int(spans.until[company]))
         cutoff = microseconds(horizon.before(end).floor("D"))
-        if spans.first_customer_at[company] < cutoff:
+        if spans.first_customer_at[company] < cutoff and not _in_gap(
+            settings, spans, np.array([company]), np.array([cutoff])
+        ):
             return cutoff, company
     return None
+
+
+def _before_gaps(settings: Settings, spans: ObservedSpans) -> np.ndarray:
+    """Return the latest month start of each company whose window is whole and touches no gap.
+
+    In microseconds, shape (n_companies,); not later than the first customer where there is none.
+    """
+    latest = settings.calendar.latest_whole(spans.until)
+    companies = np.unique(spans.gaps.company)
+    while len(companies):
+        in_gap = _in_gap(settings, spans, companies, latest[companies])
+        companies = companies[in_gap & (latest[companies] > spans.first_customer_at[companies])]
+        months = latest[companies].astype("datetime64[us]").astype("datetime64[M]")
+        latest[companies] = (months - 1).astype("datetime64[us]").astype(np.int64)
+    return latest
+
+
+def _in_gap(
+    settings: Settings, spans: ObservedSpans, companies: np.ndarray, cutoffs: np.ndarray
+) -> np.ndarray:
+    """Return whether the window at each company's cutoff touches a gap; shapes (n_companies,)."""
+    ends = np.array([settings.calendar.end_of(cutoff) for cutoff in cutoffs.tolist()], np.int64)
+    return touches_gap(spans.gaps, companies, cutoffs, ends)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,6 +13,7 @@ from hypothesis import strategies as st
 import scale_eval as se
 from scale_eval.datasets.instants import DAY, NEVER, as_utc, from_microseconds, microseconds
 from scale_eval.planning.calendar import ObservedSpans
+from scale_eval.planning.company_gaps import CompanyGaps
 from scale_eval.planning.no_window import NoWindow, latest_cutoff, why_no_window
 from tests.support.companies import dataset_of, shop
 
@@ -21,12 +24,17 @@ FIRST = microseconds(as_utc("2017-01-01"))
 @given(
     days=st.lists(st.tuples(st.integers(0, 60), st.integers(0, 260)), min_size=1, max_size=3),
     horizon=st.sampled_from(["1 month", "6 months", "90 days", "1 week"]),
+    gap=st.none() | st.tuples(st.integers(0, 2), st.integers(20, 200), st.integers(28, 60)),
 )
-def test_the_latest_cutoff_that_fits_is_the_latest_that_a_plan_would_evaluate(days, horizon):
+def test_the_latest_cutoff_that_fits_is_the_latest_that_a_plan_would_evaluate(days, horizon, gap):
     """By trying every day: the latest month start that is not refused, else the latest day."""
     first = FIRST + np.array([a for a, _ in days]) * DAY
     until = first + np.array([n for _, n in days]) * DAY
     spans = ObservedSpans(first, until, first, np.full(len(days), NEVER))
+    if gap is not None and gap[0] < len(days):
+        start = first[gap[0]] + gap[1] * DAY
+        gaps = (np.array([value]) for value in (gap[0], start, start + gap[2] * DAY))
+        spans = dataclasses.replace(spans, gaps=CompanyGaps(*gaps))
     every_day = [from_microseconds(FIRST + i * DAY) for i in range(340)]
 
     def refusals(cutoffs):
