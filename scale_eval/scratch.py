@@ -32,7 +32,8 @@ def scratch_folder() -> Path | None:
 
 def _places() -> Iterator[Path]:
     with contextlib.suppress(OSError):  # no folder for temporary files can be written
-        yield Path(tempfile.gettempdir()) / f"scale_eval-{os.geteuid()}"
+        if (place := Path(tempfile.gettempdir())) != Path.cwd():  # Python's last resort
+            yield place / f"scale_eval-{os.geteuid()}"
     if runtime := os.environ.get("XDG_RUNTIME_DIR"):
         yield Path(runtime) / "scale_eval"
     with contextlib.suppress(RuntimeError):  # this user has no home

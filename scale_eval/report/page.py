@@ -11,6 +11,7 @@ from importlib.resources import files
 from pathlib import PurePath
 
 import jinja2
+import matplotlib as mpl
 
 from scale_eval.report.company_table import CompanyTable, PageCompanies
 from scale_eval.report.findings import Findings
@@ -85,6 +86,16 @@ def _fitting(findings: Findings, beside: str) -> tuple[str, PageCompanies | None
 
 
 def _rendered(findings: Findings, companies: PageCompanies | None, beside: str) -> str:
+    """Return the page, whose plots look the same whatever settings of matplotlib apply here.
+
+    Some lie in the current folder (``matplotlibrc``), and could have text set by other programs.
+    """
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        return _template_filled(findings, companies, beside)
+
+
+def _template_filled(findings: Findings, companies: PageCompanies | None, beside: str) -> str:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("scale_eval.report", "."),
         autoescape=True,

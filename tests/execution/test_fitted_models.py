@@ -45,7 +45,7 @@ class Planted:
         self.diary = diary
 
     def __reduce__(self):
-        return os.system, (f"touch {self.diary}",)
+        return os.system, (f"touch '{self.diary}'",)
 
 
 MODELS = [OneForAll(), InArrays(), InObjects(), "global_rfm_logistic"]
