@@ -15,6 +15,7 @@ from scale_eval.execution import child_process
 from scale_eval.execution.clusters.registry import dask_client, require_cluster
 from scale_eval.execution.progress import Progress
 from scale_eval.execution.session import Session
+from scale_eval.execution.shipping import require_metrics_can_be_sent
 from scale_eval.execution.versions import recorded_versions
 from scale_eval.main_guard import end_worker_that_runs_the_script
 from scale_eval.metrics import Metric
@@ -142,6 +143,7 @@ def evaluate(
     )
     dataset = dataset if isinstance(dataset, Dataset) else open_dataset(dataset)
     named = named_models(models)
+    require_metrics_can_be_sent(chosen.settings.rules.metrics)
     require_window(dataset, chosen.settings)
     if client is None:
         require_cluster(chosen.execution.cluster, chosen.execution.workers)

@@ -15,7 +15,7 @@ from typing import Any, TypeGuard
 from distributed import Client, KilledWorker
 from distributed.comm.core import CommClosedError
 
-from scale_eval.execution.clusters.base import ClusterLost
+from scale_eval.execution.clusters.base import ClusterLost, WorkerUnfit
 from scale_eval.execution.fault_attribution import FaultAttribution
 from scale_eval.execution.live_tasks import LiveTasks
 from scale_eval.execution.tasks import RunContext, Task, TaskResult
@@ -138,7 +138,9 @@ class Coordinator:
                     )
             elif isinstance(result, TaskResult):
                 yield replace(result, cost=task.cost)
-            elif _is_of_file_system(result) or isinstance(result, VersionsDiffer):
+            elif isinstance(result, ImportError):
+                raise WorkerUnfit(f"{type(result).__name__}: {result}", "") from result
+            elif _is_of_file_system(result) or isinstance(result, VersionsDiffer | WorkerUnfit):
                 raise result
             else:
                 raise ClusterLost(
@@ -172,7 +174,7 @@ class Coordinator:
 
 
 def announce(client: Client, plugin: EvaluationPlugin) -> None:
-    """Install the plugin on every worker; raise `ClusterLost` where a worker cannot take it.
+    """Install the plugin on every worker; raise `WorkerUnfit` where one cannot take it.
 
     Registering is retried, because a worker that the last tasks killed may just be closing.
     """
@@ -184,13 +186,10 @@ def announce(client: Client, plugin: EvaluationPlugin) -> None:
             except CommClosedError:
                 time.sleep(pause)
         client.register_plugin(plugin)
-    except VersionsDiffer:
+    except (VersionsDiffer, WorkerUnfit):
         raise
     except Exception as error:
-        raise ClusterLost(
-            f"a worker cannot take the work up: {error}. Workers need this package, the modules "
-            "that your models import, and the dataset under the same path"
-        ) from error
+        raise WorkerUnfit(f"{type(error).__name__}: {error}", "") from error
 
 
 def _peek(tasks: Iterable[Task]) -> tuple[Task | None, Iterator[Task]]:

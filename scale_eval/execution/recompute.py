@@ -16,6 +16,7 @@ from scale_eval.datasets import Dataset, open_dataset
 from scale_eval.datasets.instants import Duration
 from scale_eval.evaluation.evaluate import LoadedCompany, WindowPredictions, evaluate_companies
 from scale_eval.evaluation.histograms import ScoreCounts
+from scale_eval.evaluation.recorded_identity import differing_parts, in_words
 from scale_eval.evaluation.rows import EvaluationRows
 from scale_eval.evaluation.rules import Rules
 from scale_eval.evaluation.windows import Window
@@ -122,12 +123,11 @@ def _same_model(directory: RunDirectory, model: Any) -> NamedModel:
             f"{directory.store.root} has no model {named.name!r}; it has {', '.join(recorded)}"
         )
     was = recorded[named.name]
-    parts = [part for part in named.identity if was.get(part) != named.identity[part]]
+    parts = differing_parts(was, named.identity)
     if parts:
-        verb = "differs" if parts == ["source"] else "differ"
         raise ValueError(
             f"the model {named.name!r} has changed since {directory.store.root} was made "
-            f"({' and '.join(parts)} {verb}): it would not predict what it predicted there"
+            f"({in_words(parts)}): it would not predict what it predicted there"
         )
     return named
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from scale_eval.evaluation.histograms import score_table
 from scale_eval.evaluation.rows import EvaluationRows
 from scale_eval.execution.coordinator import execute
 from scale_eval.execution.global_fits import GlobalFitResult, is_pickled, recorded_fits
+from scale_eval.execution.loading import loadable_models
 from scale_eval.execution.progress import Progress
 from scale_eval.execution.result_buffer import ResultBuffer
 from scale_eval.execution.tasks import RunContext, Task, TaskResult
@@ -153,7 +154,7 @@ class _Tasks:
             retry=session.execution.retry,
             is_trusted=self._is_trusted,
         )
-        self._context = RunContext(
+        context = RunContext(
             session.dataset,
             session.models,
             session.settings.rules,
@@ -161,12 +162,13 @@ class _Tasks:
             session.execution.save_predictions,
             self._fitted,
         )
+        self._context = replace(context, models=loadable_models(session.client(), context))
 
     def fit(self, todo: np.ndarray) -> None:
         """Fit the models of all companies that the evaluations to do need."""
-        session = self._session
+        session, models = self._session, self._context.models
         fits = plan_global_fits(
-            self._plan, todo, session.models, self._fitted, session.dataset, session.settings.seed
+            self._plan, todo, models, self._fitted, session.dataset, session.settings.seed
         )
         if fits:
             self._say_untrusted(fits)

@@ -1,53 +1,210 @@
-"""Send a user's own modules to workers that do not have them."""
+"""Send a run's models and metrics to workers that do not have a user's own modules.
+
+What a user's modules define is pickled by value, with the values of the globals that it names. A
+module with a global that cannot be pickled, such as a lock, is imported on the worker instead, from
+its source, which is sent along; so is what code imports only while it runs.
+"""
 
 from __future__ import annotations
 
-import sys
-import sysconfig
-from pathlib import Path
+import contextlib
+import io
+import os
+import pickle
+import socket
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import Any
 
 import cloudpickle
 
+from scale_eval.evaluation.no_prediction import row_text
+from scale_eval.evaluation.unfit_model import standing_in
+from scale_eval.execution.shipped_modules import provide
 from scale_eval.execution.tasks import RunContext
+from scale_eval.execution.unpicklable import unpicklable_part
+from scale_eval.models import NamedModel
+from scale_eval.models.user_modules import (
+    UserModule,
+    imported_user_modules,
+    with_imports,
+)
+
+CANNOT_BE_SENT = "cannot_be_sent"
+"""The reason of the evaluations of a model that cannot be pickled, or not be loaded on workers."""
 
 
-def ship(context: RunContext) -> bytes:
-    """Pickle `context` so that it loads on any worker, with the user's own modules inside."""
-    objects: list[Any] = [m.user_function or m.function for m in context.rules.metrics]
-    for model in context.models.values():
-        objects += [model.prototype, *getattr(model.prototype, "__dict__", {}).values()]
-    modules: dict[str, ModuleType] = {}
-    waiting = [module for module in map(_module_of, objects) if module is not None]
-    while waiting:
-        module = waiting.pop()
-        if module.__name__ not in modules and _is_users(module):
-            modules[module.__name__] = module
-            imported = map(_module_of, vars(module).values())
-            waiting += [other for other in imported if other is not None]
-    for module in modules.values():
+@dataclass(frozen=True)
+class Parcel:
+    """A parcel is a run's context as it is sent to workers: each model is pickled by itself.
+
+    Attributes
+    ----------
+    context : bytes
+        The context without its models.
+    models : dict of bytes
+        By name; those that cannot be pickled are replaced, see `pack`.
+    modules : dict of UserModule
+        The user's own modules that these may import, by name.
+    sender : tuple
+        The process that packed it, which needs no modules.
+    """
+
+    context: bytes
+    models: dict[str, bytes]
+    modules: dict[str, UserModule]
+    sender: tuple[str, int]
+
+    def unpack(self, run: str) -> RunContext:
+        """Return the context in a process that works on `run`.
+
+        Raises `CannotLoad` where a model cannot be loaded in this process, and what opening the
+        dataset raises where it is not there.
+        """
+        models, failures = self.load(run)
+        if failures:
+            raise CannotLoad(failures)
+        context: RunContext = pickle.loads(self.context)
+        return replace(context, models=models)
+
+    def load(self, run: str) -> tuple[dict[str, NamedModel], dict[str, str]]:
+        """Load the models; return them, and why others cannot be loaded, by name."""
+        if this_process() != self.sender:
+            provide(run, self.modules)
+        models: dict[str, NamedModel] = {}
+        failures: dict[str, str] = {}
+        for name, content in self.models.items():
+            try:
+                models[name] = pickle.loads(content)
+            except Exception as error:
+                failures[name] = in_words(error)
+        return models, failures
+
+
+class CannotLoad(Exception):  # noqa: N818 - becomes the message of another
+    """Models cannot be loaded on a worker; the message says which, and why."""
+
+    def __init__(self, failures: Mapping[str, str]) -> None:
+        super().__init__(failures)
+        self.failures = failures
+
+    def __str__(self) -> str:
+        return "; ".join(f"the model {name!r}: {why}" for name, why in self.failures.items())
+
+
+def pack(context: RunContext) -> Parcel:
+    """Pickle a context, so that it loads on any worker.
+
+    A model that cannot be pickled is replaced by one that says so in each of its evaluations.
+    Metrics have been checked by `require_metrics_can_be_sent`.
+    """
+    modules: set[str] = set()
+    models: dict[str, bytes] = {}
+    for name, model in context.models.items():
+        try:
+            models[name], used = pickled(model)
+        except Exception as error:
+            note = f"{why_not(model.prototype, error)}: make it in fit"
+            models[name], used = pickled(standing_in(model, CANNOT_BE_SENT, note))
+        modules |= used
+    content, used = pickled(replace(context, models={}))
+    return Parcel(content, models, with_imports(modules | used), this_process())
+
+
+def require_metrics_can_be_sent(metrics: Any) -> None:
+    """Raise `ValueError` for a user's metric that cannot be pickled, with the part that cannot."""
+    for metric in metrics:
+        try:
+            pickled(metric)
+        except Exception as error:
+            function = metric.user_function or metric.function
+            raise ValueError(
+                f"the metric {metric.name!r} cannot be sent to workers: "
+                f"{why_not(function, error)}. Make it inside the function"
+            ) from error
+
+
+def pickled(thing: Any) -> tuple[bytes, set[str]]:
+    """Pickle an object of a user; return the names of the modules that it refers to as well.
+
+    Raises what pickling raises where a part of it cannot be pickled.
+    """
+    users = imported_user_modules()
+    try:
+        return _pickled(thing, {module.__name__ for module in users})
+    except Exception:
+        by_source = {name for each in users if not _can_be_pickled(each) for name in _above(each)}
+        if not by_source:
+            raise
+        return _pickled(thing, {module.__name__ for module in users} - by_source)
+
+
+class _Pickler(cloudpickle.Pickler):
+    """A pickler that notes to which modules the objects belong that it pickles."""
+
+    def __init__(self, file: io.BytesIO) -> None:
+        super().__init__(file)
+        self.modules: set[str] = set()
+
+    def reducer_override(self, thing: Any) -> Any:
+        if isinstance(thing, ModuleType):
+            self.modules.add(thing.__name__)
+        else:
+            name = getattr(thing, "__module__", None) or type(thing).__module__
+            self.modules.add(name if isinstance(name, str) else "")
+        return super().reducer_override(thing)
+
+
+def _pickled(thing: Any, by_value: set[str]) -> tuple[bytes, set[str]]:
+    file = io.BytesIO()
+    pickler = _Pickler(file)
+    with _pickled_by_value(by_value):
+        pickler.dump(thing)
+    return file.getvalue(), pickler.modules
+
+
+@contextlib.contextmanager
+def _pickled_by_value(names: set[str]) -> Iterator[None]:
+    """Pickle by value, in this block, what modules define."""
+    before = cloudpickle.list_registry_pickle_by_value()
+    chosen = [m for m in imported_user_modules() if m.__name__ in names - set(before)]
+    for module in chosen:
         cloudpickle.register_pickle_by_value(module)
     try:
-        return cloudpickle.dumps(context)
+        yield
     finally:
-        for module in modules.values():
+        for module in chosen:
             cloudpickle.unregister_pickle_by_value(module)
 
 
-def _module_of(value: Any) -> ModuleType | None:
-    """Return the module that `value` is, or was defined in."""
-    if isinstance(value, ModuleType):
-        return value
-    name = getattr(value, "__module__", None) or type(value).__module__
-    return sys.modules.get(name) if isinstance(name, str) else None
+def _can_be_pickled(module: ModuleType) -> bool:
+    """Return whether the values of a module's globals can be pickled."""
+    values = {k: v for k, v in vars(module).items() if not k.startswith("__")}
+    try:
+        _pickled(values, {each.__name__ for each in imported_user_modules()})
+    except Exception:
+        return False
+    return True
 
 
-def _is_users(module: ModuleType) -> bool:
-    """Return whether the module is a user's own file, which other machines may lack."""
-    file = getattr(module, "__file__", None)
-    if file is None or module.__name__ == "__main__":
-        return False  # built in; or pickled by value anyway
-    installed = [sysconfig.get_path(kind) for kind in ("stdlib", "purelib", "platlib")]
-    installed.append(str(Path(__file__).parents[1]))
-    return not any(Path(file).resolve().is_relative_to(Path(p).resolve()) for p in installed)
+def _above(module: ModuleType) -> list[str]:
+    """Return the names of a module and of its packages, which decide for the modules in them."""
+    names = module.__name__.split(".")
+    return [".".join(names[:n]) for n in range(1, len(names) + 1)]
+
+
+def why_not(thing: Any, error: Exception) -> str:
+    """Say which part of an object cannot be pickled, and why."""
+    part = unpicklable_part(thing, pickled)
+    return f"{part} ({in_words(error)})" if part else in_words(error)
+
+
+def in_words(error: BaseException) -> str:
+    """Return the type of an error and its message."""
+    return row_text(f"{type(error).__name__}: {error}".rstrip(": "))
+
+
+def this_process() -> tuple[str, int]:
+    """Return the machine and the number of this process."""
+    return socket.gethostname(), os.getpid()

@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import multiprocessing
-import os
 import signal
-import socket
 import sys
 import threading
 from collections import Counter
@@ -15,7 +13,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import cloudpickle
 import pyarrow as pa
 import threadpoolctl
 from distributed import Status, WorkerPlugin, get_worker
@@ -24,10 +21,12 @@ from scale_eval import children
 from scale_eval.evaluation.histograms import score_table
 from scale_eval.evaluation.rows import EvaluationRows
 from scale_eval.execution.batch_evaluator import BatchEvaluator
+from scale_eval.execution.clusters.base import WorkerUnfit
 from scale_eval.execution.compilation import compile_in_turn
 from scale_eval.execution.departure import Departure
 from scale_eval.execution.global_fits import fit_one
-from scale_eval.execution.shipping import ship
+from scale_eval.execution.shipped_modules import withdraw
+from scale_eval.execution.shipping import in_words, pack, this_process
 from scale_eval.execution.tasks import RunContext, Task, TaskKey, TaskResult
 from scale_eval.execution.versions import VersionsDiffer, own_versions, version_differences
 from scale_eval.execution.watchdog import Watchdog
@@ -49,25 +48,38 @@ class EvaluationPlugin(WorkerPlugin):
 
     def __init__(self, run: str, context: RunContext, timeout: float) -> None:
         self.name = _plugin_name(run)
-        self.payload = ship(context)
+        self.parcel = pack(context)
         self.content_hash = context.dataset.content_hash
         self.timeout = timeout
         self.versions = own_versions()
-        self.unfit: VersionsDiffer | None = None
-        self.coordinator = _this_process()
+        self.unfit: Exception | None = WorkerUnfit("it has not been prepared", "")
+        self.coordinator = this_process()
 
     async def setup(self, worker: Any) -> None:
+        """Prepare the worker; raise `VersionsDiffer` or `WorkerUnfit` where it cannot take part.
+
+        When a worker joins later, an error here reaches nobody: its first task raises it again.
+        """
+        try:
+            await self._prepare(worker)
+        except Exception as error:
+            kept = isinstance(error, VersionsDiffer)
+            self.unfit = error if kept else WorkerUnfit(in_words(error), worker.address)
+            raise self.unfit from error
+        self.unfit = None
+
+    async def _prepare(self, worker: Any) -> None:
         """Unpack the run's context, confine each library to one thread, and compile."""
         sys.path[:] = _safe_path(sys.path)
         children.restore_safe_path()
         self._require_same_versions(worker)
-        self.context: RunContext = cloudpickle.loads(self.payload)
+        self.context = self.parcel.unpack(self.name)
         if self.context.dataset.content_hash != self.content_hash:
             raise RuntimeError(
-                f"{self.context.dataset.store.root} holds other data on worker {worker.address} "
-                "than the run was planned for"
+                f"{self.context.dataset.store.root} holds other data there than the run was "
+                "planned for"
             )
-        in_coordinator = _this_process() == self.coordinator
+        in_coordinator = this_process() == self.coordinator
         parent = multiprocessing.parent_process()  # even if a fork server forked this one
         if parent and parent.pid == self.coordinator[1] and not in_coordinator:
             # Ctrl-C in a terminal reaches local workers too, but the coordinator ends them.
@@ -90,6 +102,9 @@ class EvaluationPlugin(WorkerPlugin):
 
     async def teardown(self, worker: Any) -> None:
         """Leave the worker as it was; if it is closing, make sure that no task is blamed."""
+        withdraw(self.name)
+        if self.unfit is not None:
+            return
         self._watchdog.stop()
         if worker.status == Status.closing:
             await self._departure.leave()
@@ -100,7 +115,7 @@ class EvaluationPlugin(WorkerPlugin):
 
     def do(self, key: TaskKey, task: Task) -> TaskResult:
         """Do a task, and return or write its result."""
-        if self.unfit:
+        if self.unfit is not None:
             raise self.unfit
         return self.evaluate(key, task) if isinstance(task, Batch) else self.fit(key, task)
 
@@ -134,16 +149,12 @@ class EvaluationPlugin(WorkerPlugin):
                 self._watchdog.end()
 
     def _require_same_versions(self, worker: Any) -> None:
-        """Raise `VersionsDiffer` where the worker has other packages than the coordinator.
-
-        When a worker joins later, an error here reaches nobody: its first task raises it again.
-        """
+        """Raise `VersionsDiffer` where the worker has other packages than the coordinator."""
         differences = version_differences(self.versions, own_versions())
         if differences:
-            self.unfit = VersionsDiffer(
+            raise VersionsDiffer(
                 [f"{difference} on worker {worker.address}" for difference in differences]
             )
-            raise self.unfit
 
 
 def do_on_worker(run: str, key: TaskKey, task: Task) -> TaskResult:
@@ -168,7 +179,3 @@ def _safe_path(path: Sequence[str]) -> list[str]:
 
 def _plugin_name(run: str) -> str:
     return f"scale-eval-{run}"
-
-
-def _this_process() -> tuple[str, int]:
-    return socket.gethostname(), os.getpid()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from scale_eval.lazy import Registry
 
 if TYPE_CHECKING:
-    from scale_eval.evaluation.model import FitsMany, Model
+    from scale_eval.evaluation.model import FitsMany, Model, NamedModel
 
 BUILT_IN: Registry[Callable[[], Model | FitsMany]] = Registry(
     {
@@ -33,3 +33,9 @@ BASELINES = ("base_rate", "recency")
 
 DEFAULT_MODELS = (*BASELINES, "rfm_logistic", "bgnbd")
 """The models of a run that names none."""
+
+
+def is_built_in(model: NamedModel) -> bool:
+    """Return whether a model comes with the package and holds nothing of the user's."""
+    own = type(model.prototype).__module__.partition(".")[0] == __name__.partition(".")[0]
+    return own and (not hasattr(model.prototype, "estimator") or model.name in BUILT_IN)

@@ -7,41 +7,42 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-import re
-import sys
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from types import CodeType
 from typing import Any
 
-import numpy as np
-import pandas as pd
-
+from scale_eval.models.code_text import DEEPEST, bytecode, value_text
+from scale_eval.models.declared_files import declared_files
+from scale_eval.models.dependencies import dependencies
 from scale_eval.models.predictions import Predictions
 from scale_eval.models.used_source import used_source
 
 _PACKAGE = "scale_eval"
-_DEEPEST = 8  # levels of objects inside objects, which may refer to each other
 
 
 def identity_of_model(model: Any) -> dict[str, Any]:
-    """Return the hash of a model's `source`, and its `parameters` as text.
+    """Return the hash of a model's `source`, its `parameters` as text, and hashes of what it uses.
 
     The source is that of its class and the classes above it, and of the functions, the estimators
-    and the objects of its own module among its parameters; modules that these import are left out.
-    The parameters are its attributes, or `get_params()` where it or an attribute has that. Those of
-    `Predictions` are the content of the file, not its path.
+    and the objects of its own module among its parameters. What these use elsewhere is `uses`, by
+    name (see `dependencies`), and `files` are those that the model declares. The parameters are its
+    attributes, or `get_params()` where it or an attribute has that. Those of `Predictions` are the
+    content of the file, not its path.
     """
     if isinstance(model, Predictions):
         parameters: dict[str, Any] = {"content": model.content_hash()}
     else:
         parameters = _parameters(model)
     sources = dict.fromkeys(map(identity_of_source, _definitions(model, parameters)))
-    return {
+    identity: dict[str, Any] = {
         "source": hashlib.sha256("\n".join(sources).encode()).hexdigest(),
-        "parameters": {name: _text(parameters[name]) for name in sorted(parameters)},
+        "parameters": {name: value_text(parameters[name]) for name in sorted(parameters)},
     }
+    if type(model).__module__.partition(".")[0] != _PACKAGE or hasattr(model, "estimator"):
+        identity["uses"] = dependencies(model)
+        identity["files"] = declared_files(model)
+    return identity
 
 
 def identity_of_source(thing: Any) -> str:
@@ -60,8 +61,10 @@ def identity_of_source(thing: Any) -> str:
             if thing.__module__.partition(".")[0] != _PACKAGE:
                 source = used_source(source, defined.__qualname__.partition(".")[0])
     except (OSError, TypeError):
-        source = _bytecode(thing).encode()
-    closed_over = [_text(cell.cell_contents) for cell in getattr(thing, "__closure__", None) or ()]
+        source = bytecode(thing).encode()
+    closed_over = [
+        value_text(cell.cell_contents) for cell in getattr(thing, "__closure__", None) or ()
+    ]
     return hashlib.sha256(source + "\n".join(closed_over).encode()).hexdigest()
 
 
@@ -91,7 +94,7 @@ def _definitions_in(value: Any, module: str, depth: int = 0) -> Iterator[Any]:
 
     Of classes without `get_params`, only those of the model's module are yielded.
     """
-    if depth > _DEEPEST:
+    if depth > DEEPEST:
         return
     inner: list[Any] = []
     if inspect.isfunction(value):
@@ -114,43 +117,3 @@ def _definitions_in(value: Any, module: str, depth: int = 0) -> Iterator[Any]:
         inner = list(getattr(value, "__dict__", {}).values())
     for each in inner:
         yield from _definitions_in(each, module, depth + 1)
-
-
-def _text(value: Any, depth: int = 0) -> str:
-    """Return `repr`, with arrays and tables in full and without addresses in memory.
-
-    An object whose `repr` says no more than its address is described by its attributes.
-    """
-    if isinstance(value, pd.DataFrame | pd.Series):
-        return hashlib.sha256(value.to_csv().encode()).hexdigest()
-    if depth > _DEEPEST:
-        return type(value).__qualname__
-    deeper = depth + 1
-    if isinstance(value, list | tuple):
-        return f"[{', '.join(_text(item, deeper) for item in value)}]"
-    if isinstance(value, dict):
-        items = [f"{_text(key, deeper)}: {_text(value[key], deeper)}" for key in value]
-        return f"{{{', '.join(items)}}}"
-    if type(value).__repr__ is object.__repr__:
-        attributes = getattr(value, "__dict__", {})
-        items = [f"{name}={_text(attributes[name], deeper)}" for name in sorted(attributes)]
-        return f"{type(value).__qualname__}({', '.join(items)})"
-    with np.printoptions(threshold=sys.maxsize, floatmode="unique"):
-        return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(value))
-
-
-def _bytecode(thing: Any) -> str:
-    """Return what a class, function or code object does, without its place in a file."""
-    if isinstance(thing, type):
-        members = {k: v for k, v in vars(thing).items() if callable(v) or not k.startswith("__")}
-        return repr([(name, _bytecode(members[name])) for name in sorted(members)])
-    if isinstance(thing, CodeType):
-        constants = [_bytecode(constant) for constant in thing.co_consts]
-        return repr((thing.co_code, thing.co_names, constants))
-    if isinstance(thing, frozenset):
-        return repr(sorted(map(repr, thing)))
-    function = getattr(thing, "__func__", getattr(thing, "fget", thing))
-    if inspect.isfunction(function):
-        defaults = (function.__defaults__, function.__kwdefaults__)
-        return _bytecode(function.__code__) + _text(defaults)
-    return _text(thing)

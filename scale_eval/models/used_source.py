@@ -4,9 +4,19 @@ from __future__ import annotations
 
 import ast
 from functools import lru_cache
+from typing import NamedTuple
 
 _BY_TEXT = {"eval", "exec", "globals"}
 """Functions through which code can use a name of its module that does not stand in it."""
+
+
+class Statement(NamedTuple):
+    """A statement of a module: its text, the names in it, and those that it defines."""
+
+    text: bytes
+    names: set[str]
+    defines: set[str]
+    node: ast.stmt
 
 
 def used_source(source: bytes, name: str) -> bytes:
@@ -17,9 +27,15 @@ def used_source(source: bytes, name: str) -> bytes:
     docstrings of modules, type checkers' blocks and what runs only as a script do not. All of the
     source is returned where this cannot be told.
     """
+    used = used_statements(source, name)
+    return source if used is None else b"\n".join(each.text for each in used)
+
+
+def used_statements(source: bytes, name: str) -> list[Statement] | None:
+    """Return the statements on which a name depends, as `used_source`; None for all of them."""
     by_name, always, statements = _divided(source)
     if name not in by_name:
-        return source
+        return None
     used: set[int] = set()
     to_visit = [*always, *by_name[name]]
     while to_visit:
@@ -27,17 +43,22 @@ def used_source(source: bytes, name: str) -> bytes:
         if i in used:
             continue
         used.add(i)
-        names = statements[i][1]
+        names = statements[i].names
         if names & _BY_TEXT:
-            return source
+            return None
         to_visit += [j for each in names for j in by_name.get(each, ())]
-    return b"\n".join(statements[i][0] for i in sorted(used))
+    return [statements[i] for i in sorted(used)]
+
+
+def all_statements(source: bytes) -> list[Statement]:
+    """Return all statements of a module that do something; none for a source that is no Python."""
+    return _divided(source)[2]
 
 
 @lru_cache(maxsize=32)
 def _divided(
     source: bytes,
-) -> tuple[dict[str, list[int]], list[int], list[tuple[bytes, set[str]]]]:
+) -> tuple[dict[str, list[int]], list[int], list[Statement]]:
     """Divide a module into statements.
 
     Returns
@@ -46,12 +67,11 @@ def _divided(
         The positions of the statements that define each name; empty for a source that is no Python.
     list of int
         The positions of those that count always.
-    list of (bytes, set of str)
-        The text of each statement, and the names in it.
+    list of Statement
     """
     by_name: dict[str, list[int]] = {}
     always: list[int] = []
-    statements: list[tuple[bytes, set[str]]] = []
+    statements: list[Statement] = []
     try:
         body = ast.parse(source).body
     except (SyntaxError, ValueError):
@@ -67,7 +87,7 @@ def _divided(
             by_name.setdefault(name, []).append(len(statements))
         if not names:
             always.append(len(statements))
-        statements.append((text, _named(statement)))
+        statements.append(Statement(text, _named(statement), names, statement))
     return by_name, always, statements
 
 

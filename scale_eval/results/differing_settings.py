@@ -6,6 +6,8 @@ import shlex
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from scale_eval.evaluation.recorded_identity import differing_parts, in_words
+
 
 def differences_in_words(
     keys: Iterable[str], was: Mapping[str, Any], now: Mapping[str, Any]
@@ -33,6 +35,13 @@ def differences_in_words(
     return "; ".join(differences), ", ".join(options)
 
 
+def is_different(key: str, was: Any, now: Any) -> bool:
+    """Return whether a setting differs; of metrics, only by what the run has recorded of them."""
+    if key != "metrics" or not isinstance(was, Mapping):
+        return bool(was != now)
+    return set(was) != set(now) or any(differing_parts(was[name], now[name]) for name in now)
+
+
 def _metrics(was: Mapping[str, Any], now: Mapping[str, Any]) -> tuple[list[str], list[str]]:
     """Return the same of the user's metrics, by their names."""
     differences: list[str] = []
@@ -40,13 +49,9 @@ def _metrics(was: Mapping[str, Any], now: Mapping[str, Any]) -> tuple[list[str],
     for name in was:
         if name not in now:
             differences.append(f"it has the metric {name}, which is not asked for now")
-        elif now[name] != was[name]:
-            parts = [part for part in now[name] if was[name].get(part) != now[name][part]]
-            verb = "differs" if len(parts) == 1 else "differ"
-            differences.append(
-                f"the metric {name} has changed since ({' and '.join(parts)} {verb})"
-            )
-        if name not in now or now[name] != was[name]:
+        elif parts := differing_parts(was[name], now[name]):
+            differences.append(f"the metric {name} has changed since ({in_words(parts)})")
+        if name not in now or differing_parts(was[name], now[name]):
             options.append(f"--metric package.module:{name}{' as it was' if name in now else ''}")
     for name in now:
         if name not in was:

@@ -13,6 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from scale_eval.evaluation.recorded_identity import differing_parts, in_words
 from scale_eval.evaluation.schema import (
     FAILED,
     KEY,
@@ -22,7 +23,7 @@ from scale_eval.evaluation.schema import (
     evaluations_schema,
 )
 from scale_eval.places import is_dataset, require_run
-from scale_eval.results.differing_settings import differences_in_words
+from scale_eval.results.differing_settings import differences_in_words, is_different
 from scale_eval.results.evaluation_parts import (
     CODED,
     merge_scores,
@@ -122,10 +123,9 @@ class RunDirectory:
         self.require_place()
         self.require_settings(settings, facts.get("dataset"))
         for name, parts in self.changed_models(models).items():
-            verb = "differs" if parts == ["source"] else "differ"
             raise RunDiffers(
                 f"the model {name!r} has changed since {self.store.root} was begun "
-                f"({' and '.join(parts)} {verb}). To evaluate it anew, add --replace {name}, in "
+                f"({in_words(parts)}). To evaluate it anew, add --replace {name}, in "
                 f"Python replace=[{name!r}]; to keep both, give it another name"
             )
         recorded_models = self.document.get("models", {})
@@ -159,7 +159,7 @@ class RunDirectory:
         `dataset` is the place of the data, for the message.
         """
         recorded = self.document.get("settings", settings)
-        differing = [key for key in settings if recorded.get(key) != settings[key]]
+        differing = [key for key in settings if is_different(key, recorded.get(key), settings[key])]
         if "data" in differing and dataset is not None:
             before = self.document.get("dataset")
             if str(before) == str(dataset):
@@ -182,7 +182,7 @@ class RunDirectory:
         """Return the parts of the identity that differ, of each model that has changed."""
         recorded = self.document.get("models", {})
         differing = {
-            name: [part for part in models[name] if recorded[name].get(part) != models[name][part]]
+            name: differing_parts(recorded[name], models[name])
             for name in models
             if name in recorded
         }

@@ -275,6 +275,8 @@ def make():
 def test_identity_changes_with_the_source_of_the_features(module):
     def features_from(text):
         module.with_name("shop_features.py").write_text(text)
+        sys.modules.pop("shop_features", None)
+        importlib.invalidate_caches()
         function = load_object("shop_features:features", "features")
         return resolve(ClassifierModel(LogisticRegression(), features=function)).identity
 

@@ -23,3 +23,26 @@ class ClusterKind(Protocol):
 
 class ClusterLost(RuntimeError):  # noqa: N818 - reads as a sentence
     """The cluster went away, or could not be used, before the run was finished."""
+
+
+class WorkerUnfit(ClusterLost):
+    """A worker cannot take part in a run; the message says why, and what workers need.
+
+    Attributes
+    ----------
+    why : str
+    address : str
+        The worker's.
+    """
+
+    def __init__(self, why: str, address: str) -> None:
+        super().__init__(why, address)
+        self.why, self.address = why, address
+
+    def __str__(self) -> str:
+        worker = f"worker {self.address}" if self.address else "a worker"
+        return (
+            f"{worker} cannot take the work up: {self.why}. Workers need this package, the "
+            "packages that your models import, and the dataset under the same path; then run the "
+            "same command again to go on"
+        )

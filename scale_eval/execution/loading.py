@@ -1,0 +1,56 @@
+"""Learn, before a run begins, which of its models the workers cannot load."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from distributed import Client
+
+from scale_eval.evaluation.unfit_model import standing_in
+from scale_eval.execution.clusters.base import WorkerUnfit
+from scale_eval.execution.shipped_modules import find_in_current_folder, withdraw
+from scale_eval.execution.shipping import CANNOT_BE_SENT, CannotLoad, Parcel, pack
+from scale_eval.execution.tasks import RunContext
+from scale_eval.models import NamedModel
+from scale_eval.models.built_in import is_built_in
+
+_LOADING = "loading"
+
+
+def loadable_models(client: Client, context: RunContext) -> dict[str, NamedModel]:
+    """Return the models of a context, with stand-ins for those that no worker can load.
+
+    Each evaluation of such a model says why it has no result; those of the others are made. Raises
+    `WorkerUnfit` where some of the workers can load a model and others cannot: results would depend
+    on which of them took it up. Workers that join later find out by themselves.
+    """
+    users = {name: each for name, each in context.models.items() if not is_built_in(each)}
+    if not users:
+        return context.models
+    parcel = pack(replace(context, models=users))
+    answers = client.run(_failures, parcel, on_error="return")
+    failures = {at: answer for at, answer in answers.items() if isinstance(answer, dict)}
+    unfit = {name: why for answer in failures.values() for name, why in answer.items()}
+    for address, answer in sorted(failures.items()):
+        mine = {name: answer[name] for name in answer if not _on_all(name, failures)}
+        if mine:
+            raise WorkerUnfit(f"{CannotLoad(mine)}, which other workers can load", address)
+    stand_ins = {
+        name: standing_in(users[name], CANNOT_BE_SENT, f"workers cannot load it: {why}")
+        for name, why in unfit.items()
+    }
+    return {**context.models, **stand_ins}
+
+
+def _failures(parcel: Parcel) -> dict[str, str]:
+    """Return, on a worker, why models cannot be loaded there."""
+    find_in_current_folder()
+    try:
+        return parcel.load(_LOADING)[1]
+    finally:
+        withdraw(_LOADING)
+
+
+def _on_all(name: str, failures: Mapping[str, Mapping[str, str]]) -> bool:
+    return all(name in answer for answer in failures.values())

@@ -1,0 +1,240 @@
+"""What a model or metric depends on beside its own text: modules, globals, closures, files."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pytest
+
+from scale_eval.evaluation.recorded_identity import differing_parts, in_words
+from scale_eval.models import resolve
+from scale_eval.models.dependencies import dependencies
+from tests.support.paths import PROJECT
+
+FILES = {
+    "own_models.py": """
+        import own_helper
+        from own_package.inner import scaled as shrink
+        class Mine:
+            def fit(self, history): return own_helper.decay(history)
+            def predict_proba(self, history): return shrink(history)
+        class Lazy:
+            def fit(self, history):
+                from own_package import late
+                return late.Part()
+            def predict_proba(self, history): ...
+        class Weighted:
+            def fit(self, history): return WEIGHTS
+            def predict_proba(self, history): ...
+        import json
+        from pathlib import Path
+        WEIGHTS = json.loads(Path(__file__).with_name("weights.json").read_text())
+        """,
+    "own_helper.py": """
+        DAYS = 180
+        OTHER = 1
+        CACHE = {}
+        def decay(history): return history / DAYS
+        def unrelated(): return OTHER
+        """,
+    "own_package/__init__.py": "",
+    "own_package/inner.py": """
+        from .deeper import RATE
+        def scaled(x): return x * RATE
+        """,
+    "own_package/deeper.py": "RATE = 2",
+    "own_package/late.py": "class Part:\n    k = 1",
+    "weights.json": "[1, 2]",
+}
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A folder with a user's modules, which is on the path."""
+    for name, text in FILES.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(textwrap.dedent(text))
+    monkeypatch.syspath_prepend(tmp_path)
+    yield tmp_path
+    forget()
+
+
+def forget():
+    for name in [name for name in sys.modules if name.startswith("own_")]:
+        del sys.modules[name]
+    importlib.invalidate_caches()
+
+
+def identity(name):
+    forget()
+    return resolve(f"own_models:{name}").identity
+
+
+def changes(folder, name, file, old, new) -> list[str]:
+    """What is said to differ when a text in a file is replaced."""
+    before = identity(name)
+    path = folder / file
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new))
+    return differing_parts(before, identity(name))
+
+
+@pytest.mark.parametrize(
+    ("name", "file", "old", "new", "told"),
+    [
+        ("Mine", "own_helper.py", "180", "60", ["own_helper.DAYS"]),
+        ("Mine", "own_helper.py", "/ DAYS", "* DAYS", ["own_helper.decay"]),
+        ("Mine", "own_helper.py", "180", "12 * 15", []),
+        ("Mine", "own_helper.py", "OTHER = 1", "OTHER = 2", []),
+        ("Mine", "own_helper.py", "def decay", "# Says more.\n\n\ndef decay", []),
+        ("Mine", "own_helper.py", "return history / DAYS", "return (history/DAYS)  # so", []),
+        ("Mine", "own_package/deeper.py", "2", "3", ["own_package.deeper.RATE"]),
+        ("Mine", "own_package/late.py", "1", "2", []),
+        ("Lazy", "own_package/late.py", "1", "2", ["own_package.late.Part"]),
+        ("Lazy", "own_helper.py", "180", "60", []),
+        ("Weighted", "weights.json", "1", "5", ["own_models.WEIGHTS"]),
+        ("Mine", "weights.json", "1", "5", []),
+    ],
+)
+def test_what_a_model_uses_of_other_modules_is_part_of_it_and_nothing_else(
+    folder, name, file, old, new, told
+):
+    if (old, new) == ("180", "12 * 15"):  # another text: it counts, though it comes to the same
+        told = ["own_helper.DAYS"]
+    assert changes(folder, name, file, old, new) == told
+
+
+def test_the_same_modules_in_another_folder_are_the_same(folder, tmp_path_factory, monkeypatch):
+    before = identity("Mine"), identity("Weighted")
+    other = tmp_path_factory.mktemp("other")
+    for name in FILES:
+        (other / name).parent.mkdir(exist_ok=True)
+        (other / name).write_bytes((folder / name).read_bytes())
+    monkeypatch.setattr(sys, "path", [str(other), *(p for p in sys.path if p != str(folder))])
+    assert (identity("Mine"), identity("Weighted")) == before
+    assert sys.modules["own_models"].__file__.startswith(str(other))
+
+
+def test_a_value_that_was_set_from_outside_counts(folder):
+    before = identity("Mine")
+    sys.modules["own_helper"].DAYS = 7
+    assert differing_parts(before, resolve("own_models:Mine").identity) == ["own_helper.DAYS"]
+    sys.modules["own_helper"].DAYS = 180
+    sys.modules["own_helper"].CACHE["a"] = 1
+    assert resolve("own_models:Mine").identity == before
+
+
+def test_a_module_that_changed_after_it_was_imported_is_refused_until_it_is_imported_anew(folder):
+    before = identity("Mine")
+    path = folder / "own_helper.py"
+    path.write_text(path.read_text().replace("/ DAYS", "* DAYS"))
+    with pytest.raises(ValueError, match=r"own_helper\.py has changed since .*decay is still what"):
+        resolve("own_models:Mine")
+    importlib.reload(sys.modules["own_helper"])
+    now = resolve("own_models:Mine").identity
+    assert differing_parts(before, now) == ["own_helper.decay"]
+
+
+def test_objects_of_another_module_inside_a_model_count(folder):
+    import own_models
+    from own_package import late
+
+    class Whole(own_models.Mine):
+        def __init__(self):
+            self.parts = [late.Part(), {"x": late.Part()}]
+
+    before = resolve(Whole()).identity
+    (folder / "own_package" / "late.py").write_text("class Part:\n    k = 5")
+    importlib.reload(late)
+    assert differing_parts(before, resolve(Whole()).identity) == ["own_package.late.Part"]
+
+
+NOTEBOOK = """
+import json, numpy as np
+WINDOW = {window}
+NAMES = {{"c", "a", "b"}}
+table = np.arange(3)
+unused = {unused}
+def days(h): return h.unused / WINDOW
+class Base:
+    k = {k}
+class Mine(Base):
+    def fit(self, history): return days(history) + table, NAMES
+    def predict_proba(self, history): ...
+def above(threshold):
+    def share(o, p, s): return (p > threshold).mean() + WINDOW
+    return share
+from scale_eval.models import resolve
+from scale_eval.models.dependencies import dependencies
+print(json.dumps([resolve(Mine).identity, dependencies(above({threshold}))]))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("as_script", [True, False])
+def test_globals_and_closures_of_a_notebook_are_told_by_their_values(tmp_path, as_script):
+    def told(**values):
+        text = NOTEBOOK.format(**{"window": 180, "unused": 1, "k": 1, "threshold": 0.5, **values})
+        path = tmp_path / "program.py"
+        path.write_text(text if as_script else f"exec({text!r}, globals())")
+        done = subprocess.run(
+            [sys.executable, path],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={**os.environ, "PYTHONPATH": str(PROJECT)},
+        )
+        return json.loads(done.stdout)
+
+    model, metric = told()
+    assert told(unused=2) == [model, metric]  # another process, another order of sets
+    assert differing_parts(model, told(window=60)[0]) == ["WINDOW"]
+    assert differing_parts({"uses": metric}, {"uses": told(window=60)[1]}) == ["WINDOW"]
+    assert differing_parts(model, told(k=2)[0])[0] == "source"
+    of_metric = {"uses": metric}, {"uses": told(threshold=0.9)[1]}
+    assert differing_parts(*of_metric) == ["above.<locals>.share.threshold"]
+
+
+def test_files_that_a_model_declares_are_told_by_their_content(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    class Reads:
+        files = ("weights.json",)
+
+        def fit(self, history): ...
+
+        def predict_proba(self, history): ...
+
+    class Asked(Reads):
+        def files(self):
+            return tmp_path / "weights.json"
+
+    class OfAnotherMeaning(Reads):
+        files = 3
+
+    (tmp_path / "weights.json").write_text("1")
+    before = resolve(Reads()).identity
+    assert resolve(Asked()).identity["files"] == before["files"]
+    assert resolve(OfAnotherMeaning()).identity["files"] == {}
+    (tmp_path / "weights.json").write_text("2")
+    parts = differing_parts(before, resolve(Reads()).identity)
+    assert in_words(parts) == "the file weights.json differs"
+
+
+def test_a_run_of_an_earlier_version_says_nothing_of_what_a_model_uses():
+    earlier = {"source": "a", "parameters": {}}
+    assert differing_parts(earlier, {**earlier, "uses": {"x": "1"}, "files": {}}) == []
+    assert differing_parts({**earlier, "uses": {}}, {**earlier, "uses": {"x": "1"}}) == ["x"]
+
+
+def test_what_comes_with_packages_is_no_dependency():
+    def features(history):
+        return np.linalg.norm(history)
+
+    assert dependencies(features) == {}
