@@ -11,14 +11,19 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from scale_eval.datasets.ingest.records import IngestError, InputFormat, RecordBatch, locate
+from scale_eval.datasets.ingest.text_options import TextOptions
 from scale_eval.datasets.ingest.typed_records import ROWS_PER_BATCH, typed_batch
 
 MAX_SECONDS = 2**63 // 1_000_000 - 1
 """Seconds before and after 1970 that microseconds can hold."""
 
 
-def read_parquet(path: Path, columns: Mapping[str, str]) -> Iterator[RecordBatch]:
+def read_parquet(
+    path: Path, columns: Mapping[str, str], options: TextOptions
+) -> Iterator[RecordBatch]:
     """Read the records of a Parquet file in batches; `columns` are names by role.
+
+    `options` say how text is written, and mean nothing here.
 
     Raises
     ------
@@ -74,4 +79,5 @@ PARQUET = InputFormat(
     recognizes=lambda start: start == b"PAR1",
     expansion=lambda start: 6,
     read=read_parquet,
+    is_text=False,
 )
