@@ -45,7 +45,12 @@ def read_parquet(
                     picked["timestamp"] = _without(picked["timestamp"], wrapped - first)
                 yield typed_batch(path, names, picked, first)
                 first += len(batch)
-    except (pa.ArrowInvalid, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        if "UTF8" in str(error):  # Arrow says so of text in dictionaries, and not where
+            raise IngestError(
+                f"{path}: one of the columns {', '.join(map(repr, columns.values()))} holds text "
+                "that is not UTF-8; write it anew as text"
+            ) from error
         raise IngestError(
             f"{path} is damaged or no Parquet file ({error}); write or fetch it again"
         ) from error
