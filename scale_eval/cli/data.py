@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -23,12 +24,14 @@ if TYPE_CHECKING:
     examples="""
     scale-eval ingest Shop1.csv Shop2.csv.gz --into datasets/shops
     scale-eval ingest 2024-*.csv --company-column shop --into datasets/shops
+    scale-eval ingest orders/ --company-from 'shop={company}/' --into datasets/shops
     scale-eval ingest a.csv --into datasets/a \\
       --columns customer_id=id,timestamp=date,value=amount
-    scale-eval ingest Shop1-june.csv --append --into datasets/shops
+    scale-eval ingest Shop1-june.csv --append --company-from '{company}-june.csv' \\
+      --into datasets/shops
     """,
 )
-@click.argument("paths", metavar="FILE...", nargs=-1, required=True)
+@click.argument("paths", metavar="PATH...", nargs=-1, required=True)
 @click.option("--into", required=True, metavar="DATASET", help="The dataset's directory.")
 @click.option(
     "--columns",
@@ -71,19 +74,36 @@ if TYPE_CHECKING:
     help="Refuse rows outside, such as 2015-01-01..2024-12-31. By default those over five years "
     "away from ten times as many others of the company; '..' refuses none.",
 )
+@click.option(
+    "--separator",
+    metavar="CHARACTER",
+    help="Between the fields of text, such as ';' or tab; found by the header by default.",
+)
+@click.option(
+    "--skip-lines",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Lines above the header; by default it is the first line with all columns.",
+)
+@click.option(
+    "--encoding",
+    metavar="NAME",
+    help="Of text, such as cp1252 or big5; UTF-8 or UTF-16 by default.",
+)
+@click.option(
+    "--company-from",
+    metavar="PATTERN",
+    help="Where the path names the company, such as 'shop={company}/' or "
+    "'{company}-????-??.csv'. The files are parts of companies then.",
+)
 def ingest_command(paths: tuple[str, ...], columns: str, **options: Any) -> None:
     """Read files of transactions into a dataset.
 
-    CSV may be separated by comma, semicolon or tab, and compressed with gzip or zip. Rows that
+    CSV may be separated by comma, semicolon, tab or '|', and compressed with gzip or zip. A folder
+    stands for the files in it, and a quoted pattern such as '*.csv' for those that match. Rows that
     cannot be read are kept in the dataset's refused.parquet, with file, line and reason.
     """
-    pairs = [pair.partition("=") for pair in columns.split(",")]
-    names = {ours.strip(): theirs.strip() for ours, _, theirs in pairs}
-    if set(names) != set(DEFAULT_COLUMNS) or not all(names.values()):
-        raise click.BadParameter(
-            "name all three: customer_id=...,timestamp=...,value=...", param_hint="--columns"
-        )
-    _print_ingest(se.ingest(paths, columns=names, **options))
+    _print_ingest(se.ingest(paths, columns=_names_of(columns), **options))
 
 
 @cli.command(
@@ -148,6 +168,18 @@ def synth(companies: int, into: str, workers: int | None, **options: Any) -> Non
     rows = pc.sum(dataset.manifest_table["n_rows"]).as_py()
     noun = "company" if companies == 1 else "companies"
     out.print(f"{companies:,} {noun}, {rows:,} transactions in {into}", soft_wrap=True)
+
+
+def _names_of(columns: str) -> dict[str, str]:
+    """Return the name of each column by its role; a name may hold commas."""
+    roles = "|".join(DEFAULT_COLUMNS)
+    pairs = [pair.partition("=") for pair in re.split(rf",(?=\s*(?:{roles})\s*=)", columns)]
+    names = {ours.strip(): theirs.strip() for ours, _, theirs in pairs}
+    if len(pairs) != len(names) or set(names) != set(DEFAULT_COLUMNS) or not all(names.values()):
+        raise click.BadParameter(
+            "name all three: customer_id=...,timestamp=...,value=...", param_hint="--columns"
+        )
+    return names
 
 
 def _print_ingest(report: IngestReport) -> None:

@@ -112,7 +112,11 @@ ROWS = {
     "unclosed_quote": "a quote is opened and never closed",
     "malformed_field": "text follows a closing quote",
     "not_utf8": "the text is not UTF-8",
+    "not_in_encoding": "the text has bytes that the given encoding does not have",
     "nul_byte": "the record holds a NUL byte",
+    "line_too_long": "the line has more than 1,048,576 characters",
+    "comment_line": "the line begins with # and is no row",
+    "repeated_header": "the line is the header once more, as in files that were joined",
     "overlap": "the row is not later than the rows that the dataset has of its company",
 }
 """Reasons of rows that `ingest` refuses: column `reason` of the table `refused`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 
 import pytest
 
@@ -42,9 +43,44 @@ class TestIngest:
         assert_refused(scale_eval("ingest", name, "--into", "data"), name, *words)
         assert not (tmp_path / "data").exists()
 
-    def test_a_directory_is_refused_with_what_to_name_instead(self, scale_eval, tmp_path):
+    def test_a_directory_stands_for_the_files_in_it(self, scale_eval, tmp_path):
         (tmp_path / "shops").mkdir()
-        assert_refused(scale_eval("ingest", "shops", "--into", "data"), "shops/*.csv")
+        assert_refused(scale_eval("ingest", "shops", "--into", "data"), "shops", "without files")
+        write_csv(tmp_path / "shops" / "one.csv", [("a", "2019-01-01", 1.0)])
+        result = scale_eval("ingest", "shops", "--into", "data")
+        assert result.code == cli.OK, result.err
+        assert se.open_dataset("data").company_ids == ["one"]
+
+    def test_every_option_of_text_and_paths_is_taken(self, scale_eval, tmp_path):
+        (tmp_path / "shop=x").mkdir()
+        text = "title\nName, first!when!amount\nMüller!2019-01-01!1\n"
+        (tmp_path / "shop=x" / "orders.csv").write_bytes(text.encode("cp1252"))
+        result = scale_eval(
+            *("ingest", "shop=x", "--into", "data", "--separator", "!", "--skip-lines", "1"),
+            *("--encoding", "cp1252", "--company-from", "shop={company}/"),
+            *("--columns", "customer_id=Name, first,timestamp=when,value=amount"),
+        )
+        assert result.code == cli.OK, result.err
+        company = se.open_dataset("data").read("x")
+        assert company.customers.to_pylist() == ["Müller"]
+
+    def test_a_suggestion_of_columns_can_be_pasted_whatever_their_names_are(
+        self, scale_eval, tmp_path
+    ):
+        (tmp_path / "shop.csv").write_text('"Client, it\'s id",Timestamp,Value\na,2019-01-01,1\n')
+        names = ["customer_id=Client, it's id", "timestamp=Timestamp", "value=Value"]
+        result = scale_eval("ingest", "shop.csv", "--into", "data", "--columns", ",".join(names))
+        assert result.code == cli.OK, result.err
+        wrong = ",".join([*names[:2], "value=Valeu"])
+        message = scale_eval("ingest", "shop.csv", "--into", "two", "--columns", wrong).err
+        suggested = shlex.split(" ".join(message.split()).partition("which: ")[2])
+        assert suggested == ["--columns", ",".join(names)]
+
+    @pytest.mark.parametrize("columns", ["customer_id=a,timestamp=b", "a,b,c", "value=a,value=b"])
+    def test_columns_that_are_not_all_named_are_refused(self, scale_eval, columns):
+        assert_refused(
+            scale_eval("ingest", "x.csv", "--into", "data", "--columns", columns), "name all three"
+        )
 
     def test_a_run_is_no_place_for_a_dataset(self, scale_eval, files, first):
         assert_refused(scale_eval("ingest", files[0], "--into", first), "is not a dataset")

@@ -1,4 +1,4 @@
-"""Read records of delimited text: plain, gzip or zip; comma, semicolon or tab.
+"""Read records of delimited text: plain, gzip or zip; comma, semicolon, tab or another separator.
 
 A record knows the physical line on which it starts. A quote that is not closed costs its own line
 and no other: the lines after it are read again, as records of their own.
@@ -7,48 +7,46 @@ and no other: the lines after it are read again, as records of their own.
 from __future__ import annotations
 
 import csv
-import gzip
-import io
-import lzma
-import re
-import zipfile
-import zlib
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from itertools import islice
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from scale_eval.datasets.ingest.encoding import (
+    NOT_DECODED,
+    check_not_utf_8,
+    explain_not_utf_8,
+)
+from scale_eval.datasets.ingest.header import (
+    HEADER_LINES,
+    Header,
+    fields_of,
+    find_header,
+    why_no_row_divides,
+)
+from scale_eval.datasets.ingest.lines import LINE_LIMIT, is_cut, line_batches
 from scale_eval.datasets.ingest.records import (
     TEXT_LENGTH,
     IngestError,
     InputFormat,
     RecordBatch,
     Refusal,
-    locate,
+    plain_name,
 )
+from scale_eval.datasets.ingest.text_options import TextOptions
+from scale_eval.datasets.ingest.unpack import is_packed, open_text
 
 if TYPE_CHECKING:
     from _csv import Reader
 
 LINES_PER_BATCH = 100_000
 
-_GZIP, _ZIP = b"\x1f\x8b", (b"PK\x03\x04", b"PK\x05\x06")  # first bytes of such files
-_DELIMITERS = (",", ";", "\t")
-_NOT_UTF8 = re.compile("[\udc80-\udcff]")  # how Python's `surrogateescape` writes such a byte
-_DAMAGED = (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile, zipfile.BadZipFile)
-
-
-@dataclass(frozen=True)
-class _Header:
-    delimiter: str
-    n_fields: int
-    positions: dict[str, int]
+_NOT_DECODED, _WRONG_NUMBER = "not_in_encoding", "wrong_number_of_fields"
 
 
 @dataclass(frozen=True)
@@ -62,76 +60,155 @@ class _Records:
     n_lines: int  # lines that were read; the rest may be the beginning of a record
 
 
-def read_csv(path: Path, columns: Mapping[str, str]) -> Iterator[RecordBatch]:
+def read_csv(path: Path, columns: Mapping[str, str], options: TextOptions) -> Iterator[RecordBatch]:
     """Read the records of a delimited text in batches; `columns` are names by role.
 
     A record is refused with reason `wrong_number_of_fields`, `unclosed_quote`, `malformed_field`
-    (text after a closing quote), `not_utf8` or `nul_byte`. An empty line is no record.
+    (text after a closing quote), `nul_byte`, `line_too_long`, `comment_line` or `repeated_header`,
+    and where `options` name its encoding, `not_in_encoding`. An empty line is no record. Fields
+    beyond those of the header do not count where they are empty.
 
     Raises
     ------
     IngestError
-        The file is empty, no text, UTF-16, a damaged archive, a zip of several files, or lacks a
-        column.
+        The file is empty, no text, in an encoding that is not known, a damaged archive, a zip of
+        several files, lacks a column, or none of its rows is divided as its header is.
     OSError
         It cannot be read.
     """
-    with _open_text(path) as stream:
-        n_before, header = _header_line(path, stream)
-        layout = _read_header(path, header, columns)
+    with open_text(path, options) as (stream, codec):
+        batches = line_batches(stream, LINES_PER_BATCH)
+        sample: list[str] = []
+        for batch in batches:
+            sample += batch
+            if len(sample) >= HEADER_LINES + (options.skip_lines or 0):
+                break
+        checks = _Checks(path, options, codec)
+        header = checks.header(sample, columns)
+        n_before, sample = header.n_lines, sample[header.n_lines :]
+        chunks = (sample[i : i + LINES_PER_BATCH] for i in range(0, len(sample), LINES_PER_BATCH))
         rest: list[str] = []
-        while True:
-            fresh = list(islice(stream, LINES_PER_BATCH))
+        for fresh in chain(chunks, batches, [[]]):
             lines = rest + fresh
             if not lines:
-                return
-            records = _read(lines, layout, last=not fresh)
-            yield _batch(records, lines, n_before)
+                continue
+            text = "".join(lines)
+            records = _read(lines, text, header, last=not fresh)
+            checks.records(records, lines, n_before, is_ascii=text.isascii())
+            records = _without_headers(path, records, lines, header, n_before)
+            yield _batch(records, lines, n_before, codec)
             rest = lines[records.n_lines :]
             n_before += records.n_lines
+        checks.end()
 
 
-def _read(lines: list[str], layout: _Header, *, last: bool) -> _Records:
-    text = "".join(lines)
-    clean = not _fault(text)
+class _Checks:
+    """Checks of a whole file raise `IngestError`; they see its batches one after the other."""
+
+    def __init__(self, path: Path, options: TextOptions, codec: str) -> None:
+        self._path, self._options, self._codec = path, options, codec
+        self._any_beyond_ascii = self._any_divided = False
+        self._wrong: tuple[int, str] | None = None  # the first line with other fields
+
+    def header(self, sample: Sequence[str], columns: Mapping[str, str]) -> Header:
+        """Find the header in the first lines; its encoding must be the file's."""
+        try:
+            self._header = find_header(self._path, sample, columns, self._options)
+            above = sample[: self._header.n_lines] if not self._header.text.isascii() else []
+        except IngestError:
+            above = sample[:HEADER_LINES]
+            self._encoding(above, 0)
+            raise
+        self._encoding(above, 0)
+        return self._header
+
+    def records(
+        self, records: _Records, lines: Sequence[str], n_before: int, *, is_ascii: bool
+    ) -> None:
+        """Check the encoding; remember whether any record was divided as the header is."""
+        if not self._any_beyond_ascii and not is_ascii:
+            if self._options.codec:
+                check_not_utf_8(self._path, lines, n_before + 1, self._codec)
+            self._any_beyond_ascii = any(
+                not line.isascii() and not NOT_DECODED.search(line) for line in lines
+            )
+        if bad := [line for line, reason in records.refused if reason == _NOT_DECODED]:
+            self._refuse(lines, n_before, bad)
+        self._any_divided = self._any_divided or len(records.starts) > 0
+        if self._wrong is None and not self._any_divided:
+            wrong = [line for line, reason in records.refused if reason == _WRONG_NUMBER]
+            self._wrong = (n_before + 1 + wrong[0], lines[wrong[0]].rstrip("\n")) if wrong else None
+
+    def end(self) -> None:
+        """Check at the file's end whether any record was divided as the header is."""
+        if self._wrong and not self._any_divided:
+            raise why_no_row_divides(self._path, self._header, *self._wrong)
+
+    def _encoding(self, lines: Sequence[str], n_before: int) -> None:
+        """Check the encoding of lines that hold the header."""
+        if self._options.codec:
+            check_not_utf_8(self._path, lines, n_before + 1, self._codec)
+        if bad := [i for i, line in enumerate(lines) if NOT_DECODED.search(line)]:
+            self._refuse(lines, n_before, bad)
+
+    def _refuse(self, lines: Sequence[str], n_before: int, bad: Sequence[int]) -> None:
+        if self._options.encoding is None:
+            raise explain_not_utf_8(
+                self._path, lines, n_before + 1, bad, other=self._any_beyond_ascii
+            )
+
+
+def _read(lines: list[str], text: str, header: Header, *, last: bool) -> _Records:
+    clean = not _has_fault(text)
     if clean and '"' not in text:
-        return _split(lines, layout)
-    return _parse(lines, layout, clean=clean, last=last)
+        return _split(lines, header)
+    return _parse(lines, header, clean=clean, last=last)
 
 
-def _split(lines: list[str], layout: _Header) -> _Records:
-    """Split lines without a quote: each is a record, and every delimiter divides it."""
+def _split(lines: list[str], header: Header) -> _Records:
+    """Split lines without a quote: each is a record, and every separator divides it."""
     texts = pc.utf8_rtrim(pa.array(lines, pa.large_string()), "\n")
-    fields = pc.split_pattern(texts, layout.delimiter)
-    whole = pc.equal(pc.list_value_length(fields), layout.n_fields)
+    fields = pc.split_pattern(texts, header.separator)
+    n_fields = pc.list_value_length(fields)
+    whole = pc.equal(n_fields, header.n_fields)
+    longer = pc.greater(n_fields, header.n_fields)
+    if pc.any(longer).as_py():
+        more = np.flatnonzero(longer)
+        beyond = pc.list_slice(fields.take(pa.array(more)), header.n_fields)
+        empty = pc.equal(pc.binary_join(beyond, pa.scalar("", pa.large_string())), "").to_numpy(
+            zero_copy_only=False
+        )
+        flags = whole.to_numpy(zero_copy_only=False).copy()
+        flags[more[empty]] = True
+        whole = pa.array(flags)
     wrong = pc.and_not(pc.not_equal(texts, ""), whole)
     fields = fields.filter(whole)
     starts = np.flatnonzero(whole)
     return _Records(
-        columns={role: pc.list_element(fields, i) for role, i in layout.positions.items()},
+        columns={role: pc.list_element(fields, i) for role, i in header.positions.items()},
         starts=starts,
         stops=starts + 1,
-        refused=[(int(line), "wrong_number_of_fields") for line in np.flatnonzero(wrong)],
+        refused=[(int(i), _reason_of_wrong(lines[i])) for i in np.flatnonzero(wrong)],
         n_lines=len(lines),
     )
 
 
-def _parse(lines: list[str], layout: _Header, *, clean: bool, last: bool) -> _Records:
+def _parse(lines: list[str], header: Header, *, clean: bool, last: bool) -> _Records:
     """Parse any lines with the csv module.
 
     `clean` says that no line has a fault, `last` that none comes after these.
     """
-    columns: dict[str, list[str]] = {role: [] for role in layout.positions}
-    picks = [(columns[role].append, i) for role, i in layout.positions.items()]
+    columns: dict[str, list[str]] = {role: [] for role in header.positions}
+    picks = [(columns[role].append, i) for role, i in header.positions.items()]
     starts, stops, refused, n_lines = [], [], [], 0
-    for start, stop, fields, malformed in _walk(lines, layout, last=last):
+    for start, stop, fields, malformed in _walk(lines, header, last=last):
         n_lines = stop
         if malformed:
             refused.append((start, malformed))
-        elif len(fields) != layout.n_fields:
+        elif len(fields) != header.n_fields:
             if fields:
-                refused.append((start, "wrong_number_of_fields"))
-        elif not clean and (fault := _fault("".join(lines[start:stop]))):
+                refused.append((start, _reason_of_wrong(lines[start])))
+        elif not clean and (fault := _fault_of_record(lines[start:stop], fields, header)):
             refused.append((start, fault))
         else:
             for pick, i in picks:
@@ -147,59 +224,115 @@ def _parse(lines: list[str], layout: _Header, *, clean: bool, last: bool) -> _Re
     )
 
 
+def _without_headers(
+    path: Path, records: _Records, lines: list[str], header: Header, n_before: int
+) -> _Records:
+    """Refuse records that repeat the header, as files have that were joined.
+
+    Raises `IngestError` where one is another header, which would give its columns other places.
+    """
+    is_name = pc.equal(records.columns["timestamp"], header.names["timestamp"])
+    if not pc.any(is_name).as_py():
+        return records
+    kept, refused = np.ones(len(records.starts), dtype=bool), list(records.refused)
+    wanted = {plain_name(name) for name in header.names.values()}
+    for i in np.flatnonzero(is_name):
+        start, stop = int(records.starts[i]), int(records.stops[i])
+        used = {role: column[i].as_py() for role, column in records.columns.items()}
+        names = {role: name.strip("\ufeff") for role, name in used.items()}
+        if names == header.names:
+            kept[i] = False
+            refused.append((start, "repeated_header"))
+        elif wanted <= {plain_name(name) for name in fields_of(lines[start:stop], header)}:
+            raise IngestError(
+                f"{path}: line {n_before + 1 + start} is another header, with the columns in other "
+                f"places: {lines[start].strip()[:TEXT_LENGTH]!r}; divide the file there"
+            )
+    return replace(
+        records,
+        columns={role: column.filter(pa.array(kept)) for role, column in records.columns.items()},
+        starts=records.starts[kept],
+        stops=records.stops[kept],
+        refused=refused,
+    )
+
+
 def _walk(
-    lines: list[str], layout: _Header, *, last: bool
+    lines: list[str], header: Header, *, last: bool
 ) -> Iterator[tuple[int, int, list[str], str]]:
     """Yield each record's first line, the line after it, its fields, and its fault.
 
     A fault costs the first line only: the next record begins on the second. The walk ends before a
     record that might go on after these lines, unless they are the `last`.
     """
-    start, origin, reader = 0, 0, _reader(lines, 0, layout)
+    start, origin, reader = 0, 0, _reader(lines, 0, header)
     while start < len(lines):
         try:
             fields = next(reader)
             stop = origin + reader.line_num
-            sound = _is_sound(fields, lines[start:stop], layout)
+            if len(fields) > header.n_fields and not any(fields[header.n_fields :]):
+                del fields[header.n_fields :]
+            sound = _is_sound(fields, lines[start:stop], header)
         except csv.Error:
             stop = origin + reader.line_num
             sound = False
         if sound:
             yield start, stop, fields, ""
             start = stop
-        elif stop == len(lines) and not last:
+        elif stop == len(lines) and not last and sum(map(len, lines[start:])) <= LINE_LIMIT:
             return
         else:
-            unclosed = stop > start + 1 or lines[start].count('"') % 2 == 1
-            yield start, start + 1, [], "unclosed_quote" if unclosed else "malformed_field"
+            yield start, start + 1, [], _why_unsound(lines[start], n_lines=stop - start)
             start = origin = start + 1
-            reader = _reader(lines, start, layout)
+            reader = _reader(lines, start, header)
 
 
-def _reader(lines: list[str], start: int, layout: _Header) -> Reader:
+def _why_unsound(line: str, *, n_lines: int) -> str:
+    """Return the fault of a record that begins with `line` and seemed to take `n_lines`."""
+    if is_cut(line):
+        return "line_too_long"
+    return "unclosed_quote" if n_lines > 1 or line.count('"') % 2 else "malformed_field"
+
+
+def _reader(lines: list[str], start: int, header: Header) -> Reader:
     return csv.reader(
-        map(lines.__getitem__, range(start, len(lines))), delimiter=layout.delimiter, strict=True
+        map(lines.__getitem__, range(start, len(lines))), delimiter=header.separator, strict=True
     )
 
 
-def _is_sound(fields: list[str], lines: list[str], layout: _Header) -> bool:
+def _is_sound(fields: list[str], lines: list[str], header: Header) -> bool:
     """Return whether a record can be trusted: no line end and no odd quote in its used fields."""
-    if len(fields) != layout.n_fields:
+    if len(fields) != header.n_fields:
         return len(lines) == 1
-    used = "".join([fields[i] for i in layout.positions.values()])
+    used = "".join([fields[i] for i in header.positions.values()])
     if '"' in used and sum(line.count('"') for line in lines) % 2 == 1:
         return False
     return "\n" not in used
 
 
-def _fault(text: str) -> str:
-    """Return the fault of a text that no record may hold, or an empty string."""
-    if not text.isascii() and _NOT_UTF8.search(text):
-        return "not_utf8"
-    return "nul_byte" if "\0" in text else ""
+def _has_fault(text: str) -> bool:
+    """Return whether a text holds anything that no record may hold."""
+    return "\0" in text or (not text.isascii() and NOT_DECODED.search(text) is not None)
 
 
-def _batch(records: _Records, lines: list[str], n_before: int) -> RecordBatch:
+def _fault_of_record(lines: Sequence[str], fields: Sequence[str], header: Header) -> str:
+    """Return the fault of a record, or an empty string; bytes of other columns do not matter."""
+    if any(map(is_cut, lines)):
+        return "line_too_long"
+    if any("\0" in line for line in lines):
+        return "nul_byte"
+    used = "".join([fields[i] for i in header.positions.values()])
+    return _NOT_DECODED if NOT_DECODED.search(used) else ""
+
+
+def _reason_of_wrong(line: str) -> str:
+    """Return the reason of a record that has more or fewer fields than the header."""
+    if is_cut(line):
+        return "line_too_long"
+    return "comment_line" if line.startswith("#") else _WRONG_NUMBER
+
+
+def _batch(records: _Records, lines: list[str], n_before: int, codec: str) -> RecordBatch:
     def text(start: int, stop: int) -> str:
         record = "".join(lines[start:stop]).rstrip("\n")[:TEXT_LENGTH]
         return record.encode(errors="surrogateescape").decode(errors="backslashreplace")
@@ -209,104 +342,20 @@ def _batch(records: _Records, lines: list[str], n_before: int) -> RecordBatch:
         lines=n_before + 1 + records.starts,
         text=lambda i: text(records.starts[i], records.stops[i]),
         refused=[
-            Refusal(n_before + 1 + line, reason, text(line, line + 1))
+            Refusal(n_before + 1 + line, _named(reason, codec), text(line, line + 1))
             for line, reason in records.refused
         ],
     )
 
 
-def _header_line(path: Path, stream: TextIO) -> tuple[int, str]:
-    """Return the number of the first line that is not empty, and the line."""
-    for number, line in enumerate(stream, start=1):
-        if line != "\n":
-            if _fault(line):
-                raise IngestError(
-                    f"{path}: line {number} (the header) is not UTF-8; save the file as UTF-8, or "
-                    f"convert it: iconv -f WINDOWS-1252 -t UTF-8"
-                )
-            return number, line
-    raise IngestError(f"{path} is empty; give a file with a header and rows")
-
-
-def _read_header(path: Path, header: str, columns: Mapping[str, str]) -> _Header:
-    """Find the delimiter under which the header has all columns, and their positions.
-
-    Raises `IngestError` where there is none; its message is about the delimiter that divides most.
-    """
-    try:
-        headers = {
-            delimiter: next(csv.reader([header], delimiter=delimiter)) for delimiter in _DELIMITERS
-        }
-    except csv.Error as error:
-        raise IngestError(f"{path}: the first line is no header ({error}); give CSV") from error
-
-    def fitness(delimiter: str) -> tuple[int, int]:
-        names = {name.strip() for name in headers[delimiter]}
-        return len(names.intersection(columns.values())), len(names)
-
-    delimiter = max(_DELIMITERS, key=fitness)
-    names = headers[delimiter]
-    return _Header(delimiter, len(names), locate(path, names, columns))
-
-
-@contextmanager
-def _open_text(path: Path) -> Iterator[TextIO]:
-    """Open `path` as text, unpacked; raise `IngestError` where it is no text or is damaged."""
-    with ExitStack() as stack:
-        try:
-            content: io.BufferedIOBase = stack.enter_context(path.open("rb"))
-            start = content.read(4)
-            content.seek(0)
-            if start.startswith(_GZIP):
-                content = stack.enter_context(gzip.GzipFile(fileobj=content))
-            elif start in _ZIP:
-                content = stack.enter_context(_member(path, zipfile.ZipFile(content)))
-            data = stack.enter_context(io.BufferedReader(content, 1 << 16))
-            _check_is_text(path, data.peek())
-            yield stack.enter_context(
-                io.TextIOWrapper(data, encoding="utf-8-sig", errors="surrogateescape")
-            )
-        except _DAMAGED as error:
-            raise IngestError(
-                f"{path} is a damaged archive ({error}); fetch it again, or unpack it"
-            ) from error
-
-
-def _member(path: Path, archive: zipfile.ZipFile) -> io.BufferedIOBase:
-    members = [
-        member
-        for member in archive.infolist()
-        if not member.is_dir() and not member.filename.startswith("__MACOSX/")
-    ]
-    if any(member.filename == "[Content_Types].xml" for member in members):
-        raise IngestError(f"{path} is an Excel workbook; save its sheet as CSV in UTF-8")
-    if len(members) != 1:
-        names = ", ".join(member.filename for member in members[:10]) or "none"
-        raise IngestError(
-            f"{path}: a zip must hold one file, this one holds {len(members)} ({names}); "
-            "unpack it and give the files"
-        )
-    try:
-        return cast(io.BufferedIOBase, archive.open(members[0]))
-    except (RuntimeError, NotImplementedError) as error:  # a password, a rare compression
-        raise IngestError(f"{path}: {error}; unpack it and give the file") from error
-
-
-def _check_is_text(path: Path, start: bytes) -> None:
-    if start.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise IngestError(
-            f"{path} is UTF-16; save it as CSV in UTF-8, or convert it: iconv -f UTF-16 -t UTF-8"
-        )
-    if b"\0" in start:
-        raise IngestError(
-            f"{path} is not text (byte {start.index(0) + 1} is NUL); give CSV in UTF-8, plain, "
-            "gzip or zip, or Parquet"
-        )
+def _named(reason: str, codec: str) -> str:
+    return "not_utf8" if reason == _NOT_DECODED and codec.startswith("utf-8") else reason
 
 
 DELIMITED_TEXT = InputFormat(
     suffixes=frozenset({".csv", ".tsv", ".txt", ".gz", ".zip"}),
     recognizes=lambda start: True,  # its own checks say what is wrong with a file of no format
-    expansion=lambda start: 6 if start.startswith(_GZIP) or start in _ZIP else 1,
+    expansion=lambda start: 6 if is_packed(start) else 1,
     read=read_csv,
+    is_text=True,
 )

@@ -14,6 +14,15 @@ FORMATS = (PARQUET, DELIMITED_TEXT)
 SUFFIXES = frozenset[str]().union(*(each.suffixes for each in FORMATS))
 
 
+def without_suffixes(name: str) -> str:
+    """Return a file's name or path without its endings, such as ``.csv.gz``."""
+    while True:
+        stem, dot, suffix = name.rpartition(".")
+        if not stem.rpartition("/")[2] or dot + suffix.lower() not in SUFFIXES:
+            return name
+        name = stem
+
+
 def format_of(path: Path) -> InputFormat:
     """Return the format of a file, by its first bytes; raise `OSError` if it cannot be read."""
     return _recognize(_start(path))

@@ -39,6 +39,7 @@ class InputFrame:
 
     row = "row"
     in_python = True
+    is_part = may_be_empty = False
 
     def __init__(self, frame: Any, label: str, company_id: str = "") -> None:
         self.label = self.name = label

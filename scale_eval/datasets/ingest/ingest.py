@@ -21,6 +21,7 @@ import pyarrow as pa
 
 from scale_eval.datasets.dataset import Dataset
 from scale_eval.datasets.file_layout import write_companies
+from scale_eval.datasets.ingest.company_from import check_companies_are_told
 from scale_eval.datasets.ingest.default_columns import DEFAULT_COLUMNS
 from scale_eval.datasets.ingest.inputs import Input, InputFile, inputs_of
 from scale_eval.datasets.ingest.merge import CompanyUpdate, Merge
@@ -41,6 +42,7 @@ from scale_eval.datasets.ingest.report import (
     summarize_refused,
 )
 from scale_eval.datasets.ingest.shuffle import ShuffleBuffer, n_partitions_of
+from scale_eval.datasets.ingest.text_options import TextOptions
 from scale_eval.datasets.instants import from_microseconds
 from scale_eval.datasets.manifest import (
     MANIFEST,
@@ -81,6 +83,10 @@ def ingest(
     thousands: str | None = None,
     timestamp_unit: str | None = None,
     plausible: str | None = None,
+    separator: str | None = None,
+    skip_lines: int | None = None,
+    encoding: str | None = None,
+    company_from: str | None = None,
 ) -> IngestReport:
     """Read files or tables of transactions into the dataset at `into`; create it if need be.
 
@@ -92,8 +98,9 @@ def ingest(
     Parameters
     ----------
     files : path, sequence of paths, mapping of tables, table, or sequence of tables
-        A file is delimited text (comma, semicolon or tab; plain, gzip or zip) or Parquet; the
-        content says which. It holds one company, named by the file's stem. A table is a DataFrame
+        A file is delimited text (plain, gzip or zip) or Parquet; the content says which. It holds
+        one company, named by the file's stem. A folder stands for all files in it, and a pattern
+        such as ``"*.csv"`` for those that match. A table is a DataFrame
         of pandas, or one with the Arrow PyCapsule interface (pyarrow, polars); a mapping names the
         company of each table, ``{"shop": frame}``. The index of a DataFrame is ignored, and its
         rows are numbered from 1.
@@ -127,6 +134,18 @@ def ingest(
         the reason `outside_plausible_range`, and ``".."`` refuses none. Without it, rows are
         refused that lie more than five years from all others of their company, if these are ten
         times as many.
+    separator : str, optional
+        The character between the fields of text. Without it, the one under which the header has
+        the columns: comma, semicolon, tab, ``|``, ``^`` or ``~``.
+    skip_lines : int, optional
+        The lines above the header. Without it, the header is the first line with all the columns.
+    encoding : str, optional
+        The encoding of text, such as ``"cp1252"``. Without it UTF-8, or UTF-16 where it is
+        recognized, and any other text is an error.
+    company_from : str, optional
+        A path, or a part of one, with ``{company}`` where the company stands, such as
+        ``"shop={company}/"`` or ``"{company}-????-??.csv"``; or a regular expression with one
+        group. The files are parts of companies then.
 
     Raises
     ------
@@ -153,7 +172,8 @@ def ingest(
         timestamp_unit=timestamp_unit,
         plausible=plausible,
     )
-    inputs = inputs_of(files, company_column)
+    text = TextOptions(separator, skip_lines, encoding)
+    inputs = inputs_of(files, company_column, company_from, text)
     store = open_store(into)
     _check_place(store)
     _check_not_of_dataset(inputs, store)
@@ -165,12 +185,13 @@ def ingest(
             parse_input(each, options, keep_text=append, hand_over=_adding_to(buffer, store, i))
             for i, each in enumerate(inputs)
         ]
-        if company_column is None:
-            _check_one_company_a_file(parsed, append)
-        else:
-            _check_no_copies(parsed)
+        _check_any_rows(parsed)
+        _check_one_company_a_file(parsed, append)
+        _check_no_copies(parsed)
         with _explaining_errors(store):
             take_lock()
+            if company_from is None and company_column is None:
+                _check_companies_are_told(store, parsed)
             return _merge(
                 store,
                 parsed,
@@ -207,14 +228,15 @@ def _check_one_company_a_file(parsed: Sequence[ParsedInput], append: bool) -> No
     """Raise `IngestError` where two files hold one company and cannot be appended."""
     by_company = defaultdict(list)
     for file in parsed:
-        by_company[file.company_id].append((*file.span, file.input.label))
+        if not file.input.is_part and file.company_id is not None:
+            by_company[file.company_id].append((*file.span, file.input.label))
     for company_id, parts in by_company.items():
         for (_, end, path), (begin, _, next_path) in pairwise(sorted(parts)):
             if not append:
                 raise IngestError(
                     f"{path} and {next_path} are both company {company_id!r}; rename one, append "
-                    "one to the other (--append), or say which column has the company "
-                    "(--company-column)"
+                    "one to the other (--append), or say which column or which part of the path "
+                    "has the company (--company-column, --company-from)"
                 )
             if begin <= end:
                 raise IngestError(
@@ -224,11 +246,32 @@ def _check_one_company_a_file(parsed: Sequence[ParsedInput], append: bool) -> No
                 )
 
 
+def _check_any_rows(parsed: Sequence[ParsedInput]) -> None:
+    """Raise `IngestError` where all files are empty, as single parts of a table may be."""
+    if not any(file.n_rows for file in parsed):
+        raise IngestError(
+            f"{parsed[0].input.label} has a header but no rows, and so have the others; give some "
+            "with rows"
+        )
+
+
+def _check_companies_are_told(store: Store, parsed: Sequence[ParsedInput]) -> None:
+    """Raise `IngestError` where a file is a part of a company of the dataset by its name."""
+    labels = {
+        each.company_id: each.input.label
+        for each in parsed
+        if each.company_id is not None and not each.input.in_python
+    }
+    check_companies_are_told(labels, read_manifest_rows(store))
+
+
 def _check_no_copies(parsed: Sequence[ParsedInput]) -> None:
     """Raise `IngestError` where two parts of a table are the same bytes."""
-    by_content: dict[str, ParsedInput] = {}
+    by_content: dict[tuple[str | None, str], ParsedInput] = {}
     for file in parsed:
-        other = by_content.setdefault(file.source.rpartition("#")[2], file)
+        if not file.n_rows or (file.company_id is not None and not file.input.is_part):
+            continue
+        other = by_content.setdefault((file.company_id, file.source.rpartition("#")[2]), file)
         if other is not file:
             raise IngestError(
                 f"{other.input.label} and {file.input.label} are the same rows; give one of them"

@@ -11,14 +11,19 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from scale_eval.datasets.ingest.records import IngestError, InputFormat, RecordBatch, locate
+from scale_eval.datasets.ingest.text_options import TextOptions
 from scale_eval.datasets.ingest.typed_records import ROWS_PER_BATCH, typed_batch
 
 MAX_SECONDS = 2**63 // 1_000_000 - 1
 """Seconds before and after 1970 that microseconds can hold."""
 
 
-def read_parquet(path: Path, columns: Mapping[str, str]) -> Iterator[RecordBatch]:
+def read_parquet(
+    path: Path, columns: Mapping[str, str], options: TextOptions
+) -> Iterator[RecordBatch]:
     """Read the records of a Parquet file in batches; `columns` are names by role.
+
+    `options` say how text is written, and mean nothing here.
 
     Raises
     ------
@@ -40,7 +45,12 @@ def read_parquet(path: Path, columns: Mapping[str, str]) -> Iterator[RecordBatch
                     picked["timestamp"] = _without(picked["timestamp"], wrapped - first)
                 yield typed_batch(path, names, picked, first)
                 first += len(batch)
-    except (pa.ArrowInvalid, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        if "UTF8" in str(error):  # Arrow says so of text in dictionaries, and not where
+            raise IngestError(
+                f"{path}: one of the columns {', '.join(map(repr, columns.values()))} holds text "
+                "that is not UTF-8; write it anew as text"
+            ) from error
         raise IngestError(
             f"{path} is damaged or no Parquet file ({error}); write or fetch it again"
         ) from error
@@ -74,4 +84,5 @@ PARQUET = InputFormat(
     recognizes=lambda start: start == b"PAR1",
     expansion=lambda start: 6,
     read=read_parquet,
+    is_text=False,
 )

@@ -212,7 +212,7 @@ def _parse_input(
         name = options.names_by_role[role]
         column.check(each.label, name, each.row, in_python=each.in_python)
         remarks += column.remarks(each.label, name)
-    if not n_rows:
+    if not n_rows and (refused or not each.may_be_empty):
         raise IngestError(_why_no_rows(each, refused, timestamps))
     return ParsedInput(
         input=each,

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import difflib
+import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pyarrow as pa
+
+if TYPE_CHECKING:
+    from scale_eval.datasets.ingest.text_options import TextOptions
 
 TEXT_LENGTH = 500
 """Characters of a refused record that are kept."""
@@ -68,14 +72,17 @@ class InputFormat:
     expansion : callable
         Returns roughly how many bytes of plain text a byte of such a file holds.
     read : callable
-        Reads the records of a file in batches; its second argument has the names of columns by
-        role. Raises `IngestError` where the file cannot be read as a whole.
+        Reads the records of a file in batches, given the path, the names of columns by role, and
+        how text is written. Raises `IngestError` where the file cannot be read as a whole.
+    is_text : bool
+        Whether text options mean anything for it.
     """
 
     suffixes: frozenset[str]
     recognizes: Callable[[bytes], bool]
     expansion: Callable[[bytes], int]
-    read: Callable[[Path, Mapping[str, str]], Iterator[RecordBatch]]
+    read: Callable[[Path, Mapping[str, str], TextOptions], Iterator[RecordBatch]]
+    is_text: bool
 
 
 def option(name: str, value: str = "", *, in_python: bool = False) -> str:
@@ -88,16 +95,22 @@ def option(name: str, value: str = "", *, in_python: bool = False) -> str:
     return f"--{name.replace('_', '-')}{value and ' '}{value}"
 
 
+def plain_name(name: str) -> str:
+    """Return a column's name without blanks around it, and with one blank for several within."""
+    return " ".join(name.split())
+
+
 def locate(
     label: object, header: Sequence[str], columns: Mapping[str, str], *, in_python: bool = False
 ) -> dict[str, int]:
     """Find the `columns` (name by role) in `header`; return the position by role.
 
-    Blanks around a name are ignored. Raises `IngestError` where a column is missing, with the
-    nearest name that the header has, or where it has the column twice; its message begins with
-    `label`, and names options as Python does if `in_python`.
+    Blanks around a name are ignored, and a line break in it is one blank. Raises `IngestError`
+    where a column is missing, with the nearest name that the header has, or where it has the column
+    twice; its message begins with `label`, and names options as Python does if `in_python`.
     """
-    names = [name.strip() for name in header]
+    names = [plain_name(name) for name in header]
+    columns = {role: plain_name(name) for role, name in columns.items()}
     missing = [name for name in columns.values() if name not in names]
     if missing:
         raise IngestError(
@@ -134,7 +147,8 @@ def _suggestion(names: Sequence[str], columns: Mapping[str, str], *, in_python: 
     if in_python:
         return f"columns={guesses}" + (f", company_column={company!r}" if company else "")
     options = ",".join(f"{role}={name}" for role, name in guesses.items())
-    return f"--columns {options}" + (f" --company-column {company}" if company else "")
+    column = f" --company-column {shlex.quote(company)}" if company else ""
+    return f"--columns {shlex.quote(options)}{column}"
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -63,7 +63,7 @@ def summarize_files(
     for i, file in enumerate(parsed):
         rows_in = file.n_rows + len(file.refused)
         rows_refused = int(n_refused.get(i, 0))
-        if rows_refused == rows_in:
+        if rows_in and rows_refused == rows_in:
             replace = option("replace", in_python=file.input.in_python)
             raise IngestError(
                 f"{file.input.label}: every row is refused or overlaps the rows that its company "

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import types
 
+from scale_eval.datasets.ingest.arrow_text import checked_text
 from scale_eval.datasets.ingest.records import TEXT_LENGTH, IngestError, RecordBatch
 from scale_eval.datasets.ingest.zone_names import zone_of
 
@@ -35,7 +36,10 @@ def typed_batch(
         A column has an unusable type: an id that is a floating-point number has lost its leading
         zeros and perhaps its last digits.
     """
-    picked = {role: _as_read(label, role, names[role], columns[role]) for role in names}
+    picked = {
+        role: _as_read(label, role, name, checked_text(label, role, name, columns[role], first))
+        for role, name in names.items()
+    }
 
     def text(i: int) -> str:
         return ",".join(_text(column[i]) for column in picked.values())[:TEXT_LENGTH]

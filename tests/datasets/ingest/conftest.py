@@ -10,6 +10,7 @@ import pytest
 
 from scale_eval.datasets.ingest.inputs import InputFile
 from scale_eval.datasets.ingest.parse import ParsedInput, ReadOptions, parse_input
+from scale_eval.datasets.ingest.text_options import TextOptions
 from tests.support.transaction_files import FEBRUARY, HEADER, JANUARY
 
 
@@ -42,12 +43,14 @@ def two_months(file) -> list[Path]:
 
 @pytest.fixture
 def parse(tmp_path):
-    """Parses the bytes or the text of a file."""
+    """Parses the bytes or the text of a file; options of text are given by their names."""
 
     def parse(content: str | bytes, *, name: str = "acme.csv", **options) -> ParsedInput:
         path = tmp_path / name
         path.write_bytes(content.encode() if isinstance(content, str) else content)
-        return parse_input(InputFile(path), ReadOptions(**options))
+        names = ("separator", "skip_lines", "encoding")
+        text = TextOptions(*(options.pop(name, None) for name in names))
+        return parse_input(InputFile(path, text), ReadOptions(**options))
 
     return parse
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import random
 from decimal import Decimal
 from pathlib import Path
 
@@ -162,3 +163,77 @@ def test_a_damaged_parquet_file_is_an_error(tmp_path, parse_table):
     path.write_bytes(content[:100] + bytes(1000) + content[1100:])
     with pytest.raises(IngestError, match=r"cut.parquet is damaged or no Parquet file"):
         parse_input(InputFile(path), ReadOptions())
+
+
+# What Arrow itself would say without a file, a column or a row
+
+
+def _text_that_is_not_utf_8(kind: pa.DataType) -> pa.Array:
+    if pa.types.is_dictionary(kind):
+        indices = pa.array([0, 1], kind.index_type)
+        return pa.DictionaryArray.from_arrays(indices, _text_that_is_not_utf_8(kind.value_type))
+    offsets = pa.array([0, 1, 4], pa.int64() if kind == pa.large_string() else pa.int32())
+    return pa.Array.from_buffers(kind, 2, [None, offsets.buffers()[1], pa.py_buffer(b"aM\xfcx")])
+
+
+TEXTS = [pa.string(), pa.large_string(), pa.binary(), pa.dictionary(pa.int32(), pa.string())]
+
+
+@pytest.mark.parametrize("kind", TEXTS, ids=str)
+@pytest.mark.parametrize("role", ["CustomerID", "Timestamp", "PurchaseValue", "Note"])
+def test_text_that_is_not_utf_8_is_an_error_with_file_column_and_row_where_it_is_read(
+    tmp_path, kind, role
+):
+    path = tmp_path / "acme.parquet"
+    columns = {
+        "CustomerID": ["a", "b"],
+        "Timestamp": ["2017-01-01"] * 2,
+        "PurchaseValue": ["1"] * 2,
+    }
+    pq.write_table(pa.table({**columns, role: _text_that_is_not_utf_8(kind)}), path)
+    if role == "Note":
+        assert len(parse_input(InputFile(path), ReadOptions()).rows) == 2
+        return
+    with pytest.raises(IngestError, match=r"acme.parquet: .*is not UTF-8") as error:
+        parse_input(InputFile(path), ReadOptions())
+    assert role in str(error.value)
+    if not pa.types.is_dictionary(kind):
+        assert f"row 2, column '{role}'" in str(error.value)
+        assert "reads 'Müx'" in str(error.value)
+
+
+def test_bytes_that_are_text_without_saying_so_are_read_as_impala_writes_them(parse_table):
+    columns = [pa.array([text]) for text in ("é".encode(), b"2017-06-02", b"2.5")]
+    assert rows(parse_table(*columns)) == [("é", "2017-06-02 00:00:00", 2.5)]
+
+
+def test_columns_that_are_not_asked_for_may_have_any_type(tmp_path):
+    others = {
+        "list": pa.array([[1]]),
+        "map": pa.array([[("a", 1)]], pa.map_(pa.string(), pa.int64())),
+        "struct": pa.array([{"CustomerID": 1}]),
+        "duration": pa.array([1], pa.duration("ns")),
+        "half": pa.array([1.0], pa.float16()),
+        "uuid": pa.array([b"a" * 16], pa.uuid()),
+        "time": pa.array([dt.time(1)]),
+        "decimal": pa.array([Decimal("1.5")], pa.decimal256(60, 2)),
+        "": pa.nulls(1),
+    }
+    used = {"CustomerID": A, "Timestamp": pa.array([DAY]), "PurchaseValue": ONE}
+    pq.write_table(pa.table({**others, **used}), tmp_path / "acme.parquet")
+    file = parse_input(InputFile(tmp_path / "acme.parquet"), ReadOptions())
+    assert rows(file) == [("a", "2017-06-02 00:00:00", 1.0)]
+
+
+def test_a_parquet_file_with_any_byte_changed_is_read_or_an_error_that_names_it(tmp_path):
+    path = tmp_path / "acme.parquet"
+    pq.write_table(pa.table({"CustomerID": A, "Timestamp": [DAY], "PurchaseValue": ONE}), path)
+    content, rng = path.read_bytes(), random.Random(1)
+    for _ in range(400):
+        damaged = bytearray(content)
+        damaged[rng.randrange(len(damaged))] = rng.randrange(256)
+        path.write_bytes(damaged)
+        try:
+            parse_input(InputFile(path), ReadOptions())
+        except IngestError as error:
+            assert "acme.parquet" in str(error)

@@ -58,11 +58,11 @@ def test_a_company_column_that_is_empty_refuses_the_row_and_others_know_their_co
     ]
 
 
-def test_a_byte_that_is_not_utf_8_or_is_nul_refuses_its_row_only(parse):
+def test_where_utf_8_is_asked_for_another_byte_or_a_nul_refuses_its_row_only(parse):
     text = HEADER.encode() + b"a,2017-01-01 10:00:00,1\nM\xfcller,2017-01-01,1\n"
     text += b"a\0b,2017-01-01,1\nb,2017-01-02 11:00:00,2.5\n"
     padding = "é,2017-01-01,1\n".encode() * 10_000  # beyond what is looked at for being text
-    file = parse(text.replace(b"M\xfc", padding + b"M\xfc"))
+    file = parse(text.replace(b"M\xfc", padding + b"M\xfc"), encoding="utf-8")
     assert refused(file) == [(10_003, "not_utf8"), (10_004, "nul_byte")]
     assert file.refused[0].text == r"M\xfcller,2017-01-01,1"
     assert rows(file)[0] == EXPECTED[0]

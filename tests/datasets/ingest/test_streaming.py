@@ -129,9 +129,9 @@ def test_in_parts_the_dataset_and_the_report_are_the_same_bit_for_bit(
 
 
 def test_a_file_is_a_company_in_parts_too(months, tmp_path, streaming):
-    whole = ingest(months[:2], tmp_path / "whole")
+    whole = ingest(months[:2], tmp_path / "whole", company_from="{company}")
     streaming()
-    parts = ingest(months[:2], tmp_path / "parts")
+    parts = ingest(months[:2], tmp_path / "parts", company_from="{company}")
     assert on_disk(tmp_path / "parts") == on_disk(tmp_path / "whole")
     assert tables_of(parts) == tables_of(whole)
 

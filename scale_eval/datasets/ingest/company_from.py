@@ -1,0 +1,218 @@
+"""Name the company of a file by its path, and tell companies from parts of one company."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from urllib.parse import unquote_to_bytes
+
+from scale_eval.datasets.ingest.formats import without_suffixes
+from scale_eval.datasets.ingest.records import IngestError
+
+EXAMPLES = "such as 'shop={company}/', '{company}/*.csv' or '{company}-????-??.csv'"
+
+_TOKEN = re.compile(r"(\{[^{}/]*\}|\*\*|\*|\?)")
+_NO_PARTITION = "__HIVE_DEFAULT_PARTITION__"
+_TIMES = {"year", "month", "day", "date", "dt", "ds", "hour", "quarter", "week", "y", "m", "d"}
+_PART = re.compile(r"(?:part[-_.](?:[mr]-)?\d+|\d{6}_\d+$|data(?:_\d+)+$|run-\d+-part)", re.I)
+_MONTH = "jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec"
+_LONG = "january|february|march|april|june|july|august|sept|september|october|november|december"
+_PIECE = re.compile(
+    r"(?<!\d)(?:19|20)\d\d(?:[-_.]?(?:0[1-9]|1[0-2])(?:[-_.]?(?:0[1-9]|[12]\d|3[01]))?"
+    r"|[-_.]?q[1-4]|[-_.]?w\d\d)?(?!\d)"  # a year, month, day, quarter or week
+    rf"|(?<![a-z])(?:{_LONG}|{_MONTH})(?![a-z])"
+    r"|(?<=[-_. ])(?:part|chunk|split|shard)[-_. ]?\d+"
+    r"|\d{5}-of-\d{5}$|(?<=[-_])\d{12}$|\d{4}_part_\d\d",
+    re.IGNORECASE,
+)
+"""Finds what tells one part of a company's rows from another: a date, or a number."""
+
+_COPY = re.compile(r" ?\(\d+\)$| - copy$", re.IGNORECASE)
+_BY_NAME = "--company-from '{company}'"
+
+
+class CompanyFrom:
+    """A pattern finds the company in a path.
+
+    Parameters
+    ----------
+    pattern : str
+        A path, or the end or a folder of one, with ``{company}`` where the company stands; ``*``
+        and ``?`` stand for some characters or one, and so does any other name in braces. Or a
+        regular expression with one group.
+
+    Raises
+    ------
+    IngestError
+        It has neither.
+    """
+
+    def __init__(self, pattern: str) -> None:
+        self.pattern = pattern
+        if not isinstance(pattern, str):
+            raise IngestError(f"company_from: {pattern!r} is no pattern; give one {EXAMPLES}")
+        if "{company}" in pattern:
+            body = "".join(map(_regex_of, _TOKEN.split(pattern.strip("/"))))
+            ends = ["/"] if pattern.endswith("/") else ["$", "/"]
+            # Where wildcards leave a choice, a greedy and a lazy reading tell it.
+            self._regexes = [
+                [re.compile(body.replace("COMPANY", kind) + end) for kind in ("[^/]+", "[^/]+?")]
+                for end in ends
+            ]
+            return
+        try:
+            regex = re.compile(pattern)
+        except re.error as error:
+            raise IngestError(
+                f"company_from: {pattern!r} is no regular expression ({error}); write {{company}} "
+                f"where the company stands, {EXAMPLES}"
+            ) from None
+        if regex.groups != 1:
+            raise IngestError(
+                f"company_from: {pattern!r} does not say where the company stands; write "
+                f"{{company}} there, {EXAMPLES}"
+            )
+        self._regexes, self._search = [], regex
+
+    def read(self, path: Path) -> tuple[str, str]:
+        """Return the company of a path, and the path from where the pattern matches.
+
+        Raises `IngestError` where the pattern does not match, or leaves a choice.
+        """
+        text = path.as_posix()
+        matches = self._matches(text)
+        readings = {_decoded(match, path): match for match in matches}
+        if not readings:
+            raise IngestError(
+                f"{path}: --company-from {self.pattern!r} does not match this path; write "
+                f"{{company}} where the company stands in it, {EXAMPLES}"
+            )
+        if len(readings) > 1:
+            one, other, *_ = readings
+            raise IngestError(
+                f"{path}: --company-from {self.pattern!r} reads this as company {one!r} or as "
+                f"{other!r}; write more of the path around {{company}}, or ? for single characters"
+            )
+        ((company, match),) = readings.items()
+        if company in ("", _NO_PARTITION):
+            raise IngestError(
+                f"{path}: the path names no company ({match[0]!r}); give its rows to a company, or "
+                "leave the file out"
+            )
+        return company, text[match.start() :]
+
+    def _matches(self, text: str) -> list[re.Match[str]]:
+        if not self._regexes:
+            found = self._search.search(text)
+            return [found] if found else []
+        for regexes in self._regexes:
+            for shown in (without_suffixes(text), text):
+                starts = [0, *(i + 1 for i, char in enumerate(shown) if char == "/")]
+                matches = [regex.match(shown, start) for start in starts for regex in regexes]
+                if found_all := [match for match in matches if match]:
+                    return found_all
+        return []
+
+
+def partitions_of(path: Path) -> dict[str, str]:
+    """Return the ``key=value`` folders of a path."""
+    pairs = [part.partition("=") for part in path.parent.parts]
+    return {key: value for key, mark, value in pairs if mark and key}
+
+
+def company_keys(path: Path) -> list[str]:
+    """Return the keys of a path's ``key=value`` folders that are no times."""
+    return [key for key in partitions_of(path) if key.lower() not in _TIMES]
+
+
+def is_part_of_table(path: Path) -> bool:
+    """Return whether a file's name is that of a part of a table, with no name of its own."""
+    return _PART.match(without_suffixes(path.name)) is not None
+
+
+def table_of(path: Path) -> Path:
+    """Return the folder of which a file is a part: the one above its ``key=value`` folders."""
+    table = path.parent
+    while "=" in table.name:
+        table = table.parent
+    return table
+
+
+def check_companies_are_told(labels: Mapping[str, str], others: Iterable[str] = ()) -> None:
+    """Raise `IngestError` where names of companies differ only in a date, a number or a copy.
+
+    Parameters
+    ----------
+    labels : mapping
+        A file by the company that it is, named by its path.
+    others : iterable of str
+        Companies that the dataset has.
+    """
+    known = {**{each: f"company {each!r} of the dataset" for each in others}, **labels}
+    groups = defaultdict(list)
+    for company in known:
+        groups[_PIECE.sub("\0", company)].append(company)
+    numbered = {_numbered(company) for company in labels if not _PIECE.search(company)}
+    for company, label in labels.items():
+        base = _COPY.sub("", company)
+        if base != company and base in known:
+            raise IngestError(
+                f"{label} and {known[base]} would be companies {company!r} and {base!r}; if one is "
+                f"a copy, leave it out; if each is a company: {_BY_NAME}"
+            )
+        alike = [each for each in groups[_PIECE.sub("\0", company)] if each != company]
+        if alike and _PIECE.search(company) and _numbered(company) not in numbered:
+            raise IngestError(
+                f"{label} and {known[alike[0]]} would be companies {company!r} and {alike[0]!r}, "
+                f"whose names differ only as parts do. If they are parts of one company, "
+                f"{_remedy_for_parts(label, company)}; if each is a company: {_BY_NAME}"
+            )
+
+
+def _remedy_for_parts(label: str, company: str) -> str:
+    found = _PIECE.search(company)
+    assert found is not None
+    suffix = label.removeprefix(without_suffixes(label))
+    before, after = company[: found.start()], company[found.end() :]
+    piece = re.sub(r"[^\W_]", "?", found[0]) if found[0][0].isdigit() else "*"
+    if before.strip("-_. "):
+        core = before.rstrip("-_. ")
+        return f"write --company-from '{{company}}{before[len(core) :]}{piece}{after}{suffix}'"
+    if after.strip("-_. "):
+        core = after.lstrip("-_. ")
+        return f"write --company-from '{piece}{after[: len(after) - len(core)]}{{company}}{suffix}'"
+    if "/" in Path(label).as_posix():
+        return f"and the folder is the company, write --company-from '{{company}}/*{suffix}'"
+    return (
+        "put them into a folder named as the company, and write --company-from "
+        f"'{{company}}/*{suffix}'"
+    )
+
+
+def _numbered(company: str) -> str:
+    return re.sub(r"\d+", "#", company)
+
+
+def _regex_of(token: str) -> str:
+    if token == "{company}":
+        return "(COMPANY)"
+    if token == "**":
+        return ".*"
+    if token == "?":
+        return "[^/]"
+    return "[^/]*" if _TOKEN.fullmatch(token) else re.escape(token)
+
+
+def _decoded(match: re.Match[str], path: Path) -> str:
+    """Return the company of a match; the value of a ``key=value`` folder is percent-encoded."""
+    company = match[1] or ""
+    if match.string[: match.start(1)].rpartition("/")[2].endswith("="):
+        try:
+            return unquote_to_bytes(company).decode()
+        except UnicodeDecodeError:
+            raise IngestError(
+                f"{path}: the name {company!r} is not UTF-8, percent-encoded; rename the folder"
+            ) from None
+    return company
