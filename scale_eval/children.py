@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import multiprocessing
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from multiprocessing import resource_tracker
 from pathlib import Path
@@ -63,6 +65,30 @@ def end_all() -> None:
         if pid is not None and pid != tracker:
             with contextlib.suppress(OSError):
                 os.kill(pid, signal.SIGKILL)
+
+
+def kill_with_descendants(pid: int) -> None:
+    """Kill a process and those that it began, and those that these began."""
+    for each in {pid} | _descendants(pid):
+        with contextlib.suppress(OSError):
+            os.kill(each, signal.SIGKILL)
+
+
+def end_with_parent() -> None:
+    """Let the system kill this process at the end of the one that started it; Linux only.
+
+    That works whatever runs here: a thread that waits for that end could not act while C code holds
+    the interpreter's lock. It needs a process that `multiprocessing` started.
+    """
+    parent = multiprocessing.parent_process()
+    if parent is None or sys.platform != "linux":
+        return
+    pipe: int = parent.sentinel  # its other end is open in the parent alone
+    fcntl.fcntl(pipe, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(pipe, fcntl.F_SETSIG, signal.SIGKILL)  # in place of SIGIO
+    fcntl.fcntl(pipe, fcntl.F_SETFL, fcntl.fcntl(pipe, fcntl.F_GETFL) | os.O_ASYNC)
+    if not parent.is_alive():
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _start_resource_tracker() -> None:

@@ -7,6 +7,7 @@ which. From the outside in:
 - `coordinator` hands the tasks out. `live_tasks` keeps a bounded number of them on the scheduler;
   `fault_attribution` finds the evaluation at fault where a task hangs or its workers die.
 - `worker` does the tasks, with `batch_evaluator`, `global_fits`, `watchdog` and `departure`.
+- `evaluation_clock` times evaluations from outside the worker's process, in its nanny.
 - `shipping` brings a user's own modules to the workers, and `versions` compares packages.
 - `clusters` starts or joins a cluster.
 """

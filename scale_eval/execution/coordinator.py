@@ -16,18 +16,22 @@ from distributed import Client, KilledWorker
 from distributed.comm.core import CommClosedError
 
 from scale_eval.execution.clusters.base import ClusterLost, WorkerUnfit
+from scale_eval.execution.evaluation_clock import leave_worker
 from scale_eval.execution.fault_attribution import FaultAttribution
 from scale_eval.execution.live_tasks import LiveTasks
 from scale_eval.execution.tasks import RunContext, Task, TaskResult
 from scale_eval.execution.versions import VersionsDiffer
-from scale_eval.execution.watchdog import WorkerReport
 from scale_eval.execution.worker import COMPILING, EvaluationPlugin
+from scale_eval.execution.worker_report import WorkerReport
 from scale_eval.planning.batches import EvaluationKey
 
 LIVE_TASKS_PER_THREAD = 64
 LIVE_BATCHES_PER_THREAD = 4
 """Tasks on the scheduler at a time: enough to keep workers busy between two refills. Batches, whose
 results the workers write, take longer than other tasks."""
+
+UNREGISTER_SECONDS = 2.0
+"""Seconds that the workers have to answer when the run leaves them."""
 
 
 def _ignore() -> None:
@@ -157,17 +161,25 @@ class Coordinator:
         if report.key not in self._live:
             return
         if report.timed_out is not None:
-            self._faults.report_timeout(report.key, report.timed_out)
-            self._stuck = report.timed_out if report.in_coordinator else None
+            evaluation = EvaluationKey(*report.timed_out)
+            self._faults.report_timeout(report.key, evaluation)
+            self._stuck = evaluation if report.in_coordinator else None
         elif not self._faults.report_ending(report.key):
             return
         await self._live.cancel(report.key)
 
     def _leave(self) -> None:
+        """Free the cluster; a worker that does not answer is not waited for: its nanny ends it."""
+        client, name = self._client, self._plugin.name
         for step in (
             self._live.cancel_all,
-            lambda: self._client.unsubscribe_topic(self._plugin.name),
-            lambda: self._client.unregister_worker_plugin(self._plugin.name),
+            lambda: client.unsubscribe_topic(name),
+            lambda: client.run(leave_worker, name, nanny=True, on_error="ignore"),
+            lambda: client.sync(
+                client.scheduler.unregister_worker_plugin,
+                name=name,
+                callback_timeout=UNREGISTER_SECONDS,
+            ),
         ):
             with contextlib.suppress(Exception):  # the cluster may be gone
                 step()

@@ -13,7 +13,8 @@ from typing import Any
 
 from dask.config import get as setting
 
-from scale_eval.execution.watchdog import Watchdog, WorkerReport
+from scale_eval.execution.watchdog import Watchdog
+from scale_eval.execution.worker_report import WorkerReport
 
 GOODBYE_SECONDS = 2.0
 """Seconds that a worker may spend on leaving the scheduler before it ends."""

@@ -1,63 +1,38 @@
-"""Watch the evaluations of a worker, and end its process if one takes too long."""
+"""Say what a worker is doing; where it has no nanny, end its process if that takes too long."""
 
 from __future__ import annotations
 
+import contextlib
+import faulthandler
 import os
+import sys
 import threading
 import time
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import Any
 
+from scale_eval.execution.evaluation_clock import (
+    ARRIVAL_SECONDS,
+    EvaluationClock,
+    Stopwatch,
+    interval_of,
+    start_clock,
+)
+from scale_eval.execution.running_evaluation import RunningEvaluation, SharedEntry
 from scale_eval.execution.tasks import TaskKey
-from scale_eval.planning.batches import EvaluationKey
+from scale_eval.execution.worker_report import WorkerReport
 
-
-class WorkerReport(NamedTuple):
-    """A worker's last word on a task before it ends; it is sent as an event of Dask.
-
-    Attributes
-    ----------
-    key : TaskKey
-        The task that the worker is doing.
-    timed_out : EvaluationKey, optional
-        The evaluation that takes too long; None where the worker must leave.
-    in_coordinator : bool
-        Whether the worker lives in the coordinator's process, and cannot end.
-    """
-
-    key: TaskKey
-    timed_out: EvaluationKey | None = None
-    in_coordinator: bool = False
-
-    def send(self, worker: Any, topic: str) -> None:
-        """Send the report as an event of Dask under `topic`."""
-        timed_out = None if self.timed_out is None else list(self.timed_out)
-        event = {
-            "key": list(self.key),
-            "timed_out": timed_out,
-            "in_coordinator": self.in_coordinator,
-        }
-        worker.log_event(topic, event)
-
-    @classmethod
-    def from_event(cls, event: dict[str, Any]) -> WorkerReport:
-        """Return the report that was sent as `event`."""
-        timed_out = event["timed_out"] and EvaluationKey(*event["timed_out"])
-        return cls(tuple(event["key"]), timed_out, event["in_coordinator"])
-
-
-class RunningEvaluation(NamedTuple):
-    """The evaluation that a worker is doing: since when, of which task, and its key."""
-
-    since: float
-    key: TaskKey
-    evaluation: tuple[str, int, str]
+LOCKED_SECONDS = 5.0
+"""Seconds beyond the timeout after which a process ends whose interpreter's lock is held by C code,
+so that the watching thread could not end it. Nobody then reports which evaluation it was."""
 
 
 class Watchdog:
-    """Watch the clock of one worker, and end its process where an evaluation takes too long.
+    """Watch the evaluations of one worker.
 
-    A thread cannot be ended, so the process is. The coordinator's own process must not be ended:
-    there, the report ends the run.
+    A thread cannot be ended, so the process is: by an `EvaluationClock` in the worker's nanny.
+    Where it has none, a thread of the worker is the clock. The coordinator's own process must not
+    be ended: there, the report ends the run.
 
     Parameters
     ----------
@@ -74,6 +49,8 @@ class Watchdog:
         self._worker, self._topic, self._timeout = worker, topic, timeout
         self._in_coordinator = in_coordinator
         self._running: RunningEvaluation | None = None
+        self._n_begun = 0
+        self._entry: SharedEntry | None = None
         self._deciding = threading.Lock()
         self._gave_up = False
         self._stopped = threading.Event()
@@ -84,8 +61,15 @@ class Watchdog:
         running = self._running
         return None if running is None else running.key
 
-    def start(self) -> None:
-        """Watch from now on, in a thread of its own."""
+    async def start(self) -> None:
+        """Watch from now on: in the nanny, or in a thread of this process where there is none."""
+        if sys.platform == "linux" and self._worker.nanny:
+            entry = SharedEntry()
+            clock = EvaluationClock(self._topic, self._timeout, os.getpid(), entry.descriptor)
+            if await start_clock(self._worker, clock):
+                self._entry = entry
+                return
+            entry.close()
         threading.Thread(target=self._watch, daemon=True, name=self._topic).start()
 
     def stop(self) -> None:
@@ -94,8 +78,10 @@ class Watchdog:
 
     def begin(self, key: TaskKey, company_id: str, cutoff: int, model: str) -> None:
         """Start the clock of an evaluation of a task."""
-        evaluation = (company_id, cutoff, model)
-        self._running = RunningEvaluation(time.monotonic(), key, evaluation)
+        self._n_begun += 1
+        self._running = RunningEvaluation(self._n_begun, key, (company_id, cutoff, model))
+        if self._entry is not None:
+            self._entry.write(self._running)
 
     def end(self) -> None:
         """Stop the clock at the end of a task.
@@ -104,23 +90,33 @@ class Watchdog:
         """
         with self._deciding:
             self._running = None
+        if self._entry is not None:
+            self._entry.write(None)
         if self._gave_up:
             if self._in_coordinator:
                 raise TimeoutError("given up")
             threading.Event().wait()
 
     def _watch(self) -> None:
-        while not self._stopped.wait(min(0.2, self._timeout / 4)):
-            with self._deciding:
-                running = self._running
-                if running is None or time.monotonic() - running.since <= self._timeout:
-                    continue
-                self._gave_up = True
-            report = WorkerReport(
-                running.key, EvaluationKey(*running.evaluation), self._in_coordinator
-            )
-            self._worker.loop.add_callback(report.send, self._worker, self._topic)
-            if self._in_coordinator:
-                return  # the coordinator ends the run, not itself
-            time.sleep(1.0)  # for the report to arrive before the worker's death does
-            os._exit(1)
+        interval = interval_of(self._timeout)
+        stopwatch = Stopwatch(interval)
+        with contextlib.ExitStack() as opened:
+            if not self._in_coordinator:
+                nowhere = opened.enter_context(Path(os.devnull).open("w"))
+                opened.callback(faulthandler.cancel_dump_traceback_later)
+            while not self._stopped.wait(interval):
+                with self._deciding:
+                    running = self._running
+                    if not self._in_coordinator:  # a timer that needs no lock; begun anew each time
+                        seconds = self._timeout + LOCKED_SECONDS
+                        faulthandler.dump_traceback_later(seconds, exit=True, file=nowhere)
+                    if stopwatch.seconds(running) <= self._timeout:
+                        continue
+                    assert running is not None
+                    self._gave_up = True
+                report = WorkerReport(running.key, running.evaluation, self._in_coordinator)
+                self._worker.loop.add_callback(report.send, self._worker, self._topic)
+                if self._in_coordinator:
+                    return  # the coordinator ends the run, not itself
+                time.sleep(ARRIVAL_SECONDS)
+                os._exit(1)

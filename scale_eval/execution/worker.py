@@ -85,6 +85,8 @@ class EvaluationPlugin(WorkerPlugin):
             # Ctrl-C in a terminal reaches local workers too, but the coordinator ends them.
             with contextlib.suppress(ValueError):  # only the main thread can ignore a signal
                 signal.signal(signal.SIGINT, signal.SIG_IGN)
+        if not in_coordinator:
+            children.end_with_parent()
         self._limits = threadpoolctl.threadpool_limits(1)
         self._cpu_count = pa.cpu_count()
         pa.set_cpu_count(1)
@@ -94,7 +96,7 @@ class EvaluationPlugin(WorkerPlugin):
         self._evaluator = BatchEvaluator(self.context, self._watchdog)
         if not in_coordinator:
             self._departure.handle_sigterm()
-        self._watchdog.start()
+        await self._watchdog.start()
         # In a thread, so that the worker answers meanwhile, and can tell that it compiles.
         await asyncio.to_thread(
             compile_in_turn, lambda: worker.log_event(self.name, {COMPILING: True})

@@ -16,6 +16,7 @@ from scale_eval.cli import app as cli
 from scale_eval.cli import interruptions
 from scale_eval.cli.interruptions import BEGINS_ANEW, DONE_IS_KEPT, NOTHING_DONE
 from tests.support.commands import COMMAND, environment
+from tests.support.paths import PROJECT
 
 
 def ends(code: str) -> tuple[int, str]:
@@ -173,6 +174,39 @@ def test_a_run_that_is_interrupted_at_any_moment_says_so_in_one_sentence(
     last = err.strip().splitlines()[-1]
     if last != BEGINS_ANEW:  # before it knew what it was to do
         assert last == (DONE_IS_KEPT if (tmp_path / "run" / "run.json").exists() else NOTHING_DONE)
+    deadline = time.monotonic() + 10
+    while left := of_session(process.pid):
+        assert time.monotonic() < deadline, left
+        time.sleep(0.1)
+
+
+HOLDER = """
+from tests.support.models import HoldsTheLock
+
+def holder():
+    return HoldsTheLock("South", "began")
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_no_worker_is_left_whose_c_code_holds_the_interpreters_lock(data, tmp_path, number):
+    (tmp_path / "holding.py").write_text(HOLDER)
+    process = subprocess.Popen(
+        [COMMAND, "run", data, "--out", "run", "--last", "1", "--model", "holding:holder"],
+        cwd=tmp_path,
+        env={**environment(), "PYTHONPATH": str(PROJECT)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 90
+    while not (tmp_path / "began").exists():
+        assert time.monotonic() < deadline and process.poll() is None
+        time.sleep(0.05)
+    time.sleep(0.5)
+    process.send_signal(number)
+    assert process.wait(timeout=30) == (-number if number == signal.SIGKILL else cli.UNFINISHED)
     deadline = time.monotonic() + 10
     while left := of_session(process.pid):
         assert time.monotonic() < deadline, left

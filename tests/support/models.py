@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
+import subprocess
 import time
+from pathlib import Path
 
 import numpy as np
 
@@ -163,6 +166,37 @@ class Hangs(Constant):
         super().fit(history)
         while history.company_id == "middle":
             time.sleep(3600)
+
+
+class HoldsTheLock(Constant):
+    """At one company C code holds the interpreter's lock for years; a file says when it begins."""
+
+    name = "holds_the_lock"
+
+    def __init__(self, company_id="middle", began=os.devnull):
+        self.company_id, self.began = company_id, str(began)
+
+    def fit(self, history):
+        super().fit(history)
+        if history.company_id == self.company_id:
+            Path(self.began).write_text(str(os.getpid()))
+            re.match(r"(a+)+$", "a" * 60 + "b")
+
+
+class StartsAProcess(Constant):
+    """Waits at one company for a process of its own, whose number is in a file."""
+
+    name = "starts_a_process"
+
+    def __init__(self, company_id, began):
+        self.company_id, self.began = company_id, str(began)
+
+    def fit(self, history):
+        super().fit(history)
+        if history.company_id == self.company_id:
+            process = subprocess.Popen(["sleep", "1000"])
+            Path(self.began).write_text(str(process.pid))
+            process.wait()
 
 
 class Kills(Constant):

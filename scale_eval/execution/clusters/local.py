@@ -25,6 +25,9 @@ Closable = TypeVar("Closable", Client, LocalCluster)
 LOCAL_CONFIG = {
     # A worker that dies here was killed by what it ran: two deaths are enough to suspect a task.
     "distributed.scheduler.allowed-failures": 1,
+    # A worker is silent while C code holds its interpreter's lock, which its timeout ends. Here the
+    # end of its process is noticed anyway; by default it would be restarted after five minutes.
+    "distributed.scheduler.worker-ttl": None,
     # A worker that dies again 15 seconds after it died would be given up for good.
     "distributed.deploy.lost-worker-timeout": "1 hour",
     # Tasks hold next to nothing in memory, so nothing is worth spilling.

@@ -9,8 +9,10 @@ import signal
 import time
 from collections import Counter
 
+import psutil
 import pytest
 
+import scale_eval as se
 from tests.support import models
 from tests.support.faults import (
     Names,
@@ -21,6 +23,7 @@ from tests.support.faults import (
     evaluate,
     on_scheduler,
 )
+from tests.support.processes import Outside
 
 pytestmark = pytest.mark.slow
 
@@ -111,6 +114,51 @@ class TestWorkersThatEnd:
 
 
 class TestModelsThatHang:
+    @pytest.mark.parametrize("granularity", ["evaluation", "company", "batch"])
+    def test_in_c_code_that_holds_the_interpreters_lock_one_row_is_a_timeout(
+        self, shops, client, tmp_path, granularity
+    ):
+        chosen = {"timeout": 2, "last": 1, "granularity": granularity, "progress": False}
+        models_ = ["recency", models.HoldsTheLock("middle")]
+        run = se.evaluate(shops, models_, out=tmp_path / "run", client=client, **chosen)
+        assert run.finished
+        lost = run.evaluations.query("status != 'ok'")
+        assert lost[["company_id", "model", "status"]].values.tolist() == [
+            ["middle", "holds_the_lock", "timeout"]
+        ]
+        assert lost["note"].tolist() == ["longer than 2 s"]
+
+    def test_on_a_cluster_that_was_joined_its_worker_is_replaced(self, shops, tmp_path):
+        with Outside(tmp_path) as outside:
+            run = se.evaluate(
+                shops,
+                ["recency", models.HoldsTheLock("middle")],
+                out=tmp_path / "run",
+                cluster=outside.address,
+                timeout=2,
+                last=1,
+                progress=False,
+            )
+            assert run.evaluations["status"].value_counts()["timeout"] == 1
+            assert run.finished
+            again = se.evaluate(
+                shops, out=tmp_path / "more", cluster=outside.address, last=1, progress=False
+            )
+            assert again.finished
+
+    def test_a_process_that_the_model_started_ends_with_the_worker(self, shops, client, tmp_path):
+        began = tmp_path / "began"
+        se.evaluate(
+            shops,
+            ["recency", models.StartsAProcess("middle", began)],
+            out=tmp_path / "run",
+            client=client,
+            timeout=2,
+            last=1,
+            progress=False,
+        )
+        assert not psutil.pid_exists(int(began.read_text()))
+
     @pytest.mark.long
     def test_several_of_one_pack_time_out_and_the_rest_is_done(
         self, many, harmless, places, tmp_path
