@@ -44,6 +44,7 @@ from scale_eval.planning.settings import Settings
 from scale_eval.planning.share import Share
 from scale_eval.planning.user_metrics import recorded_metrics
 from scale_eval.progress_bar import COMPILING_TABLES, TABLES
+from scale_eval.results.damaged import DamagedPart
 from scale_eval.results.directory import (
     PLAN,
     SAMPLE,
@@ -152,19 +153,12 @@ def evaluate(
         Progress(shown=chosen.execution.progress) as progress,
         _session(directory, dataset, named, chosen, client, progress) as session,
     ):
-        started = time.monotonic()
-        first_sample = _begin(directory, dataset, named, chosen)
-        for sample in _growing_samples(first_sample, directory, dataset, chosen):
-            plan = session.evaluate(sample)
-            if chosen.execution.share is None:
-                with _process_to_reduce(directory) as call:
-                    session.complete(sample, plan)
-                    progress.stage(TABLES)
-                    with compilation_reported(partial(progress.rename, COMPILING_TABLES)):
-                        _reduce(directory, chosen.settings.rules.metrics, chosen.reduction, call)
-            else:  # `reduce` makes the tables when all shares are done
-                session.complete(sample, plan)
-            _finish(directory, started)
+        while True:
+            try:
+                _evaluate(directory, dataset, named, chosen, session, progress)
+                break
+            except DamagedPart as found:
+                session.set_aside_damaged(found)
     return Run(directory)
 
 
@@ -189,14 +183,43 @@ def reduce(
         remove_repeats(directory.store)
         if not evaluation_files(directory.store):
             raise ValueError(
-                f"{directory.store.root}: no evaluation is done yet, nothing to reduce"
+                f"{directory.store.root}: no evaluation is done, nothing to reduce; run the "
+                "command that began the run again"
             )
-        directory.record(n_missing=directory.n_missing())
+        missing = directory.missing_by_model()
+        directory.record(n_missing=sum(missing.values()), missing_by_model=missing)
         own_metrics = recorded_metrics(directory.document["settings"]["metrics"])
         reduction.primary_of(own_metrics)  # raises before hours of work
         _reduce(directory, own_metrics, reduction, call)
         _finish(directory, started)
     return Run(directory)
+
+
+def _evaluate(
+    directory: RunDirectory,
+    dataset: Dataset,
+    named: Mapping[str, NamedModel],
+    chosen: RunOptions,
+    session: Session,
+    progress: Progress,
+) -> None:
+    """Evaluate what is missing, and make the tables; raise `DamagedPart` where a file is damaged.
+
+    After the file was set aside the same call goes on.
+    """
+    started = time.monotonic()
+    first_sample = _begin(directory, dataset, named, chosen, session)
+    for sample in _growing_samples(first_sample, directory, dataset, chosen):
+        plan = session.evaluate(sample)
+        if chosen.execution.share is None:
+            with _process_to_reduce(directory) as call:
+                session.complete(sample, plan)
+                progress.stage(TABLES)
+                with compilation_reported(partial(progress.rename, COMPILING_TABLES)):
+                    _reduce(directory, chosen.settings.rules.metrics, chosen.reduction, call)
+        else:  # `reduce` makes the tables when all shares are done
+            session.complete(sample, plan)
+        _finish(directory, started)
 
 
 @contextlib.contextmanager
@@ -240,6 +263,7 @@ def _begin(
     dataset: Dataset,
     models: Mapping[str, NamedModel],
     chosen: RunOptions,
+    session: Session,
 ) -> Sample | None:
     """Begin a run, or continue it; return its sample, None for all companies.
 
@@ -260,6 +284,7 @@ def _begin(
         replace = require_evaluated(chosen.execution.replace, identities)
         if directory.document:
             directory.require_settings(recorded, facts["dataset"])
+            session.set_aside_damaged()
             remove_models(directory, models_to_replace(directory, identities, replace))
         facts["replaced"] = {name: identities[name] for name in replace}
         directory.begin(recorded, identities, facts)

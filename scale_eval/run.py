@@ -16,10 +16,10 @@ from scale_eval.report.asked import (
     require_metric,
     require_model,
 )
-from scale_eval.results.directory import PLAN, open_run_directory
+from scale_eval.results.directory import open_run_directory
 from scale_eval.results.fingerprint import fingerprint
 from scale_eval.results.tables import TABLES
-from scale_eval.storage import open_store, read_table
+from scale_eval.storage import open_store
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -76,7 +76,7 @@ class Run(Answers):
     @cached_property
     def plan(self) -> pd.DataFrame:
         """Return the plan: one row per evaluation, planned or refused."""
-        return read_table(self.directory.store, PLAN).to_pandas()
+        return self.directory.plan().to_pandas()
 
     @cached_property
     def evaluations(self) -> pd.DataFrame:

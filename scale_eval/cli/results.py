@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.text import Text
 
 import scale_eval as se
 from scale_eval.cli.app import CommandWithExamples, cli, out
+from scale_eval.models.built_in import BASELINES, BUILT_IN
 from scale_eval.places import require_run
 from scale_eval.results.tables import TABLES
 
@@ -120,8 +123,11 @@ def fingerprint(run: str) -> None:
     print(se.open_run(run).fingerprint())
 
 
-def print_results(run: Run) -> None:
-    """Print the leaderboard of a run, its verdict, and what went wrong."""
+def print_results(run: Run, called: Collection[str] | None = None) -> None:
+    """Print the leaderboard of a run, its verdict, and what went wrong.
+
+    `called` names the models that the command evaluated, where it is one that evaluates.
+    """
     from scale_eval.report.overview import overview, verdict_lines
 
     out.print(overview(run.findings, out.width))
@@ -130,18 +136,49 @@ def print_results(run: Run) -> None:
     raised = run.evaluations["undefined"].dropna().str.extractall(r"([^;]+:exception:[^;]+)")
     for error, n in raised[0].value_counts().head(3).items() if len(raised) else ():
         out.print(Text(f"{error} (a metric, in {_evaluations(n)})"))
-    missing = run.document["n_missing"]
     if run.document["status"] == "running":
         out.print("The run is under way or was cut short: these tables are of its state before.")
-    if missing:
-        have = "has" if missing == 1 else "have"
-        out.print(f"{_evaluations(missing)} {have} not been done: run the same command again.")
+    if run.document["n_missing"]:
+        out.print(Text(what_is_missing(run.document, called)), soft_wrap=True)
     if len(run.failures):
         out.print(
             f"{_evaluations(len(run.failures))} failed: scale-eval show {run.path} failures",
             soft_wrap=True,
         )
     out.print(f"\nTables: {run.path}", soft_wrap=True)
+
+
+def what_is_missing(document: Mapping[str, Any], called: Collection[str] | None = None) -> str:
+    """Return what of a run has not been done, and what to do, as a sentence.
+
+    Parameters
+    ----------
+    document : dict
+        The record of the run, or of a share of it.
+    called : collection of str, optional
+        The models that the command evaluated, where it is one that evaluates.
+    """
+    from scale_eval.report.wording import listed
+
+    n = document["n_missing"]
+    said = f"{_evaluations(n)} {'has' if n == 1 else 'have'} not been done"
+    by_model = document.get("missing_by_model", {})
+    # The base rate and recency are always evaluated.
+    others = [m for m in by_model if m not in (called or ()) and m not in BASELINES]
+    if called is not None and not others:
+        return f"{said}: run the same command again."
+    if not others:
+        return f"{said}: run the command that began the run again."
+    counted = listed([f"{model} ({by_model[model]:,})" for model in others], most=None)
+    options = [f"--model {shlex.quote(m)}" for m in others if m in BUILT_IN or ":" in m]
+    added = " ".join(options) if len(options) == len(others) else "each of them by --model"
+    if called is None:
+        return f"{said}, of {counted}: run the command that began the run again, with {added}."
+    which = "it" if len(others) == 1 else "them"
+    return (
+        f"{said}, of {counted}: the run was begun with {which}, and this command did not name "
+        f"{which}. Add {added}."
+    )
 
 
 def _evaluations(n: int) -> str:

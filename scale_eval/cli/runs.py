@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -21,7 +22,7 @@ from scale_eval.cli.app import (
 )
 from scale_eval.cli.next_steps import print_next_steps, write_report
 from scale_eval.cli.options import config_option, group_options, models_option, with_config
-from scale_eval.cli.results import print_results
+from scale_eval.cli.results import print_results, what_is_missing
 from scale_eval.places import require_dataset, require_run
 from scale_eval.planning.run_options import Execution, Reduction, Sampling
 from scale_eval.planning.settings import Settings
@@ -178,11 +179,11 @@ def _run(dataset: se.Dataset, place: str, *, strict: bool, **options: Any) -> No
     _print_plan(preview)
     made = se.evaluate(dataset, out=place, **options)
     if preview.execution.parsed_share is None:
-        print_results(made)
+        print_results(made, preview.models)
         write_report(made)
         print_next_steps(made, place)
     else:
-        _print_share(made, str(preview.execution.parsed_share))
+        _print_share(made, str(preview.execution.parsed_share), preview.models)
     if not made.finished:
         sys.exit(UNFINISHED)
     if strict and made.document["n_failed"]:
@@ -205,7 +206,7 @@ def _print_plan(preview: Preview) -> None:
     out.print()
 
 
-def _print_share(run: Run, share: str) -> None:
+def _print_share(run: Run, share: str, called: Collection[str]) -> None:
     n, missing, failed = (
         run.document[f"n_{count}"] for count in ("evaluations", "missing", "failed")
     )
@@ -213,5 +214,5 @@ def _print_share(run: Run, share: str) -> None:
         f"Share {share}: {n - missing:,} of {n:,} evaluations are done, {failed:,} of them failed."
     )
     if missing:
-        out.print(f"{missing:,} have not been done: run the same command again.")
+        out.print(Text(what_is_missing(run.document, called)), soft_wrap=True)
     out.print(f"When all shares are done: scale-eval reduce {run.path}", soft_wrap=True)

@@ -33,10 +33,15 @@ from scale_eval.planning.run_options import Execution
 from scale_eval.planning.settings import Settings
 from scale_eval.planning.shares import share_of
 from scale_eval.progress_bar import COMPILING
+from scale_eval.results.damaged import DamagedPart
 from scale_eval.results.directory import PLAN, RunDiffers, RunDirectory
 from scale_eval.results.evaluation_parts import write_part
 from scale_eval.results.fitted_files import pickle_file
-from scale_eval.results.maintenance import remove_repeats, remove_without_scores
+from scale_eval.results.maintenance import (
+    remove_repeats,
+    remove_without_scores,
+    set_aside_damaged,
+)
 from scale_eval.storage import write_tables
 
 if TYPE_CHECKING:
@@ -91,6 +96,19 @@ class Session:
                 tasks.evaluate(todo, completion.attempts, costs)
         return plan
 
+    def set_aside_damaged(self, found: DamagedPart | None = None) -> None:
+        """Set aside the damaged files of the run, among them one that was `found`, and say so."""
+        directory = self.directory
+        files = set_aside_damaged(directory.store, directory.schema, found)
+        for file in files:
+            self.progress.say(
+                f"{file.path} cannot be read ({file.why}): it is now {file.name}.damaged, and "
+                "what it held is evaluated anew"
+            )
+        if files:
+            before = directory.document.get("set_aside", [])
+            directory.record(set_aside=[*before, *(file.name for file in files)])
+
     def complete(self, sample: Sample | None, plan: Plan) -> None:
         """Evaluate again what removed parts held, and record how complete the run is."""
         store = self.directory.store
@@ -101,6 +119,7 @@ class Session:
         self.directory.record(
             plan_hash=plan.digest(),
             n_missing=completion.n_missing,
+            missing_by_model=completion.missing_by_model(plan),
             n_failed=int(completion.failed.sum()),
         )
 

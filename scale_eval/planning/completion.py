@@ -40,6 +40,11 @@ class Completion:
         """Return the number of evaluations, refused ones included, that have no row yet."""
         return int((self.attempts == 0).sum())
 
+    def missing_by_model(self, plan: Plan) -> dict[str, int]:
+        """Return the number of evaluations without a row of each model that has such."""
+        counts = (self.attempts == 0).sum(axis=0).tolist()
+        return {model: n for model, n in zip(plan.models, counts, strict=True) if n}
+
     def todo(self, plan: Plan, models: Iterable[str], *, retry: bool) -> np.ndarray:
         """Return which planned evaluations of `models` to do; with `retry`, failed ones too."""
         chosen = np.isin(plan.models, list(models))

@@ -12,9 +12,8 @@ from scale_eval.planning.metric_names import choose_metric
 from scale_eval.report.choices import choose_company, choose_model
 from scale_eval.report.names import MODEL_COLUMNS
 from scale_eval.report.wording import listed
-from scale_eval.results.directory import PLAN, RunDirectory
+from scale_eval.results.directory import RunDirectory
 from scale_eval.results.tables import TABLES
-from scale_eval.storage import read_table
 
 
 def chosen_rows(
@@ -68,7 +67,7 @@ def _names(run: RunDirectory, kind: str) -> list[str]:
         return list(run.document["models"])
     if kind == "metric":
         return [*METRICS, *run.user_metrics]
-    plan = read_table(run.store, PLAN, columns=["company_id"], dictionaries=["company_id"])
+    plan = run.plan(["company_id"], dictionaries=["company_id"])
     return sorted(plan["company_id"].unique().to_pylist())
 
 

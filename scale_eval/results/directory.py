@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -23,6 +24,7 @@ from scale_eval.evaluation.schema import (
     evaluations_schema,
 )
 from scale_eval.places import is_dataset, require_run
+from scale_eval.results.damaged import MADE_ANEW, PLANNED_ANEW, naming_damage
 from scale_eval.results.differing_settings import differences_in_words, is_different
 from scale_eval.results.evaluation_parts import (
     CODED,
@@ -61,6 +63,10 @@ OTHER_FORMAT = "Evaluate again into another place, or use the version that made 
 
 class RunDiffers(ValueError):  # noqa: N818 - read as a sentence
     """A run directory holds a run of something else."""
+
+
+class RowsMissing(ValueError):  # noqa: N818 - reads as a sentence
+    """Evaluations of a run that were done are no longer there."""
 
 
 class RunDirectory:
@@ -215,18 +221,39 @@ class RunDirectory:
         """Return the table `evaluations`, sorted; only the last attempt of each evaluation.
 
         With `columns`, only these and the columns of the key; with `company_id`, only its rows.
+
+        Raises `RowsMissing` where the run had more evaluations when it was last made, `DamagedPart`
+        where a file cannot be read.
         """
         chosen = self.schema.names if columns is None else [*KEY, "attempts", *columns]
         schema = pa.schema([self.schema.field(name) for name in chosen])
-        parts = read_evaluations(self.store, schema)
+        parts = read_evaluations(self.store, schema, self.schema.names)
         if company_id is not None:
             parts = (part.filter(pc.equal(part["company_id"], company_id)) for part in parts)
         table = _whole(parts, schema)
         table = table.sort_by([(column, "ascending") for column in [*KEY, "attempts"]])
-        if not pc.any(pc.greater(table["attempts"], 1)).as_py() and not _repeats(table):
-            return table
-        keys = table.select(KEY).to_pandas()
-        return table.filter(pa.array(~keys.duplicated(keep="last").to_numpy()))
+        if pc.any(pc.greater(table["attempts"], 1)).as_py() or _repeats(table):
+            keys = table.select(KEY).to_pandas()
+            table = table.filter(pa.array(~keys.duplicated(keep="last").to_numpy()))
+        if company_id is None:
+            self._require_rows(len(table))
+        return table
+
+    def _require_rows(self, n: int) -> None:
+        """Raise `RowsMissing` where `n` is less than the number of evaluations that were done."""
+        document = self.document
+        if document.get("status") == "running" or "n_missing" not in document:
+            return
+        n_lost = int(document["n_evaluations"]) - int(document["n_missing"]) - n
+        if n_lost > 0:
+            root = self.store.root
+            raise RowsMissing(
+                f"{root}: {n_lost:,} of {n_lost + n:,} evaluations that were done are no longer "
+                f"there; files were removed from {root}/evaluations. Restore them, or run the "
+                f"command that began the run again: it evaluates anew what is missing. Where the "
+                f"data are gone, 'scale-eval reduce {shlex.quote(str(root))}' makes the tables of "
+                "what is left"
+            )
 
     def evaluation_parts(self, columns: Sequence[str]) -> Iterator[pa.Table]:
         """Yield columns of the table `evaluations` file by file; every attempt has its row.
@@ -234,7 +261,8 @@ class RunDirectory:
         Texts come as dictionary codes, as in the files, since few of them differ.
         """
         schema = coded(self.schema)
-        return read_evaluations(self.store, pa.schema([schema.field(name) for name in columns]))
+        chosen = pa.schema([schema.field(name) for name in columns])
+        return read_evaluations(self.store, chosen, schema.names)
 
     def score_parts(self) -> Iterator[pa.Table]:
         """Yield the table `scores` file by file, not merged; texts come as dictionary codes."""
@@ -261,16 +289,21 @@ class RunDirectory:
                 f"{self.store.root} is not finished and has no table '{name}' yet; run the command "
                 "that began it again, or 'scale-eval reduce' for what is there so far"
             )
-        return self._of_today(name, read_table(self.store, f"{name}.parquet"))
+        with naming_damage(self.store, f"{name}.parquet", MADE_ANEW):
+            table = read_table(self.store, f"{name}.parquet")
+        return self._of_today(name, table)
 
     def companies_of(self, metric: str) -> pd.DataFrame:
         """Return the rows of `companies` for one metric; a large run has millions in all."""
-        rows = read_rows(self.store, "companies.parquet", column="metric", value=metric)
-        return self._of_today("companies", rows)
+        return self._rows_of_companies("metric", metric)
 
     def company(self, company_id: str) -> pd.DataFrame:
         """Return the rows of `companies` for one company."""
-        rows = read_rows(self.store, "companies.parquet", column="company_id", value=company_id)
+        return self._rows_of_companies("company_id", company_id)
+
+    def _rows_of_companies(self, column: str, value: str) -> pd.DataFrame:
+        with naming_damage(self.store, "companies.parquet", MADE_ANEW):
+            rows = read_rows(self.store, "companies.parquet", column=column, value=value)
         return self._of_today("companies", rows)
 
     def _of_today(self, name: str, table: pa.Table) -> pd.DataFrame:
@@ -304,24 +337,34 @@ class RunDirectory:
         table = self.evaluations(["status", "reason", "note"]).drop_columns(["attempts"])
         return table.filter(pc.is_in(table["status"], pa.array(FAILED))).to_pandas()
 
+    def plan(
+        self, columns: Sequence[str] | None = None, dictionaries: Sequence[str] = ()
+    ) -> pa.Table:
+        """Return the plan of the run, or some of its columns; raise `DamagedFile` if damaged."""
+        with naming_damage(self.store, PLAN, PLANNED_ANEW):
+            return read_table(self.store, PLAN, columns=columns, dictionaries=dictionaries)
+
     def company_groups(self) -> dict[str, int]:
         """Return the group in which each company's scores are kept, from the plan."""
         columns = ["company_id", "company_group"]
-        table = read_table(self.store, PLAN, columns=columns, dictionaries=columns[:1])
+        table = self.plan(columns, dictionaries=columns[:1])
         companies = table["company_id"].unify_dictionaries().combine_chunks()
         groups = np.zeros(len(companies.dictionary), np.int64)
         groups[companies.indices.to_numpy()] = table["company_group"].to_numpy()
         return dict(zip(companies.dictionary.to_pylist(), groups.tolist(), strict=True))
 
-    def n_missing(self) -> int:
-        """Count the evaluations of the plan, refused ones included, that have no row."""
-        planned = row_hashes(read_table(self.store, PLAN, columns=KEY, dictionaries=CODED), KEY)
+    def missing_by_model(self) -> dict[str, int]:
+        """Count the evaluations of the plan, refused ones included, that have no row, by model.
+
+        Models without any are left out.
+        """
+        plan = self.plan(KEY, dictionaries=CODED)
+        planned = row_hashes(plan, KEY)
         parts = [row_hashes(part, KEY) for part in self.evaluation_parts(KEY)]
-        done = np.concatenate([np.empty(0, np.uint64), *parts])
-        planned.sort()
-        done.sort()
+        done = np.sort(np.concatenate([np.empty(0, np.uint64), *parts]))
         has_row = np.searchsorted(done, planned, "right") > np.searchsorted(done, planned)
-        return int((~has_row).sum())
+        counts = plan.filter(pa.array(~has_row))["model"].value_counts().to_pylist()
+        return {each["values"]: each["counts"] for each in counts}
 
 
 def open_run_directory(place: str | os.PathLike[str] | Store) -> RunDirectory:

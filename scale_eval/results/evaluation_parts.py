@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 
 import numpy as np
@@ -19,7 +19,8 @@ import pyarrow.compute as pc
 
 from scale_eval.evaluation.schema import INFLUENCE_TYPE, SCORE_KEYS, SCORES_SCHEMA
 from scale_eval.metrics.histogram import COUNTS
-from scale_eval.storage import Store, read_table, write_table
+from scale_eval.results.damaged import EVALUATED_ANEW, DamagedPart, naming_damage
+from scale_eval.storage import Store, read_metadata, read_table, write_table
 from scale_eval.storage.prefetch import prefetch
 
 READERS = 2
@@ -69,21 +70,30 @@ def score_files(store: Store) -> list[str]:
     return [name for name in store.names("scores/*.parquet") if _PART.fullmatch(name)]
 
 
+def other_half(name: str) -> str:
+    """Return the name of the scores of a file of evaluations, or the other way round."""
+    folder, _, file = name.partition("/")
+    return f"{'scores' if folder == 'evaluations' else 'evaluations'}/{file}"
+
+
 def scores_beside(name: str) -> str:
     """Return the name of the scores of the part whose evaluations have this name."""
     return name.replace("evaluations/", "scores/", 1)
 
 
-def read_evaluations(store: Store, schema: pa.Schema) -> Iterator[pa.Table]:
-    """Yield the evaluations file by file, with the columns and types of `schema`."""
-    return _read(store, evaluation_files(store), schema)
+def read_evaluations(store: Store, schema: pa.Schema, known: Collection[str]) -> Iterator[pa.Table]:
+    """Yield the evaluations file by file, with the columns and types of `schema`.
+
+    `known` names all columns that a file may have. Raises `DamagedPart` where one has another.
+    """
+    return _read(store, evaluation_files(store), schema, known)
 
 
 def read_scores(store: Store, schema: pa.Schema) -> Iterator[pa.Table]:
     """Yield the scores of whole parts file by file, not merged, with the types of `schema`."""
     files = score_files(store)
     whole = {scores_beside(name) for name in evaluation_files(store)}  # listed after the scores
-    return _read(store, [name for name in files if name in whole], schema)
+    return _read(store, [name for name in files if name in whole], schema, SCORES_SCHEMA.names)
 
 
 def merge_scores(tables: Iterable[pa.Table], keys: Sequence[str] = SCORE_KEYS) -> pa.Table:
@@ -121,20 +131,54 @@ def row_hashes(table: pa.Table, columns: Sequence[str]) -> np.ndarray:
     return hashes
 
 
-def _read(store: Store, files: Sequence[str], schema: pa.Schema) -> Iterator[pa.Table]:
-    """Yield files with the columns and types of `schema`.
+def damaged_parts(store: Store, evaluations: pa.Schema) -> list[DamagedPart]:
+    """Read every file of evaluations and scores whole, and return what is damaged."""
+    files = dict.fromkeys(evaluation_files(store), evaluations)
+    files |= dict.fromkeys(score_files(store), SCORES_SCHEMA)
+
+    def damage(name: str) -> DamagedPart | None:
+        try:
+            _read_file(store, name, files[name], files[name].names)
+        except DamagedPart as damaged:
+            return damaged
+        return None
+
+    return [damaged for damaged in prefetch(damage, files, READERS) if damaged is not None]
+
+
+def _read(
+    store: Store, files: Sequence[str], schema: pa.Schema, known: Collection[str]
+) -> Iterator[pa.Table]:
+    """Yield files as `_read_file` reads them."""
+    return prefetch(lambda name: _read_file(store, name, schema, known), files, READERS)
+
+
+def _read_file(store: Store, name: str, schema: pa.Schema, known: Collection[str]) -> pa.Table:
+    """Read a file with the columns and types of `schema`; raise `DamagedPart` where that fails.
 
     Earlier versions wrote no column `score`, and no sums of influence of users' metrics and of the
     top tenth: these are then null.
     """
     codes = [field.name for field in schema if pa.types.is_dictionary(field.type)]
-
-    def read(name: str) -> pa.Table:
+    with naming_damage(store, name, EVALUATED_ANEW, DamagedPart):
         table = read_table(store, name, columns=schema.names, dictionaries=codes)
+        missing = [field for field in schema if field.name not in table.column_names]
+        if missing:
+            # No checksum covers the names of columns: a changed one would be taken for a missing.
+            _require_known(read_metadata(store, name).schema.names, known)
+        for field in missing:
+            if field.name != "score" and field.type != INFLUENCE_TYPE:
+                raise KeyError(field.name)
+            table = table.append_column(field.name, pa.nulls(len(table), field.type))
         for field in schema:
-            is_later = field.name == "score" or field.type == INFLUENCE_TYPE
-            if is_later and field.name not in table.column_names:
-                table = table.append_column(field.name, pa.nulls(len(table), field.type))
+            found = table.schema.field(field.name).type
+            if pa.types.is_timestamp(found) and found != field.type:
+                raise TypeError(f"its column {field.name} is {found} rather than {field.type}")
         return table.select(schema.names).cast(schema)
 
-    return prefetch(read, files, READERS)
+
+def _require_known(names: Iterable[str], known: Collection[str]) -> None:
+    """Raise `ValueError` for the first column that no file of a run has."""
+    for name in names:
+        if name not in known:
+            raise ValueError(f"it has a column {name!r}, which a run does not have")

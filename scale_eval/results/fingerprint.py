@@ -9,7 +9,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from scale_eval.results.directory import RunDirectory
+from scale_eval.results.damaged import MADE_ANEW, naming_damage
+from scale_eval.results.directory import RowsMissing, RunDirectory
+from scale_eval.results.maintenance import parts_without_scores
 from scale_eval.results.tables import tables_of
 from scale_eval.storage import read_table
 
@@ -21,13 +23,19 @@ def fingerprint(run: RunDirectory) -> str:
     """Return the SHA-256 of the sorted tables of a run, without what differs from run to run.
 
     Left out are the columns `*_seconds`, `*_at`, `worker` and `attempts`, and rows whose status is
-    ``timeout`` or ``killed``.
+    ``timeout`` or ``killed``. Raises `RowsMissing` where evaluations or scores were removed.
     """
     evaluations = run.evaluations()
+    if without := next(parts_without_scores(run.store), None):
+        raise RowsMissing(
+            f"{run.store.root}: the scores of {without} are no longer there. Restore them, or run "
+            "the command that began the run again: it evaluates anew what is missing"
+        )
     repeatable = pc.invert(pc.is_in(evaluations["status"], pa.array(UNREPEATABLE_STATUSES)))
     tables = {"evaluations": evaluations.filter(repeatable), "scores": run.scores()}
     for made in tables_of(sample="sample" in run.document):
-        tables[made.name] = read_table(run.store, f"{made.name}.parquet")
+        with naming_damage(run.store, f"{made.name}.parquet", MADE_ANEW):
+            tables[made.name] = read_table(run.store, f"{made.name}.parquet")
     digest = hashlib.sha256()
     for name, table in tables.items():
         digest.update(f"{name} {len(table)}\n".encode())

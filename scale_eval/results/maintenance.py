@@ -1,23 +1,30 @@
-"""Remove parts of a run that do not count; only while holding the lock of the whole run.
+"""Remove parts of a run that do not count, and set aside those that are damaged.
 
-What looks unfinished may be what another process is writing: a share of a run removes nothing.
+What looks unfinished may be what another process is writing: parts are removed only while holding
+the lock of the whole run, and a share of a run removes nothing. Damaged files are not removed.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from scale_eval.evaluation.schema import KEY
+from scale_eval.results.damaged import DamagedPart, read_part
 from scale_eval.results.directory import FOLDERS
 from scale_eval.results.evaluation_parts import (
     CODED,
+    damaged_parts,
     evaluation_files,
+    other_half,
     row_hashes,
     score_files,
     scores_beside,
 )
-from scale_eval.storage import Store, read_table
+from scale_eval.storage import Store
 
 
 def remove_unfinished(store: Store) -> None:
@@ -26,7 +33,46 @@ def remove_unfinished(store: Store) -> None:
     whole = {scores_beside(name) for name in evaluation_files(store)}
     for name in score_files(store):
         if name not in whole:
-            store.delete(name)
+            try:
+                store.delete(name)
+            except IsADirectoryError:
+                store.set_aside(name)
+
+
+def set_aside_damaged(
+    store: Store, evaluations: pa.Schema, found: DamagedPart | None = None
+) -> list[DamagedPart]:
+    """Set aside every part of a run of which a file is damaged, and return these files.
+
+    They keep their content under another name, and so does the other half of each part, which
+    counts for nothing alone. A share may do this too: nobody writes a file in place.
+
+    Parameters
+    ----------
+    store : Store
+    evaluations : pyarrow.Schema
+        That of the table `evaluations`.
+    found : DamagedPart, optional
+        One that is known to be damaged, even if it can be read now.
+    """
+    all_damaged = {each.name: each for each in damaged_parts(store, evaluations)}
+    if found is not None:
+        all_damaged.setdefault(found.name, found)
+    for name in all_damaged:
+        store.set_aside(name)
+        store.set_aside(other_half(name))
+    return list(all_damaged.values())
+
+
+def parts_without_scores(store: Store) -> Iterator[str]:
+    """Yield the files of evaluations that are ``ok`` and whose scores are missing."""
+    evaluations = evaluation_files(store)
+    scores = set(score_files(store))  # listed second, since a part's scores are written first
+    for name in evaluations:
+        if scores_beside(name) not in scores:
+            status = read_part(store, name, columns=["status"])["status"]
+            if pc.any(pc.equal(status, "ok")).as_py():
+                yield name
 
 
 def remove_without_scores(store: Store) -> int:
@@ -35,15 +81,10 @@ def remove_without_scores(store: Store) -> int:
     A worker of an interrupted run can still be between the two files of a part while the run is
     resumed: `remove_unfinished` then removed the first of them.
     """
-    evaluations, n_removed = evaluation_files(store), 0
-    scores = set(score_files(store))  # listed second, since a part's scores are written first
-    for name in evaluations:
-        if scores_beside(name) not in scores:
-            status = read_table(store, name, columns=["status"])["status"]
-            if pc.any(pc.equal(status, "ok")).as_py():
-                store.delete(name)
-                n_removed += 1
-    return n_removed
+    names = list(parts_without_scores(store))
+    for name in names:
+        store.delete(name)
+    return len(names)
 
 
 def remove_repeats(store: Store) -> int:
@@ -57,7 +98,7 @@ def remove_repeats(store: Store) -> int:
     names = evaluation_files(store)
     columns = [*KEY, "attempts"]
     held = [
-        row_hashes(read_table(store, name, columns=columns, dictionaries=CODED), columns)
+        row_hashes(read_part(store, name, columns=columns, dictionaries=CODED), columns)
         for name in names
     ]
     by_size = sorted(range(len(names)), key=lambda i: (-len(held[i]), names[i]))

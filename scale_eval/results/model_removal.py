@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from scale_eval.evaluation.schema import SCORES_SCHEMA
+from scale_eval.results.damaged import read_part
 from scale_eval.results.directory import RunDirectory
 from scale_eval.results.evaluation_parts import (
     evaluation_files,
@@ -19,7 +20,7 @@ from scale_eval.results.evaluation_parts import (
 )
 from scale_eval.results.fitted_files import arrays_file, pickle_file
 from scale_eval.spelling import did_you_mean_one_of
-from scale_eval.storage import Store, read_table
+from scale_eval.storage import Store
 
 
 def require_evaluated(replace: Sequence[str], models: Mapping[str, Any]) -> Sequence[str]:
@@ -89,7 +90,7 @@ def remove_models(directory: RunDirectory, names: Iterable[str]) -> None:
 def predicts_anywhere(store: Store, model: str) -> bool:
     """Return whether an evaluation of the model is ``ok``."""
     parts = (
-        read_table(store, name, columns=["model", "status"]) for name in evaluation_files(store)
+        read_part(store, name, columns=["model", "status"]) for name in evaluation_files(store)
     )
     of_model = (part.filter(pc.equal(part["model"], model)) for part in parts)
     return any(pc.any(pc.equal(part["status"], "ok")).as_py() for part in of_model)
@@ -103,10 +104,10 @@ def remove_model(store: Store, model: str) -> None:
     """
     saved = store.names("predictions/*.parquet")
     for name in evaluation_files(store):
-        models = read_table(store, name, columns=["model"])["model"]
+        models = read_part(store, name, columns=["model"])["model"]
         if not pc.any(pc.equal(models, model)).as_py():
             continue
-        evaluations = read_table(store, name)
+        evaluations = read_part(store, name)
         is_other = pc.not_equal(evaluations["model"], model)
         others = evaluations.filter(is_other)
         if len(others):
@@ -122,7 +123,7 @@ def _scores_without(store: Store, name: str, model: str) -> pa.Table:
     """Return the scores of a part as if its tasks had not evaluated the model."""
     if not store.exists(name):
         return SCORES_SCHEMA.empty_table()
-    scores = read_table(store, name, schema=SCORES_SCHEMA)
+    scores = read_part(store, name, schema=SCORES_SCHEMA)
     scores = scores.filter(pc.not_equal(scores["model"], model))
     predicting = [
         None if text is None else ";".join(each for each in text.split(";") if each != model)

@@ -102,6 +102,12 @@ class Store(Protocol):
     def delete(self, name: str) -> None:
         """Delete `name`; do nothing where it is missing."""
 
+    def set_aside(self, name: str) -> None:
+        """Rename `name`, whatever it is, to ``NAME.damaged``; do nothing where it is missing.
+
+        Where that name is taken, a number is added: what was set aside before stays.
+        """
+
     def delete_unfinished(self, folders: Sequence[str] = ()) -> None:
         """Delete what a writer that died left unfinished, in the root and anywhere in `folders`.
 

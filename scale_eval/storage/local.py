@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import itertools
 import os
 import re
 import socket
@@ -130,6 +131,15 @@ class LocalStore:
     def delete(self, name: str) -> None:
         """Delete the file `name`; do nothing where it is missing."""
         self._own_path(name).unlink(missing_ok=True)
+
+    def set_aside(self, name: str) -> None:
+        """Rename `name` to ``NAME.damaged``, or with a number; do nothing where it is missing."""
+        self._own_path(PurePosixPath(name).parent.as_posix())  # raises where it is a link
+        path = self.path(name)
+        names = (path.with_name(f"{path.name}.damaged{n or ''}") for n in itertools.count())
+        free = next(each for each in names if not os.path.lexists(each))
+        with contextlib.suppress(FileNotFoundError):  # another process was faster
+            path.rename(free)
 
     def append(self, name: str, content: bytes) -> None:
         """Append `content` to the file `name`, as one piece; a power cut may lose it."""

@@ -30,6 +30,8 @@ def read_table(
     """
     with _opened(store, name, dictionaries) as file:
         read = file.read(columns=list(columns) if columns else None, use_threads=False)
+        if len(read) != file.metadata.num_rows:
+            raise pa.ArrowInvalid(f"it has {len(read)} of {file.metadata.num_rows} rows")
     table = bytes_to_lists(read)
     return table if schema is None else table.select(schema.names).cast(schema)
 
