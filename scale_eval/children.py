@@ -24,13 +24,13 @@ in them need be closed. Commands set it; in a notebook the process goes on."""
 def out_of_reach() -> Iterator[None]:
     """Start processes in the ``with`` block that Ctrl-C in the terminal does not reach.
 
-    A terminal sends it to every process of the command. Only the first is to answer it, and to end
-    the others: one that is still importing would print a traceback. Nor do they import modules of
-    the current folder before installed ones, as Python has it by default.
+    A terminal sends it, and SIGHUP when it goes, to every process of the command. Only the first
+    is to answer it, and to end the others: one that is still importing would print a traceback. Nor
+    do they import modules of the current folder before installed ones, as Python has it by default.
     """
     with _environment(SAFE_PATH, SAFE_PATH_SET):
         _start_resource_tracker()
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
         try:
             yield
         finally:

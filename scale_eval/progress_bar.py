@@ -8,6 +8,8 @@ from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TextIO
 
+from scale_eval.printable import message_shown, printable
+
 if TYPE_CHECKING:
     from tqdm import tqdm
 
@@ -55,7 +57,7 @@ class Screen:
             total=total,
             initial=initial,
             unit=f" {unit}",
-            desc=label,
+            desc=printable(label),
             bar_format=LOGGED_BAR if self.is_log else BAR,
             mininterval=10.0 if self.is_log else 0.2,
             **self._appearance,
@@ -69,14 +71,14 @@ class Screen:
         """Return a line without a bar, which goes when it is closed."""
         from tqdm import tqdm
 
-        return tqdm(desc=label, bar_format="{desc}", leave=False, **self._appearance)
+        return tqdm(desc=printable(label), bar_format="{desc}", leave=False, **self._appearance)
 
     def say(self, sentence: str) -> None:
         """Print a sentence without breaking the bar."""
         if self.shown:
             from tqdm import tqdm
 
-            tqdm.write(sentence, file=sys.stdout if in_notebook() else sys.stderr)
+            tqdm.write(message_shown(sentence), file=sys.stdout if in_notebook() else sys.stderr)
 
 
 class Stage(AbstractContextManager["Stage"]):
@@ -97,7 +99,7 @@ class Stage(AbstractContextManager["Stage"]):
         """Name something else that is waited for."""
         if not self._line.disable and not self._ended.is_set():
             self._line.bar_format = "{desc}"
-            self._line.set_description_str(label)
+            self._line.set_description_str(printable(label))
 
     def close(self) -> None:
         """End the stage."""

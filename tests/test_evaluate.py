@@ -342,7 +342,9 @@ def test_a_batch_whose_scores_were_cleaned_away_before_its_evaluations_came_is_d
 
 def test_a_run_that_was_killed_before_its_plan_has_nothing_to_reduce(tmp_path):
     RunDirectory(open_store(tmp_path)).begin({"seed": 0, "metrics": {}}, {}, {})
-    with pytest.raises(ValueError, match="no evaluation is done, nothing to reduce; run the command"):
+    with pytest.raises(
+        ValueError, match="no evaluation is done, nothing to reduce; run the command"
+    ):
         se.reduce(tmp_path)
 
 

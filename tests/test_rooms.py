@@ -20,7 +20,7 @@ evaluation
 metrics datasets
 statistics storage progress_bar places children spelling html_repr main_guard
 compiling
-scratch lazy
+scratch lazy place_errors printable
 """
 """From the door to the ground: a room imports only from the lines below its own."""
 

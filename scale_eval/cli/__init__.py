@@ -1,12 +1,13 @@
 """Provide the command line, with one module per family of commands."""
 
-from scale_eval.cli import interruptions
+from scale_eval.cli import interruptions, streams
 
 __all__ = ["main"]
 
 
 def main() -> None:
     """Run a command: the entry point of ``scale-eval``."""
+    streams.open_closed()
     interruptions.end_at_once()  # importing the commands takes a moment, too
     from scale_eval.cli.commands import run_command
 

@@ -6,8 +6,7 @@ killed; 2 usage or input; 3 not finished.
 
 from __future__ import annotations
 
-import errno
-import os
+import io
 import sys
 import warnings
 from collections.abc import Iterator
@@ -16,10 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 from rich.text import Text
 
-from scale_eval.cli import interruptions
+from scale_eval.cli import interruptions, streams
+from scale_eval.cli.safe_console import SafeConsole
+from scale_eval.place_errors import NOT_TO_BE_WRITTEN, place_error_behind, remedy_for
+from scale_eval.printable import message_shown
 
 OK, FAILED_ROWS, USAGE, UNFINISHED = 0, 1, 2, interruptions.UNFINISHED
 
@@ -28,8 +29,11 @@ LISTED_COMPANIES = 20
 
 _show_as_python_does = warnings.showwarning
 
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
+PRINTING = ("show", "fingerprint", "plan", "models", "metrics", "check-model")
+"""The commands that only print."""
+
+out = SafeConsole(highlight=False)
+err = SafeConsole(stderr=True, highlight=False)
 
 
 class CommandWithExamples(click.Command):
@@ -47,7 +51,37 @@ class CommandWithExamples(click.Command):
                     formatter.write(f"{'':{formatter.current_indent}}{line.strip()}\n")
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+class OutputGone(Exception):  # noqa: N818 - an event
+    """The reader of a command's output has gone."""
+
+
+class Commands(click.Group):
+    """The group of commands; it raises `OutputGone` where click would end with exit code 1."""
+
+    def make_context(self, *args: Any, **more: Any) -> click.Context:
+        """Parse the arguments, and print help."""
+        with _raising_output_gone():
+            return super().make_context(*args, **more)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command, and write out what it prints."""
+        with _raising_output_gone():
+            result = super().invoke(ctx)
+            streams.flush()
+            return result
+
+
+@contextmanager
+def _raising_output_gone() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError as error:
+        raise OutputGone from error
+
+
+@click.group(
+    cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
 @click.version_option(package_name="scale_eval", prog_name="scale-eval")
 def cli() -> None:
     """Find out which model predicts best who will buy, for whom, and what to expect of it.
@@ -60,6 +94,9 @@ def run_command() -> None:
     """Run the command that the arguments of this process name."""
     warnings.showwarning = _show_warning
     with _errors_as_sentences():
+        if 1 in streams.closed:
+            _say_that_nothing_is_shown()
+        _require_current_folder()
         cli.main(prog_name="scale-eval", standalone_mode=False)
 
 
@@ -79,9 +116,32 @@ def _show_warning(
 ) -> None:
     """Print a warning of this package as a sentence, and others as Python does."""
     if category.__module__.startswith("scale_eval."):
-        err.print(Text(f"Note: {message}"), soft_wrap=True)
+        say(f"Note: {message}")
     else:
         _show_as_python_does(message, category, *place, **more)
+
+
+def _say_that_nothing_is_shown() -> None:
+    """Say that standard output is closed; raise `UsageError` for a command that only prints."""
+    said = "standard output is closed: what the command prints is lost"
+    if _only_prints():
+        raise click.UsageError(f"{said}, and it does nothing else. Leave out '>&-'")
+    err.print(f"{said[:1].upper()}{said[1:]}.")
+
+
+def _only_prints() -> bool:
+    return len(sys.argv) < 2 or sys.argv[1] in PRINTING or sys.argv[1].startswith("-")
+
+
+def _require_current_folder() -> None:
+    """Raise `UsageError` where the current folder was removed: neither Python nor Dask can run."""
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        raise click.UsageError(
+            "the current folder no longer exists: it was removed or replaced. Change to another "
+            "one, or enter it again (cd), then run the command there"
+        ) from None
 
 
 @contextmanager
@@ -92,25 +152,55 @@ def _errors_as_sentences() -> Iterator[None]:
     except click.exceptions.Exit as done:
         sys.exit(done.exit_code)
     except click.ClickException as error:
-        error.show()
+        shown = io.StringIO()
+        error.show(shown)
+        say(shown.getvalue().rstrip("\n"))
         sys.exit(USAGE)
     except (KeyboardInterrupt, click.Abort):
         interruptions.say()
         sys.exit(UNFINISHED)
-    except BrokenPipeError:  # the reader of the output has gone
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (OutputGone, BrokenPipeError):
+        streams.drop()
+        if not _only_prints():
+            kept = "What is done is on disk; the" if interruptions.is_begun() else "The"
+            say(f"Not finished: the reader of the output has gone. {kept} same command goes on.")
         sys.exit(UNFINISHED)
     except OSError as error:
-        err.print(Text(f"Error: {error}"), soft_wrap=True)
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
-            err.print("What is done is on disk; make room, then run the same command again.")
-            sys.exit(UNFINISHED)
-        sys.exit(USAGE)
+        sys.exit(_explain_place(error))
     except (ValueError, KeyError) as error:
-        err.print(Text(f"Error: {error}"), soft_wrap=True)
+        say(f"Error: {error}")
         sys.exit(USAGE)
     except Exception as error:
         sys.exit(_explain(error))
+
+
+def say(message: str) -> None:
+    """Print a message of unknown content to the standard error."""
+    with suppress(OSError):
+        err.print(Text(message_shown(message)), soft_wrap=True)
+    streams.drop()
+
+
+def _explain_place(error: OSError) -> int:
+    """Print an error of the system, and what to do about it; return the exit code.
+
+    It is `UNFINISHED` where the same command goes on once the place is mended. A place that may
+    not be written, and where nothing was begun, is taken for a mistake.
+    """
+    if isinstance(error, ChildProcessError):
+        say(f"Not finished: {error}. Run the same command again to go on")
+        return UNFINISHED
+    remedy = remedy_for(error)
+    if not remedy:
+        say(f"Error: {error}")
+        return USAGE
+    if error.errno in NOT_TO_BE_WRITTEN and not interruptions.is_begun():
+        say(f"Error: {error}. {remedy}, or name another place")
+        return USAGE
+    streams.drop()
+    kept = "What is done is on disk. " if interruptions.is_begun() else ""
+    say(f"Not finished: {error}. {kept}{remedy}, then run the same command again.")
+    return UNFINISHED
 
 
 def _explain(error: Exception) -> int:
@@ -119,10 +209,12 @@ def _explain(error: Exception) -> int:
     from scale_eval.storage import StoreLocked
 
     if isinstance(error, ClusterLost):
-        err.print(Text(f"Not finished: {error}"), soft_wrap=True)
+        if (behind := place_error_behind(error)) is not None:
+            return _explain_place(behind)
+        say(f"Not finished: {error}")
         return UNFINISHED
     if isinstance(error, StoreLocked):
-        err.print(Text(f"Error: {error}"), soft_wrap=True)
+        say(f"Error: {error}")
         return USAGE
     err.print_exception()
     err.print("This is a defect of scale_eval; what is done is on disk.")

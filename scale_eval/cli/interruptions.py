@@ -1,8 +1,8 @@
 """End a command with one sentence when Ctrl-C is pressed, at whatever moment and however often.
 
 This module is imported before all others, and imports nothing that is slow: a traceback that shows
-where an import was interrupted would help nobody. SIGTERM, which batch systems send, is treated as
-Ctrl-C.
+where an import was interrupted would help nobody. SIGTERM, which batch systems send, and SIGHUP,
+which a terminal or a connection sends that goes, are treated as Ctrl-C.
 """
 
 from __future__ import annotations
@@ -22,6 +22,9 @@ UNFINISHED = 3
 NOTHING_DONE = "Interrupted before anything was done."
 DONE_IS_KEPT = "Interrupted. What is done is on disk; the same command goes on from there."
 BEGINS_ANEW = "Interrupted. The same command begins anew."
+
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""The signals that end a command. As after `nohup`, one that is ignored stays so."""
 
 _is_interrupted = _has_said = False
 _run: str | None = None
@@ -72,14 +75,21 @@ def end_if_interrupted() -> None:
 def _what_is_kept() -> str:
     if _run is None:
         return BEGINS_ANEW
+    return DONE_IS_KEPT if is_begun() else NOTHING_DONE
+
+
+def is_begun() -> bool:
+    """Return whether the command keeps what is done in a run, and that run was begun."""
     from scale_eval.places import is_run
 
-    return DONE_IS_KEPT if is_run(Path(_run).expanduser()) else NOTHING_DONE
+    with contextlib.suppress(OSError):
+        return _run is not None and is_run(Path(_run).expanduser())
+    return False
 
 
 def _handle(handler: Callable[..., Any] | signal.Handlers) -> None:
     with contextlib.suppress(ValueError):  # not in the main thread
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in ENDING:
             if signal.getsignal(number) != signal.SIG_IGN:  # as `nohup` has it
                 signal.signal(number, handler)
 
@@ -88,7 +98,8 @@ def _raise(*_: object) -> None:
     global _is_interrupted
     _is_interrupted = True
     _handle(lambda *_: _end())
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a batch system may send several
+    for number in (signal.SIGTERM, signal.SIGHUP):  # a batch system may send several
+        signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 from collections.abc import Collection, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
 import click
 from rich.text import Text
 
 import scale_eval as se
 from scale_eval.cli.app import CommandWithExamples, cli, out
+from scale_eval.cli.safe_console import SafeFile
 from scale_eval.models.built_in import BASELINES, BUILT_IN
+from scale_eval.place_errors import NOT_TO_BE_WRITTEN
 from scale_eval.places import require_run
 from scale_eval.results.tables import TABLES
 
@@ -79,7 +82,7 @@ def show(
         frame = chosen_rows(opened.directory, table, getattr(opened, table), filters)
         if form is not None:
             frame = with_whole_numbers(opened.directory, table, frame)
-            WRITERS[form](frame.head(limit or len(frame)), sys.stdout)
+            WRITERS[form](frame.head(limit or len(frame)), cast(TextIO, SafeFile(sys.stdout)))
         elif frame.empty:
             out.print("None.")
         else:
@@ -109,7 +112,16 @@ def report(run: str, path: str | None) -> None:
     The report is one self-contained HTML page; open it in a browser, or send it.
     """
     require_run(run)
-    out.print(f"Report: {se.open_run(run).report(path)}", soft_wrap=True)
+    try:
+        written = se.open_run(run).report(path)
+    except OSError as error:
+        if path is not None or error.errno not in NOT_TO_BE_WRITTEN:
+            raise
+        raise click.ClickException(
+            f"the report cannot be written into {run} ({os.strerror(error.errno).lower()}). Name "
+            "another place for it: --out FILE.html"
+        ) from error
+    out.print(f"Report: {written}", soft_wrap=True)
 
 
 @cli.command()

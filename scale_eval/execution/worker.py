@@ -82,9 +82,10 @@ class EvaluationPlugin(WorkerPlugin):
         in_coordinator = this_process() == self.coordinator
         parent = multiprocessing.parent_process()  # even if a fork server forked this one
         if parent and parent.pid == self.coordinator[1] and not in_coordinator:
-            # Ctrl-C in a terminal reaches local workers too, but the coordinator ends them.
+            # Ctrl-C, or a terminal that goes, reaches local workers too: the coordinator ends them.
             with contextlib.suppress(ValueError):  # only the main thread can ignore a signal
                 signal.signal(signal.SIGINT, signal.SIG_IGN)
+                signal.signal(signal.SIGHUP, signal.SIG_IGN)
         if not in_coordinator:
             children.end_with_parent()
         self._limits = threadpoolctl.threadpool_limits(1)

@@ -13,6 +13,9 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 from rich.text import Text
 
+from scale_eval.printable import name_shown, printable_lines
+from scale_eval.report.names import MODEL_COLUMNS
+
 NAME_WIDTH = 14
 """Least width of a column of names where there is no room for the longest."""
 
@@ -21,6 +24,9 @@ BETWEEN = 2
 
 LONGEST_FIGURE = 24
 """Longest figure or date within a text that is kept whole; an id of digits may be longer."""
+
+NAMES = {"company", "company_id", "customer_id", "file", "first_file", *MODEL_COLUMNS}
+"""Columns of names, which are in one line; other texts may have several."""
 
 _FIGURE = re.compile(r"[-+(<]?\.?\d[\d.,:e%+-]*\)?[,;]?")
 _WORDS = re.compile(r"[^\W\d_]+")
@@ -116,7 +122,7 @@ def cell(value: object, decimals: int | None = None) -> str:
         return f"{value:,.0f}" if value == round(value) or abs(value) >= 1e5 else f"{value:.4g}"
     if isinstance(value, int):
         return f"{value:,}"
-    return str(value)
+    return printable_lines(str(value))
 
 
 def plain_table() -> Table:
@@ -125,7 +131,8 @@ def plain_table() -> Table:
 
 
 def _column(name: str, values: pd.Series, decimals: int | None, *, is_whole: bool) -> _Column:
-    cells = [cell(value, decimals) for value in values]
+    shown = name_shown if name in NAMES else printable_lines
+    cells = [shown(v) if isinstance(v, str) else cell(v, decimals) for v in values]
     is_number = pd.api.types.is_numeric_dtype(values) and values.dtype != bool
     is_key = pd.api.types.is_datetime64_any_dtype(values) or not (is_number or _are_figures(cells))
     is_figure = not is_key or pd.api.types.is_datetime64_any_dtype(values)

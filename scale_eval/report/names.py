@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import PurePosixPath
 
+from scale_eval.printable import printable
+
 MODEL_COLUMNS = ("model", "model_a", "model_b", "model_best")
 """The columns of result tables that name models."""
 
@@ -49,11 +51,12 @@ def _forms(name: str) -> list[str]:
         modules = kind.split(".")
         within = [".".join(modules[-n:]) for n in range(1, len(modules))]
         shorter = [rest, *(f"{module}:{rest}" for module in within)]
-    return [*dict.fromkeys(map(elided, shorter)), name]
+    return [*dict.fromkeys(map(elided, shorter)), printable(name)]
 
 
 def elided(name: str, longest: int = LONGEST) -> str:
-    """Return the beginning and the end of a name that is longer than `longest`."""
+    """Return a name in one line, or the beginning and the end of one longer than `longest`."""
+    name = printable(name)
     if len(name) <= longest:
         return name
     end = longest // 3

@@ -13,6 +13,7 @@ from pathlib import PurePath
 import jinja2
 import matplotlib as mpl
 
+from scale_eval.printable import printable_lines
 from scale_eval.report.company_table import CompanyTable, PageCompanies
 from scale_eval.report.findings import Findings
 from scale_eval.report.opening import opening
@@ -107,7 +108,7 @@ def _template_filled(findings: Findings, companies: PageCompanies | None, beside
     template = environment.get_template("page.html.jinja")
     words = verdict(findings)
     chosen = words.choices.get("customers")
-    return template.render(
+    text = template.render(
         css=_asset("page.css"),
         script=_asset("page.js"),
         verdict=words,
@@ -116,6 +117,7 @@ def _template_filled(findings: Findings, companies: PageCompanies | None, beside
         finished=findings.document.get("status") == "finished",
         version=findings.document.get("versions", {}).get("scale_eval", ""),
     )
+    return printable_lines(text)  # names could turn the direction of a line, or of the title
 
 
 def _asset(name: str) -> str:

@@ -14,6 +14,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from scale_eval.printable import printable_lines
+
 WIDTH = 80
 """Characters of a line of text, those of the narrowest terminal in use."""
 
@@ -83,9 +85,11 @@ def _width(heading: str, cells: Any) -> int:
 def _text(shown: pd.DataFrame) -> str:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0))
     for heading in shown:
-        table.add_column(Text(heading), overflow="fold")  # names may look like markup
+        table.add_column(
+            Text(printable_lines(heading)), overflow="fold"
+        )  # names may look like markup
     for row in shown.itertuples(index=False):
-        table.add_row(*map(Text, row))
+        table.add_row(*(Text(printable_lines(cell)) for cell in row))
     text = io.StringIO()
     Console(width=WIDTH, file=text, color_system=None, force_jupyter=False).print(table)
     return "\n".join(line.rstrip() for line in text.getvalue().splitlines())

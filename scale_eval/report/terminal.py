@@ -12,6 +12,7 @@ from rich.text import Text
 from scale_eval.evaluation.schema import EVALUATION_COLUMNS
 from scale_eval.planning.plan import Plan
 from scale_eval.planning.run_estimate import RunEstimate
+from scale_eval.printable import name_shown, printable
 from scale_eval.report.frame_table import cell, frame_table, plain_table
 from scale_eval.report.names import MODEL_COLUMNS, short_names
 from scale_eval.report.table_rows import filters_of
@@ -163,7 +164,9 @@ def plan_table(plan: Plan, *, limit: int) -> RenderableType:
             + (f" ({row.note})" if row.note else "")
             for row in refused.head(3).itertuples()
         )
-        table.add_row(*map(Text, (str(company), windows, str(len(refused) or ""), why)))
+        table.add_row(
+            *map(Text, (name_shown(str(company)), windows, str(len(refused) or ""), printable(why)))
+        )
     if len(plan.company_ids) <= limit:
         return table
     note = f"{limit} of {len(plan.company_ids):,} companies; refused windows in all: "

@@ -227,13 +227,18 @@ def test_a_read_only_place_is_refused_by_name(scale_eval, data, first, files, sm
     shutil.copytree(first, small_disk / "run")
     subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
     for words in (
-        ["run", data, "--out", small_disk / "run"],
         ["run", data, "--out", small_disk / "new"],
-        ["reduce", small_disk / "run"],
         ["ingest", files[0], "--into", small_disk / "data"],
         ["synth", "--companies", 1, "--into", small_disk / "made"],
         ["demo", "--out", small_disk / "demo"],
     ):
         assert_refused(scale_eval(*words), str(small_disk), "Read-only file system")
+    for words in (["run", data, "--out", small_disk / "run"], ["reduce", small_disk / "run"]):
+        result = scale_eval(*words)
+        assert result.code == cli.UNFINISHED  # once it can be written, the same command goes on
+        assert "have it mounted for writing, then run the same command again" in result.err
     assert scale_eval("show", small_disk / "run").code == cli.OK
     assert scale_eval("fingerprint", small_disk / "run").code == cli.OK
+    elsewhere = small_disk.parent / "here.html"
+    assert_refused(scale_eval("report", small_disk / "run"), "--out FILE.html")
+    assert scale_eval("report", small_disk / "run", "--out", elsewhere).code == cli.OK

@@ -17,6 +17,7 @@ from distributed import Client, LocalCluster, Security
 from distributed.utils import get_mp_context
 
 from scale_eval import children
+from scale_eval.execution.clusters.base import ClusterLost
 from scale_eval.main_guard import require_main_guard, suspecting_a_missing_guard
 from scale_eval.scratch import scratch_folder
 
@@ -103,7 +104,7 @@ def local_cluster(workers: int, **choices: Any) -> Iterator[LocalCluster]:
             get_mp_context().set_forkserver_preload(PRELOADED_MODULES)
             with children.out_of_reach():
                 forkserver.ensure_running()
-        with path_of_imports_kept():
+        with path_of_imports_kept(), _saying_why_no_worker_starts(workers):
             cluster = LocalCluster(
                 n_workers=workers,
                 threads_per_worker=1,
@@ -146,3 +147,20 @@ def path_of_imports_kept() -> Iterator[None]:
         yield
     finally:
         sys.path[:] = before
+
+
+@contextlib.contextmanager
+def _saying_why_no_worker_starts(workers: int) -> Iterator[None]:
+    """Raise `ClusterLost` where a process ends, or does not answer, while it starts."""
+    try:
+        yield
+    except (RuntimeError, TimeoutError, EOFError, ConnectionError) as error:
+        first: BaseException = error
+        while first.__cause__ is not None:
+            first = first.__cause__
+        raise ClusterLost(
+            f"a worker process ended while it was starting ({type(first).__name__}: {first}). Most "
+            "often the machine, the container or the batch job has no memory left and kills it: "
+            f"'dmesg' or the job's log says so. Run the same command again to go on, with fewer "
+            f"processes than {workers} (--workers) or with more memory"
+        ) from error

@@ -12,10 +12,11 @@ probabilities can be taken at their word, and which model chooses the right cust
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pandas as pd
 
+from scale_eval.printable import sentence_shown
 from scale_eval.report.at_a_glance import at_a_glance, companies_frame
 from scale_eval.report.findings import LOSS, Findings
 from scale_eval.report.no_verdict import why_no_verdict
@@ -79,6 +80,18 @@ class Verdict:
 
 def verdict(findings: Findings) -> Verdict:
     """Return the verdict on a run; its sentences call models by short names."""
+    found = _verdict(findings)
+    return replace(
+        found,
+        headline=sentence_shown(found.headline),
+        uses=[*map(sentence_shown, found.uses)],
+        support=[*map(sentence_shown, found.support)],
+        reservations=[*map(sentence_shown, found.reservations)],
+    )
+
+
+def _verdict(findings: Findings) -> Verdict:
+    """Return the verdict with names as they are."""
     findings = findings.short
     if not findings.models:
         sentence = why_no_verdict(findings)
