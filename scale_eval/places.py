@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+
+from scale_eval.printable import as_typed
 
 RUN, DATASET = "run.json", "manifest.parquet"
 """The files by which a run and a dataset are recognized."""
@@ -152,4 +153,4 @@ def _stem(path: Path) -> str:
 
 def _shown(path: str | Path) -> str:
     """Return a path as a shell takes it."""
-    return shlex.quote(str(path))
+    return as_typed(str(path))

@@ -7,6 +7,7 @@ another. They are shown as ``\x1b`` or ``\u202e`` instead.
 from __future__ import annotations
 
 import re
+import shlex
 
 LONGEST_NAME = 120
 """Most characters of a name that are shown; a longer one keeps its beginning and its end."""
@@ -42,6 +43,20 @@ def printable_lines(text: str) -> str:
     return _OBEYED.sub(lambda found: _escaped(found[0]), text)
 
 
+def as_typed(text: str) -> str:
+    """Return a text as a shell takes it, without a character that a terminal obeys.
+
+    Examples
+    --------
+    >>> print(as_typed("my shop"), as_typed("a\x1b[1m"))
+    'my shop' $'a\\x1b[1m'
+    """
+    if printable(text) == text:
+        return shlex.quote(text)
+    escaped = printable(text.replace("\\", r"\\").replace("'", r"\'"))
+    return f"$'{escaped}'"
+
+
 def name_shown(name: str) -> str:
     """Return a name in one line of at most `LONGEST_NAME` characters."""
     return shortened(printable(name), LONGEST_NAME)
@@ -73,6 +88,6 @@ def shortened(text: str, longest: int) -> str:
 
 def _escaped(character: str) -> str:
     code = ord(character)
-    if code < 0x100:
+    if code < 0x80:
         return f"\\x{code:02x}"
     return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"

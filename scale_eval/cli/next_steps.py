@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
 from typing import TYPE_CHECKING
 
 from rich.table import Table
 from rich.text import Text
 
 from scale_eval.cli.app import out
+from scale_eval.printable import as_typed
 from scale_eval.progress_bar import Screen
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def write_report(run: Run) -> None:
 
 def print_next_steps(run: Run, place: str) -> None:
     """Print the commands that show more of a run; `place` is its place as it was typed."""
-    shown = shlex.quote(place)
+    shown = as_typed(place)
     steps = {
         f"scale-eval show {shown} companies": "each company",
         f"scale-eval show {shown} comparisons": "each pair of models",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,7 @@ from scale_eval.planning.options import (
     COUNT,
     LIST,
     POSITIVE_NUMBER,
+    PROCESSES,
     TABLE,
     WHOLE_NUMBER,
     YES_OR_NO,
@@ -96,11 +98,25 @@ def _numbers(
     return numbers
 
 
+class FiniteRange(click.FloatRange):
+    """Numbers in a range; click itself takes infinity and NaN for some."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Return the number; fail where it is infinite, NaN or out of range."""
+        number = float(super().convert(value, param, ctx))
+        if not math.isfinite(number):
+            self.fail(f"{value} is not a finite number.", param, ctx)
+        return number
+
+
 BY_KIND: dict[Kind, dict[str, Any]] = {
     YES_OR_NO: {"is_flag": True, "default": None},
     WHOLE_NUMBER: {"type": int},
     COUNT: {"type": click.IntRange(min=1)},
-    POSITIVE_NUMBER: {"type": click.FloatRange(min=0, min_open=True)},
+    PROCESSES: {"type": click.IntRange(PROCESSES.minimum, PROCESSES.maximum)},
+    POSITIVE_NUMBER: {"type": FiniteRange(min=0, min_open=True)},
     LIST: {"multiple": True},
     TABLE: {"multiple": True, "callback": _numbers},
 }
@@ -125,7 +141,11 @@ def read_config(config: str) -> dict[str, Any]:
     """Read the options in a TOML file; raise `ValueError` for an unknown key or a wrong value."""
     try:
         read = tomllib.loads(Path(config).read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except RecursionError:
+        raise ValueError(
+            f"{config} is not read: its lists or tables are nested too deeply"
+        ) from None
+    except ValueError as error:  # that of TOML, of UTF-8, and of a number of 5,000 digits
         raise ValueError(f"{config} is not TOML: {error}") from error
     for key, value in read.items():
         if key not in IN_FILES:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import sys
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any, TextIO, cast
@@ -17,6 +16,7 @@ from scale_eval.cli.safe_console import SafeFile
 from scale_eval.models.built_in import BASELINES, BUILT_IN
 from scale_eval.place_errors import NOT_TO_BE_WRITTEN
 from scale_eval.places import require_run
+from scale_eval.printable import as_typed
 from scale_eval.results.tables import TABLES
 
 if TYPE_CHECKING:
@@ -182,7 +182,7 @@ def what_is_missing(document: Mapping[str, Any], called: Collection[str] | None 
     if not others:
         return f"{said}: run the command that began the run again."
     counted = listed([f"{model} ({by_model[model]:,})" for model in others], most=None)
-    options = [f"--model {shlex.quote(m)}" for m in others if m in BUILT_IN or ":" in m]
+    options = [f"--model {as_typed(m)}" for m in others if m in BUILT_IN or ":" in m]
     added = " ".join(options) if len(options) == len(others) else "each of them by --model"
     if called is None:
         return f"{said}, of {counted}: run the command that began the run again, with {added}."

@@ -21,7 +21,13 @@ from scale_eval.cli.app import (
     out,
 )
 from scale_eval.cli.next_steps import print_next_steps, write_report
-from scale_eval.cli.options import config_option, group_options, models_option, with_config
+from scale_eval.cli.options import (
+    FiniteRange,
+    config_option,
+    group_options,
+    models_option,
+    with_config,
+)
 from scale_eval.cli.results import print_results, what_is_missing
 from scale_eval.places import require_dataset, require_run
 from scale_eval.planning.run_options import Execution, Reduction, Sampling
@@ -89,7 +95,7 @@ def run(dataset: str, place: str, config: str | None, strict: bool, **options: A
 @config_option
 @click.option(
     "--price",
-    type=click.FloatRange(min=0),
+    type=FiniteRange(min=0),
     metavar="P",
     help="The price of a core-hour, in your currency.",
 )

@@ -7,6 +7,7 @@ with the metadata of `option`, in a class that calls `check_options`, is an opti
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -20,15 +21,15 @@ from scale_eval.spelling import did_you_mean_one_of
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of value.
+    """A kind of value; no number may be infinite or NaN.
 
     Attributes
     ----------
     types : type or union of types
     description : str
         What to write, to complete a sentence that begins with "write".
-    minimum : int, optional
-        The smallest value allowed.
+    minimum, maximum : int, optional
+        The smallest and the largest value allowed.
     above : float, optional
         A bound that the value must exceed.
     choices : tuple of str
@@ -40,6 +41,7 @@ class Kind:
     types: Any
     description: str
     minimum: int | None = None
+    maximum: int | None = None
     above: float | None = None
     choices: tuple[str, ...] = ()
     repeated: bool = False
@@ -50,6 +52,8 @@ class Kind:
             isinstance(value, self.types)
             and (self.types is bool or not isinstance(value, bool))
             and (not self.choices or value in self.choices)
+            and (not isinstance(value, float) or math.isfinite(value))
+            and (self.maximum is None or value <= self.maximum)
             and (self.minimum is None or value >= self.minimum)
             and (self.above is None or value > self.above)
         )
@@ -59,6 +63,7 @@ TEXT = Kind(str, "a text")
 YES_OR_NO = Kind(bool, "true or false")
 WHOLE_NUMBER = Kind(int, "a whole number")
 COUNT = Kind(int, "a whole number of at least 1", minimum=1)
+PROCESSES = Kind(int, "a whole number from 1 to 10,000", minimum=1, maximum=10_000)
 POSITIVE_NUMBER = Kind(int | float, "a number above 0", above=0)
 DATE = Kind(str | date | np.datetime64, "a date such as 2017-12-01")
 LENGTH_OF_TIME = Kind(str | Duration, "a length of time such as '6 months'")

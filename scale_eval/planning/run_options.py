@@ -16,6 +16,7 @@ from scale_eval.planning.options import (
     COUNT,
     LIST,
     POSITIVE_NUMBER,
+    PROCESSES,
     TABLE,
     TEXT,
     TIME,
@@ -174,7 +175,7 @@ class Execution:
     )
     workers: int | None = field(
         default=None,
-        metadata=option(COUNT, "Processes of a local cluster; one per core by default."),
+        metadata=option(PROCESSES, "Processes of a local cluster; one per core by default."),
     )
     cluster: str = field(
         default="local",

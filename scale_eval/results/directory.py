@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -24,6 +23,7 @@ from scale_eval.evaluation.schema import (
     evaluations_schema,
 )
 from scale_eval.places import is_dataset, require_run
+from scale_eval.printable import as_typed
 from scale_eval.results.damaged import MADE_ANEW, PLANNED_ANEW, naming_damage
 from scale_eval.results.differing_settings import differences_in_words, is_different
 from scale_eval.results.evaluation_parts import (
@@ -97,7 +97,7 @@ class RunDirectory:
             _ = document["settings"], document["models"], document["status"]
         except OtherFormat:
             raise
-        except (ValueError, KeyError, AttributeError) as error:
+        except (ValueError, KeyError, AttributeError, RecursionError) as error:
             raise ValueError(
                 f"{self.store.root}/{RUN} is damaged ({type(error).__name__}: {error}); restore "
                 "it, or choose another place for the run"
@@ -251,7 +251,7 @@ class RunDirectory:
                 f"{root}: {n_lost:,} of {n_lost + n:,} evaluations that were done are no longer "
                 f"there; files were removed from {root}/evaluations. Restore them, or run the "
                 f"command that began the run again: it evaluates anew what is missing. Where the "
-                f"data are gone, 'scale-eval reduce {shlex.quote(str(root))}' makes the tables of "
+                f"data are gone, 'scale-eval reduce {as_typed(str(root))}' makes the tables of "
                 "what is left"
             )
 

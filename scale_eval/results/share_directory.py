@@ -66,8 +66,7 @@ class ShareDirectory(RunDirectory):
 
     @cached_property
     def _own(self) -> dict[str, Any]:
-        name = f"shares/{self.name}.json"
-        return read_json(self.store, name) if self.store.exists(name) else {}
+        return _record_of(self.store, self.name)
 
     def record(self, **entries: Any) -> None:
         """Set entries of this share's record."""
@@ -123,10 +122,16 @@ def unfinished_shares(store: Store) -> list[str]:
     """Return the shares that did not finish, of the run's last division into shares."""
     of = RunDirectory(store).document.get("divided", {}).get("of", 0)
     names = [f"{number}-of-{of}" for number in range(1, of + 1)]
-    records = {
-        n: read_json(store, f"shares/{n}.json") for n in names if store.exists(f"shares/{n}.json")
-    }
-    return [name for name in names if records.get(name, {}).get("status") != "finished"]
+    return [name for name in names if _record_of(store, name).get("status") != "finished"]
+
+
+def _record_of(store: Store, share: str) -> dict[str, Any]:
+    """Return the record of a share; {} where it has none, or one that is damaged."""
+    name = f"shares/{share}.json"
+    try:
+        return dict(read_json(store, name)) if store.exists(name) else {}
+    except (ValueError, TypeError, RecursionError):
+        return {}
 
 
 def _lock_of(name: str) -> str:

@@ -31,10 +31,27 @@ def ends(code: str) -> tuple[int, str]:
 KILL = "os.kill(os.getpid(), signal.SIGINT)\n"
 
 
-@pytest.mark.parametrize("number", ["SIGINT", "SIGTERM"])
+@pytest.mark.parametrize("number", ["SIGINT", "SIGTERM", "SIGHUP"])
 def test_before_a_command_has_begun_there_is_nothing_to_undo(number):
     code = f"interruptions.end_at_once(); os.kill(os.getpid(), signal.{number})"
     assert ends(code) == (cli.UNFINISHED, NOTHING_DONE)
+
+
+@pytest.mark.parametrize("number", ["SIGTERM", "SIGHUP"])
+def test_what_a_batch_system_or_a_terminal_sends_is_as_ctrl_c_however_often_it_comes(number):
+    send = f"os.kill(os.getpid(), signal.{number})\n"
+    code = (
+        "interruptions.raise_once()\n"
+        f"try:\n    {send}except KeyboardInterrupt: interruptions.say()\n{send}{send}"
+        "interruptions.end_if_interrupted()"
+    )
+    assert ends(code) == (cli.UNFINISHED, BEGINS_ANEW)
+
+
+def test_after_nohup_a_hangup_is_ignored():
+    ignoring = "signal.signal(signal.SIGHUP, signal.SIG_IGN)\n"
+    hangup = "interruptions.raise_once()\nos.kill(os.getpid(), signal.SIGHUP)"
+    assert ends(ignoring + hangup) == (0, "")
 
 
 def test_a_command_ends_what_it_began_and_a_second_time_at_once():

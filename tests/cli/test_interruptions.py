@@ -109,7 +109,11 @@ def assert_finished_by_the_same_command(workshop: Path, data: Path, run: Path) -
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("blow", [signal.SIGINT, signal.SIGKILL], ids=["ctrl-c", "kill-9"])
+@pytest.mark.parametrize(
+    "blow",
+    [signal.SIGINT, signal.SIGHUP, signal.SIGKILL],
+    ids=["ctrl-c", "hangup", "kill-9"],
+)
 def test_what_was_interrupted_leaves_no_process_and_is_finished_by_the_same_command(
     workshop, data, tmp_path, blow
 ):
@@ -118,7 +122,7 @@ def test_what_was_interrupted_leaves_no_process_and_is_finished_by_the_same_comm
     wait_for(lambda: batches(run) >= 2, process)
     workers = children(process.pid)
     assert len(workers) >= 2
-    if blow == signal.SIGINT:
+    if blow != signal.SIGKILL:
         os.killpg(process.pid, blow)  # as a terminal does
         assert process.wait(timeout=60) == cli.UNFINISHED
         assert_interrupted(log.read_text(), run)

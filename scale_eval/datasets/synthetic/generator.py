@@ -41,6 +41,9 @@ MEDIAN_CUSTOMERS = 110.0
 SIGMA = 1.39
 """Median and log-standard deviation of the sizes of companies; the mean is 289 customers."""
 
+LARGEST_MEDIAN, LARGEST_SIGMA = 10_000_000, 5
+"""The largest that are drawn."""
+
 _SECONDS_PER_DAY = 86_400
 _DAYS_PER_YEAR = 365.25
 _NEW_YEAR = pd.Timestamp("2000-01-01", tz="UTC").as_unit("us")  # where the seasons' year begins
@@ -136,12 +139,13 @@ def draw_traits(
     With `observed_whole` a company is at least 4.5 years old and has not closed, so that its latest
     six half-yearly windows are observed whole; its other traits stay.
 
-    Raises `ValueError` for a negative `seed`, `index` or `sigma`, and a median below one customer.
+    Raises `ValueError` for a negative `seed` or `index`, and for a `sigma` or a median of customers
+    that no shop has.
     """
-    if not (1 <= median_customers < np.inf and 0 <= sigma < np.inf):
+    if not (1 <= median_customers <= LARGEST_MEDIAN and 0 <= sigma <= LARGEST_SIGMA):
         raise ValueError(
             f"median_customers={median_customers}, sigma={sigma}: "
-            "give a median of at least 1 and a sigma of at least 0"
+            f"give a median from 1 to {LARGEST_MEDIAN:,} and a sigma from 0 to {LARGEST_SIGMA}"
         )
     rng = stream(seed, index, _TRAITS)
 

@@ -52,7 +52,7 @@ class ExistingCluster:
             return self.place
         try:
             return str(json.loads(Path(self.place).read_text(encoding="utf-8"))["address"])
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise ValueError(
                 f"{self.place} is no scheduler file: it is what 'dask scheduler --scheduler-file' "
                 "writes"

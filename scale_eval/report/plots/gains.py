@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -41,6 +43,9 @@ def gains(
     """
     if (cost is None) != (margin is None):
         raise ValueError("a profit needs both: the cost of a contact and the margin of the spend")
+    for name, value in {"cost": cost, "margin": margin}.items():
+        if value is not None and not (math.isfinite(value) and value >= 0):
+            raise ValueError(f"{name}={value!r}: write a number from 0 on")
     curves = gain_curves(findings, estimand)
     shown = {model: curves[model] for model in findings.models[:MOST_MODELS] if model in curves}
     how = ESTIMANDS[str(next(iter(shown.values()))["estimand"].iloc[0])] if shown else ""
