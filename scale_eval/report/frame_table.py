@@ -16,8 +16,17 @@ from rich.text import Text
 from scale_eval.printable import name_shown, printable_lines
 from scale_eval.report.names import MODEL_COLUMNS
 
-NAME_WIDTH = 14
-"""Least width of a column of names where there is no room for the longest."""
+NAME_WIDTH, NARROWEST_NAME = 14, 8
+"""Least width of a column of names where there is no room for the longest, and for anything."""
+
+REASON_WIDTH = 40
+"""Longest reason that is never broken."""
+
+NOTE_WIDTH = 24
+"""Least width of a column of sentences."""
+
+REASONS, SENTENCES = {"reason"}, {"note", "why"}
+"""Columns that say why something is not there: they are never cut, and other columns give way."""
 
 BETWEEN = 2
 """Cells between two columns."""
@@ -51,6 +60,9 @@ class _Column:
         The least width in cells.
     narrowest : int
         The same where there is room for nothing else.
+    is_reason : bool
+        Whether it says why; unless it is the first column, it comes with the columns that name the
+        row.
     """
 
     heading: str
@@ -60,6 +72,13 @@ class _Column:
     is_key: bool
     least: int
     narrowest: int
+    is_reason: bool = False
+
+    @property
+    def natural(self) -> int:
+        """Return the width at which nothing is broken."""
+        lines = [*self.heading.split("\n"), *(line for c in self.cells for line in c.split("\n"))]
+        return max(map(cell_len, lines), default=1)
 
 
 class FrameTable:
@@ -77,24 +96,32 @@ class FrameTable:
         for i, columns in enumerate(self._parts(options.max_width)):
             if i:
                 yield Text()
-            yield _table_of(columns)
+            yield _table_of(columns, options.max_width)
 
     def _parts(self, width: int) -> list[list[_Column]]:
         """Divide the columns so that each part fits."""
-        first = next((i for i, c in enumerate(self.columns) if not c.is_key), 0)
-        keys, rest = self.columns[:first], self.columns[first:]
-        widest = max((column.least for column in rest), default=0)
-        for room in range(NAME_WIDTH, 0, -2):
-            if _least_width(keys) + BETWEEN + widest <= width:
-                break
-            narrower = (max(min(key.least, room), key.narrowest) for key in keys)
-            keys = [replace(key, least=n) for key, n in zip(keys, narrower, strict=True)]
+        is_key = [c.is_key and not (c.is_reason and i) for i, c in enumerate(self.columns)]
+        first = is_key.index(False) if False in is_key else 0
+        rest = self.columns[first:]
+        room = width - max((column.least for column in rest), default=0) - BETWEEN
+        keys = _narrowed(self.columns[:first], room)
+        rest = [*self.columns[len(keys) : first], *rest]
         parts: list[list[_Column]] = [[]]
         for column in rest:
             if parts[-1] and _least_width([*keys, *parts[-1], column]) > width:
                 parts.append([])
             parts[-1].append(column)
         return [[*keys, *part] for part in parts]
+
+
+def _narrowed(keys: list[_Column], width: int) -> list[_Column]:
+    """Return the columns narrow enough for `width`; the last of them are left out where none is."""
+    for room in range(NAME_WIDTH, NARROWEST_NAME - 1, -2):
+        narrower = (max(min(key.least, room), key.narrowest) for key in keys)
+        narrow = [replace(key, least=n) for key, n in zip(keys, narrower, strict=True)]
+        if _least_width(narrow) <= width:
+            return narrow
+    return _narrowed(keys[:-1], width) if keys else []
 
 
 def frame_table(
@@ -147,9 +174,15 @@ def _column(name: str, values: pd.Series, decimals: int | None, *, is_whole: boo
         figures = [len(t) for text in cells for t in text.split() if _FIGURE.fullmatch(t)]
         narrowest = max((n for n in figures if n <= LONGEST_FIGURE), default=1)
         least = max(min(longest, NAME_WIDTH), narrowest)
-        if is_whole:
+        if name in REASONS:
+            least = narrowest = max(narrowest, min(longest, REASON_WIDTH))
+        elif name in SENTENCES:
+            least = max(narrowest, min(longest, NOTE_WIDTH))
+        elif is_whole:
             least = longest
-    return _Column(heading, cells, is_figure, is_number, is_key, max(least, 1), narrowest)
+    is_reason = name in REASONS | SENTENCES
+    least = max(least, 1)
+    return _Column(heading, cells, is_figure, is_number, is_key, least, narrowest, is_reason)
 
 
 def _are_figures(cells: Sequence[str]) -> bool:
@@ -168,15 +201,33 @@ def _least_width(columns: Sequence[_Column]) -> int:
     return sum(column.least + BETWEEN for column in columns) - BETWEEN
 
 
-def _table_of(columns: Sequence[_Column]) -> Table:
+def _widths(columns: Sequence[_Column], width: int) -> list[int | None]:
+    """Return the width of each column; None, which leaves it to rich, where all fit unbroken.
+
+    What is left beside the least widths goes to the columns in turn, the narrowest first.
+    """
+    natural = [column.natural for column in columns]
+    if sum(natural) + BETWEEN * (len(columns) - 1) <= width:
+        return [None] * len(columns)
+    widths = [column.least for column in columns]
+    left = width - _least_width(columns)
+    for i in sorted(range(len(columns)), key=lambda i: natural[i] - widths[i]):
+        more = max(0, min(natural[i] - widths[i], left))
+        widths[i] += more
+        left -= more
+    return [*widths]
+
+
+def _table_of(columns: Sequence[_Column], width: int) -> Table:
     table = plain_table()
-    for column in columns:
+    for column, its_width in zip(columns, _widths(columns, width), strict=True):
         table.add_column(
             column.heading,
             justify="right" if column.is_right else "left",
             no_wrap=column.is_figure and column.is_right,
             overflow="fold",
             min_width=column.least,
+            width=its_width,
         )
     for row in zip(*(column.cells for column in columns), strict=True):
         table.add_row(*map(Text, row))  # names may look like markup

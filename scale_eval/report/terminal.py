@@ -12,7 +12,6 @@ from rich.text import Text
 from scale_eval.evaluation.schema import EVALUATION_COLUMNS
 from scale_eval.planning.plan import Plan
 from scale_eval.planning.run_estimate import RunEstimate
-from scale_eval.printable import name_shown, printable
 from scale_eval.report.frame_table import cell, frame_table, plain_table
 from scale_eval.report.names import MODEL_COLUMNS, short_names
 from scale_eval.report.table_rows import filters_of
@@ -148,9 +147,7 @@ def print_columns(console: Console, name: str) -> None:
 
 def plan_table(plan: Plan, *, limit: int) -> RenderableType:
     """Return a table of the windows of each company, used and refused, with the reasons."""
-    table = plain_table()
-    for heading in ("company", "windows used", "refused", "why"):
-        table.add_column(heading, overflow="fold", no_wrap=heading in ("windows used", "refused"))
+    shown = []
     for company, rows in plan.frame(limit).groupby("company_id", sort=True):
         used = rows.loc[rows["status"] == "planned", "cutoff"]
         refused = rows[rows["status"] != "planned"]
@@ -164,9 +161,9 @@ def plan_table(plan: Plan, *, limit: int) -> RenderableType:
             + (f" ({row.note})" if row.note else "")
             for row in refused.head(3).itertuples()
         )
-        table.add_row(
-            *map(Text, (name_shown(str(company)), windows, str(len(refused) or ""), printable(why)))
-        )
+        shown.append((str(company), windows, str(len(refused) or ""), why))
+    columns = ["company", "windows used", "refused", "why"]
+    table = frame_table(pd.DataFrame(shown, columns=columns, dtype=str))
     if len(plan.company_ids) <= limit:
         return table
     note = f"{limit} of {len(plan.company_ids):,} companies; refused windows in all: "

@@ -118,3 +118,68 @@ def test_numbers_have_four_digits_and_dates_no_midnight():
         "0.1235", "3", "123,457", "12,345", "1", "", "",
     ]  # fmt: skip
     assert [cell(v) for v in at] == ["2014-06-01", "2014-06-01 12:30"]
+
+
+NOTES = [
+    "ValueError: Input X contains NaN; consider HistGradientBoostingClassifier, at "
+    "/home/analyst/projects/customer-models/src/shop_models/features.py:214",
+    "after 3,600 s",
+    "",
+]
+REASONS = ["history_too_short_for_labels", "exception", "took_longer_than_timeout"]
+
+
+def column_of(text: str, heading: str) -> str:
+    """All that stands below a heading of the last column of a table, without blanks."""
+    lines = text.splitlines()
+    at = next(i for i, line in enumerate(lines) if line.rstrip().endswith(heading))
+    start = lines[at].index(heading)
+    below = (line for line in lines[at + 2 :])
+    return "".join("".join(line[start:].split()) for line in below)
+
+
+@pytest.mark.parametrize("width", [100, 80, 60, 40])
+@pytest.mark.parametrize("name", ["evaluations", "failures"])
+def test_why_is_never_cut_however_narrow_the_terminal(name, width):
+    schema = evaluations_schema()
+    frame = pd.DataFrame({field.name: column(field, 3) for field in schema})
+    frame = frame.assign(note=NOTES, reason=REASONS, status=["error", "skipped", "timeout"])
+    text = printed(frame, name, width)
+    assert all(reason in text for reason in REASONS)
+    assert all(cell_len(line) <= width for line in text.splitlines())
+    if name == "failures":
+        assert column_of(text, "note") == "".join("".join(NOTES).split())
+
+
+@pytest.mark.parametrize("width", [80, 60, 40])
+def test_a_row_of_each_part_is_named_by_the_company(width):
+    schema = evaluations_schema()
+    frame = pd.DataFrame({field.name: column(field, 3) for field in schema}).assign(
+        company_id=["a1", "b2", "c3"], note=NOTES, reason=REASONS
+    )
+    parts = printed(frame, "failures", width).split("\n\n")
+    assert all({"a1", "b2", "c3"} <= set(part.split()) for part in parts)
+
+
+@pytest.mark.parametrize("width", [80, 60, 40])
+def test_what_ingest_refused_and_where_is_never_cut(width):
+    refused = pd.DataFrame(
+        {
+            "reason": ["timestamp_unparsable", "outside_plausible_range"],
+            "count": [1_234_567, 12],
+            "first_file": ["/exports/2024/january/TransactionsCompany1-final-export.csv.gz", "b"],
+            "first_line": [1_234_568, 3],
+        }
+    )
+    text = printed(refused, None, width)
+    for whole in ("timestamp_unparsable", "outside_plausible_range", "1,234,567", "1,234,568"):
+        assert whole in text
+
+
+def test_ids_cannot_break_a_table_and_are_shortened():
+    hostile = "Shop\x1b[31m\nx\N{RIGHT-TO-LEFT OVERRIDE}"
+    frame = pd.DataFrame({"company_id": [hostile, "y" * 10_000], "count": [1, 2]})
+    text = printed(frame, None)
+    assert r"Shop\x1b[31m\nx\u202e" in text
+    assert "(10,000characters)" in "".join(text.split())
+    assert len(text) < 2_000
