@@ -33,7 +33,7 @@ def scale_eval(request, tmp_path, monkeypatch, capsys) -> Callable[..., Result]:
     it takes longer than the run.
     """
     if request.node.get_closest_marker("whole_report") is None:
-        monkeypatch.setattr(page, "write_page", lambda _, store, name: store.write(name, b"blank"))
+        monkeypatch.setattr(page, "write_page", lambda _, store, name: store.write(name, b""))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setattr(cli.out, "width", 80)
