@@ -252,7 +252,11 @@ def _session(
         @cache
         def cluster() -> Client:
             return client or clusters.enter_context(
-                dask_client(execution.cluster, workers=execution.workers)
+                dask_client(
+                    execution.cluster,
+                    workers=execution.workers,
+                    logs=f"{directory.store.root}.slurm",
+                )
             )
 
         yield Session(directory, dataset, chosen.settings, models, cluster, execution, progress)

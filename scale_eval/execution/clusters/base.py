@@ -14,8 +14,10 @@ class ClusterKind(Protocol):
     def check(self, workers: int | None) -> None:
         """Raise `ValueError` where the cluster cannot be used with this number of workers."""
 
-    def client(self, workers: int | None) -> AbstractContextManager[Client]:
-        """Open a client for the length of a ``with`` block.
+    def client(
+        self, workers: int | None, logs: str | None = None
+    ) -> AbstractContextManager[Client]:
+        """Open a client for the length of a ``with`` block; jobs write their logs to `logs`.
 
         At its end, whatever the block started is stopped; a cluster that was running before stays.
         """

@@ -32,7 +32,7 @@ class ExistingCluster:
             )
         self._address()
 
-    def client(self, workers: int | None = None) -> Client:
+    def client(self, workers: int | None = None, logs: str | None = None) -> Client:
         """Join the cluster; raise `ConnectionError` where that fails."""
         address = self._address()
         try:

@@ -61,7 +61,7 @@ class LocalProcesses:
         require_main_guard()
 
     @contextlib.contextmanager
-    def client(self, workers: int | None) -> Iterator[Client]:
+    def client(self, workers: int | None, logs: str | None = None) -> Iterator[Client]:
         """Start the processes, one for each core by default, and connect to them."""
         with contextlib.ExitStack() as stack:
             with suspecting_a_missing_guard():

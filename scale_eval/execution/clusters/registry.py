@@ -18,7 +18,9 @@ KINDS: Mapping[str, ClusterKind] = {"local": LocalProcesses(), "slurm": SlurmJob
 
 
 @contextlib.contextmanager
-def dask_client(cluster: str = "local", *, workers: int | None = None) -> Iterator[Client]:
+def dask_client(
+    cluster: str = "local", *, workers: int | None = None, logs: str | None = None
+) -> Iterator[Client]:
     """Open a Dask client for the length of a ``with`` block.
 
     Parameters
@@ -30,6 +32,8 @@ def dask_client(cluster: str = "local", *, workers: int | None = None) -> Iterat
         leave it running.
     workers : int, optional
         Processes of the cluster. By default one for each core of this machine, or those of one job.
+    logs : path, optional
+        The folder for the logs of jobs; by default the current one.
 
     Raises
     ------
@@ -39,7 +43,7 @@ def dask_client(cluster: str = "local", *, workers: int | None = None) -> Iterat
         No scheduler answers at the address, or it does not accept this process.
     """
     kind = require_cluster(cluster, workers)
-    with kind.client(workers) as client:
+    with kind.client(workers, logs) as client:
         yield client
 
 

@@ -34,6 +34,10 @@ WORKER_ENVIRONMENT = (
 ENDING_SECONDS = 60.0
 """Seconds before the end of a job at which its workers begin to leave, all within as long again."""
 
+JOINING_SECONDS = 300.0
+"""Least seconds that a worker may take to join, on a busy machine too, before it gives up. Dask's
+own are 60."""
+
 POLL_SECONDS = 20.0
 """Seconds between two looks at the queue."""
 
@@ -81,14 +85,15 @@ class SlurmJobs:
             )
 
     @contextlib.contextmanager
-    def client(self, workers: int | None) -> Iterator[Client]:
+    def client(self, workers: int | None, logs: str | None = None) -> Iterator[Client]:
         """Submit jobs for `workers` processes of one thread each, and connect to them.
 
-        By default those of one job (``jobqueue.slurm.cores``).
+        By default those of one job (``jobqueue.slurm.cores``). The jobs write their logs where
+        ``jobqueue.slurm.log-directory`` says, or else to the folder `logs`.
         """
         from dask_jobqueue.slurm import SLURMCluster
 
-        options = _options()
+        options = _options(logs)
         n = workers or options["processes"]
         with (
             dask.config.set(SLURM_CONFIG),
@@ -133,7 +138,7 @@ def _replace_ended_jobs(cluster: Any, n: int, stopped: threading.Event) -> None:
                 cluster.scale(n)
 
 
-def _options() -> dict[str, Any]:
+def _options(logs: str | None = None) -> dict[str, Any]:
     """Return the options of the cluster that Dask's configuration does not set, or must not."""
     processes = setting("jobqueue.slurm.processes") or int(setting("jobqueue.slurm.cores"))
     extra = [str(arg) for arg in setting("jobqueue.slurm.worker-extra-args")]
@@ -152,6 +157,8 @@ def _options() -> dict[str, Any]:
     encrypted = setting("distributed.comm.require-encryption")
     return {
         "processes": processes,
+        "log_directory": setting("jobqueue.slurm.log-directory") or logs,
+        "death_timeout": max(JOINING_SECONDS, _seconds_of(setting("jobqueue.slurm.death-timeout"))),
         "worker_extra_args": [*extra, "--no-dashboard", "--dashboard-address", "127.0.0.1:0"],
         "job_script_prologue": [
             *WORKER_ENVIRONMENT,
@@ -161,6 +168,11 @@ def _options() -> dict[str, Any]:
         "security": Security() if encrypted else None,
         "protocol": "tls://" if encrypted else None,
     }
+
+
+def _seconds_of(timeout: Any) -> float:
+    """Return a time limit in seconds; 0 where there is none."""
+    return float(parse_timedelta(timeout)) if timeout else 0.0
 
 
 def _seconds(walltime: str) -> float:
