@@ -346,6 +346,27 @@ def test_a_notebook_server_is_for_this_machine_and_for_who_has_the_token(project
         project.done("--profile", "notebook", "rm", "--stop", "--force", "notebook")
 
 
+def test_one_command_ends_jobs_of_run_and_the_notebook_too(project, shops, cluster):
+    words = [*PATIENT, "--out", "runs/ended", "--granularity", "evaluation"]
+    job = project.done("run", "--detach", "-T", "evaluate", *words).split()[-1]
+    project.done("--profile", "notebook", "up", "--detach", "--build", "notebook")
+    wait_for(lambda: project.batches("runs/ended") >= 2)
+    logs = subprocess.Popen(
+        ["docker", "logs", "--follow", job],
+        env=project.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    ended = project.run("deploy/stop.sh")
+    assert ended.code == 0, ended.text
+    assert "Interrupted. What is done is on disk" in logs.communicate(timeout=30)[0]
+    label = f"label=com.docker.compose.project={project.environment['COMPOSE_PROJECT_NAME']}"
+    assert project.run("docker", "ps", "--all", "--quiet", "--filter", label).text == ""
+    assert project.run("docker", "network", "ls", "--quiet", "--filter", label).text == ""
+    assert project.batches("runs/ended") >= 2
+
+
 def test_over_tls_the_answer_is_the_same_and_who_has_no_certificate_is_refused(project, local_demo):
     tls = {"COMPOSE_FILE": "docker-compose.yml:deploy/compose.tls.yml"}
     result = project.evaluate("demo", "--out", "runs/tls", **tls)
