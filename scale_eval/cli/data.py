@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     examples="""
     scale-eval ingest Shop1.csv Shop2.csv.gz --into datasets/shops
     scale-eval ingest 2024-*.csv --company-column shop --into datasets/shops
-    scale-eval ingest orders/ --company-from 'shop={company}/' --into datasets/shops
+    scale-eval ingest orders/ --company-from 'shop={company}/' --into datasets/s
     scale-eval ingest a.csv --into datasets/a \\
       --columns customer_id=id,timestamp=date,value=amount
     scale-eval ingest Shop1-june.csv --append --company-from '{company}-june.csv' \\

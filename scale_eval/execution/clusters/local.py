@@ -104,7 +104,11 @@ def local_cluster(workers: int, **choices: Any) -> Iterator[LocalCluster]:
             get_mp_context().set_forkserver_preload(PRELOADED_MODULES)
             with children.out_of_reach():
                 forkserver.ensure_running()
-        with path_of_imports_kept(), _saying_why_no_worker_starts(workers):
+        with (
+            _without_logs_of_asyncio(),
+            path_of_imports_kept(),
+            _saying_why_no_worker_starts(workers),
+        ):
             cluster = LocalCluster(
                 n_workers=workers,
                 threads_per_worker=1,
@@ -115,7 +119,7 @@ def local_cluster(workers: int, **choices: Any) -> Iterator[LocalCluster]:
                 env=dict(os.environ),
                 **choices,
             )
-        with closed_at_the_end(cluster):
+        with closed_at_the_end(cluster), _without_logs_of_asyncio():
             yield cluster
 
 
@@ -147,6 +151,18 @@ def path_of_imports_kept() -> Iterator[None]:
         yield
     finally:
         sys.path[:] = before
+
+
+@contextlib.contextmanager
+def _without_logs_of_asyncio() -> Iterator[None]:
+    """Leave out what asyncio logs: a connection that fails is an error here, and said once."""
+    logger = logging.getLogger("asyncio")
+    before = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 @contextlib.contextmanager
