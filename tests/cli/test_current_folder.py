@@ -79,9 +79,16 @@ def test_neither_does_the_process_that_calls_a_function(hostile, monkeypatch):
     assert not (hostile / "ran").exists()
 
 
-def test_the_user_s_own_models_are_found_there_and_do_not_shadow_what_is_installed(hostile, data):
+@pytest.fixture
+def beside_models(hostile) -> Path:
+    """A folder that hides installed modules alone: where models are named, others are found."""
     for name in OPTIONAL:
         (hostile / f"{name}.py").unlink()
+    return hostile
+
+
+def test_own_models_are_found_there_and_do_not_shadow_what_is_installed(beside_models, data):
+    hostile = beside_models
     (hostile / "mine.py").write_text(
         "import json, numpy as np\n"
         "class Half:\n"
@@ -98,9 +105,9 @@ def test_the_user_s_own_models_are_found_there_and_do_not_shadow_what_is_install
     assert shown.out.startswith("None."), shown
 
 
-def test_what_a_model_starts_finds_modules_as_python_has_it(hostile, data):
+def test_what_a_model_starts_finds_modules_as_python_has_it(beside_models, data):
     """Workers are begun without the current folder on the path; their children are not."""
-    (hostile / "mine.py").write_text(
+    (beside_models / "mine.py").write_text(
         "import os, numpy as np\n"
         "class Half:\n"
         "    name = 'half'\n"
@@ -110,5 +117,5 @@ def test_what_a_model_starts_finds_modules_as_python_has_it(hostile, data):
     )
     run = ["run", data, "--out", "run", "--model", "mine:Half", "--workers", "1", "--strict"]
     assert "PYTHONSAFEPATH" not in os.environ
-    done = scale_eval_process(*run, cwd=hostile)
+    done = scale_eval_process(*run, cwd=beside_models)
     assert done.code == cli.OK, done
