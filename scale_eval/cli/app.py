@@ -100,14 +100,14 @@ def run_command() -> None:
         cli.main(prog_name="scale-eval", standalone_mode=False)
 
 
-def find_own_models() -> None:
-    """Look for modules in the current folder too, after all others.
+def find_own_modules(*names: str) -> None:
+    """Look for modules in the current folder too, after all others, if some `names` are there.
 
-    For commands that load models or metrics of the user. The others import nothing from there: it
-    may hold anything.
+    These are names of models and metrics; ``module:Name`` is one of the user. Otherwise nothing is
+    imported from the current folder, since it may hold anything.
     """
     with suppress(FileNotFoundError):  # the current directory is gone
-        if str(Path.cwd()) not in sys.path:
+        if any(":" in name for name in names) and str(Path.cwd()) not in sys.path:
             sys.path.append(str(Path.cwd()))
 
 

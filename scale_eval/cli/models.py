@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.text import Text
 
-from scale_eval.cli.app import OK, USAGE, CommandWithExamples, cli, err, find_own_models, out
+from scale_eval.cli.app import OK, USAGE, CommandWithExamples, cli, err, find_own_modules, out
 from scale_eval.cli.options import group_options
 from scale_eval.models.built_in import BASELINES, BUILT_IN, DEFAULT_MODELS
 from scale_eval.places import require_dataset
@@ -89,7 +89,7 @@ def check_model_command(model: str, dataset: str, company: str | None, **options
     a check fails.
     """
     require_dataset(dataset)
-    find_own_models()
+    find_own_modules(model)
     from scale_eval.check_model import check_model
     from scale_eval.models.warm_up import compilation_reported
 

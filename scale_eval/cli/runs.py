@@ -17,7 +17,7 @@ from scale_eval.cli.app import (
     UNFINISHED,
     CommandWithExamples,
     cli,
-    find_own_models,
+    find_own_modules,
     out,
 )
 from scale_eval.cli.next_steps import print_next_steps, write_report
@@ -75,7 +75,6 @@ def run(dataset: str, place: str, config: str | None, strict: bool, **options: A
     missing, and adds models.
     """
     require_dataset(dataset)
-    find_own_models()
     _run(se.open_dataset(dataset), place, strict=strict, **with_config(config, options))
 
 
@@ -128,10 +127,11 @@ def plan(
     of all sizes, in a separate process. With --power, it also says how many companies are needed.
     """
     require_dataset(dataset)
-    find_own_models()
     from scale_eval.report.terminal import plan_table, power_table, print_estimate
 
-    preview = se.preview(dataset, power=power, **with_config(config, options))
+    given = with_config(config, options)
+    find_own_modules(*given.get("models", ()), *given.get("metrics", ()))
+    preview = se.preview(dataset, power=power, **given)
     planned = preview.plan
     out.print(plan_table(planned, limit=limit))
     out.print(
@@ -181,6 +181,7 @@ def reduce(run: str, margins: dict[str, float], primary: str | None) -> None:
 def _run(dataset: se.Dataset, place: str, *, strict: bool, **options: Any) -> None:
     """Print the plan of a run, make the run, and print its results."""
     interruptions.keeps_in(place)
+    find_own_modules(*options.get("models", ()), *options.get("metrics", ()))
     preview = se.preview(dataset, **options)
     _print_plan(preview)
     made = se.evaluate(dataset, out=place, **options)

@@ -54,6 +54,7 @@ class EvaluationPlugin(WorkerPlugin):
         self.versions = own_versions()
         self.unfit: Exception | None = WorkerUnfit("it has not been prepared", "")
         self.coordinator = this_process()
+        self.searches_here = bool({"", str(Path.cwd())} & {*sys.path})
 
     async def setup(self, worker: Any) -> None:
         """Prepare the worker; raise `VersionsDiffer` or `WorkerUnfit` where it cannot take part.
@@ -70,7 +71,7 @@ class EvaluationPlugin(WorkerPlugin):
 
     async def _prepare(self, worker: Any) -> None:
         """Unpack the run's context, confine each library to one thread, and compile."""
-        sys.path[:] = _safe_path(sys.path)
+        sys.path[:] = _safe_path(sys.path, searches_here=self.searches_here)
         children.restore_safe_path()
         self._require_same_versions(worker)
         self.context = self.parcel.unpack(self.name)
@@ -167,17 +168,18 @@ def do_on_worker(run: str, key: TaskKey, task: Task) -> TaskResult:
     return plugin.do(key, task)
 
 
-def _safe_path(path: Sequence[str]) -> list[str]:
+def _safe_path(path: Sequence[str], *, searches_here: bool) -> list[str]:
     """Return a path of imports on which installed packages come before all else.
 
-    The current folder comes last, for a user's own modules. So do Dask's folders of temporary
-    files, which it puts first, for files that were uploaded to the worker; those into which others
-    may write are left out.
+    The current folder comes last, for a user's own modules, if the coordinator searches its own. So
+    do Dask's folders of temporary files, which it puts first, for files that were uploaded to the
+    worker; those into which others may write are left out.
     """
     current = ("", str(Path.cwd()))
     temporary = [place for place in path if "dask-scratch-space" in place]
     own = [place for place in temporary if is_own_folder(Path(place))]
-    return [p for p in path if p not in (*current, *temporary)] + own + [""]
+    installed = [place for place in path if place not in (*current, *temporary)]
+    return [*installed, *own, *([""] if searches_here else [])]
 
 
 def _plugin_name(run: str) -> str:

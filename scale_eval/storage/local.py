@@ -263,7 +263,8 @@ def _require_lock_file(file: IO[str], path: Path) -> None:
     """Raise `OSError` where what is at the place of a lock is no file that `lock` made."""
     facts = os.fstat(file.fileno())
     is_file = stat.S_ISREG(facts.st_mode) and facts.st_nlink == 1
-    file.seek(0)
+    if is_file:
+        file.seek(0)
     if not (is_file and _HOLDER.fullmatch(file.read(1_000))):
         raise OSError(
             f"{path} has the name of scale_eval's lock and is something else; move it away, or "

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
+import pickle
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -111,3 +115,26 @@ class TestTablesAndDocuments:
         for read in (read_table, read_json, read_metadata):
             with pytest.raises(FileNotFoundError, match=r"missing\.parquet"):
                 read(store, "missing.parquet")
+
+
+def test_a_pickle_that_a_table_carries_is_not_run(store, tmp_path):
+    """Early versions of pyarrow kept types of Python as pickles in the metadata of a column."""
+
+    class Planted:
+        def __reduce__(self):
+            return os.system, (f"touch '{tmp_path}/ran'",)
+
+    content = pickle.dumps(Planted())
+    for name in (b"arrow.py_extension_type", b"pandas.period", b"unknown"):
+        kept = {b"ARROW:extension:name": name, b"ARROW:extension:metadata": content}
+        field = pa.field("id", pa.string(), metadata=kept)
+        pandas = {"columns": [{"name": "id", "pandas_type": "object", "numpy_type": "object"}]}
+        pandas |= {"index_columns": [], "column_indexes": [], "attributes": {"b": "c"}}
+        metadata = {b"pandas": json.dumps(pandas).encode(), b"pickle": content}
+        planted = pa.table([["a", "b"]], schema=pa.schema([field], metadata=metadata))
+        write_table(store, "planted.parquet", planted)
+        frame = read_table(store, "planted.parquet").to_pandas()
+        assert frame["id"].tolist() == ["a", "b"]
+    assert not (tmp_path / "ran").exists()
+    pickle.loads(content)
+    assert (tmp_path / "ran").exists()
