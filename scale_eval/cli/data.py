@@ -18,6 +18,18 @@ if TYPE_CHECKING:
     from scale_eval.datasets.ingest.ingest import IngestReport
 
 
+def _share(context: click.Context, parameter: click.Parameter, text: str) -> float:
+    """Return a share that is written as ``5%`` or ``0.05``."""
+    number = text.strip()
+    try:
+        share = float(number.removesuffix("%")) / (100 if number.endswith("%") else 1)
+    except ValueError:
+        share = -1.0
+    if not 0 <= share <= 1:
+        raise click.BadParameter(f"{text!r} is no share; write 5% or 0.05")
+    return share
+
+
 @cli.command(
     name="ingest",
     cls=CommandWithExamples,
@@ -95,6 +107,14 @@ if TYPE_CHECKING:
     metavar="PATTERN",
     help="Where the path names the company, such as 'shop={company}/' or "
     "'{company}-????-??.csv'. The files are parts of companies then.",
+)
+@click.option(
+    "--max-refused",
+    default="1%",
+    show_default=True,
+    metavar="SHARE",
+    callback=_share,
+    help="The share of a file's rows that may be refused, such as 5%.",
 )
 def ingest_command(paths: tuple[str, ...], columns: str, **options: Any) -> None:
     """Read files of transactions into a dataset.

@@ -34,6 +34,11 @@ from scale_eval.datasets.ingest.refused import (
     rows_to_keep,
     write_refused,
 )
+from scale_eval.datasets.ingest.refused_share import (
+    MAX_REFUSED,
+    check_refused_share,
+    share_remark,
+)
 from scale_eval.datasets.ingest.report import (
     IngestReport,
     summarize_companies,
@@ -87,6 +92,7 @@ def ingest(
     skip_lines: int | None = None,
     encoding: str | None = None,
     company_from: str | None = None,
+    max_refused: float = MAX_REFUSED,
 ) -> IngestReport:
     """Read files or tables of transactions into the dataset at `into`; create it if need be.
 
@@ -146,12 +152,17 @@ def ingest(
         A path, or a part of one, with ``{company}`` where the company stands, such as
         ``"shop={company}/"`` or ``"{company}-????-??.csv"``; or a regular expression with one
         group. The files are parts of companies then.
+    max_refused : float
+        The share of the rows of a file that may be refused, from 0 to 1; rows that overlap with the
+        dataset's do not count. Beyond it the rows that remain are hardly those of the same company,
+        and that is an error.
 
     Raises
     ------
     IngestError
         An option is invalid; a file or table is missing, unreadable, empty, without the columns, or
-        refused in all of its rows; nothing names the company of a table; two files hold one
+        refused in all of its rows or in more than `max_refused` of them; a column can be read in
+        two ways; nothing names the company of a table; two files hold one
         company; the dataset has other rows of a company, and neither `append` nor `replace` is
         given; `into` is no place for a dataset, or cannot be written.
     StoreLocked
@@ -162,6 +173,8 @@ def ingest(
     """
     if append and replace:
         raise IngestError("append and replace exclude each other; choose one")
+    if not 0 <= max_refused <= 1:
+        raise IngestError(f"max_refused: {max_refused!r} is no share; give one from 0 to 1")
     options = ReadOptions(
         columns,
         company_column,
@@ -188,6 +201,7 @@ def ingest(
         _check_any_rows(parsed)
         _check_one_company_a_file(parsed, append)
         _check_no_copies(parsed)
+        check_refused_share(parsed, max_refused)
         with _explaining_errors(store):
             take_lock()
             if company_from is None and company_column is None:
@@ -375,5 +389,5 @@ def _merge(
         refused=summarize_refused(refused),
         naive_timestamps=int(files["n_naive_timestamps"].sum()),
         timezone=timezone,
-        remarks=tuple(remark for file in parsed for remark in file.remarks),
+        remarks=tuple(remark for file in parsed for remark in [*file.remarks, *share_remark(file)]),
     )

@@ -16,7 +16,9 @@ from scale_eval.datasets.ingest.amounts import AmountColumn, AmountFormat
 from scale_eval.datasets.ingest.default_columns import DEFAULT_COLUMNS
 from scale_eval.datasets.ingest.inputs import Input
 from scale_eval.datasets.ingest.plausible import OUTSIDE
-from scale_eval.datasets.ingest.records import IngestError, RecordBatch, Refusal, option
+from scale_eval.datasets.ingest.records import IngestError, RecordBatch, Refusal
+from scale_eval.datasets.ingest.refused_share import remedy
+from scale_eval.datasets.ingest.refused_traits import RecordSample
 from scale_eval.datasets.ingest.timestamps import TimestampColumn, TimestampReader
 from scale_eval.datasets.instants import EARLIEST, LATEST
 from scale_eval.datasets.time_span import TimeSpan
@@ -136,6 +138,10 @@ class ParsedInput:
         Number of its rows that were written without a time zone.
     remarks : tuple of str
         What is odd about it, in sentences.
+    traits : tuple of str
+        What the refused records have in common, see `RecordSample.traits`.
+    remedy : str
+        What can be done about them.
     """
 
     input: Input
@@ -147,6 +153,47 @@ class ParsedInput:
     refused: list[Refusal]
     n_naive_timestamps: int
     remarks: tuple[str, ...] = ()
+    traits: tuple[str, ...] = ()
+    remedy: str = ""
+
+    @property
+    def refused_share(self) -> float:
+        """Return the share of its records that are refused, but for those that nobody wants."""
+        n_refused = sum(refusal.reason != OUTSIDE for refusal in self.refused)
+        return n_refused / (self.n_rows + len(self.refused))
+
+
+@dataclass
+class _FileColumns:
+    """What is found out about the columns of a file while it is parsed."""
+
+    timestamps: TimestampColumn
+    amounts: AmountColumn
+    plausible: TimeSpan | None
+    sample: RecordSample = field(default_factory=RecordSample)
+    refused: list[Refusal] = field(default_factory=list)
+
+    def remarks(self, each: Input, names: Mapping[str, str]) -> list[str]:
+        """Return what is odd about them; raise `IngestError` where one has two readings."""
+        remarks = []
+        columns: dict[str, TimestampColumn | AmountColumn] = {
+            "timestamp": self.timestamps,
+            "value": self.amounts,
+        }
+        for role, column in columns.items():
+            column.check(each.label, names[role], each.row, in_python=each.in_python)
+            remarks += column.remarks(each.label, names[role])
+        return remarks
+
+    def explanation(self, each: Input) -> str:
+        """Say what refused timestamps may be if most are numbers; otherwise return nothing."""
+        numbers = self.timestamps.unread_numbers
+        n_unparsable = sum(refusal.reason == "timestamp_unparsable" for refusal in self.refused)
+        return (
+            numbers.explanation(in_python=each.in_python)
+            if numbers.count * 2 > n_unparsable
+            else ""
+        )
 
 
 def parse_input(
@@ -192,28 +239,24 @@ def _parse_input(
     source = options.source_of(each)
     company_id = each.company_id if options.company_column is None else None
     tables = [_NO_ROWS]
-    refused: list[Refusal] = []
     n_rows = n_naive = 0
     first, last = LATEST, EARLIEST
-    timestamps, amounts = TimestampColumn(options.timestamps), AmountColumn(options.amounts)
+    columns = _FileColumns(
+        TimestampColumn(options.timestamps), AmountColumn(options.amounts), options.plausible_span
+    )
     for batch in each.batches(options.names_by_role):
-        rows, naive = _parse_batch(
-            batch, timestamps, amounts, options.plausible_span, company_id, keep_text, refused
-        )
+        rows, naive = _parse_batch(batch, columns, company_id, keep_text)
         n_naive += naive
         if len(rows):
             times = rows["timestamp"].cast(pa.int64()).to_numpy()
             first, last = min(first, int(times.min())), max(last, int(times.max()))
             n_rows += len(rows)
             (hand_over or tables.append)(rows)
-    remarks = []
-    read: dict[str, TimestampColumn | AmountColumn] = {"timestamp": timestamps, "value": amounts}
-    for role, column in read.items():
-        name = options.names_by_role[role]
-        column.check(each.label, name, each.row, in_python=each.in_python)
-        remarks += column.remarks(each.label, name)
+    remarks = columns.remarks(each, options.names_by_role)
+    refused = sorted(columns.refused)
+    numbers = columns.explanation(each)
     if not n_rows and (refused or not each.may_be_empty):
-        raise IngestError(_why_no_rows(each, refused, timestamps))
+        raise IngestError(_why_no_rows(each, refused, numbers))
     return ParsedInput(
         input=each,
         source=source,
@@ -221,28 +264,27 @@ def _parse_input(
         rows=pa.concat_tables(tables),
         span=(first, last),
         n_rows=n_rows,
-        refused=sorted(refused),
+        refused=refused,
         n_naive_timestamps=n_naive,
         remarks=tuple(remarks),
+        traits=tuple(columns.sample.traits(options.names_by_role, each.row)),
+        remedy=remedy(each, refused, numbers) if refused else "",
     )
 
 
 def _parse_batch(
     batch: RecordBatch,
-    timestamps: TimestampColumn,
-    amounts: AmountColumn,
-    plausible: TimeSpan | None,
+    found: _FileColumns,
     company_id: str | None,
     keep_text: bool,
-    refused: list[Refusal],
 ) -> tuple[pa.Table, int]:
-    """Return the rows of `batch` and the number of naive timestamps; append to `refused`."""
+    """Return the rows of `batch` and the number of naive timestamps; note in `found` the rest."""
     n_records, columns = len(batch.lines), batch.columns
     companies = columns.get("company_id")
     if companies is None:
         companies = pa.repeat(pa.scalar(company_id, pa.large_string()), n_records)
-    times = timestamps.read(columns["timestamp"], batch.lines)
-    values, is_number = amounts.read(columns["value"], batch.lines)
+    times = found.timestamps.read(columns["timestamp"], batch.lines)
+    values, is_number = found.amounts.read(columns["value"], batch.lines)
     faults = {
         "customer_id_empty": _is_blank(columns["customer_id"]),
         "company_id_empty": _is_blank(companies),
@@ -250,18 +292,21 @@ def _parse_batch(
         "timestamp_unparsable": times.unparsable,
         "timestamp_out_of_range": times.out_of_range,
         "timestamp_ambiguous": times.ambiguous,
-        OUTSIDE: _is_outside(times.microseconds, plausible),
+        OUTSIDE: _is_outside(times.microseconds, found.plausible),
         "value_empty": _is_blank(columns["value"]),
         "value_unparsable": ~is_number,
         "value_not_finite": ~np.isfinite(values),
     }
     reasons = list(faults)
     fault = np.select(list(faults.values()), range(len(faults)), default=-1)
-    refused += batch.refused
+    found.refused += batch.refused
     for i in np.flatnonzero(fault >= 0).tolist():
         company = None if faults["company_id_empty"][i] else companies[i].as_py()
-        refused.append(Refusal(int(batch.lines[i]), reasons[fault[i]], batch.text(i), company))
+        found.refused.append(
+            Refusal(int(batch.lines[i]), reasons[fault[i]], batch.text(i), company)
+        )
     kept = fault < 0
+    found.sample.add(batch, ~kept, values[kept])
     rows = [
         companies,
         columns["customer_id"],
@@ -287,18 +332,13 @@ def _is_blank(column: pa.Array) -> np.ndarray:
     return column.is_null().to_numpy(zero_copy_only=False)
 
 
-def _why_no_rows(each: Input, refused: list[Refusal], timestamps: TimestampColumn) -> str:
+def _why_no_rows(each: Input, refused: list[Refusal], numbers: str) -> str:
     if not refused:
         return f"{each.label} has a header but no rows; give one with rows"
     counts = Counter(refusal.reason for refusal in refused).most_common()
-    first = min(refused)
-    names = ("timestamp_format", "timezone", "decimal")
-    spelled = [option(name, each.in_python * "...", in_python=each.in_python) for name in names]
-    remedy = f"Correct it, or say how it is written ({', '.join(spelled)})"
-    if numbers := timestamps.unread_numbers.explanation(in_python=each.in_python):
-        remedy = numbers[0].upper() + numbers[1:]
     return (
         f"{each.label}: all {len(refused)} rows are refused ("
         + ", ".join(f"{reason} {count}" for reason, count in counts)
-        + f"); the first is {each.row} {first.line}: {first.text!r}. {remedy}"
+        + f"); the first is {each.row} {refused[0].line}: {refused[0].text!r}. "
+        + remedy(each, refused, numbers)
     )
