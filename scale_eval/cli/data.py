@@ -30,6 +30,11 @@ def _share(context: click.Context, parameter: click.Parameter, text: str) -> flo
     return share
 
 
+def _listed(context: click.Context, parameter: click.Parameter, text: str | None) -> list[str]:
+    """Return what a list divided by commas holds; an empty text is one that holds nothing."""
+    return [] if text is None or (text == "" and parameter.name == "ids") else text.split(",")
+
+
 @cli.command(
     name="ingest",
     cls=CommandWithExamples,
@@ -115,6 +120,19 @@ def _share(context: click.Context, parameter: click.Parameter, text: str) -> flo
     metavar="SHARE",
     callback=_share,
     help="The share of a file's rows that may be refused, such as 5%.",
+)
+@click.option(
+    "--ids",
+    default="",
+    metavar="LIST",
+    callback=_listed,
+    help="Differences between ids to ignore: any of blanks,case,zeros,unicode.",
+)
+@click.option(
+    "--not-customers",
+    metavar="LIST",
+    callback=_listed,
+    help="Ids that stand for guests, such as 0,guest: their rows are refused. '' means no id.",
 )
 def ingest_command(paths: tuple[str, ...], columns: str, **options: Any) -> None:
     """Read files of transactions into a dataset.

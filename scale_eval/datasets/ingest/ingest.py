@@ -20,9 +20,10 @@ from typing import Any
 import pyarrow as pa
 
 from scale_eval.datasets.dataset import Dataset
-from scale_eval.datasets.file_layout import write_companies
+from scale_eval.datasets.file_layout import CompanyToWrite, write_companies
 from scale_eval.datasets.ingest.company_from import check_companies_are_told
 from scale_eval.datasets.ingest.default_columns import DEFAULT_COLUMNS
+from scale_eval.datasets.ingest.ids import IdRemarks, company_remarks
 from scale_eval.datasets.ingest.inputs import Input, InputFile, inputs_of
 from scale_eval.datasets.ingest.merge import CompanyUpdate, Merge
 from scale_eval.datasets.ingest.parse import ParsedInput, ReadOptions, parse_input
@@ -93,6 +94,8 @@ def ingest(
     encoding: str | None = None,
     company_from: str | None = None,
     max_refused: float = MAX_REFUSED,
+    ids: str | Sequence[str] = (),
+    not_customers: str | Sequence[str] = (),
 ) -> IngestReport:
     """Read files or tables of transactions into the dataset at `into`; create it if need be.
 
@@ -156,6 +159,14 @@ def ingest(
         The share of the rows of a file that may be refused, from 0 to 1; rows that overlap with the
         dataset's do not count. Beyond it the rows that remain are hardly those of the same company,
         and that is an error.
+    ids : sequence of str
+        Differences between ids of customers and companies that are to be ignored: ``"blanks"``
+        around them, ``"case"`` (they become small letters), leading ``"zeros"``, and ``"unicode"``
+        (composed and decomposed letters). By default ids are what they are, and the report says
+        where some differ in one of these only.
+    not_customers : sequence of str
+        Ids, such as ``"0"`` or ``"guest"``, that stand for people whom nobody knows; their rows are
+        refused with the reason `not_a_customer`. An empty text means the rows without an id.
 
     Raises
     ------
@@ -184,6 +195,8 @@ def ingest(
         thousands=thousands,
         timestamp_unit=timestamp_unit,
         plausible=plausible,
+        ids=_several(ids),
+        not_customers=_several(not_customers),
     )
     text = TextOptions(separator, skip_lines, encoding)
     inputs = inputs_of(files, company_column, company_from, text)
@@ -215,6 +228,10 @@ def ingest(
                 any_year=plausible is not None,
                 timezone=timezone,
             )
+
+
+def _several(names: str | Sequence[str]) -> tuple[str, ...]:
+    return (names,) if isinstance(names, str) else tuple(names)
 
 
 def _check_place(store: Store) -> None:
@@ -368,12 +385,20 @@ def _merge(
     refused = all_refused(parsed, pa.concat_tables(by_merge))
     files = summarize_files(parsed, refused, updates)
     changed = [update for update in updates if update.status != "unchanged"]
+    in_python = any(file.input.in_python for file in parsed)
+    id_remarks = IdRemarks()
+
+    def company_to_write(i: int) -> CompanyToWrite:
+        company = merge.company_to_write(changed[i])
+        id_remarks.add(company.company)
+        return company
+
     try:
         written = write_companies(
             store,
             [update.company_id for update in changed],
             [update.n_rows for update in changed],
-            lambda i: merge.company_to_write(changed[i]),
+            company_to_write,
         )
         manifest = {**manifest, **{row["company_id"]: row for row in written}}
         write_refused(store, refused_before, refused, updates, manifest)
@@ -389,5 +414,11 @@ def _merge(
         refused=summarize_refused(refused),
         naive_timestamps=int(files["n_naive_timestamps"].sum()),
         timezone=timezone,
-        remarks=tuple(remark for file in parsed for remark in [*file.remarks, *share_remark(file)]),
+        remarks=(
+            *(remark for file in parsed for remark in [*file.remarks, *share_remark(file)]),
+            *id_remarks.sentences(in_python=in_python),
+            *company_remarks(
+                manifest, [update.company_id for update in changed], in_python=in_python
+            ),
+        ),
     )

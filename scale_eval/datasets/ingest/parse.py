@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 
 from scale_eval.datasets.ingest.amounts import AmountColumn, AmountFormat
 from scale_eval.datasets.ingest.default_columns import DEFAULT_COLUMNS
+from scale_eval.datasets.ingest.ids import make_alike, require_spellings
 from scale_eval.datasets.ingest.inputs import Input
 from scale_eval.datasets.ingest.plausible import OUTSIDE
 from scale_eval.datasets.ingest.records import IngestError, RecordBatch, Refusal
@@ -36,6 +37,8 @@ ROWS_SCHEMA = pa.schema(
     ]
 )
 
+NOT_A_CUSTOMER = "not_a_customer"
+
 _NO_ROWS = ROWS_SCHEMA.empty_table()
 
 
@@ -48,7 +51,8 @@ class ReadOptions:
     IngestError
         A key of `columns` is unknown, `decimal` is neither ``.`` nor ``,``, `thousands` is no key
         of `THOUSANDS` or the decimal mark, there is no such `timezone` or `timestamp_unit`,
-        `timestamp_format` is invalid, or `plausible` is no span of time.
+        `timestamp_format` is invalid, `plausible` is no span of time, or one of `ids` is no key of
+        `SPELLINGS`.
     """
 
     columns: Mapping[str, str] = field(default_factory=dict)
@@ -59,6 +63,8 @@ class ReadOptions:
     thousands: str | None = None
     timestamp_unit: str | None = None
     plausible: str | None = None
+    ids: Sequence[str] = ()
+    not_customers: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         unknown = set(self.columns) - set(DEFAULT_COLUMNS)
@@ -68,6 +74,7 @@ class ReadOptions:
                 f"{', '.join(DEFAULT_COLUMNS)} (a column of companies is the option "
                 "--company-column)"
             )
+        require_spellings(self.ids)
         _ = self.timestamps, self.amounts, self.plausible_span
 
     @cached_property
@@ -110,6 +117,8 @@ class ReadOptions:
             "thousands": self.thousands,
             "timestamp_unit": self.timestamp_unit,
             "plausible": self.plausible_span,
+            "ids": tuple(sorted(self.ids)) or None,
+            "not_customers": tuple(sorted(self.not_customers)) or None,
         }
         options += tuple((name, value) for name, value in later.items() if value is not None)
         return f"{each.name}#{hashlib.sha256(repr((content, options)).encode()).hexdigest()[:16]}"
@@ -142,6 +151,8 @@ class ParsedInput:
         What the refused records have in common, see `RecordSample.traits`.
     remedy : str
         What can be done about them.
+    n_left_out : int
+        Number of refused records that an option leaves out.
     """
 
     input: Input
@@ -155,21 +166,21 @@ class ParsedInput:
     remarks: tuple[str, ...] = ()
     traits: tuple[str, ...] = ()
     remedy: str = ""
+    n_left_out: int = 0
 
     @property
     def refused_share(self) -> float:
-        """Return the share of its records that are refused, but for those that nobody wants."""
-        n_refused = sum(refusal.reason != OUTSIDE for refusal in self.refused)
-        return n_refused / (self.n_rows + len(self.refused))
+        """Return the share of its records that are refused, without those to be left out."""
+        return (len(self.refused) - self.n_left_out) / (self.n_rows + len(self.refused))
 
 
 @dataclass
 class _FileColumns:
     """What is found out about the columns of a file while it is parsed."""
 
+    options: ReadOptions
     timestamps: TimestampColumn
     amounts: AmountColumn
-    plausible: TimeSpan | None
     sample: RecordSample = field(default_factory=RecordSample)
     refused: list[Refusal] = field(default_factory=list)
 
@@ -184,6 +195,12 @@ class _FileColumns:
             column.check(each.label, names[role], each.row, in_python=each.in_python)
             remarks += column.remarks(each.label, names[role])
         return remarks
+
+    @property
+    def left_out(self) -> set[str]:
+        """Return the reasons for which the caller wants rows to be refused."""
+        nobody = {"customer_id_empty"} if "" in self.options.not_customers else set()
+        return {NOT_A_CUSTOMER, OUTSIDE} | nobody
 
     def explanation(self, each: Input) -> str:
         """Say what refused timestamps may be if most are numbers; otherwise return nothing."""
@@ -237,12 +254,15 @@ def _parse_input(
     hand_over: Callable[[pa.Table], object] | None,
 ) -> ParsedInput:
     source = options.source_of(each)
-    company_id = each.company_id if options.company_column is None else None
+    company_id = None
+    if options.company_column is None:
+        named = pa.array([each.company_id], pa.large_string())
+        company_id = make_alike(named, options.ids)[0].as_py()
     tables = [_NO_ROWS]
     n_rows = n_naive = 0
     first, last = LATEST, EARLIEST
     columns = _FileColumns(
-        TimestampColumn(options.timestamps), AmountColumn(options.amounts), options.plausible_span
+        options, TimestampColumn(options.timestamps), AmountColumn(options.amounts)
     )
     for batch in each.batches(options.names_by_role):
         rows, naive = _parse_batch(batch, columns, company_id, keep_text)
@@ -269,6 +289,7 @@ def _parse_input(
         remarks=tuple(remarks),
         traits=tuple(columns.sample.traits(options.names_by_role, each.row)),
         remedy=remedy(each, refused, numbers) if refused else "",
+        n_left_out=sum(refusal.reason in columns.left_out for refusal in refused),
     )
 
 
@@ -280,19 +301,22 @@ def _parse_batch(
 ) -> tuple[pa.Table, int]:
     """Return the rows of `batch` and the number of naive timestamps; note in `found` the rest."""
     n_records, columns = len(batch.lines), batch.columns
-    companies = columns.get("company_id")
-    if companies is None:
+    if company_id is None:
+        companies = make_alike(columns["company_id"], found.options.ids)
+    else:
         companies = pa.repeat(pa.scalar(company_id, pa.large_string()), n_records)
+    customers = make_alike(columns["customer_id"], found.options.ids)
     times = found.timestamps.read(columns["timestamp"], batch.lines)
     values, is_number = found.amounts.read(columns["value"], batch.lines)
     faults = {
-        "customer_id_empty": _is_blank(columns["customer_id"]),
+        "customer_id_empty": _is_blank(customers),
+        NOT_A_CUSTOMER: _is_among(customers, found.options.not_customers),
         "company_id_empty": _is_blank(companies),
         "timestamp_empty": _is_blank(columns["timestamp"]),
         "timestamp_unparsable": times.unparsable,
         "timestamp_out_of_range": times.out_of_range,
         "timestamp_ambiguous": times.ambiguous,
-        OUTSIDE: _is_outside(times.microseconds, found.plausible),
+        OUTSIDE: _is_outside(times.microseconds, found.options.plausible_span),
         "value_empty": _is_blank(columns["value"]),
         "value_unparsable": ~is_number,
         "value_not_finite": ~np.isfinite(values),
@@ -306,10 +330,12 @@ def _parse_batch(
             Refusal(int(batch.lines[i]), reasons[fault[i]], batch.text(i), company)
         )
     kept = fault < 0
-    found.sample.add(batch, ~kept, values[kept])
+    left_out = [code for code, reason in enumerate(reasons) if reason in found.left_out]
+    found.sample.add(batch, refused=~kept & ~np.isin(fault, left_out), kept=kept)
+    found.sample.add_values(values[kept])
     rows = [
         companies,
-        columns["customer_id"],
+        customers,
         pa.array(times.microseconds).cast(TIME),
         pa.array(values),
         pa.array(times.midnight),
@@ -324,6 +350,12 @@ def _is_outside(times: np.ndarray, span: TimeSpan | None) -> np.ndarray:
     if span is None:
         return np.zeros(len(times), dtype=bool)
     return (times < span.start) | (times >= span.end)
+
+
+def _is_among(ids: pa.Array, chosen: Sequence[str]) -> np.ndarray:
+    if not chosen:
+        return np.zeros(len(ids), dtype=bool)
+    return pc.is_in(ids, value_set=pa.array(chosen, ids.type)).to_numpy(zero_copy_only=False)
 
 
 def _is_blank(column: pa.Array) -> np.ndarray:

@@ -34,6 +34,11 @@ def remedy(each: Input, refused: Sequence[Refusal], explanation: str) -> str:
     `explanation` is what is known of their timestamps; it may be empty.
     """
     reasons = [reason for reason, _ in Counter(each.reason for each in refused).most_common()]
+    if reasons[0] == "customer_id_empty":
+        nobody = option(
+            "not_customers", "['']" if each.in_python else "''", in_python=each.in_python
+        )
+        return f"Orders without a customer tell nothing of one; to leave them out: {nobody}"
     names = [name for reason in reasons for name in _OPTIONS.get(reason, ())]
     if explanation and reasons[0] == "timestamp_unparsable":
         return explanation[0].upper() + explanation[1:]
@@ -77,9 +82,10 @@ def share_remark(file: ParsedInput) -> list[str]:
 
 def _counted(file: ParsedInput) -> str:
     n_rows = file.n_rows + len(file.refused)
+    n_refused = len(file.refused) - file.n_left_out
     counts = Counter(refusal.reason for refusal in file.refused).most_common()
     reasons = ", ".join(f"{reason} {count:,}" for reason, count in counts)
-    return f"{len(file.refused):,} of {n_rows:,} rows ({100 * file.refused_share:.2g} %: {reasons})"
+    return f"{n_refused:,} of {n_rows:,} rows ({100 * file.refused_share:.2g} %; {reasons})"
 
 
 def _described(file: ParsedInput) -> str:

@@ -61,18 +61,20 @@ class RecordSample:
         self._parts: dict[bool, list[tuple[np.ndarray, dict[str, pa.Array]]]] = defaultdict(list)
         self._undivided: list[Refusal] = []
 
-    def add(self, batch: RecordBatch, is_refused: np.ndarray, values: np.ndarray) -> None:
-        """Add records of a batch, of which some are refused; `values` are those of the others."""
-        for refused in (True, False):
-            chosen = _evenly(np.flatnonzero(is_refused == refused), PER_BATCH)
+    def add(self, batch: RecordBatch, *, refused: np.ndarray, kept: np.ndarray) -> None:
+        """Add records of a batch; `refused` and `kept` say which are compared, as bool."""
+        for is_refused, which in ((True, refused), (False, kept)):
+            chosen = _evenly(np.flatnonzero(which), PER_BATCH)
             if len(chosen):
                 taken = {role: c.take(pa.array(chosen)) for role, c in batch.columns.items()}
-                self._parts[refused].append((batch.lines[chosen], taken))
+                self._parts[is_refused].append((batch.lines[chosen], taken))
         self._undivided += batch.refused[:: max(1, len(batch.refused) // PER_BATCH)]
-        if len(values):
-            self.largest_value = max(self.largest_value, float(np.abs(values).max()))
         last = [int(lines) for lines in batch.lines[-1:]]
         self.n_lines = max([self.n_lines, *last, *(each.line for each in batch.refused[-1:])])
+
+    def add_values(self, values: np.ndarray) -> None:
+        """Add the values of rows."""
+        self.largest_value = max(self.largest_value, float(np.abs(values).max(initial=0.0)))
 
     def traits(self, names: Mapping[str, str], row: str) -> list[str]:
         """Return what the refused records have in common, each as ``are ...`` or ``have ...``.

@@ -90,7 +90,7 @@ def test_below_the_share_the_report_says_it_too(file, into):
     path = file("acme.csv", shop(lambda i, row: {**row, "value": "5 DR"} if i % 200 == 3 else row))
     report = ingest(path, into)
     (remark,) = report.remarks
-    assert "3 of 600 rows (0.5 %: value_unparsable 3) are refused" in remark
+    assert "3 of 600 rows (0.5 %; value_unparsable 3) are refused" in remark
     assert "have 'DR' in the column 'PurchaseValue'" in remark
 
 
