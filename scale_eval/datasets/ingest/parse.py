@@ -171,7 +171,7 @@ class ParsedInput:
     @property
     def refused_share(self) -> float:
         """Return the share of its records that are refused, without those to be left out."""
-        return (len(self.refused) - self.n_left_out) / (self.n_rows + len(self.refused))
+        return (len(self.refused) - self.n_left_out) / max(1, self.n_rows + len(self.refused))
 
 
 @dataclass

@@ -83,7 +83,7 @@ def test_letters_that_are_not_utf_8_are_what_they_have_in_common(tmp_path, into)
     with pytest.raises(
         IngestError, match=r"not_utf8 30.*letters beyond ASCII, as in 'M\\\\xfcller"
     ):
-        ingest(tmp_path / "acme.csv", into)
+        ingest(tmp_path / "acme.csv", into, encoding="utf-8")
 
 
 def test_below_the_share_the_report_says_it_too(file, into):
