@@ -18,6 +18,23 @@ if TYPE_CHECKING:
     from scale_eval.datasets.ingest.ingest import IngestReport
 
 
+def _share(context: click.Context, parameter: click.Parameter, text: str) -> float:
+    """Return a share that is written as ``5%`` or ``0.05``."""
+    number = text.strip()
+    try:
+        share = float(number.removesuffix("%")) / (100 if number.endswith("%") else 1)
+    except ValueError:
+        share = -1.0
+    if not 0 <= share <= 1:
+        raise click.BadParameter(f"{text!r} is no share; write 5% or 0.05")
+    return share
+
+
+def _listed(context: click.Context, parameter: click.Parameter, text: str | None) -> list[str]:
+    """Return what a list divided by commas holds; an empty text is one that holds nothing."""
+    return [] if text is None or (text == "" and parameter.name == "ids") else text.split(",")
+
+
 @cli.command(
     name="ingest",
     cls=CommandWithExamples,
@@ -95,6 +112,27 @@ if TYPE_CHECKING:
     metavar="PATTERN",
     help="Where the path names the company, such as 'shop={company}/' or "
     "'{company}-????-??.csv'. The files are parts of companies then.",
+)
+@click.option(
+    "--max-refused",
+    default="1%",
+    show_default=True,
+    metavar="SHARE",
+    callback=_share,
+    help="The share of a file's rows that may be refused, such as 5%.",
+)
+@click.option(
+    "--ids",
+    default="",
+    metavar="LIST",
+    callback=_listed,
+    help="Differences between ids to ignore: any of blanks,case,zeros,unicode.",
+)
+@click.option(
+    "--not-customers",
+    metavar="LIST",
+    callback=_listed,
+    help="Ids that stand for guests, such as 0,guest: their rows are refused. '' means no id.",
 )
 def ingest_command(paths: tuple[str, ...], columns: str, **options: Any) -> None:
     """Read files of transactions into a dataset.

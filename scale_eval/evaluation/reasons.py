@@ -99,6 +99,7 @@ CONDITIONS = {
 
 ROWS = {
     "customer_id_empty": "the customer id is empty",
+    "not_a_customer": "the customer id is one that --not-customers leaves out",
     "company_id_empty": "the company id is empty",
     "timestamp_empty": "the timestamp is empty",
     "timestamp_unparsable": "the timestamp is not a date or time",

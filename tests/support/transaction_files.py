@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from scale_eval.datasets import Dataset
+from scale_eval.datasets.ingest.ingest import IngestReport, ingest
 from scale_eval.datasets.ingest.parse import ParsedInput
 
 HEADER = "CustomerID,Timestamp,PurchaseValue\n"
@@ -16,6 +18,11 @@ FEBRUARY = ["a,2017-02-01 10:00:00Z,3", "c,2017-02-28 12:00:00Z,4"]
 
 TWO_ROWS = "a,2017-01-01 10:00:00,1\nb,2017-01-02 11:00:00,2.5\n"
 EXPECTED = [("a", "2017-01-01 10:00:00", 1.0), ("b", "2017-01-02 11:00:00", 2.5)]
+
+
+def ingest_whatever_is_refused(files: Any, into: Path, **options: Any) -> IngestReport:
+    """Ingest files so small that any refused row is a large share of theirs."""
+    return ingest(files, into, **{"max_refused": 1.0, **options})
 
 
 def contents(dataset: Dataset) -> dict[str, list[tuple[str, str, float]]]:

@@ -20,9 +20,10 @@ from typing import Any
 import pyarrow as pa
 
 from scale_eval.datasets.dataset import Dataset
-from scale_eval.datasets.file_layout import write_companies
+from scale_eval.datasets.file_layout import CompanyToWrite, write_companies
 from scale_eval.datasets.ingest.company_from import check_companies_are_told
 from scale_eval.datasets.ingest.default_columns import DEFAULT_COLUMNS
+from scale_eval.datasets.ingest.ids import IdRemarks, company_remarks
 from scale_eval.datasets.ingest.inputs import Input, InputFile, inputs_of
 from scale_eval.datasets.ingest.merge import CompanyUpdate, Merge
 from scale_eval.datasets.ingest.parse import ParsedInput, ReadOptions, parse_input
@@ -33,6 +34,11 @@ from scale_eval.datasets.ingest.refused import (
     refused_lines,
     rows_to_keep,
     write_refused,
+)
+from scale_eval.datasets.ingest.refused_share import (
+    MAX_REFUSED,
+    check_refused_share,
+    share_remark,
 )
 from scale_eval.datasets.ingest.report import (
     IngestReport,
@@ -87,6 +93,9 @@ def ingest(
     skip_lines: int | None = None,
     encoding: str | None = None,
     company_from: str | None = None,
+    max_refused: float = MAX_REFUSED,
+    ids: str | Sequence[str] = (),
+    not_customers: str | Sequence[str] = (),
 ) -> IngestReport:
     """Read files or tables of transactions into the dataset at `into`; create it if need be.
 
@@ -146,12 +155,25 @@ def ingest(
         A path, or a part of one, with ``{company}`` where the company stands, such as
         ``"shop={company}/"`` or ``"{company}-????-??.csv"``; or a regular expression with one
         group. The files are parts of companies then.
+    max_refused : float
+        The share of the rows of a file that may be refused, from 0 to 1; rows that overlap with the
+        dataset's do not count. Beyond it the rows that remain are hardly those of the same company,
+        and that is an error.
+    ids : sequence of str
+        Differences between ids of customers and companies that are to be ignored: ``"blanks"``
+        around them, ``"case"`` (they become small letters), leading ``"zeros"``, and ``"unicode"``
+        (composed and decomposed letters). By default ids are what they are, and the report says
+        where some differ in one of these only.
+    not_customers : sequence of str
+        Ids, such as ``"0"`` or ``"guest"``, that stand for people whom nobody knows; their rows are
+        refused with the reason `not_a_customer`. An empty text means the rows without an id.
 
     Raises
     ------
     IngestError
         An option is invalid; a file or table is missing, unreadable, empty, without the columns, or
-        refused in all of its rows; nothing names the company of a table; two files hold one
+        refused in all of its rows or in more than `max_refused` of them; a column can be read in
+        two ways; nothing names the company of a table; two files hold one
         company; the dataset has other rows of a company, and neither `append` nor `replace` is
         given; `into` is no place for a dataset, or cannot be written.
     StoreLocked
@@ -162,6 +184,8 @@ def ingest(
     """
     if append and replace:
         raise IngestError("append and replace exclude each other; choose one")
+    if not 0 <= max_refused <= 1:
+        raise IngestError(f"max_refused: {max_refused!r} is no share; give one from 0 to 1")
     options = ReadOptions(
         columns,
         company_column,
@@ -171,6 +195,8 @@ def ingest(
         thousands=thousands,
         timestamp_unit=timestamp_unit,
         plausible=plausible,
+        ids=_several(ids),
+        not_customers=_several(not_customers),
     )
     text = TextOptions(separator, skip_lines, encoding)
     inputs = inputs_of(files, company_column, company_from, text)
@@ -188,6 +214,7 @@ def ingest(
         _check_any_rows(parsed)
         _check_one_company_a_file(parsed, append)
         _check_no_copies(parsed)
+        check_refused_share(parsed, max_refused)
         with _explaining_errors(store):
             take_lock()
             if company_from is None and company_column is None:
@@ -201,6 +228,10 @@ def ingest(
                 any_year=plausible is not None,
                 timezone=timezone,
             )
+
+
+def _several(names: str | Sequence[str]) -> tuple[str, ...]:
+    return (names,) if isinstance(names, str) else tuple(names)
 
 
 def _check_place(store: Store) -> None:
@@ -354,12 +385,20 @@ def _merge(
     refused = all_refused(parsed, pa.concat_tables(by_merge))
     files = summarize_files(parsed, refused, updates)
     changed = [update for update in updates if update.status != "unchanged"]
+    in_python = any(file.input.in_python for file in parsed)
+    id_remarks = IdRemarks()
+
+    def company_to_write(i: int) -> CompanyToWrite:
+        company = merge.company_to_write(changed[i])
+        id_remarks.add(company.company)
+        return company
+
     try:
         written = write_companies(
             store,
             [update.company_id for update in changed],
             [update.n_rows for update in changed],
-            lambda i: merge.company_to_write(changed[i]),
+            company_to_write,
         )
         manifest = {**manifest, **{row["company_id"]: row for row in written}}
         write_refused(store, refused_before, refused, updates, manifest)
@@ -375,5 +414,11 @@ def _merge(
         refused=summarize_refused(refused),
         naive_timestamps=int(files["n_naive_timestamps"].sum()),
         timezone=timezone,
-        remarks=tuple(remark for file in parsed for remark in file.remarks),
+        remarks=(
+            *(remark for file in parsed for remark in [*file.remarks, *share_remark(file)]),
+            *id_remarks.sentences(in_python=in_python),
+            *company_remarks(
+                manifest, [update.company_id for update in changed], in_python=in_python
+            ),
+        ),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -14,9 +14,12 @@ import pyarrow.compute as pc
 
 from scale_eval.datasets.ingest.amounts import AmountColumn, AmountFormat
 from scale_eval.datasets.ingest.default_columns import DEFAULT_COLUMNS
+from scale_eval.datasets.ingest.ids import make_alike, require_spellings
 from scale_eval.datasets.ingest.inputs import Input
 from scale_eval.datasets.ingest.plausible import OUTSIDE
-from scale_eval.datasets.ingest.records import IngestError, RecordBatch, Refusal, option
+from scale_eval.datasets.ingest.records import IngestError, RecordBatch, Refusal
+from scale_eval.datasets.ingest.refused_share import remedy
+from scale_eval.datasets.ingest.refused_traits import RecordSample
 from scale_eval.datasets.ingest.timestamps import TimestampColumn, TimestampReader
 from scale_eval.datasets.instants import EARLIEST, LATEST
 from scale_eval.datasets.time_span import TimeSpan
@@ -34,6 +37,8 @@ ROWS_SCHEMA = pa.schema(
     ]
 )
 
+NOT_A_CUSTOMER = "not_a_customer"
+
 _NO_ROWS = ROWS_SCHEMA.empty_table()
 
 
@@ -46,7 +51,8 @@ class ReadOptions:
     IngestError
         A key of `columns` is unknown, `decimal` is neither ``.`` nor ``,``, `thousands` is no key
         of `THOUSANDS` or the decimal mark, there is no such `timezone` or `timestamp_unit`,
-        `timestamp_format` is invalid, or `plausible` is no span of time.
+        `timestamp_format` is invalid, `plausible` is no span of time, or one of `ids` is no key of
+        `SPELLINGS`.
     """
 
     columns: Mapping[str, str] = field(default_factory=dict)
@@ -57,6 +63,8 @@ class ReadOptions:
     thousands: str | None = None
     timestamp_unit: str | None = None
     plausible: str | None = None
+    ids: Sequence[str] = ()
+    not_customers: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         unknown = set(self.columns) - set(DEFAULT_COLUMNS)
@@ -66,6 +74,7 @@ class ReadOptions:
                 f"{', '.join(DEFAULT_COLUMNS)} (a column of companies is the option "
                 "--company-column)"
             )
+        require_spellings(self.ids)
         _ = self.timestamps, self.amounts, self.plausible_span
 
     @cached_property
@@ -108,6 +117,8 @@ class ReadOptions:
             "thousands": self.thousands,
             "timestamp_unit": self.timestamp_unit,
             "plausible": self.plausible_span,
+            "ids": tuple(sorted(self.ids)) or None,
+            "not_customers": tuple(sorted(self.not_customers)) or None,
         }
         options += tuple((name, value) for name, value in later.items() if value is not None)
         return f"{each.name}#{hashlib.sha256(repr((content, options)).encode()).hexdigest()[:16]}"
@@ -136,6 +147,12 @@ class ParsedInput:
         Number of its rows that were written without a time zone.
     remarks : tuple of str
         What is odd about it, in sentences.
+    traits : tuple of str
+        What the refused records have in common, see `RecordSample.traits`.
+    remedy : str
+        What can be done about them.
+    n_left_out : int
+        Number of refused records that an option leaves out.
     """
 
     input: Input
@@ -147,6 +164,53 @@ class ParsedInput:
     refused: list[Refusal]
     n_naive_timestamps: int
     remarks: tuple[str, ...] = ()
+    traits: tuple[str, ...] = ()
+    remedy: str = ""
+    n_left_out: int = 0
+
+    @property
+    def refused_share(self) -> float:
+        """Return the share of its records that are refused, without those to be left out."""
+        return (len(self.refused) - self.n_left_out) / max(1, self.n_rows + len(self.refused))
+
+
+@dataclass
+class _FileColumns:
+    """What is found out about the columns of a file while it is parsed."""
+
+    options: ReadOptions
+    timestamps: TimestampColumn
+    amounts: AmountColumn
+    sample: RecordSample = field(default_factory=RecordSample)
+    refused: list[Refusal] = field(default_factory=list)
+
+    def remarks(self, each: Input, names: Mapping[str, str]) -> list[str]:
+        """Return what is odd about them; raise `IngestError` where one has two readings."""
+        remarks = []
+        columns: dict[str, TimestampColumn | AmountColumn] = {
+            "timestamp": self.timestamps,
+            "value": self.amounts,
+        }
+        for role, column in columns.items():
+            column.check(each.label, names[role], each.row, in_python=each.in_python)
+            remarks += column.remarks(each.label, names[role])
+        return remarks
+
+    @property
+    def left_out(self) -> set[str]:
+        """Return the reasons for which the caller wants rows to be refused."""
+        nobody = {"customer_id_empty"} if "" in self.options.not_customers else set()
+        return {NOT_A_CUSTOMER, OUTSIDE} | nobody
+
+    def explanation(self, each: Input) -> str:
+        """Say what refused timestamps may be if most are numbers; otherwise return nothing."""
+        numbers = self.timestamps.unread_numbers
+        n_unparsable = sum(refusal.reason == "timestamp_unparsable" for refusal in self.refused)
+        return (
+            numbers.explanation(in_python=each.in_python)
+            if numbers.count * 2 > n_unparsable
+            else ""
+        )
 
 
 def parse_input(
@@ -190,30 +254,29 @@ def _parse_input(
     hand_over: Callable[[pa.Table], object] | None,
 ) -> ParsedInput:
     source = options.source_of(each)
-    company_id = each.company_id if options.company_column is None else None
+    company_id = None
+    if options.company_column is None:
+        named = pa.array([each.company_id], pa.large_string())
+        company_id = make_alike(named, options.ids)[0].as_py()
     tables = [_NO_ROWS]
-    refused: list[Refusal] = []
     n_rows = n_naive = 0
     first, last = LATEST, EARLIEST
-    timestamps, amounts = TimestampColumn(options.timestamps), AmountColumn(options.amounts)
+    columns = _FileColumns(
+        options, TimestampColumn(options.timestamps), AmountColumn(options.amounts)
+    )
     for batch in each.batches(options.names_by_role):
-        rows, naive = _parse_batch(
-            batch, timestamps, amounts, options.plausible_span, company_id, keep_text, refused
-        )
+        rows, naive = _parse_batch(batch, columns, company_id, keep_text)
         n_naive += naive
         if len(rows):
             times = rows["timestamp"].cast(pa.int64()).to_numpy()
             first, last = min(first, int(times.min())), max(last, int(times.max()))
             n_rows += len(rows)
             (hand_over or tables.append)(rows)
-    remarks = []
-    read: dict[str, TimestampColumn | AmountColumn] = {"timestamp": timestamps, "value": amounts}
-    for role, column in read.items():
-        name = options.names_by_role[role]
-        column.check(each.label, name, each.row, in_python=each.in_python)
-        remarks += column.remarks(each.label, name)
+    remarks = columns.remarks(each, options.names_by_role)
+    refused = sorted(columns.refused)
+    numbers = columns.explanation(each)
     if not n_rows and (refused or not each.may_be_empty):
-        raise IngestError(_why_no_rows(each, refused, timestamps))
+        raise IngestError(_why_no_rows(each, refused, numbers))
     return ParsedInput(
         input=each,
         source=source,
@@ -221,50 +284,58 @@ def _parse_input(
         rows=pa.concat_tables(tables),
         span=(first, last),
         n_rows=n_rows,
-        refused=sorted(refused),
+        refused=refused,
         n_naive_timestamps=n_naive,
         remarks=tuple(remarks),
+        traits=tuple(columns.sample.traits(options.names_by_role, each.row)),
+        remedy=remedy(each, refused, numbers) if refused else "",
+        n_left_out=sum(refusal.reason in columns.left_out for refusal in refused),
     )
 
 
 def _parse_batch(
     batch: RecordBatch,
-    timestamps: TimestampColumn,
-    amounts: AmountColumn,
-    plausible: TimeSpan | None,
+    found: _FileColumns,
     company_id: str | None,
     keep_text: bool,
-    refused: list[Refusal],
 ) -> tuple[pa.Table, int]:
-    """Return the rows of `batch` and the number of naive timestamps; append to `refused`."""
+    """Return the rows of `batch` and the number of naive timestamps; note in `found` the rest."""
     n_records, columns = len(batch.lines), batch.columns
-    companies = columns.get("company_id")
-    if companies is None:
+    if company_id is None:
+        companies = make_alike(columns["company_id"], found.options.ids)
+    else:
         companies = pa.repeat(pa.scalar(company_id, pa.large_string()), n_records)
-    times = timestamps.read(columns["timestamp"], batch.lines)
-    values, is_number = amounts.read(columns["value"], batch.lines)
+    customers = make_alike(columns["customer_id"], found.options.ids)
+    times = found.timestamps.read(columns["timestamp"], batch.lines)
+    values, is_number = found.amounts.read(columns["value"], batch.lines)
     faults = {
-        "customer_id_empty": _is_blank(columns["customer_id"]),
+        "customer_id_empty": _is_blank(customers),
+        NOT_A_CUSTOMER: _is_among(customers, found.options.not_customers),
         "company_id_empty": _is_blank(companies),
         "timestamp_empty": _is_blank(columns["timestamp"]),
         "timestamp_unparsable": times.unparsable,
         "timestamp_out_of_range": times.out_of_range,
         "timestamp_ambiguous": times.ambiguous,
-        OUTSIDE: _is_outside(times.microseconds, plausible),
+        OUTSIDE: _is_outside(times.microseconds, found.options.plausible_span),
         "value_empty": _is_blank(columns["value"]),
         "value_unparsable": ~is_number,
         "value_not_finite": ~np.isfinite(values),
     }
     reasons = list(faults)
     fault = np.select(list(faults.values()), range(len(faults)), default=-1)
-    refused += batch.refused
+    found.refused += batch.refused
     for i in np.flatnonzero(fault >= 0).tolist():
         company = None if faults["company_id_empty"][i] else companies[i].as_py()
-        refused.append(Refusal(int(batch.lines[i]), reasons[fault[i]], batch.text(i), company))
+        found.refused.append(
+            Refusal(int(batch.lines[i]), reasons[fault[i]], batch.text(i), company)
+        )
     kept = fault < 0
+    left_out = [code for code, reason in enumerate(reasons) if reason in found.left_out]
+    found.sample.add(batch, refused=~kept & ~np.isin(fault, left_out), kept=kept)
+    found.sample.add_values(values[kept])
     rows = [
         companies,
-        columns["customer_id"],
+        customers,
         pa.array(times.microseconds).cast(TIME),
         pa.array(values),
         pa.array(times.midnight),
@@ -281,24 +352,25 @@ def _is_outside(times: np.ndarray, span: TimeSpan | None) -> np.ndarray:
     return (times < span.start) | (times >= span.end)
 
 
+def _is_among(ids: pa.Array, chosen: Sequence[str]) -> np.ndarray:
+    if not chosen:
+        return np.zeros(len(ids), dtype=bool)
+    return pc.is_in(ids, value_set=pa.array(chosen, ids.type)).to_numpy(zero_copy_only=False)
+
+
 def _is_blank(column: pa.Array) -> np.ndarray:
     if pa.types.is_large_string(column.type):
         column = pc.if_else(pc.equal(pc.utf8_trim_whitespace(column), ""), None, column)
     return column.is_null().to_numpy(zero_copy_only=False)
 
 
-def _why_no_rows(each: Input, refused: list[Refusal], timestamps: TimestampColumn) -> str:
+def _why_no_rows(each: Input, refused: list[Refusal], numbers: str) -> str:
     if not refused:
         return f"{each.label} has a header but no rows; give one with rows"
     counts = Counter(refusal.reason for refusal in refused).most_common()
-    first = min(refused)
-    names = ("timestamp_format", "timezone", "decimal")
-    spelled = [option(name, each.in_python * "...", in_python=each.in_python) for name in names]
-    remedy = f"Correct it, or say how it is written ({', '.join(spelled)})"
-    if numbers := timestamps.unread_numbers.explanation(in_python=each.in_python):
-        remedy = numbers[0].upper() + numbers[1:]
     return (
         f"{each.label}: all {len(refused)} rows are refused ("
         + ", ".join(f"{reason} {count}" for reason, count in counts)
-        + f"); the first is {each.row} {first.line}: {first.text!r}. {remedy}"
+        + f"); the first is {each.row} {refused[0].line}: {refused[0].text!r}. "
+        + remedy(each, refused, numbers)
     )

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from scale_eval.datasets.ingest.ingest import IngestError, ingest
+from scale_eval.datasets.ingest.ingest import IngestError
 from tests.support.transaction_files import FEBRUARY, JANUARY, contents, on_disk, statuses
+from tests.support.transaction_files import ingest_whatever_is_refused as ingest
 
 
 def test_the_same_file_again_changes_nothing_at_all(file, into):

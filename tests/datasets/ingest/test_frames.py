@@ -11,8 +11,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from scale_eval.datasets.ingest import frames
-from scale_eval.datasets.ingest.ingest import IngestError, ingest
+from scale_eval.datasets.ingest.ingest import IngestError
 from tests.support.transaction_files import contents, on_disk, statuses
+from tests.support.transaction_files import ingest_whatever_is_refused as ingest
 
 COLUMNS = ["CustomerID", "Timestamp", "PurchaseValue"]
 FAULTS = [

@@ -9,10 +9,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from scale_eval.datasets import open_dataset
-from scale_eval.datasets.ingest.ingest import IngestError, ingest
+from scale_eval.datasets.ingest.ingest import IngestError
 from scale_eval.datasets.ingest.refused import REFUSED_SCHEMA
 from scale_eval.datasets.manifest import MANIFEST_SCHEMA, TRANSACTIONS_SCHEMA
 from tests.support.transaction_files import FEBRUARY, HEADER, JANUARY, contents, on_disk, statuses
+from tests.support.transaction_files import ingest_whatever_is_refused as ingest
 
 
 def test_each_file_becomes_a_company_sorted_by_customer_timestamp_and_value(file, into):

@@ -13,11 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scale_eval.datasets.ingest import csv as csv_format
-from scale_eval.datasets.ingest.ingest import IngestError, ingest
+from scale_eval.datasets.ingest.ingest import IngestError
 from scale_eval.datasets.ingest.inputs import InputFile
 from scale_eval.datasets.ingest.parse import ReadOptions, parse_input
 from scale_eval.datasets.ingest.text_options import TextOptions
 from scale_eval.datasets.instants import microseconds
+from tests.support.transaction_files import ingest_whatever_is_refused as ingest
 
 COLUMNS = ["note", "CustomerID", "Timestamp", "PurchaseValue"]
 REASONS = {

@@ -22,12 +22,13 @@ from scale_eval.datasets.hash_order import ranks_of
 from scale_eval.datasets.ingest import csv as csv_format
 from scale_eval.datasets.ingest import parquet as parquet_source
 from scale_eval.datasets.ingest import shuffle
-from scale_eval.datasets.ingest.ingest import IngestError, ingest
+from scale_eval.datasets.ingest.ingest import IngestError
 from scale_eval.datasets.ingest.inputs import InputFile
 from scale_eval.datasets.ingest.merge import Merge
 from scale_eval.datasets.ingest.shuffle import ShuffleBuffer, n_partitions_of
 from scale_eval.storage import Spill, StoreLocked, open_store
 from tests.support.paths import PROJECT as ROOT
+from tests.support.transaction_files import ingest_whatever_is_refused as ingest
 
 HEADER = "Shop,CustomerID,Timestamp,PurchaseValue\n"
 
@@ -272,7 +273,7 @@ def killed(self, *arguments):
     return method(self, *arguments)
 
 setattr(owner, step, killed)
-ingest(files, place, company_column="Shop", append=True)
+ingest(files, place, company_column="Shop", append=True, max_refused=1.0)
 """
 
 

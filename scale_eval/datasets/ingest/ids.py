@@ -1,0 +1,231 @@
+"""Ids as they stand in files: made alike where the caller says so, and told where they look odd."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from scale_eval.datasets.customer_ids import string_buffers
+from scale_eval.datasets.ingest.records import IngestError, option
+from scale_eval.datasets.transactions import Transactions
+
+
+class Spelling(NamedTuple):
+    """A spelling is one way in which ids of the same thing may differ.
+
+    `difference` says it in words, `alike` makes ids alike, and `may_differ` says cheaply that some
+    of the ids, given as bounds and bytes, may become others.
+    """
+
+    difference: str
+    alike: Callable[[pa.Array], pa.Array]
+    may_differ: Callable[[np.ndarray, np.ndarray], bool]
+
+
+def _any_between(low: int, high: int) -> Callable[[np.ndarray, np.ndarray], bool]:
+    return lambda bounds, content: bool(((content >= low) & (content <= high)).any())
+
+
+def _starts_with_zero(bounds: np.ndarray, content: np.ndarray) -> bool:
+    first = content[bounds[:-1][np.diff(bounds) > 1]]
+    return bool((first == ord("0")).any() and (first != ord("0")).any())
+
+
+_beyond_ascii = _any_between(128, 255)
+_capital, _small = _any_between(ord("A"), ord("Z")), _any_between(ord("a"), ord("z"))
+
+SPELLINGS = {
+    "blanks": Spelling(
+        "blanks around them",
+        pc.utf8_trim_whitespace,
+        lambda *ids: _any_between(0, 32)(*ids) or _beyond_ascii(*ids),
+    ),
+    "case": Spelling(
+        "capitals and small letters",
+        pc.utf8_lower,
+        lambda *ids: (_capital(*ids) and _small(*ids)) or _beyond_ascii(*ids),
+    ),
+    "zeros": Spelling(
+        "leading zeros",
+        lambda ids: pc.replace_substring_regex(ids, r"^0+(.)", r"\1"),
+        _starts_with_zero,
+    ),
+    "unicode": Spelling(
+        "how Unicode writes the same letters",
+        lambda ids: pc.utf8_normalize(ids, form="NFC"),
+        _beyond_ascii,
+    ),
+}
+"""Ways in which ids of the same thing may differ, by the name that `ids` has for each."""
+
+GUESTS = (
+    *("0", "-1", "guest", "guests", "anonymous", "anon", "unknown", "undefined", "customer"),
+    *("none", "null", "nil", "nan", "na", "n/a", "#n/a", "-", "?", "cash", "walk-in", "walkin"),
+)
+"""Ids, in small letters, that shops give to people whom they do not know."""
+
+_LARGE_SHARE, _GUEST_SHARE = 0.1, 0.01  # of the rows of a company, in one id
+_LEAST_ROWS, _LEAST_CUSTOMERS = 20, 20  # of the id, and of the company, for it to be told
+_ONE_ORDER_SHARE = 0.99  # of the customers, beyond which nobody is said to have come back
+_SHOWN = 3
+
+
+def require_spellings(names: Sequence[str]) -> None:
+    """Raise `IngestError` where one of `names` is none of `SPELLINGS`."""
+    for name in names:
+        if name not in SPELLINGS:
+            raise IngestError(f"ids: {name!r} is none of {', '.join(map(repr, SPELLINGS))}")
+
+
+def make_alike(ids: pa.Array, names: Iterable[str]) -> pa.Array:
+    """Return `ids` without the differences that are named, each a key of `SPELLINGS`."""
+    chosen = set(names)
+    for name in ("unicode", "blanks", "case", "zeros"):  # as one name may depend on the one before
+        if name in chosen:
+            ids = SPELLINGS[name].alike(ids)
+    return ids
+
+
+@dataclass
+class _Finding:
+    """What is odd in some companies: how many, how many ids, and the first as an example."""
+
+    n_companies: int = 0
+    n_ids: int = 0
+    example: str = ""
+
+    def add(self, n_ids: int, example: str) -> None:
+        self.n_companies += 1
+        self.n_ids += n_ids
+        self.example = self.example or example
+
+    @property
+    def where(self) -> str:
+        others = self.n_companies - 1
+        more = f", and at {others:,} more {'company' if others == 1 else 'companies'}"
+        return self.example + (more if others else "")
+
+
+@dataclass
+class IdRemarks:
+    """Id remarks collect what is odd in the customer ids of companies, one after the other."""
+
+    large: _Finding = field(default_factory=_Finding)
+    one_order_each: _Finding = field(default_factory=_Finding)
+    variants: dict[str, _Finding] = field(default_factory=lambda: defaultdict(_Finding))
+    guest: str = ""
+
+    def add(self, company: Transactions) -> None:
+        """Look at the customer ids of a company."""
+        n_rows, n_customers = len(company), company.n_customers
+        counts = np.bincount(company.codes, minlength=n_customers)
+        if n_customers >= _LEAST_CUSTOMERS:
+            self._look_for_guests(company, counts)
+            once = int(np.count_nonzero(counts == 1))
+            if once >= _ONE_ORDER_SHARE * n_customers and n_rows <= n_customers / _ONE_ORDER_SHARE:
+                self.one_order_each.add(
+                    once,
+                    f"{once:,} of the {n_customers:,} customers of {company.company_id} have one "
+                    "order each",
+                )
+        ids = company.customers
+        bounds, content = string_buffers(ids)
+        content = content[bounds[0] : bounds[-1]]
+        for name, spelling in SPELLINGS.items():
+            if spelling.may_differ(bounds - bounds[0], content):
+                alike = spelling.alike(ids)
+                n_fewer = n_customers - pc.count_distinct(alike).as_py()
+                if n_fewer:
+                    pair = _first_pair(ids, alike)
+                    self.variants[name].add(
+                        n_fewer, f"{pair[0]!r} and {pair[1]!r} at {company.company_id}"
+                    )
+
+    def _look_for_guests(self, company: Transactions, counts: np.ndarray) -> None:
+        n_rows = len(company)
+        top = int(np.argmax(counts))
+        if counts[top] < max(_LARGE_SHARE * n_rows, _LEAST_ROWS):
+            guests = pc.is_in(company.customers, value_set=pa.array(GUESTS, pa.string()))
+            places = np.flatnonzero(guests.to_numpy(zero_copy_only=False))
+            if not len(places):
+                return
+            top = int(places[np.argmax(counts[places])])
+            if counts[top] < max(_GUEST_SHARE * n_rows, _LEAST_ROWS):
+                return
+        name = company.customers[top].as_py()
+        self.guest = self.guest or name
+        self.large.add(
+            1,
+            f"{name!r} with {counts[top]:,} of the {n_rows:,} orders of {company.company_id} "
+            f"({100 * counts[top] / n_rows:.0f} %)",
+        )
+
+    def sentences(self, *, in_python: bool) -> list[str]:
+        """Return what is odd, in sentences that name the options which change it."""
+        found = []
+        if self.large.n_companies:
+            leave_out = option(
+                "not_customers",
+                f"[{self.guest!r}]" if in_python else self.guest,
+                in_python=in_python,
+            )
+            found.append(
+                f"One customer id holds a large share of the orders: {self.large.where}. If it "
+                "stands for guests, they are now one customer who buys all the time; leave them "
+                f"out: {leave_out}."
+            )
+        if self.one_order_each.n_companies:
+            found.append(
+                f"Nobody ever came back: {self.one_order_each.where}. Is this the person's id? "
+                "Another column may hold it (some exports give a new id to each order)."
+            )
+        for name, finding in self.variants.items():
+            alike = option("ids", f"[{name!r}]" if in_python else name, in_python=in_python)
+            found.append(
+                f"{finding.n_ids:,} customer {'id differs' if finding.n_ids == 1 else 'ids differ'}"
+                f" from another only by {SPELLINGS[name].difference}, such as {finding.where}: "
+                f"they count as different customers, unless you say {alike}."
+            )
+        return found
+
+
+def _first_pair(ids: pa.Array, alike: pa.Array) -> tuple[str, str]:
+    """Return the first two ids that are alike."""
+    first: dict[str, str] = {}
+    for each, key in zip(ids.to_pylist(), alike.to_pylist(), strict=True):
+        if key in first:
+            return first[key], each
+        first[key] = each
+    raise AssertionError("no two are alike")
+
+
+def company_remarks(
+    manifest: Mapping[str, Mapping[str, Any]], changed: Iterable[str], *, in_python: bool
+) -> list[str]:
+    """Return, in a sentence, companies whose names differ in spelling only, if one is `changed`."""
+    by_name = defaultdict(list)
+    for company_id in manifest:
+        plain = unicodedata.normalize("NFKC", company_id).casefold()
+        by_name[" ".join(plain.split())].append(company_id)
+    fresh = set(changed)
+    several = [names for names in by_name.values() if len(names) > 1 and fresh & set(names)]
+    if not several:
+        return []
+    shown = "; ".join(
+        ", ".join(f"{name!r} ({manifest[name]['n_rows']:,} rows)" for name in sorted(names))
+        for names in several[:_SHOWN]
+    )
+    more = f" and {len(several) - _SHOWN} more such names" if len(several) > _SHOWN else ""
+    value = "['blanks', 'case', 'unicode']" if in_python else "blanks,case,unicode"
+    return [
+        f"Companies whose names differ only in spelling count as different ones: {shown}{more}. To "
+        f"make names alike, ingest into a new dataset with "
+        f"{option('ids', value, in_python=in_python)}."
+    ]

@@ -1,0 +1,143 @@
+"""Ids are what they are, told where they look odd, and made alike where somebody says so."""
+
+from __future__ import annotations
+
+import unicodedata
+
+import pandas as pd
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scale_eval.datasets.ingest.ids import IdRemarks, make_alike
+from scale_eval.datasets.ingest.ingest import IngestError, ingest
+from scale_eval.datasets.ingest.parse import ReadOptions
+from scale_eval.datasets.transactions import Transactions
+
+
+def orders(counts: dict[str, int]) -> list[str]:
+    """Return lines of a shop in which each customer has so many orders."""
+    return [
+        f"{name},2017-{i % 12 + 1:02}-{i % 28 + 1:02},1"
+        for name, n in counts.items()
+        for i in range(n)
+    ]
+
+
+SHOP = {f"c{i:03}": 3 for i in range(60)}
+
+
+@pytest.mark.parametrize("guest", ["0", "guest", "7"])
+def test_one_id_with_a_large_share_of_the_orders_is_told_and_can_be_left_out(file, into, guest):
+    path = file("woo.csv", orders({**SHOP, guest: 120}))
+    (remark,) = ingest(path, into).remarks
+    assert f"{guest!r} with 120 of the 300 orders of woo (40 %)" in remark
+    assert f"--not-customers {guest}" in remark
+    report = ingest(path, into, not_customers=guest, replace=True)
+    assert report.remarks == ()
+    assert report.companies.loc[0, "rows"] == 180
+    assert report.refused.loc[0, "reason"] == "not_a_customer"
+
+
+def test_a_guest_by_name_is_told_from_a_hundredth_on_and_a_good_customer_is_not(file, into):
+    assert "'Guest'" not in str(ingest(file("a.csv", orders({**SHOP, "vip": 20})), into).remarks)
+    assert (
+        "'guest' with 20 of the 200"
+        in ingest(file("b.csv", orders({**SHOP, "guest": 20})), into).remarks[0]
+    )
+
+
+def test_an_id_per_order_is_told(file, into):
+    path = file("olist.csv", orders({f"order-{i}": 1 for i in range(300)}))
+    (remark,) = ingest(path, into).remarks
+    assert "Nobody ever came back: 300 of the 300 customers of olist have one order each" in remark
+    assert "Is this the person's id?" in remark
+
+
+@pytest.mark.parametrize(
+    ("name", "pair", "says"),
+    [
+        ("blanks", ("anna ", "anna"), "blanks around them"),
+        ("case", ("Anna", "anna"), "capitals and small letters"),
+        ("zeros", ("007", "7"), "leading zeros"),
+        ("unicode", ("Zoe\u0308", "Zo\u00eb"), "how Unicode writes the same letters"),
+    ],
+)
+def test_ids_that_differ_in_spelling_only_are_told_and_one_where_that_is_said(
+    file, into, name, pair, says
+):
+    path = file("acme.csv", orders({**SHOP, pair[0]: 2, pair[1]: 2}))
+    report = ingest(path, into)
+    (remark,) = report.remarks
+    assert f"1 customer id differs from another only by {says}" in remark
+    assert all(repr(each) in remark for each in pair)
+    assert f"--ids {name}" in remark
+    assert report.companies.loc[0, "customers"] == 62
+    alike = ingest(path, into, ids=[name], replace=True)
+    assert alike.companies.loc[0, "customers"] == 61
+    assert alike.remarks == ()
+
+
+def test_spellings_of_companies_are_told_with_their_rows(tmp_path, into):
+    path = tmp_path / "all.csv"
+    lines = ["Acme", "Acme", "acme ", "ACME", "Bolt"]
+    path.write_text(
+        "Shop,CustomerID,Timestamp,PurchaseValue\n"
+        + "".join(f"{name},c{i},2017-01-01,1\n" for i, name in enumerate(lines))
+    )
+    report = ingest(path, into, company_column="Shop")
+    (remark,) = report.remarks
+    assert "'ACME' (1 rows), 'Acme' (2 rows), 'acme ' (1 rows)" in remark
+    assert "Bolt" not in remark
+    alike = ingest(path, tmp_path / "other", company_column="Shop", ids=["blanks", "case"])
+    assert alike.companies["company_id"].tolist() == ["acme", "bolt"]
+    assert alike.remarks == ()
+
+
+def test_rows_without_an_id_are_an_error_unless_they_are_said_to_be_nobody(file, into):
+    path = file("square.csv", orders({**SHOP, "": 40}))
+    with pytest.raises(IngestError, match=r"customer_id_empty 40.*--not-customers ''"):
+        ingest(path, into)
+    report = ingest(path, into, not_customers=[""])
+    assert report.companies.loc[0, "rows"] == 180
+    assert report.remarks == ()
+
+
+def test_a_spelling_that_is_none_is_an_error():
+    with pytest.raises(IngestError, match="ids: 'lower' is none of 'blanks', 'case', 'zeros'"):
+        ReadOptions(ids=["lower"])
+
+
+ids = st.text(st.sampled_from(" 0aAbBé\u0301eÉ\u00a0"), min_size=1, max_size=4)
+BY_HAND = {
+    "unicode": lambda text: unicodedata.normalize("NFC", text),
+    "blanks": str.strip,
+    "case": str.lower,
+    "zeros": lambda text: (
+        text[:-1].lstrip("0") + text[-1] if text.strip("0") == "" and text else text.lstrip("0")
+    ),
+}
+
+
+@given(
+    texts=st.lists(ids, min_size=1, max_size=8, unique=True),
+    names=st.sets(st.sampled_from(list(BY_HAND))),
+)
+def test_ids_are_made_alike_as_plain_python_does(texts, names):
+    expected = texts
+    for name in BY_HAND:
+        if name in names:
+            expected = [BY_HAND[name](text) for text in expected]
+    assert make_alike(pa.array(texts, pa.large_string()), names).to_pylist() == expected
+
+
+@given(texts=st.lists(ids.filter(str.strip), min_size=2, max_size=8, unique=True))
+def test_what_is_told_of_ids_is_what_plain_python_counts(texts):
+    frame = pd.DataFrame({"customer_id": texts, "timestamp": "2017-01-01", "value": 1.0})
+    remarks = IdRemarks()
+    remarks.add(Transactions.from_frame("x", frame))
+    for name, by_hand in BY_HAND.items():
+        fewer = len(texts) - len({by_hand(text) for text in texts})
+        told = remarks.variants[name].n_ids if name in remarks.variants else 0
+        assert told == fewer
