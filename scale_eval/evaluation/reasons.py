@@ -29,6 +29,7 @@ EVALUATIONS = {
     "outside_0_1": "some predictions lie below 0 or above 1",
     # A model cannot be evaluated anywhere.
     "cannot_be_sent": "the model cannot be pickled, or the workers cannot load it",
+    "depends_on_order": "the predictions depend on what was evaluated before in the same process",
     # Data or a process fail.
     "data_unreadable": "the company's file is missing or damaged",
     "spend_too_large": "a customer spends more in the window than can be counted exactly",

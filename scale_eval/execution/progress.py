@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections import Counter
 from types import TracebackType
 
@@ -80,6 +81,13 @@ class Progress:
     def say(self, sentence: str) -> None:
         """Print a sentence without breaking the bar."""
         self._screen.say(sentence)
+
+    def warn(self, sentence: str) -> None:
+        """Print a sentence as `say` does; where nothing is shown, warn."""
+        if self._screen.shown:
+            self.say(sentence)
+        else:
+            warnings.warn(sentence, RuntimeWarning, stacklevel=2)
 
     def update(self, statuses: Counter[str], cost: float = 0.0) -> None:
         """Add evaluations that are done, counted by their status, and their estimated seconds."""

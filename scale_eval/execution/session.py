@@ -13,12 +13,19 @@ import numpy as np
 from scale_eval.datasets import Dataset
 from scale_eval.evaluation.histograms import score_table
 from scale_eval.evaluation.rows import EvaluationRows
+from scale_eval.evaluation.unfit_model import UnfitModel, standing_in
 from scale_eval.execution.coordinator import execute
 from scale_eval.execution.global_fits import GlobalFitResult, is_pickled, recorded_fits
 from scale_eval.execution.loading import loadable_models
 from scale_eval.execution.progress import Progress
 from scale_eval.execution.result_buffer import ResultBuffer
 from scale_eval.execution.tasks import RunContext, Task, TaskResult
+from scale_eval.execution.trial import (
+    DEPENDS_ON_ORDER,
+    Findings,
+    note_of_dependence,
+    trial_of,
+)
 from scale_eval.execution.versions import require_same_versions
 from scale_eval.models import NamedModel
 from scale_eval.planning.batches import choose_granularity, make_batches
@@ -89,9 +96,12 @@ class Session:
         todo = completion.todo(plan, self.models, retry=self.execution.retry)
         directory.record(n_evaluations=plan.n_evaluations, n_missing=completion.n_missing)
         if todo.any():
-            with ResultBuffer(directory.store) as buffer:
+            with (
+                ResultBuffer(directory.store) as buffer,
+                trial_of(self._context({}), plan, todo) as findings,
+            ):
                 self._connect()
-                tasks = _Tasks(self, plan, buffer)
+                tasks = _Tasks(self, plan, buffer, findings)
                 tasks.fit(todo)
                 tasks.evaluate(todo, completion.attempts, costs)
         return plan
@@ -150,6 +160,16 @@ class Session:
             write_part(self.directory.store, rows.table(), score_table([]))
         completion.attempts[missing] = 1
 
+    def _context(self, fitted: Mapping[str, GlobalFitResult]) -> RunContext:
+        return RunContext(
+            self.dataset,
+            self.models,
+            self.settings.rules,
+            self.directory.store,
+            self.execution.save_predictions,
+            fitted,
+        )
+
     def _connect(self) -> None:
         """Start or join the cluster; raise `VersionsDiffer` where it has other packages."""
         is_local = self.execution.cluster == "local"
@@ -162,7 +182,13 @@ class Session:
 class _Tasks:
     """Do the fits and evaluations of one session on the cluster."""
 
-    def __init__(self, session: Session, plan: Plan, buffer: ResultBuffer) -> None:
+    def __init__(
+        self,
+        session: Session,
+        plan: Plan,
+        buffer: ResultBuffer,
+        findings: Callable[[], dict[str, Findings]],
+    ) -> None:
         self._session, self._plan, self._buffer = session, plan, buffer
         self._progress = session.progress
         directory = session.directory
@@ -173,15 +199,37 @@ class _Tasks:
             retry=session.execution.retry,
             is_trusted=self._is_trusted,
         )
-        context = RunContext(
-            session.dataset,
-            session.models,
-            session.settings.rules,
-            directory.store,
-            session.execution.save_predictions,
-            self._fitted,
-        )
-        self._context = replace(context, models=loadable_models(session.client(), context))
+        context = session._context(self._fitted)
+        models = loadable_models(session.client(), context)
+        self._context = replace(context, models=self._without_unfit(models, findings()))
+
+    def _without_unfit(
+        self, models: dict[str, NamedModel], findings: Mapping[str, Findings]
+    ) -> dict[str, NamedModel]:
+        """Return the models with stand-ins for those that depend on order; say what was found."""
+        directory = self._session.directory
+        read = {name: each.files for name, each in findings.items() if each.files}
+        if read:
+            directory.record_read_files(read)
+        for name, each in findings.items():
+            if each.is_random:
+                self._progress.warn(
+                    f"The model {name!r} is random: it predicts something else each time, so that "
+                    "none of its figures can be repeated. Draw from a generator made of "
+                    "self.random_state, which is set before fit."
+                )
+            if each.is_untried:
+                self._progress.say(
+                    f"Whether the model {name!r} depends on what was evaluated before could not be "
+                    "tried: it is slow, writes a file, or ends its process."
+                )
+            if each.depends and not isinstance(models[name].prototype, UnfitModel):
+                note = note_of_dependence(each)
+                models = {**models, name: standing_in(models[name], DEPENDS_ON_ORDER, note)}
+        for name, model in models.items():
+            if isinstance(model.prototype, UnfitModel):
+                self._progress.say(f"The model {name!r} is not evaluated: {model.prototype.note}.")
+        return models
 
     def fit(self, todo: np.ndarray) -> None:
         """Fit the models of all companies that the evaluations to do need."""

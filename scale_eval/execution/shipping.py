@@ -8,11 +8,12 @@ its source, which is sent along; so is what code imports only while it runs.
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import os
 import pickle
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import Any
@@ -141,11 +142,15 @@ def pickled(thing: Any) -> tuple[bytes, set[str]]:
 
 
 class _Pickler(cloudpickle.Pickler):
-    """A pickler that notes to which modules the objects belong that it pickles."""
+    """A pickler that notes to which modules the objects belong that it pickles.
 
-    def __init__(self, file: io.BytesIO) -> None:
+    Functions with a cache are pickled by value like any other, with an empty cache.
+    """
+
+    def __init__(self, file: io.BytesIO, by_value: Set[str]) -> None:
         super().__init__(file)
         self.modules: set[str] = set()
+        self._by_value = {"__main__", *by_value}
 
     def reducer_override(self, thing: Any) -> Any:
         if isinstance(thing, ModuleType):
@@ -153,12 +158,21 @@ class _Pickler(cloudpickle.Pickler):
         else:
             name = getattr(thing, "__module__", None) or type(thing).__module__
             self.modules.add(name if isinstance(name, str) else "")
+        if isinstance(thing, _Cached) and thing.__wrapped__.__module__ in self._by_value:
+            return _with_cache, (thing.__wrapped__, thing.cache_parameters())
         return super().reducer_override(thing)
+
+
+_Cached = functools._lru_cache_wrapper
+
+
+def _with_cache(function: Callable[..., Any], parameters: Mapping[str, Any]) -> Any:
+    return functools.lru_cache(**parameters)(function)
 
 
 def _pickled(thing: Any, by_value: set[str]) -> tuple[bytes, set[str]]:
     file = io.BytesIO()
-    pickler = _Pickler(file)
+    pickler = _Pickler(file, by_value)
     with _pickled_by_value(by_value):
         pickler.dump(thing)
     return file.getvalue(), pickler.modules

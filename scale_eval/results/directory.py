@@ -43,6 +43,7 @@ from scale_eval.storage import (
     require_free_place,
     write_json,
 )
+from scale_eval.storage.file_hash import file_hash
 from scale_eval.storage.formats import OtherFormat, require_format
 
 RUN = "run.json"
@@ -192,6 +193,10 @@ class RunDirectory:
             for name in models
             if name in recorded
         }
+        for name, files in self.document.get("read_files", {}).items():
+            if name in differing:
+                changed = [path for path, was in files.items() if file_hash(path) != was]
+                differing[name] += [f"the file {path}" for path in changed]
         return {name: parts for name, parts in differing.items() if parts}
 
     def record(self, **entries: Any) -> None:
@@ -199,6 +204,12 @@ class RunDirectory:
         document = {**self.document, **entries}
         write_json(self.store, RUN, document)
         self.document = document
+
+    def record_read_files(self, files: Mapping[str, Mapping[str, str]]) -> None:
+        """Record the files that models read, by model: the hash of each, by path."""
+        before = self.document.get("read_files", {})
+        added = {name: {**before.get(name, {}), **files[name]} for name in files}
+        self.record(read_files={**before, **added})
 
     def record_fits(self, fitted: Mapping[str, Any]) -> dict[str, Any]:
         """Record the fits of models of all companies, and return the fits to use."""

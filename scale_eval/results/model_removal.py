@@ -71,11 +71,13 @@ def remove_models(directory: RunDirectory, names: Iterable[str]) -> None:
     fits = {*document.get("leaving_fits", []), *(digest for digest, *_ in recorded.values())}
     leaving_fits = sorted(fits - kept - {""})
     models = {name: each for name, each in document["models"].items() if name not in leaving}
+    read = {k: files for k, files in document.get("read_files", {}).items() if k not in leaving}
     directory.record(
         leaving=leaving,
         leaving_fits=leaving_fits,
         models=models,
         fitted=fitted,
+        read_files=read,
         costs={},
         status="running",
     )

@@ -74,6 +74,11 @@ class ShareDirectory(RunDirectory):
         write_json(self.store, f"shares/{self.name}.json", self._own)
         self.document = {**self.document, **entries}
 
+    def record_read_files(self, files: Mapping[str, Mapping[str, str]]) -> None:
+        """Record the files that models read, in the record of the whole run."""
+        with self.store.lock(AGREEING, patience=PATIENCE):
+            RunDirectory(self.store).record_read_files(files)
+
     def record_fits(self, fitted: Mapping[str, Any]) -> dict[str, Any]:
         """Record fits of models of all companies, except those that another share recorded first.
 
