@@ -34,6 +34,9 @@ ROWS_SCHEMA = pa.schema(
     ]
 )
 
+REFUSED_HELD = 2_000_000
+"""Rows of a file that may be refused: they stay in memory, and take some 500 MB."""
+
 _NO_ROWS = ROWS_SCHEMA.empty_table()
 
 
@@ -201,6 +204,7 @@ def _parse_input(
             batch, timestamps, amounts, options.plausible_span, company_id, keep_text, refused
         )
         n_naive += naive
+        _check_memory(each, refused)
         if len(rows):
             times = rows["timestamp"].cast(pa.int64()).to_numpy()
             first, last = min(first, int(times.min())), max(last, int(times.max()))
@@ -285,6 +289,17 @@ def _is_blank(column: pa.Array) -> np.ndarray:
     if pa.types.is_large_string(column.type):
         column = pc.if_else(pc.equal(pc.utf8_trim_whitespace(column), ""), None, column)
     return column.is_null().to_numpy(zero_copy_only=False)
+
+
+def _check_memory(each: Input, refused: list[Refusal]) -> None:
+    """Raise `IngestError` where more rows are refused than memory should hold."""
+    if len(refused) > REFUSED_HELD:
+        first = min(refused)
+        raise IngestError(
+            f"{each.label}: more than {REFUSED_HELD:,} rows are refused; the first is {each.row} "
+            f"{first.line} ({first.reason}): {first.text!r}. Correct the file, or say how it is "
+            "written"
+        )
 
 
 def _why_no_rows(each: Input, refused: list[Refusal], timestamps: TimestampColumn) -> str:
