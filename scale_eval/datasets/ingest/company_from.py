@@ -16,13 +16,21 @@ EXAMPLES = "such as 'shop={company}/', '{company}/*.csv' or '{company}-????-??.c
 _TOKEN = re.compile(r"(\{[^{}/]*\}|\*\*|\*|\?)")
 _NO_PARTITION = "__HIVE_DEFAULT_PARTITION__"
 _TIMES = {"year", "month", "day", "date", "dt", "ds", "hour", "quarter", "week", "y", "m", "d"}
-_PART = re.compile(r"(?:part[-_.](?:[mr]-)?\d+|\d{6}_\d+$|data(?:_\d+)+$|run-\d+-part)", re.I)
-_MONTH = "jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec"
-_LONG = "january|february|march|april|june|july|august|sept|september|october|november|december"
+_PART = re.compile(
+    r"(?:part[-_.](?:[mr]-)?\d+|\d{6}_\d+$|data(?:_\d+)+$|run-\d+-part|\d+\.part$)", re.I
+)
+_DAY, _MONTH, _YEAR = r"(?:0[1-9]|[12]\d|3[01])", r"(?:0[1-9]|1[0-2])", r"(?:19|20)\d\d"
+_TIME = r"(?:T\d{4,6}Z?|[_ -]\d{6}(?!\d))?"
+_NAMES = (
+    "january|february|march|april|june|july|august|sept|september|october|november|december|"
+    "januar|februar|m\u00e4rz|maerz|mai|juni|juli|oktober|dezember|okt|dez|"
+    "jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec"
+)
 _PIECE = re.compile(
-    r"(?<!\d)(?:19|20)\d\d(?:[-_.]?(?:0[1-9]|1[0-2])(?:[-_.]?(?:0[1-9]|[12]\d|3[01]))?"
-    r"|[-_.]?q[1-4]|[-_.]?w\d\d)?(?!\d)"  # a year, month, day, quarter or week
-    rf"|(?<![a-z])(?:{_LONG}|{_MONTH})(?![a-z])"
+    rf"(?<!\d){_YEAR}(?:[-_.]?{_MONTH}(?:[-_.]?{_DAY}{_TIME})?|[-_.]?q[1-4]|[-_.]?w\d\d)?(?!\d)"
+    rf"|(?<!\d)(?:{_DAY}[-_.])?{_MONTH}[-_.]{_YEAR}(?!\d)"
+    rf"|^(?:{_MONTH}|q[1-4])$"
+    rf"|(?<![^\W\d_])(?:{_NAMES})(?![^\W\d_])"
     r"|(?<=[-_. ])(?:part|chunk|split|shard)[-_. ]?\d+"
     r"|\d{5}-of-\d{5}$|(?<=[-_])\d{12}$|\d{4}_part_\d\d",
     re.IGNORECASE,
@@ -171,24 +179,44 @@ def check_companies_are_told(labels: Mapping[str, str], others: Iterable[str] = 
             )
 
 
+def pattern_for_folders(one: str, other: str) -> str:
+    """Return the pattern by which two paths of files called alike are two companies, or ""."""
+    parts, others = Path(one).parts, Path(other).parts
+    differing = [i for i in range(1, 1 + min(len(parts), len(others))) if parts[-i] != others[-i]]
+    if not differing or differing[0] == 1:
+        return ""
+    suffix = one.removeprefix(without_suffixes(one))
+    return f"{{company}}{'/*' * (differing[0] - 1)}{suffix}"
+
+
 def _remedy_for_parts(label: str, company: str) -> str:
-    found = _PIECE.search(company)
-    assert found is not None
+    """Return the option that takes files such as `label`, called `company`, for parts of one."""
+    path = Path(label)
     suffix = label.removeprefix(without_suffixes(label))
-    before, after = company[: found.start()], company[found.end() :]
-    piece = re.sub(r"[^\W_]", "?", found[0]) if found[0][0].isdigit() else "*"
-    if before.strip("-_. "):
-        core = before.rstrip("-_. ")
-        return f"write --company-from '{{company}}{before[len(core) :]}{piece}{after}{suffix}'"
-    if after.strip("-_. "):
-        core = after.lstrip("-_. ")
-        return f"write --company-from '{piece}{after[: len(after) - len(core)]}{{company}}{suffix}'"
-    if "/" in Path(label).as_posix():
-        return f"and the folder is the company, write --company-from '{{company}}/*{suffix}'"
-    return (
-        "put them into a folder named as the company, and write --company-from "
-        f"'{{company}}/*{suffix}'"
-    )
+    core = next((each for each in map(_core, _PIECE.split(company)) if each), "")
+    if core:
+        before, _, after = company.partition(core)
+        return f"write --company-from '{_wild(before)}{{company}}{_wild(after)}{suffix}'"
+    folders = [each for each in path.parent.parts if each not in ("/", ".", "..")]
+    levels = ""
+    while folders and not _core(_PIECE.sub("", folders[-1])):
+        levels += "/*"
+        folders.pop()
+    pattern = f"--company-from '{{company}}{levels}/*{suffix}'"
+    if folders:
+        return f"and the folder {folders[-1]} is the company, write {pattern}"
+    return f"put them into a folder named as the company, and write {pattern}"
+
+
+def _core(text: str) -> str:
+    return text.strip("-_. ")
+
+
+def _wild(text: str) -> str:
+    """Return a pattern for what surrounds the company in the names of its parts."""
+    words = rf"{_NAMES}|((?:part|chunk|split|shard)[-_. ]?)\d+"
+    text = re.sub(words, lambda match: f"{match[1] or ''}*", text, flags=re.IGNORECASE)
+    return re.sub(r"\d", "?", text)
 
 
 def _numbered(company: str) -> str:

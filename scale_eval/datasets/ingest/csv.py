@@ -160,7 +160,7 @@ class _Checks:
 
 def _read(lines: list[str], text: str, header: Header, *, last: bool) -> _Records:
     clean = not _has_fault(text)
-    if clean and '"' not in text:
+    if clean and '"' not in text and not header.skips_blanks:
         return _split(lines, header)
     return _parse(lines, header, clean=clean, last=last)
 
@@ -296,7 +296,10 @@ def _why_unsound(line: str, *, n_lines: int) -> str:
 
 def _reader(lines: list[str], start: int, header: Header) -> Reader:
     return csv.reader(
-        map(lines.__getitem__, range(start, len(lines))), delimiter=header.separator, strict=True
+        map(lines.__getitem__, range(start, len(lines))),
+        delimiter=header.separator,
+        strict=True,
+        skipinitialspace=header.skips_blanks,
     )
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import re
+import shlex
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -23,6 +24,7 @@ HEADER_LINES = 100
 _SEPARATORS = (",", ";", "\t", "|", "^", "~", "\x01", "\x1f")
 _SPAN = 10  # lines of a header whose cells have line breaks
 _SEP_LINE = re.compile(r'"?sep=(?:(\\t)|([^\n"]))"?[,;\t|]*\s*$', re.IGNORECASE)
+_QUOTES = re.compile("['`‘’‚“”„«»]")
 _DATE = re.compile(r"\d{1,4}[-./]\d{1,2}[-./]\d{1,4}\b|\b(?:19|20)\d{6}\b|\b1\d{9}(?:\d{3})?\b")
 _NUMBER = re.compile(r"[^\w]*\d[\d., ]*[^\w]*$")
 
@@ -45,6 +47,8 @@ class Header:
         The number of the header's first line.
     text : str
         The header as it stands there.
+    skips_blanks : bool
+        Whether blanks after a separator do not count: a quote stands behind one.
     """
 
     separator: str
@@ -54,6 +58,7 @@ class Header:
     n_lines: int
     line: int
     text: str
+    skips_blanks: bool = False
 
 
 def find_header(
@@ -91,6 +96,7 @@ def find_header(
                         stop,
                         at + 1,
                         "".join(lines[at:stop]).rstrip("\n"),
+                        _has_blank_before_quote(lines[at], lines[stop : stop + 1], separator),
                     )
                     _check_no_rows_above(path, lines[first:at], first, header)
                     return header
@@ -168,13 +174,14 @@ def _readings(lines: Sequence[str], at: int, separator: str) -> Iterator[tuple[l
     if lines[at].startswith("#"):
         texts.append(lines[at].lstrip("# "))
     for text in texts:
-        reader = csv.reader(
-            iter([text.lstrip("\ufeff"), *islice(lines, at + 1, at + _SPAN)]), delimiter=separator
-        )
-        try:
-            yield next(reader), at + reader.line_num
-        except (csv.Error, StopIteration):
-            continue
+        for skips in (False, True) if f"{separator} " in text and '"' in text else (False,):
+            reader = csv.reader(
+                iter([text.lstrip("\ufeff"), *islice(lines, at + 1, at + _SPAN)]),
+                delimiter=separator,
+                skipinitialspace=skips,
+            )
+            with suppress(csv.Error, StopIteration):
+                yield next(reader), at + reader.line_num
 
 
 def fields_of(lines: Sequence[str], header: Header) -> list[str]:
@@ -184,6 +191,15 @@ def fields_of(lines: Sequence[str], header: Header) -> list[str]:
 
 def _fields(line: str, separator: str) -> list[str]:
     return next((fields for fields, _ in _readings([line], 0, separator)), [])
+
+
+def _has_blank_before_quote(header: str, below: Sequence[str], separator: str) -> bool:
+    """Return whether the header or the line below it has a quote behind a separator and blanks."""
+    return separator.strip() != "" and any(
+        field.startswith(" ") and field.lstrip().startswith('"')
+        for line in (header, *below)
+        for field in _fields(line, separator)
+    )
 
 
 def _check_no_rows_above(path: Path, lines: Sequence[str], first: int, header: Header) -> None:
@@ -226,6 +242,17 @@ def _no_header(
                 f"by {separators[0]!r}: {lines[first].strip()[:200]!r}; give --separator "
                 f"{_shown(separator)}"
             )
+    marks = _QUOTES.findall(lines[first])
+    if marks and wanted <= {
+        plain_name(_QUOTES.sub("", name)) for name in found[first, separators[0]]
+    }:
+        expression = f's/[{"".join(sorted(set(marks)))}]/"/g'
+        return IngestError(
+            f'{path}: line {first + 1} quotes its fields with {marks[0]}, and CSV does with ": '
+            f"{lines[first].strip()[:200]!r}; write the file with other quotes: mkdir quoted; "
+            f"sed {shlex.quote(expression)} {shlex.quote(str(path))} > "
+            f"{shlex.quote(f'quoted/{path.name}')}"
+        )
     if wanted <= set(map(plain_name, lines[first].split())):
         return IngestError(
             f"{path}: the columns are divided by blanks, as in line {first + 1}: "
@@ -266,11 +293,12 @@ def _rows_only(
         if place is not None:
             names[place] = columns[role]
             free.remove(place)
-    header = separator.join(names).replace("'", "'\\''")
+    header = shlex.quote(separator.join(names))
     return IngestError(
         f"{path} has no header with the columns: line {at + 1} looks like a row: "
         f"{line.strip()[:200]!r}. Write the names of the columns above the first row, such as "
-        f"(check the order): mkdir named; (echo '{header}'; cat '{path}') > 'named/{path.name}'"
+        f"(check the order): mkdir named; (echo {header}; cat {shlex.quote(str(path))}) > "
+        f"{shlex.quote(f'named/{path.name}')}"
     )
 
 
@@ -293,8 +321,8 @@ def _unquoting(path: Path, separator: str) -> str:
         f"csv.reader(sys.stdin, delimiter={separator!r}))"
     )
     return (
-        f"take those quotes away: mkdir unquoted; python -c \"{code}\" < '{path}' > "
-        f"'unquoted/{path.name}'"
+        f'take those quotes away: mkdir unquoted; python -c "{code}" < {shlex.quote(str(path))} > '
+        f"{shlex.quote(f'unquoted/{path.name}')}"
     )
 
 

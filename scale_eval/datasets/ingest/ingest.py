@@ -21,7 +21,10 @@ import pyarrow as pa
 
 from scale_eval.datasets.dataset import Dataset
 from scale_eval.datasets.file_layout import CompanyToWrite, write_companies
-from scale_eval.datasets.ingest.company_from import check_companies_are_told
+from scale_eval.datasets.ingest.company_from import (
+    check_companies_are_told,
+    pattern_for_folders,
+)
 from scale_eval.datasets.ingest.default_columns import DEFAULT_COLUMNS
 from scale_eval.datasets.ingest.ids import IdRemarks, company_remarks
 from scale_eval.datasets.ingest.inputs import Input, InputFile, inputs_of
@@ -264,10 +267,12 @@ def _check_one_company_a_file(parsed: Sequence[ParsedInput], append: bool) -> No
     for company_id, parts in by_company.items():
         for (_, end, path), (begin, _, next_path) in pairwise(sorted(parts)):
             if not append:
+                pattern = pattern_for_folders(path, next_path)
+                folders = f", or a folder does: --company-from {pattern!r}" if pattern else ""
                 raise IngestError(
                     f"{path} and {next_path} are both company {company_id!r}; rename one, append "
-                    "one to the other (--append), or say which column or which part of the path "
-                    "has the company (--company-column, --company-from)"
+                    "one to the other (--append), or say which column has the company "
+                    f"(--company-column){folders}"
                 )
             if begin <= end:
                 raise IngestError(

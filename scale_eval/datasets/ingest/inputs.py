@@ -83,6 +83,8 @@ class InputFile:
         How the dataset calls it; the file's name without it.
     is_part : bool
         Whether other files may be of its company.
+    in_folder : bool
+        Whether it was found in a folder that was given.
 
     Raises
     ------
@@ -101,8 +103,10 @@ class InputFile:
         company_id: str | None = None,
         name: str | None = None,
         is_part: bool = False,
+        in_folder: bool = False,
     ) -> None:
         self.path = path = Path(path)
+        self._in_folder = in_folder
         self.is_part = is_part
         self.may_be_empty = is_part and is_part_of_table(path)
         self.name = path.name if name is None else name
@@ -137,8 +141,16 @@ class InputFile:
     def batches(self, columns: Mapping[str, str]) -> Iterator[RecordBatch]:
         """Read the records as the file's format does."""
         if self.may_be_empty and not self.path.stat().st_size:
-            return iter(())
-        return format_of(self.path).read(self.path, columns, self._text)
+            return
+        try:
+            yield from format_of(self.path).read(self.path, columns, self._text)
+        except IngestError as error:
+            if not self._in_folder:
+                raise
+            raise IngestError(
+                f"{error}. (The file was found in a folder; to leave it out, give a pattern such "
+                f"as {str(self.path.parent / '*.csv')!r}, in quotes)"
+            ) from None
 
     def text_bytes(self) -> int:
         """Estimate the bytes that the file would take as plain text."""
@@ -214,13 +226,13 @@ def _input_files(
                     f"{path}: the folder {company_column}=... names the company; write "
                     f"--company-from '{company_column}={{company}}/' in place of --company-column"
                 )
-        return [InputFile(path, text, is_part=True) for path, _ in files]
+        return [InputFile(path, text, is_part=True, in_folder=each) for path, each in files]
     if company_from is not None:
         pattern = CompanyFrom(company_from)
-        found = [(path, *pattern.read(path)) for path, _ in files]
+        found = [(path, each, *pattern.read(path)) for path, each in files]
         return [
-            InputFile(path, text, company_id=company, name=name, is_part=True)
-            for path, company, name in found
+            InputFile(path, text, company_id=company, name=name, is_part=True, in_folder=each)
+            for path, each, company, name in found
         ]
     inputs = [_by_its_name(path, in_folder, text) for path, in_folder in files]
     check_companies_are_told({each.company_id: each.label for each in inputs})
@@ -237,7 +249,7 @@ def _by_its_name(path: Path, in_folder: bool, text: TextOptions) -> InputFile:
             "the name of the file does, --company-from '{company}'"
         )
     if not is_part_of_table(path) and not partitions_of(path):
-        return InputFile(path, text)
+        return InputFile(path, text, in_folder=in_folder)
     table = table_of(path.absolute() if in_folder else path)
     if not in_folder:
         raise IngestError(
@@ -247,7 +259,7 @@ def _by_its_name(path: Path, in_folder: bool, text: TextOptions) -> InputFile:
         )
     company = without_suffixes(table.name)
     name = path.absolute().relative_to(table.parent).as_posix()
-    return InputFile(path, text, company_id=company, name=name, is_part=True)
+    return InputFile(path, text, company_id=company, name=name, is_part=True, in_folder=True)
 
 
 def _named_frames(frames: Mapping[Any, Any], company_column: str | None) -> list[Input]:

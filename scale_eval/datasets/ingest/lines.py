@@ -9,7 +9,7 @@ from typing import TextIO
 LINE_LIMIT = 1 << 20
 """Characters of a line, and of a record of several lines, from which they are not read."""
 
-_BLOCK = 1 << 22  # characters that are read at once
+_BLOCK = 1 << 21  # characters that are read at once
 _OTHER_ENDS = "\v\f\x1c\x1d\x1e\x85\u2028\u2029"  # `str.splitlines` takes them for line ends
 
 

@@ -39,6 +39,9 @@ ROWS_SCHEMA = pa.schema(
 
 NOT_A_CUSTOMER = "not_a_customer"
 
+REFUSED_HELD = 2_000_000
+"""Rows of a file that may be refused: they stay in memory, and take some 500 MB."""
+
 _NO_ROWS = ROWS_SCHEMA.empty_table()
 
 
@@ -267,6 +270,7 @@ def _parse_input(
     for batch in each.batches(options.names_by_role):
         rows, naive = _parse_batch(batch, columns, company_id, keep_text)
         n_naive += naive
+        _check_memory(each, columns.refused)
         if len(rows):
             times = rows["timestamp"].cast(pa.int64()).to_numpy()
             first, last = min(first, int(times.min())), max(last, int(times.max()))
@@ -362,6 +366,17 @@ def _is_blank(column: pa.Array) -> np.ndarray:
     if pa.types.is_large_string(column.type):
         column = pc.if_else(pc.equal(pc.utf8_trim_whitespace(column), ""), None, column)
     return column.is_null().to_numpy(zero_copy_only=False)
+
+
+def _check_memory(each: Input, refused: list[Refusal]) -> None:
+    """Raise `IngestError` where more rows are refused than memory should hold."""
+    if len(refused) > REFUSED_HELD:
+        first = min(refused)
+        raise IngestError(
+            f"{each.label}: more than {REFUSED_HELD:,} rows are refused; the first is {each.row} "
+            f"{first.line} ({first.reason}): {first.text!r}. Correct the file, or say how it is "
+            "written"
+        )
 
 
 def _why_no_rows(each: Input, refused: list[Refusal], numbers: str) -> str:

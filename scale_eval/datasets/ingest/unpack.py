@@ -20,6 +20,8 @@ from scale_eval.datasets.ingest.text_options import TextOptions
 _GZIP, _ZIP = b"\x1f\x8b", (b"PK\x03\x04", b"PK\x05\x06")  # first bytes of such files
 _DAMAGED = (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile, zipfile.BadZipFile)
 
+_CONTROLS = [bytes([i]) for i in range(32) if i not in b"\t\n\r"]  # rare in text
+
 _UNPACK = "unpack it and give the files"
 _SHEET = "open it in a spreadsheet and save the sheet as CSV in UTF-8"
 _READ_IT = "read it into a DataFrame and ingest that from Python"
@@ -131,7 +133,12 @@ def _codec(path: Path, start: bytes, asked: str | None) -> str:
     if start[257:262] == b"ustar":
         raise IngestError(f"{path} is a tar archive; {_UNPACK}")
     codec = encoding_of(path, start, asked)
-    if b"\0" in start and not codec.startswith(("utf-16", "utf-32")):
+    controls = sum(start.count(byte) for byte in _CONTROLS)
+    if (
+        b"\0" in start
+        and controls > len(start) // 20
+        and not codec.startswith(("utf-16", "utf-32"))
+    ):
         raise IngestError(
             f"{path} is not text (byte {start.index(0) + 1} is NUL); give CSV in UTF-8, plain, "
             "gzip or zip, or Parquet"

@@ -148,6 +148,32 @@ def test_lines_that_are_quoted_as_a_whole_are_told_how_to_lose_the_quotes(parse,
         assert rows(parsed) == EXPECTED
 
 
+@pytest.mark.parametrize("where", ["rows", "both"])
+def test_blanks_before_a_quote_do_not_count(parse, where):
+    def quoted(text: str) -> str:
+        lines = [line.split(",") for line in text.splitlines()]
+        return "".join(", ".join(f'"{field}"' for field in line) + "\n" for line in lines)
+
+    header = quoted(HEADER) if where == "both" else HEADER
+    assert rows(parse(header + quoted(TWO_ROWS))) == EXPECTED
+    assert rows(parse(header + quoted(TWO_ROWS) + "c, 2017-01-03 10:00:00, 3\n"))[2][0] == "c"
+    assert rows(parse(HEADER + " a,2017-01-01 10:00:00,1\n"))[0][0] == " a"
+
+
+@pytest.mark.parametrize("marks", ["''", "“”", "``"])
+def test_other_quotes_are_named_and_the_command_replaces_them(parse, tmp_path, marks):
+    lines = [
+        [f"{marks[0]}{field}{marks[1]}" for field in line.split(",")] for line in TABLE.splitlines()
+    ]
+    text = "".join(",".join(line) + "\n" for line in lines)
+    with pytest.raises(IngestError, match=r"quotes its fields with .*, and CSV does with") as error:
+        parse(text)
+    command = str(error.value).partition("with other quotes: ")[2]
+    subprocess.run(command, shell=True, check=True, cwd=tmp_path)
+    parsed = parse_input(InputFile(tmp_path / "quoted" / "acme.csv"), ReadOptions())
+    assert rows(parsed) == EXPECTED
+
+
 def test_columns_that_blanks_divide_are_named_as_such(parse):
     with pytest.raises(IngestError, match="columns are divided by blanks, as in line 1"):
         parse("CustomerID   Timestamp  PurchaseValue\na  2017-01-01  1\n")

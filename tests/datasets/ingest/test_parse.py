@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from scale_eval.datasets.ingest import parse as parse_module
 from scale_eval.datasets.ingest.parse import ReadOptions
 from scale_eval.datasets.ingest.records import TEXT_LENGTH, IngestError
 from tests.support.transaction_files import EXPECTED, HEADER, TWO_ROWS, refused, rows
@@ -141,3 +142,12 @@ def test_a_file_is_a_company_named_by_its_stem(parse, name):
 
 def test_a_stem_keeps_its_other_dots(parse):
     assert parse(HEADER + TWO_ROWS, name="acme.2017.v1.csv").company_id == "acme.2017.v1"
+
+
+def test_more_refused_rows_than_memory_should_hold_are_an_error(parse, monkeypatch):
+    monkeypatch.setattr(parse_module, "REFUSED_HELD", 5)
+    assert len(parse(HEADER + TWO_ROWS + "x\n" * 5).refused) == 5
+    with pytest.raises(
+        IngestError, match=r"more than 5 rows are refused; the first is line 4 \(wr"
+    ):
+        parse(HEADER + TWO_ROWS + "x\n" * 6)

@@ -71,6 +71,13 @@ def test_a_folder_stands_for_the_files_in_it_at_any_depth(tree):
     ]
 
 
+def test_a_file_in_a_folder_that_is_no_table_is_named_with_how_to_leave_it_out(tree):
+    tree("shops/one.csv")
+    Path("shops/README.md").write_text("# About\n")
+    with pytest.raises(IngestError, match=r"shops/README.md: .*leave it out.*'shops/\*.csv'"):
+        ingest("shops", "into")
+
+
 @pytest.mark.parametrize("given", ["shops/*.csv", Path("shops/*.csv"), ["shops/*.csv"], "**/*.csv"])
 def test_a_pattern_stands_for_the_files_that_match(tree, given):
     tree("shops/one.csv", "shops/two.csv", "shops/three.parquet")
@@ -248,7 +255,15 @@ def remedies(error: pytest.ExceptionInfo) -> list[str]:
         (["2023-Q1 acme.csv", "2023-Q2 acme.csv"], ["acme"]),
         (["acme/2023-01.csv", "acme/2023-02.csv"], ["acme"]),
         (["acme-january.csv", "acme-february.csv", "bolt-march.csv"], ["acme", "bolt"]),
+        (["acme-märz.csv", "acme-april.csv"], ["acme"]),
+        (["acme 01.2023.csv", "acme 02.2023.csv"], ["acme"]),
+        (["acme_31.01.2023.csv", "acme_28.02.2023.csv"], ["acme"]),
+        (["a_2023-01-01_2023-01-31.csv", "a_2023-02-01_2023-02-28.csv"], ["a"]),
+        (["a_20230101T120000Z.csv", "a_20230201T235959Z.csv"], ["a"]),
+        (["acme/2023/01.csv", "acme/2023/02.csv"], ["acme"]),
+        (["acme/01.csv", "acme/02.csv"], ["acme"]),
         (["acme_part1.csv", "acme_part2.csv"], ["acme"]),
+        (["acme_part9.csv", "acme_part10.csv"], ["acme"]),
         (["acme-00000-of-00002.csv", "acme-00001-of-00002.csv"], ["acme"]),
         (["acme-000000000000.csv", "acme-000000000001.csv"], ["acme"]),
     ],
@@ -259,7 +274,20 @@ def test_files_whose_names_differ_only_as_parts_do_are_asked_about(tree, names, 
         ingest(names, "into")
     as_parts, as_companies = remedies(error)
     assert ids(ingest(names, "parts", company_from=as_parts)) == companies
-    assert len(ids(ingest(names, "companies", company_from=as_companies))) == len(names)
+    names_of_companies = {Path(name).stem for name in names}
+    assert len(ids(ingest(names, "companies", company_from=as_companies))) == len(
+        names_of_companies
+    )
+
+
+@pytest.mark.parametrize(
+    "names", [["a/orders.csv", "b/orders.csv"], ["x/a/2023/01.csv", "x/b/2023/01.csv"]]
+)
+def test_files_called_alike_in_the_folders_of_companies_are_told_how_to_be_read(tree, names):
+    tree(*names)
+    with pytest.raises(IngestError, match="are both company") as error:
+        ingest(names, "into")
+    assert ids(ingest(names, "into", company_from=remedies(error)[0])) == ["a", "b"]
 
 
 def test_dates_in_the_current_folder_are_told_to_move_into_one(tree):
@@ -276,6 +304,7 @@ def test_dates_in_the_current_folder_are_told_to_move_into_one(tree):
         ["acme-2023.csv", "bolt-2024.csv"],
         ["may.csv", "acme.csv"],
         ["2023-01.csv"],
+        ["01.csv", "02.csv", "13.csv"],
         ["mayflower.csv", "marchand.csv"],
     ],
 )
