@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -22,6 +23,7 @@ from scale_eval.cli.app import (
 from scale_eval.cli.next_steps import print_next_steps, write_report
 from scale_eval.cli.options import config_option, group_options, models_option, with_config
 from scale_eval.cli.results import print_results
+from scale_eval.metrics.base import MetricWarning
 from scale_eval.places import require_dataset, require_run
 from scale_eval.planning.run_options import Execution, Reduction, Sampling
 from scale_eval.planning.settings import Settings
@@ -60,7 +62,7 @@ def demo(place: str, **options: Any) -> None:
 @group_options(Execution)
 @group_options(Reduction)
 @config_option
-@click.option("--strict", is_flag=True, help="Exit with 1 if any evaluation failed.")
+@click.option("--strict", is_flag=True, help="Exit with 1 if an evaluation or a metric failed.")
 def run(dataset: str, place: str, config: str | None, strict: bool, **options: Any) -> None:
     """Evaluate models on every company.
 
@@ -176,7 +178,9 @@ def _run(dataset: se.Dataset, place: str, *, strict: bool, **options: Any) -> No
     interruptions.keeps_in(place)
     preview = se.preview(dataset, **options)
     _print_plan(preview)
-    made = se.evaluate(dataset, out=place, **options)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", MetricWarning)  # the results say it
+        made = se.evaluate(dataset, out=place, **options)
     if preview.execution.parsed_share is None:
         print_results(made)
         write_report(made)
@@ -185,7 +189,7 @@ def _run(dataset: se.Dataset, place: str, *, strict: bool, **options: Any) -> No
         _print_share(made, str(preview.execution.parsed_share))
     if not made.finished:
         sys.exit(UNFINISHED)
-    if strict and made.document["n_failed"]:
+    if strict and (made.document["n_failed"] or made.broken_metrics):
         sys.exit(FAILED_ROWS)
 
 
