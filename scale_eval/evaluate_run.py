@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache, partial
@@ -19,6 +20,7 @@ from scale_eval.execution.shipping import require_metrics_can_be_sent
 from scale_eval.execution.versions import recorded_versions
 from scale_eval.main_guard import end_worker_that_runs_the_script
 from scale_eval.metrics import Metric
+from scale_eval.metrics.base import MetricWarning
 from scale_eval.models import NamedModel
 from scale_eval.models.built_in import DEFAULT_MODELS
 from scale_eval.models.registry import named_models
@@ -137,6 +139,12 @@ def evaluate(
         need.
     ClusterLost
         The cluster went away; what is done is on disk, and the same call goes on from there.
+
+    Warns
+    -----
+    MetricWarning
+        A metric of yours raised an exception, or returned no finite number, in some evaluations;
+        `Run.broken_metrics` says why.
     """
     end_worker_that_runs_the_script()
     chosen = run_options(
@@ -159,7 +167,11 @@ def evaluate(
                 break
             except DamagedPart as found:
                 session.set_aside_damaged(found)
-    return Run(directory)
+    run = Run(directory)
+    if chosen.execution.share is None:
+        for broken in run.broken_metrics:
+            warnings.warn(str(broken), MetricWarning, stacklevel=2)
+    return run
 
 
 def reduce(

@@ -16,6 +16,7 @@ from scale_eval.report.asked import (
     require_metric,
     require_model,
 )
+from scale_eval.results.broken_metrics import BrokenMetric, broken_metrics
 from scale_eval.results.directory import open_run_directory
 from scale_eval.results.fingerprint import fingerprint
 from scale_eval.results.tables import TABLES
@@ -41,7 +42,9 @@ class Run(Answers):
     """
 
     def __repr__(self) -> str:
-        return f"Run({self.path!r}, {self.document['status']})"
+        broken = ", ".join(sorted({each.metric for each in self.broken_metrics}))
+        more = f"; without a value in some evaluations: {broken}" if broken else ""
+        return f"Run({self.path!r}, {self.document['status']}{more})"
 
     def _repr_html_(self) -> str | None:
         """Return the headline and the leaderboard, where there are tables."""
@@ -87,6 +90,15 @@ class Run(Answers):
     def failures(self) -> pd.DataFrame:
         """Return the evaluations that failed, with their reason and note."""
         return self.directory.failures()
+
+    @cached_property
+    def broken_metrics(self) -> list[BrokenMetric]:
+        """Return your own metrics that raised an exception, or returned no finite number.
+
+        Printed, each says why, and in how many evaluations. A metric that has no value for some
+        data is not broken if it raises `scale_eval.Undefined`.
+        """
+        return broken_metrics(self.directory)
 
     def fingerprint(self) -> str:
         """Return a hash of the results: equal for two runs whose results are equal, bit for bit.

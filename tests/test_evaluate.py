@@ -17,6 +17,7 @@ from scale_eval.datasets import Transactions
 from scale_eval.evaluation.schema import EVALUATION_COLUMNS
 from scale_eval.execution.clusters.registry import dask_client
 from scale_eval.metrics import N_GROUPS
+from scale_eval.metrics.base import MetricWarning
 from scale_eval.results.directory import RunDiffers, RunDirectory
 from scale_eval.results.tables import TABLES
 from scale_eval.storage import StoreLocked, open_store
@@ -400,3 +401,33 @@ def test_a_model_that_takes_its_worker_down_is_killed_and_its_neighbours_are_ok(
     same = ["company_id", "cutoff", "model", "log_loss", "roc_auc"]
     others = run.evaluations.query("model != 'kills'")[same].reset_index(drop=True)
     pd.testing.assert_frame_equal(others, quiet.evaluations[same])
+
+
+def breaks(outcomes, probabilities, future_spend):
+    raise KeyError("no such threshold")
+
+
+def nothing(outcomes, probabilities, future_spend):
+    return None
+
+
+@pytest.mark.slow
+def test_a_call_from_python_warns_of_each_and_the_run_names_them(shops, client, tmp_path):
+    with pytest.warns(MetricWarning) as warned:
+        run = se.evaluate(
+            shops,
+            out=tmp_path / "run",
+            client=client,
+            metrics=[breaks, nothing],
+            last=1,
+            progress=False,
+        )
+    sentences = [str(each.message) for each in warned if each.category is MetricWarning]
+    assert [" ".join(sentence.split()[:3]) for sentence in sentences] == [
+        "The metric breaks",
+        "The metric nothing",
+    ]
+    assert "KeyError: 'no such threshold'" in sentences[0]
+    assert repr(run).endswith("finished; without a value in some evaluations: breaks, nothing)")
+    assert set(run.evaluations["status"]) <= {"ok", "skipped"}
+    assert run.evaluations.query("status == 'ok'")["log_loss"].notna().all()

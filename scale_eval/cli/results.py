@@ -145,9 +145,8 @@ def print_results(run: Run, called: Collection[str] | None = None) -> None:
     out.print(overview(run.findings, out.width))
     out.print()
     out.print(verdict_lines(run.verdict, out.width))
-    raised = run.evaluations["undefined"].dropna().str.extractall(r"([^;]+:exception:[^;]+)")
-    for error, n in raised[0].value_counts().head(3).items() if len(raised) else ():
-        out.print(Text(f"{error} (a metric, in {_evaluations(n)})"))
+    for broken in run.broken_metrics:
+        out.print(Text(str(broken)))
     if run.document["status"] == "running":
         out.print("The run is under way or was cut short: these tables are of its state before.")
     if run.document["n_missing"]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,7 @@ from scale_eval.cli.options import (
     with_config,
 )
 from scale_eval.cli.results import print_results, what_is_missing
+from scale_eval.metrics.base import MetricWarning
 from scale_eval.places import require_dataset, require_run
 from scale_eval.planning.run_options import Execution, Reduction, Sampling
 from scale_eval.planning.settings import Settings
@@ -67,7 +69,7 @@ def demo(place: str, **options: Any) -> None:
 @group_options(Execution)
 @group_options(Reduction)
 @config_option
-@click.option("--strict", is_flag=True, help="Exit with 1 if any evaluation failed.")
+@click.option("--strict", is_flag=True, help="Exit with 1 if an evaluation or a metric failed.")
 def run(dataset: str, place: str, config: str | None, strict: bool, **options: Any) -> None:
     """Evaluate models on every company.
 
@@ -184,7 +186,9 @@ def _run(dataset: se.Dataset, place: str, *, strict: bool, **options: Any) -> No
     find_own_modules(*options.get("models", ()), *options.get("metrics", ()))
     preview = se.preview(dataset, **options)
     _print_plan(preview)
-    made = se.evaluate(dataset, out=place, **options)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", MetricWarning)  # the results say it
+        made = se.evaluate(dataset, out=place, **options)
     if preview.execution.parsed_share is None:
         print_results(made, preview.models)
         write_report(made)
@@ -193,7 +197,7 @@ def _run(dataset: se.Dataset, place: str, *, strict: bool, **options: Any) -> No
         _print_share(made, str(preview.execution.parsed_share), preview.models)
     if not made.finished:
         sys.exit(UNFINISHED)
-    if strict and made.document["n_failed"]:
+    if strict and (made.document["n_failed"] or made.broken_metrics):
         sys.exit(FAILED_ROWS)
 
 

@@ -25,7 +25,7 @@ EVALUATIONS = {
     "wrong_order": "the predictions are not in the order of the customers",
     "wrong_customers": "the predictions are not indexed by customer id",
     "not_numeric": "the predictions are not numbers",
-    "not_a_number": "some predictions are NaN",
+    "not_a_number": "some predictions are NaN, missing or masked",
     "outside_0_1": "some predictions lie below 0 or above 1",
     # A model cannot be evaluated anywhere.
     "cannot_be_sent": "the model cannot be pickled, or the workers cannot load it",

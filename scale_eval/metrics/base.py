@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import re
 from collections.abc import Callable
@@ -24,6 +25,10 @@ Computed = TypeVar("Computed")
 
 UserFunction = Callable[[np.ndarray, np.ndarray, np.ndarray], float]
 """(outcomes, probabilities, future_spend) -> a number; see `user_metric`."""
+
+
+class MetricWarning(RuntimeWarning):
+    """A metric of the user gave no number in some evaluations."""
 
 
 @dataclass(frozen=True)
@@ -173,9 +178,19 @@ def compute(function: Callable[[], Computed]) -> tuple[Computed | None, str]:
         return function(), ""
     except Undefined as missing:
         return None, missing.reason
-    except (Exception, SystemExit) as error:
-        message = re.sub(r"0x[0-9a-fA-F]+|;", "", str(error))[:100]
-        return None, f"exception:{type(error).__name__} {message}".strip()
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        return None, f"exception:{type(error).__name__} {_message_of(error)}".strip()
+
+
+def _message_of(error: BaseException) -> str:
+    """Return an exception's message on one line, cut to 100 characters, that any file can hold."""
+    try:
+        message = re.sub(r"0x[0-9a-fA-F]+|;", "", str(error))
+    except Exception:  # its own __str__ fails
+        return "no message"
+    return " ".join(message.split())[:100].encode("utf-8", "replace").decode()
 
 
 def user_metric(
@@ -195,16 +210,27 @@ def user_metric(
     function : callable
         ``function(outcomes, probabilities, future_spend) -> float`` of three read-only arrays of
         shape (n,): bool, float64 in [0, 1], float64 >= 0. It may raise `Undefined(reason)`; NaN
-        and infinities are undefined too (``not_a_number``, ``infinite``). It is called for all
-        customers of an evaluation, and without each of 16 groups of them (see `jackknifed`).
+        and infinities are undefined too (``not_a_number``, ``infinite``). True and False count as
+        1 and 0; anything else that is no number is an exception. It is called for all customers of
+        an evaluation, and without each of 16 groups of them (see `jackknifed`).
     name : str, optional
-        The function's own by default. An identifier, for it names a column.
+        By default that of the function, or of the class of an object that is called. An
+        identifier, for it names a column.
     higher_is_better : bool
         Ignored where there is a `target`.
+
+    Raises
+    ------
+    ValueError
+        It cannot be called with three arrays, or has no name that could be a column's.
     """
-    column = str(name or getattr(function, "__name__", ""))
+    require_metric_function(function)
+    column = str(name or _own_name(function))
     if not column.isidentifier():
-        raise ValueError(f"a metric's name becomes a column, such as 'hits'; it is {column!r}")
+        raise ValueError(
+            f"a metric's name becomes a column, such as 'hits'; it is {column!r}. Write def hits("
+            "outcomes, probabilities, future_spend), or se.metric(name='hits')(function)"
+        )
     direction: Literal["higher", "lower"] = "higher" if higher_is_better else "lower"
     own = Metric(
         name=column,
@@ -243,10 +269,59 @@ def metric(**settings: Any) -> Callable[[UserFunction], Metric]:
     return partial(user_metric, **settings)
 
 
+def require_metric_function(function: Any) -> None:
+    """Raise `ValueError` where `function` cannot be called with three arrays."""
+    if isinstance(function, type):
+        raise ValueError(
+            f"{function.__name__} is a class: a metric is a function, or an object to be called, "
+            f"such as {function.__name__}()"
+        )
+    if not callable(function):
+        raise ValueError(
+            "a metric is a function of (outcomes, probabilities, future_spend), not "
+            f"{function!r:.80}"
+        )
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):  # some functions in C do not tell
+        return
+    try:
+        signature.bind(None, None, None)
+    except TypeError as error:
+        name = _own_name(function)
+        own = f"my_{name}" if name.isidentifier() else "hits"
+        raise ValueError(
+            f"the metric {name}({', '.join(signature.parameters)}) cannot be called with three "
+            f"arrays ({error}): write def {own}(outcomes, probabilities, future_spend), which may "
+            "leave out what it does not need"
+        ) from error
+
+
+def _own_name(function: Any) -> str:
+    """Return the name of a function, of what a partial calls, or of an object's class."""
+    while isinstance(function, partial):
+        function = function.func
+    return str(getattr(function, "__name__", "") or type(function).__name__)
+
+
 def _call(function: UserFunction, scores: Scores) -> float:
-    value = float(function(scores.outcomes, scores.probabilities, scores.future_spend))
+    value = _number(function(scores.outcomes, scores.probabilities, scores.future_spend))
     if math.isnan(value):
         raise Undefined("not_a_number")
     if math.isinf(value):
         raise Undefined("infinite")
     return value
+
+
+def _number(returned: Any) -> float:
+    """Return what a metric returned as a float; raise `TypeError` where it is no number."""
+    kind = type(returned).__name__
+    if isinstance(returned, str | bytes):
+        raise TypeError(f"it returned the text {returned!r:.40}, not a number")
+    if np.iscomplexobj(returned) or np.ndim(returned):
+        shape = f" of shape {np.shape(returned)}" if np.ndim(returned) else ""
+        raise TypeError(f"it returned a value of type {kind}{shape}, not a number")
+    try:
+        return float(returned)
+    except (TypeError, ValueError, OverflowError):
+        raise TypeError(f"it returned {returned!r:.40} ({kind}), not a number") from None

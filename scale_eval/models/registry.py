@@ -42,9 +42,9 @@ def resolve(model: Any) -> NamedModel:
         candidate = _instantiated(candidate)
     own_name = getattr(candidate, "name", None)
     name = own_name if isinstance(own_name, str) and own_name else text or type(candidate).__name__
-    _check(candidate, name)
     if _is_scikit_learn_classifier(candidate):
-        candidate = ClassifierModel(candidate, name)
+        candidate = _classifier_model(candidate, name)
+    _check(candidate, name)
     is_trusted = type(candidate) in BUILT_IN.values() and hasattr(candidate, "fit_windows")
     return NamedModel(name, candidate, identity_of_model(candidate), is_trusted)
 
@@ -55,6 +55,13 @@ def _is_scikit_learn_classifier(candidate: Any) -> bool:
     from sklearn.base import BaseEstimator, is_classifier
 
     return isinstance(candidate, BaseEstimator) and bool(is_classifier(candidate))
+
+
+def _classifier_model(classifier: Any, name: str) -> ClassifierModel:
+    try:
+        return ClassifierModel(classifier, name)
+    except TypeError as error:
+        raise ValueError(str(error)) from error
 
 
 def load_object(text: str, kind: str) -> Any:
@@ -124,7 +131,7 @@ def _check(candidate: Any, name: str) -> None:
     if missing:
         raise ValueError(
             f"{name!r} ({type(candidate).__name__}) lacks {' and '.join(missing)}; a model has "
-            "fit(history) and predict_proba(history)"
+            "fit(history) and predict_proba(history), or is a classifier of scikit-learn"
         )
     for attribute, allowed in (("scope", _SCOPES), ("reads", _READS)):
         value = getattr(candidate, attribute, allowed[0])

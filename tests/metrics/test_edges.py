@@ -2,9 +2,13 @@
 
 import math
 import pickle
+from decimal import Decimal
+from functools import partial
 
 import numpy as np
+import pandas as pd
 import pytest
+import sklearn.metrics
 
 from scale_eval.metrics import (
     INFLUENCED,
@@ -264,6 +268,127 @@ def test_what_a_users_metric_cannot_say_is_null_with_a_reason():
     assert undefined["fails"] == "exception:KeyError 'no'"
     assert all(values[name] is None for name in undefined)
     assert values["hits"] == 0.5
+
+
+class Wordless(Exception):  # noqa: N818 - for this test
+    def __str__(self):
+        raise AttributeError("no words")
+
+
+@pytest.mark.parametrize(
+    ("returned", "reason"),
+    [
+        (np.nan, "not_a_number"),
+        (np.float32("nan"), "not_a_number"),
+        (-math.inf, "infinite"),
+        (None, "exception:TypeError it returned None (NoneType), not a number"),
+        (pd.NA, "exception:TypeError it returned <NA> (NAType), not a number"),
+        ("0.5", "exception:TypeError it returned the text '0.5', not a number"),
+        (b"1", "exception:TypeError it returned the text b'1', not a number"),
+        (1j, "exception:TypeError it returned a value of type complex, not a number"),
+        (
+            np.zeros(3),
+            "exception:TypeError it returned a value of type ndarray of shape (3,), not a number",
+        ),
+        ([0.5], "exception:TypeError it returned a value of type list of shape (1,), not a number"),
+        ({"a": 1}, "exception:TypeError it returned {'a': 1} (dict), not a number"),
+        (10**400, "exception:TypeError it returned 1"),
+    ],
+    ids=lambda value: type(value).__name__ if not isinstance(value, str) else value[:20],
+)
+def test_what_a_metric_returns_that_is_no_number_is_named(returned, reason):
+    metric = user_metric(lambda outcomes, probabilities, future_spend: returned, "odd")
+    values, undefined = score(FOUR, [metric, METRICS["log_loss"]])
+    assert values["odd"] is None
+    assert undefined["odd"].startswith(reason)
+    assert values["log_loss"] is not None
+
+
+@pytest.mark.parametrize(
+    ("returned", "value"),
+    [
+        (True, 1.0),
+        (np.bool_(False), 0.0),
+        (np.float32(0.5), 0.5),
+        (np.array(0.25), 0.25),
+        (Decimal("0.5"), 0.5),
+        (3, 3.0),
+    ],
+)
+def test_any_real_number_that_a_metric_returns_is_taken(returned, value):
+    metric = user_metric(lambda outcomes, probabilities, future_spend: returned, "odd")
+    assert score(FOUR, [metric])[0]["odd"] == value
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (Wordless(), "exception:Wordless no message"),
+        (GeneratorExit("out"), "exception:GeneratorExit out"),
+        (SystemExit(7), "exception:SystemExit 7"),
+        (ValueError("two\n lines; and 0x7f"), "exception:ValueError two lines and"),
+        (ValueError("\ud800"), "exception:ValueError ?"),
+    ],
+)
+def test_whatever_a_metric_raises_is_named_and_harms_no_other(error, reason):
+    def breaks(outcomes, probabilities, future_spend):
+        raise error
+
+    values, undefined = score(FOUR, [breaks, hits])
+    assert undefined["breaks"] == reason
+    assert values["hits"] == 0.5
+
+
+def of_two(y_true, y_score, *, sample_weight=None):
+    return 0.0
+
+
+@pytest.mark.parametrize(
+    ("thing", "words"),
+    [
+        (of_two, r"of_two\(y_true, y_score, sample_weight\) .* def my_of_two\(outcomes,"),
+        (sklearn.metrics.roc_auc_score, r"roc_auc_score\(y_true, .*write def my_roc_auc_score"),
+        (sklearn.metrics.brier_score_loss, "write def my_brier_score_loss"),
+        (lambda outcomes: 1.0, "the metric <lambda>.*write def hits"),
+        (partial(hits, 1), "the metric hits.*write def my_hits"),
+        (lambda a, b, c, d: 1.0, "missing a required argument: 'd'"),
+        (Decimal, r"Decimal is a class.*such as Decimal\(\)"),
+        (42, "a metric is a function of .*, not 42"),
+        (None, "not None"),
+        ({"hits": hits}, "not {'hits'"),
+    ],
+    ids=lambda value: getattr(value, "__name__", "") or str(value)[:20],
+)
+def test_what_cannot_be_called_with_three_arrays_is_refused_before_a_run(thing, words):
+    with pytest.raises(ValueError, match=words):
+        user_metric(thing)
+
+
+class Accuracy:
+    def __init__(self, at):
+        self.at = at
+
+    def __call__(self, outcomes, probabilities, future_spend):
+        return ((probabilities >= self.at) == outcomes).mean()
+
+
+def accuracy(outcomes, probabilities, future_spend, at):
+    return Accuracy(at)(outcomes, probabilities, future_spend)
+
+
+@pytest.mark.parametrize(
+    ("function", "name"),
+    [
+        (Accuracy(0.5), "Accuracy"),
+        (partial(accuracy, at=0.5), "accuracy"),
+        (partial(partial(accuracy), at=0.5), "accuracy"),
+        (lambda *arrays: Accuracy(0.5)(*arrays), "named"),
+    ],
+)
+def test_objects_that_are_called_and_partials_are_metrics_by_their_names(function, name):
+    metric = user_metric(function, "named" if name == "named" else None)
+    assert metric.name == name
+    assert score(FOUR, [metric])[0][name] == score(FOUR, [user_metric(hits)])[0]["hits"]
 
 
 def test_the_callers_arrays_stay_writeable():

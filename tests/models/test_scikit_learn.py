@@ -6,8 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.ensemble import RandomForestClassifier
-from sklearn.linear_model import LogisticRegression
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.ensemble import RandomForestClassifier, StackingClassifier, VotingClassifier
+from sklearn.linear_model import LogisticRegression, RidgeClassifier, SGDClassifier
+from sklearn.model_selection import FixedThresholdClassifier, GridSearchCV
+from sklearn.multiclass import OneVsRestClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
@@ -17,7 +20,7 @@ from scale_eval.datasets.transactions import Transactions
 from scale_eval.evaluation.history import History
 from scale_eval.evaluation.no_prediction import Skipped
 from scale_eval.evaluation.windows import Window
-from scale_eval.models import ClassifierModel, RidgeLogistic, rfm_gradient_boosting
+from scale_eval.models import ClassifierModel, RidgeLogistic, resolve, rfm_gradient_boosting
 
 CUTOFF = as_utc("2017-12-01")
 
@@ -103,6 +106,57 @@ def test_the_random_state_alone_decides_what_a_random_forest_predicts():
 def test_a_classifier_without_probabilities_is_refused_when_it_is_given():
     with pytest.raises(TypeError, match=r"LinearSVC has no predict_proba.*Calibrated"):
         ClassifierModel(LinearSVC())
+
+
+LOGISTIC, HINGE = LogisticRegression(), SGDClassifier(random_state=0)
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        StackingClassifier([("lr", LOGISTIC), ("svc", LinearSVC())], cv=3),
+        make_pipeline(StandardScaler(), StackingClassifier([("lr", LOGISTIC)], cv=3)),
+        GridSearchCV(HINGE, {"loss": ["log_loss"]}, cv=3),
+        GridSearchCV(LOGISTIC, {"C": [0.1, 1.0]}, cv=3),
+        VotingClassifier([("lr", LOGISTIC)], voting="soft"),
+        CalibratedClassifierCV(LinearSVC(), cv=3),
+        FixedThresholdClassifier(LOGISTIC),
+        OneVsRestClassifier(LOGISTIC),
+    ],
+    ids=lambda estimator: type(estimator).__name__,
+)
+def test_a_classifier_whose_probabilities_come_with_fitting_is_a_model(estimator):
+    history = history_of(random_company())
+    model = resolve(estimator).fresh()
+    probabilities = model.fit(history).predict_proba(history)
+    assert probabilities.shape == (history.n_customers,)
+    assert ((probabilities >= 0) & (probabilities <= 1)).all()
+    assert not hasattr(estimator, "classes_")
+
+
+@pytest.mark.parametrize(
+    ("estimator", "why"),
+    [
+        (HINGE, r"SGDClassifier has no predict_proba.*\(probability estimates are not available"),
+        (GridSearchCV(LOGISTIC, {"C": [1.0]}, cv=2, refit=False), r"\(.*refit=False"),
+        (GridSearchCV(HINGE, {"alpha": [0.1]}, cv=2), "not available for loss=.hinge."),
+        (VotingClassifier([("lr", LOGISTIC)]), r"voting='hard'"),
+        (StackingClassifier([("lr", LOGISTIC)], RidgeClassifier(), cv=2), "StackingClassifier has"),
+        (RidgeClassifier(), "RidgeClassifier has no predict_proba.*CalibratedClassifierCV"),
+    ],
+    ids=lambda value: type(value).__name__ if not isinstance(value, str) else "",
+)
+def test_a_classifier_that_has_none_even_then_is_refused_with_the_reason(estimator, why):
+    with pytest.raises(ValueError, match=why):
+        resolve(estimator)
+
+
+def test_a_classifier_that_random_rows_do_not_suit_is_left_to_the_evaluations():
+    class Picky(StackingClassifier):
+        def fit(self, X, y):
+            raise ValueError("these rows do not suit")
+
+    assert resolve(Picky([("lr", LOGISTIC)])).name == "Picky"
 
 
 def test_a_labelled_window_of_one_class_is_skipped():
