@@ -48,7 +48,7 @@ def test_are_given_one_by_one_or_in_groups():
         ({"timeout": "soon"}, "timeout 'soon': write seconds, or a time such as '10 minutes'"),
         ({"timeout": "1 hour", "time_limit": "1 minute"}, "could be interrupted again and again"),
         ({"time_limit": "soon"}, "time_limit 'soon'"),
-        ({"workers": 0}, "workers=0: write a whole number of at least 1"),
+        ({"workers": 0}, "workers=0: write a whole number from 1 to 10,000"),
         ({"share": "3/2"}, "write which of how many, such as 2/8"),
         ({"sample": 20_001}, "take at most 20,000"),
         ({"until_half_width": 0.1}, "say with how many to begin"),
