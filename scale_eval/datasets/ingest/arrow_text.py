@@ -8,7 +8,9 @@ from pyarrow import types
 from scale_eval.datasets.ingest.records import IngestError
 
 
-def checked_text(label: object, role: str, name: str, column: pa.Array, first: int) -> pa.Array:
+def checked_text(
+    label: object, role: str, name: str, column: pa.Array, first: int | None
+) -> pa.Array:
     """Return a column whose text is UTF-8; bytes without a type, as Impala writes text, are text.
 
     Parameters
@@ -18,8 +20,8 @@ def checked_text(label: object, role: str, name: str, column: pa.Array, first: i
     role, name : str
         The column's.
     column : pyarrow.Array
-    first : int
-        The number of its first row.
+    first : int or None
+        The number of its first row; None where positions are none of rows.
 
     Raises
     ------
@@ -27,7 +29,7 @@ def checked_text(label: object, role: str, name: str, column: pa.Array, first: i
         It holds bytes that are not UTF-8; the message names the row.
     """
     if types.is_dictionary(column.type):
-        checked_text(label, role, name, column.dictionary, first)
+        checked_text(label, role, name, column.dictionary, None)
         return column
     kind = column.type
     is_bytes = types.is_binary(kind) or types.is_large_binary(kind) or types.is_binary_view(kind)
@@ -39,8 +41,9 @@ def checked_text(label: object, role: str, name: str, column: pa.Array, first: i
             column.validate(full=True)
     except pa.ArrowInvalid:
         row, text = _first_not_utf_8(column)
+        where = "" if first is None else f"row {first + row}, "
         raise IngestError(
-            f"{label}: row {first + row}, column {name!r} ({role}): {text[:60]!r} is not UTF-8, "
+            f"{label}: {where}column {name!r} ({role}): {text[:60]!r} is not UTF-8, "
             f"which text must be; write the column anew as text (in cp1252 this reads "
             f"{text[:60].decode('cp1252', 'replace')!r})"
         ) from None

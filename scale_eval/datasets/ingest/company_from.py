@@ -32,6 +32,8 @@ _PIECE = re.compile(
     rf"|^(?:{_MONTH}|q[1-4])$"
     rf"|(?<![^\W\d_])(?:{_NAMES})(?![^\W\d_])"
     r"|(?<=[-_. ])(?:part|chunk|split|shard)[-_. ]?\d+"
+    r"|^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}(?:[-_]\d+)?$|^[0-9a-f]{32}$"
+    r"|^\d{8}_\d{6}_\d{5}_\w+$"  # as Trino names them
     r"|\d{5}-of-\d{5}$|(?<=[-_])\d{12}$|\d{4}_part_\d\d",
     re.IGNORECASE,
 )
@@ -170,12 +172,17 @@ def check_companies_are_told(labels: Mapping[str, str], others: Iterable[str] = 
                 f"{label} and {known[base]} would be companies {company!r} and {base!r}; if one is "
                 f"a copy, leave it out; if each is a company: {_BY_NAME}"
             )
-        alike = [each for each in groups[_PIECE.sub("\0", company)] if each != company]
+        rest = _PIECE.sub("\0", company)
+        alike = [each for each in (*groups[rest], _core(rest.replace("\0", ""))) if each != company]
+        alike = [each for each in alike if each in known]
         if alike and _PIECE.search(company) and _numbered(company) not in numbered:
+            remedy = _remedy_for_parts(label, company)
+            if alike[0] in labels and not _PIECE.search(alike[0]):  # no pattern is about both
+                remedy = f"ingest {known[alike[0]]} first, then append {label}: {remedy} --append"
             raise IngestError(
                 f"{label} and {known[alike[0]]} would be companies {company!r} and {alike[0]!r}, "
-                f"whose names differ only as parts do. If they are parts of one company, "
-                f"{_remedy_for_parts(label, company)}; if each is a company: {_BY_NAME}"
+                f"whose names differ only as parts do. If they are parts of one company, {remedy}; "
+                f"if each is a company: {_BY_NAME}"
             )
 
 

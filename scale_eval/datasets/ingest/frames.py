@@ -111,6 +111,12 @@ class InputFrame:
                 )
         try:
             column = pa.array(series, from_pandas=True)
+        except UnicodeEncodeError as error:
+            raise IngestError(
+                f"{self.label}: column {name!r} ({role}) has text that is not Unicode, such as "
+                f"{error.object[:60]!r}; read it anew in its encoding, as in "
+                "pd.read_csv(..., encoding='cp1252')"
+            ) from None
         except (pa.ArrowException, TypeError, ValueError) as error:
             raise IngestError(
                 f"{self.label}: column {name!r} ({role}) has values of different types, or of one "

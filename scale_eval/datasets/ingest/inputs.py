@@ -127,8 +127,11 @@ class InputFile:
 
     @property
     def is_text(self) -> bool:
-        """Return whether it is text; raise `OSError` if it cannot be read."""
-        return format_of(self.path).is_text
+        """Return whether it is text, or cannot be read."""
+        try:
+            return format_of(self.path).is_text
+        except OSError:
+            return True
 
     def content_hash(self, columns: Mapping[str, str]) -> str:
         """Return the SHA-256 of the file's bytes, and of what says how its text is written."""
@@ -183,7 +186,12 @@ def inputs_of(
     files = [pair for each in several for pair in files_at(each)]
     if not files:
         raise IngestError(f"{several[0]} holds no rows; name a file that does")
-    return [*_input_files(files, company_column, company_from, text)]
+    inputs = _input_files(files, company_column, company_from, text)
+    if text.given and not any(each.is_text for each in inputs):
+        raise IngestError(
+            f"{min(text.given)} is for delimited text, and {inputs[0].label} is none; leave it out"
+        )
+    return [*inputs]
 
 
 def _given_frames(given: Any, company_column: str | None) -> list[Input] | None:

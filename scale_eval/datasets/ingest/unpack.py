@@ -41,6 +41,7 @@ _BINARY = (
     (b"ORC", "is an ORC file", "write it as Parquet"),
     (b"Obj\x01", "is an Avro file", "write it as Parquet"),
     (b"\x89HDF", "is an HDF5 file", _READ_IT),
+    (b"PAR1", "is a packed Parquet file", "unpack it"),
     (_GZIP, "is packed twice", "unpack it once"),
     (b"PK\x03\x04", "is packed twice", "unpack it once"),
 )  # fmt: skip

@@ -273,3 +273,15 @@ def test_two_parts_with_the_same_rows_are_an_error(into):
     part = one().assign(Shop="s")
     with pytest.raises(IngestError, match="frame 1 and frame 2 are the same rows"):
         ingest([part, part.copy()], into, company_column="Shop")
+
+
+def test_text_that_is_not_utf_8_is_an_error_with_column_and_row(into):
+    offsets = pa.array([0, 1, 4], pa.int32()).buffers()[1]
+    ids = pa.Array.from_buffers(pa.string(), 2, [None, offsets, pa.py_buffer(b"aM\xfcx")])
+    columns = {"Timestamp": ["2017-01-01"] * 2, "PurchaseValue": [1.0] * 2}
+    with pytest.raises(IngestError, match=r"frame 'x': row 2, column 'CustomerID'.*'Müx'"):
+        ingest({"x": pa.table({**columns, "CustomerID": ids})}, into)
+    frame = pd.DataFrame({**columns, "CustomerID": pd.Series(["a", "M\udcfcx"], dtype=object)})
+    with pytest.raises(IngestError, match=r"frame 'x': column 'CustomerID'.*is not Unicode.*enc"):
+        ingest({"x": frame}, into)
+    ingest({"x": pa.table({**columns, "CustomerID": ["a", "b"], "Note": ids})}, into)

@@ -96,7 +96,7 @@ def test_a_record_that_goes_on_for_ever_is_given_up(parse, monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("kind", "n"), [("line", 2_000), ("lines", 10_000), ("fields", 500)])
+@pytest.mark.parametrize(("kind", "n"), [("line", 700), ("lines", 10_000), ("fields", 500)])
 def test_a_small_archive_of_a_huge_line_takes_little_memory(tmp_path, kind, n):
     pieces = {"line": b"x" * (1 << 20), "lines": b"x\n" * 100, "fields": b'"a\n",' * (1 << 10)}
     path = tmp_path / "acme.csv.gz"

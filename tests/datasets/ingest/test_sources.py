@@ -228,6 +228,13 @@ def test_a_part_may_be_empty_but_not_all_of_them(tree):
         ingest("acme", "b")
 
 
+def test_options_of_text_where_there_is_none_are_errors(tree):
+    tree("acme.parquet", "bolt.csv")
+    with pytest.raises(IngestError, match=r"encoding is for delimited text, and acme.parquet is"):
+        ingest("acme.parquet", "into", encoding="cp1252")
+    assert ids(ingest(["acme.parquet", "bolt.csv"], "into", encoding="cp1252")) == ["acme", "bolt"]
+
+
 def test_options_that_contradict_each_other_are_errors(tree):
     tree("acme/1.csv")
     with pytest.raises(IngestError, match="company_from and company_column exclude each other"):
@@ -264,6 +271,8 @@ def remedies(error: pytest.ExceptionInfo) -> list[str]:
         (["acme/01.csv", "acme/02.csv"], ["acme"]),
         (["acme_part1.csv", "acme_part2.csv"], ["acme"]),
         (["acme_part9.csv", "acme_part10.csv"], ["acme"]),
+        ([f"acme/{c * 8}-0000-4000-8000-0123456789ab.csv" for c in "ab"], ["acme"]),
+        ([f"acme/{c * 32}.csv" for c in "ab"], ["acme"]),
         (["acme-00000-of-00002.csv", "acme-00001-of-00002.csv"], ["acme"]),
         (["acme-000000000000.csv", "acme-000000000001.csv"], ["acme"]),
     ],
@@ -278,6 +287,15 @@ def test_files_whose_names_differ_only_as_parts_do_are_asked_about(tree, names, 
     assert len(ids(ingest(names, "companies", company_from=as_companies))) == len(
         names_of_companies
     )
+
+
+def test_a_part_beside_the_file_of_its_company_is_to_be_appended_to_it(tree):
+    tree("acme.csv", "acme-2017-02.csv")
+    with pytest.raises(IngestError, match=r"ingest acme.csv first, then append acme-2.* --append"):
+        ingest("*.csv", "into")
+    ingest("acme.csv", "into")
+    ingest("acme-2017-02.csv", "into", company_from="{company}-????-??.csv", append=True)
+    assert contents(open_dataset("into")) == {"acme": BOTH}
 
 
 @pytest.mark.parametrize(
@@ -322,6 +340,10 @@ def test_a_copy_beside_its_original_is_asked_about(tree):
 def test_a_month_is_no_new_company_beside_an_earlier_one_of_the_dataset(tree):
     tree("acme-2017-01.csv", "acme-2017-02.csv")
     ingest("acme-2017-01.csv", "into")
+    tree("other-june.csv")
+    ingest("other-june.csv", "c", company_from="{company}-june")
+    with pytest.raises(IngestError, match="company 'other' of the dataset would be companies"):
+        ingest("other-june.csv", "c", append=True)
     with pytest.raises(IngestError, match="company 'acme-2017-01' of the dataset would be comp"):
         ingest("acme-2017-02.csv", "into", append=True)
     assert open_dataset("into").company_ids == ["acme-2017-01"]
