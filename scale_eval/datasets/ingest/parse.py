@@ -17,7 +17,7 @@ from scale_eval.datasets.ingest.default_columns import DEFAULT_COLUMNS
 from scale_eval.datasets.ingest.ids import make_alike, require_spellings
 from scale_eval.datasets.ingest.inputs import Input
 from scale_eval.datasets.ingest.plausible import OUTSIDE
-from scale_eval.datasets.ingest.records import IngestError, RecordBatch, Refusal
+from scale_eval.datasets.ingest.records import NO_ROWS, IngestError, RecordBatch, Refusal
 from scale_eval.datasets.ingest.refused_share import remedy
 from scale_eval.datasets.ingest.refused_traits import RecordSample
 from scale_eval.datasets.ingest.timestamps import TimestampColumn, TimestampReader
@@ -293,7 +293,7 @@ def _parse_input(
         remarks=tuple(remarks),
         traits=tuple(columns.sample.traits(options.names_by_role, each.row)),
         remedy=remedy(each, refused, numbers) if refused else "",
-        n_left_out=sum(refusal.reason in columns.left_out for refusal in refused),
+        n_left_out=sum(refusal.reason in columns.left_out | NO_ROWS for refusal in refused),
     )
 
 

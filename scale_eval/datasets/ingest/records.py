@@ -19,6 +19,10 @@ TEXT_LENGTH = 500
 """Characters of a refused record that are kept."""
 
 
+NO_ROWS = frozenset({"comment_line", "repeated_header"})
+"""Reasons of records that were never rows: their share of a file does not matter."""
+
+
 class IngestError(ValueError):
     """The input cannot be ingested; the message names it, the line or key, and the remedy."""
 

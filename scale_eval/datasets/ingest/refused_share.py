@@ -39,6 +39,11 @@ def remedy(each: Input, refused: Sequence[Refusal], explanation: str) -> str:
             "not_customers", "['']" if each.in_python else "''", in_python=each.in_python
         )
         return f"Orders without a customer tell nothing of one; to leave them out: {nobody}"
+    if reasons[0] == "wrong_number_of_fields":
+        return (
+            "Give such a line as many fields as the header has, with the separators of the last "
+            "ones where these are empty"
+        )
     names = [name for reason in reasons for name in _OPTIONS.get(reason, ())]
     if explanation and reasons[0] == "timestamp_unparsable":
         return explanation[0].upper() + explanation[1:]

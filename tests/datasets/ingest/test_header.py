@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from scale_eval.datasets.ingest.ingest import ingest
 from scale_eval.datasets.ingest.inputs import InputFile
 from scale_eval.datasets.ingest.parse import ReadOptions, parse_input
 from scale_eval.datasets.ingest.records import IngestError
@@ -214,6 +215,15 @@ def test_a_header_that_is_repeated_is_refused_by_that_name(parse):
         assert rows(file)[:2] == EXPECTED
         assert refused(file) == [(4, "repeated_header")]
         assert len(file.rows) == 3
+
+
+def test_headers_and_comments_among_the_rows_are_no_share_of_the_rows_that_are_refused(tmp_path):
+    (tmp_path / "acme.csv").write_text(TABLE + HEADER + "# a comment\n")
+    report = ingest(tmp_path / "acme.csv", tmp_path / "into")
+    assert sorted(report.refused["reason"]) == ["comment_line", "repeated_header"]
+    (tmp_path / "bolt.csv").write_text(TABLE + "c,2017-01-01\n")
+    with pytest.raises(IngestError, match="as many fields as the header has, with the separators"):
+        ingest(tmp_path / "bolt.csv", tmp_path / "into")
 
 
 def test_another_header_among_the_rows_does_not_give_its_columns_the_places_of_the_first(parse):
