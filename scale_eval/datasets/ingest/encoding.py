@@ -20,9 +20,10 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16", ("utf-16", "utf-16-be")),
 )  # byte-order mark, codec that takes it away, and what may be asked for
 _CANDIDATES = (
-    "cp1252", "cp1250", "cp1251", "mac_roman", "cp850", "cp932", "big5", "gb18030", "cp949",
+    "cp1252", "cp1250", "iso8859-2", "cp1251", "koi8-r", "cp1253", "cp1254", "cp1255", "cp1256",
+    "mac_roman", "cp850", "cp932", "euc_jp", "big5", "gb18030", "cp949",
 )  # fmt: skip
-_SHOWN = 4
+_SHOWN = 8
 _SAMPLE = 1_000
 
 
@@ -131,15 +132,15 @@ def _strangeness(raw: Sequence[bytes], codec: str) -> float:
                 return float("inf")
             if not char.isalpha():
                 total += 2
-            elif "LATIN" not in unicodedata.name(char, ""):
-                total += sum(near.isascii() and near.isalpha() for near in (before, after))
-            elif char.isupper() and before.islower():
-                total += 1
+            else:
+                total += char.isupper() and before.islower()
+                if "LATIN" not in unicodedata.name(char, ""):
+                    total += sum(near.isascii() and near.isalpha() for near in (before, after))
     return total
 
 
 def _short(text: str) -> str:
     text = text.rstrip("\n")
     at = next((i for i, char in enumerate(text) if not char.isascii()), 0)
-    begin = max(0, at - 20)
-    return repr(text[begin : begin + 40])
+    begin = max(0, at - 10)
+    return repr(text[begin : begin + 24])

@@ -16,6 +16,9 @@ _USUAL = (
     "cp1251", "cp437", "mac_roman", "big5", "gb18030", "shift_jis", "cp932", "euc_jp", "euc_kr",
 )  # fmt: skip
 
+_OTHER_NAMES = {"ansi": "cp1252", "unicode": "utf-16", "utf-8-bom": "utf-8", "dos": "cp437"}
+"""How programs call encodings that Python does not."""
+
 
 @dataclass(frozen=True)
 class TextOptions:
@@ -75,7 +78,11 @@ class TextOptions:
             pass
         raise IngestError(
             f"encoding: there is no encoding {self.encoding!r}"
-            + did_you_mean(str(self.encoding), _USUAL, f"; such are {', '.join(_USUAL[:11])}")
+            + did_you_mean(
+                _OTHER_NAMES.get(str(self.encoding).lower(), str(self.encoding)),
+                _USUAL,
+                f"; such are {', '.join(_USUAL[:11])}",
+            )
         )
 
     @property

@@ -26,6 +26,12 @@ NAMES = {
     "cp949": "김민수",
     "mac_roman": "Müller",
     "cp850": "Müller",
+    "koi8-r": "Иван",
+    "cp1253": "Γιώργος",
+    "cp1254": "Şahin",
+    "cp1255": "שלום",
+    "iso8859-2": "Šíp",
+    "euc_jp": "佐藤",
 }
 
 
@@ -119,6 +125,8 @@ def test_an_encoding_that_there_is_not_is_an_error(encoding):
 
 
 def test_the_nearest_encoding_is_suggested():
+    with pytest.raises(IngestError, match=r"no encoding 'ANSI'; did you mean 'cp1252'\?"):
+        TextOptions(encoding="ANSI")
     with pytest.raises(IngestError, match=r"no encoding 'shift-jiss'; did you mean 'shift_jis'\?"):
         TextOptions(encoding="shift-jiss")
 
