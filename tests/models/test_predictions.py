@@ -100,6 +100,14 @@ def test_a_file_that_matches_nothing_says_what_it_has(tmp_path, history, columns
     assert says in skipped.value.note
 
 
+def test_what_it_has_is_said_before_a_run_if_it_matches_no_window(tmp_path):
+    model = Predictions(write(tmp_path / "p.parquet"))
+    june = as_utc("2017-06-01")
+    assert "no row of company '8'" in model.without_match([("8", CUTOFF), ("9", CUTOFF)])
+    assert "none at 2017-06-01" in model.without_match([("7", june)])
+    assert model.without_match([("8", CUTOFF), ("7", june), ("7", CUTOFF)]) == ""
+
+
 def test_customers_of_other_spelling_are_shown_beside_those_that_are_asked(tmp_path, history):
     path = write(tmp_path / "p.parquet", ["x10", "x01", "x02"])
     with pytest.raises(ValueError, match=r"such as '01'; it has predictions for 3 others, such as"):
