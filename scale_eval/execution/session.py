@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scale_eval.datasets import Dataset
+from scale_eval.datasets.instants import from_microseconds
 from scale_eval.evaluation.histograms import score_table
 from scale_eval.evaluation.rows import EvaluationRows
 from scale_eval.evaluation.unfit_model import UnfitModel, standing_in
@@ -27,7 +28,7 @@ from scale_eval.execution.trial import (
     trial_of,
 )
 from scale_eval.execution.versions import require_same_versions
-from scale_eval.models import NamedModel
+from scale_eval.models import NamedModel, Predictions
 from scale_eval.planning.batches import choose_granularity, make_batches
 from scale_eval.planning.company_sample import Sample
 from scale_eval.planning.completion import COLUMNS, Completion, completed
@@ -96,6 +97,7 @@ class Session:
         todo = completion.todo(plan, self.models, retry=self.execution.retry)
         directory.record(n_evaluations=plan.n_evaluations, n_missing=completion.n_missing)
         if todo.any():
+            self._warn_of_predictions(plan)
             with (
                 ResultBuffer(directory.store) as buffer,
                 trial_of(self._context({}), plan, todo) as findings,
@@ -105,6 +107,20 @@ class Session:
                 tasks.fit(todo)
                 tasks.evaluate(todo, completion.attempts, costs)
         return plan
+
+    def _warn_of_predictions(self, plan: Plan) -> None:
+        """Say which files of predictions have none for any planned window, and what they have."""
+        for name, model in self.models.items():
+            if isinstance(model.prototype, Predictions):
+                windows = (
+                    (
+                        plan.company_ids[plan.windows.company[i]],
+                        from_microseconds(int(plan.windows.cutoff[i])),
+                    )
+                    for i in np.flatnonzero(plan.is_planned)
+                )
+                if message := model.prototype.without_match(windows):
+                    self.progress.warn(f"{name} has no prediction for any window: {message}")
 
     def set_aside_damaged(self, found: DamagedPart | None = None) -> None:
         """Set aside the damaged files of the run, among them one that was `found`, and say so."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 import difflib
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -20,6 +20,9 @@ from scale_eval.datasets.instants import as_utc, from_microseconds, microseconds
 from scale_eval.evaluation.history import History
 from scale_eval.evaluation.no_prediction import Skipped
 from scale_eval.storage import Store, open_store, read_metadata, read_row_groups
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _IDS = ("company_id", "customer_id")
 _COLUMNS = (*_IDS, "cutoff", "probability")
@@ -79,9 +82,10 @@ class Predictions:
         ValueError
             Customers are missing, or have more than one prediction.
         """
-        rows = self._rows(history)
+        rows = self._rows(history.company_id, history.cutoff)
         if len(rows) == 0:
-            raise Skipped("no_predictions", self._what_it_has(history))
+            what_it_has = self._what_it_has(history.company_id, history.cutoff)
+            raise Skipped("no_predictions", what_it_has)
         ids = rows["customer_id"]
         counted = pc.value_counts(ids)
         repeated = counted.filter(pc.greater(counted.field("counts"), 1)).field("values")
@@ -111,6 +115,18 @@ class Predictions:
         self.note_ = f"{n_left_out} predictions left out: not its customers" if n_left_out else ""
         return rows["probability"].take(positions).to_numpy()
 
+    def without_match(self, windows: Iterable[tuple[str, pd.Timestamp]]) -> str:
+        """Say what the file has if it has rows for none of some companies and cutoffs.
+
+        Returns an empty string where it has some for one of them.
+        """
+        message = ""
+        for company_id, cutoff in windows:
+            if len(self._rows(company_id, cutoff)):
+                return ""
+            message = message or self._what_it_has(company_id, cutoff)
+        return message
+
     def content_hash(self) -> str:
         """Return the SHA-256 of the file, on which the results depend."""
         with self.path.open("rb") as file:
@@ -120,10 +136,10 @@ class Predictions:
         status = self.path.stat()
         return _Version(str(self.path), status.st_mtime_ns, status.st_size)
 
-    def _what_it_has(self, history: History) -> str:
+    def _what_it_has(self, company: str, cutoff: pd.Timestamp) -> str:
         """Say what the file has where it has nothing for a company and cutoff."""
         by_company = _row_groups(self._version())
-        company, name = history.company_id, self.path.name
+        name = self.path.name
         if not by_company:
             return f"{name} has no rows"
         if company not in by_company:
@@ -140,22 +156,22 @@ class Predictions:
         more = f" and {len(instants) - 5} more" if len(instants) > 5 else ""
         return (
             f"{name} has rows of {company} at {', '.join(shown) or 'no cutoff'}{more} (UTC), and "
-            f"none at {history.cutoff.tz_localize(None).isoformat(' ')}"
+            f"none at {cutoff.tz_localize(None).isoformat(' ')}"
         )
 
     def _of_company(self, index: int, company_id: str) -> pa.Table:
         group = _row_group(self._version(), index)
         return group.filter(pc.equal(group["company_id"], company_id))
 
-    def _rows(self, history: History) -> pa.Table:
-        """Return customer_id and probability of the rows for this company and cutoff."""
+    def _rows(self, company_id: str, cutoff: pd.Timestamp) -> pa.Table:
+        """Return customer_id and probability of the rows for a company and cutoff."""
         file = self._version()
         parts = [_ROWS.empty_table()]
-        for index in _row_groups(file).get(history.company_id, []):
+        for index in _row_groups(file).get(company_id, []):
             group = _row_group(file, index)
             matches = pc.and_(
-                pc.equal(group["company_id"], history.company_id),
-                pc.equal(group["cutoff"], microseconds(history.cutoff)),
+                pc.equal(group["company_id"], company_id),
+                pc.equal(group["cutoff"], microseconds(cutoff)),
             )
             parts.append(group.select(_ROWS.names).filter(matches))
         return pa.concat_tables(parts)

@@ -77,6 +77,77 @@ def test_no_row_for_the_company_and_cutoff_is_skipped(tmp_path, history, elsewhe
     assert skipped.value.reason == "no_predictions"
 
 
+@pytest.mark.parametrize(
+    ("columns", "says"),
+    [
+        ({"company": "7.csv"}, "no row of company '7'; it has 1 company, such as '7.csv'"),
+        ({"cutoff": pd.Timestamp("2017-11-30 23:59:59")}, "of 7 at 2017-11-30 23:59:59 (UTC), and"),
+        (
+            {"cutoff": pd.Timestamp("2017-12-01", tz="Europe/Berlin")},
+            "at 2017-11-30 23:00:00 (UTC), and none at 2017-12-01 00:00:00",
+        ),
+        ({"cutoff": pd.Timestamp("9999-12-31")}, "has rows of 7 at no cutoff (UTC)"),
+        ({"customers": ()}, "has no rows"),
+    ],
+)
+def test_a_file_that_matches_nothing_says_what_it_has(tmp_path, history, columns, says):
+    frame = {"company": "7", "customers": ("10", "01", "02"), "cutoff": CUTOFF} | columns
+    path = write(tmp_path / "p.parquet", **frame)
+    if not columns.get("customers", "some"):
+        pq.write_table(pq.read_table(write(tmp_path / "p.parquet")).slice(0, 0), path)
+    with pytest.raises(Skipped) as skipped:
+        Predictions(path).predict_proba(history)
+    assert says in skipped.value.note
+
+
+def test_what_it_has_is_said_before_a_run_if_it_matches_no_window(tmp_path):
+    model = Predictions(write(tmp_path / "p.parquet"))
+    june = as_utc("2017-06-01")
+    assert "no row of company '8'" in model.without_match([("8", CUTOFF), ("9", CUTOFF)])
+    assert "none at 2017-06-01" in model.without_match([("7", june)])
+    assert model.without_match([("8", CUTOFF), ("7", june), ("7", CUTOFF)]) == ""
+
+
+def test_customers_of_other_spelling_are_shown_beside_those_that_are_asked(tmp_path, history):
+    path = write(tmp_path / "p.parquet", ["x10", "x01", "x02"])
+    with pytest.raises(ValueError, match=r"such as '01'; it has predictions for 3 others, such as"):
+        Predictions(path).predict_proba(history)
+
+
+@pytest.mark.parametrize("kind", [pa.string_view(), pa.large_string()])
+def test_ids_may_be_strings_of_any_kind(tmp_path, history, kind):
+    path = write(tmp_path / "p.parquet")
+    table = pq.read_table(path)
+    for name in ("company_id", "customer_id"):
+        position = table.schema.get_field_index(name)
+        table = table.set_column(position, name, table[name].cast(kind))
+    pq.write_table(table, path)
+    np.testing.assert_array_equal(Predictions(path).predict_proba(history), [0.2, 0.1 * 3, 0.1])
+
+
+@pytest.mark.parametrize(
+    ("columns", "says"),
+    [
+        (
+            {"cutoff": 1512086400},
+            "column cutoff is int64, which does not say its unit; write it as",
+        ),
+        ({"probability": ["0.1", "0.2", "0.3"]}, "column probability is .*string; write numbers"),
+        ({"cutoff": "01.12.2017"}, "column cutoff: '01.12.2017' .* write 2017-12-01 or 2017-01-12"),
+    ],
+)
+def test_a_column_that_cannot_be_meant_is_an_error_with_a_remedy(tmp_path, columns, says):
+    path = write(tmp_path / "p.parquet")
+    pd.read_parquet(path).assign(**columns).to_parquet(path, index=False)
+    with pytest.raises(ValueError, match=says):
+        Predictions(path)
+
+
+def test_rows_without_a_customer_or_a_cutoff_match_nobody(tmp_path, history):
+    path = write(tmp_path / "p.parquet", ["10", "01", "02", None], cutoff=[CUTOFF] * 3 + [None])
+    assert len(Predictions(path).predict_proba(history)) == 3
+
+
 def test_customers_who_are_not_there_are_counted_and_one_is_named(tmp_path, history):
     path = write(tmp_path / "p.parquet", ["02"])
     with pytest.raises(ValueError, match=r"2 of the 3 customers of 7 have no prediction.*'01'"):

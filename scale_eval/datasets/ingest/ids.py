@@ -72,6 +72,7 @@ GUESTS = (
 """Ids, in small letters, that shops give to people whom they do not know."""
 
 _LARGE_SHARE, _GUEST_SHARE = 0.1, 0.01  # of the rows of a company, in one id
+_TIMES_NEXT = 5  # as many rows as the id with the next most, for the former to be told
 _LEAST_ROWS, _LEAST_CUSTOMERS = 20, 20  # of the id, and of the company, for it to be told
 _ONE_ORDER_SHARE = 0.99  # of the customers, beyond which nobody is said to have come back
 _SHOWN = 3
@@ -151,7 +152,9 @@ class IdRemarks:
     def _look_for_guests(self, company: Transactions, counts: np.ndarray) -> None:
         n_rows = len(company)
         top = int(np.argmax(counts))
-        if counts[top] < max(_LARGE_SHARE * n_rows, _LEAST_ROWS):
+        next_most = np.partition(counts, -2)[-2]
+        is_large = counts[top] >= _LARGE_SHARE * n_rows and counts[top] >= _TIMES_NEXT * next_most
+        if not is_large or counts[top] < _LEAST_ROWS:
             guests = pc.is_in(company.customers, value_set=pa.array(GUESTS, pa.string()))
             places = np.flatnonzero(guests.to_numpy(zero_copy_only=False))
             if not len(places):
