@@ -7,6 +7,7 @@ import fcntl
 import os
 import time
 from collections.abc import Callable, Iterator
+from typing import IO
 
 from scale_eval.models.warm_up import compilation_reported, warm_up
 from scale_eval.scratch import scratch_folder
@@ -31,16 +32,28 @@ def compile_in_turn(on_compiling: Callable[[], object]) -> None:
 @contextlib.contextmanager
 def _turn() -> Iterator[None]:
     """Wait for the lock of this user's processes, which another may hold too long."""
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(OSError):  # without a place for a lock, all compile
+            file = stack.enter_context(_lock_file())
+            deadline = time.monotonic() + COMPILING_SECONDS
+            while time.monotonic() < deadline and not _is_locked(file):
+                time.sleep(0.05)
+        yield
+
+
+def _lock_file() -> IO[bytes]:
+    """Open the file of the lock; raise `OSError` where there is no place for it."""
     scratch = scratch_folder()
     if scratch is None:
-        yield
-        return
-    deadline = time.monotonic() + COMPILING_SECONDS
+        raise FileNotFoundError("no folder for temporary files can be written")
     flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-    with os.fdopen(os.open(scratch / "compiling", flags, 0o600), "r+") as file:
-        while time.monotonic() < deadline:
-            with contextlib.suppress(BlockingIOError):
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            time.sleep(0.05)
-        yield
+    return os.fdopen(os.open(scratch / "compiling", flags, 0o600), "r+b")
+
+
+def _is_locked(file: IO[bytes]) -> bool:
+    """Lock the file, unless another process has."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
