@@ -44,8 +44,8 @@ def _listed(context: click.Context, parameter: click.Parameter, text: str | None
     scale-eval ingest orders/ --company-from 'shop={company}/' --into datasets/s
     scale-eval ingest a.csv --into datasets/a \\
       --columns customer_id=id,timestamp=date,value=amount
-    scale-eval ingest Shop1-june.csv --append --company-from '{company}-june.csv' \\
-      --into datasets/shops
+    scale-eval ingest Shop1-june.csv --append --into datasets/shops \\
+      --company-from '{company}-june.csv'
     """,
 )
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True)

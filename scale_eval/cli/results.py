@@ -11,7 +11,7 @@ import click
 from rich.text import Text
 
 import scale_eval as se
-from scale_eval.cli.app import CommandWithExamples, cli, out
+from scale_eval.cli.app import CommandWithExamples, cli, out, say
 from scale_eval.cli.safe_console import SafeFile
 from scale_eval.models.built_in import BASELINES, BUILT_IN
 from scale_eval.place_errors import NOT_TO_BE_WRITTEN
@@ -79,6 +79,8 @@ def show(
     elif columns:
         print_columns(out, table)
     else:
+        if table in TABLES and (removed := opened.directory.removed()):
+            say(f"Note: {removed}")
         frame = chosen_rows(opened.directory, table, getattr(opened, table), filters)
         if form is not None:
             frame = with_whole_numbers(opened.directory, table, frame)

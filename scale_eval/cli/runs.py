@@ -30,7 +30,6 @@ from scale_eval.cli.options import (
     with_config,
 )
 from scale_eval.cli.results import print_results, what_is_missing
-from scale_eval.metrics.base import MetricWarning
 from scale_eval.places import require_dataset, require_run
 from scale_eval.planning.run_options import Execution, Reduction, Sampling
 from scale_eval.planning.settings import Settings
@@ -186,6 +185,8 @@ def _run(dataset: se.Dataset, place: str, *, strict: bool, **options: Any) -> No
     find_own_modules(*options.get("models", ()), *options.get("metrics", ()))
     preview = se.preview(dataset, **options)
     _print_plan(preview)
+    from scale_eval.metrics.base import MetricWarning
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", MetricWarning)  # the results say it
         made = se.evaluate(dataset, out=place, **options)

@@ -167,7 +167,8 @@ def _column(name: str, values: pd.Series, decimals: int | None, *, is_whole: boo
     if is_number:
         heading = heading.replace(" ", "\n")
     if is_figure:
-        least = max(_line_width(heading if is_number else ""), *map(_line_width, ["", *cells]))
+        words = [heading] if is_number else heading.split()
+        least = max(map(_line_width, ["", *words, *cells]))
         narrowest = least
     else:
         longest = max(map(_line_width, [*heading.split(), *cells]))

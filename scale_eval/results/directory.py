@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
@@ -28,6 +29,7 @@ from scale_eval.results.damaged import MADE_ANEW, PLANNED_ANEW, naming_damage
 from scale_eval.results.differing_settings import differences_in_words, is_different
 from scale_eval.results.evaluation_parts import (
     CODED,
+    evaluation_files,
     merge_scores,
     read_evaluations,
     read_scores,
@@ -38,6 +40,7 @@ from scale_eval.storage import (
     Store,
     open_store,
     read_json,
+    read_metadata,
     read_rows,
     read_table,
     require_free_place,
@@ -252,19 +255,34 @@ class RunDirectory:
 
     def _require_rows(self, n: int) -> None:
         """Raise `RowsMissing` where `n` is less than the number of evaluations that were done."""
+        if said := self._removed(n):
+            raise RowsMissing(said)
+
+    def removed(self) -> str:
+        """Return that evaluations were removed and what to do, by the footers of files alone.
+
+        "" where none were, as far as footers say: a repeated attempt may stand for a removed one.
+        """
+        names = evaluation_files(self.store)
+        with contextlib.suppress(ValueError, OSError):  # a damaged file is said where it is read
+            return self._removed(sum(read_metadata(self.store, name).num_rows for name in names))
+        return ""
+
+    def _removed(self, n: int) -> str:
+        """Return what to do where more evaluations than `n` were done; "" where not."""
         document = self.document
         if document.get("status") == "running" or "n_missing" not in document:
-            return
+            return ""
         n_lost = int(document["n_evaluations"]) - int(document["n_missing"]) - n
-        if n_lost > 0:
-            root = self.store.root
-            raise RowsMissing(
-                f"{root}: {n_lost:,} of {n_lost + n:,} evaluations that were done are no longer "
-                f"there; files were removed from {root}/evaluations. Restore them, or run the "
-                f"command that began the run again: it evaluates anew what is missing. Where the "
-                f"data are gone, 'scale-eval reduce {as_typed(str(root))}' makes the tables of "
-                "what is left"
-            )
+        if n_lost <= 0:
+            return ""
+        root = self.store.root
+        return (
+            f"{root}: {n_lost:,} of {n_lost + n:,} evaluations that were done are missing; files "
+            f"were removed from {root}/evaluations. Restore them, or run the command that began "
+            "the run again: it evaluates anew what is missing. Where the data are gone, "
+            f"'scale-eval reduce {as_typed(str(root))}' makes the tables of what is left"
+        )
 
     def evaluation_parts(self, columns: Sequence[str]) -> Iterator[pa.Table]:
         """Yield columns of the table `evaluations` file by file; every attempt has its row.

@@ -183,3 +183,22 @@ def test_ids_cannot_break_a_table_and_are_shortened():
     assert r"Shop\x1b[31m\nx\u202e" in text
     assert "(10,000characters)" in "".join(text.split())
     assert len(text) < 2_000
+
+
+@pytest.mark.parametrize("width", [80, 60, 40])
+def test_why_windows_are_refused_is_never_cut_and_neither_are_headings(width):
+    why = "2019-02-01 no_customers (nobody had bought before 2019-02-01); 2022-06-01 gap_in_data"
+    plan = pd.DataFrame(
+        {
+            "company": ["TransactionsCompany1-north-west", "x"],
+            "windows used": ["12: 2014-06-01 to 2019-12-01", ""],
+            "refused": ["2", ""],
+            "why": [why, ""],
+        }
+    )
+    text = printed(plan, None, width)
+    assert all(cell_len(line) <= width for line in text.splitlines())
+    assert column_of(text, "why") == why.replace(" ", "")
+    assert "12: 2014-06-01 to 2019-12-01" in text
+    for word in ("company", "windows used", "refused", "why"):
+        assert word in text

@@ -211,6 +211,16 @@ def test_removed_evaluations_are_missed_by_all_that_read_them(run):
         assert f"{n_rows} of {n_all} evaluations" in str(missed.value)
     with pytest.raises(RowsMissing):
         opened.report()
+    assert f"{n_rows} of {n_all} evaluations" in opened.directory.removed()
+
+
+def test_nothing_is_missed_of_a_whole_run_and_of_one_that_is_under_way(run):
+    assert se.open_run(run).directory.removed() == ""
+    largest(run, "evaluations").unlink()
+    document = json.loads((run / "run.json").read_text()) | {"status": "running"}
+    (run / "run.json").write_text(json.dumps(document))
+    assert se.open_run(run).directory.removed() == ""
+    assert len(se.open_run(run).evaluations) < document["n_evaluations"]
 
 
 def test_removed_scores_are_missed_by_the_fingerprint(run):
