@@ -110,7 +110,7 @@ def check_model(
     window at it.
     """
     settings = settings or Settings()
-    dataset = dataset if isinstance(dataset, Dataset) else open_dataset(dataset)
+    dataset = open_dataset(dataset)
     named = resolve(model)
     require_window(dataset, settings)
     plan = plan_run(dataset, [named.name], settings)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from scale_eval.datasets import Dataset, open_dataset
 from scale_eval.execution import child_process
+from scale_eval.execution.clusters.existing import require_open_client
 from scale_eval.execution.clusters.registry import dask_client, require_cluster
 from scale_eval.execution.progress import Progress
 from scale_eval.execution.session import Session
@@ -150,12 +151,14 @@ def evaluate(
     chosen = run_options(
         options, settings=settings, sampling=sampling, execution=execution, reduction=reduction
     )
-    dataset = dataset if isinstance(dataset, Dataset) else open_dataset(dataset)
+    dataset = open_dataset(dataset)
     named = named_models(models)
     require_metrics_can_be_sent(chosen.settings.rules.metrics)
     require_window(dataset, chosen.settings)
     if client is None:
         require_cluster(chosen.execution.cluster, chosen.execution.workers)
+    else:
+        require_open_client(client)
     with (
         _locked_directory(out, chosen.execution.parsed_share) as directory,
         Progress(shown=chosen.execution.progress) as progress,

@@ -168,7 +168,7 @@ def preview(
     chosen = run_options(
         options, settings=settings, sampling=sampling, execution=execution, reduction=reduction
     )
-    dataset = dataset if isinstance(dataset, Dataset) else open_dataset(dataset)
+    dataset = open_dataset(dataset)
     named = named_models(models)
     sample = None
     if chosen.sampling.sample is not None:

@@ -278,17 +278,30 @@ class Dataset:
         return locations
 
 
-def open_dataset(place: str | os.PathLike[str] | Store) -> Dataset:
+def open_dataset(place: str | os.PathLike[str] | Store | Dataset) -> Dataset:
     """Open the dataset at `place`, which ``scale-eval ingest`` or ``synth`` made.
+
+    A dataset that is open is returned as it is.
 
     Raises
     ------
     FileNotFoundError
         There is no dataset.
     OSError, ValueError
-        Its manifest is damaged, or it is of another format than the one this version reads.
+        Its manifest is damaged, or it is of another format than the one this version reads; or
+        `place` is no path.
     """
-    store = open_store(place)
+    if isinstance(place, Dataset):
+        return place
+    try:
+        store = open_store(place)
+    except ValueError as error:
+        if isinstance(place, str | os.PathLike):
+            raise
+        raise ValueError(
+            f"a dataset is a path, or what se.open_dataset returns, not a {type(place).__name__}; "
+            "se.ingest(files_or_tables, into='datasets/shops') makes one"
+        ) from error
     if not store.exists(MANIFEST):
         require_dataset(store.root)
     require_readable(store)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -125,6 +125,11 @@ def _instantiated(factory: Callable[..., Any]) -> Any:
 
 
 def _check(candidate: Any, name: str) -> None:
+    if isinstance(candidate, list | tuple | dict):
+        raise ValueError(
+            f"a model is {candidate!r:.80}: write one model after another, as in "
+            "['bgnbd', MyModel()]; a model is called by its attribute `name`"
+        )
     missing = [
         name for name in ("fit", "predict_proba") if not callable(getattr(candidate, name, None))
     ]
@@ -141,12 +146,28 @@ def _check(candidate: Any, name: str) -> None:
             )
 
 
+def _listed(models: Any) -> list[Any]:
+    """Return the models as a list; a single one may stand alone.
+
+    Raises `ValueError` for a mapping or a table, and for what is neither a model nor many.
+    """
+    is_single = isinstance(models, str | bytes | type) or callable(models)
+    if is_single or hasattr(models, "fit") or not isinstance(models, Iterable):
+        return [models]
+    if isinstance(models, Mapping) or hasattr(models, "columns"):
+        raise ValueError(
+            f"models is a {type(models).__name__}: write a list, such as ['bgnbd', MyModel()]; a "
+            "model is called by its attribute `name`"
+        )
+    return list(models)
+
+
 def named_models(models: Sequence[Any]) -> dict[str, NamedModel]:
     """Return the models that a run of `models` evaluates, by name: these and the baselines.
 
     Raises `ValueError` for a model that does not exist, and for two of one name.
     """
-    by_user = [models] if isinstance(models, str) else list(models)
+    by_user = _listed(models)
     chosen: dict[str, NamedModel] = {}
     for each in [*BASELINES, *by_user]:
         model = resolve(each)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -137,9 +137,33 @@ def options_of(group: type) -> dict[str, Option]:
 
 
 def check_options(instance: object) -> None:
-    """Raise `ValueError` for the first option of `instance` that is not of its kind."""
+    """Raise `ValueError` for the first option of `instance` that is not of its kind.
+
+    Scalars of NumPy become those of Python, and whatever can be read one by one in an order of its
+    own becomes a tuple where a list is wanted; so does a single value.
+    """
     for name, declared in options_of(type(instance)).items():
-        declared.check(getattr(instance, name))
+        value = getattr(instance, name)
+        plain = _as_tuple(value) if declared.kind is LIST else as_plain(value)
+        if plain is not value:
+            set_field(instance, name, plain)
+        declared.check(plain)
+
+
+def as_plain(value: Any) -> Any:
+    """Return a scalar of NumPy as Python's, and anything else as it is."""
+    is_scalar = isinstance(value, np.generic) and not isinstance(value, np.datetime64)
+    return value.item() if is_scalar else value
+
+
+def _as_tuple(value: Any) -> Any:
+    """Return the values of an option that is a list; what has no order is returned as it is."""
+    if value is None:
+        return ()
+    if isinstance(value, Mapping | Set):
+        return value
+    is_many = isinstance(value, Iterable) and not isinstance(value, str | bytes | np.generic)
+    return tuple(value) if is_many and not callable(value) else (value,)
 
 
 def require_options(given: Iterable[str], names: Iterable[str]) -> None:

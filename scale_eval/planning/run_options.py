@@ -8,6 +8,7 @@ module, so whatever is slow to import is imported where it is needed.
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ from scale_eval.planning.options import (
     TIME,
     YES_OR_NO,
     Kind,
+    as_plain,
     check_options,
     one_of,
     option,
@@ -205,6 +207,12 @@ class Execution:
     )
 
     def __post_init__(self) -> None:
+        if isinstance(self.cluster, os.PathLike):
+            set_field(self, "cluster", os.fspath(self.cluster))
+        elif hasattr(self.cluster, "scheduler"):
+            kind = type(self.cluster).__name__
+            given = "client" if kind == "Client" else f"Client({kind.lower()})"
+            raise ValueError(f"cluster is a {kind}: give a Dask client instead, client={given}")
         check_options(self)
         set_field(self, "share", self.parsed_share)
         if self.replace and self.share is not None:
@@ -266,7 +274,7 @@ class Reduction:
 
     def __post_init__(self) -> None:
         check_options(self)
-        margins = dict(self.margins or {})
+        margins = {name: as_plain(margin) for name, margin in (self.margins or {}).items()}
         for name, margin in margins.items():
             if not MARGIN.accepts(margin):
                 raise ValueError(f"the margin of {name} is {margin!r}; write {MARGIN.description}")
@@ -329,12 +337,19 @@ def run_options(options: Mapping[str, Any], **groups: Any) -> RunOptions:
     Raises `ValueError` for an unknown option, and for one whose group is given too.
     """
     require_options(options, [name for group in GROUPS.values() for name in options_of(group)])
-    complete = {}
+    complete: dict[str, Any] = {}
     for argument, group in GROUPS.items():
         single = {name: options[name] for name in options_of(group) if name in options}
         whole = groups.get(argument)
         if whole is not None and single:
             raise ValueError(f"give {argument} or {', '.join(single)}, not both")
+        if whole is not None and not isinstance(whole, group):
+            kind = whole.__name__ if isinstance(whole, type) else type(whole).__name__
+            inside = f"**{argument}" if isinstance(whole, dict) else "..."
+            raise ValueError(
+                f"{argument} is a {kind}: write {argument}=se.{group.__name__}({inside}), or its "
+                "options themselves"
+            )
         complete[argument] = group(**single) if whole is None else whole
     return RunOptions(**complete)
 

@@ -130,9 +130,6 @@ class Settings:
     )
 
     def __post_init__(self) -> None:
-        for name in ("cutoffs", "metrics"):
-            value = getattr(self, name)
-            set_field(self, name, tuple(value) if isinstance(value, list | tuple) else (value,))
         check_options(self)
         if self.cutoffs and (self.last is not None or self.shared_calendar):
             raise ValueError("explicit cutoffs leave nothing for last or shared_calendar to choose")

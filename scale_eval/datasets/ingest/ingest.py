@@ -21,6 +21,7 @@ import pyarrow as pa
 
 from scale_eval.datasets.dataset import Dataset
 from scale_eval.datasets.file_layout import CompanyToWrite, write_companies
+from scale_eval.datasets.ingest.arguments import listed_sources, require_names, zone_name
 from scale_eval.datasets.ingest.company_from import (
     check_companies_are_told,
     pattern_for_folders,
@@ -189,6 +190,8 @@ def ingest(
         raise IngestError("append and replace exclude each other; choose one")
     if not 0 <= max_refused <= 1:
         raise IngestError(f"max_refused: {max_refused!r} is no share; give one from 0 to 1")
+    files, timezone = listed_sources(files), zone_name(timezone)
+    require_names(columns, company_column)
     options = ReadOptions(
         columns,
         company_column,

@@ -153,8 +153,20 @@ def synthesize(
     RuntimeError
         There are several `workers`, and the script that calls this lacks the ``__main__`` guard.
     """
-    if companies < 1:
-        raise ValueError(f"{companies} companies: make at least one")
+    whole_numbers = {
+        "companies": (companies, 1),
+        "seed": (seed, 0),
+        "corrupt_companies": (corrupt_companies, 0),
+        "empty_companies": (empty_companies, 0),
+        "one_class_companies": (one_class_companies, 0),
+        "workers": (workers, 1),
+    }
+    for name, (number, least) in whole_numbers.items():
+        if not isinstance(number, int | np.integer) or number < least:
+            raise ValueError(f"{name}={number!r}: write a whole number of at least {least}")
+    for name, size in {"median_customers": median_customers, "sigma": sigma}.items():
+        if not isinstance(size, int | float | np.number):
+            raise ValueError(f"{name}={size!r}: write a number")
     damaged, empty, one_class = draw_faulty(
         seed, companies, (corrupt_companies, empty_companies, one_class_companies)
     )

@@ -3,12 +3,41 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from distributed import Client
+from distributed.deploy.cluster import Cluster
 
 ANSWER_SECONDS = 30
+
+
+def require_open_client(client: object) -> None:
+    """Raise `ValueError` where `client` is no Dask client that can be waited for and is open."""
+    if isinstance(client, str | os.PathLike):
+        place = os.fspath(client)
+        raise ValueError(f"client is no address: write cluster={place!r}")
+    if isinstance(client, Cluster):
+        raise ValueError(
+            f"client is a {type(client).__name__}: write client=distributed.Client(cluster)"
+        )
+    if not isinstance(client, Client):
+        kind = client.__name__ if isinstance(client, type) else type(client).__name__
+        raise ValueError(
+            f"client is a {kind}: give a distributed.Client, or leave it out for a cluster of "
+            "processes on this machine"
+        )
+    if client.asynchronous:
+        raise ValueError(
+            "client is asynchronous, and cannot be waited for here: write "
+            "client=distributed.Client(address), without await, of the same scheduler"
+        )
+    if client.status in ("closed", "closing"):
+        raise ValueError(
+            "client is closed: make another, such as distributed.Client(address), and close it "
+            "after the run"
+        )
 
 
 @dataclass(frozen=True)
