@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
@@ -68,7 +69,7 @@ def _parts(thing: Any) -> Iterator[tuple[str, Any]]:
         for name, value in members.items():
             if not (name.startswith("__") and name.endswith("__") and not callable(value)):
                 yield f".{name}", getattr(value, "__func__", getattr(value, "fget", value))
-    else:
+    elif type(thing).__module__.partition(".")[0] not in sys.stdlib_module_names:
         yield from ((f".{k}", v) for k, v in sorted(getattr(thing, "__dict__", {}).items()))
         for base in type(thing).__mro__[:-1]:
             for slot in vars(base).get("__slots__", ()):
