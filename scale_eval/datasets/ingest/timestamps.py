@@ -142,7 +142,9 @@ class TimestampReader:
 
     def _instants(self, wall: np.ndarray, offset: np.ndarray, naive: np.ndarray) -> Instants:
         readable = _in_range(wall)
-        instants = np.where(readable, wall - offset, wall)
+        instants = wall - offset
+        if not readable.all():
+            instants[~readable] = wall[~readable]
         local = readable & naive
         instants[local] = (
             pd.DatetimeIndex(wall[local].view("M8[us]"))
@@ -154,7 +156,7 @@ class TimestampReader:
         return Instants(
             microseconds=instants,
             unparsable=unparsable,
-            out_of_range=~(_in_range(wall) & _in_range(instants)) & ~unparsable & ~ambiguous,
+            out_of_range=~(readable & _in_range(instants) | unparsable | ambiguous),
             ambiguous=ambiguous,
             naive=naive,
             midnight=wall % DAY == 0,
