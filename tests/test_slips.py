@@ -169,7 +169,7 @@ class TestClients:
             require_open_client(client)
 
     def test_an_address_is_the_option_cluster(self, shops, tmp_path):
-        words = "client is no address: write cluster='tcp://host:1'"
+        words = "client is a Dask client, not an address: write cluster='tcp://host:1'"
         self.refused("tcp://host:1", words)
         with pytest.raises(ValueError, match=words):
             se.evaluate(shops, out=tmp_path / "run", client="tcp://host:1")

@@ -17,7 +17,7 @@ def require_open_client(client: object) -> None:
     """Raise `ValueError` where `client` is no Dask client that can be waited for and is open."""
     if isinstance(client, str | os.PathLike):
         place = os.fspath(client)
-        raise ValueError(f"client is no address: write cluster={place!r}")
+        raise ValueError(f"client is a Dask client, not an address: write cluster={place!r}")
     if isinstance(client, Cluster):
         raise ValueError(
             f"client is a {type(client).__name__}: write client=distributed.Client(cluster)"

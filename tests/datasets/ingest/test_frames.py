@@ -217,7 +217,7 @@ EMPTY = one()[:0]
         ({"a": "a.csv"}, {}, "'a' is the name of a path; give paths as a list"),
         ({"a": 3}, {}, "'a': int is neither a path nor a table"),
         ([one(), "a.csv"], {}, "paths and tables are given together"),
-        (["a.csv", 3], {}, "int a Series is one column"),
+        (["a.csv", 3], {}, "int is neither a path nor a table"),
         ({"a": pa.array([1])}, {}, "frame 'a' is a Int64Array, and no table"),
         (one()["CustomerID"], {}, "a Series is one column"),
         (3, {}, "int is neither a path nor a table"),
