@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cloudpickle
 import dask
 import psutil
 import pytest
@@ -16,6 +17,9 @@ from scale_eval.execution.clusters import local
 from scale_eval.execution.clusters.registry import dask_client
 from scale_eval.execution.worker import _safe_path
 from scale_eval.scratch import scratch_folder
+
+# The folder of the tests need not be on the path of workers.
+cloudpickle.register_pickle_by_value(sys.modules[__name__])
 
 INTRUDER = """
 import os, sys
