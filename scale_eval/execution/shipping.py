@@ -131,25 +131,32 @@ def pickled(thing: Any) -> tuple[bytes, set[str]]:
 
     Raises what pickling raises where a part of it cannot be pickled.
     """
-    users = imported_user_modules()
-    try:
-        return _pickled(thing, {module.__name__ for module in users})
-    except Exception:
-        by_source = {name for each in users if not _can_be_pickled(each) for name in _above(each)}
-        if not by_source:
-            raise
-        return _pickled(thing, {module.__name__ for module in users} - by_source)
+    users = {module.__name__: module for module in imported_user_modules()}
+    by_value, tried = set(users), set[str]()
+    while True:
+        reached: set[str] = set()
+        try:
+            return _pickled(thing, by_value, reached), reached
+        except Exception:
+            new = (reached & by_value) - tried
+            tried |= new
+            by_source = {
+                name for each in new if not _can_be_pickled(users[each]) for name in _above(each)
+            }
+            if not by_source & by_value:
+                raise
+            by_value -= by_source
 
 
 class _Pickler(cloudpickle.Pickler):
-    """A pickler that notes to which modules the objects belong that it pickles.
+    """A pickler that adds to `modules` those to which the objects belong that it pickles.
 
     Functions with a cache are pickled by value like any other, with an empty cache.
     """
 
-    def __init__(self, file: io.BytesIO, by_value: Set[str]) -> None:
+    def __init__(self, file: io.BytesIO, by_value: Set[str], modules: set[str]) -> None:
         super().__init__(file)
-        self.modules: set[str] = set()
+        self.modules = modules
         self._by_value = {"__main__", *by_value}
 
     def reducer_override(self, thing: Any) -> Any:
@@ -170,12 +177,11 @@ def _with_cache(function: Callable[..., Any], parameters: Mapping[str, Any]) -> 
     return functools.lru_cache(**parameters)(function)
 
 
-def _pickled(thing: Any, by_value: set[str]) -> tuple[bytes, set[str]]:
+def _pickled(thing: Any, by_value: set[str], modules: set[str]) -> bytes:
     file = io.BytesIO()
-    pickler = _Pickler(file, by_value)
     with _pickled_by_value(by_value):
-        pickler.dump(thing)
-    return file.getvalue(), pickler.modules
+        _Pickler(file, by_value, modules).dump(thing)
+    return file.getvalue()
 
 
 @contextlib.contextmanager
@@ -196,15 +202,15 @@ def _can_be_pickled(module: ModuleType) -> bool:
     """Return whether the values of a module's globals can be pickled."""
     values = {k: v for k, v in vars(module).items() if not k.startswith("__")}
     try:
-        _pickled(values, {each.__name__ for each in imported_user_modules()})
+        _pickled(values, {each.__name__ for each in imported_user_modules()}, set())
     except Exception:
         return False
     return True
 
 
-def _above(module: ModuleType) -> list[str]:
+def _above(module: str) -> list[str]:
     """Return the names of a module and of its packages, which decide for the modules in them."""
-    names = module.__name__.split(".")
+    names = module.split(".")
     return [".".join(names[:n]) for n in range(1, len(names) + 1)]
 
 
