@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import re
 from typing import Any
 
 from scale_eval.report.findings import Findings
 from scale_eval.report.section import Section, table
-from scale_eval.report.wording import (
-    listed,
+from scale_eval.report.wording import listed
+
+_HASH = re.compile("[0-9a-f]{64}")
+
+VERSION = (
+    "A version is that of a model's code, of what this uses in other files, of its parameters, and "
+    "of the files that it declares or was seen to read. What else it depends on is not known: if "
+    "that has changed, evaluate the model anew with --replace MODEL."
 )
 
 
@@ -28,15 +37,10 @@ def settings(findings: Findings) -> Section:
     versions = [
         {"software": name, "version": text} for name, text in document.get("versions", {}).items()
     ]
-    named = [
-        {"model": name, "whole name": whole}
-        for name, whole in sorted(findings.names.items())
-        if name != whole
-    ]
     return Section(
         "How was it made?",
         tables=[
-            table("Models under short names", named, numeric=("",)),
+            table("Models", _models(findings), numeric=("",), note=VERSION),
             table("Settings", chosen, numeric=("",)),
             table("Estimators and conventions", conventions, numeric=("",)),
             table("Versions", versions, numeric=("",)),
@@ -44,7 +48,35 @@ def settings(findings: Findings) -> Section:
     )
 
 
+def _models(findings: Findings) -> list[dict[str, Any]]:
+    """Return what each model was when it was evaluated."""
+    document = findings.document
+    when = {} if findings.directory is None else findings.directory.evaluated_between()
+    rows = []
+    for whole, identity in sorted(document.get("models", {}).items()):
+        short = findings.short_name(whole)
+        read = {**identity.get("files", {}), **document.get("read_files", {}).get(whole, {})}
+        days = dict.fromkeys(f"{instant:%Y-%m-%d}" for instant in when.get(whole, ()))
+        rows.append(
+            {
+                "model": short,
+                "whole name": "" if short == whole else whole,
+                "version": _version({**identity, "read": read}),
+                "evaluated": " to ".join(days),
+                "files that it reads": ", ".join(sorted(read)),
+            }
+        )
+    return rows
+
+
+def _version(identity: dict[str, Any]) -> str:
+    content = json.dumps(identity, sort_keys=True, default=str)
+    return hashlib.sha256(content.encode()).hexdigest()[:8]
+
+
 def _plain(value: Any) -> str:
+    if isinstance(value, str) and _HASH.fullmatch(value):
+        return value[:8]
     if isinstance(value, dict) and value:
         return ", ".join(f"{k}: {_plain(v)}" for k, v in value.items())
     if isinstance(value, list | dict):
