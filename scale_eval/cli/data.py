@@ -289,6 +289,7 @@ def _print_gaps(gaps: pd.DataFrame) -> None:
     if len(gaps) > LISTED_COMPANIES:
         out.print(f"{LISTED_COMPANIES} of {len(gaps):,}; all are in manifest.parquet", style="dim")
     out.print(
-        "No window that touches one is evaluated (gap_in_data). Ingest what is missing; or, if "
-        "nobody bought then, say so: scale-eval run --observed FROM..TO."
+        "No window that touches one is evaluated (gap_in_data). Ingest all files of the company "
+        "again together with what is missing (--replace); or, if nobody bought then, say so: "
+        "scale-eval run --observed FROM..TO."
     )
