@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from scale_eval.models.user_modules import is_of_installation
+from scale_eval.models.identity.user_modules import is_of_installation
 from scale_eval.storage.file_hash import file_hash, shown_path
 
 _SYSTEM = ("/proc/", "/sys/", "/dev/", "/etc/", "/usr/", "/lib", "/bin/")

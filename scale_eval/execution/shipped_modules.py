@@ -9,7 +9,7 @@ from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 
-from scale_eval.models.user_modules import UserModule
+from scale_eval.models.identity.user_modules import UserModule
 
 _SOURCE = "__source_that_was_sent__"
 

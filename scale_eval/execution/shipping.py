@@ -26,7 +26,7 @@ from scale_eval.execution.shipped_modules import provide
 from scale_eval.execution.tasks import RunContext
 from scale_eval.execution.unpicklable import unpicklable_part
 from scale_eval.models import NamedModel
-from scale_eval.models.user_modules import (
+from scale_eval.models.identity.user_modules import (
     UserModule,
     imported_user_modules,
     with_imports,

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from scale_eval.models.baselines import BaseRate, Frequency, Recency
     from scale_eval.models.bgnbd import BGNBD
     from scale_eval.models.built_in import BASELINES, BUILT_IN
-    from scale_eval.models.identity import identity_of_source
+    from scale_eval.models.identity.model_identity import identity_of_source
     from scale_eval.models.predictions import Predictions
     from scale_eval.models.registry import load_object, resolve
     from scale_eval.models.rfm import rfm_features
@@ -66,7 +66,7 @@ __getattr__, __dir__ = lazy_names(
         "Predictions": "scale_eval.models.predictions",
         "Recency": "scale_eval.models.baselines",
         "RidgeLogistic": "scale_eval.models.ridge_logistic",
-        "identity_of_source": "scale_eval.models.identity",
+        "identity_of_source": "scale_eval.models.identity.model_identity",
         "load_object": "scale_eval.models.registry",
         "resolve": "scale_eval.models.registry",
         "rfm_features": "scale_eval.models.rfm",

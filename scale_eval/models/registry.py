@@ -11,7 +11,7 @@ from typing import Any
 
 from scale_eval.evaluation.model import NamedModel
 from scale_eval.models.built_in import BASELINES, BUILT_IN
-from scale_eval.models.identity import identity_of_model
+from scale_eval.models.identity.model_identity import identity_of_model
 from scale_eval.models.predictions import Predictions
 from scale_eval.models.scikit_learn import ClassifierModel
 from scale_eval.spelling import did_you_mean, did_you_mean_one_of

@@ -10,7 +10,7 @@ from scale_eval.metrics import METRICS, Metric, user_metric
 from scale_eval.metrics.base import jackknifed
 from scale_eval.metrics.uncertainty import influence_column
 from scale_eval.models import identity_of_source, load_object
-from scale_eval.models.dependencies import dependencies
+from scale_eval.models.identity.dependencies import dependencies
 from scale_eval.planning.metric_names import choose_metric
 from scale_eval.results.fingerprint import UNREPEATABLE_COLUMNS
 from scale_eval.spelling import did_you_mean_one_of

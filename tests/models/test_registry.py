@@ -23,7 +23,7 @@ from scale_eval.models import (
     load_object,
     resolve,
 )
-from scale_eval.models.used_source import used_source
+from scale_eval.models.identity.used_source import used_source
 
 MODULE = """
 from sklearn.linear_model import LogisticRegression

@@ -12,11 +12,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from scale_eval.models.code_text import DEEPEST, bytecode, value_text
-from scale_eval.models.declared_files import declared_files
-from scale_eval.models.dependencies import dependencies
+from scale_eval.models.identity.code_text import DEEPEST, bytecode, value_text
+from scale_eval.models.identity.declared_files import declared_files
+from scale_eval.models.identity.dependencies import dependencies
+from scale_eval.models.identity.used_source import used_source
 from scale_eval.models.predictions import Predictions
-from scale_eval.models.used_source import used_source
 
 _PACKAGE = "scale_eval"
 

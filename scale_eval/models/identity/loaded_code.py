@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import CodeType
 
-from scale_eval.models.used_source import Statement
-from scale_eval.models.user_modules import UserModule
+from scale_eval.models.identity.used_source import Statement
+from scale_eval.models.identity.user_modules import UserModule
 
 _STARTED = time.time()
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
-_PACKAGE = str(Path(__file__).parents[1])
+_PACKAGE = str(Path(__file__).parents[2])
 _INSTALLED = {"site-packages", "dist-packages"}
 _MAIN = {"__main__", "__mp_main__"}
 

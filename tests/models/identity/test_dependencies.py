@@ -14,7 +14,7 @@ import pytest
 
 from scale_eval.evaluation.recorded_identity import differing_parts, in_words
 from scale_eval.models import resolve
-from scale_eval.models.dependencies import dependencies
+from scale_eval.models.identity.dependencies import dependencies
 from tests.support.paths import PROJECT
 
 FILES = {
@@ -171,7 +171,7 @@ def above(threshold):
     def share(o, p, s): return (p > threshold).mean() + WINDOW
     return share
 from scale_eval.models import resolve
-from scale_eval.models.dependencies import dependencies
+from scale_eval.models.identity.dependencies import dependencies
 print(json.dumps([resolve(Mine).identity, dependencies(above({threshold}))]))
 """
 

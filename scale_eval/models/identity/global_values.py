@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from scale_eval.models.code_text import DEEPEST
+from scale_eval.models.identity.code_text import DEEPEST
 
 _PLAIN = (type(None), bool, int, float, complex, str, bytes, date, time, timedelta, Path)
 _UNREPEATABLE = {

@@ -19,11 +19,11 @@ from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any
 
-from scale_eval.models.code_text import DEEPEST, bytecode
-from scale_eval.models.global_values import is_told_by_value, value_hash
-from scale_eval.models.loaded_code import require_loaded
-from scale_eval.models.used_source import Statement, all_statements, used_statements
-from scale_eval.models.user_modules import (
+from scale_eval.models.identity.code_text import DEEPEST, bytecode
+from scale_eval.models.identity.global_values import is_told_by_value, value_hash
+from scale_eval.models.identity.loaded_code import require_loaded
+from scale_eval.models.identity.used_source import Statement, all_statements, used_statements
+from scale_eval.models.identity.user_modules import (
     UserModule,
     find_user_module,
     imports_in,
