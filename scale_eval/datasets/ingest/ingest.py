@@ -41,6 +41,7 @@ from scale_eval.datasets.ingest.refused import (
 )
 from scale_eval.datasets.ingest.refused_share import (
     MAX_REFUSED,
+    check_implausible_share,
     check_refused_share,
     share_remark,
 )
@@ -146,7 +147,7 @@ def ingest(
         ``"FROM..TO"``, such as ``"2015-01-01..2024-12-31"`` (UTC): rows outside are refused with
         the reason `outside_plausible_range`, and ``".."`` refuses none. Without it, rows are
         refused that lie more than five years from all others of their company, if these are ten
-        times as many.
+        times as many, or if the rows are of one day.
     separator : str, optional
         The character between the fields of text. Without it, the one under which the header has
         the columns: comma, semicolon, tab, ``|``, ``^`` or ``~``.
@@ -232,6 +233,7 @@ def ingest(
                 append=append,
                 replace=replace,
                 any_year=plausible is not None,
+                max_refused=max_refused,
                 timezone=timezone,
             )
 
@@ -366,6 +368,7 @@ def _merge(
     append: bool,
     replace: bool,
     any_year: bool,
+    max_refused: float,
     timezone: str,
 ) -> IngestReport:
     """Merge parsed files into the dataset, which this process has locked."""
@@ -391,6 +394,8 @@ def _merge(
         by_merge.append(rows_to_keep(new_refused, buffer.company_ids))
         del rows, new_refused  # the next partition takes their memory
     refused = all_refused(parsed, pa.concat_tables(by_merge))
+    if not any_year:
+        check_implausible_share(parsed, refused, merge.span, max_refused)
     files = summarize_files(parsed, refused, updates)
     changed = [update for update in updates if update.status != "unchanged"]
     in_python = any(file.input.in_python for file in parsed)

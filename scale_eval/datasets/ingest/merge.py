@@ -21,7 +21,7 @@ from scale_eval.datasets.ingest.shuffle import (
     RowRange,
     SortedPartitions,
 )
-from scale_eval.datasets.instants import DAY, from_microseconds, microseconds
+from scale_eval.datasets.instants import DAY, EARLIEST, LATEST, from_microseconds, microseconds
 from scale_eval.datasets.manifest import TRANSACTIONS_SCHEMA, content_hash, require_inside
 from scale_eval.datasets.transactions import Transactions
 from scale_eval.storage import Store, read_row_groups
@@ -86,6 +86,12 @@ class Merge:
     timezone : str
     in_python : bool
         Whether messages name options as Python does.
+
+    Attributes
+    ----------
+    span : tuple of (int, int)
+        The first and the last timestamp of the rows that were not refused, in microseconds since
+        1970-01-01 UTC.
     """
 
     def __init__(
@@ -106,6 +112,7 @@ class Merge:
         self._store, self._existing = store, _ExistingRows(store)
         self._append, self._replace, self._timezone = append, replace, timezone
         self._in_python, self._any_year = in_python, any_year
+        self.span = (LATEST, EARLIEST)
         self._refused_lines = {  # file and line in one integer
             reason: np.array([(i << 40) | line for i in by_file for line in by_file[i]], np.int64)
             for reason, by_file in refused_lines.items()
@@ -154,6 +161,9 @@ class Merge:
                 refused.append(_refused(rows, implausible, OUTSIDE))
                 rows = rows.filter(pa.array(~implausible))
                 names, bounds = _companies(rows, company_ids)
+        if len(rows):
+            times = _instants(rows)
+            self.span = min(self.span[0], times.min()), max(self.span[1], times.max())
         files = _files_of(rows["file"].to_numpy(), bounds)
         statuses = []
         kept = np.ones(len(rows), dtype=bool)

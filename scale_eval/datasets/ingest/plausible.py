@@ -20,7 +20,10 @@ FAR = 5 * 365 * DAY
 """How far away, in microseconds, such rows are from the others at least."""
 
 TIMES_MORE = 10
-"""How many times as many the other rows are at least."""
+"""How many times as many the other rows are at least.
+
+Rows of one day only have to be fewer: a time that is missing is often written as the same day.
+"""
 
 
 def implausible_rows(
@@ -29,7 +32,8 @@ def implausible_rows(
     """Return which rows lie implausibly far from the other rows of their company.
 
     Rows of a company that have no other within five years fall apart into groups. A group is
-    implausible where the largest group has ten times as many rows.
+    implausible where the largest group has ten times as many rows; or more rows, where all rows of
+    the group are of one day (UTC).
 
     Parameters
     ----------
@@ -83,5 +87,8 @@ def _implausible(times: np.ndarray, known: Mapping[str, Any] | None) -> np.ndarr
         starts_group &= ~((ordered > ends[0]) & (ordered <= ends[1]))
     group = np.cumsum(starts_group)
     n_rows = np.bincount(group, weights=counts)
-    is_implausible = n_rows * TIMES_MORE <= n_rows.max()
+    starts = np.flatnonzero(np.diff(group, prepend=-1))
+    days = ordered // DAY
+    one_day = days[starts] == days[np.append(starts[1:], len(days)) - 1]
+    is_implausible = np.where(one_day, n_rows < n_rows.max(), n_rows * TIMES_MORE <= n_rows.max())
     return is_implausible[group[np.searchsorted(ordered, times)]]

@@ -6,10 +6,14 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from scale_eval.datasets.ingest.plausible import OUTSIDE
 from scale_eval.datasets.ingest.records import IngestError, option
 from scale_eval.datasets.ingest.refused_traits import in_common
+from scale_eval.datasets.instants import from_microseconds
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from scale_eval.datasets.ingest.inputs import Input
     from scale_eval.datasets.ingest.parse import ParsedInput
     from scale_eval.datasets.ingest.records import Refusal
@@ -77,6 +81,43 @@ def check_refused_share(parsed: Sequence[ParsedInput], max_refused: float) -> No
         f"without; what remains is another population, if these rows differ. To ingest the rest "
         f"nevertheless: {accepted}. The dataset is as it was before"
     )
+
+
+def check_implausible_share(
+    parsed: Sequence[ParsedInput],
+    refused: pd.DataFrame,
+    span: tuple[int, int],
+    max_refused: float,
+) -> None:
+    """Raise `IngestError` where rows of impossible years make more of a file than `max_refused`.
+
+    Parameters
+    ----------
+    refused : DataFrame
+        As of `all_refused`.
+    span : tuple of (int, int)
+        The first and the last timestamp of the other rows, in microseconds since 1970 UTC.
+    """
+    outside = refused[refused["reason"] == OUTSIDE]
+    for i, rows in outside.groupby("position"):
+        file, first = parsed[int(i)], rows.iloc[0]
+        n_rows = file.n_rows + len(file.refused)
+        n_refused = len(file.refused) - file.n_left_out + len(rows)
+        if n_refused <= max_refused * n_rows:
+            continue
+        in_python = file.input.in_python
+        days = "..".join(f"{from_microseconds(int(instant)):%Y-%m-%d}" for instant in span)
+        leave_out, keep = (
+            option("plausible", repr(each), in_python=in_python) for each in (days, "..")
+        )
+        raise IngestError(
+            f"{file.input.label}: {len(rows):,} of {n_rows:,} rows "
+            f"({100 * len(rows) / n_rows:.2g} %; {OUTSIDE} {len(rows):,}) are of years in which "
+            f"their company has nothing else, such as {file.input.row} {first['line']}: "
+            f"{first['text'][:120]!r}. A time that is missing is often written so. To leave such "
+            f"rows out: {leave_out}; to keep them: {keep}. More than {100 * max_refused:g} % of a "
+            "file is too much to go on without. The dataset is as it was before"
+        )
 
 
 def share_remark(file: ParsedInput) -> list[str]:

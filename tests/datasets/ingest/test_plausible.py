@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,6 +13,7 @@ from hypothesis import strategies as st
 from scale_eval.datasets import open_dataset
 from scale_eval.datasets.ingest.ingest import IngestError, ingest
 from scale_eval.datasets.ingest.plausible import FAR, implausible_rows
+from scale_eval.datasets.instants import DAY
 from scale_eval.datasets.time_span import TimeSpan
 
 SHOP = [f"c{i % 30},2021-{1 + i % 12:02}-{1 + i % 28:02} 10:00:00,{i}" for i in range(200)]
@@ -39,6 +42,24 @@ def test_what_is_near_or_many_is_kept(file, into):
     assert report.files["rows_refused"].tolist() == [0]
 
 
+def test_one_day_on_which_many_rows_are_far_from_all_others_is_an_error_with_both_ways_out(
+    file, into
+):
+    stray = [f"c{i},1970-01-01 00:00:00,5" for i in range(40)]
+    lines = [*SHOP, *stray]
+    with pytest.raises(IngestError, match=r"40 of 240 rows \(17 %; .* such as line 202: ") as told:
+        ingest(file("shop.csv", lines), into)
+    assert not (into / "manifest.parquet").exists()
+    ways = re.search(
+        r"out: --plausible '(\S+)'; to keep them: --plausible '(\S+)'\.", str(told.value)
+    )
+    for plausible, n_kept in zip(ways.groups(), (200, 240), strict=True):
+        report = ingest(file("shop.csv", lines), into, plausible=plausible, replace=True)
+        assert report.files["rows_kept"].tolist() == [n_kept]
+    report = ingest(file("shop.csv", lines), into, max_refused=0.2, replace=True)
+    assert report.files["rows_kept"].tolist() == [200]
+
+
 def test_ingesting_the_same_file_again_changes_nothing(file, into):
     shop = file("shop.csv", [*SHOP, "c1,2203-05-01 00:00:00,5"])
     ingest(shop, into)
@@ -52,7 +73,7 @@ def test_an_appended_row_is_measured_against_the_rows_that_the_company_has(file,
     ingest(file("shop.csv", SHOP), into)
     later = file("later/shop.csv", ["c1,2022-01-01 00:00:00,5", "c1,2203-05-01 00:00:00,5"])
     for status in ("ingested", "unchanged"):
-        report = ingest(later, into, append=True)
+        report = ingest(later, into, append=True, max_refused=0.5)
         assert report.files[["status", "rows_refused"]].values.tolist() == [[status, 1]]
         assert instants_of(into).max() == pd.Timestamp("2022-01-01", tz="UTC")
 
@@ -98,5 +119,11 @@ def test_the_rows_refused_are_those_that_plain_counting_finds(companies):
                 groups.append([])
             groups[-1].append(time)
         most = max(map(len, groups))
-        bad = {time for group in groups if len(group) * 10 <= most for time in group}
+        bad = {
+            time
+            for group in groups
+            if len(group) * (1 if len({time // DAY for time in group}) == 1 else 10)
+            <= (most - 1 if len({time // DAY for time in group}) == 1 else most)
+            for time in group
+        }
         assert found[bounds[i] : bounds[i + 1]].tolist() == [time in bad for time in times]
