@@ -59,10 +59,10 @@ def write_run(place: Path, n_companies: int, n_cutoffs: int, n_models: int, seed
         part = slice(start, start + per_file)
         frame = _evaluations(rng, ids[part], cutoffs, models, size[part], rate[part], ability[part])
         table = pa.Table.from_pydict(frame, schema=evaluations_schema())
-        write_table(run.store, f"evaluations/{start:09}.parquet", table)
+        write_table(run.store, f"evaluations/{start:024}.parquet", table)
     n_groups = max(company_groups(list(ids)).values()) + 1
     scores = (_scores(rng, cutoff, models, n_groups) for cutoff in cutoffs)
-    write_tables(run.store, f"scores/{0:09}.parquet", scores)  # of the first batch, for all
+    write_tables(run.store, f"scores/{0:024}.parquet", scores)  # of the first batch, for all
 
 
 def _evaluations(

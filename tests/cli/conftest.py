@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 import subprocess
 import sys
 import traceback
@@ -23,6 +24,14 @@ from tests.support.commands import (
     shop_csv,
     write_csv,
 )
+
+
+@pytest.fixture(autouse=True)
+def hangups_end_commands():
+    """Commands that a test starts end with their terminal, also where the tests run by `nohup`."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
 
 
 @pytest.fixture

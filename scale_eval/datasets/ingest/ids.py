@@ -35,7 +35,7 @@ def _any_between(low: int, high: int) -> Callable[[np.ndarray, np.ndarray], bool
 
 def _starts_with_zero(bounds: np.ndarray, content: np.ndarray) -> bool:
     first = content[bounds[:-1][np.diff(bounds) > 1]]
-    return bool((first == ord("0")).any() and (first != ord("0")).any())
+    return bool((first == ord("0")).any())
 
 
 _beyond_ascii = _any_between(128, 255)

@@ -50,6 +50,7 @@ class _Dependencies:
     def __init__(self) -> None:
         self.texts: dict[str, set[str]] = {}
         self._seen: set[Any] = set()
+        self._read: set[int] = set()  # functions whose code was read
         self._alive: list[Any] = []  # so that no id is used twice
 
     def add_object(self, value: Any, depth: int = 0) -> None:
@@ -158,8 +159,10 @@ class _Dependencies:
     def _add_code(self, thing: Any) -> None:
         """Add what the functions of a class, or a function, name in their globals and closures."""
         for function in _functions(thing):
-            if self._is_known(function):
+            if id(function) in self._read:
                 continue
+            self._read.add(id(function))
+            self._alive.append(function)
             code = function.__code__
             for variable, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
                 if variable != "__class__":

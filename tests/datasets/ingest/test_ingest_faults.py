@@ -144,7 +144,7 @@ import importlib, os, signal, sys
 module = importlib.import_module("scale_eval.datasets.ingest.ingest")
 step, path, into = sys.argv[1:]
 setattr(module, step, lambda *_: os.kill(os.getpid(), signal.SIGKILL))
-module.ingest(path, into, replace=True)
+module.ingest(path, into, replace=True, max_refused=0.5)
 """
 
 

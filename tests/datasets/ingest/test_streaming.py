@@ -21,7 +21,7 @@ from scale_eval.datasets import file_layout, open_dataset
 from scale_eval.datasets.hash_order import ranks_of
 from scale_eval.datasets.ingest import csv as csv_format
 from scale_eval.datasets.ingest import parquet as parquet_source
-from scale_eval.datasets.ingest import shuffle
+from scale_eval.datasets.ingest import refused_traits, shuffle
 from scale_eval.datasets.ingest.ingest import IngestError
 from scale_eval.datasets.ingest.inputs import InputFile
 from scale_eval.datasets.ingest.merge import Merge
@@ -167,6 +167,7 @@ def test_no_more_rows_are_held_than_a_batch_and_what_may_be_held(
 def test_the_memory_of_an_ingest_does_not_grow_with_its_rows(tmp_path, streaming, monkeypatch):
     monkeypatch.setattr(file_layout, "SHARED_FROM", 10)
     monkeypatch.setattr(file_layout, "ROWS_PER_ROW_GROUP", 2_000)
+    monkeypatch.setattr(refused_traits, "PER_BATCH", 1)  # in all they are bounded, see AT_MOST
 
     def peak(n: int) -> int:
         path = tmp_path / f"{n}.csv"
