@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import faulthandler
 import os
@@ -51,6 +52,7 @@ class Watchdog:
         self._running: RunningEvaluation | None = None
         self._n_begun = 0
         self._entry: SharedEntry | None = None
+        self._starting: asyncio.Task[None] | None = None
         self._deciding = threading.Lock()
         self._gave_up = False
         self._stopped = threading.Event()
@@ -61,20 +63,32 @@ class Watchdog:
         running = self._running
         return None if running is None else running.key
 
-    async def start(self) -> None:
-        """Watch from now on: in the nanny, or in a thread of this process where there is none."""
+    def start(self) -> None:
+        """Watch from now on: in the nanny, or in a thread of this process where there is none.
+
+        It is called from the worker's event loop, and so is `stop`.
+        """
         if sys.platform == "linux" and self._worker.nanny:
-            entry = SharedEntry()
-            clock = EvaluationClock(self._topic, self._timeout, os.getpid(), entry.descriptor)
-            if await start_clock(self._worker, clock):
-                self._entry = entry
-                return
-            entry.close()
+            self._entry = SharedEntry()
+            # Not awaited: the nanny of a worker that joins answers only when this worker has begun.
+            self._starting = asyncio.create_task(self._start_clock(self._entry))
+        else:
+            self._start_thread()
+
+    async def _start_clock(self, entry: SharedEntry) -> None:
+        clock = EvaluationClock(self._topic, self._timeout, os.getpid(), entry.descriptor)
+        if not await start_clock(self._worker, clock):
+            self._entry = None
+            self._start_thread()
+
+    def _start_thread(self) -> None:
         threading.Thread(target=self._watch, daemon=True, name=self._topic).start()
 
     def stop(self) -> None:
         """Watch no more."""
         self._stopped.set()
+        if self._starting is not None:
+            self._starting.cancel()
 
     def begin(self, key: TaskKey, company_id: str, cutoff: int, model: str) -> None:
         """Start the clock of an evaluation of a task."""

@@ -98,7 +98,7 @@ class EvaluationPlugin(WorkerPlugin):
         self._evaluator = BatchEvaluator(self.context, self._watchdog)
         if not in_coordinator:
             self._departure.handle_sigterm()
-        await self._watchdog.start()
+        self._watchdog.start()
         # In a thread, so that the worker answers meanwhile, and can tell that it compiles.
         await asyncio.to_thread(
             compile_in_turn, lambda: worker.log_event(self.name, {COMPILING: True})

@@ -158,7 +158,7 @@ def test_killed_before_the_manifest_the_old_dataset_stands_and_the_next_ingest_s
     assert _python(KILLED, step, path, into).returncode == -signal.SIGKILL
     assert contents(open_dataset(into)) == contents(old)
     assert len(list(into.glob("transactions/**/*.parquet"))) == 2
-    report = ingest(path, into, replace=True)
+    report = ingest(path, into, replace=True, max_refused=0.5)
     assert statuses(report) == {"acme": "replaced"}
     assert [row[0] for row in contents(report.dataset)["acme"]] == ["a", "c"]
     assert report.dataset.refused["text"].tolist() == ["?"]
