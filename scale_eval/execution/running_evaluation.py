@@ -51,8 +51,7 @@ class SharedEntry:
         self._written += 1
         os.pwrite(self.descriptor, _HEADER.pack(self._written, len(content)) + content, 0)
 
-    def close(self) -> None:
-        """Give the memory back."""
+    def __del__(self) -> None:
         os.close(self.descriptor)
 
 

@@ -85,7 +85,6 @@ class TestSharedEntry:
         entry.write(None)
         assert read_entry(other) == b""
         os.close(other)
-        entry.close()
 
     def test_the_same_evaluation_begun_again_is_another_entry(self):
         entry = SharedEntry()
@@ -94,7 +93,6 @@ class TestSharedEntry:
         first = read_entry(entry.descriptor)
         entry.write(running)
         assert read_entry(entry.descriptor) != first
-        entry.close()
 
 
 class Nanny:

@@ -6,6 +6,7 @@ import asyncio
 import pickle
 import shutil
 import sys
+import time
 from types import SimpleNamespace
 
 import pytest
@@ -14,6 +15,8 @@ from scale_eval.datasets import open_dataset
 from scale_eval.evaluation.no_prediction import NoPrediction
 from scale_eval.evaluation.rules import Rules
 from scale_eval.execution.clusters.base import WorkerUnfit
+from scale_eval.execution.clusters.registry import dask_client
+from scale_eval.execution.coordinator import announce
 from scale_eval.execution.loading import loadable_models
 from scale_eval.execution.tasks import RunContext
 from scale_eval.execution.versions import VersionsDiffer
@@ -72,6 +75,25 @@ def test_a_worker_that_cannot_load_a_model_names_it_first_and_late(plugin):
 def test_a_task_that_comes_before_the_worker_is_prepared_says_so(plugin):
     with pytest.raises(WorkerUnfit, match="it has not been prepared"):
         plugin[0].do(("key",), None)
+
+
+@pytest.mark.slow
+def test_a_worker_with_a_nanny_that_joins_late_takes_part(shops, tmp_path):
+    context = RunContext(shops, named_models([Constant]), Rules(), open_store(tmp_path / "run"))
+    with dask_client("local", workers=1) as client:
+        announce(client, EvaluationPlugin("run", context, 60.0))
+        client.cluster.scale(2)
+        client.wait_for_workers(2, timeout=60)
+
+        def clocks(dask_worker):
+            return [each.topic for each in dask_worker.plugins.values() if hasattr(each, "topic")]
+
+        def timed() -> int:
+            return sum(map(len, client.run(clocks, nanny=True).values()))
+
+        deadline = time.monotonic() + 60
+        while timed() < 2:
+            assert time.monotonic() < deadline
 
 
 class Answering:
