@@ -187,6 +187,7 @@ def test_a_directory_with_other_things_in_it_is_left_alone(shops, client, tmp_pa
         evaluate(shops, tmp_path, client)
 
 
+@pytest.mark.slow
 def test_failures_stand_when_a_run_goes_on_unless_they_are_retried(shops, client, tmp_path):
     class Fickle(models.Constant):
         name = "fickle"
@@ -271,6 +272,7 @@ def test_two_metrics_of_the_user_cannot_claim_one_column(shops, client, tmp_path
             evaluate(shops, tmp_path / "run", client, metrics=metrics)
 
 
+@pytest.mark.slow
 def test_a_run_of_an_earlier_version_is_read_and_gone_on_with(copied, shops, client, tmp_path):
     later = ["gain_at_10_influence", "value_captured_at_10_influence"]
     for path in (tmp_path / "run/evaluations").glob("*.parquet"):

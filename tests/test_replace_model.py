@@ -69,6 +69,7 @@ def saved(run) -> set[tuple]:
     return {tuple(table[key][0].as_py() for key in keys) for table in tables}
 
 
+@pytest.mark.slow
 def test_a_replaced_model_leaves_nothing_of_what_it_was(shops, client, copied, only_new):
     others = evaluate_times(copied, "recency")
     with pytest.raises(RunDiffers, match=r"'mine' has changed .* add --replace mine"):

@@ -82,6 +82,7 @@ def plant(run: Path, diary: Path) -> None:
     (run / f"models/{digest}.pickle").write_bytes(content)
 
 
+@pytest.mark.slow
 def test_a_planted_pickle_is_not_read_and_the_model_is_fitted_anew(
     finished, begun, shops, client, tmp_path, capsys
 ):
@@ -99,6 +100,7 @@ def test_a_planted_pickle_is_not_read_and_the_model_is_fitted_anew(
     assert len(finished.predictions(OneForAll(), trust=True))
 
 
+@pytest.mark.slow
 def test_what_is_trusted_is_read_and_fitted_no_more(finished, begun, shops, client, capsys):
     before = sorted((begun / "models").iterdir())
     modified = [file.stat().st_mtime_ns for file in before]
@@ -108,6 +110,7 @@ def test_what_is_trusted_is_read_and_fitted_no_more(finished, begun, shops, clie
     assert "fitted anew" not in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_arrays_are_read_without_trust_and_give_the_same_figures(
     finished, begun, shops, client, monkeypatch
 ):
@@ -121,6 +124,7 @@ def test_arrays_are_read_without_trust_and_give_the_same_figures(
     assert len(predictions) == len(finished.predictions(InArrays()))
 
 
+@pytest.mark.slow
 def test_arrays_of_objects_are_an_error_of_the_model(finished):
     rows = finished.evaluations.query("model == 'in_objects' and worker.notna()")
     assert set(rows["status"]) == {"error"}

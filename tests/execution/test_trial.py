@@ -160,6 +160,7 @@ def quickly(given, place):
     return try_models(given)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", DEPEND)
 def test_what_outlives_an_evaluation_is_found_with_both_figures(findings, kind):
     found = findings[kind.__name__]
@@ -167,21 +168,25 @@ def test_what_outlives_an_evaluation_is_found_with_both_figures(findings, kind):
     assert not found.is_random
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", SOUND)
 def test_what_does_not_is_not(findings, kind):
     assert findings[kind.__name__] == Findings()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", UNTRIED)
 def test_a_model_that_writes_or_does_not_end_is_left_alone(findings, kind):
     assert findings[kind.__name__] == Findings(is_untried=True)
 
 
+@pytest.mark.slow
 def test_a_model_that_draws_without_a_seed_is_told_from_one_that_keeps_something(findings):
     assert findings["Unseeded"].is_random
     assert not findings["Unseeded"].depends
 
 
+@pytest.mark.slow
 def test_the_files_that_a_model_reads_are_known(findings):
     assert [Path(file).name for file in findings["Reads"].files] == ["rate.json"]
 

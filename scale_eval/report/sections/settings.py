@@ -53,7 +53,9 @@ def _models(findings: Findings) -> list[dict[str, Any]]:
     document = findings.document
     when = {} if findings.directory is None else findings.directory.evaluated_between()
     rows = []
-    for whole, identity in sorted(document.get("models", {}).items()):
+    unknown: dict[str, Any] = {whole: {} for whole in findings.names.values()}
+    models = {**unknown, **document.get("models", {})}
+    for whole, identity in sorted(models.items()):
         short = findings.short_name(whole)
         read = {**identity.get("files", {}), **document.get("read_files", {}).get(whole, {})}
         days = dict.fromkeys(f"{instant:%Y-%m-%d}" for instant in when.get(whole, ()))
@@ -61,7 +63,7 @@ def _models(findings: Findings) -> list[dict[str, Any]]:
             {
                 "model": short,
                 "whole name": "" if short == whole else whole,
-                "version": _version({**identity, "read": read}),
+                "version": _version({**identity, "read": read}) if identity else "",
                 "evaluated": " to ".join(days),
                 "files that it reads": ", ".join(sorted(read)),
             }
