@@ -16,6 +16,12 @@ from scale_eval.execution import child_process
 from scale_eval.execution.clusters.existing import require_open_client
 from scale_eval.execution.clusters.registry import dask_client, require_cluster
 from scale_eval.execution.progress import Progress
+from scale_eval.execution.run_sample import (
+    draw_sample,
+    growing_samples,
+    sample_in_words,
+    sample_size,
+)
 from scale_eval.execution.session import Session
 from scale_eval.execution.shipping import require_metrics_can_be_sent
 from scale_eval.execution.versions import recorded_versions
@@ -26,12 +32,7 @@ from scale_eval.models import NamedModel
 from scale_eval.models.built_in import DEFAULT_MODELS
 from scale_eval.models.registry import named_models
 from scale_eval.models.warm_up import compilation_reported
-from scale_eval.planning.company_sample import (
-    Sample,
-    SamplingFrame,
-    companies_more,
-    larger_sample,
-)
+from scale_eval.planning.company_sample import Sample
 from scale_eval.planning.cost_model import Costs
 from scale_eval.planning.no_window import require_window
 from scale_eval.planning.plan import plan_run
@@ -74,7 +75,7 @@ from scale_eval.results.share_directory import (
 )
 from scale_eval.results.tables import conventions
 from scale_eval.run import Run
-from scale_eval.storage import open_store, read_table, write_table, write_tables
+from scale_eval.storage import open_store, read_table, write_tables
 
 if TYPE_CHECKING:
     from scale_eval.execution import Client
@@ -224,7 +225,7 @@ def _evaluate(
     """
     started = time.monotonic()
     first_sample = _begin(directory, dataset, named, chosen, session)
-    for sample in _growing_samples(first_sample, directory, dataset, chosen):
+    for sample in growing_samples(first_sample, directory, dataset, chosen):
         plan = session.evaluate(sample)
         if chosen.execution.share is None:
             with _process_to_reduce(directory) as call:
@@ -308,13 +309,13 @@ def _begin(
         facts["replaced"] = {name: identities[name] for name in replace}
         directory.begin(recorded, identities, facts)
         remove_unfinished(directory.store)
-        return _draw_sample(directory, dataset, n, settings.seed)
+        return draw_sample(directory, dataset, n, settings.seed)
     assert share is not None
     with directory.agreeing() as whole:
-        division = {"of": share.of, "sample": _sample_size(whole, n)}
+        division = {"of": share.of, "sample": sample_size(whole, n)}
         _require_same_division(whole, share, division)
         whole.begin(recorded, identities, facts)
-        sample = _draw_sample(whole, dataset, n, settings.seed)
+        sample = draw_sample(whole, dataset, n, settings.seed)
         _write_divided_plan(whole, division, dataset, settings, sample)
     directory.record(status="running", **started)
     return sample
@@ -327,13 +328,9 @@ def _require_same_division(directory: RunDirectory, share: Share, division: dict
     if at_work and present is not None and any(present[key] != division[key] for key in division):
         raise RunDiffers(
             f"{directory.store.root} is being evaluated in {present['of']} shares of "
-            f"{_sample_in_words(present['sample'])} ({', '.join(at_work)}); {share} of "
-            f"{_sample_in_words(division['sample'])} would be another division: wait for them"
+            f"{sample_in_words(present['sample'])} ({', '.join(at_work)}); {share} of "
+            f"{sample_in_words(division['sample'])} would be another division: wait for them"
         )
-
-
-def _sample_in_words(n: int | None) -> str:
-    return "all companies" if n is None else f"a sample of {n:,} companies"
 
 
 def _write_divided_plan(
@@ -351,73 +348,6 @@ def _write_divided_plan(
     plan = plan_run(dataset, models, settings, sample)
     write_tables(directory.store, PLAN, plan.parts(Costs()))
     directory.record(divided=divided, n_evaluations=plan.n_evaluations, plan_hash=plan.digest())
-
-
-def _sample_size(directory: RunDirectory, n: int | None) -> int | None:
-    """Return the size of a run's sample if `n` companies are wanted: a sample only grows."""
-    return None if n is None else max(n, directory.document.get("sample") or 0)
-
-
-def _draw_sample(
-    directory: RunDirectory, dataset: Dataset, n: int | None, seed: int
-) -> Sample | None:
-    """Draw the sample of a run and write it there; return None for a run of all companies.
-
-    Raises `RunDiffers` where the directory holds a run of all companies and a sample is wanted, or
-    the other way round; `ValueError` where the sample is too small.
-    """
-    before = directory.document.get("sample")
-    if evaluation_files(directory.store) and (before is None) != (n is None):
-        raise RunDiffers(
-            f"{directory.store.root} holds a run of {_sample_in_words(before)}; repeat that, or "
-            "choose another place"
-        )
-    size = _sample_size(directory, n)
-    if size is None:
-        return None
-    sample = SamplingFrame(dataset.manifest_table, seed).sample(size)
-    write_table(directory.store, SAMPLE, sample.table())
-    directory.record(sample=len(sample.company_ids), population=len(dataset.company_ids))
-    return sample
-
-
-def _growing_samples(
-    sample: Sample | None, directory: RunDirectory, dataset: Dataset, chosen: RunOptions
-) -> Iterator[Sample | None]:
-    """Yield the sample of a run, then larger ones until its intervals are narrow enough."""
-    yield sample
-    while more := _companies_to_add(directory, chosen.sampling):
-        n = directory.document["sample"]
-        if larger_sample(n, more) == n:
-            return
-        yield _draw_sample(directory, dataset, larger_sample(n, more), chosen.settings.seed)
-
-
-def _companies_to_add(directory: RunDirectory, sampling: Sampling) -> int:
-    """Return how many companies to add; 0 if every model's interval is narrow enough."""
-    if sampling.until_half_width is None:
-        return 0
-    figures = directory.table("sampled")
-    figures = figures[
-        (figures["metric"] == sampling.until_metric)
-        & figures["model_b"].isna()
-        & (figures["estimand"] == "equal_company")
-        & (figures["coverage"] == "common")
-        & (figures["figure"] == "value")
-    ]
-    return max(
-        (
-            companies_more(
-                (row.ci_high - row.ci_low) / 2,
-                sampling.until_half_width,
-                row.n_sampled,
-                row.n_certain,
-                row.n_population,
-            )
-            for row in figures.itertuples()
-        ),
-        default=0,
-    )
 
 
 def _process_to_reduce(
