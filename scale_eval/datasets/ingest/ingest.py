@@ -114,10 +114,9 @@ def ingest(
     files : path, sequence of paths, mapping of tables, table, or sequence of tables
         A file is delimited text (plain, gzip or zip) or Parquet; the content says which. It holds
         one company, named by the file's stem. A folder stands for all files in it, and a pattern
-        such as ``"*.csv"`` for those that match. A table is a DataFrame
-        of pandas, or one with the Arrow PyCapsule interface (pyarrow, polars); a mapping names the
-        company of each table, ``{"shop": frame}``. The index of a DataFrame is ignored, and its
-        rows are numbered from 1.
+        such as ``"*.csv"`` for those that match. A table is a DataFrame of pandas, or one with the
+        Arrow PyCapsule interface (pyarrow, polars); a mapping names the company of each table,
+        ``{"shop": frame}``. The index of a DataFrame is ignored, and its rows are numbered from 1.
     into : path
     columns : mapping
         The names that the columns `customer_id`, `timestamp` and `value` have in the files.
@@ -178,9 +177,9 @@ def ingest(
     IngestError
         An option is invalid; a file or table is missing, unreadable, empty, without the columns, or
         refused in all of its rows or in more than `max_refused` of them; a column can be read in
-        two ways; nothing names the company of a table; two files hold one
-        company; the dataset has other rows of a company, and neither `append` nor `replace` is
-        given; `into` is no place for a dataset, or cannot be written.
+        two ways; nothing names the company of a table; two files hold one company; the dataset has
+        other rows of a company, and neither `append` nor `replace` is given; `into` is no place for
+        a dataset, or cannot be written.
     StoreLocked
         Another process is writing to the dataset.
     ValueError

@@ -102,6 +102,11 @@ def test_a_span_ends_with_its_last_day_and_may_be_open():
     assert hour.end - hour.start == 3_600_000_000
 
 
+def is_implausible(group: list[int], most: int) -> bool:
+    is_one_day = len({time // DAY for time in group}) == 1
+    return len(group) < most if is_one_day else len(group) * 10 <= most
+
+
 @given(
     companies=st.lists(
         st.lists(st.integers(-40, 40).map(lambda year: year * FAR // 4), min_size=1, max_size=30),
@@ -119,11 +124,5 @@ def test_the_rows_refused_are_those_that_plain_counting_finds(companies):
                 groups.append([])
             groups[-1].append(time)
         most = max(map(len, groups))
-        bad = {
-            time
-            for group in groups
-            if len(group) * (1 if len({time // DAY for time in group}) == 1 else 10)
-            <= (most - 1 if len({time // DAY for time in group}) == 1 else most)
-            for time in group
-        }
+        bad = {time for group in groups if is_implausible(group, most) for time in group}
         assert found[bounds[i] : bounds[i + 1]].tolist() == [time in bad for time in times]
