@@ -187,6 +187,9 @@ class TimestampReader:
             offset = np.array(offsets, dtype="int64")[encoded.indices.to_numpy()]
             unnamed = re.sub(r"\(\?P<\w+>", "(", pattern).replace("(?:", "(")
             text = pc.replace_substring_regex(text, unnamed, r"\1+0000\3", max_replacements=1)
+        elif self.format.endswith("%z"):  # pandas takes +0100, +01:00 and Z only
+            text = pc.replace_substring_regex(text, r"(?i)(^|[^a-z])(UTC|GMT|UT)$", r"\1+0000")
+            text = pc.replace_substring_regex(text, r"([+-]\d\d)$", r"\100")
         texts = text.to_numpy(zero_copy_only=False)
         return self._strptime(texts, zoned), offset, np.full(len(text), not zoned)
 
