@@ -71,6 +71,23 @@ GUESTS = (
 )
 """Ids, in small letters, that shops give to people whom they do not know."""
 
+TOTALS = (
+    *(
+        "total",
+        "totals",
+        "total:",
+        "grand total",
+        "sub-total",
+        "subtotal",
+        "sum",
+        "sum:",
+        "total sum",
+    ),
+    *("summe", "gesamt", "gesamtsumme", "insgesamt", "total general", "totale", "somme", "suma"),
+    *("totaal", "итого", "всего", "合计", "合計", "总计"),
+)
+"""Ids, in small letters, of rows below a table that hold its sum."""
+
 _LARGE_SHARE, _GUEST_SHARE = 0.1, 0.01  # of the rows of a company, in one id
 _TIMES_NEXT = 5  # as many rows as the id with the next most, for the former to be told
 _LEAST_ROWS, _LEAST_CUSTOMERS = 20, 20  # of the id, and of the company, for it to be told
@@ -119,16 +136,20 @@ class IdRemarks:
     """Id remarks collect what is odd in the customer ids of companies, one after the other."""
 
     large: _Finding = field(default_factory=_Finding)
+    total: _Finding = field(default_factory=_Finding)
     one_order_each: _Finding = field(default_factory=_Finding)
     variants: dict[str, _Finding] = field(default_factory=lambda: defaultdict(_Finding))
     guest: str = ""
+    sums: str = ""
 
     def add(self, company: Transactions) -> None:
         """Look at the customer ids of a company."""
         n_rows, n_customers = len(company), company.n_customers
         counts = np.bincount(company.codes, minlength=n_customers)
+        small = pc.utf8_lower(company.customers)
+        self._look_for_totals(company, counts, small)
         if n_customers >= _LEAST_CUSTOMERS:
-            self._look_for_guests(company, counts)
+            self._look_for_guests(company, counts, small)
             once = int(np.count_nonzero(counts == 1))
             if once >= _ONE_ORDER_SHARE * n_customers and n_rows <= n_customers / _ONE_ORDER_SHARE:
                 self.one_order_each.add(
@@ -149,14 +170,24 @@ class IdRemarks:
                         n_fewer, f"{pair[0]!r} and {pair[1]!r} at {company.company_id}"
                     )
 
-    def _look_for_guests(self, company: Transactions, counts: np.ndarray) -> None:
+    def _look_for_totals(self, company: Transactions, counts: np.ndarray, small: pa.Array) -> None:
+        places = _places_of(TOTALS, small)
+        if len(places):
+            name, n_rows = company.customers[places[0]].as_py(), counts[places[0]]
+            self.sums = self.sums or name
+            self.total.add(
+                len(places),
+                f"{name!r} with {n_rows:,} {'row' if n_rows == 1 else 'rows'} at "
+                f"{company.company_id}",
+            )
+
+    def _look_for_guests(self, company: Transactions, counts: np.ndarray, small: pa.Array) -> None:
         n_rows = len(company)
         top = int(np.argmax(counts))
         next_most = np.partition(counts, -2)[-2]
         is_large = counts[top] >= _LARGE_SHARE * n_rows and counts[top] >= _TIMES_NEXT * next_most
         if not is_large or counts[top] < _LEAST_ROWS:
-            guests = pc.is_in(company.customers, value_set=pa.array(GUESTS, pa.string()))
-            places = np.flatnonzero(guests.to_numpy(zero_copy_only=False))
+            places = _places_of(GUESTS, small)
             if not len(places):
                 return
             top = int(places[np.argmax(counts[places])])
@@ -184,6 +215,14 @@ class IdRemarks:
                 "stands for guests, they are now one customer who buys all the time; leave them "
                 f"out: {leave_out}."
             )
+        if self.total.n_companies:
+            leave_out = option(
+                "not_customers", f"[{self.sums!r}]" if in_python else self.sums, in_python=in_python
+            )
+            found.append(
+                f"A customer id looks like that of a sum below a table: {self.total.where}. If it "
+                f"is one, leave it out: {leave_out}."
+            )
         if self.one_order_each.n_companies:
             found.append(
                 f"Nobody ever came back: {self.one_order_each.where}. Is this the person's id? "
@@ -197,6 +236,12 @@ class IdRemarks:
                 f"they count as different customers, unless you say {alike}."
             )
         return found
+
+
+def _places_of(words: Sequence[str], ids: pa.Array) -> np.ndarray:
+    """Return where `ids` are among `words`."""
+    found = pc.is_in(ids, value_set=pa.array(words, ids.type))
+    return np.flatnonzero(found.to_numpy(zero_copy_only=False))
 
 
 def _first_pair(ids: pa.Array, alike: pa.Array) -> tuple[str, str]:

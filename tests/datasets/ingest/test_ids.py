@@ -46,6 +46,21 @@ def test_a_guest_by_name_is_told_from_a_hundredth_on_and_a_good_customer_is_not(
         "'guest' with 20 of the 200"
         in ingest(file("b.csv", orders({**SHOP, "guest": 20})), into).remarks[0]
     )
+    assert (
+        "'Guest' with 20 of the 200"
+        in ingest(file("c.csv", orders({**SHOP, "Guest": 20})), into).remarks[0]
+    )
+
+
+@pytest.mark.parametrize("name", ["Total", "GRAND TOTAL", "Summe", "Итого", "合计"])
+def test_a_row_with_the_sum_of_a_table_is_told_and_can_be_left_out(file, into, name):
+    path = file("shop.csv", [*orders(SHOP), f"{name},2017-12-31,180"])
+    (remark,) = ingest(path, into).remarks
+    assert f"that of a sum below a table: {name!r} with 1 row at shop" in remark
+    assert f"--not-customers {name!r}" in remark or f"--not-customers {name}." in remark
+    report = ingest(path, into, not_customers=name, replace=True)
+    assert report.remarks == ()
+    assert report.companies.loc[0, "rows"] == 180
 
 
 def test_an_id_per_order_is_told(file, into):
