@@ -71,7 +71,9 @@ class EvaluationPlugin(WorkerPlugin):
 
     async def _prepare(self, worker: Any) -> None:
         """Unpack the run's context, confine each library to one thread, and compile."""
-        sys.path[:] = _safe_path(sys.path, searches_here=self.searches_here)
+        in_coordinator = this_process() == self.coordinator
+        if not in_coordinator:
+            sys.path[:] = _safe_path(sys.path, searches_here=self.searches_here)
         children.restore_safe_path()
         self._require_same_versions(worker)
         self.context = self.parcel.unpack(self.name)
@@ -80,7 +82,6 @@ class EvaluationPlugin(WorkerPlugin):
                 f"{self.context.dataset.store.root} holds other data there than the run was "
                 "planned for"
             )
-        in_coordinator = this_process() == self.coordinator
         parent = multiprocessing.parent_process()  # even if a fork server forked this one
         if parent and parent.pid == self.coordinator[1] and not in_coordinator:
             # Ctrl-C, or a terminal that goes, reaches local workers too: the coordinator ends them.

@@ -209,3 +209,15 @@ def test_an_encrypted_address_without_a_certificate_is_told_so():
         dask_client("tls://127.0.0.1:1"),
     ):
         pass
+
+
+@pytest.mark.slow
+def test_a_cluster_of_threads_leaves_the_path_of_imports_of_its_process(
+    shops, tmp_path, monkeypatch
+):
+    monkeypatch.syspath_prepend(os.getcwd())  # as a notebook has it
+    with Client(processes=False, n_workers=1, dashboard_address=None) as client:
+        before = list(sys.path)  # Dask has put its own folder there
+        run = se.evaluate(shops, ["base_rate"], out=tmp_path / "run", client=client, last=1)
+        assert sys.path == before
+    assert set(run.evaluations["status"]) <= {"ok", "skipped"}
