@@ -11,8 +11,9 @@ from scale_eval.execution.clusters.registry import dask_client
 from tests.support.companies import dataset_of, shop
 from tests.support.paths import SHARED
 
-# Begun in the background of a shell, tests and what they start would be deaf to Ctrl-C.
+# Begun in the background of a shell, or by nohup, tests and what they start would be deaf to these.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ import pytest
 
 import scale_eval as se
 from scale_eval.check_model import check_model
-from scale_eval.models import BUILT_IN
+from tests.support.built_in import NAMES
 from tests.support.models import Constant
 
 
@@ -87,7 +87,7 @@ def broken(checked) -> list[str]:
     return [check.rule for check in checked.checks if check.problem]
 
 
-@pytest.mark.parametrize("model", [Sound, DrawsSeeded, Constant, *BUILT_IN])
+@pytest.mark.parametrize("model", [Sound, DrawsSeeded, Constant, *NAMES])
 def test_a_sound_model_keeps_every_rule(shops, model):
     checked = check_model(model, shops)
     assert checked.passed, checked.checks

@@ -60,6 +60,7 @@ def copied(quick, tmp_path):
     return se.open_run(tmp_path / "run")
 
 
+@pytest.mark.slow
 def test_the_scheduler_runs_as_many_tasks_as_there_are_evaluations(shops, client, tmp_path):
     client.register_plugin(CountsTasks())
     run = evaluate(shops, tmp_path / "run", client)
@@ -117,6 +118,7 @@ def test_misbehaving_models_are_rows_and_change_no_other(shops, client, tmp_path
     )
 
 
+@pytest.mark.slow
 def test_whatever_a_model_throws_or_says_is_a_row_and_the_run_goes_on(shops, client, tmp_path):
     odd = [models.Throws, models.Mute, models.OddWords, models.CannotBeCopied]
     told = [models.DeclinesWithANumber, models.NotesANumber]
@@ -147,6 +149,7 @@ def test_orphan_scores_do_not_count_when_a_run_is_reduced(copied, tmp_path):
     assert se.reduce(tmp_path / "run").fingerprint() == before
 
 
+@pytest.mark.slow
 def test_a_model_added_to_a_finished_run_is_evaluated_alone(copied, shops, client, tmp_path):
     before = copied.evaluations
     second = evaluate(shops, tmp_path / "run", client, [*QUICK, "bgnbd"])
@@ -210,6 +213,7 @@ def test_failures_stand_when_a_run_goes_on_unless_they_are_retried(shops, client
     assert set(retried.evaluations.query("model == 'recency'")["attempts"]) == {1}
 
 
+@pytest.mark.slow
 def test_a_corrupt_company_is_error_rows_and_the_others_are_ok(tmp_path, client):
     dataset = dataset_of([shop("good", 60, 1), shop("rotten", 60, 2)], tmp_path / "data")
     path = dataset.store.path(dataset.manifest.set_index("company_id").loc["rotten", "path"])
@@ -252,6 +256,7 @@ def test_a_column_is_null_only_where_its_table_says_when(quick):
         assert {c.name for c in said if nulls[c.name]} <= {c.name for c in said if c.null}, name
 
 
+@pytest.mark.slow
 def test_a_metric_of_the_user_reaches_every_table(shops, client, tmp_path):
     run = evaluate(shops, tmp_path / "run", client, metrics=[models.hits])
     assert run.evaluations.query("status == 'ok'")["hits"].notna().all()
@@ -308,6 +313,7 @@ def test_two_processes_do_not_write_one_run(copied, shops, client, tmp_path):
         evaluate(shops, tmp_path / "run", client)
 
 
+@pytest.mark.slow
 def test_scores_of_a_batch_whose_evaluations_never_came_do_not_count(
     copied, shops, client, tmp_path
 ):
@@ -351,6 +357,7 @@ def test_a_run_that_was_killed_before_its_plan_has_nothing_to_reduce(tmp_path):
         se.reduce(tmp_path)
 
 
+@pytest.mark.slow
 def test_run_json_names_what_was_run_on_what(shops, client, tmp_path):
     evaluate(shops, tmp_path / "run", client, seed=3)
     document = json.loads((tmp_path / "run" / "run.json").read_text())

@@ -41,6 +41,7 @@ def test_the_package_shows_its_public_names_and_no_others():
         _ = se.evaluat
 
 
+@pytest.mark.slow
 def test_a_function_is_not_hidden_by_a_module_whichever_is_imported_first():
     code = "import scale_eval.evaluate_run, scale_eval.preview_run, scale_eval.run as run\n" + (
         "import scale_eval as se; assert callable(se.evaluate) and callable(se.preview)"

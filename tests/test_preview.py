@@ -152,6 +152,7 @@ def test_the_demo_dataset_is_the_one_that_is_carried():
     assert int(dataset.manifest["n_rows"].sum()) == 15_359
 
 
+@pytest.mark.slow
 def test_a_verdict_and_a_run_show_themselves_whatever_models_are_called(shops, client, tmp_path):
     class Loud:
         name = "<b>loud</b>"

@@ -82,6 +82,7 @@ def test_a_run_in_a_log_file_is_a_line_a_stage(begin):
         assert "evaluating: 100 % (4/4)" in text
 
 
+@pytest.mark.slow
 @given(
     costs=st.lists(st.floats(0.01, 100), min_size=4, max_size=60),
     error=st.floats(0.5, 2.0),

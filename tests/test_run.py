@@ -338,6 +338,7 @@ def test_a_name_that_does_not_exist_is_an_error_with_the_nearest_one(run, ask, m
         ask(run)
 
 
+@pytest.mark.slow
 def test_names_that_look_like_markup_are_escaped_wherever_they_are_shown(client, tmp_path):
     odd = "<b>$x$</b>"
     dataset = dataset_of([shop(odd, 40, seed=1), shop("other", 40, seed=2)], tmp_path / "data")

@@ -78,6 +78,7 @@ def test_a_sample_says_how_many_companies_settle_which_model_is_better(many, cli
     assert sample["n_planned"].max() <= 160 < whole["n_planned"].min()
 
 
+@pytest.mark.long
 def test_a_larger_sample_goes_on_from_a_smaller_one_as_if_it_had_been_asked_for_at_once(
     many, client, tmp_path
 ):

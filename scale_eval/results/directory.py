@@ -362,10 +362,14 @@ class RunDirectory:
         return frame.sort_values(counted, ignore_index=True)
 
     def evaluated_between(self) -> dict[str, tuple[pd.Timestamp, pd.Timestamp]]:
-        """Return when the first and the last evaluation of each model was made (UTC)."""
+        """Return when the first and the last evaluation of each model was made (UTC).
+
+        A model of which nothing was evaluated is left out.
+        """
         rows = self.evaluations(["evaluated_at"]).group_by("model", use_threads=False)
         found = rows.aggregate([("evaluated_at", "min"), ("evaluated_at", "max")])
         found = found.select(["model", "evaluated_at_min", "evaluated_at_max"]).to_pandas()
+        found = found.dropna()
         return {model: (first, last) for model, first, last in found.itertuples(index=False)}
 
     def failures(self) -> pd.DataFrame:

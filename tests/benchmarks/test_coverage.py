@@ -96,7 +96,7 @@ def test_unpaired_differences_are_far_too_wide(quick):
     assert unpaired.iloc[0] > 2 * ours.iloc[0]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_small_companies_alike_bias_neither_the_expected_ratio_nor_the_difference():
     """Entry by outcome held the true O:E in a fifth of samples of 300 such companies."""
     table, said = measure(ALIKE, [300], 1_500, 30, n_processes=1, curves=100, tilted=10)

@@ -76,6 +76,7 @@ class TestTheCommandItself:
         assert "scale-eval" in done.stdout + done.stderr or "'" in done.stderr
         assert done.stdout.splitlines()[-1] == "imported"
 
+    @pytest.mark.slow
     def test_it_and_every_worker_start_without_what_few_of_them_need(self, tmp_path):
         lists = (
             "import sys, scale_eval.cli, scale_eval.execution.worker;"

@@ -111,8 +111,11 @@ def assert_finished_by_the_same_command(workshop: Path, data: Path, run: Path) -
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "blow",
-    [signal.SIGINT, signal.SIGHUP, signal.SIGKILL],
-    ids=["ctrl-c", "hangup", "kill-9"],
+    [
+        pytest.param(signal.SIGINT, marks=pytest.mark.long, id="ctrl-c"),
+        pytest.param(signal.SIGHUP, id="hangup"),
+        pytest.param(signal.SIGKILL, id="kill-9"),
+    ],
 )
 def test_what_was_interrupted_leaves_no_process_and_is_finished_by_the_same_command(
     workshop, data, tmp_path, blow

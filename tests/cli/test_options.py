@@ -44,6 +44,7 @@ class TestConfig:
     def test_one_file_serves_both_run_and_plan(self, planned):
         assert planned('last = 1\ntimeout = "5 minutes"\nworkers = 2') == 3 * 4
 
+    @pytest.mark.slow
     def test_a_run_remembers_what_was_in_it(self, scale_eval, data, tmp_path):
         text = 'cutoffs = ["2019-01-01"]\nhorizon = "3 months"\nseed = 5\nmodels = ["recency"]'
         (tmp_path / "settings.toml").write_text(text)

@@ -229,6 +229,7 @@ class TestRunsOfAnotherFormat:
 
 
 class TestReport:
+    @pytest.mark.slow
     @pytest.mark.whole_report
     def test_it_is_written_into_the_run_unless_it_is_told_where(self, scale_eval, first, tmp_path):
         result = scale_eval("report", first)

@@ -97,6 +97,7 @@ def companies() -> list[Transactions]:
     return [*made, company_of("giant", 100), company_of("東", 5), company_of("a/b=c", 6)]
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(sizes=st.lists(st.integers(1, 90), min_size=1, max_size=12), seed=st.integers(0, 99))
 def test_the_same_companies_in_files_of_their_own_and_in_a_shared_one_are_equal(

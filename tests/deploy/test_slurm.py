@@ -256,6 +256,7 @@ def test_a_job_that_another_takes_the_place_of_stops_in_order_and_goes_on_when_i
     assert_is(slurm, "run", plain)
 
 
+@pytest.mark.long
 def test_a_job_whose_time_is_over_is_queued_again_by_itself_and_goes_on(slurm, data, plain):
     words = [DEPLOY / "evaluate.sbatch", data.store.root, "run", *WORDS]
     job = slurm.submit(*SMALL, *words)

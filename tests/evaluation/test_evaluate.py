@@ -22,9 +22,10 @@ from scale_eval.evaluation.rules import Rules
 from scale_eval.evaluation.schema import evaluations_schema
 from scale_eval.evaluation.windows import Window
 from scale_eval.metrics import METRICS, Metric, user_metric
-from scale_eval.models import BUILT_IN, resolve
+from scale_eval.models import resolve
 from scale_eval.storage.columns import NUMBER, Column
 from tests.support import models as bad
+from tests.support.built_in import NAMES
 from tests.support.companies import shop
 
 WINDOW = Window.at(as_utc("2019-12-01"))
@@ -39,7 +40,7 @@ def row_of(model, company=COMPANY, rules: Rules | None = None):
     return evaluate_one(company, WINDOW, resolve(model), rules or Rules()).row
 
 
-@pytest.mark.parametrize("name", list(BUILT_IN))
+@pytest.mark.parametrize("name", NAMES)
 def test_every_model_that_comes_with_the_project_gives_a_row_of_the_schema(name):
     row = row_of(name)
     assert row["status"] == "ok", row

@@ -337,7 +337,7 @@ class TestSamples:
             evaluate(many, tmp_path / "run", client, sample=40, until_half_width=0.1, share=(1, 2))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_companies_many_to_a_file_are_shared_in_packs_of_neighbours(client, tmp_path, monkeypatch):
     packed = se.synthesize(
         tmp_path / "data",

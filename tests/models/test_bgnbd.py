@@ -205,6 +205,7 @@ def test_probability_of_purchase_equals_the_integral_over_rates_and_dropouts(x, 
     assert still_there == pytest.approx(alive / (alive + dead), rel=1e-7)
 
 
+@pytest.mark.slow
 def test_probability_of_purchase_equals_the_share_that_buys_in_a_simulation():
     rng = np.random.default_rng(0)
     params, n, T, t = Parameters(r=1.2, alpha=10.0, a=0.8, b=2.0), 200_000, 40.0, 20.0

@@ -16,7 +16,8 @@ from scale_eval.datasets.transactions import Transactions
 from scale_eval.evaluation.history import History
 from scale_eval.evaluation.no_prediction import Skipped
 from scale_eval.evaluation.windows import Window
-from scale_eval.models import BUILT_IN, resolve
+from scale_eval.models import resolve
+from tests.support.built_in import NAMES
 
 CUTOFF = as_utc("2017-12-01")
 COLUMNS = ["customer_id", "timestamp", "value"]
@@ -53,7 +54,7 @@ def answer(name, history):
         return skipped.reason
 
 
-@pytest.mark.parametrize("name", BUILT_IN)
+@pytest.mark.parametrize("name", NAMES)
 @settings(max_examples=15, deadline=None)
 @given(seed=st.integers(0, 10**6), rule=st.sampled_from(["non_negative", "positive", "all"]))
 def test_every_model_gives_a_probability_for_each_customer_or_a_known_reason(name, seed, rule):
@@ -87,13 +88,7 @@ def replaced(rows, rng):
 
 
 @pytest.mark.parametrize("change", [deleted, shuffled, replaced])
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=pytest.mark.slow) if "gradient_boosting" in name else name
-        for name in BUILT_IN
-    ],
-)
+@pytest.mark.parametrize("name", NAMES)
 def test_whatever_happens_from_the_cutoff_on_predictions_are_equal_bit_for_bit(name, change):
     n_predicted = 0
     for seed in range(8):

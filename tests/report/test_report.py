@@ -126,6 +126,7 @@ def test_the_same_run_gives_the_same_bytes(run, html):
     assert page(Findings.read(run.directory)) == html
 
 
+@pytest.mark.slow
 def test_the_report_goes_where_it_is_asked_to(run, tmp_path):
     path = run.report(tmp_path / "elsewhere" / "page.html")
     assert path == tmp_path / "elsewhere" / "page.html"

@@ -44,6 +44,7 @@ def told_of(windows: list[Planted]) -> Verdict:
 
 
 class TestEqual:
+    @pytest.mark.slow
     def test_equal_on_average_is_not_equal_at_each_company(self):
         half = [{"a": TRUE, "b": OFF}, {"a": OFF, "b": TRUE}]
         told = told_of(companies(120, 300, lambda i: half[i % 2]))

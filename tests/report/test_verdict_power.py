@@ -78,6 +78,7 @@ def open_question() -> Findings:
     return planted_findings(windows, {"log_loss": 0.002})
 
 
+@pytest.mark.slow
 def test_as_many_companies_as_are_said_settle_what_few_leave_open(open_question):
     told = verdict(open_question)
     found = SETTLE.search(told.headline)

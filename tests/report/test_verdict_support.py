@@ -243,6 +243,7 @@ def test_without_a_choice_only_a_sure_lead_in_the_latest_half_year_is_a_reservat
     assert "which is not beyond doubt" in sentence
 
 
+@pytest.mark.slow
 def test_the_next_company_is_spoken_of_against_every_model_that_could_be_better_there():
     def says(logits: np.ndarray, i: int, _: int) -> dict[str, np.ndarray]:
         off = np.random.default_rng(i).normal(size=3)
@@ -318,6 +319,7 @@ def test_a_figure_of_fewer_companies_says_of_how_many():
     assert "judged by 20 of 60 companies, those with enough buyers" in of_next
 
 
+@pytest.mark.slow
 def test_one_company_by_itself_proves_no_miscalibration():
     for seed in range(5):
         right = plant([120], lambda logits, *_: {"right": logits}, seed=seed)

@@ -118,6 +118,7 @@ def test_the_order_in_which_evaluations_were_written_changes_no_bit(shops):
     assert once.equals(again)
 
 
+@pytest.mark.slow
 def test_of_models_that_are_equal_the_lead_promised_is_luck_and_nothing_of_it_is_kept():
     """Twelve models of the same worth, by chance some are better: the curse is the whole lead."""
     rng = np.random.default_rng(4)

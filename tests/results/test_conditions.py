@@ -59,6 +59,7 @@ def test_companies_that_were_certain_to_be_drawn_leave_nothing_open():
     assert condition_of_sample(by_chance, spend, [np.ones(300)]) == NO_BIGGER_SPENDERS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sizes", SIZES)
 @pytest.mark.parametrize("spend", SPEND)
 def test_intervals_without_a_condition_hold_the_figure_of_all_companies(sizes, spend):

@@ -158,6 +158,7 @@ def test_what_was_set_aside_before_stays_when_a_file_of_the_same_name_is(tmp_pat
     assert store.names("scores/*.parquet") == []
 
 
+@pytest.mark.slow
 def test_a_changed_bit_is_found_or_changes_nothing(run, whole):
     """Half of the bits are those of the footer, which no checksum covers."""
     schema, directory = whole.directory.schema, whole.directory

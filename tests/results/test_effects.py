@@ -155,6 +155,7 @@ def mean_intercept(n_companies: int, n_customers: int) -> pd.Series:
     return pooled(frames(windows), "calibration_intercept", "equal_company", "truth")
 
 
+@pytest.mark.slow
 def test_a_mean_intercept_that_few_buyers_bias_has_no_interval():
     """A model that is right has a mean intercept below 0 at companies of 8 buyers, not of 200."""
     few, many = mean_intercept(400, 80), mean_intercept(40, 2_000)

@@ -163,6 +163,7 @@ def case_of(kinds):
     return Case([made.get(kind, kind)(seed) for kind, seed in kinds])
 
 
+@pytest.mark.slow
 @settings(database=None, deadline=None, max_examples=8)
 @given(windows, st.sampled_from([1, 2, 64]), st.randoms(use_true_random=False))
 def test_neither_batches_nor_order_change_what_is_known(kinds, n_groups, random):

@@ -26,6 +26,7 @@ from tests.support.tables import (
 )
 
 
+@pytest.mark.slow
 def test_with_more_companies_than_groups_common_rows_are_still_told_apart():
     """70 companies, a model that skips some of them: scores of each company are kept."""
     companies = [shop(f"shop{i:02}", 25, seed=100 + i, rate=10.0) for i in range(70)]

@@ -168,7 +168,7 @@ def test_the_number_stated_settles_it_with_pilots_of_any_size_and_any_truth():
     assert share(table, FLAT) < share(table, OURS) - 0.1
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_whatever_the_truth_is_the_number_is_never_far_too_small():
     table = measure(
         80, kinds=("normal", "skewed"), truths=(0.0, 0.5, 1.0, 2.0), margins=(0.1,), n_processes=1

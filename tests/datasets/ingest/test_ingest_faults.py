@@ -126,6 +126,7 @@ fails()
 """
 
 
+@pytest.mark.slow
 def test_a_full_or_read_only_disk_is_an_error_and_the_dataset_stays(mounts, file, tmp_path):
     small = file("small.csv", JANUARY)
     another = file("another.csv", FEBRUARY)

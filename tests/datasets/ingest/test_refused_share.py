@@ -139,6 +139,7 @@ def changed(lines: list[str], how: str, draw: Callable) -> bytes:
     return content[:position] + draw(st.sampled_from([b"\0", b"\xff", b'"'])) + content[position:]
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(
     how=st.sampled_from(["cut", "doubled", "shuffled", "german", "utf-16", "crlf", "byte"]),

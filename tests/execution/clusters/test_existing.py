@@ -215,7 +215,7 @@ def test_an_encrypted_address_without_a_certificate_is_told_so():
 def test_a_cluster_of_threads_leaves_the_path_of_imports_of_its_process(
     shops, tmp_path, monkeypatch
 ):
-    monkeypatch.syspath_prepend(os.getcwd())  # as a notebook has it
+    monkeypatch.syspath_prepend(str(Path.cwd()))  # as a notebook has it
     with Client(processes=False, n_workers=1, dashboard_address=None) as client:
         before = list(sys.path)  # Dask has put its own folder there
         run = se.evaluate(shops, ["base_rate"], out=tmp_path / "run", client=client, last=1)

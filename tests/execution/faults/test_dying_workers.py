@@ -115,7 +115,13 @@ class TestWorkersThatEnd:
 
 
 class TestModelsThatHang:
-    @pytest.mark.parametrize("granularity", ["evaluation", "company", "batch"])
+    @pytest.mark.parametrize(
+        "granularity",
+        [
+            *(pytest.param(each, marks=pytest.mark.long) for each in ("evaluation", "company")),
+            "batch",
+        ],
+    )
     def test_in_c_code_that_holds_the_interpreters_lock_one_row_is_a_timeout(
         self, shops, client, tmp_path, granularity
     ):

@@ -147,6 +147,7 @@ class TestTheRestIsLost:
         assert again <= n_blows * 2 * BATCH_COMPANIES * len(CUTOFFS)
         assert se.open_run(out).fingerprint() == quiet.fingerprint()
 
+    @pytest.mark.long
     def test_the_coordinator_alone_is_killed_and_its_workers_write_what_they_hold(
         self, many, quiet, tmp_path
     ):
