@@ -63,9 +63,11 @@ class EvaluationPlugin(WorkerPlugin):
         """
         try:
             await self._prepare(worker)
+        except VersionsDiffer as error:
+            self.unfit = error
+            raise
         except Exception as error:
-            kept = isinstance(error, VersionsDiffer)
-            self.unfit = error if kept else WorkerUnfit(in_words(error), worker.address)
+            self.unfit = WorkerUnfit(in_words(error), worker.address)
             raise self.unfit from error
         self.unfit = None
 

@@ -44,6 +44,7 @@ def refusal(plugin) -> Exception:
         asyncio.run(plugin.setup(WORKER))
     with pytest.raises((WorkerUnfit, VersionsDiffer)) as later:
         plugin.do(("key",), None)
+    assert at_first.value.__cause__ is not at_first.value  # Dask follows causes to their end
     one, other = (pickle.loads(pickle.dumps(each.value)) for each in (at_first, later))
     assert (type(one), str(one)) == (type(other), str(other))
     return one
