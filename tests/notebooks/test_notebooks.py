@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import asyncio
 import json
 import os
 import re
@@ -92,6 +93,14 @@ def fingerprint_of(notebook) -> tuple[str, dict[str, str]]:
     return fingerprint[0], ast.literal_eval(versions[0])
 
 
+def execute(notebook, folder: Path) -> None:
+    """Run a notebook in a folder; in an event loop of its own, as nbclient does not close its."""
+    client = NotebookClient(
+        notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": str(folder)}}
+    )
+    asyncio.run(client.async_execute())
+
+
 def require_same_fingerprint(fresh, committed) -> None:
     """Fail where a notebook was committed as other code ran it."""
     (now, here), (then, there) = fingerprint_of(fresh), fingerprint_of(committed)
@@ -117,10 +126,7 @@ def test_a_notebook_runs_from_the_first_cell_to_the_last(name, fewer, copy, here
         for as_committed, as_tested in FEWER.items() if fewer else ():
             cell.source = cell.source.replace(as_committed, as_tested)
     committed = [cell.source for cell in notebook.cells]
-    client = NotebookClient(
-        notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": str(copy)}}
-    )
-    client.execute()  # raises at the first cell that fails
+    execute(notebook, copy)  # raises at the first cell that fails
     cells = code_cells(notebook)
     assert [cell.source for cell in notebook.cells] == committed
     assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
@@ -157,9 +163,7 @@ def test_what_a_test_makes_smaller_stands_in_a_notebook():
 def test_a_cell_that_fails_would_be_noticed(here, tmp_path):
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1 / 0")])
     with pytest.raises(CellExecutionError, match="ZeroDivisionError"):
-        NotebookClient(
-            notebook, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}}
-        ).execute()
+        execute(notebook, tmp_path)
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
@@ -271,9 +275,7 @@ def test_a_bar_is_one_line_that_is_written_over_and_a_plot_is_shown_without_pypl
         "'matplotlib.pyplot' in sys.modules",
     ]
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in code])
-    NotebookClient(
-        notebook, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}}
-    ).execute()
+    execute(notebook, tmp_path)
     counting, plot, imported = (cell.outputs for cell in notebook.cells)
     assert [output.output_type for output in counting] == ["display_data"]
     assert counting[0].data["text/plain"].startswith("counting: 100%|█")
