@@ -26,6 +26,11 @@ from scale_eval.datasets.ingest.company_from import (
     check_companies_are_told,
     pattern_for_folders,
 )
+from scale_eval.datasets.ingest.copies import (
+    check_no_copies,
+    copy_remarks,
+    same_company_remarks,
+)
 from scale_eval.datasets.ingest.default_columns import DEFAULT_COLUMNS
 from scale_eval.datasets.ingest.ids import IdRemarks, company_remarks
 from scale_eval.datasets.ingest.inputs import Input, InputFile, inputs_of
@@ -101,6 +106,7 @@ def ingest(
     max_refused: float = MAX_REFUSED,
     ids: str | Sequence[str] = (),
     not_customers: str | Sequence[str] = (),
+    drop_copies: bool = False,
 ) -> IngestReport:
     """Read files or tables of transactions into the dataset at `into`; create it if need be.
 
@@ -171,6 +177,9 @@ def ingest(
     not_customers : sequence of str
         Ids, such as ``"0"`` or ``"guest"``, that stand for people whom nobody knows; their rows are
         refused with the reason `not_a_customer`. An empty text means the rows without an id.
+    drop_copies : bool
+        Refuse rows that another file of their company has too, with the reason `in_another_file`;
+        copies within a file are kept. By default the report says how many there are.
 
     Raises
     ------
@@ -203,6 +212,7 @@ def ingest(
         plausible=plausible,
         ids=_several(ids),
         not_customers=_several(not_customers),
+        drop_copies=drop_copies,
     )
     text = TextOptions(separator, skip_lines, encoding)
     inputs = inputs_of(files, company_column, company_from, text)
@@ -219,7 +229,8 @@ def ingest(
         ]
         _check_any_rows(parsed)
         _check_one_company_a_file(parsed, append)
-        _check_no_copies(parsed)
+        if not drop_copies:
+            check_no_copies(parsed)
         check_refused_share(parsed, max_refused)
         with _explaining_errors(store):
             take_lock()
@@ -232,6 +243,7 @@ def ingest(
                 append=append,
                 replace=replace,
                 any_year=plausible is not None,
+                drop_copies=drop_copies,
                 max_refused=max_refused,
                 timezone=timezone,
             )
@@ -305,19 +317,6 @@ def _check_companies_are_told(store: Store, parsed: Sequence[ParsedInput]) -> No
     check_companies_are_told(labels, read_manifest_rows(store))
 
 
-def _check_no_copies(parsed: Sequence[ParsedInput]) -> None:
-    """Raise `IngestError` where two parts of a table are the same bytes."""
-    by_content: dict[tuple[str | None, str], ParsedInput] = {}
-    for file in parsed:
-        if not file.n_rows or (file.company_id is not None and not file.input.is_part):
-            continue
-        other = by_content.setdefault((file.company_id, file.source.rpartition("#")[2]), file)
-        if other is not file:
-            raise IngestError(
-                f"{other.input.label} and {file.input.label} are the same rows; give one of them"
-            )
-
-
 @contextlib.contextmanager
 def _lock_when_needed(store: Store) -> Iterator[Callable[[], None]]:
     """Yield a function whose first call locks `store` and deletes what a killed writer left."""
@@ -367,6 +366,7 @@ def _merge(
     append: bool,
     replace: bool,
     any_year: bool,
+    drop_copies: bool,
     max_refused: float,
     timezone: str,
 ) -> IngestReport:
@@ -382,6 +382,7 @@ def _merge(
         append=append,
         replace=replace,
         any_year=any_year,
+        drop_copies=drop_copies,
         timezone=timezone,
         in_python=any(file.input.in_python for file in parsed),
     )
@@ -397,6 +398,7 @@ def _merge(
         check_implausible_share(parsed, refused, merge.span, max_refused)
     files = summarize_files(parsed, refused, updates)
     changed = [update for update in updates if update.status != "unchanged"]
+    names = [update.company_id for update in changed]
     in_python = any(file.input.in_python for file in parsed)
     id_remarks = IdRemarks()
 
@@ -408,7 +410,7 @@ def _merge(
     try:
         written = write_companies(
             store,
-            [update.company_id for update in changed],
+            names,
             [update.n_rows for update in changed],
             company_to_write,
         )
@@ -428,9 +430,9 @@ def _merge(
         timezone=timezone,
         remarks=(
             *(remark for file in parsed for remark in [*file.remarks, *share_remark(file)]),
+            *copy_remarks(merge.copies, parsed),
             *id_remarks.sentences(in_python=in_python),
-            *company_remarks(
-                manifest, [update.company_id for update in changed], in_python=in_python
-            ),
+            *company_remarks(manifest, names, in_python=in_python),
+            *same_company_remarks(manifest, names),
         ),
     )

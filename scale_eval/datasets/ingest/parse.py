@@ -68,6 +68,7 @@ class ReadOptions:
     plausible: str | None = None
     ids: Sequence[str] = ()
     not_customers: Sequence[str] = ()
+    drop_copies: bool = False
 
     def __post_init__(self) -> None:
         unknown = set(self.columns) - set(DEFAULT_COLUMNS)
@@ -122,6 +123,7 @@ class ReadOptions:
             "plausible": self.plausible_span,
             "ids": tuple(sorted(self.ids)) or None,
             "not_customers": tuple(sorted(self.not_customers)) or None,
+            "drop_copies": self.drop_copies or None,
         }
         options += tuple((name, value) for name, value in later.items() if value is not None)
         return f"{each.name}#{hashlib.sha256(repr((content, options)).encode()).hexdigest()[:16]}"

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from scale_eval.datasets.dataset import Dataset
+from scale_eval.datasets.ingest.copies import COPY
 from scale_eval.datasets.ingest.merge import CompanyUpdate
 from scale_eval.datasets.ingest.parse import ParsedInput
 from scale_eval.datasets.ingest.records import IngestError, option
@@ -56,14 +57,15 @@ class IngestReport:
 def summarize_files(
     parsed: Sequence[ParsedInput], refused: pd.DataFrame, updates: Sequence[CompanyUpdate]
 ) -> pd.DataFrame:
-    """Return one row a file; raise `IngestError` where no row of a file is kept."""
+    """Return one row a file; raise `IngestError` where no row of a file is kept nor a copy."""
     n_refused = refused["position"].value_counts()
+    with_copies = set(refused.loc[refused["reason"] == COPY, "position"])
     feeding = {i for update in updates if update.status != "unchanged" for i in update.files}
     summary = []
     for i, file in enumerate(parsed):
         rows_in = file.n_rows + len(file.refused)
         rows_refused = int(n_refused.get(i, 0))
-        if rows_in and rows_refused == rows_in:
+        if rows_in and rows_refused == rows_in and i not in with_copies:
             replace = option("replace", in_python=file.input.in_python)
             raise IngestError(
                 f"{file.input.label}: every row is refused or overlaps the rows that its company "
