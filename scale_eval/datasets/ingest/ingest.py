@@ -52,6 +52,7 @@ from scale_eval.datasets.ingest.refused_share import (
 )
 from scale_eval.datasets.ingest.report import (
     IngestReport,
+    replacement_remarks,
     summarize_companies,
     summarize_files,
     summarize_gaps,
@@ -414,7 +415,8 @@ def _merge(
             [update.n_rows for update in changed],
             company_to_write,
         )
-        manifest = {**manifest, **{row["company_id"]: row for row in written}}
+        before = manifest
+        manifest = {**before, **{row["company_id"]: row for row in written}}
         write_refused(store, refused_before, refused, updates, manifest)
     except BaseException:
         remove_uncommitted(store, named_files(store))
@@ -430,6 +432,7 @@ def _merge(
         timezone=timezone,
         remarks=(
             *(remark for file in parsed for remark in [*file.remarks, *share_remark(file)]),
+            *replacement_remarks(updates, before, manifest),
             *copy_remarks(merge.copies, parsed),
             *id_remarks.sentences(in_python=in_python),
             *company_remarks(manifest, names, in_python=in_python),
