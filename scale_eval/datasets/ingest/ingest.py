@@ -26,6 +26,7 @@ from scale_eval.datasets.ingest.company_from import (
     check_companies_are_told,
     pattern_for_folders,
 )
+from scale_eval.datasets.ingest.company_parts import part_remarks
 from scale_eval.datasets.ingest.copies import (
     check_no_copies,
     copy_remarks,
@@ -410,10 +411,7 @@ def _merge(
 
     try:
         written = write_companies(
-            store,
-            names,
-            [update.n_rows for update in changed],
-            company_to_write,
+            store, names, [update.n_rows for update in changed], company_to_write
         )
         before = manifest
         manifest = {**before, **{row["company_id"]: row for row in written}}
@@ -437,5 +435,6 @@ def _merge(
             *id_remarks.sentences(in_python=in_python),
             *company_remarks(manifest, names, in_python=in_python),
             *same_company_remarks(manifest, names),
+            *part_remarks(manifest, names, parsed, Dataset(store)),
         ),
     )

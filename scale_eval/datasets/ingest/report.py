@@ -138,8 +138,8 @@ def replacement_remarks(
         return []
     more = f"; and so it is with {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
     return [
-        f"Rows of other files were replaced, too: {'; '.join(found[:_SHOWN])}{more}. To have all of "
-        "them, ingest all files of the company together."
+        f"Rows of other files were replaced, too: {'; '.join(found[:_SHOWN])}{more}. To have all "
+        "of them, ingest all files of the company together."
     ]
 
 
