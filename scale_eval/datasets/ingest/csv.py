@@ -325,6 +325,8 @@ def _are_rows(lines: list[str], fields: list[str], header: Header) -> bool:
     Such a line is divided as the record is, and has a timestamp written like the record's.
     """
     place, separator, n_fields = header.positions["timestamp"], header.separator, header.n_fields
+    if min(lines[0].count(separator), lines[-1].count(separator)) < n_fields - 1:
+        return False
     form = _form_of(fields[place])
 
     def is_row(line: str) -> bool:
