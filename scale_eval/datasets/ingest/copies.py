@@ -88,8 +88,29 @@ def count_copies(file: np.ndarray, other: np.ndarray) -> Counter[tuple[int, int]
     return Counter(dict(zip(zip(*pairs.tolist(), strict=True), counts.tolist(), strict=True)))
 
 
-def copy_remarks(copies: Counter[tuple[int, int]], parsed: Sequence[ParsedInput]) -> list[str]:
-    """Return, in a sentence, which files have rows of others, if any."""
+def copy_remarks(
+    copies: Counter[tuple[int, int]],
+    parsed: Sequence[ParsedInput],
+    manifest: Mapping[str, Mapping[str, Any]],
+    changed: Iterable[str],
+) -> list[str]:
+    """Return, in a sentence each, which files have rows of others, and which companies are equal.
+
+    Parameters
+    ----------
+    copies : Counter
+        As counted by `count_copies`.
+    parsed : sequence of ParsedInput
+        The files, by position.
+    manifest : mapping
+        The dataset's rows of the manifest, by company.
+    changed : iterable of str
+        The companies that an ingest has written; others alone are not told.
+    """
+    return _of_files(copies, parsed) + _of_companies(manifest, set(changed))
+
+
+def _of_files(copies: Counter[tuple[int, int]], parsed: Sequence[ParsedInput]) -> list[str]:
     if not copies:
         return []
     shown = "; ".join(
@@ -104,18 +125,14 @@ def copy_remarks(copies: Counter[tuple[int, int]], parsed: Sequence[ParsedInput]
     ]
 
 
-def same_company_remarks(
-    manifest: Mapping[str, Mapping[str, Any]], changed: Iterable[str]
-) -> list[str]:
-    """Return, in a sentence, companies that have the same rows, if one of them is `changed`."""
+def _of_companies(manifest: Mapping[str, Mapping[str, Any]], changed: set[str]) -> list[str]:
     by_content = defaultdict(list)
     for company_id, row in manifest.items():
         if row["n_customers"] == 1:  # a row or two can be equal by chance
             continue
         by_content[row["content_hash"]].append(company_id)
-    fresh = set(changed)
     several = [sorted(names) for names in by_content.values() if len(names) > 1]
-    several = [names for names in several if fresh & set(names)]
+    several = [names for names in several if changed & set(names)]
     if not several:
         return []
     shown = "; ".join(

@@ -27,11 +27,7 @@ from scale_eval.datasets.ingest.company_from import (
     pattern_for_folders,
 )
 from scale_eval.datasets.ingest.company_parts import part_remarks
-from scale_eval.datasets.ingest.copies import (
-    check_no_copies,
-    copy_remarks,
-    same_company_remarks,
-)
+from scale_eval.datasets.ingest.copies import check_no_copies, copy_remarks
 from scale_eval.datasets.ingest.default_columns import DEFAULT_COLUMNS
 from scale_eval.datasets.ingest.ids import IdRemarks, company_remarks
 from scale_eval.datasets.ingest.inputs import Input, InputFile, inputs_of
@@ -106,9 +102,9 @@ def ingest(
     encoding: str | None = None,
     company_from: str | None = None,
     max_refused: float = MAX_REFUSED,
+    drop_copies: bool = False,
     ids: str | Sequence[str] = (),
     not_customers: str | Sequence[str] = (),
-    drop_copies: bool = False,
 ) -> IngestReport:
     """Read files or tables of transactions into the dataset at `into`; create it if need be.
 
@@ -171,6 +167,9 @@ def ingest(
         The share of the rows of a file that may be refused, from 0 to 1; rows that overlap with the
         dataset's do not count. Beyond it the rows that remain are hardly those of the same company,
         and that is an error.
+    drop_copies : bool
+        Refuse rows that another file of their company has too, with the reason `in_another_file`;
+        copies within a file are kept. By default the report says how many there are.
     ids : sequence of str
         Differences between ids of customers and companies that are to be ignored: ``"blanks"``
         around them, ``"case"`` (they become small letters), leading ``"zeros"``, and ``"unicode"``
@@ -179,9 +178,6 @@ def ingest(
     not_customers : sequence of str
         Ids, such as ``"0"`` or ``"guest"``, that stand for people whom nobody knows; their rows are
         refused with the reason `not_a_customer`. An empty text means the rows without an id.
-    drop_copies : bool
-        Refuse rows that another file of their company has too, with the reason `in_another_file`;
-        copies within a file are kept. By default the report says how many there are.
 
     Raises
     ------
@@ -430,11 +426,10 @@ def _merge(
         timezone=timezone,
         remarks=(
             *(remark for file in parsed for remark in [*file.remarks, *share_remark(file)]),
-            *replacement_remarks(updates, before, manifest),
-            *copy_remarks(merge.copies, parsed),
             *id_remarks.sentences(in_python=in_python),
             *company_remarks(manifest, names, in_python=in_python),
-            *same_company_remarks(manifest, names),
+            *copy_remarks(merge.copies, parsed, manifest, names),
+            *replacement_remarks(updates, before, manifest),
             *part_remarks(manifest, names, parsed, Dataset(store)),
         ),
     )

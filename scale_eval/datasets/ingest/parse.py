@@ -118,12 +118,12 @@ class ReadOptions:
         )
         # Options that came later count only where they are given, so that sources stay the same.
         later = {
+            "drop_copies": self.drop_copies or None,
             "thousands": self.thousands,
             "timestamp_unit": self.timestamp_unit,
             "plausible": self.plausible_span,
             "ids": tuple(sorted(self.ids)) or None,
             "not_customers": tuple(sorted(self.not_customers)) or None,
-            "drop_copies": self.drop_copies or None,
         }
         options += tuple((name, value) for name, value in later.items() if value is not None)
         return f"{each.name}#{hashlib.sha256(repr((content, options)).encode()).hexdigest()[:16]}"
