@@ -84,8 +84,13 @@ def other_files(rows: pa.Table, bounds: np.ndarray, n_files: Sequence[int]) -> n
 
 def count_copies(file: np.ndarray, other: np.ndarray) -> Counter[tuple[int, int]]:
     """Count copies by their file and the other one; both arrays have the shape (n_copies,)."""
-    pairs, counts = np.unique(np.stack([file, other]), axis=1, return_counts=True)
-    return Counter(dict(zip(zip(*pairs.tolist(), strict=True), counts.tolist(), strict=True)))
+    pairs, counts = np.unique((file.astype(np.int64) << 32) | other, return_counts=True)
+    return Counter(
+        {
+            (pair >> 32, pair & 0xFFFFFFFF): count
+            for pair, count in zip(pairs.tolist(), counts.tolist(), strict=True)
+        }
+    )
 
 
 def copy_remarks(

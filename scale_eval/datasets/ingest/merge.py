@@ -185,10 +185,9 @@ class Merge:
         copies = kept & (others >= 0)
         self.copies += count_copies(file[copies], others[copies])
         if not kept.all():
-            feeding = kept | (
-                dropped & np.repeat(np.array(statuses) != "unchanged", np.diff(bounds))
-            )
-            files = _files_of(file[feeding], _bounds_of(feeding, bounds))
+            is_changed = np.repeat([each != "unchanged" for each in statuses], np.diff(bounds))
+            brings = kept | (dropped & is_changed)
+            files = _files_of(file[brings], _bounds_of(brings, bounds))
             rows, bounds = rows.filter(pa.array(kept)), _bounds_of(kept, bounds)
         partition = self._partitions.put(rows.select(SORTED_SCHEMA.names))
         updates = [
@@ -301,7 +300,10 @@ class _ExistingRows:
 
 
 def _sorted(rows: pa.Table, company_ids: Sequence[str]) -> pa.Table:
-    """Sort `rows` (BUFFERED_SCHEMA) by company, and within a company as in a Dataset."""
+    """Sort `rows` (BUFFERED_SCHEMA) by company, and within a company as in a Dataset.
+
+    Equal rows stay in the order in which they came: file by file.
+    """
     codes = rows["company"].to_numpy()
     present = np.unique(codes)
     rank = np.zeros(len(company_ids), dtype=np.int32)
