@@ -134,6 +134,11 @@ def _listed(context: click.Context, parameter: click.Parameter, text: str | None
     callback=_listed,
     help="Ids of guests or sums, such as 0,Total: their rows are refused. '' means no id.",
 )
+@click.option(
+    "--drop-copies",
+    is_flag=True,
+    help="Refuse rows that another file of their company has too. By default they are told.",
+)
 def ingest_command(paths: tuple[str, ...], columns: str, **options: Any) -> None:
     """Read files of transactions into a dataset.
 

@@ -119,6 +119,7 @@ ROWS = {
     "line_too_long": "the line has more than 1,048,576 characters",
     "comment_line": "the line begins with # and is no row",
     "repeated_header": "the line is the header once more, as in files that were joined",
+    "in_another_file": "another file of the company has the row too, and --drop-copies is given",
     "overlap": "the row is not later than the rows that the dataset has of its company",
 }
 """Reasons of rows that `ingest` refuses: column `reason` of the table `refused`."""

@@ -11,7 +11,9 @@ from scale_eval.datasets.ingest.records import IngestError
 def checked_text(
     label: object, role: str, name: str, column: pa.Array, first: int | None
 ) -> pa.Array:
-    """Return a column whose text is UTF-8; bytes without a type, as Impala writes text, are text.
+    """Return a column whose text is UTF-8, and without a dictionary.
+
+    Bytes without a type, as Impala writes text, are text.
 
     Parameters
     ----------
@@ -29,8 +31,8 @@ def checked_text(
         It holds bytes that are not UTF-8; the message names the row.
     """
     if types.is_dictionary(column.type):
-        checked_text(label, role, name, column.dictionary, None)
-        return column
+        values = checked_text(label, role, name, column.dictionary, None)
+        return values.take(column.indices)  # a cast knows only some types
     kind = column.type
     is_bytes = types.is_binary(kind) or types.is_large_binary(kind) or types.is_binary_view(kind)
     is_text = types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind)
@@ -39,6 +41,8 @@ def checked_text(
             return column.cast(pa.large_string())
         if is_text:
             column.validate(full=True)
+            if types.is_string_view(kind):  # of which Arrow takes none
+                return column.cast(pa.large_string())
     except pa.ArrowInvalid:
         row, text = _first_not_utf_8(column)
         where = "" if first is None else f"row {first + row}, "

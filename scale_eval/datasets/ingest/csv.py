@@ -7,6 +7,7 @@ and no other: the lines after it are read again, as records of their own.
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -304,13 +305,42 @@ def _reader(lines: list[str], start: int, header: Header) -> Reader:
 
 
 def _is_sound(fields: list[str], lines: list[str], header: Header) -> bool:
-    """Return whether a record can be trusted: no line end and no odd quote in its used fields."""
+    """Return whether a record can be trusted: no line end and no odd quote in its used fields.
+
+    Nor is it one if its lines are rows by themselves, which two stray quotes have joined.
+    """
     if len(fields) != header.n_fields:
         return len(lines) == 1
+    if len(lines) > 1 and _are_rows(lines, fields, header):
+        return False
     used = "".join([fields[i] for i in header.positions.values()])
     if '"' in used and sum(line.count('"') for line in lines) % 2 == 1:
         return False
     return "\n" not in used
+
+
+def _are_rows(lines: list[str], fields: list[str], header: Header) -> bool:
+    """Return whether most lines of a record, the first and last too, are rows by themselves.
+
+    Such a line is divided as the record is, and has a timestamp written like the record's.
+    """
+    place, separator, n_fields = header.positions["timestamp"], header.separator, header.n_fields
+    if min(lines[0].count(separator), lines[-1].count(separator)) < n_fields - 1:
+        return False
+    form = _form_of(fields[place])
+
+    def is_row(line: str) -> bool:
+        parts = line.split(separator)
+        if len(parts) < n_fields or any(map(str.strip, parts[n_fields:])):
+            return False
+        return _form_of(parts[place]) == form
+
+    return is_row(lines[0]) and is_row(lines[-1]) and 2 * sum(map(is_row, lines)) > len(lines)
+
+
+def _form_of(timestamp: str) -> str:
+    """Return a timestamp with one 0 for each number; equal for timestamps written alike."""
+    return re.sub(r"\d+", "0", timestamp.strip(' "\n'))
 
 
 def _has_fault(text: str) -> bool:

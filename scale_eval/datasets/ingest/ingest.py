@@ -26,6 +26,8 @@ from scale_eval.datasets.ingest.company_from import (
     check_companies_are_told,
     pattern_for_folders,
 )
+from scale_eval.datasets.ingest.company_parts import part_remarks
+from scale_eval.datasets.ingest.copies import check_no_copies, copy_remarks
 from scale_eval.datasets.ingest.default_columns import DEFAULT_COLUMNS
 from scale_eval.datasets.ingest.ids import IdRemarks, company_remarks
 from scale_eval.datasets.ingest.inputs import Input, InputFile, inputs_of
@@ -47,6 +49,7 @@ from scale_eval.datasets.ingest.refused_share import (
 )
 from scale_eval.datasets.ingest.report import (
     IngestReport,
+    replacement_remarks,
     summarize_companies,
     summarize_files,
     summarize_gaps,
@@ -99,6 +102,7 @@ def ingest(
     encoding: str | None = None,
     company_from: str | None = None,
     max_refused: float = MAX_REFUSED,
+    drop_copies: bool = False,
     ids: str | Sequence[str] = (),
     not_customers: str | Sequence[str] = (),
 ) -> IngestReport:
@@ -163,6 +167,9 @@ def ingest(
         The share of the rows of a file that may be refused, from 0 to 1; rows that overlap with the
         dataset's do not count. Beyond it the rows that remain are hardly those of the same company,
         and that is an error.
+    drop_copies : bool
+        Refuse rows that another file of their company has too, with the reason `in_another_file`;
+        copies within a file are kept. By default the report says how many there are.
     ids : sequence of str
         Differences between ids of customers and companies that are to be ignored: ``"blanks"``
         around them, ``"case"`` (they become small letters), leading ``"zeros"``, and ``"unicode"``
@@ -203,6 +210,7 @@ def ingest(
         plausible=plausible,
         ids=_several(ids),
         not_customers=_several(not_customers),
+        drop_copies=drop_copies,
     )
     text = TextOptions(separator, skip_lines, encoding)
     inputs = inputs_of(files, company_column, company_from, text)
@@ -219,7 +227,8 @@ def ingest(
         ]
         _check_any_rows(parsed)
         _check_one_company_a_file(parsed, append)
-        _check_no_copies(parsed)
+        if not drop_copies:
+            check_no_copies(parsed)
         check_refused_share(parsed, max_refused)
         with _explaining_errors(store):
             take_lock()
@@ -232,6 +241,7 @@ def ingest(
                 append=append,
                 replace=replace,
                 any_year=plausible is not None,
+                drop_copies=drop_copies,
                 max_refused=max_refused,
                 timezone=timezone,
             )
@@ -305,19 +315,6 @@ def _check_companies_are_told(store: Store, parsed: Sequence[ParsedInput]) -> No
     check_companies_are_told(labels, read_manifest_rows(store))
 
 
-def _check_no_copies(parsed: Sequence[ParsedInput]) -> None:
-    """Raise `IngestError` where two parts of a table are the same bytes."""
-    by_content: dict[tuple[str | None, str], ParsedInput] = {}
-    for file in parsed:
-        if not file.n_rows or (file.company_id is not None and not file.input.is_part):
-            continue
-        other = by_content.setdefault((file.company_id, file.source.rpartition("#")[2]), file)
-        if other is not file:
-            raise IngestError(
-                f"{other.input.label} and {file.input.label} are the same rows; give one of them"
-            )
-
-
 @contextlib.contextmanager
 def _lock_when_needed(store: Store) -> Iterator[Callable[[], None]]:
     """Yield a function whose first call locks `store` and deletes what a killed writer left."""
@@ -367,6 +364,7 @@ def _merge(
     append: bool,
     replace: bool,
     any_year: bool,
+    drop_copies: bool,
     max_refused: float,
     timezone: str,
 ) -> IngestReport:
@@ -382,6 +380,7 @@ def _merge(
         append=append,
         replace=replace,
         any_year=any_year,
+        drop_copies=drop_copies,
         timezone=timezone,
         in_python=any(file.input.in_python for file in parsed),
     )
@@ -397,6 +396,7 @@ def _merge(
         check_implausible_share(parsed, refused, merge.span, max_refused)
     files = summarize_files(parsed, refused, updates)
     changed = [update for update in updates if update.status != "unchanged"]
+    names = [update.company_id for update in changed]
     in_python = any(file.input.in_python for file in parsed)
     id_remarks = IdRemarks()
 
@@ -407,12 +407,10 @@ def _merge(
 
     try:
         written = write_companies(
-            store,
-            [update.company_id for update in changed],
-            [update.n_rows for update in changed],
-            company_to_write,
+            store, names, [update.n_rows for update in changed], company_to_write
         )
-        manifest = {**manifest, **{row["company_id"]: row for row in written}}
+        before = manifest
+        manifest = {**before, **{row["company_id"]: row for row in written}}
         write_refused(store, refused_before, refused, updates, manifest)
     except BaseException:
         remove_uncommitted(store, named_files(store))
@@ -429,8 +427,9 @@ def _merge(
         remarks=(
             *(remark for file in parsed for remark in [*file.remarks, *share_remark(file)]),
             *id_remarks.sentences(in_python=in_python),
-            *company_remarks(
-                manifest, [update.company_id for update in changed], in_python=in_python
-            ),
+            *company_remarks(manifest, names, in_python=in_python),
+            *copy_remarks(merge.copies, parsed, manifest, names),
+            *replacement_remarks(updates, before, manifest),
+            *part_remarks(manifest, names, parsed, Dataset(store)),
         ),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -13,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from scale_eval.datasets.file_layout import CompanyToWrite
+from scale_eval.datasets.ingest.copies import COPY, count_copies, other_files
 from scale_eval.datasets.ingest.plausible import OUTSIDE, implausible_rows
 from scale_eval.datasets.ingest.records import IngestError, option
 from scale_eval.datasets.ingest.shuffle import (
@@ -83,6 +85,8 @@ class Merge:
     append, replace : bool
     any_year : bool
         Take rows as they are that lie implausibly far from the others of their company.
+    drop_copies : bool
+        Refuse rows that another file of their company has too.
     timezone : str
     in_python : bool
         Whether messages name options as Python does.
@@ -92,6 +96,9 @@ class Merge:
     span : tuple of (int, int)
         The first and the last timestamp of the rows that were not refused, in microseconds since
         1970-01-01 UTC.
+    copies : Counter
+        How many rows are to be written that another file of their company has too, by the positions
+        of the two files.
     """
 
     def __init__(
@@ -105,6 +112,7 @@ class Merge:
         append: bool,
         replace: bool,
         any_year: bool = False,
+        drop_copies: bool = False,
         timezone: str,
         in_python: bool = False,
     ) -> None:
@@ -112,7 +120,9 @@ class Merge:
         self._store, self._existing = store, _ExistingRows(store)
         self._append, self._replace, self._timezone = append, replace, timezone
         self._in_python, self._any_year = in_python, any_year
+        self._drop_copies = drop_copies
         self.span = (LATEST, EARLIEST)
+        self.copies: Counter[tuple[int, int]] = Counter()
         self._refused_lines = {  # file and line in one integer
             reason: np.array([(i << 40) | line for i in by_file for line in by_file[i]], np.int64)
             for reason, by_file in refused_lines.items()
@@ -138,8 +148,8 @@ class Merge:
         updates : list of CompanyUpdate
             Sorted by company.
         refused : pyarrow.Table
-            Rows that are not later than those of the dataset, or lie implausibly far from the
-            others of their company; by REFUSED_ROWS_SCHEMA.
+            Rows that are not later than those of the dataset, lie implausibly far from the others
+            of their company, or are in another file too; by REFUSED_ROWS_SCHEMA.
 
         Raises
         ------
@@ -164,23 +174,21 @@ class Merge:
         if len(rows):
             times = _instants(rows)
             self.span = min(self.span[0], times.min()), max(self.span[1], times.max())
-        files = _files_of(rows["file"].to_numpy(), bounds)
-        statuses = []
-        kept = np.ones(len(rows), dtype=bool)
-        for i, (start, stop) in enumerate(pairwise(bounds.tolist())):
-            row = self._manifest.get(names[i])
-            if row is None:
-                statuses.append("new")
-                continue
-            status, keeps, is_late = self._decide(row, rows.slice(start, stop - start), files[i])
-            statuses.append(status)
-            kept[start:stop] = keeps
-            if is_late is not None and is_late.any():
-                refused.append(_refused(rows.slice(start, stop - start), is_late, OVERLAP))
+        file = rows["file"].to_numpy()
+        files = _files_of(file, bounds)
+        others = other_files(rows, bounds, [len(each) for each in files])
+        dropped = (others >= 0) & self._drop_copies
+        if dropped.any():
+            refused.append(_refused(rows, dropped, COPY))
+        kept, statuses, late = self._decide_all(rows, names, bounds, files, dropped)
+        refused += late
+        copies = kept & (others >= 0)
+        self.copies += count_copies(file[copies], others[copies])
         if not kept.all():
-            before = np.concatenate([[0], np.cumsum(kept)])
-            rows, bounds = rows.filter(pa.array(kept)), before[bounds]
-            files = _files_of(rows["file"].to_numpy(), bounds)
+            is_changed = np.repeat([each != "unchanged" for each in statuses], np.diff(bounds))
+            brings = kept | (dropped & is_changed)
+            files = _files_of(file[brings], _bounds_of(brings, bounds))
+            rows, bounds = rows.filter(pa.array(kept)), _bounds_of(kept, bounds)
         partition = self._partitions.put(rows.select(SORTED_SCHEMA.names))
         updates = [
             CompanyUpdate(name, status, feeding, dates, RowRange(partition, start, stop))
@@ -194,6 +202,30 @@ class Merge:
             )
         ]
         return updates, pa.concat_tables(refused)
+
+    def _decide_all(
+        self,
+        rows: pa.Table,
+        names: Sequence[str],
+        bounds: np.ndarray,
+        files: Sequence[tuple[int, ...]],
+        dropped: np.ndarray,
+    ) -> tuple[np.ndarray, list[str], list[pa.Table]]:
+        """Return which rows to write, without those `dropped`; companies' statuses; late rows."""
+        kept, statuses, late = ~dropped, [], []
+        for i, (start, stop) in enumerate(pairwise(bounds.tolist())):
+            row = self._manifest.get(names[i])
+            if row is None:
+                statuses.append("new")
+                continue
+            places = start + np.flatnonzero(kept[start:stop])
+            own = rows.slice(start, stop - start).filter(pa.array(kept[start:stop]))
+            status, keeps, is_late = self._decide(row, own, files[i])
+            statuses.append(status)
+            kept[places] = keeps
+            if is_late is not None and is_late.any():
+                late.append(_refused(own, is_late, OVERLAP))
+        return kept, statuses, late
 
     def _decide(
         self, row: Mapping[str, Any], rows: pa.Table, files: tuple[int, ...]
@@ -268,7 +300,10 @@ class _ExistingRows:
 
 
 def _sorted(rows: pa.Table, company_ids: Sequence[str]) -> pa.Table:
-    """Sort `rows` (BUFFERED_SCHEMA) by company, and within a company as in a Dataset."""
+    """Sort `rows` (BUFFERED_SCHEMA) by company, and within a company as in a Dataset.
+
+    Equal rows stay in the order in which they came: file by file.
+    """
     codes = rows["company"].to_numpy()
     present = np.unique(codes)
     rank = np.zeros(len(company_ids), dtype=np.int32)
@@ -296,6 +331,11 @@ def _refused(rows: pa.Table, which: np.ndarray, reason: str) -> pa.Table:
     """Return rows that are refused, by REFUSED_ROWS_SCHEMA."""
     refused = rows.filter(pa.array(which))
     return refused.append_column("reason", pa.repeat(pa.scalar(reason, pa.string()), len(refused)))
+
+
+def _bounds_of(which: np.ndarray, bounds: np.ndarray) -> np.ndarray:
+    """Return the bounds of companies among those rows only; shape (n_companies + 1,)."""
+    return np.concatenate([[0], np.cumsum(which)])[bounds]
 
 
 def _files_of(file: np.ndarray, bounds: np.ndarray) -> list[tuple[int, ...]]:

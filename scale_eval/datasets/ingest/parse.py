@@ -68,6 +68,7 @@ class ReadOptions:
     plausible: str | None = None
     ids: Sequence[str] = ()
     not_customers: Sequence[str] = ()
+    drop_copies: bool = False
 
     def __post_init__(self) -> None:
         unknown = set(self.columns) - set(DEFAULT_COLUMNS)
@@ -117,6 +118,7 @@ class ReadOptions:
         )
         # Options that came later count only where they are given, so that sources stay the same.
         later = {
+            "drop_copies": self.drop_copies or None,
             "thousands": self.thousands,
             "timestamp_unit": self.timestamp_unit,
             "plausible": self.plausible_span,

@@ -59,18 +59,22 @@ def rows_to_keep(refused: pa.Table, company_ids: Sequence[str]) -> pa.Table:
 
     A row whose text was not kept is written as its values.
     """
-    ids = [company_ids[code] for code in refused["company"].to_pylist()]
-    text = [
-        _values_as_text(row) if row["text"] is None else row["text"] for row in refused.to_pylist()
-    ]
+    ids = pa.array(company_ids if len(refused) else [], pa.string())
+    text = refused["text"]
+    if text.null_count:
+        text = pc.coalesce(text, _values_as_text(refused))
     kept = refused.select(["file", "line", "reason"])
-    kept = kept.append_column("text", pa.array(text, pa.large_string()))
-    return kept.append_column("company_id", pa.array(ids, pa.string()))
+    kept = kept.append_column("text", text)
+    return kept.append_column("company_id", ids.take(refused["company"]))
 
 
-def _values_as_text(row: Mapping[str, Any]) -> str:
-    values = row["customer_id"], row["timestamp"].isoformat(sep=" "), str(row["value"])
-    return ",".join(values)[:TEXT_LENGTH]
+def _values_as_text(rows: pa.Table) -> pa.Array:
+    columns = (rows[name].to_pylist() for name in ("customer_id", "timestamp", "value"))
+    texts = [
+        f"{customer},{time.isoformat(sep=' ')},{value}"[:TEXT_LENGTH]
+        for customer, time, value in zip(*columns, strict=True)
+    ]
+    return pa.array(texts, pa.large_string())
 
 
 def all_refused(parsed: Sequence[ParsedInput], by_merge: pa.Table) -> pd.DataFrame:
@@ -78,11 +82,12 @@ def all_refused(parsed: Sequence[ParsedInput], by_merge: pa.Table) -> pd.DataFra
 
     `by_merge` has those that `rows_to_keep` returned.
     """
-    records = [(i, *refusal) for i, file in enumerate(parsed) for refusal in file.refused]
-    for row in by_merge.to_pylist():
-        refusal = Refusal(row["line"], row["reason"], row["text"], row["company_id"])
-        records.append((row["file"], *refusal))
-    frame = pd.DataFrame(records, columns=["position", *Refusal._fields])
+    columns = ["position", *Refusal._fields]
+    by_file = [(i, *refusal) for i, file in enumerate(parsed) for refusal in file.refused]
+    frame = pd.DataFrame(by_file, columns=columns)
+    if len(by_merge):
+        merged = by_merge.rename_columns({"file": "position"}).select(columns).to_pandas()
+        frame = pd.concat([frame, merged]) if len(frame) else merged
     frame["file"] = [parsed[i].input.name for i in frame["position"]]
     frame["source"] = [parsed[i].source for i in frame["position"]]
     return frame.sort_values(["position", "line"], ignore_index=True)

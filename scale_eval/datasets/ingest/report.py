@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,10 +10,13 @@ from typing import Any
 import pandas as pd
 
 from scale_eval.datasets.dataset import Dataset
+from scale_eval.datasets.ingest.copies import COPY
 from scale_eval.datasets.ingest.merge import CompanyUpdate
 from scale_eval.datasets.ingest.parse import ParsedInput
 from scale_eval.datasets.ingest.records import IngestError, option
 from scale_eval.datasets.instants import from_microseconds
+
+_SHOWN = 3
 
 
 @dataclass(frozen=True)
@@ -56,14 +60,15 @@ class IngestReport:
 def summarize_files(
     parsed: Sequence[ParsedInput], refused: pd.DataFrame, updates: Sequence[CompanyUpdate]
 ) -> pd.DataFrame:
-    """Return one row a file; raise `IngestError` where no row of a file is kept."""
+    """Return one row a file; raise `IngestError` where no row of a file is kept nor a copy."""
     n_refused = refused["position"].value_counts()
+    with_copies = set(refused.loc[refused["reason"] == COPY, "position"])
     feeding = {i for update in updates if update.status != "unchanged" for i in update.files}
     summary = []
     for i, file in enumerate(parsed):
         rows_in = file.n_rows + len(file.refused)
         rows_refused = int(n_refused.get(i, 0))
-        if rows_in and rows_refused == rows_in:
+        if rows_in and rows_refused == rows_in and i not in with_copies:
             replace = option("replace", in_python=file.input.in_python)
             raise IngestError(
                 f"{file.input.label}: every row is refused or overlaps the rows that its company "
@@ -104,6 +109,53 @@ def summarize_companies(
             }
         )
     return pd.DataFrame(summary)
+
+
+def replacement_remarks(
+    updates: Sequence[CompanyUpdate],
+    before: Mapping[str, dict[str, Any]],
+    now: Mapping[str, dict[str, Any]],
+) -> list[str]:
+    """Return, in a sentence, companies that lost rows because fewer files were given than before.
+
+    `before` and `now` are the dataset's rows of the manifest, by company.
+    """
+    found = []
+    for update in updates:
+        old, new = before.get(update.company_id), now[update.company_id]
+        if old is None or update.status != "replaced":
+            continue
+        is_less = (
+            new["n_rows"] < old["n_rows"]
+            or new["first_timestamp"] > old["first_timestamp"]
+            or new["last_timestamp"] < old["last_timestamp"]
+        )
+        if is_less and _names_of(old) - _names_of(new):
+            found.append(
+                f"{update.company_id} had {_described(old)}, and now has {_described(new)}"
+            )
+    if not found:
+        return []
+    more = f"; and so it is with {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+    return [
+        f"Rows of other files were replaced, too: {'; '.join(found[:_SHOWN])}{more}. To have all "
+        "of them, ingest all files of the company together."
+    ]
+
+
+def _names_of(row: Mapping[str, Any]) -> Counter[str]:
+    """Count the names of the files of which a company has rows."""
+    return Counter(source.rpartition("#")[0] for source in row["sources"])
+
+
+def _described(row: Mapping[str, Any]) -> str:
+    names = sorted(_names_of(row).elements())
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    first, last = (from_microseconds(row[f"{end}_timestamp"]) for end in ("first", "last"))
+    return (
+        f"{row['n_rows']:,} rows of {', '.join(names[:_SHOWN])}{more} ({first:%Y-%m-%d} to "
+        f"{last:%Y-%m-%d})"
+    )
 
 
 def summarize_gaps(

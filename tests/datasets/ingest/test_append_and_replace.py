@@ -137,6 +137,22 @@ def test_one_of_the_files_that_a_company_came_from_can_replace_it_whole(file, in
         assert len(report.dataset.refused) == 0
 
 
+def test_a_company_that_loses_the_rows_of_other_files_when_it_is_replaced_is_told(file, into):
+    parts = [file("acme-2016.csv", ["z,2016-12-31,1"]), file("acme-2017.csv", JANUARY + FEBRUARY)]
+    by_year = {"company_from": "{company}-????.csv", "replace": True}
+    ingest(parts, into, **by_year)
+    (remark,) = ingest(parts[1], into, **by_year).remarks
+    assert (
+        "acme had 5 rows of acme-2016.csv, acme-2017.csv (2016-12-31 to 2017-02-28), and now has "
+        "4 rows of acme-2017.csv (2017-01-01 to 2017-02-28)"
+    ) in remark
+    assert ingest(parts, into, **by_year).remarks == ()  # it has more now
+    whole = file("acme-aall.csv", ["z,2016-12-31,1", *JANUARY, *FEBRUARY, "y,2017-03-01,1"])
+    assert ingest(whole, into, **by_year).remarks == ()
+    corrected = file("new/acme-aall.csv", JANUARY)
+    assert ingest(corrected, into, **by_year).remarks == ()  # the same file, as it is now
+
+
 def test_append_and_replace_exclude_each_other(file, into):
     with pytest.raises(IngestError, match="exclude each other"):
         ingest(file("acme.csv", JANUARY), into, append=True, replace=True)

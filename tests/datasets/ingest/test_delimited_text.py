@@ -208,6 +208,34 @@ def test_an_id_of_several_lines_is_refused_and_so_is_what_remains_of_it(parse):
     assert refused(file) == [(line, "unclosed_quote") for line in (2, 3, 4, 5)]
 
 
+@pytest.mark.parametrize("n_between", [0, 1, 500])
+@pytest.mark.parametrize("place", [0, 1, 2, 3])
+def test_two_stray_quotes_cost_one_line_and_swallow_none_between_them(parse, place, n_between):
+    def line(customer: str, note: str = "ok") -> str:
+        fields = [customer, "2017-01-01 10:00:00", "1"]
+        return ",".join([*fields[:place], note, *fields[place:]]) + "\n"
+
+    names = HEADER.strip().split(",")
+    header = ",".join([*names[:place], "Note", *names[place:]]) + "\n"
+    between = [f"c{i}" for i in range(n_between)]
+    text = header + line("a", '"5 inch') + "".join(map(line, between)) + line("z", '6 inch"')
+    file = parse(text)
+    assert [row[0] for row in rows(file)] == [*between, "z"]
+    assert refused(file) == [(2, "unclosed_quote")]
+
+
+@pytest.mark.parametrize(
+    "note", ["two\nlines", "one,\ntwo, on 2017-01-01,\nthree", "as\n1,2017-01-01 10:00:00,2,x\nis"]
+)
+@pytest.mark.parametrize("place", [0, 3])
+def test_a_note_of_several_lines_is_one_field(parse, note, place):
+    fields, names = ["a", "2017-01-01 10:00:00", "1"], HEADER.strip().split(",")
+    fields.insert(place, f'"{note}"')
+    names.insert(place, "Note")
+    file = parse(f"{','.join(names)}\n{','.join(fields)}\n")
+    assert rows(file) == [("a", "2017-01-01 10:00:00", 1.0)]
+
+
 def test_a_quote_within_a_field_is_text(parse):
     text = "Note," + HEADER + '5" screen,a,2017-01-01 10:00:00,1\n,b"b"b,2017-01-02 11:00:00,2.5\n'
     assert [row[0] for row in rows(parse(text))] == ["a", 'b"b"b']

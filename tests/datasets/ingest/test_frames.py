@@ -152,7 +152,16 @@ class Exporter:
         return self._table.__arrow_c_stream__(requested_schema)
 
 
-@pytest.mark.parametrize("kind", [lambda table: table, Exporter], ids=["pyarrow", "other"])
+def with_categories(table: pa.Table) -> pa.Table:
+    """Return the table with ids in a dictionary of a type that Arrow casts from no dictionary."""
+    values = pa.array(["y", "x"]).cast(pa.string_view())
+    ids = pa.DictionaryArray.from_arrays(pa.array([1, 0, 1], pa.int8()), values)
+    return table.set_column(0, "CustomerID", ids)
+
+
+@pytest.mark.parametrize(
+    "kind", [lambda table: table, Exporter, with_categories], ids=["pyarrow", "other", "categories"]
+)
 def test_a_table_of_another_library_is_read_through_arrow(tmp_path, kind):
     ids = pa.array(["x", "y", "x"]).cast(pa.string_view())
     table = pa.table(
