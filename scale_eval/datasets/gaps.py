@@ -40,6 +40,8 @@ FIRST_ROWS = 10
 SEASON_MOVES = 21
 """Days by which a season may move from year to year: Easter, school holidays."""
 
+_MOVES = (np.array([[-YEAR], [YEAR]]) + np.arange(-SEASON_MOVES, SEASON_MOVES + 1, 7)).ravel()
+
 _NEAREST = 10
 """Blocks on each side by which most silences are seen to be usual before more is computed."""
 
@@ -189,10 +191,8 @@ def _are_seasons(active: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.n
     That half had no more days with rows than strays there, nor than a quarter of what is usual
     around the silence. All shapes (n_silences,).
     """
-    moves = np.arange(-SEASON_MOVES, SEASON_MOVES + 1, 7)
-    moves = np.concatenate([moves - YEAR, moves + YEAR])
     quarter = (end - start) // 4
-    low, high = np.add.outer(start + quarter, moves), np.add.outer(end - quarter, moves)
+    low, high = np.add.outer(start + quarter, _MOVES), np.add.outer(end - quarter, _MOVES)
     known = (low >= active[0]) & (high <= active[-1] + 1)
     n_active = np.searchsorted(active, high) - np.searchsorted(active, low)
     around = np.maximum(start - YEAR, active[0]), np.minimum(end + YEAR, active[-1] + 1)

@@ -12,14 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scale_eval.datasets.instants import (
-    DAY,
-    NEVER,
-    Duration,
-    as_utc,
-    from_microseconds,
-    microseconds,
-)
+from scale_eval.datasets.instants import NEVER, Duration, as_utc, from_microseconds, microseconds
 from scale_eval.datasets.time_span import TimeSpan
 from scale_eval.evaluation.windows import Window
 from scale_eval.planning.calendar import REFUSALS, Calendar, ObservedSpans
@@ -175,23 +168,6 @@ def test_a_silence_in_a_span_that_was_observed_is_no_gap():
     assert [kept.company.tolist(), kept.start.tolist()] == [[1], [50]]
     few = found.take(np.array([3, 0, 1]))
     assert [few.company.tolist(), few.end.tolist()] == [[0, 2, 2], [30, 20, 60]]
-
-
-def test_a_silence_until_the_end_of_observation_is_a_gap_where_it_is_overdue():
-    last, end = 3 * DAY + 7, 50 * DAY
-    manifest = pa.table(
-        {
-            "gap_starts": pa.array([[DAY], [], [DAY], []], pa.list_(TIME)),
-            "gap_ends": pa.array([[2 * DAY], [], [2 * DAY], []], pa.list_(TIME)),
-            "last_timestamp": pa.array([last] * 4, TIME),
-            "overdue_from": pa.array([end, end + 1, None, end - DAY], TIME),
-        }
-    )
-    found = CompanyGaps.of(manifest, end)
-    assert found.company.tolist() == [0, 0, 2, 3]
-    assert found.start.tolist() == [DAY, 4 * DAY, DAY, 4 * DAY]
-    assert found.end.tolist() == [2 * DAY, end, 2 * DAY, end]
-    assert CompanyGaps.of(manifest, end, TimeSpan(3 * DAY, end)).company.tolist() == [0, 2]
 
 
 @given(
