@@ -152,19 +152,17 @@ def _unusual_of(n_spacings: int, spacings: np.ndarray) -> list[tuple[int, int]]:
 
 def _promising(spans: np.ndarray, n_spacings: int) -> np.ndarray:
     """Return where a long silence begins that is unusual nearby, and the longest it overlaps."""
-    begins = np.flatnonzero(spans > SHORTEST)
-    if np.count_nonzero(TIMES_LONGER * (spans - 1) <= spans.max(initial=0)) < KNOWN:
-        return begins[:0]
+    begins = (spans > SHORTEST).nonzero()[0]
     margin = _NEAREST * n_spacings
     beyond = np.zeros(margin, np.int64)
     padded = np.concatenate([beyond, spans, beyond])
-    for offset in range(1, n_spacings):
+    nearby = padded[begins[:, np.newaxis] + np.arange(0, 2 * margin + 1, n_spacings)]
+    longer = nearby - 1 >= (spans[begins] / TIMES_LONGER)[:, np.newaxis]  # one is the silence
+    begins = begins[longer.sum(axis=1) <= ALIKE + 1]
+    for offset in range(1, n_spacings if len(begins) else 0):
         later, earlier = padded[begins + margin + offset], padded[begins + margin - offset]
         begins = begins[(spans[begins] >= later) & (spans[begins] > earlier)]
-    nearest = np.arange(-margin, margin + 1, n_spacings)
-    nearby = padded[begins[:, np.newaxis] + margin + nearest]
-    longer = TIMES_LONGER * (nearby - 1) >= spans[begins][:, np.newaxis]  # one is the silence
-    return begins[np.count_nonzero(longer, axis=1) <= ALIKE + 1]
+    return begins
 
 
 def _longest_usual(silences: np.ndarray) -> float:
