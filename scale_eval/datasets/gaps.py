@@ -1,11 +1,13 @@
 """Find the silences of a company that are probably missing data.
 
 A silence says that nobody bought, or that what was bought is not in the data: a file was forgotten,
-a feed stopped. Which of the two it is cannot be seen in the silence itself, but in what surrounds
-it: how long one had to wait there, at a random moment, for the next day with rows.
+a feed stopped. Which of the two it is cannot be seen in the silence itself, but in the other
+silences around it: a shop that never closes for a week seldom closes for a month.
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,148 +16,202 @@ from scale_eval.datasets.instants import DAY
 SHORTEST = 28
 """The shortest silence, in days, that can be a gap: a month that is missing."""
 
-SURE = 20.0
-"""A silence is a gap from so many waits on.
+TIMES_LONGER = 4
+"""A gap is so many times as long as any usual silence around it."""
 
-Where rows come at random times, one silence in 500 million is as long.
-"""
+ALIKE = 2
+"""So many other silences around a gap may be as unusual, and gaps as well."""
 
-LIKELY, TIMES_LONGER = 10.0, 4
-"""From so many waits on, a silence is a gap if it is so many times as long as any other."""
-
-AROUND = 180
-"""Days before and after a silence from which the wait is taken, or as many as it lasts."""
-
-ENOUGH = 10
-"""Days with rows on one side without which that side does not tell the wait.
-
-After fewer rows than that a silence is no gap: too few customers are known to evaluate anything.
-"""
-
-MANY = 30
-"""Spacings of which the longest is left out."""
-
-ONE_SIDED = 90
-"""The shortest gap, in days, where only one side tells the wait."""
+STRAYS = 3
+"""Days with rows that a silence may have inside: a refund by hand, a test order."""
 
 YEAR = 365
+"""Days before and after a silence that are around it, or as many as it lasts."""
+
+KNOWN = 10
+"""The time around is at least so many times as long as the longest usual silence.
+
+Otherwise too little is known of what is usual.
+"""
+
+FIRST_ROWS = 10
+"""A silence after fewer rows is no gap: too few customers are known to evaluate anything."""
+
+SEASON_MOVES = 21
+"""Days by which a season may move from year to year: Easter, school holidays."""
+
+_MOVES = (np.array([[-YEAR], [YEAR]]) + np.arange(-SEASON_MOVES, SEASON_MOVES + 1, 7)).ravel()
+
+_NEAREST = 10
+"""Blocks on each side by which most silences are seen to be usual before more is computed."""
 
 
-def find_gaps(times: np.ndarray) -> list[tuple[int, int]]:
-    """Return the silences of a company that are probably missing data, in their order.
+class Gaps(NamedTuple):
+    """The gaps of a company, in microseconds since 1970-01-01; all are at midnight UTC.
 
-    The wait is the mean time from a random moment to the next day with rows: half the sum of the
-    squared spacings of these days, divided by the sum of the spacings. Of the waits before and
-    after a silence the longer counts. A silence is a gap where it lasts `SURE` waits; or, where
-    both sides tell the wait, `LIKELY` waits and `TIMES_LONGER` as long as any other silence of the
-    company. A silence shorter than a year that comes at the same time of another year as well is a
-    season, and no gap.
+    Attributes
+    ----------
+    spans : list of (int, int)
+        Begin and end (exclusive) of each, in their order.
+    overdue_from : int or None
+        A silence after the last row that lasts until then is a gap, too; None where too little is
+        known to say so of any.
+    """
+
+    spans: list[tuple[int, int]]
+    overdue_from: int | None
+
+
+def find_gaps(times: np.ndarray) -> Gaps:
+    """Return the silences of a company that are probably missing data.
+
+    A silence of at least `SHORTEST` days, with rows on at most `STRAYS` days in it, is a gap if it
+    is `TIMES_LONGER` times as long as any other silence around it, but for at most `ALIKE` that are
+    gaps like it. One that comes at the same time of the year before or after, too, is a season, and
+    no gap.
 
     Parameters
     ----------
     times : ndarray of int64, shape (n_rows,)
         The timestamps of its rows in any order, in microseconds since 1970-01-01 UTC.
 
-    Returns
-    -------
-    list of (int, int)
-        Begin and end (exclusive) of each gap, both at midnight UTC, in microseconds since 1970.
-
     Examples
     --------
     >>> days = np.concatenate([np.arange(100), np.arange(200, 300)])
-    >>> [(start // DAY, end // DAY) for start, end in find_gaps(days * DAY)]
+    >>> [(start // DAY, end // DAY) for start, end in find_gaps(days * DAY).spans]
     [(100, 200)]
     """
-    if len(times) <= ENOUGH or int(times.max()) - int(times.min()) < SHORTEST * DAY:
-        return []
     days = times // DAY
     first = int(days.min())
-    active = np.flatnonzero(np.bincount(days - first))
-    silences = np.diff(active) - 1
-    candidates = np.flatnonzero(silences >= SHORTEST)
-    if not len(candidates):
-        return []
-    candidates = candidates[silences[candidates] >= LIKELY * _nearest_waits(active, candidates)]
-    told = [_waits(active, i) for i in candidates.tolist()]
-    is_gap = np.array([waits >= SURE for waits, _ in told], dtype=bool)
-    others = silences.copy()
-    others[candidates[is_gap]] = 0
-    for i, (waits, both_sides) in enumerate(told):
-        if both_sides and LIKELY <= waits < SURE:
-            longest_other = np.delete(others, candidates[i]).max(initial=1)
-            is_gap[i] = silences[candidates[i]] >= TIMES_LONGER * longest_other
-    gaps = [
-        ((first + int(active[i]) + 1) * DAY, (first + int(active[i + 1])) * DAY)
-        for i in candidates[is_gap].tolist()
-        if not _is_season(active, i)
+    rows = np.bincount(days - first)
+    active = np.flatnonzero(rows)
+    if len(active) <= KNOWN:
+        return Gaps([], None)
+    silences, spacings = _unusual(active)
+    spans = [
+        ((first + start) * DAY, (first + end) * DAY)
+        for start, end in silences
+        if rows[:start].sum() >= FIRST_ROWS
+        and not _are_seasons(active, np.array([start]), np.array([end]))[0]
     ]
-    return [gap for gap in gaps if np.count_nonzero(times < gap[0]) >= ENOUGH]
+    overdue = _overdue(active, spacings)
+    return Gaps(spans, None if overdue is None else (first + overdue) * DAY)
 
 
-def _nearest_waits(active: np.ndarray, silences: np.ndarray) -> np.ndarray:
-    """Return the wait among the nearest days alone, which few silences are longer than.
+def _unusual(active: np.ndarray) -> tuple[list[tuple[int, int]], np.ndarray]:
+    """Return the unusual silences, begin and end, and the spacings as if these had not been.
 
-    It is the longer of those on the sides that tell, and infinite where neither does. Shapes:
-    `active` (n_days,), `silences` and the result (n_silences,).
+    `active` holds the days with rows, ascending. Silences with strays in them are sought first.
     """
-    squares = np.concatenate([[0], np.cumsum(np.square(np.diff(active)))])
+    spacings = np.diff(active)
+    found: list[tuple[int, int]] = []
+    if not (active[STRAYS + 1 :] - active[: -STRAYS - 1] > SHORTEST).any():
+        return found, spacings
+    for n_spacings in range(STRAYS + 1, 0, -1):
+        while unusual := _unusual_of(n_spacings, spacings):
+            for before, after in unusual:
+                spacings[before:after] = 1
+            found += unusual
+    return [(int(active[a]) + 1, int(active[b])) for a, b in _joined(found)], spacings
 
-    def waits(begin: np.ndarray) -> np.ndarray:
-        tells = (begin >= 0) & (begin + ENOUGH < len(active))
-        begin = np.where(tells, begin, 0)
-        end = np.where(tells, begin + ENOUGH, 1)
-        wait = (squares[end] - squares[begin]) / 2 / (active[end] - active[begin])
-        return np.where(tells, wait, 0.0)
 
-    longer = np.maximum(waits(silences - ENOUGH), waits(silences + 1))
-    return np.where(longer > 0, longer, np.inf)
+def _joined(found: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return silences in their order; two with strays alone between them are one."""
+    joined: list[tuple[int, int]] = []
+    for before, after in sorted(found):
+        if joined and before - joined[-1][1] < STRAYS:
+            before, last = joined.pop()
+            after = max(after, last)
+        joined.append((before, after))
+    return joined
 
 
-def _waits(active: np.ndarray, silence: int) -> tuple[float, bool]:
-    """Return how many waits a silence lasts, and whether both sides tell; 0 where neither does.
+def _unusual_of(n_spacings: int, spacings: np.ndarray) -> list[tuple[int, int]]:
+    """Return the unusual silences of at most so many spacings, as positions of days with rows.
+
+    A silence is compared with the blocks of as many spacings before and after it, and ends where
+    its spacings become usual.
+    """
+    days = np.concatenate([[0], np.cumsum(spacings)])
+    spans = days[n_spacings:] - days[:-n_spacings]
+    found = []
+    for begin in _promising(spans, n_spacings).tolist():
+        end = begin + n_spacings
+        around = max(YEAR, int(spans[begin]))
+        low = np.searchsorted(days, days[begin] - around)
+        high = np.searchsorted(days, days[end] + around, side="right")
+        before, after = days[low : begin + 1][::-n_spacings], days[end:high:n_spacings]
+        usual = _longest_usual(np.concatenate([-np.diff(before), np.diff(after)]) - 1)
+        long = begin + np.flatnonzero(spacings[begin:end] - 1 > usual)
+        if len(long):
+            begin, end = int(long[0]), int(long[-1]) + 1
+            if days[end] - days[begin] - 1 >= max(SHORTEST, TIMES_LONGER * usual):
+                found.append((begin, end))
+    return found
+
+
+def _promising(spans: np.ndarray, n_spacings: int) -> np.ndarray:
+    """Return where a long silence begins that is unusual nearby, and the longest it overlaps."""
+    begins = (spans > SHORTEST).nonzero()[0]
+    margin = _NEAREST * n_spacings
+    beyond = np.zeros(margin, np.int64)
+    padded = np.concatenate([beyond, spans, beyond])
+    nearby = padded[begins[:, np.newaxis] + np.arange(0, 2 * margin + 1, n_spacings)]
+    longer = nearby - 1 >= (spans[begins] / TIMES_LONGER)[:, np.newaxis]  # one is the silence
+    begins = begins[longer.sum(axis=1) <= ALIKE + 1]
+    for offset in range(1, n_spacings if len(begins) else 0):
+        later, earlier = padded[begins + margin + offset], padded[begins + margin - offset]
+        begins = begins[(spans[begins] >= later) & (spans[begins] > earlier)]
+    return begins
+
+
+def _longest_usual(silences: np.ndarray) -> float:
+    """Return the longest of silences but for a few that are unusual; inf where too little is known.
 
     Parameters
     ----------
-    active : ndarray of int64
-        The days with rows, ascending.
-    silence : int
-        The position in `active` of the day before it.
+    silences : ndarray of int64
+        Days without rows between two days with rows.
     """
-    start, end = int(active[silence]), int(active[silence + 1])
-    length = end - start - 1
-    around = max(length, AROUND)
-    first = np.searchsorted(active, start - around)
-    last = np.searchsorted(active, end + around, side="right")
-    before = np.diff(active[min(first, max(silence - ENOUGH, 0)) : silence + 1])
-    after = np.diff(active[silence + 1 : max(last, silence + 2 + ENOUGH)])
-    told = [side for side in (before, after[::-1]) if len(side) >= ENOUGH]
-    if not told or (len(told) == 1 and length < ONE_SIDED):
-        return 0.0, False
-    wait = max(max(_wait(side), _wait(side[-ENOUGH:])) for side in told)
-    return length / wait, len(told) == 2
+    descending = np.sort(silences)[::-1]
+    usual = np.inf
+    for unusual in range(min(ALIKE + 1, len(descending))):
+        longest, rest = int(descending[unusual]), descending[unusual:]
+        stands_out = unusual == 0 or descending[unusual - 1] >= TIMES_LONGER * longest
+        if stands_out and rest.sum() + len(rest) >= KNOWN * (longest + 1):
+            usual = longest
+    return usual
 
 
-def _wait(spacings: np.ndarray) -> float:
-    """Return the mean time from a random moment to the next day with rows.
+def _are_seasons(active: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.ndarray:
+    """Return which silences were silent in the year before or after, too, in their middle half.
 
-    The longest of many spacings is left out, so that two gaps do not hide each other.
+    That half had no more days with rows than strays there, nor than a quarter of what is usual
+    around the silence. All shapes (n_silences,).
     """
-    if len(spacings) >= MANY:
-        spacings = np.delete(spacings, spacings.argmax())
-    return float(np.square(spacings).sum() / 2 / spacings.sum())
+    quarter = (end - start) // 4
+    low, high = np.add.outer(start + quarter, _MOVES), np.add.outer(end - quarter, _MOVES)
+    known = (low >= active[0]) & (high <= active[-1] + 1)
+    n_active = np.searchsorted(active, high) - np.searchsorted(active, low)
+    around = np.maximum(start - YEAR, active[0]), np.minimum(end + YEAR, active[-1] + 1)
+    n_around = np.searchsorted(active, around[1]) - np.searchsorted(active, around[0])
+    usual = n_around / (around[1] - around[0]) * (end - start) / 2
+    few = n_active <= np.minimum(STRAYS, usual / 4)[:, np.newaxis]
+    return (known & few).any(axis=1) & (end - start < YEAR)
 
 
-def _is_season(active: np.ndarray, silence: int) -> bool:
-    """Return whether the same days a year before or after a silence were nearly silent too."""
-    start, end = int(active[silence]) + 1, int(active[silence + 1])
-    if end - start >= YEAR:
-        return False
-    for years in (-YEAR, YEAR):
-        low, high = start + years, end + years
-        if low < active[0] or high > active[-1] + 1:
-            continue
-        n_active = np.searchsorted(active, high) - np.searchsorted(active, low)
-        if n_active <= (end - start) / 20:
-            return True
-    return False
+def _overdue(active: np.ndarray, spacings: np.ndarray) -> int | None:
+    """Return the day from which on the silence after the last row is a gap, if any.
+
+    It is compared with the silences of the last year, or with all where it is longer than a year.
+    """
+    recent = spacings[np.cumsum(spacings[::-1])[::-1] <= YEAR]
+    length = TIMES_LONGER * _longest_usual(recent - 1)
+    if length > YEAR:
+        length = TIMES_LONGER * _longest_usual(spacings - 1)
+    if length == np.inf:
+        return None
+    start = int(active[-1]) + 1
+    length = max(int(length), SHORTEST)
+    ends = start + np.arange(length, max(YEAR, length) + 14, 14)
+    return int(ends[np.argmin(_are_seasons(active, np.full(len(ends), start), ends))])

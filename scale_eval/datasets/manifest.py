@@ -30,7 +30,7 @@ REFUSED = "refused.parquet"
 TRANSACTIONS = "transactions"
 """The folder that holds companies' rows."""
 
-FORMAT = 2
+FORMAT = 3
 """The number of the format in which this version writes datasets, and the only one it reads."""
 
 _FORMAT_KEY, _VERSION_KEY = b"scale_eval.format", b"scale_eval.version"
@@ -60,6 +60,7 @@ MANIFEST_SCHEMA = pa.schema(
         ("dates_only", pa.bool_()),  # all timestamps are midnight: the last day counts whole
         ("gap_starts", pa.list_(TIME)),  # silences that are probably missing data
         ("gap_ends", pa.list_(TIME)),
+        ("overdue_from", TIME),  # the silence after the last row is one, if it lasts until then
         ("n_refunds", pa.int64()),  # value < 0
         ("n_zero_values", pa.int64()),
         ("n_duplicates", pa.int64()),  # rows equal to an earlier row; they are kept
@@ -100,8 +101,9 @@ def describe(company: Transactions, *, dates_only: bool, sources: list[str]) -> 
         "first_timestamp": int(times.min()),
         "last_timestamp": int(times.max()),
         "dates_only": dates_only,
-        "gap_starts": [start for start, _ in gaps],
-        "gap_ends": [end for _, end in gaps],
+        "gap_starts": [start for start, _ in gaps.spans],
+        "gap_ends": [end for _, end in gaps.spans],
+        "overdue_from": gaps.overdue_from,
         "n_refunds": int((values < 0).sum()),
         "n_zero_values": int((values == 0).sum()),
         "n_duplicates": int(duplicate.sum()),

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from scale_eval.datasets.instants import DAY, NEVER
 from scale_eval.datasets.time_span import TimeSpan
 
 
@@ -33,10 +34,19 @@ class CompanyGaps:
         return cls(*(np.zeros(0, np.int64) for _ in range(3)))
 
     @classmethod
-    def of(cls, manifest: pa.Table, observed: TimeSpan | None) -> CompanyGaps:
-        """Return the gaps that a manifest lists, without those that lie in `observed` whole.
+    def of(
+        cls, manifest: pa.Table, until: int | None = None, observed: TimeSpan | None = None
+    ) -> CompanyGaps:
+        """Return the gaps of the companies in a manifest.
 
-        A silence in `observed` is one in which nobody bought, because somebody said so.
+        Parameters
+        ----------
+        manifest : pyarrow.Table
+        until : int, optional
+            The instant until which all were observed, in microseconds since 1970. The silence after
+            a company's last row is judged like any other then.
+        observed : TimeSpan, optional
+            A gap that lies in this span whole is left out: somebody said that nobody bought then.
         """
         starts = manifest["gap_starts"].combine_chunks()
         company = pc.list_parent_indices(starts).cast(pa.int64()).to_numpy()
@@ -44,6 +54,14 @@ class CompanyGaps:
             pc.list_flatten(manifest[column]).cast(pa.int64()).to_numpy()
             for column in ("gap_starts", "gap_ends")
         )
+        if until is not None:
+            overdue_from = pc.fill_null(manifest["overdue_from"].cast(pa.int64()), NEVER).to_numpy()
+            overdue = np.flatnonzero(overdue_from <= until)
+            last = manifest["last_timestamp"].cast(pa.int64()).to_numpy()[overdue]
+            at = np.searchsorted(company, overdue, side="right")
+            company = np.insert(company, at, overdue)
+            start = np.insert(start, at, last - last % DAY + DAY)
+            end = np.insert(end, at, until)
         if observed is not None:
             counts = (start < observed.start) | (end > observed.end)
             company, start, end = company[counts], start[counts], end[counts]

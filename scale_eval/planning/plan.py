@@ -153,7 +153,7 @@ class Plan:
             int(planned.company[window]), 2 * cutoff - horizon_end, horizon_end
         )
         start, end = map(from_microseconds, gap or (cutoff, horizon_end))
-        return f"no rows from {start:%Y-%m-%d} to {end:%Y-%m-%d}"
+        return f"few or no rows from {start:%Y-%m-%d} to {end:%Y-%m-%d}"
 
     def digest(self) -> str:
         """Return the SHA-256 of the companies and windows; it does not depend on the models."""
@@ -226,23 +226,25 @@ def observed_spans(manifest: pa.Table, settings: Settings) -> ObservedSpans:
 
     Data are complete between a company's first and last row (to the end of the last day where all
     timestamps are dates), or until `observed_until` where that is given; but for silences that are
-    probably missing data, unless they lie in the span `observed`.
+    probably missing data, also that after the last row, unless they lie in the span `observed`.
     """
 
     def instants(column: str) -> np.ndarray:
         return pc.fill_null(manifest[column].cast(pa.int64()), NEVER).to_numpy()
 
     if settings.observed_until is None:
+        observed_until = None
         until = instants("last_timestamp") + DAY * manifest["dates_only"].to_numpy()
     else:
-        until = np.full(len(manifest), microseconds(as_utc(settings.observed_until)), np.int64)
+        observed_until = microseconds(as_utc(settings.observed_until))
+        until = np.full(len(manifest), observed_until, np.int64)
     observed = None if settings.observed is None else TimeSpan.parse(settings.observed)
     return ObservedSpans(
         instants("first_timestamp"),
         until,
         instants(f"first_customer_at_{settings.purchase_rule}"),
         instants(f"tenth_customer_at_{settings.purchase_rule}"),
-        CompanyGaps.of(manifest, observed),
+        CompanyGaps.of(manifest, observed_until, observed),
     )
 
 

@@ -54,6 +54,8 @@ class Settings:
         Length of the label window, such as ``"6 months"``.
     observed_until : date, optional
         The date until which the data of every company are complete; by default its own last row.
+        A silence until then that is too long for the company is missing data all the same, unless
+        `observed` says that nobody bought.
     observed : str, optional
         ``"FROM..TO"``, such as ``"2020-01-01..2022-06-30"`` (UTC): no data are missing in between,
         so that a silence there is one in which nobody bought. Without it, windows that touch a

@@ -162,9 +162,9 @@ def test_a_silence_in_a_span_that_was_observed_is_no_gap():
             "gap_ends": pa.array([[], [20, 60], None, [30]], pa.list_(TIME)),
         }
     )
-    found = CompanyGaps.of(manifest, None)
+    found = CompanyGaps.of(manifest)
     assert [found.company.tolist(), found.start.tolist()] == [[1, 1, 3], [10, 50, 20]]
-    kept = CompanyGaps.of(manifest, TimeSpan(10, 30))
+    kept = CompanyGaps.of(manifest, observed=TimeSpan(10, 30))
     assert [kept.company.tolist(), kept.start.tolist()] == [[1], [50]]
     few = found.take(np.array([3, 0, 1]))
     assert [few.company.tolist(), few.end.tolist()] == [[0, 2, 2], [30, 20, 60]]

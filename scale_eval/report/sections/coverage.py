@@ -52,7 +52,7 @@ def coverage(findings: Findings) -> Section:
         text.append(
             "A company's windows end with its last transaction, so that companies that died count "
             "less, or not at all. To check what that does, run again with --observed-until at the "
-            "end of the data: silent companies are then silent, not unobserved."
+            "end of the data and --observed ..: silent companies are then silent, not unobserved."
         )
     tables = [_ladder(findings), table("Evaluations", rows, numeric=tuple(rows[0])[2:])]
     if undefined:
