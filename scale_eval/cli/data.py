@@ -281,7 +281,7 @@ def _print_gaps(gaps: pd.DataFrame) -> None:
     listed = gaps.head(LISTED_COMPANIES)
     columns = {
         "company": listed["company_id"],
-        "few or no rows from": listed["start"].dt.strftime("%Y-%m-%d"),
+        "few or no sales from": listed["start"].dt.strftime("%Y-%m-%d"),
         "to": listed["end"].dt.strftime("%Y-%m-%d"),
         "days": (listed["end"] - listed["start"]).dt.days,
     }

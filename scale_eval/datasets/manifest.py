@@ -16,7 +16,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from scale_eval.datasets.customer_ids import string_buffers
-from scale_eval.datasets.gaps import find_gaps
+from scale_eval.datasets.gaps import Gaps, find_gaps
+from scale_eval.datasets.instants import DAY
 from scale_eval.datasets.purchases import MIN_CUSTOMERS, PURCHASE_RULES, is_purchase
 from scale_eval.datasets.transactions import Transactions
 from scale_eval.datasets.uncommitted import UNCOMMITTED, note, noted, remove_uncommitted
@@ -93,7 +94,7 @@ def describe(company: Transactions, *, dates_only: bool, sources: list[str]) -> 
     codes, times, values = company.codes, company.timestamps, company.values
     duplicate = (np.diff(codes) == 0) & (np.diff(times) == 0) & (np.diff(values) == 0)
     purchases = np.bincount(codes[values >= 0], minlength=company.n_customers)
-    gaps = find_gaps(times)
+    gaps = _gaps_in_sales(times, values)
     row: dict[str, Any] = {
         "company_id": company.company_id,
         "n_rows": len(company),
@@ -118,6 +119,19 @@ def describe(company: Transactions, *, dates_only: bool, sources: list[str]) -> 
         row[f"first_customer_at_{rule}"] = _nth(joined, 1)
         row[f"tenth_customer_at_{rule}"] = _nth(joined, MIN_CUSTOMERS)
     return row
+
+
+def _gaps_in_sales(times: np.ndarray, values: np.ndarray) -> Gaps:
+    """Return the gaps of a company, whose refunds may go on where its sales are missing."""
+    is_sale = values >= 0
+    if is_sale.all() or not is_sale.any():
+        return find_gaps(times)
+    sales = times[is_sale]
+    gaps = find_gaps(sales)
+    start, end = (time - time % DAY + DAY for time in (int(sales.max()), int(times.max())))
+    if gaps.overdue_from is not None and gaps.overdue_from <= end:
+        return gaps._replace(spans=[*gaps.spans, (start, end)])
+    return gaps
 
 
 def require_readable(store: Store) -> None:

@@ -153,7 +153,7 @@ class Plan:
             int(planned.company[window]), 2 * cutoff - horizon_end, horizon_end
         )
         start, end = map(from_microseconds, gap or (cutoff, horizon_end))
-        return f"few or no rows from {start:%Y-%m-%d} to {end:%Y-%m-%d}"
+        return f"few or no sales from {start:%Y-%m-%d} to {end:%Y-%m-%d}"
 
     def digest(self) -> str:
         """Return the SHA-256 of the companies and windows; it does not depend on the models."""

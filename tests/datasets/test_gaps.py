@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from scale_eval.datasets.gaps import find_gaps
 from scale_eval.datasets.instants import DAY
+from scale_eval.datasets.manifest import describe
+from scale_eval.datasets.transactions import Transactions
 
 FOUR_YEARS = 4 * 365
 EVERY_DAY = np.arange(FOUR_YEARS)
@@ -169,3 +172,18 @@ def test_gaps_depend_on_which_days_have_rows_alone_and_move_with_them(days, copi
     for start, end in once:
         assert {start - 1, end} <= present
         assert len(present & set(range(start, end))) <= (end - start) / 4
+
+
+@pytest.mark.parametrize("end", [FOUR_YEARS, 1200])
+def test_sales_are_missing_where_only_refunds_go_on(end):
+    sales = without(EVERY_DAY, 1000, 1200)
+    refunds = np.arange(0, FOUR_YEARS, 7)
+    days = np.concatenate([sales, refunds])
+    values = np.repeat([10.0, -10.0], [len(sales), len(refunds)])
+    within = days < end
+    rows = {"customer_id": "c", "timestamp": pd.to_datetime(days[within], unit="D", utc=True)}
+    company = Transactions.from_frame("x", pd.DataFrame({**rows, "value": values[within]}))
+    row = describe(company, dates_only=True, sources=[])
+    last = int(days[within].max())
+    assert row["gap_starts"] == [1000 * DAY]
+    assert row["gap_ends"] == [min(1200, last + 1) * DAY]

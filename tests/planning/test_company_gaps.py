@@ -54,5 +54,5 @@ def test_windows_over_years_after_a_feed_stopped_are_refused_unless_nobody_bough
     gaps = plan[plan["reason"] == "gap_in_data"]
     assert gaps["company_id"].isin(["stopped"]).all()
     assert gaps["cutoff"].dt.strftime("%Y-%m-%d").tolist() == refused
-    assert gaps["note"].isin(["few or no rows from 2020-05-01 to 2021-07-15"]).all()
+    assert gaps["note"].isin(["few or no sales from 2020-05-01 to 2021-07-15"]).all()
     assert plan["reason"].isin(["", "gap_in_data"]).all()
