@@ -70,7 +70,7 @@ def _listed(context: click.Context, parameter: click.Parameter, text: str | None
 @click.option("--timestamp-format", metavar="FORMAT", help="As for strptime; ISO 8601 by default.")
 @click.option(
     "--timestamp-unit",
-    type=click.Choice(["s", "ms", "us", "excel"]),
+    type=click.Choice(["s", "ms", "us", "ns", "excel"]),
     help="Timestamps are unix time in this unit, or days of a spreadsheet.",
 )
 @click.option(
@@ -132,7 +132,7 @@ def _listed(context: click.Context, parameter: click.Parameter, text: str | None
     "--not-customers",
     metavar="LIST",
     callback=_listed,
-    help="Ids that stand for guests or sums, such as 0,Total: their rows are refused. '' means no id.",
+    help="Ids of guests or sums, such as 0,Total: their rows are refused. '' means no id.",
 )
 def ingest_command(paths: tuple[str, ...], columns: str, **options: Any) -> None:
     """Read files of transactions into a dataset.

@@ -138,10 +138,10 @@ def ingest(
         The mark that divides thousands in values. By default any is read that leaves no doubt, and
         a file is an error whose values leave open whether ``1.234`` is more than a thousand.
         Currency signs and codes, brackets and a minus behind the number are read as well.
-    timestamp_unit : ``"s"``, ``"ms"``, ``"us"`` or ``"excel"``, optional
+    timestamp_unit : ``"s"``, ``"ms"``, ``"us"``, ``"ns"`` or ``"excel"``, optional
         Timestamps are unix time in this unit, or the days of a spreadsheet (from 1899-12-30, in
-        `timezone`, rounded to seconds). By default whole numbers of 10, 13 or 16 digits are read as
-        unix time, if the first timestamp of a file is one.
+        `timezone`, rounded to seconds). By default whole numbers of 10, 13, 16 or 19 digits are
+        read as unix time, if the first timestamp of a file is one and they are no dates.
     plausible : str, optional
         ``"FROM..TO"``, such as ``"2015-01-01..2024-12-31"`` (UTC): rows outside are refused with
         the reason `outside_plausible_range`, and ``".."`` refuses none. Without it, rows are

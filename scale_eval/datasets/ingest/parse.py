@@ -189,15 +189,13 @@ class _FileColumns:
 
     def remarks(self, each: Input, names: Mapping[str, str]) -> list[str]:
         """Return what is odd about them; raise `IngestError` where one has two readings."""
-        remarks = []
-        columns: dict[str, TimestampColumn | AmountColumn] = {
-            "timestamp": self.timestamps,
-            "value": self.amounts,
-        }
-        for role, column in columns.items():
-            column.check(each.label, names[role], each.row, in_python=each.in_python)
-            remarks += column.remarks(each.label, names[role])
-        return remarks
+        timestamp, value = names["timestamp"], names["value"]
+        self.timestamps.check(each.label, timestamp, each.row, in_python=each.in_python)
+        self.amounts.check(each.label, value, each.row, in_python=each.in_python)
+        return [
+            *self.timestamps.remarks(each.label, timestamp, in_python=each.in_python),
+            *self.amounts.remarks(each.label, value),
+        ]
 
     @property
     def left_out(self) -> set[str]:

@@ -82,7 +82,7 @@ def test_a_file_that_is_refused_whole_is_an_error_with_reasons_and_an_example(pa
         error.value
     )
     assert "the first is line 2: 'a,1483228,1'" in str(error.value)
-    assert "say their unit: --timestamp-unit s, ms, us or excel" in str(error.value)
+    assert "say their unit: --timestamp-unit s, ms, us, ns or excel" in str(error.value)
 
 
 # Values
