@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import scale_eval as se
-from scale_eval.cli.app import LISTED_COMPANIES, CommandWithExamples, cli, out
+from scale_eval.cli.app import LISTED_COMPANIES, cli, out
 from scale_eval.datasets.ingest.default_columns import DEFAULT_COLUMNS
 
 if TYPE_CHECKING:
@@ -37,7 +37,6 @@ def _listed(context: click.Context, parameter: click.Parameter, text: str | None
 
 @cli.command(
     name="ingest",
-    cls=CommandWithExamples,
     examples="""
     scale-eval ingest Shop1.csv Shop2.csv.gz --into datasets/shops
     scale-eval ingest 2024-*.csv --company-column shop --into datasets/shops
@@ -145,7 +144,6 @@ def ingest_command(paths: tuple[str, ...], columns: str, **options: Any) -> None
 
 
 @cli.command(
-    cls=CommandWithExamples,
     examples="""
     scale-eval synth --companies 100 --seed 1 --into datasets/hundred
     scale-eval synth --companies 100000 --observed-whole --into datasets/all
