@@ -254,6 +254,18 @@ def _first_pair(ids: pa.Array, alike: pa.Array) -> tuple[str, str]:
     raise AssertionError("no two are alike")
 
 
+def not_met_remarks(ids: Iterable[str], *, in_python: bool) -> list[str]:
+    """Return, in a sentence, ids that stand for nobody and that no row has."""
+    shown = ", ".join(map(repr, sorted(ids)))
+    if not shown:
+        return []
+    nobody, alike = ("not_customers", "ids") if in_python else ("--not-customers", "--ids")
+    return [
+        f"{nobody}: no row has the id {shown}. Capitals and blanks count, unless {alike} says "
+        "otherwise."
+    ]
+
+
 def company_remarks(
     manifest: Mapping[str, Mapping[str, Any]], changed: Iterable[str], *, in_python: bool
 ) -> list[str]:

@@ -27,7 +27,7 @@ from scale_eval.datasets.ingest.company_from import (
     pattern_for_folders,
 )
 from scale_eval.datasets.ingest.default_columns import DEFAULT_COLUMNS
-from scale_eval.datasets.ingest.ids import IdRemarks, company_remarks
+from scale_eval.datasets.ingest.ids import IdRemarks, company_remarks, not_met_remarks
 from scale_eval.datasets.ingest.inputs import Input, InputFile, inputs_of
 from scale_eval.datasets.ingest.merge import CompanyUpdate, Merge
 from scale_eval.datasets.ingest.parse import ParsedInput, ReadOptions, parse_input
@@ -170,7 +170,8 @@ def ingest(
         where some differ in one of these only.
     not_customers : sequence of str
         Ids, such as ``"0"`` or ``"guest"``, that stand for people whom nobody knows; their rows are
-        refused with the reason `not_a_customer`. An empty text means the rows without an id.
+        refused with the reason `not_a_customer`. An empty text means the rows without an id. They
+        are made alike by `ids`, too.
 
     Raises
     ------
@@ -428,6 +429,9 @@ def _merge(
         timezone=timezone,
         remarks=(
             *(remark for file in parsed for remark in [*file.remarks, *share_remark(file)]),
+            *not_met_remarks(
+                frozenset.intersection(*(file.not_met for file in parsed)), in_python=in_python
+            ),
             *id_remarks.sentences(in_python=in_python),
             *company_remarks(
                 manifest, [update.company_id for update in changed], in_python=in_python

@@ -119,6 +119,28 @@ def test_rows_without_an_id_are_an_error_unless_they_are_said_to_be_nobody(file,
     assert report.remarks == ()
 
 
+@pytest.mark.parametrize(
+    ("written", "name", "ids"),
+    [
+        ("guest", "Guest", ["case"]),
+        ("00", "000", ["zeros"]),
+        ("guest ", "Guest", ["case", "blanks"]),
+    ],
+)
+def test_ids_of_nobody_are_made_alike_as_all_others_are(file, into, written, name, ids):
+    path = file("shop.csv", orders({**SHOP, written: 19}))
+    report = ingest(path, into, ids=ids, not_customers=name)
+    assert report.companies.loc[0, "rows"] == 180
+    assert report.remarks == ()
+
+
+def test_an_id_of_nobody_that_no_row_of_any_file_has_is_told(file, into):
+    paths = [file("a.csv", orders({**SHOP, "Guest": 9})), file("b.csv", orders(SHOP))]
+    report = ingest(paths, into, not_customers=["Gast", "Guest", "guest", ""])
+    assert "--not-customers: no row has the id 'Gast', 'guest'. Capitals" in report.remarks[0]
+    assert report.companies["rows"].tolist() == [180, 180]
+
+
 def test_a_spelling_that_is_none_is_an_error():
     with pytest.raises(IngestError, match="ids: 'lower' is none of 'blanks', 'case', 'zeros'"):
         ReadOptions(ids=["lower"])
