@@ -72,7 +72,8 @@ class TextOptions:
             return None
         try:
             codec = codecs.lookup(self.encoding)
-            if "a,b\n".encode(codec.name).decode(codec.name) == "a,b\n":
+            text = "a,b\n".encode(codec.name)
+            if text.decode(codec.name, "surrogateescape") == "a,b\n":
                 return codec.name
         except (LookupError, ValueError, TypeError):
             pass
