@@ -125,7 +125,7 @@ def _listed(context: click.Context, parameter: click.Parameter, text: str | None
     default="",
     metavar="LIST",
     callback=_listed,
-    help="Differences between ids to ignore: any of blanks,case,zeros,unicode.",
+    help="Differences between ids to ignore: any of blanks,case,zeros,unicode,invisible.",
 )
 @click.option(
     "--not-customers",

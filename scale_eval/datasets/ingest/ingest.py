@@ -165,9 +165,10 @@ def ingest(
         and that is an error.
     ids : sequence of str
         Differences between ids of customers and companies that are to be ignored: ``"blanks"``
-        around them, ``"case"`` (they become small letters), leading ``"zeros"``, and ``"unicode"``
-        (composed and decomposed letters). By default ids are what they are, and the report says
-        where some differ in one of these only.
+        around them, ``"case"`` (they become small letters), leading ``"zeros"``, ``"unicode"``
+        (composed and decomposed letters, full-width digits) and ``"invisible"`` (characters that
+        nobody sees, such as a byte-order mark within). By default ids are what they are, and the
+        report says where some differ in one of these only.
     not_customers : sequence of str
         Ids, such as ``"0"`` or ``"guest"``, that stand for people whom nobody knows; their rows are
         refused with the reason `not_a_customer`. An empty text means the rows without an id. They

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 
 import numpy as np
@@ -56,7 +57,8 @@ def _text(field: pa.Scalar) -> str:
 
 def _as_read(label: object, role: str, name: str, column: pa.Array) -> pa.Array:
     kind = column.type.value_type if types.is_dictionary(column.type) else column.type
-    column = column.cast(kind)
+    with contextlib.suppress(pa.ArrowNotImplementedError):  # a categorical of no usable type
+        column = column.cast(kind)
     if is_text(kind) or types.is_null(kind) or (types.is_integer(kind) and role != "value"):
         return column.cast(pa.large_string())
     if role == "value" and types.is_decimal(kind):

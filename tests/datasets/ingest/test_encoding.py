@@ -102,7 +102,7 @@ def test_no_option_is_advised_that_would_be_refused_next(parse):
             parse(mixed, encoding=asked)
         assert "Zoë" in str(error.value)
         assert re.findall("--encoding [^ ]+", str(error.value)) == ["--encoding utf-8"]
-    assert refused(parse(mixed, encoding="utf-8")) == [(3, "not_in_encoding")]
+    assert refused(parse(mixed, encoding="utf-8")) == [(3, "not_utf8")]
     few = mixed + b"Zo\xeb,2020-01-06,1.5\n" * 2
     assert rows(parse(few, encoding="cp1252"))[0][0] == "MÃ¼ller"  # as it is asked for
     for encoding in ("iso2022_jp", "hz", "utf-7"):

@@ -77,6 +77,9 @@ def test_an_id_per_order_is_told(file, into):
         ("case", ("Anna", "anna"), "capitals and small letters"),
         ("zeros", ("007", "7"), "leading zeros"),
         ("unicode", ("Zoe\u0308", "Zo\u00eb"), "how Unicode writes the same letters"),
+        ("unicode", ("\uff11\uff12", "12"), "how Unicode writes the same letters"),
+        ("invisible", ("\ufeffa1", "a1"), "characters that nobody sees"),
+        ("invisible", ("a\u00ad1", "a1"), "characters that nobody sees"),
     ],
 )
 def test_ids_that_differ_in_spelling_only_are_told_and_one_where_that_is_said(
@@ -146,9 +149,12 @@ def test_a_spelling_that_is_none_is_an_error():
         ReadOptions(ids=["lower"])
 
 
-ids = st.text(st.sampled_from(" 0aAbBé\u0301eÉ\u00a0"), min_size=1, max_size=4)
+ids = st.text(st.sampled_from(" 0aAbBé\u0301eÉ\u00a0\u200b\uff10"), min_size=1, max_size=4)
 BY_HAND = {
-    "unicode": lambda text: unicodedata.normalize("NFC", text),
+    "unicode": lambda text: unicodedata.normalize("NFKC", text),
+    "invisible": lambda text: "".join(
+        c for c in text if unicodedata.category(c) not in ("Cc", "Cf")
+    ),
     "blanks": str.strip,
     "case": str.lower,
     "zeros": lambda text: (
