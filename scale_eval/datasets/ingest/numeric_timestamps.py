@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from scale_eval.datasets.ingest.number_readings import Reading, dates_as_numbers, either_reading
 from scale_eval.datasets.ingest.records import option
-from scale_eval.datasets.instants import DAY, from_microseconds
+from scale_eval.datasets.instants import DAY, EARLIEST, LATEST, from_microseconds
 
 UNITS = {
     "s": "seconds since 1970-01-01 UTC",
@@ -55,7 +55,7 @@ def read_numbers(text: pa.Array, unit: str, none: int) -> np.ndarray:
     numbers = pc.if_else(is_number, text, None)
     if unit == "excel":
         days = numbers.cast(pa.float64()).fill_null(0.0).to_numpy()
-        seconds = np.rint(days * 86_400)
+        seconds = np.rint(np.clip(days, 0, _LAST_DAY) * 86_400)
         times = _EXCEL_EPOCH + (seconds * 1_000_000).astype("int64")
         return np.where((days >= _FIRST_DAY) & (days < _LAST_DAY), times, none)
     parts = pc.extract_regex(numbers, r"^-?(?P<whole>\d+)(?:[.](?P<fraction>\d*))?$")
@@ -76,7 +76,9 @@ def read_numbers(text: pa.Array, unit: str, none: int) -> np.ndarray:
 
 def shown_number(text: str, unit: str) -> str:
     """Return the time that a number means in a unit, without fractions of a second."""
-    time = int(read_numbers(pa.array([text], pa.large_string()), unit, 0)[0])
+    time = int(read_numbers(pa.array([text], pa.large_string()), unit, LATEST)[0])
+    if not EARLIEST <= time < LATEST:
+        return "out of range"
     return f"{from_microseconds(time):%Y-%m-%d %H:%M:%S}"
 
 

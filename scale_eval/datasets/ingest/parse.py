@@ -16,6 +16,7 @@ from scale_eval.datasets.ingest.amounts import AmountColumn, AmountFormat
 from scale_eval.datasets.ingest.default_columns import DEFAULT_COLUMNS
 from scale_eval.datasets.ingest.ids import make_alike, require_spellings
 from scale_eval.datasets.ingest.inputs import Input
+from scale_eval.datasets.ingest.number_readings import either_reading
 from scale_eval.datasets.ingest.plausible import OUTSIDE
 from scale_eval.datasets.ingest.records import NO_ROWS, IngestError, RecordBatch, Refusal
 from scale_eval.datasets.ingest.refused_share import remedy
@@ -229,6 +230,9 @@ class _FileColumns:
 
     def explanation(self, each: Input) -> str:
         """Say what refused timestamps may be if most are numbers; otherwise return nothing."""
+        if readings := self.timestamps.readings:
+            may_be = either_reading(readings, in_python=each.in_python)
+            return f"{readings[0].number} may be {may_be}; say so"
         numbers = self.timestamps.unread_numbers
         n_unparsable = sum(refusal.reason == "timestamp_unparsable" for refusal in self.refused)
         return (

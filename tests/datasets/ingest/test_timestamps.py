@@ -427,6 +427,22 @@ def test_numbers_in_a_given_unit_that_look_like_another_are_told(parse, number, 
     assert parse(HEADER + "a,1700000000,1\n", timestamp_unit="s").remarks == ()
 
 
+@pytest.mark.parametrize(
+    ("number", "unit", "says"),
+    [
+        ("202301151030", "s", "out_of_range 1.*may be 2023-01-15 10:30:00 .*%Y%m%d%H%M.; say so"),
+        ("1700000000123456789", "us", "out_of_range.*2023-11-14 22:13:20 .--timestamp-unit ns"),
+        ("1700000000", "excel", "unparsable 1.*2023-11-14 22:13:20 .--timestamp-unit s.; say so"),
+        ("1.70E+09", "s", "unparsable 1.*1.70E.09 is a number without its last digits"),
+    ],
+)
+def test_numbers_that_are_none_in_the_given_unit_are_refused_with_what_they_may_be(
+    parse, number, unit, says
+):
+    with pytest.raises(IngestError, match=says):
+        parse(HEADER + f"a,{number},1\n", timestamp_unit=unit)
+
+
 @pytest.mark.parametrize("n_more", [0, 3, 6, 9])
 @pytest.mark.parametrize("seed", range(5))
 def test_unix_time_is_hardly_ever_taken_for_dates_by_chance(n_more, seed):
