@@ -21,7 +21,13 @@ import pyarrow as pa
 
 from scale_eval.datasets.dataset import Dataset
 from scale_eval.datasets.file_layout import CompanyToWrite, write_companies
-from scale_eval.datasets.ingest.arguments import listed_sources, require_names, zone_name
+from scale_eval.datasets.ingest.arguments import (
+    listed_sources,
+    listed_texts,
+    require_names,
+    require_share,
+    zone_name,
+)
 from scale_eval.datasets.ingest.company_from import (
     check_companies_are_told,
     pattern_for_folders,
@@ -190,8 +196,7 @@ def ingest(
     """
     if append and replace:
         raise IngestError("append and replace exclude each other; choose one")
-    if not 0 <= max_refused <= 1:
-        raise IngestError(f"max_refused: {max_refused!r} is no share; give one from 0 to 1")
+    require_share(max_refused)
     files, timezone = listed_sources(files), zone_name(timezone)
     require_names(columns, company_column)
     options = ReadOptions(
@@ -203,8 +208,8 @@ def ingest(
         thousands=thousands,
         timestamp_unit=timestamp_unit,
         plausible=plausible,
-        ids=_several(ids),
-        not_customers=_several(not_customers),
+        ids=listed_texts("ids", ids),
+        not_customers=listed_texts("not_customers", not_customers),
     )
     text = TextOptions(separator, skip_lines, encoding)
     inputs = inputs_of(files, company_column, company_from, text)
@@ -237,10 +242,6 @@ def ingest(
                 max_refused=max_refused,
                 timezone=timezone,
             )
-
-
-def _several(names: str | Sequence[str]) -> tuple[str, ...]:
-    return (names,) if isinstance(names, str) else tuple(names)
 
 
 def _check_place(store: Store) -> None:

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from scale_eval.datasets.ingest.amounts import AmountColumn, AmountFormat
+from scale_eval.datasets.ingest.arguments import require_text
 from scale_eval.datasets.ingest.default_columns import DEFAULT_COLUMNS
 from scale_eval.datasets.ingest.ids import make_alike, require_spellings
 from scale_eval.datasets.ingest.inputs import Input
@@ -79,6 +80,8 @@ class ReadOptions:
                 "--company-column)"
             )
         require_spellings(self.ids)
+        for name in ("timestamp_format", "timestamp_unit", "thousands", "plausible"):
+            require_text(name, getattr(self, name))
         _ = self.timestamps, self.amounts, self.plausible_span
 
     @cached_property

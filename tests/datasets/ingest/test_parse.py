@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from scale_eval.datasets.ingest import parse as parse_module
+from scale_eval.datasets.ingest.ingest import ingest
 from scale_eval.datasets.ingest.parse import ReadOptions
 from scale_eval.datasets.ingest.records import TEXT_LENGTH, IngestError
-from tests.support.transaction_files import EXPECTED, HEADER, TWO_ROWS, refused, rows
+from tests.support.transaction_files import EXPECTED, HEADER, JANUARY, TWO_ROWS, refused, rows
 
 
 def test_each_refused_row_has_its_line_reason_and_text_and_nothing_is_lost(parse):
@@ -73,6 +74,28 @@ def test_where_utf_8_is_asked_for_another_byte_or_a_nul_refuses_its_row_only(par
 def test_the_text_of_a_refused_row_is_cut(parse):
     file = parse(HEADER + TWO_ROWS + "x" * 10_000 + "\n")
     assert file.refused[0].text == "x" * TEXT_LENGTH
+
+
+@pytest.mark.parametrize(
+    "slip",
+    [
+        {"not_customers": [0]},
+        {"not_customers": None},
+        {"ids": 5},
+        {"plausible": ("2019-01-01", "2021-01-01")},
+        {"timestamp_format": ["%Y"]},
+        {"timestamp_unit": ["s"]},
+        {"thousands": ["."]},
+        {"timezone": None},
+        {"max_refused": "5%"},
+        {"separator": 5},
+    ],
+)
+def test_an_option_of_another_kind_is_an_error_that_names_it(slip, file, into):
+    ((name, value),) = slip.items()
+    with pytest.raises(IngestError, match=name.replace("zone", " ?zone")) as error:
+        ingest(file("a.csv", JANUARY), into, **slip)
+    assert str(value) in str(error.value)
 
 
 def test_a_file_that_is_refused_whole_is_an_error_with_reasons_and_an_example(parse):
