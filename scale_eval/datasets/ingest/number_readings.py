@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
 
-import numpy as np
-import pandas as pd
 import pyarrow as pa
 
 from scale_eval.datasets.ingest.records import option
@@ -19,11 +21,19 @@ _FORMATS = {
     14: ("%Y%m%d%H%M%S",),
     16: ("%Y%m%d%H%M%S%f",),
     17: ("%Y%m%d%H%M%S%f",),
-    20: ("%Y%m%d%H%M%S%f",),
 }
 """Formats of dates without marks, by the number of their digits."""
 
-_YEARS = 1900, 2099
+_PATTERNS = {
+    "%Y": "(?:19|20)[0-9]{2}",
+    "%y": "[0-9]{2}",
+    "%m": "(?:0[1-9]|1[0-2])",
+    "%d": "(?:0[1-9]|[12][0-9]|3[01])",
+    "%H": "(?:[01][0-9]|2[0-3])",
+    "%M": "[0-5][0-9]",
+    "%S": "[0-5][0-9]",
+    "%f": "[0-9]+",
+}
 _SAMPLE = 100  # numbers that are looked at
 _NEARLY_ALL = 0.9  # the share of them that are dates; of unix time, 1 % are so by chance
 
@@ -53,17 +63,28 @@ class Reading:
 
 def dates_as_numbers(numbers: pa.Array) -> list[Reading]:
     """Return the formats by which nearly all of some numbers, given as texts, are dates."""
-    places = np.unique(np.linspace(0, len(numbers) - 1, _SAMPLE).astype(int))
-    sample = numbers.take(pa.array(places)).to_numpy(zero_copy_only=False)
+    step = -(-len(numbers) // _SAMPLE)
+    sample = [numbers[i].as_py() for i in range(0, len(numbers), step)]
     readings = []
     for form in _FORMATS.get(len(sample[0]), ()):
-        times = pd.to_datetime(sample, format=form, errors="coerce")
-        fits = (times.year >= _YEARS[0]) & (times.year <= _YEARS[1])
-        if fits.mean() >= _NEARLY_ALL:
-            i = int(np.argmax(fits))
-            time = f"{times[i]:%Y-%m-%d %H:%M:%S}"
-            readings.append(Reading("timestamp_format", form, sample[i], time))
+        fitting = list(filter(_pattern(form).fullmatch, sample))
+        if len(fitting) >= _NEARLY_ALL * len(sample):
+            readings += _reading(fitting, form)
     return readings
+
+
+@lru_cache
+def _pattern(form: str) -> re.Pattern[str]:
+    return re.compile(re.sub("%.", lambda directive: _PATTERNS[directive[0]], form))
+
+
+def _reading(numbers: Sequence[str], form: str) -> list[Reading]:
+    """Return the reading of the first of some numbers that is a date; none where all are 30-02."""
+    for number in numbers:
+        with contextlib.suppress(ValueError):
+            time = datetime.strptime(number, form)
+            return [Reading("timestamp_format", form, number, f"{time:%Y-%m-%d %H:%M:%S}")]
+    return []
 
 
 def either_reading(readings: Sequence[Reading], *, in_python: bool) -> str:

@@ -346,6 +346,13 @@ def test_unix_time_is_found_by_itself_and_told(parse, numbers, instant):
     assert f"{numbers[0]} is {instant[:19]}" in file.remarks[0]
 
 
+def test_nanoseconds_beside_a_missing_one_are_floats_and_read_to_the_second(parse_table):
+    numbers = pa.array([1496397600e9, None, 1496397601e9], pa.float64())
+    file = parse_table(pa.array(["a", "b", "c"]), numbers, pa.array([1.0, 1.0, 1.0]))
+    assert [row[1] for row in rows(file)] == ["2017-06-02 10:00:00", "2017-06-02 10:00:01"]
+    assert refused(file) == [(2, "timestamp_empty")]
+
+
 def test_a_number_among_dates_and_a_date_or_another_unit_among_numbers_are_refused(
     parse, monkeypatch
 ):
