@@ -18,8 +18,13 @@ pass_on() { signals=$((signals + 1)); [ -z "$pid" ] || kill -TERM "$pid" 2>/dev/
 trap 'told=1; pass_on' TERM
 trap pass_on USR1
 
-# Print '--time-limit' with the job's remaining time, less the time that ending takes.
+# Whether an option is among those of 'run' that follow; it is accepted only once.
+is_given() { local option=$1; shift; case " $* " in *" $option "* | *" $option="*) ;; *) false ;; esac; }
+
+# Print '--time-limit' with the job's remaining time, less the time that ending takes; nothing where
+# the options of 'run' have one.
 time_limit() {
+    is_given --time-limit "$@" && return
     squeue -h -j "$job" -o %L | awk '/^[0-9]/ {
         n = split($0, day, "-"); m = split(day[n], part, ":")
         for (i = 1; i <= m; i++) s = s * 60 + part[i]

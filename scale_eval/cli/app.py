@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import sys
 import warnings
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -36,12 +37,25 @@ out = SafeConsole(highlight=False)
 err = SafeConsole(stderr=True, highlight=False)
 
 
-class CommandWithExamples(click.Command):
-    """A command whose help ends with examples, printed as they are."""
+class Command(click.Command):
+    """A command whose options are given once each, and whose help ends with examples."""
 
     def __init__(self, *args: Any, examples: str = "", **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.examples = examples
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse the arguments; raise `UsageError` where all but the last value would be ignored."""
+        rest = super().parse_args(ctx, list(args))
+        *_, given = self.make_parser(ctx).parse_args(args)
+        for option, count in Counter(given).items():
+            if isinstance(option, click.Option) and count > 1 and _takes_one_value(option):
+                written, _ = option.get_help_record(ctx) or (option.opts[0], "")
+                raise click.UsageError(
+                    f"{option.opts[0]} is given {count} times, and only the last would count; "
+                    f"give it once: {written}"
+                )
+        return rest
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the examples."""
@@ -51,12 +65,18 @@ class CommandWithExamples(click.Command):
                     formatter.write(f"{'':{formatter.current_indent}}{line.strip()}\n")
 
 
+def _takes_one_value(option: click.Option) -> bool:
+    return not (option.multiple or option.is_flag or option.count)
+
+
 class OutputGone(Exception):  # noqa: N818 - an event
     """The reader of a command's output has gone."""
 
 
 class Commands(click.Group):
     """The group of commands; it raises `OutputGone` where click would end with exit code 1."""
+
+    command_class = Command
 
     def make_context(self, *args: Any, **more: Any) -> click.Context:
         """Parse the arguments, and print help."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import scale_eval as se
-from scale_eval.cli.app import LISTED_COMPANIES, CommandWithExamples, cli, out
+from scale_eval.cli.app import LISTED_COMPANIES, cli, out
 from scale_eval.datasets.ingest.default_columns import DEFAULT_COLUMNS
 
 if TYPE_CHECKING:
@@ -37,7 +37,6 @@ def _listed(context: click.Context, parameter: click.Parameter, text: str | None
 
 @cli.command(
     name="ingest",
-    cls=CommandWithExamples,
     examples="""
     scale-eval ingest Shop1.csv Shop2.csv.gz --into datasets/shops
     scale-eval ingest 2024-*.csv --company-column shop --into datasets/shops
@@ -70,7 +69,7 @@ def _listed(context: click.Context, parameter: click.Parameter, text: str | None
 @click.option("--timestamp-format", metavar="FORMAT", help="As for strptime; ISO 8601 by default.")
 @click.option(
     "--timestamp-unit",
-    type=click.Choice(["s", "ms", "us", "excel"]),
+    type=click.Choice(["s", "ms", "us", "ns", "excel"]),
     help="Timestamps are unix time in this unit, or days of a spreadsheet.",
 )
 @click.option(
@@ -126,7 +125,7 @@ def _listed(context: click.Context, parameter: click.Parameter, text: str | None
     default="",
     metavar="LIST",
     callback=_listed,
-    help="Differences between ids to ignore: any of blanks,case,zeros,unicode.",
+    help="Differences between ids to ignore: any of blanks,case,zeros,unicode,invisible.",
 )
 @click.option(
     "--not-customers",
@@ -150,7 +149,6 @@ def ingest_command(paths: tuple[str, ...], columns: str, **options: Any) -> None
 
 
 @cli.command(
-    cls=CommandWithExamples,
     examples="""
     scale-eval synth --companies 100 --seed 1 --into datasets/hundred
     scale-eval synth --companies 100000 --observed-whole --into datasets/all

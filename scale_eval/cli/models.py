@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.text import Text
 
-from scale_eval.cli.app import OK, USAGE, CommandWithExamples, cli, err, find_own_modules, out
+from scale_eval.cli.app import OK, USAGE, cli, err, find_own_modules, out
 from scale_eval.cli.options import group_options
 from scale_eval.models.built_in import BASELINES, BUILT_IN, DEFAULT_MODELS
 from scale_eval.places import require_dataset
@@ -70,7 +70,6 @@ def list_metrics() -> None:
 
 @cli.command(
     name="check-model",
-    cls=CommandWithExamples,
     examples="""
     scale-eval check-model my_models:SmoothedRecency datasets/shops
     scale-eval check-model my_models:Mine datasets/shops --company Shop2

@@ -85,10 +85,12 @@ def _help(option: Option) -> str:
 def _numbers(
     _context: click.Context, _parameter: click.Parameter, pairs: tuple[str, ...]
 ) -> dict[str, float]:
-    """Parse ``("log_loss=0.005",)`` as a dict."""
-    numbers = {}
+    """Parse ``("log_loss=0.005",)`` as a dict; refuse a name that is there twice."""
+    numbers: dict[str, float] = {}
     for pair in pairs:
         name, _, number = pair.partition("=")
+        if name.strip() in numbers:
+            raise click.BadParameter(f"{name.strip()} is given twice; give it once")
         try:
             numbers[name.strip()] = float(number)
         except ValueError:

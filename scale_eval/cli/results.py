@@ -11,7 +11,7 @@ import click
 from rich.text import Text
 
 import scale_eval as se
-from scale_eval.cli.app import CommandWithExamples, cli, out, say
+from scale_eval.cli.app import cli, out, say
 from scale_eval.cli.safe_console import SafeFile
 from scale_eval.models.built_in import BASELINES, BUILT_IN
 from scale_eval.place_errors import NOT_TO_BE_WRITTEN
@@ -33,7 +33,6 @@ LISTED_ROWS = 20
 
 
 @cli.command(
-    cls=CommandWithExamples,
     examples="""
     scale-eval show runs/first
     scale-eval show runs/first failures
@@ -94,7 +93,6 @@ def show(
 
 
 @cli.command(
-    cls=CommandWithExamples,
     examples="""
     scale-eval report runs/first
     scale-eval report runs/first --out first.html

@@ -16,7 +16,6 @@ from scale_eval.cli.app import (
     FAILED_ROWS,
     LISTED_COMPANIES,
     UNFINISHED,
-    CommandWithExamples,
     cli,
     find_own_modules,
     out,
@@ -40,7 +39,7 @@ if TYPE_CHECKING:
     from scale_eval.run import Run
 
 
-@cli.command(cls=CommandWithExamples, examples="scale-eval demo\nscale-eval demo --out /tmp/demo")
+@cli.command(examples="scale-eval demo\nscale-eval demo --out /tmp/demo")
 @click.option("--out", "place", default="runs/demo", show_default=True, help="Where the run goes.")
 @group_options(Execution, "workers", "cluster")
 def demo(place: str, **options: Any) -> None:
@@ -51,7 +50,6 @@ def demo(place: str, **options: Any) -> None:
 
 
 @cli.command(
-    cls=CommandWithExamples,
     examples="""
     scale-eval run datasets/shops --out runs/first
     scale-eval run datasets/shops --out runs/december --cutoff 2017-12-01
@@ -80,7 +78,6 @@ def run(dataset: str, place: str, config: str | None, strict: bool, **options: A
 
 
 @cli.command(
-    cls=CommandWithExamples,
     examples="""
     scale-eval plan datasets/shops --every '1 month' --last 12
     scale-eval plan datasets/many --workers 64 --price 0.04

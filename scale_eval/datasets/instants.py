@@ -100,8 +100,18 @@ def as_utc(instant: str | date | np.datetime64) -> pd.Timestamp:
     return pd.Timestamp(stamp)
 
 
+def is_day(text: str) -> bool:
+    """Return whether a text that `as_utc` reads is a day, without a time."""
+    match = _iso_8601(text)
+    return match is not None and match["time"] is None
+
+
+def _iso_8601(text: str) -> re.Match[str] | None:
+    return re.fullmatch(ISO_8601[1:-1], text.strip(), re.ASCII)
+
+
 def _parsed(text: str) -> pd.Timestamp:
-    match = re.fullmatch(ISO_8601[1:-1], text.strip(), re.ASCII)
+    match = _iso_8601(text)
     if match is None:
         raise ValueError(f"{text!r} is not a date or time in ISO 8601; write {_readings(text)}")
     day, time, zone = match["date"], match["time"] or "", (match["zone"] or "").strip()

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
-from scale_eval.datasets.instants import DAY, NEVER, as_utc, microseconds
+from scale_eval.datasets.instants import DAY, NEVER, as_utc, is_day, microseconds
 
 EVER = -(2**63)
 """The begin of a span that has none, in microseconds since 1970."""
-
-_DATE = re.compile(r"\d{4}-\d\d-\d\d")
 
 
 @dataclass(frozen=True)
@@ -39,7 +36,7 @@ class TimeSpan:
             raise ValueError(f"{text!r} is not a span; write FROM..TO, such as {_EXAMPLE}")
         span = cls(
             microseconds(as_utc(begin)) if begin else EVER,
-            microseconds(as_utc(end)) + DAY * bool(_DATE.fullmatch(end)) if end else NEVER,
+            microseconds(as_utc(end)) + DAY * is_day(end) if end else NEVER,
         )
         if span.end <= span.start:
             raise ValueError(f"{text!r} ends before it begins; write FROM..TO, such as {_EXAMPLE}")

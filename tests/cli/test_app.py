@@ -43,6 +43,26 @@ class TestTheCommandItself:
     def test_an_unknown_command_is_refused_with_the_nearest(self, scale_eval):
         assert_refused(scale_eval("shwo"), "'shwo'", "show")
 
+    @pytest.mark.parametrize(
+        ("words", "says"),
+        [
+            ("ingest a.csv --into d --plausible 2022.. --plausible ..2023", "--plausible FROM..TO"),
+            ("ingest a.csv --into d --ids case --ids zeros", "--ids LIST"),
+            ("plan d --observed 2020.. --last 1 --observed ..2023", "--observed FROM..TO"),
+            ("run d --out a --out=b", "--out RUN"),
+            ("run d --out a --margin brier=1 --margin brier=2", "brier is given twice"),
+            ("show r --format csv --format json", "--format [csv|json|markdown]"),
+        ],
+    )
+    def test_an_option_that_would_count_once_only_is_given_once(self, scale_eval, words, says):
+        assert_refused(scale_eval(*words.split()), says)
+
+    def test_a_flag_may_be_given_twice_and_what_is_listed_too(self, scale_eval):
+        words = "ingest a.csv --into d --append --append"
+        assert_refused(scale_eval(*words.split()), "a.csv")
+        words = "plan d --cutoff 2020-01-01 --cutoff 2021-01-01"
+        assert_refused(scale_eval(*words.split()), "d is not a dataset")
+
     def test_it_runs_as_a_module(self, tmp_path):
         done = subprocess.run(
             [sys.executable, "-m", "scale_eval.cli", "--version"],

@@ -17,6 +17,7 @@ from scale_eval.datasets.ingest.inputs import InputFile
 from scale_eval.datasets.ingest.parse import ReadOptions, parse_input
 from scale_eval.datasets.ingest.records import IngestError
 from scale_eval.datasets.instants import as_utc, microseconds
+from scale_eval.datasets.time_span import TimeSpan
 from scale_eval.datasets.transactions import Transactions
 
 EPOCH = dt.datetime(1970, 1, 1)
@@ -54,6 +55,12 @@ def is_read(time: dt.datetime) -> bool:
 def test_a_date_that_is_not_iso_8601_is_an_error_with_what_to_write(text, says):
     with pytest.raises(ValueError, match=says):
         as_utc(text)
+
+
+@pytest.mark.parametrize("last", ["2022-12-31", "20221231", " 20221231 "])
+def test_a_span_ends_with_its_last_day_and_at_its_last_time(last):
+    assert TimeSpan.parse(f"20190101..{last}") == TimeSpan.parse("2019-01-01..2023-01-01T00:00")
+    assert TimeSpan.parse(f"..{last}").end == TimeSpan.parse("..20230101 00:00Z").end
 
 
 @given(time=any_time, minutes=st.none() | st.integers(-14 * 60, 14 * 60))

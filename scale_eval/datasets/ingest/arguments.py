@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from scale_eval.datasets.ingest.records import IngestError
@@ -28,7 +29,29 @@ def listed_sources(files: Any) -> Any:
 
 def zone_name(timezone: Any) -> Any:
     """Return the name of a time zone that was given as an object, such as a `ZoneInfo`."""
-    return timezone if isinstance(timezone, str) or timezone is None else str(timezone)
+    return timezone if isinstance(timezone, str) else str(timezone)
+
+
+def require_text(name: str, value: Any) -> None:
+    """Raise `IngestError` where the value of an option is neither a text nor None."""
+    if value is not None and not isinstance(value, str):
+        raise IngestError(f"{name} is {value!r:.60}: write a text")
+
+
+def listed_texts(name: str, values: Any) -> tuple[str, ...]:
+    """Return the texts of an option that may be one or several; raise `IngestError` for others."""
+    if isinstance(values, str):
+        return (values,)
+    listed = tuple(values) if isinstance(values, Iterable) else (values,)
+    if not all(isinstance(each, str) for each in listed):
+        raise IngestError(f"{name} is {values!r:.60}: write texts, such as ['0']")
+    return tuple(map(str, listed))
+
+
+def require_share(max_refused: Any) -> None:
+    """Raise `IngestError` where `max_refused` is no share."""
+    if not isinstance(max_refused, int | float | np.number) or not 0 <= max_refused <= 1:
+        raise IngestError(f"max_refused: {max_refused!r} is no share; give one from 0 to 1")
 
 
 def require_names(columns: Any, company_column: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import itertools
 import re
 import unicodedata
 from collections.abc import Sequence
@@ -25,6 +26,7 @@ _CANDIDATES = (
 )  # fmt: skip
 _SHOWN = 8
 _SAMPLE = 1_000
+_CONVERT = "Convert its parts before they are joined, or refuse such rows: --encoding utf-8"
 
 
 def encoding_of(label: object, start: bytes, asked: str | None) -> str:
@@ -49,20 +51,37 @@ def encoding_of(label: object, start: bytes, asked: str | None) -> str:
 def check_not_utf_8(label: object, lines: Sequence[str], first: int, codec: str) -> None:
     """Raise `IngestError` where `lines`, decoded by `codec`, are UTF-8 that has more than ASCII.
 
-    Such text in another encoding would be a rare accident. `first` is the first line's number.
+    Such a line in another encoding is a rare accident, and half of them are none. `first` is the
+    first line's number.
     """
-    for i, line in enumerate(lines):
-        if not line.isascii() and not codec.startswith("utf"):
-            try:
-                read = line.encode(codec, "surrogateescape").decode()
-            except UnicodeError:
-                return
-            if read != line:
-                raise IngestError(
-                    f"{label} is UTF-8, not {codec}: line {first + i} reads {_short(read)} as "
-                    f"UTF-8 and {_short(line)} as {codec}; leave --encoding out for this file"
-                )
-            return
+    if codec.startswith("utf"):
+        return
+    beyond_ascii = (i for i, line in enumerate(lines) if not line.isascii())
+    readings = {i: _as_utf_8(lines[i], codec) for i in itertools.islice(beyond_ascii, _SAMPLE)}
+    utf_8 = [i for i, reading in readings.items() if reading]
+    others = [i for i, reading in readings.items() if not reading]
+    if not utf_8 or len(utf_8) < len(others):
+        return
+    i, read = utf_8[0], readings[utf_8[0]]
+    if not others:
+        raise IngestError(
+            f"{label} is UTF-8, not {codec}: line {first + i} reads {_short(read)} as UTF-8 and "
+            f"{_short(lines[i])} as {codec}; leave --encoding out for this file, or convert it "
+            "where others need the option"
+        )
+    raise IngestError(
+        f"{label} mixes encodings: line {first + i} is UTF-8 and reads {_short(read)}, line "
+        f"{first + others[0]} is not and reads {_short(lines[others[0]])} in {codec}. {_CONVERT}"
+    )
+
+
+def _as_utf_8(line: str, codec: str) -> str:
+    """Return how a line that was decoded by `codec` reads as UTF-8; empty where it is none."""
+    try:
+        read = line.encode(codec, "surrogateescape").decode()
+    except UnicodeError:
+        return ""
+    return "" if read.isascii() else read  # some encodings write all letters with ASCII bytes
 
 
 def explain_not_utf_8(
@@ -88,22 +107,21 @@ def explain_not_utf_8(
     for codec in sorted(_CANDIDATES, key=lambda codec: _strangeness(raw, codec)):
         if _strangeness(raw, codec) < float("inf"):
             readings.setdefault(raw[0].decode(codec), codec)
-    shown = [
-        f"--encoding {codec} reads {_short(text)}"
-        for text, codec in list(readings.items())[:_SHOWN]
-    ]
     byte = NOT_DECODED.findall(lines[bad[0]])[0].encode(errors="surrogateescape")[0]
     utf_8 = [line for line in lines if not line.isascii() and not NOT_DECODED.search(line)]
-    mixed = (
-        f" Others of its lines are UTF-8{f', such as {_short(utf_8[0])}' if utf_8 else ''}: if the "
-        "file mixes encodings, convert its parts before they are joined."
-        if utf_8 or other
-        else ""
-    )
-    options = ", ".join(shown[:_SHOWN]) or "--encoding NAME"
+    where = f"{label}: line {first + bad[0]} is not UTF-8 (byte 0x{byte:02X})"
+    listed = list(readings.items())[:_SHOWN]
+    if utf_8 or other:
+        example = f", such as {_short(utf_8[0])}" if utf_8 else ""
+        reading = "; ".join(f"in {codec} it reads {_short(text)}" for text, codec in listed)
+        return IngestError(
+            f"{where}, and others are{example}: the file mixes encodings{reading and '; '}"
+            f"{reading}. {_CONVERT}"
+        )
+    options = ", ".join(f"--encoding {codec} reads {_short(text)}" for text, codec in listed)
     return IngestError(
-        f"{label}: line {first + bad[0]} is not UTF-8 (byte 0x{byte:02X}). Say how the file is "
-        f"written: {options}.{mixed} (--encoding utf-8 refuses such rows one by one.)"
+        f"{where}. Say how the file is written: {options or '--encoding NAME'}. (--encoding utf-8 "
+        "refuses such rows one by one.)"
     )
 
 

@@ -59,8 +59,13 @@ SPELLINGS = {
     ),
     "unicode": Spelling(
         "how Unicode writes the same letters",
-        lambda ids: pc.utf8_normalize(ids, form="NFC"),
+        lambda ids: pc.utf8_normalize(ids, form="NFKC"),
         _beyond_ascii,
+    ),
+    "invisible": Spelling(
+        "characters that nobody sees",
+        lambda ids: pc.replace_substring_regex(ids, r"[\p{Cc}\p{Cf}]", ""),
+        lambda *ids: _any_between(0, 31)(*ids) or _any_between(127, 255)(*ids),
     ),
 }
 """Ways in which ids of the same thing may differ, by the name that `ids` has for each."""
@@ -105,7 +110,13 @@ def require_spellings(names: Sequence[str]) -> None:
 def make_alike(ids: pa.Array, names: Iterable[str]) -> pa.Array:
     """Return `ids` without the differences that are named, each a key of `SPELLINGS`."""
     chosen = set(names)
-    for name in ("unicode", "blanks", "case", "zeros"):  # as one name may depend on the one before
+    for name in (
+        "unicode",
+        "invisible",
+        "blanks",
+        "case",
+        "zeros",
+    ):  # as one name may depend on the one before
         if name in chosen:
             ids = SPELLINGS[name].alike(ids)
     return ids
@@ -252,6 +263,18 @@ def _first_pair(ids: pa.Array, alike: pa.Array) -> tuple[str, str]:
             return first[key], each
         first[key] = each
     raise AssertionError("no two are alike")
+
+
+def not_met_remarks(ids: Iterable[str], *, in_python: bool) -> list[str]:
+    """Return, in a sentence, ids that stand for nobody and that no row has."""
+    shown = ", ".join(map(repr, sorted(ids)))
+    if not shown:
+        return []
+    nobody, alike = ("not_customers", "ids") if in_python else ("--not-customers", "--ids")
+    return [
+        f"{nobody}: no row has the id {shown}. Capitals and blanks count, unless {alike} says "
+        "otherwise."
+    ]
 
 
 def company_remarks(

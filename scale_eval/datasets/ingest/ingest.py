@@ -21,7 +21,13 @@ import pyarrow as pa
 
 from scale_eval.datasets.dataset import Dataset
 from scale_eval.datasets.file_layout import CompanyToWrite, write_companies
-from scale_eval.datasets.ingest.arguments import listed_sources, require_names, zone_name
+from scale_eval.datasets.ingest.arguments import (
+    listed_sources,
+    listed_texts,
+    require_names,
+    require_share,
+    zone_name,
+)
 from scale_eval.datasets.ingest.company_from import (
     check_companies_are_told,
     pattern_for_folders,
@@ -29,7 +35,7 @@ from scale_eval.datasets.ingest.company_from import (
 from scale_eval.datasets.ingest.company_parts import part_remarks
 from scale_eval.datasets.ingest.copies import check_no_copies, copy_remarks
 from scale_eval.datasets.ingest.default_columns import DEFAULT_COLUMNS
-from scale_eval.datasets.ingest.ids import IdRemarks, company_remarks
+from scale_eval.datasets.ingest.ids import IdRemarks, company_remarks, not_met_remarks
 from scale_eval.datasets.ingest.inputs import Input, InputFile, inputs_of
 from scale_eval.datasets.ingest.merge import CompanyUpdate, Merge
 from scale_eval.datasets.ingest.parse import ParsedInput, ReadOptions, parse_input
@@ -142,10 +148,10 @@ def ingest(
         The mark that divides thousands in values. By default any is read that leaves no doubt, and
         a file is an error whose values leave open whether ``1.234`` is more than a thousand.
         Currency signs and codes, brackets and a minus behind the number are read as well.
-    timestamp_unit : ``"s"``, ``"ms"``, ``"us"`` or ``"excel"``, optional
+    timestamp_unit : ``"s"``, ``"ms"``, ``"us"``, ``"ns"`` or ``"excel"``, optional
         Timestamps are unix time in this unit, or the days of a spreadsheet (from 1899-12-30, in
-        `timezone`, rounded to seconds). By default whole numbers of 10, 13 or 16 digits are read as
-        unix time, if the first timestamp of a file is one.
+        `timezone`, rounded to seconds). By default whole numbers of 10, 13, 16 or 19 digits are
+        read as unix time, if the first timestamp of a file is one and they are no dates.
     plausible : str, optional
         ``"FROM..TO"``, such as ``"2015-01-01..2024-12-31"`` (UTC): rows outside are refused with
         the reason `outside_plausible_range`, and ``".."`` refuses none. Without it, rows are
@@ -172,12 +178,14 @@ def ingest(
         copies within a file are kept. By default the report says how many there are.
     ids : sequence of str
         Differences between ids of customers and companies that are to be ignored: ``"blanks"``
-        around them, ``"case"`` (they become small letters), leading ``"zeros"``, and ``"unicode"``
-        (composed and decomposed letters). By default ids are what they are, and the report says
-        where some differ in one of these only.
+        around them, ``"case"`` (they become small letters), leading ``"zeros"``, ``"unicode"``
+        (composed and decomposed letters, full-width digits) and ``"invisible"`` (characters that
+        nobody sees, such as a byte-order mark within). By default ids are what they are, and the
+        report says where some differ in one of these only.
     not_customers : sequence of str
         Ids, such as ``"0"`` or ``"guest"``, that stand for people whom nobody knows; their rows are
-        refused with the reason `not_a_customer`. An empty text means the rows without an id.
+        refused with the reason `not_a_customer`. An empty text means the rows without an id. They
+        are made alike by `ids`, too.
 
     Raises
     ------
@@ -195,8 +203,7 @@ def ingest(
     """
     if append and replace:
         raise IngestError("append and replace exclude each other; choose one")
-    if not 0 <= max_refused <= 1:
-        raise IngestError(f"max_refused: {max_refused!r} is no share; give one from 0 to 1")
+    require_share(max_refused)
     files, timezone = listed_sources(files), zone_name(timezone)
     require_names(columns, company_column)
     options = ReadOptions(
@@ -208,8 +215,8 @@ def ingest(
         thousands=thousands,
         timestamp_unit=timestamp_unit,
         plausible=plausible,
-        ids=_several(ids),
-        not_customers=_several(not_customers),
+        ids=listed_texts("ids", ids),
+        not_customers=listed_texts("not_customers", not_customers),
         drop_copies=drop_copies,
     )
     text = TextOptions(separator, skip_lines, encoding)
@@ -245,10 +252,6 @@ def ingest(
                 max_refused=max_refused,
                 timezone=timezone,
             )
-
-
-def _several(names: str | Sequence[str]) -> tuple[str, ...]:
-    return (names,) if isinstance(names, str) else tuple(names)
 
 
 def _check_place(store: Store) -> None:
@@ -426,6 +429,9 @@ def _merge(
         timezone=timezone,
         remarks=(
             *(remark for file in parsed for remark in [*file.remarks, *share_remark(file)]),
+            *not_met_remarks(
+                frozenset.intersection(*(file.not_met for file in parsed)), in_python=in_python
+            ),
             *id_remarks.sentences(in_python=in_python),
             *company_remarks(manifest, names, in_python=in_python),
             *copy_remarks(merge.copies, parsed, manifest, names),

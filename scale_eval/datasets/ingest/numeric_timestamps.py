@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from scale_eval.datasets.ingest.number_readings import Reading, dates_as_numbers, either_reading
 from scale_eval.datasets.ingest.records import option
-from scale_eval.datasets.instants import DAY, from_microseconds
+from scale_eval.datasets.instants import DAY, EARLIEST, LATEST, from_microseconds
 
 UNITS = {
     "s": "seconds since 1970-01-01 UTC",
     "ms": "milliseconds since 1970-01-01 UTC",
     "us": "microseconds since 1970-01-01 UTC",
+    "ns": "nanoseconds since 1970-01-01 UTC",
     "excel": "days of a spreadsheet, which count from 1899-12-30",
 }
 """What each `timestamp_unit` means."""
 
-NUMBER = r"^-?\d{1,18}(?:[.]\d*)?$"
+NUMBER = r"^-?\d{1,19}(?:[.]\d*)?$"
+_ROUNDED = r"^-?\d+(?:[.]\d*)?[eE][+-]?\d+$"
 
-_DIGITS = {10: "s", 13: "ms", 16: "us"}
-_PER_MICROSECOND = {"s": 1_000_000, "ms": 1_000, "us": 1}
+_DIGITS = {10: "s", 13: "ms", 16: "us", 19: "ns"}
+_PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 _FIRST_SECOND, _LAST_SECOND = 1_000_000_000, 2_500_000_000  # 2001 to 2049, each of ten digits
 _FIRST_DAY, _LAST_DAY = 61, 200_000  # before March 1900 spreadsheets have a day too many
 _LIKELY_DAYS = 25_000, 65_000  # 1968 to 2077
@@ -30,9 +33,9 @@ _EXCEL_EPOCH = -25_569 * DAY
 
 
 def unit_of(text: str) -> str | None:
-    """Return the unit of unix time that a number has beyond doubt: by its digits, of our time."""
+    """Return the unit of unix time that a number has by its digits, if it is one of our time."""
     unit = _DIGITS.get(len(text)) if text.isascii() and text.isdigit() else None
-    if unit and _FIRST_SECOND <= int(text) * _PER_MICROSECOND[unit] // 1_000_000 < _LAST_SECOND:
+    if unit and _FIRST_SECOND <= int(text) // _PER_SECOND[unit] < _LAST_SECOND:
         return unit
     return None
 
@@ -52,21 +55,44 @@ def read_numbers(text: pa.Array, unit: str, none: int) -> np.ndarray:
     numbers = pc.if_else(is_number, text, None)
     if unit == "excel":
         days = numbers.cast(pa.float64()).fill_null(0.0).to_numpy()
-        seconds = np.rint(days * 86_400)
+        seconds = np.rint(np.clip(days, 0, _LAST_DAY) * 86_400)
         times = _EXCEL_EPOCH + (seconds * 1_000_000).astype("int64")
         return np.where((days >= _FIRST_DAY) & (days < _LAST_DAY), times, none)
-    parts = pc.extract_regex(numbers, r"^(?P<whole>-?\d+)(?:[.](?P<fraction>\d*))?$")
-    whole = pc.struct_field(parts, "whole").cast(pa.int64()).fill_null(0).to_numpy()
-    factor = _PER_MICROSECOND[unit]
-    digits = len(str(factor)) - 1
-    fraction = pc.fill_null(pc.struct_field(parts, "fraction"), "")
-    padded = pc.utf8_slice_codeunits(pc.utf8_rpad(fraction, 6, "0"), 0, max(digits, 1))
-    below = padded.cast(pa.int64()).to_numpy() if digits else 0
-    limit = 2**62 // factor
-    times = np.clip(whole, -limit, limit) * factor
+    parts = pc.extract_regex(numbers, r"^-?(?P<whole>\d+)(?:[.](?P<fraction>\d*))?$")
+    whole = pc.struct_field(parts, "whole").cast(pa.uint64()).fill_null(0).to_numpy()
+    factor = max(1, 1_000_000 // _PER_SECOND[unit])
+    if unit == "ns":
+        whole = whole // 1_000
+    times = np.minimum(whole, 2**62 // factor).astype("int64") * factor
+    if factor > 1:
+        fraction = pc.fill_null(pc.struct_field(parts, "fraction"), "")
+        padded = pc.utf8_rpad(fraction, 6, "0")
+        below = pc.utf8_slice_codeunits(padded, 0, len(str(factor)) - 1)
+        times = times + below.cast(pa.int64()).to_numpy()
     negative = pc.starts_with(numbers, "-").fill_null(False).to_numpy(zero_copy_only=False)
-    times = np.where(negative, times - below, times + below)
+    times = np.where(negative, -times, times)
     return np.where(is_number.to_numpy(zero_copy_only=False), times, none)
+
+
+def shown_number(text: str, unit: str) -> str:
+    """Return the time that a number means in a unit, without fractions of a second."""
+    time = int(read_numbers(pa.array([text], pa.large_string()), unit, LATEST)[0])
+    if not EARLIEST <= time < LATEST:
+        return "out of range"
+    return f"{from_microseconds(time):%Y-%m-%d %H:%M:%S}"
+
+
+def other_readings(text: pa.Array, unit: str | None = None) -> list[Reading]:
+    """Return what the numbers among some texts may be beside `unit`: dates, or unix time."""
+    numbers = text.filter(pc.match_substring_regex(text, NUMBER).fill_null(False))
+    if not len(numbers):
+        return []
+    first = numbers[0].as_py()
+    by_digits = unit_of(first)
+    if by_digits is None or by_digits == unit:
+        return dates_as_numbers(numbers)
+    time = shown_number(first, by_digits)
+    return [*dates_as_numbers(numbers), Reading("timestamp_unit", by_digits, first, time)]
 
 
 @dataclass
@@ -80,12 +106,18 @@ class UnreadNumbers:
         The least and the largest of them.
     example : str
         The first of them.
+    readings : list of Reading
+        What they are if they are dates without marks, or unix time.
+    rounded : str
+        The first that has lost its last digits, such as ``1.7E+09``; empty where none has.
     """
 
     count: int = 0
     low: float = np.inf
     high: float = -np.inf
     example: str = ""
+    readings: list[Reading] = field(default_factory=list)
+    rounded: str = ""
 
     def add(self, text: pa.Array) -> None:
         """Add those of some texts that are numbers."""
@@ -93,23 +125,36 @@ class UnreadNumbers:
         if len(found):
             bounds = pc.min_max(found.cast(pa.float64())).as_py()
             self.low, self.high = min(self.low, bounds["min"]), max(self.high, bounds["max"])
-            self.example = self.example or found[0].as_py()
-            self.count += len(found)
+            if not self.example:
+                self.example, self.readings = found[0].as_py(), other_readings(found)
+        rounded = text.filter(pc.match_substring_regex(text, _ROUNDED).fill_null(False))
+        if len(rounded):
+            self.rounded = self.rounded or rounded[0].as_py()
+        self.count += len(found) + len(rounded)
 
     def explanation(self, *, in_python: bool) -> str:
         """Say what the numbers may be, and what to do; empty where there are none."""
+        if self.rounded:
+            return (
+                f"{self.rounded} is a number without its last digits, as a spreadsheet shows it; "
+                "write the column with all of them"
+            )
         if not self.count:
             return ""
 
         def spelled(unit: str) -> str:
             return option("timestamp_unit", repr(unit) if in_python else unit, in_python=in_python)
 
-        between = f"numbers from {self.low:g} to {self.high:g}"
+        between = f"numbers from {self.low:.15g} to {self.high:.15g}"
+        if self.readings:
+            return (
+                f"the timestamps are {between}: {self.readings[0].number} may be "
+                f"{either_reading(self.readings, in_python=in_python)}; say so"
+            )
         if _LIKELY_DAYS[0] <= self.low and self.high < _LIKELY_DAYS[1]:
-            day = _EXCEL_EPOCH + round(float(self.example) * 86_400) * 1_000_000
             return (
                 f"the timestamps are {between}: perhaps the days of a spreadsheet, in which "
-                f"{self.example} is {from_microseconds(day):%Y-%m-%d %H:%M:%S}; if so, say "
+                f"{self.example} is {shown_number(self.example, 'excel')}; if so, say "
                 f"{spelled('excel')}"
             )
         if self.high < _LIKELY_DAYS[0]:
@@ -119,5 +164,5 @@ class UnreadNumbers:
             )
         return (
             f"the timestamps are {between}, such as {self.example}; if they are unix time or days "
-            f"of a spreadsheet, say their unit: {spelled('s')}, ms, us or excel"
+            f"of a spreadsheet, say their unit: {spelled('s')}, ms, us, ns or excel"
         )

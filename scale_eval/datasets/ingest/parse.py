@@ -13,9 +13,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from scale_eval.datasets.ingest.amounts import AmountColumn, AmountFormat
+from scale_eval.datasets.ingest.arguments import require_text
 from scale_eval.datasets.ingest.default_columns import DEFAULT_COLUMNS
 from scale_eval.datasets.ingest.ids import make_alike, require_spellings
 from scale_eval.datasets.ingest.inputs import Input
+from scale_eval.datasets.ingest.number_readings import either_reading
 from scale_eval.datasets.ingest.plausible import OUTSIDE
 from scale_eval.datasets.ingest.records import NO_ROWS, IngestError, RecordBatch, Refusal
 from scale_eval.datasets.ingest.refused_share import remedy
@@ -79,6 +81,8 @@ class ReadOptions:
                 "--company-column)"
             )
         require_spellings(self.ids)
+        for name in ("timestamp_format", "timestamp_unit", "thousands", "plausible"):
+            require_text(name, getattr(self, name))
         _ = self.timestamps, self.amounts, self.plausible_span
 
     @cached_property
@@ -102,6 +106,11 @@ class ReadOptions:
         return AmountFormat(self.decimal, self.thousands)
 
     @cached_property
+    def nobody(self) -> pa.Array:
+        """Return the ids in `not_customers`, made alike as those of the files are."""
+        return make_alike(pa.array(self.not_customers, pa.large_string()), self.ids)
+
+    @cached_property
     def names_by_role(self) -> dict[str, str]:
         """Return the name of every column that is read, by its role."""
         company = {} if self.company_column is None else {"company_id": self.company_column}
@@ -123,7 +132,7 @@ class ReadOptions:
             "timestamp_unit": self.timestamp_unit,
             "plausible": self.plausible_span,
             "ids": tuple(sorted(self.ids)) or None,
-            "not_customers": tuple(sorted(self.not_customers)) or None,
+            "not_customers": tuple(sorted(self.nobody.to_pylist())) or None,
         }
         options += tuple((name, value) for name, value in later.items() if value is not None)
         return f"{each.name}#{hashlib.sha256(repr((content, options)).encode()).hexdigest()[:16]}"
@@ -158,6 +167,8 @@ class ParsedInput:
         What can be done about them.
     n_left_out : int
         Number of refused records that an option leaves out.
+    not_met : frozenset of str
+        The ids in `not_customers` that none of its records has.
     """
 
     input: Input
@@ -172,6 +183,7 @@ class ParsedInput:
     traits: tuple[str, ...] = ()
     remedy: str = ""
     n_left_out: int = 0
+    not_met: frozenset[str] = frozenset()
 
     @property
     def refused_share(self) -> float:
@@ -188,27 +200,44 @@ class _FileColumns:
     amounts: AmountColumn
     sample: RecordSample = field(default_factory=RecordSample)
     refused: list[Refusal] = field(default_factory=list)
+    met: set[str] = field(default_factory=set)
 
     def remarks(self, each: Input, names: Mapping[str, str]) -> list[str]:
         """Return what is odd about them; raise `IngestError` where one has two readings."""
-        remarks = []
-        columns: dict[str, TimestampColumn | AmountColumn] = {
-            "timestamp": self.timestamps,
-            "value": self.amounts,
-        }
-        for role, column in columns.items():
-            column.check(each.label, names[role], each.row, in_python=each.in_python)
-            remarks += column.remarks(each.label, names[role])
-        return remarks
+        timestamp, value = names["timestamp"], names["value"]
+        self.timestamps.check(each.label, timestamp, each.row, in_python=each.in_python)
+        self.amounts.check(each.label, value, each.row, in_python=each.in_python)
+        return [
+            *self.timestamps.remarks(each.label, timestamp, in_python=each.in_python),
+            *self.amounts.remarks(each.label, value),
+        ]
 
     @property
     def left_out(self) -> set[str]:
         """Return the reasons for which the caller wants rows to be refused."""
-        nobody = {"customer_id_empty"} if "" in self.options.not_customers else set()
+        nobody = {"customer_id_empty"} if "" in self.options.nobody.to_pylist() else set()
         return {NOT_A_CUSTOMER, OUTSIDE} | nobody
+
+    @property
+    def not_met(self) -> frozenset[str]:
+        """Return the ids in `not_customers` that no record has, but for the empty one."""
+        options = self.options
+        pairs = zip(options.not_customers, options.nobody.to_pylist(), strict=True)
+        return frozenset(name for name, alike in pairs if alike.strip() and alike not in self.met)
+
+    def is_nobody(self, customers: pa.Array) -> np.ndarray:
+        """Return which ids are in `not_customers`, and take note of them."""
+        if not len(self.options.nobody):
+            return np.zeros(len(customers), dtype=bool)
+        found = pc.is_in(customers, value_set=self.options.nobody)
+        self.met.update(customers.filter(found).unique().to_pylist())
+        return found.to_numpy(zero_copy_only=False)
 
     def explanation(self, each: Input) -> str:
         """Say what refused timestamps may be if most are numbers; otherwise return nothing."""
+        if readings := self.timestamps.readings:
+            may_be = either_reading(readings, in_python=each.in_python)
+            return f"{readings[0].number} may be {may_be}; say so"
         numbers = self.timestamps.unread_numbers
         n_unparsable = sum(refusal.reason == "timestamp_unparsable" for refusal in self.refused)
         return (
@@ -296,6 +325,7 @@ def _parse_input(
         traits=tuple(columns.sample.traits(options.names_by_role, each.row)),
         remedy=remedy(each, refused, numbers) if refused else "",
         n_left_out=sum(refusal.reason in columns.left_out | NO_ROWS for refusal in refused),
+        not_met=columns.not_met,
     )
 
 
@@ -316,7 +346,7 @@ def _parse_batch(
     values, is_number = found.amounts.read(columns["value"], batch.lines)
     faults = {
         "customer_id_empty": _is_blank(customers),
-        NOT_A_CUSTOMER: _is_among(customers, found.options.not_customers),
+        NOT_A_CUSTOMER: found.is_nobody(customers),
         "company_id_empty": _is_blank(companies),
         "timestamp_empty": _is_blank(columns["timestamp"]),
         "timestamp_unparsable": times.unparsable,
@@ -356,12 +386,6 @@ def _is_outside(times: np.ndarray, span: TimeSpan | None) -> np.ndarray:
     if span is None:
         return np.zeros(len(times), dtype=bool)
     return (times < span.start) | (times >= span.end)
-
-
-def _is_among(ids: pa.Array, chosen: Sequence[str]) -> np.ndarray:
-    if not chosen:
-        return np.zeros(len(ids), dtype=bool)
-    return pc.is_in(ids, value_set=pa.array(chosen, ids.type)).to_numpy(zero_copy_only=False)
 
 
 def _is_blank(column: pa.Array) -> np.ndarray:

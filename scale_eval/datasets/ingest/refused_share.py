@@ -49,7 +49,7 @@ def remedy(each: Input, refused: Sequence[Refusal], explanation: str) -> str:
             "ones where these are empty"
         )
     names = [name for reason in reasons for name in _OPTIONS.get(reason, ())]
-    if explanation and reasons[0] == "timestamp_unparsable":
+    if explanation and reasons[0] in ("timestamp_unparsable", "timestamp_out_of_range"):
         return explanation[0].upper() + explanation[1:]
     spelled = ", ".join(
         option(name, each.in_python * "...", in_python=each.in_python) for name in names

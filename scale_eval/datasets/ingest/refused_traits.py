@@ -139,7 +139,7 @@ class _Comparison:
         return ""
 
     def _negative_values(self) -> str:
-        signs = re.compile(rf"[{re.escape(MINUS)}(]")
+        signs = re.compile(rf"[{re.escape(MINUS)}(].*\d|\d.*[{re.escape(MINUS)}]")
         found = self._is_striking(lambda each: bool(signs.search(each.value)))
         return "are negative" if found else ""
 

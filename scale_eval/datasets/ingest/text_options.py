@@ -7,6 +7,7 @@ import operator
 from dataclasses import dataclass
 from functools import cached_property
 
+from scale_eval.datasets.ingest.arguments import require_text
 from scale_eval.datasets.ingest.records import IngestError
 from scale_eval.spelling import did_you_mean
 
@@ -44,6 +45,7 @@ class TextOptions:
     encoding: str | None = None
 
     def __post_init__(self) -> None:
+        require_text("separator", self.separator)
         if self.separator is not None:
             separator = "\t" if self.separator in _TAB else self.separator
             if len(separator) != 1 or separator in '"\r\n\0' or separator.isalnum():
@@ -72,7 +74,8 @@ class TextOptions:
             return None
         try:
             codec = codecs.lookup(self.encoding)
-            if "a,b\n".encode(codec.name).decode(codec.name) == "a,b\n":
+            text = "a,b\n".encode(codec.name)
+            if text.decode(codec.name, "surrogateescape") == "a,b\n":
                 return codec.name
         except (LookupError, ValueError, TypeError):
             pass

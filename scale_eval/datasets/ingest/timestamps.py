@@ -14,14 +14,18 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from scale_eval.datasets.ingest.number_readings import Reading, either_reading
 from scale_eval.datasets.ingest.numeric_timestamps import (
     UNITS,
     UnreadNumbers,
+    other_readings,
     read_numbers,
+    shown_number,
     unit_of,
     unix_pattern,
 )
 from scale_eval.datasets.ingest.records import IngestError, option
+from scale_eval.datasets.ingest.timestamp_format import check_format, with_zone
 from scale_eval.datasets.ingest.zone_abbreviations import meanings, offsets_of_abbreviations
 from scale_eval.datasets.ingest.zone_names import zone_of
 from scale_eval.datasets.instants import (
@@ -29,7 +33,6 @@ from scale_eval.datasets.instants import (
     EARLIEST,
     ISO_8601,
     LATEST,
-    from_microseconds,
 )
 
 _NONE = np.iinfo("int64").min  # NaT
@@ -78,8 +81,9 @@ class TimestampReader:
     timezone : str
         The zone in which timestamps without a zone were written, as ``Europe/Berlin``.
     timestamp_format : str, optional
-        As for `strptime`. Without it, ISO 8601 (see `ISO_8601`). Where a format has ``%z``, only
-        midnight UTC counts as midnight.
+        As for `strptime`. Without it, ISO 8601 (see `ISO_8601`). A zone that is written out in it,
+        such as the Z of ``%SZ``, is read as ``%Z``. Where a format has ``%z``, only midnight UTC
+        counts as midnight.
     timestamp_unit : str, optional
         A key of `UNITS`: the timestamps are numbers.
 
@@ -104,7 +108,7 @@ class TimestampReader:
                 f"{' or '.join(near) or 'Europe/Berlin'}"
             ) from None
         self.timezone = timezone
-        self.format = timestamp_format
+        self.format: str | None = None
         self.unit = timestamp_unit
         if timestamp_unit is not None and timestamp_unit not in UNITS:
             raise IngestError(
@@ -117,8 +121,8 @@ class TimestampReader:
                     "or numbers"
                 )
             try:
-                if "%" not in timestamp_format:
-                    raise ValueError("it has no directive")
+                check_format(timestamp_format)
+                self.format = with_zone(timestamp_format, self._abbreviations)
                 self._formatted(pa.array(["2017-03-26"], pa.large_string()))
             except ValueError as error:
                 raise IngestError(
@@ -223,6 +227,8 @@ class TimestampColumn:
         The unit of unix time, if that is what the column holds.
     unread_numbers : UnreadNumbers
         Numbers that were refused.
+    readings : list of Reading
+        What else the numbers may be that are read as unix time or days.
     ambiguous_zones : Counter of str
         How many values have each abbreviation that means several zones.
     """
@@ -230,6 +236,7 @@ class TimestampColumn:
     reader: TimestampReader
     unit: str | None = None
     unread_numbers: UnreadNumbers = field(default_factory=UnreadNumbers)
+    readings: list[Reading] = field(default_factory=list)
     ambiguous_zones: Counter[str] = field(default_factory=Counter)
     _is_decided: bool = False
     _example: str = ""
@@ -238,10 +245,15 @@ class TimestampColumn:
     def read(self, column: pa.Array, lines: np.ndarray) -> Instants:
         """Read the instants of `column`; `lines` say where each is in the file."""
         reader = self.reader
-        if pa.types.is_timestamp(column.type) or reader.unit is not None:
+        if pa.types.is_timestamp(column.type):
             return reader.read(column)
         text = pc.utf8_trim_whitespace(column)
-        if self.unit is None:
+        if reader.unit is not None:
+            times = reader.read_text(text, reader.unit)
+            if not self._is_decided:
+                self.readings = other_readings(text, reader.unit)
+                self._is_decided = True
+        elif self.unit is None:
             times = reader.read_text(text, None)
             if not self._is_decided and reader.format is None:
                 self._decide(text, times)
@@ -262,6 +274,7 @@ class TimestampColumn:
             self._example = text[i].as_py()
             self.unit = unit_of(self._example)
             if self.unit is not None:
+                self.readings = other_readings(text.filter(numbers), self.unit)
                 break
         self._is_decided = self.unit is not None or len(dates) > 0
 
@@ -278,10 +291,18 @@ class TimestampColumn:
                 self.ambiguous_zones[count["values"]] += count["counts"]
 
     def check(self, label: object, name: str, row: str, *, in_python: bool) -> None:
-        """Raise `IngestError` where a zone's abbreviation means several zones.
+        """Raise `IngestError` where an abbreviation means several zones, or a number two times.
 
         Its message begins with `label`, names the column, and counts in `row`, lines or rows.
         """
+        if self.unit is not None and self.readings:
+            number = self.readings[0].number
+            time = shown_number(number, self.unit)
+            readings = [Reading("timestamp_unit", self.unit, number, time), *self.readings]
+            raise IngestError(
+                f"{label}: column {name!r} can be read in {len(readings)} ways: {number} may be "
+                f"{either_reading(readings, in_python=in_python)}; say which"
+            )
         if not self.ambiguous_zones:
             return
         line, text = self._first_ambiguous
@@ -296,15 +317,16 @@ class TimestampColumn:
             "then mean what they mean there"
         )
 
-    def remarks(self, label: object, name: str) -> list[str]:
+    def remarks(self, label: object, name: str, *, in_python: bool) -> list[str]:
         """Return what was found out about the column, in sentences."""
-        if self.unit is None:
+        unit = self.unit or self.reader.unit
+        number = self.readings[0].number if self.readings else self._example
+        if unit is None or not number:
             return []
-        factor = {"s": 1_000_000, "ms": 1_000, "us": 1}[self.unit]
-        instant = from_microseconds(int(self._example) * factor)
+        may_be = either_reading(self.readings, in_python=in_python)
         return [
-            f"{label}: column {name!r} was read as {UNITS[self.unit]}: {self._example} is "
-            f"{instant:%Y-%m-%d %H:%M:%S}."
+            f"{label}: column {name!r} was read as {UNITS[unit]}: {number} is "
+            f"{shown_number(number, unit)}.{may_be and f' It may be {may_be}.'}"
         ]
 
 

@@ -94,6 +94,22 @@ def test_a_file_that_mixes_encodings_is_an_error_that_says_so(parse):
         parse(far + "Lefèvre,2017-01-03,3\n".encode("cp1252"))
 
 
+def test_no_option_is_advised_that_would_be_refused_next(parse):
+    """A file of mixed encodings has none, and what is ASCII to UTF-8 may be in another."""
+    mixed = (HEADER + "Müller,2020-01-01,1.5\n").encode() + b"Zo\xeb,2020-01-05,1.5\n"
+    for asked in (None, "cp1252"):
+        with pytest.raises(IngestError, match=r"Müller.*mixes|mixes.*Müller") as error:
+            parse(mixed, encoding=asked)
+        assert "Zoë" in str(error.value)
+        assert re.findall("--encoding [^ ]+", str(error.value)) == ["--encoding utf-8"]
+    assert refused(parse(mixed, encoding="utf-8")) == [(3, "not_utf8")]
+    few = mixed + b"Zo\xeb,2020-01-06,1.5\n" * 2
+    assert rows(parse(few, encoding="cp1252"))[0][0] == "MÃ¼ller"  # as it is asked for
+    for encoding in ("iso2022_jp", "hz", "utf-7"):
+        text = (HEADER + "王,2020-01-01,1.5\n").encode(encoding)
+        assert rows(parse(text, encoding=encoding))[0][0] == "王"
+
+
 def test_only_where_utf_8_is_asked_for_single_rows_are_refused(parse):
     file = parse(named("Lefèvre").encode("cp1252"), encoding="utf8")
     assert rows(file) == EXPECTED[:1]
@@ -118,7 +134,7 @@ def test_a_column_whose_name_has_an_accent_is_an_error_of_the_encoding(parse):
     assert rows(parse(text, columns=names, encoding="cp1252")) == EXPECTED
 
 
-@pytest.mark.parametrize("encoding", ["utf-9", "hex", "rot13", "", 5])
+@pytest.mark.parametrize("encoding", ["utf-9", "hex", "rot13", "idna", "punycode", "", 5])
 def test_an_encoding_that_there_is_not_is_an_error(encoding):
     with pytest.raises(IngestError, match="there is no encoding"):
         TextOptions(encoding=encoding)

@@ -247,6 +247,11 @@ EMPTY = one()[:0]
         (one(), {"company_column": "Shop"}, r"no column 'Shop'.*company_column="),
         ({"a": one(customer=1.5)}, {}, r"frame 'a': column 'CustomerID' .*has type double; .*text"),
         (
+            {"a": one().assign(CustomerID=pd.cut([1], 2))},
+            {},
+            r"'CustomerID' \(customer_id\) has type extension<pandas.interval.*; write it as text",
+        ),
+        (
             {"a": one(timestamp=True)},
             {},
             r"frame 'a': column 'Timestamp' .*type bool; .*a timestamp",

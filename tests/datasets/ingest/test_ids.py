@@ -77,6 +77,9 @@ def test_an_id_per_order_is_told(file, into):
         ("case", ("Anna", "anna"), "capitals and small letters"),
         ("zeros", ("007", "7"), "leading zeros"),
         ("unicode", ("Zoe\u0308", "Zo\u00eb"), "how Unicode writes the same letters"),
+        ("unicode", ("\uff11\uff12", "12"), "how Unicode writes the same letters"),
+        ("invisible", ("\ufeffa1", "a1"), "characters that nobody sees"),
+        ("invisible", ("a\u00ad1", "a1"), "characters that nobody sees"),
     ],
 )
 def test_ids_that_differ_in_spelling_only_are_told_and_one_where_that_is_said(
@@ -119,14 +122,39 @@ def test_rows_without_an_id_are_an_error_unless_they_are_said_to_be_nobody(file,
     assert report.remarks == ()
 
 
+@pytest.mark.parametrize(
+    ("written", "name", "ids"),
+    [
+        ("guest", "Guest", ["case"]),
+        ("00", "000", ["zeros"]),
+        ("guest ", "Guest", ["case", "blanks"]),
+    ],
+)
+def test_ids_of_nobody_are_made_alike_as_all_others_are(file, into, written, name, ids):
+    path = file("shop.csv", orders({**SHOP, written: 19}))
+    report = ingest(path, into, ids=ids, not_customers=name)
+    assert report.companies.loc[0, "rows"] == 180
+    assert report.remarks == ()
+
+
+def test_an_id_of_nobody_that_no_row_of_any_file_has_is_told(file, into):
+    paths = [file("a.csv", orders({**SHOP, "Guest": 9})), file("b.csv", orders(SHOP))]
+    report = ingest(paths, into, not_customers=["Gast", "Guest", "guest", ""])
+    assert "--not-customers: no row has the id 'Gast', 'guest'. Capitals" in report.remarks[0]
+    assert report.companies["rows"].tolist() == [180, 180]
+
+
 def test_a_spelling_that_is_none_is_an_error():
     with pytest.raises(IngestError, match="ids: 'lower' is none of 'blanks', 'case', 'zeros'"):
         ReadOptions(ids=["lower"])
 
 
-ids = st.text(st.sampled_from(" 0aAbBé\u0301eÉ\u00a0"), min_size=1, max_size=4)
+ids = st.text(st.sampled_from(" 0aAbBé\u0301eÉ\u00a0\u200b\uff10"), min_size=1, max_size=4)
 BY_HAND = {
-    "unicode": lambda text: unicodedata.normalize("NFC", text),
+    "unicode": lambda text: unicodedata.normalize("NFKC", text),
+    "invisible": lambda text: "".join(
+        c for c in text if unicodedata.category(c) not in ("Cc", "Cf")
+    ),
     "blanks": str.strip,
     "case": str.lower,
     "zeros": lambda text: (

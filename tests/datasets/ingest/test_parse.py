@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from scale_eval.datasets.ingest import parse as parse_module
+from scale_eval.datasets.ingest.ingest import ingest
 from scale_eval.datasets.ingest.parse import ReadOptions
 from scale_eval.datasets.ingest.records import TEXT_LENGTH, IngestError
-from tests.support.transaction_files import EXPECTED, HEADER, TWO_ROWS, refused, rows
+from tests.support.transaction_files import EXPECTED, HEADER, JANUARY, TWO_ROWS, refused, rows
 
 
 def test_each_refused_row_has_its_line_reason_and_text_and_nothing_is_lost(parse):
@@ -75,6 +76,28 @@ def test_the_text_of_a_refused_row_is_cut(parse):
     assert file.refused[0].text == "x" * TEXT_LENGTH
 
 
+@pytest.mark.parametrize(
+    "slip",
+    [
+        {"not_customers": [0]},
+        {"not_customers": None},
+        {"ids": 5},
+        {"plausible": ("2019-01-01", "2021-01-01")},
+        {"timestamp_format": ["%Y"]},
+        {"timestamp_unit": ["s"]},
+        {"thousands": ["."]},
+        {"timezone": None},
+        {"max_refused": "5%"},
+        {"separator": 5},
+    ],
+)
+def test_an_option_of_another_kind_is_an_error_that_names_it(slip, file, into):
+    ((name, value),) = slip.items()
+    with pytest.raises(IngestError, match=name.replace("zone", " ?zone")) as error:
+        ingest(file("a.csv", JANUARY), into, **slip)
+    assert str(value) in str(error.value)
+
+
 def test_a_file_that_is_refused_whole_is_an_error_with_reasons_and_an_example(parse):
     with pytest.raises(IngestError) as error:
         parse(HEADER + "a,1483228,1\na,1483229,1\n,2017-01-01,1\n")
@@ -82,7 +105,7 @@ def test_a_file_that_is_refused_whole_is_an_error_with_reasons_and_an_example(pa
         error.value
     )
     assert "the first is line 2: 'a,1483228,1'" in str(error.value)
-    assert "say their unit: --timestamp-unit s, ms, us or excel" in str(error.value)
+    assert "say their unit: --timestamp-unit s, ms, us, ns or excel" in str(error.value)
 
 
 # Values

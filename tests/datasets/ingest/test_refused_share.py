@@ -94,6 +94,13 @@ def test_below_the_share_the_report_says_it_too(file, into):
     assert "have 'DR' in the column 'PurchaseValue'" in remark
 
 
+def test_a_dash_alone_is_no_negative_amount(file, into):
+    path = file("acme.csv", shop(lambda i, row: {**row, "value": "-"} if i % 200 == 3 else row))
+    (remark,) = ingest(path, into).remarks
+    assert "have '-' in the column 'PurchaseValue'" in remark
+    assert "negative" not in remark
+
+
 def test_rows_that_are_refused_at_random_have_nothing_in_common(file, into):
     chosen = set(random.Random(3).sample(range(N), 5))
     path = file("acme.csv", shop(lambda i, row: {**row, "value": ""} if i in chosen else row))
