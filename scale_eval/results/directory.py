@@ -186,7 +186,7 @@ class RunDirectory:
     def require_same_models(self, models: Mapping[str, Mapping[str, Any]]) -> None:
         """Raise `RunDiffers` where models have changed since the run was begun; name them all."""
         if changed := self.changed_models(models):
-            raise RunDiffers(changed_models_in_words(changed, self.store.root))
+            raise RunDiffers(changed_models_in_words(changed, str(self.store.root)))
 
     def changed_models(self, models: Mapping[str, Mapping[str, Any]]) -> dict[str, list[str]]:
         """Return the parts of the identity that differ, of each model that has changed."""

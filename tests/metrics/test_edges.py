@@ -292,7 +292,8 @@ class Wordless(Exception):  # noqa: N818 - for this test
         ),
         ([0.5], "exception:TypeError it returned a value of type list of shape (1,), not a number"),
         ({"a": 1}, "exception:TypeError it returned {'a': 1} (dict), not a number"),
-        (10**400, "exception:TypeError it returned 1"),
+        (10**5000, "exception:OverflowError it returned a number (int) that is too large for a"),
+        (np.ma.masked, "not_a_number"),
     ],
     ids=lambda value: type(value).__name__ if not isinstance(value, str) else value[:20],
 )
