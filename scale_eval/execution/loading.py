@@ -27,17 +27,19 @@ def loadable_models(client: Client, context: RunContext, timeout: float) -> dict
     Each evaluation of such a model says why it has no result; those of the others are made. Raises
     `WorkerUnfit` where some of the workers can load a model and others cannot: results would depend
     on which of them took it up; and where all of them end, or need more than `timeout` seconds for
-    a model. Workers that join later find out by themselves.
+    a model or the metrics. Workers that join later find out by themselves.
     """
     users = {name: each for name, each in context.models.items() if not is_built_in(each)}
-    if not users:
+    things = [*(f"the model {name!r}" for name in users)]
+    things += [f"the metric {name!r}" for name in context.rules.metric_names]
+    if not things:
         return context.models
     parcel = pack(replace(context, models=users))
     answers = client.run(_failures, parcel, timeout, on_error="return")
     if answers and all(isinstance(answer, CommClosedError) for answer in answers.values()):
         raise WorkerUnfit(
-            f"every worker ended, or took longer than {timeout:g} s, while it loaded the models "
-            f"{', '.join(map(repr, users))}",
+            f"every worker ended, or took longer than {timeout:g} s, while it loaded "
+            f"{', '.join(things)}",
             "",
         )
     failures = {at: answer for at, answer in answers.items() if isinstance(answer, dict)}
@@ -58,8 +60,10 @@ def _failures(parcel: Parcel, timeout: float) -> dict[str, str]:
     find_in_current_folder()
     is_process = this_process() != parcel.sender
     try:
-        with ends_after(timeout * len(parcel.models)) if is_process else nullcontext():
-            return parcel.load(_LOADING)[1]
+        with ends_after(timeout * (1 + len(parcel.models))) if is_process else nullcontext():
+            failures = parcel.load(_LOADING)[1]
+            parcel.load_context()  # the metrics: what it raises is said where they are needed
+            return failures
     finally:
         withdraw(_LOADING)
 

@@ -68,8 +68,17 @@ class Parcel:
         models, failures = self.load(run)
         if failures:
             raise CannotLoad(failures)
-        context: RunContext = pickle.loads(self.context)
-        return replace(context, models=models)
+        return replace(self.load_context(), models=models)
+
+    def load_context(self) -> RunContext:
+        """Load the context without its models, where their modules are provided."""
+        try:
+            context: RunContext = pickle.loads(self.context)
+        except Exception:
+            raise
+        except BaseException as error:  # such as SystemExit, of a method of a metric
+            raise RuntimeError(in_words(error)) from error
+        return context
 
     def load(self, run: str) -> tuple[dict[str, NamedModel], dict[str, str]]:
         """Load the models; return them, and why others cannot be loaded, by name."""

@@ -305,6 +305,14 @@ def test_what_a_metric_returns_that_is_no_number_is_named(returned, reason):
     assert values["log_loss"] is not None
 
 
+def test_an_async_metric_is_refused_as_nobody_would_await_it():
+    async def awaited(outcomes, probabilities, future_spend):
+        return 1.0
+
+    with pytest.raises(ValueError, match="the metric awaited is async"):
+        user_metric(awaited)
+
+
 @pytest.mark.parametrize(
     ("returned", "value"),
     [
