@@ -194,6 +194,9 @@ def reduce(
     reduction, directory = Reduction(margins, primary), open_run_directory(place)
     with hold_whole_run(directory.store), _process_to_reduce(directory) as call:
         started = time.monotonic()
+        own_metrics = recorded_metrics(directory.document["settings"]["metrics"])
+        reduction.margins_of(own_metrics)
+        reduction.primary_of(own_metrics)  # raise before anything is changed
         remove_unfinished(directory.store)
         remove_models(directory, [])
         remove_without_scores(directory.store)
@@ -205,8 +208,6 @@ def reduce(
             )
         missing = directory.missing_by_model()
         directory.record(n_missing=sum(missing.values()), missing_by_model=missing)
-        own_metrics = recorded_metrics(directory.document["settings"]["metrics"])
-        reduction.primary_of(own_metrics)  # raises before hours of work
         _reduce(directory, own_metrics, reduction, call)
         _finish(directory, started)
     return Run(directory)

@@ -171,6 +171,8 @@ def test_a_refused_call_changes_nothing_and_names_every_changed_model(shops, cli
     assert "add --replace mine --replace 'my other'," in str(caught.value)
     with pytest.raises(RunDiffers, match="holds a run of all companies"):
         call(0.2, replace=["mine"], sample=4)
+    with pytest.raises(ValueError, match="a margin for an unknown metric"):
+        se.reduce(tmp_path / "run", margins={"nonsense": 0.1})
     assert contents(tmp_path / "run") == before
 
 

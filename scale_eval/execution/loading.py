@@ -30,7 +30,7 @@ def loadable_models(client: Client, context: RunContext, timeout: float) -> dict
     a model or the metrics. Workers that join later find out by themselves.
     """
     users = {name: each for name, each in context.models.items() if not is_built_in(each)}
-    things = [*(f"the model {name!r}" for name in users)]
+    things = [f"the model {name!r}" for name in users]
     things += [f"the metric {name!r}" for name in context.rules.metric_names]
     if not things:
         return context.models
