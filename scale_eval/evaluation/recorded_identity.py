@@ -39,11 +39,15 @@ def in_words(parts: list[str]) -> str:
 
 def changed_models_in_words(changed: Mapping[str, list[str]], place: str) -> str:
     """Say which models have changed since the run at `place`, in which parts, and what to do."""
-    them = " and ".join(f"{name!r} ({in_words(parts)})" for name, parts in changed.items())
+    if len(changed) == 1:
+        ((name, parts),) = changed.items()
+        subject, why, it = f"model {name!r} has", in_words(parts), "it"
+    else:
+        subject, it = f"models {' and '.join(map(repr, changed))} have", "them"
+        why = "; ".join(f"{name!r}: {in_words(parts)}" for name, parts in changed.items())
     options = " ".join(f"--replace {as_typed(name)}" for name in changed)
-    has, it = ("models {} have", "them") if len(changed) > 1 else ("model {} has", "it")
     return (
-        f"the {has.format(them)} changed since {place} was begun. To evaluate {it} anew, add "
+        f"the {subject} changed since {place} was begun ({why}). To evaluate {it} anew, add "
         f"{options}, in Python replace={list(changed)!r}; to keep both versions of a model, give "
         "the new one another name"
     )
