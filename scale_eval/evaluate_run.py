@@ -21,6 +21,7 @@ from scale_eval.execution.run_sample import (
     growing_samples,
     sample_in_words,
     sample_size,
+    write_sample,
 )
 from scale_eval.execution.session import Session
 from scale_eval.execution.shipping import require_metrics_can_be_sent
@@ -193,6 +194,9 @@ def reduce(
     reduction, directory = Reduction(margins, primary), open_run_directory(place)
     with hold_whole_run(directory.store), _process_to_reduce(directory) as call:
         started = time.monotonic()
+        own_metrics = recorded_metrics(directory.document["settings"]["metrics"])
+        reduction.margins_of(own_metrics)
+        reduction.primary_of(own_metrics)  # raise before anything is changed
         remove_unfinished(directory.store)
         remove_models(directory, [])
         remove_without_scores(directory.store)
@@ -204,8 +208,6 @@ def reduce(
             )
         missing = directory.missing_by_model()
         directory.record(n_missing=sum(missing.values()), missing_by_model=missing)
-        own_metrics = recorded_metrics(directory.document["settings"]["metrics"])
-        reduction.primary_of(own_metrics)  # raises before hours of work
         _reduce(directory, own_metrics, reduction, call)
         _finish(directory, started)
     return Run(directory)
@@ -287,7 +289,8 @@ def _begin(
 ) -> Sample | None:
     """Begin a run, or continue it; return its sample, None for all companies.
 
-    Raises `RunDiffers` where the directory holds another run, or one with another division.
+    Raises `RunDiffers` where the directory holds another run, or one with another division, before
+    anything of the run is changed.
     """
     settings, n = chosen.settings, chosen.sampling.sample
     share = chosen.execution.parsed_share
@@ -302,20 +305,27 @@ def _begin(
     }
     if not isinstance(directory, ShareDirectory):
         replace = require_evaluated(chosen.execution.replace, identities)
+        directory.require_settings(recorded, facts["dataset"])
+        leaving = models_to_replace(directory, identities, replace) if directory.document else []
+        staying = {name: identities[name] for name in identities if name not in leaving}
+        directory.require_same_models(staying)
+        sample = draw_sample(directory, dataset, n, settings.seed)
         if directory.document:
-            directory.require_settings(recorded, facts["dataset"])
             session.set_aside_damaged()
-            remove_models(directory, models_to_replace(directory, identities, replace))
+            remove_models(directory, leaving)
         facts["replaced"] = {name: identities[name] for name in replace}
         directory.begin(recorded, identities, facts)
+        write_sample(directory, dataset, sample)
         remove_unfinished(directory.store)
-        return draw_sample(directory, dataset, n, settings.seed)
+        return sample
     assert share is not None
     with directory.agreeing() as whole:
         division = {"of": share.of, "sample": sample_size(whole, n)}
         _require_same_division(whole, share, division)
-        whole.begin(recorded, identities, facts)
+        whole.require_settings(recorded, facts["dataset"])
         sample = draw_sample(whole, dataset, n, settings.seed)
+        whole.begin(recorded, identities, facts)
+        write_sample(whole, dataset, sample)
         _write_divided_plan(whole, division, dataset, settings, sample)
     directory.record(status="running", **started)
     return sample

@@ -12,6 +12,7 @@ import pandas as pd
 
 from scale_eval.report.answers import Answers
 from scale_eval.report.asked import (
+    names_of,
     require_compared,
     require_metric,
     require_model,
@@ -20,6 +21,7 @@ from scale_eval.results.broken_metrics import BrokenMetric, broken_metrics
 from scale_eval.results.directory import open_run_directory
 from scale_eval.results.fingerprint import fingerprint
 from scale_eval.results.tables import TABLES
+from scale_eval.spelling import require_text
 from scale_eval.storage import open_store
 
 if TYPE_CHECKING:
@@ -167,7 +169,7 @@ class Run(Answers):
         """
         from scale_eval.report.rates import rates
 
-        names = [require_model(self.document, model) for model in models]
+        names = [require_model(self.document, model) for model in names_of("model", models)]
         ok = self.evaluations[self.evaluations["status"] == "ok"]
         rows = ok[ok["model"].isin(names)]
         if rows.empty:
@@ -236,13 +238,16 @@ class Run(Answers):
         By default it is the best model against the next two, by the metric that decides.
         """
         metric = require_metric(self.findings, metric)
-        others = [require_compared(self.findings, other) for other in against or []]
+        others = [
+            require_compared(self.findings, other) for other in names_of("model", against or [])
+        ]
         model = require_compared(self.findings, model)
         return self._plot("sizes", metric=metric, model=model, against=others)
 
     def plot_spread(self, metric: str = "roc_auc") -> Figure:
         """Plot what makes evaluations differ: companies, cutoffs, the rest, and chance."""
-        return self._plot("spread", metric=require_metric(self.findings, metric))
+        chosen = require_metric(self.findings, require_text("metric", metric))
+        return self._plot("spread", metric=chosen)
 
     def _plot(self, name: str, **choices: Any) -> Figure:
         from scale_eval.report.plots import draw

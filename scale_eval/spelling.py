@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Mapping
+from numbers import Integral
 
 
 def did_you_mean(name: str, names: Iterable[str], otherwise: str = "") -> str:
@@ -23,13 +24,22 @@ def did_you_mean_one_of(name: str, names: Iterable[str]) -> str:
     return did_you_mean(name, names, f"; there are {', '.join(names)}")
 
 
+def require_text(kind: str, name: object) -> str:
+    """Return the name of a `kind` of thing; raise `ValueError` where it is no text."""
+    if isinstance(name, str):
+        return name
+    article = "an" if kind[0] in "aeiou" else "a"
+    said = f"{article} {kind} is named by text, not by {name!r:.40} ({type(name).__name__})"
+    raise ValueError(f"{said}: write {str(name)!r}" if isinstance(name, Integral) else said)
+
+
 def choose(kind: str, name: str, names: Mapping[str, str]) -> str:
     """Return what `name` means, by the ways to write it in `names`.
 
     Case, spaces and punctuation may differ. Raises `ValueError`, with the nearest name, where no
     `kind` of thing is meant, or several are.
     """
-    if name in names:
+    if require_text(kind, name) in names:
         return names[name]
     alike = {chosen for shown, chosen in names.items() if _plain(shown) == _plain(name)}
     if len(alike) == 1:

@@ -19,10 +19,10 @@ QUICK = ["recency"]
 class Mine:
     """A model whose identity is its rate; it declines companies that are smaller than `least`."""
 
-    name = "mine"
-
-    def __init__(self, rate: float, least: int = 0, fails: bool = False) -> None:
-        self.rate, self.least, self.fails = rate, least, fails
+    def __init__(
+        self, rate: float, least: int = 0, fails: bool = False, name: str = "mine"
+    ) -> None:
+        self.rate, self.least, self.fails, self.name = rate, least, fails, name
 
     def fit(self, history):
         if self.fails:
@@ -152,6 +152,28 @@ def test_a_model_that_only_failed_may_be_changed(shops, client, tmp_path, only_n
     run = evaluate(shops, models, tmp_path / "run", client, save_predictions=True)
     assert run.fingerprint() == only_new.fingerprint()
     assert run.document["n_failed"] == 0
+
+
+def contents(place) -> dict:
+    return {file: file.read_bytes() for file in place.rglob("*") if file.is_file()}
+
+
+@pytest.mark.slow
+def test_a_refused_call_changes_nothing_and_names_every_changed_model(shops, client, tmp_path):
+    def call(rate, *more, **options):
+        models = [Mine(rate, fails=True, name="failed"), Mine(rate), *more]
+        return evaluate(shops, models, tmp_path / "run", client, **options)
+
+    call(0.1, Mine(0.1, name="my other"))
+    before = contents(tmp_path / "run")
+    with pytest.raises(RunDiffers, match=r"'mine' and 'my other' have changed") as caught:
+        call(0.2, Mine(0.2, name="my other"))
+    assert "add --replace mine --replace 'my other'," in str(caught.value)
+    with pytest.raises(RunDiffers, match="holds a run of all companies"):
+        call(0.2, replace=["mine"], sample=4)
+    with pytest.raises(ValueError, match="a margin for an unknown metric"):
+        se.reduce(tmp_path / "run", margins={"nonsense": 0.1})
+    assert contents(tmp_path / "run") == before
 
 
 def test_what_cannot_be_replaced_is_refused_by_name(shops, client, copied):

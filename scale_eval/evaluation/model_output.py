@@ -131,8 +131,16 @@ def _outside_in_words(probabilities: np.ndarray, outside: np.ndarray) -> str:
 
 def _check_index(index: pd.Index, customers: np.ndarray) -> None:
     """Compare the index of a Series with the customers; a wrong length is reported later."""
+    if len(index) != len(customers):
+        return
+    if isinstance(index, pd.MultiIndex):
+        raise WrongOutput(
+            "wrong_customers",
+            f"the index of the Series has {index.nlevels} levels, such as {_shown(index[0])}: keep "
+            "that of the customers alone, as in output.droplevel(0)",
+        )
     ids = index.astype(str).to_numpy(dtype=object)
-    if len(ids) != len(customers) or np.array_equal(ids, customers):
+    if np.array_equal(ids, customers):
         return
     first = int(np.flatnonzero(ids != customers)[0])
     has, wants = _shown(index[first]), _shown(customers[first])

@@ -24,7 +24,7 @@ class NoPrediction(Exception):  # noqa: N818 - it becomes a row's reason
 
     def __init__(self, reason: str, note: str = "") -> None:
         super().__init__(reason, note)
-        self.reason = reason
+        self.reason = reason if str(reason).strip() else "no_reason"
         self.note = note
 
     def row_texts(self) -> tuple[str, str, str]:
@@ -70,11 +70,16 @@ def failure(error: BaseException) -> tuple[str, str, str]:
     """
     frames = traceback.extract_tb(error.__traceback__)
     place = f"{PurePath(frames[-1].filename).name}:{frames[-1].lineno} in {frames[-1].name}"
-    try:
-        message = re.sub(r"0x[0-9a-fA-F]+", "0x", row_text(error))
-    except Exception:  # its own __str__ fails
-        message = "no message"
+    message = re.sub(r"0x[0-9a-fA-F]+", "0x", message_of(error))
     return "error", f"exception:{type(error).__name__}", f"{message} ({place})"
+
+
+def message_of(error: BaseException) -> str:
+    """Return the message of an exception as `row_text` does, also where its `__str__` fails."""
+    try:
+        return row_text(error)
+    except Exception:
+        return "no message"
 
 
 def row_text(thing: object) -> str:

@@ -18,6 +18,7 @@ EVALUATIONS = {
     # A model declines.
     "history_too_short": "fewer than 10 customers to learn from, or too short a past",
     "history_one_class": "all customers to learn from bought, or none",
+    "no_reason": "the model declines without a reason",
     "no_predictions": "the file of predictions has none for this company and cutoff",
     # A model's output is not one probability a customer.
     "wrong_shape": "the predictions are not a one-dimensional array",

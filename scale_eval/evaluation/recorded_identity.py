@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from scale_eval.printable import as_typed
+
 _BY_NAME = {"uses": "", "files": "the file "}
 """Parts of an identity that are hashes by name. A run of an earlier version has none of them, and
 nothing can be said of them then."""
@@ -33,3 +35,19 @@ def in_words(parts: list[str]) -> str:
     if len(parts) > _MOST:
         named.append(f"{len(parts) - _MOST} more")
     return f"{' and '.join(named)} {'differs' if len(parts) == 1 else 'differ'}"
+
+
+def changed_models_in_words(changed: Mapping[str, list[str]], place: str) -> str:
+    """Say which models have changed since the run at `place`, in which parts, and what to do."""
+    if len(changed) == 1:
+        ((name, parts),) = changed.items()
+        subject, why, it = f"model {name!r} has", in_words(parts), "it"
+    else:
+        subject, it = f"models {' and '.join(map(repr, changed))} have", "them"
+        why = "; ".join(f"{name!r}: {in_words(parts)}" for name, parts in changed.items())
+    options = " ".join(f"--replace {as_typed(name)}" for name in changed)
+    return (
+        f"the {subject} changed since {place} was begun ({why}). To evaluate {it} anew, add "
+        f"{options}, in Python replace={list(changed)!r}; to keep both versions of a model, give "
+        "the new one another name"
+    )

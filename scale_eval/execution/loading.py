@@ -3,33 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import replace
 
 from distributed import Client
+from distributed.comm.core import CommClosedError
 
 from scale_eval.evaluation.unfit_model import standing_in
 from scale_eval.execution.clusters.base import WorkerUnfit
 from scale_eval.execution.shipped_modules import find_in_current_folder, withdraw
-from scale_eval.execution.shipping import CANNOT_BE_SENT, CannotLoad, Parcel, pack
+from scale_eval.execution.shipping import CANNOT_BE_SENT, CannotLoad, Parcel, pack, this_process
 from scale_eval.execution.tasks import RunContext
+from scale_eval.execution.time_limit import ends_after
 from scale_eval.models import NamedModel
 from scale_eval.models.built_in import is_built_in
 
 _LOADING = "loading"
 
 
-def loadable_models(client: Client, context: RunContext) -> dict[str, NamedModel]:
+def loadable_models(client: Client, context: RunContext, timeout: float) -> dict[str, NamedModel]:
     """Return the models of a context, with stand-ins for those that no worker can load.
 
     Each evaluation of such a model says why it has no result; those of the others are made. Raises
     `WorkerUnfit` where some of the workers can load a model and others cannot: results would depend
-    on which of them took it up. Workers that join later find out by themselves.
+    on which of them took it up; and where all of them end, or need more than `timeout` seconds for
+    a model or the metrics. Workers that join later find out by themselves.
     """
     users = {name: each for name, each in context.models.items() if not is_built_in(each)}
-    if not users:
+    things = [f"the model {name!r}" for name in users]
+    things += [f"the metric {name!r}" for name in context.rules.metric_names]
+    if not things:
         return context.models
     parcel = pack(replace(context, models=users))
-    answers = client.run(_failures, parcel, on_error="return")
+    answers = client.run(_failures, parcel, timeout, on_error="return")
+    if answers and all(isinstance(answer, CommClosedError) for answer in answers.values()):
+        raise WorkerUnfit(
+            f"every worker ended, or took longer than {timeout:g} s, while it loaded "
+            f"{', '.join(things)}",
+            "",
+        )
     failures = {at: answer for at, answer in answers.items() if isinstance(answer, dict)}
     unfit = {name: why for answer in failures.values() for name, why in answer.items()}
     for address, answer in sorted(failures.items()):
@@ -43,11 +55,15 @@ def loadable_models(client: Client, context: RunContext) -> dict[str, NamedModel
     return {**context.models, **stand_ins}
 
 
-def _failures(parcel: Parcel) -> dict[str, str]:
+def _failures(parcel: Parcel, timeout: float) -> dict[str, str]:
     """Return, on a worker, why models cannot be loaded there."""
     find_in_current_folder()
+    is_process = this_process() != parcel.sender
     try:
-        return parcel.load(_LOADING)[1]
+        with ends_after(timeout * (1 + len(parcel.models))) if is_process else nullcontext():
+            failures = parcel.load(_LOADING)[1]
+            parcel.load_context()  # the metrics: what it raises is said where they are needed
+            return failures
     finally:
         withdraw(_LOADING)
 

@@ -20,7 +20,7 @@ from scale_eval.storage import write_table
 def draw_sample(
     directory: RunDirectory, dataset: Dataset, n: int | None, seed: int
 ) -> Sample | None:
-    """Draw the sample of a run and write it there; return None for a run of all companies.
+    """Draw the sample of a run, without writing it; return None for a run of all companies.
 
     Raises `RunDiffers` where the directory holds a run of all companies and a sample is wanted, or
     the other way round; `ValueError` where the sample is too small.
@@ -32,12 +32,14 @@ def draw_sample(
             "choose another place"
         )
     size = sample_size(directory, n)
-    if size is None:
-        return None
-    sample = SamplingFrame(dataset.manifest_table, seed).sample(size)
-    write_table(directory.store, SAMPLE, sample.table())
-    directory.record(sample=len(sample.company_ids), population=len(dataset.company_ids))
-    return sample
+    return None if size is None else SamplingFrame(dataset.manifest_table, seed).sample(size)
+
+
+def write_sample(directory: RunDirectory, dataset: Dataset, sample: Sample | None) -> None:
+    """Write the sample of a run, and record its size; None is a run of all companies."""
+    if sample is not None:
+        write_table(directory.store, SAMPLE, sample.table())
+        directory.record(sample=len(sample.company_ids), population=len(dataset.company_ids))
 
 
 def growing_samples(
@@ -49,7 +51,9 @@ def growing_samples(
         n = directory.document["sample"]
         if larger_sample(n, more) == n:
             return
-        yield draw_sample(directory, dataset, larger_sample(n, more), chosen.settings.seed)
+        larger = draw_sample(directory, dataset, larger_sample(n, more), chosen.settings.seed)
+        write_sample(directory, dataset, larger)
+        yield larger
 
 
 def sample_size(directory: RunDirectory, n: int | None) -> int | None:

@@ -20,6 +20,7 @@ from scale_eval.execution.global_fits import GlobalFitResult, is_pickled, record
 from scale_eval.execution.loading import loadable_models
 from scale_eval.execution.progress import Progress
 from scale_eval.execution.result_buffer import ResultBuffer
+from scale_eval.execution.shipping import CANNOT_BE_SENT
 from scale_eval.execution.tasks import RunContext, Task, TaskResult
 from scale_eval.execution.trial import (
     DEPENDS_ON_ORDER,
@@ -100,7 +101,7 @@ class Session:
             self._warn_of_predictions(plan)
             with (
                 ResultBuffer(directory.store) as buffer,
-                trial_of(self._context({}), plan, todo) as findings,
+                trial_of(self._context({}), plan, todo, self.execution.timeout_seconds) as findings,
             ):
                 self._connect()
                 tasks = _Tasks(self, plan, buffer, findings)
@@ -215,15 +216,13 @@ class _Tasks:
             retry=session.execution.retry,
             is_trusted=self._is_trusted,
         )
-        context = session._context(self._fitted)
-        models = loadable_models(session.client(), context)
-        self._context = replace(context, models=self._without_unfit(models, findings()))
+        self._context = session._context(self._fitted)
+        self._leave_out_unfit(findings())
 
-    def _without_unfit(
-        self, models: dict[str, NamedModel], findings: Mapping[str, Findings]
-    ) -> dict[str, NamedModel]:
-        """Return the models with stand-ins for those that depend on order; say what was found."""
-        directory = self._session.directory
+    def _leave_out_unfit(self, findings: Mapping[str, Findings]) -> None:
+        """Put stand-ins in the place of models that a run cannot evaluate; say what was found."""
+        directory, execution = self._session.directory, self._session.execution
+        seconds, models = execution.timeout_seconds, self._context.models
         read = {name: each.files for name, each in findings.items() if each.files}
         if read:
             directory.record_read_files(read)
@@ -239,13 +238,18 @@ class _Tasks:
                     f"Whether the model {name!r} depends on what was evaluated before could not be "
                     "tried: it is slow, writes a file, or ends its process."
                 )
-            if each.depends and not isinstance(models[name].prototype, UnfitModel):
+            if each.depends:
                 note = note_of_dependence(each)
                 models = {**models, name: standing_in(models[name], DEPENDS_ON_ORDER, note)}
+            if each.cannot_load:
+                note = f"a process that loads it ends, or needs more than {seconds:g} s for it"
+                models = {**models, name: standing_in(models[name], CANNOT_BE_SENT, note)}
+        context = replace(self._context, models=models)
+        models = loadable_models(self._session.client(), context, seconds)
+        self._context = replace(context, models=models)
         for name, model in models.items():
             if isinstance(model.prototype, UnfitModel):
                 self._progress.say(f"The model {name!r} is not evaluated: {model.prototype.note}.")
-        return models
 
     def fit(self, todo: np.ndarray) -> None:
         """Fit the models of all companies that the evaluations to do need."""

@@ -13,6 +13,7 @@ import io
 import os
 import pickle
 import socket
+import sys
 from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass, replace
 from types import ModuleType
@@ -20,7 +21,7 @@ from typing import Any
 
 import cloudpickle
 
-from scale_eval.evaluation.no_prediction import row_text
+from scale_eval.evaluation.no_prediction import message_of, row_text
 from scale_eval.evaluation.unfit_model import standing_in
 from scale_eval.execution.shipped_modules import provide
 from scale_eval.execution.tasks import RunContext
@@ -29,6 +30,7 @@ from scale_eval.models import NamedModel
 from scale_eval.models.identity.user_modules import (
     UserModule,
     imported_user_modules,
+    is_of_installation,
     with_imports,
 )
 
@@ -66,8 +68,17 @@ class Parcel:
         models, failures = self.load(run)
         if failures:
             raise CannotLoad(failures)
-        context: RunContext = pickle.loads(self.context)
-        return replace(context, models=models)
+        return replace(self.load_context(), models=models)
+
+    def load_context(self) -> RunContext:
+        """Load the context without its models, where their modules are provided."""
+        try:
+            context: RunContext = pickle.loads(self.context)
+        except Exception:
+            raise
+        except BaseException as error:  # such as SystemExit, of a method of a metric
+            raise RuntimeError(in_words(error)) from error
+        return context
 
     def load(self, run: str) -> tuple[dict[str, NamedModel], dict[str, str]]:
         """Load the models; return them, and why others cannot be loaded, by name."""
@@ -78,9 +89,13 @@ class Parcel:
         for name, content in self.models.items():
             try:
                 models[name] = pickle.loads(content)
-            except Exception as error:
+            except BaseException as error:  # whatever the model's own methods raise
                 failures[name] = in_words(error)
         return models, failures
+
+    def only(self, name: str) -> Parcel:
+        """Return a parcel with one of the models."""
+        return replace(self, models={name: self.models[name]})
 
 
 class CannotLoad(Exception):  # noqa: N818 - becomes the message of another
@@ -131,7 +146,7 @@ def pickled(thing: Any) -> tuple[bytes, set[str]]:
 
     Raises what pickling raises where a part of it cannot be pickled.
     """
-    users = {module.__name__: module for module in imported_user_modules()}
+    users = {module.__name__: module for module in _users_modules()}
     by_value, tried = set(users), set[str]()
     while True:
         reached: set[str] = set()
@@ -179,8 +194,13 @@ def _with_cache(function: Callable[..., Any], parameters: Mapping[str, Any]) -> 
 
 def _pickled(thing: Any, by_value: set[str], modules: set[str]) -> bytes:
     file = io.BytesIO()
-    with _pickled_by_value(by_value):
-        _Pickler(file, by_value, modules).dump(thing)
+    try:
+        with _pickled_by_value(by_value):
+            _Pickler(file, by_value, modules).dump(thing)
+    except (Exception, KeyboardInterrupt):
+        raise
+    except BaseException as error:  # such as SystemExit, of a method of the object
+        raise pickle.PicklingError(in_words(error)) from error
     return file.getvalue()
 
 
@@ -188,7 +208,7 @@ def _pickled(thing: Any, by_value: set[str], modules: set[str]) -> bytes:
 def _pickled_by_value(names: set[str]) -> Iterator[None]:
     """Pickle by value, in this block, what modules define."""
     before = cloudpickle.list_registry_pickle_by_value()
-    chosen = [m for m in imported_user_modules() if m.__name__ in names - set(before)]
+    chosen = [m for m in _users_modules() if m.__name__ in names - set(before)]
     for module in chosen:
         cloudpickle.register_pickle_by_value(module)
     try:
@@ -198,11 +218,26 @@ def _pickled_by_value(names: set[str]) -> Iterator[None]:
             cloudpickle.unregister_pickle_by_value(module)
 
 
+def _users_modules() -> list[ModuleType]:
+    """Return the user's modules, and their packages without an ``__init__.py`` (no file)."""
+    modules = {module.__name__: module for module in imported_user_modules()}
+    above = {name for each in modules for name in _above(each)} - modules.keys()
+    packages = (sys.modules[name] for name in above if name in sys.modules)
+    return [*modules.values(), *filter(_is_folder_of_user, packages)]
+
+
+def _is_folder_of_user(package: ModuleType) -> bool:
+    """Return whether a package has no file of its own, and no folder among installed packages."""
+    folders = list(getattr(package, "__path__", ()))
+    installed = [is_of_installation(f"{folder}/__init__.py") for folder in folders]
+    return getattr(package, "__file__", None) is None and not any(installed)
+
+
 def _can_be_pickled(module: ModuleType) -> bool:
     """Return whether the values of a module's globals can be pickled."""
     values = {k: v for k, v in vars(module).items() if not k.startswith("__")}
     try:
-        _pickled(values, {each.__name__ for each in imported_user_modules()}, set())
+        _pickled(values, {each.__name__ for each in _users_modules()}, set())
     except Exception:
         return False
     return True
@@ -216,13 +251,15 @@ def _above(module: str) -> list[str]:
 
 def why_not(thing: Any, error: Exception) -> str:
     """Say which part of an object cannot be pickled, and why."""
-    part = unpicklable_part(thing, pickled)
+    part = ""
+    with contextlib.suppress(Exception):  # of what is run when its attributes are looked up
+        part = unpicklable_part(thing, pickled)
     return f"{part} ({in_words(error)})" if part else in_words(error)
 
 
 def in_words(error: BaseException) -> str:
     """Return the type of an error and its message."""
-    return row_text(f"{type(error).__name__}: {error}".rstrip(": "))
+    return row_text(f"{type(error).__name__}: {message_of(error)}".rstrip(": "))
 
 
 def this_process() -> tuple[str, int]:

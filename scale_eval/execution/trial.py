@@ -35,6 +35,7 @@ from scale_eval.execution.forked_call import forked_call
 from scale_eval.execution.opened_files import note_opened_files
 from scale_eval.execution.shipping import Parcel, pack
 from scale_eval.execution.tasks import RunContext
+from scale_eval.execution.time_limit import ends_after
 from scale_eval.models.built_in import is_built_in
 from scale_eval.planning.plan import Plan
 
@@ -62,6 +63,8 @@ class Findings:
         Whether it predicts something else each time.
     is_untried : bool
         Whether nothing can be said: it is too slow, would write a file, or ends its process.
+    cannot_load : bool
+        Whether its process ended while the model was loaded there, or loading took too long.
     files : dict of str
         The SHA-256 of each file that it read, by its path.
     """
@@ -69,17 +72,22 @@ class Findings:
     depends: str = ""
     is_random: bool = False
     is_untried: bool = False
+    cannot_load: bool = False
     files: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Trial:
-    """What the process that tries models is sent: models, data, and (company, cutoff, end)."""
+    """What the process that tries models is sent: models, data, and (company, cutoff, end).
+
+    `timeout` is the seconds after which that process ends where a model is still being loaded.
+    """
 
     parcel: Parcel
     dataset: Dataset
     rules: Rules
     windows: list[tuple[str, int, int]]
+    timeout: float
 
 
 class _Outcome(NamedTuple):
@@ -91,11 +99,12 @@ class _Outcome(NamedTuple):
 
 @contextlib.contextmanager
 def trial_of(
-    context: RunContext, plan: Plan, todo: np.ndarray
+    context: RunContext, plan: Plan, todo: np.ndarray, timeout: float
 ) -> Iterator[Callable[[], dict[str, Findings]]]:
     """Begin to try the user's models among those to do; yield what waits for the findings.
 
-    `todo` is as of `Completion.todo`. Nothing is begun where there are no such models.
+    `todo` is as of `Completion.todo`; loading a model may take `timeout` seconds. Nothing is begun
+    where there are no such models.
     """
     wanted = {
         name: context.models[name]
@@ -107,7 +116,7 @@ def trial_of(
         return
     rules = replace(context.rules, metrics=())
     tried = replace(context, models=wanted, rules=rules, fitted={})
-    trial = Trial(pack(tried), context.dataset, rules, _windows_to_try(plan, todo))
+    trial = Trial(pack(tried), context.dataset, rules, _windows_to_try(plan, todo), timeout)
     pool = ThreadPoolExecutor(1)
     with child_process.start() as call:
         findings = pool.submit(call, try_models, trial)
@@ -115,7 +124,9 @@ def trial_of(
         def wait() -> dict[str, Findings]:
             try:
                 return findings.result()
-            except Exception:  # it took its process down: its evaluations will say so
+            except ChildProcessError:
+                return _each_alone(trial)
+            except Exception:  # its evaluations will say so
                 return {}
 
         try:
@@ -141,11 +152,26 @@ def _windows_to_try(plan: Plan, todo: np.ndarray) -> list[tuple[str, int, int]]:
     return sorted(chosen, key=lambda each: each[1:])
 
 
+def _each_alone(trial: Trial) -> dict[str, Findings]:
+    """Try each model in a process of its own, to find which of them it is that ends its process."""
+    found: dict[str, Findings] = {}
+    for name in trial.parcel.models:
+        with child_process.start() as call:
+            try:
+                found |= call(try_models, replace(trial, parcel=trial.parcel.only(name)))
+            except ChildProcessError:
+                found[name] = Findings(cannot_load=True)
+    return found
+
+
 def try_models(trial: Trial) -> dict[str, Findings]:
     """Try each model of a trial; in the process that was started for it."""
     pa.set_cpu_count(1)
+    models: dict[str, NamedModel] = {}
     with threadpoolctl.threadpool_limits(1):
-        models, _ = trial.parcel.load(_RUN)
+        for name in trial.parcel.models:
+            with ends_after(trial.timeout):
+                models |= trial.parcel.only(name).load(_RUN)[0]
         places = _places(trial)
         return {name: _tried(model, places, trial.rules) for name, model in models.items()}
 

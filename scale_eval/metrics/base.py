@@ -281,6 +281,10 @@ def require_metric_function(function: Any) -> None:
             "a metric is a function of (outcomes, probabilities, future_spend), not "
             f"{function!r:.80}"
         )
+    if inspect.iscoroutinefunction(function):
+        raise ValueError(
+            f"the metric {_own_name(function)} is async, which nobody awaits: write def"
+        )
     try:
         signature = inspect.signature(function)
     except (TypeError, ValueError):  # some functions in C do not tell
@@ -314,14 +318,23 @@ def _call(function: UserFunction, scores: Scores) -> float:
 
 
 def _number(returned: Any) -> float:
-    """Return what a metric returned as a float; raise `TypeError` where it is no number."""
+    """Return what a metric returned as a float, NaN where it is masked.
+
+    Raises `TypeError` where it is no number, `OverflowError` where it is too large for a float.
+    """
     kind = type(returned).__name__
     if isinstance(returned, str | bytes):
         raise TypeError(f"it returned the text {returned!r:.40}, not a number")
     if np.iscomplexobj(returned) or np.ndim(returned):
         shape = f" of shape {np.shape(returned)}" if np.ndim(returned) else ""
         raise TypeError(f"it returned a value of type {kind}{shape}, not a number")
+    if np.ma.is_masked(returned):
+        return math.nan
     try:
         return float(returned)
-    except (TypeError, ValueError, OverflowError):
+    except OverflowError:
+        raise OverflowError(
+            f"it returned a number ({kind}) that is too large for a float"
+        ) from None
+    except (TypeError, ValueError):
         raise TypeError(f"it returned {returned!r:.40} ({kind}), not a number") from None

@@ -246,9 +246,10 @@ def _check_type(path: Path, column: str, kind: pa.DataType) -> None:
                 "timestamp, a date, or text such as 2017-12-01"
             )
     elif not (types.is_floating(plain) or types.is_integer(plain) or types.is_decimal(plain)):
+        to_number = ".str.replace(',', '.').astype(float)" if is_text(plain) else ".astype(float)"
         raise ValueError(
-            f"{path}: column probability is {kind}; write numbers from 0 to 1, as in "
-            "frame.astype({'probability': 'float64'})"
+            f"{path}: column probability is {kind}; write numbers from 0 to 1, as "
+            f"frame['probability']{to_number} makes them"
         )
 
 

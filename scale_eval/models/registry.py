@@ -10,6 +10,8 @@ from types import ModuleType
 from typing import Any
 
 from scale_eval.evaluation.model import NamedModel
+from scale_eval.evaluation.no_prediction import message_of
+from scale_eval.evaluation.users_object import looking_at
 from scale_eval.models.built_in import BASELINES, BUILT_IN
 from scale_eval.models.identity.model_identity import identity_of_model
 from scale_eval.models.predictions import Predictions
@@ -40,13 +42,15 @@ def resolve(model: Any) -> NamedModel:
     candidate = _load(model) if isinstance(model, str) else model
     if isinstance(candidate, type) or inspect.isroutine(candidate):
         candidate = _instantiated(candidate)
-    own_name = getattr(candidate, "name", None)
-    name = own_name if isinstance(own_name, str) and own_name else text or type(candidate).__name__
-    if _is_scikit_learn_classifier(candidate):
-        candidate = _classifier_model(candidate, name)
-    _check(candidate, name)
-    is_trusted = type(candidate) in BUILT_IN.values() and hasattr(candidate, "fit_windows")
-    return NamedModel(name, candidate, identity_of_model(candidate), is_trusted)
+    name = text or type(candidate).__name__
+    with looking_at("model", name):
+        own_name = getattr(candidate, "name", None)
+        name = own_name if isinstance(own_name, str) and own_name else name
+        if _is_scikit_learn_classifier(candidate):
+            candidate = _classifier_model(candidate, name)
+        _check(candidate, name)
+        is_trusted = type(candidate) in BUILT_IN.values() and hasattr(candidate, "fit_windows")
+        return NamedModel(name, candidate, identity_of_model(candidate), is_trusted)
 
 
 def _is_scikit_learn_classifier(candidate: Any) -> bool:
@@ -71,14 +75,17 @@ def load_object(text: str, kind: str) -> Any:
         raise ValueError(f"there is no {kind} {text!r}; write package.module:Name for one of yours")
     try:
         module = importlib.import_module(module_name)
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         raise ValueError(
-            f"{kind} {text!r}: cannot import {module_name} ({error}); run from the directory that "
-            "holds it, or install its package"
+            f"{kind} {text!r}: cannot import {module_name} ({message_of(error)}); run from the "
+            "directory that holds it, or install its package"
         ) from error
-    if not hasattr(module, name):
-        raise ValueError(f"{kind} {text!r}: {module_name} has no {name}{_near(name, module)}")
-    return getattr(module, name)
+    with looking_at(kind, text):
+        if not hasattr(module, name):
+            raise ValueError(f"{kind} {text!r}: {module_name} has no {name}{_near(name, module)}")
+        return getattr(module, name)
 
 
 def _near(name: str, module: ModuleType) -> str:
@@ -120,8 +127,10 @@ def _instantiated(factory: Callable[..., Any]) -> Any:
         ) from error
     try:
         return factory()
-    except (Exception, SystemExit) as error:
-        raise ValueError(f"{factory.__name__} cannot be made: {error}") from error
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        raise ValueError(f"{factory.__name__} cannot be made: {message_of(error)}") from error
 
 
 def _check(candidate: Any, name: str) -> None:
@@ -138,6 +147,10 @@ def _check(candidate: Any, name: str) -> None:
             f"{name!r} ({type(candidate).__name__}) lacks {' and '.join(missing)}; a model has "
             "fit(history) and predict_proba(history), or is a classifier of scikit-learn"
         )
+    if any(map(inspect.iscoroutinefunction, (candidate.fit, candidate.predict_proba))):
+        raise ValueError(f"{name!r} has an async method, which nobody awaits: write def alone")
+    if inspect.isgeneratorfunction(candidate.fit):
+        raise ValueError(f"{name!r} has a yield in fit, so that a call of it does nothing")
     for attribute, allowed in (("scope", _SCOPES), ("reads", _READS)):
         value = getattr(candidate, attribute, allowed[0])
         if value not in allowed:
@@ -152,8 +165,9 @@ def _listed(models: Any) -> list[Any]:
     Raises `ValueError` for a mapping or a table, and for what is neither a model nor many.
     """
     is_single = isinstance(models, str | bytes | type) or callable(models)
-    if is_single or hasattr(models, "fit") or not isinstance(models, Iterable):
-        return [models]
+    with looking_at("model", type(models).__name__):
+        if is_single or hasattr(models, "fit") or not isinstance(models, Iterable):
+            return [models]
     if isinstance(models, Mapping) or hasattr(models, "columns"):
         raise ValueError(
             f"models is a {type(models).__name__}: write a list, such as ['bgnbd', MyModel()]; a "

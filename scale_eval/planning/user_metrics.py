@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from scale_eval.evaluation.schema import evaluations_schema
+from scale_eval.evaluation.users_object import looking_at
 from scale_eval.metrics import METRICS, Metric, user_metric
 from scale_eval.metrics.base import jackknifed
 from scale_eval.metrics.uncertainty import influence_column
@@ -26,7 +27,8 @@ def user_metrics(metrics: Iterable[str | Metric | Callable[..., float]]) -> tupl
         if isinstance(each, str) and each in METRICS:
             continue
         loaded = load_object(each, "metric") if isinstance(each, str) else each
-        metric = jackknifed(loaded) if isinstance(loaded, Metric) else user_metric(loaded)
+        with looking_at("metric", each if isinstance(each, str) else type(each).__name__):
+            metric = jackknifed(loaded) if isinstance(loaded, Metric) else user_metric(loaded)
         taken = evaluations_schema(list(own)).names
         columns = {metric.name, influence_column(metric.name)}
         if columns.intersection(taken) or UNREPEATABLE_COLUMNS.fullmatch(metric.name):

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from scale_eval.metrics.base import ESTIMANDS
-from scale_eval.report.asked import require_metric, require_model, require_one_of
+from scale_eval.report.asked import names_of, require_metric, require_model, require_one_of
 from scale_eval.results.directory import RunDirectory
 from scale_eval.results.panel import COVERAGES
-from scale_eval.spelling import did_you_mean
+from scale_eval.spelling import did_you_mean, require_text
 
 if TYPE_CHECKING:
     from scale_eval.datasets import Dataset
@@ -166,7 +166,7 @@ class Answers:
         """
         from scale_eval.report.company import CompanyResults
 
-        figures = self.directory.company(company_id)
+        figures = self.directory.company(require_text("company", company_id))
         evaluations = self.directory.evaluations(company_id=company_id).to_pandas()
         if evaluations.empty:
             self._require_company(company_id)
@@ -221,7 +221,7 @@ class Answers:
 
         if isinstance(model, str):
             model = require_model(self.document, model)
-        companies = [company] if isinstance(company, str) else company
+        companies = None if company is None else names_of("company", company)
         for each in companies or []:
             self._require_company(each)
         return recompute(self.directory, model, companies, dataset, trust=trust)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from scale_eval.planning.metric_names import choose_metric
 from scale_eval.report.choices import choose_model
-from scale_eval.spelling import did_you_mean_one_of
+from scale_eval.spelling import did_you_mean_one_of, require_text
 
 if TYPE_CHECKING:
     from scale_eval.report.findings import Findings
@@ -15,9 +15,16 @@ if TYPE_CHECKING:
 
 def require_one_of(kind: str, name: str, names: Collection[str]) -> str:
     """Return `name` if it is one of `names`; raise `ValueError` with the nearest one if not."""
-    if name not in names:
+    if require_text(kind, name) not in names:
         raise ValueError(f"there is no {kind} {name!r}{did_you_mean_one_of(name, names)}")
     return name
+
+
+def names_of(kind: str, names: str | Iterable[str]) -> list[str]:
+    """Return names as a list, where one may stand alone; raise `ValueError` for what is no text."""
+    if isinstance(names, str) or not isinstance(names, Iterable):
+        names = [names]
+    return [require_text(kind, name) for name in names]
 
 
 def require_metric(findings: Findings, metric: str | None) -> str | None:

@@ -14,7 +14,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from scale_eval.evaluation.recorded_identity import differing_parts, in_words
+from scale_eval.evaluation.recorded_identity import changed_models_in_words, differing_parts
 from scale_eval.evaluation.schema import (
     FAILED,
     KEY,
@@ -132,12 +132,7 @@ class RunDirectory:
         """
         self.require_place()
         self.require_settings(settings, facts.get("dataset"))
-        for name, parts in self.changed_models(models).items():
-            raise RunDiffers(
-                f"the model {name!r} has changed since {self.store.root} was begun "
-                f"({in_words(parts)}). To evaluate it anew, add --replace {name}, in "
-                f"Python replace=[{name!r}]; to keep both, give it another name"
-            )
+        self.require_same_models(models)
         recorded_models = self.document.get("models", {})
         self.record(
             format=FORMAT,
@@ -187,6 +182,11 @@ class RunDirectory:
                 f"{self.store.root} holds another run: {differences}. Choose another place for "
                 f"this one, or go on with that run by its own settings: {options}"
             )
+
+    def require_same_models(self, models: Mapping[str, Mapping[str, Any]]) -> None:
+        """Raise `RunDiffers` where models have changed since the run was begun; name them all."""
+        if changed := self.changed_models(models):
+            raise RunDiffers(changed_models_in_words(changed, str(self.store.root)))
 
     def changed_models(self, models: Mapping[str, Mapping[str, Any]]) -> dict[str, list[str]]:
         """Return the parts of the identity that differ, of each model that has changed."""

@@ -107,6 +107,11 @@ WRONG = [
     ),
     (pd.Series(P), "wrong_customers", "0 stands where 'c1' is; where its values are in the order"),
     (pd.Series(P).sort_values(), "wrong_customers", "2 stands where 'c1' is"),
+    (
+        pd.Series(P, pd.MultiIndex.from_product([["shop"], IDS])),
+        "wrong_customers",
+        "has 2 levels, such as ('shop', 'c1'): keep that of the customers alone, as in",
+    ),
     (pd.Series(P, ["x" * 99, *IDS[1:]]), "wrong_customers", "'xxxxxxxxx"),
 ]
 

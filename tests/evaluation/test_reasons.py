@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import scale_eval
+from scale_eval.evaluation.no_prediction import Skipped
 from scale_eval.evaluation.reasons import CONDITIONS, EVALUATIONS, FIGURES, ROWS, sentence_of
 from scale_eval.metrics.compiled.values import REASONS
 from scale_eval.planning.calendar import REFUSALS
@@ -95,6 +96,14 @@ def test_a_sentence_can_follow_a_colon(reasons):
         assert sentence[0].islower()
         assert not sentence.endswith(".")
         assert "_" not in sentence
+
+
+def test_a_model_that_declines_without_a_reason_is_said_to_have_none():
+    assert [Skipped(reason).row_texts()[1] for reason in ("", " ", "closed")] == [
+        "no_reason",
+        "no_reason",
+        "closed",
+    ]
 
 
 def test_codes_that_are_open_have_sentences_too():

@@ -51,13 +51,17 @@ MODULES = {
         """,
     "sent_plain.py": """
         import sent_late
+        import sent_folder.inner.deep
         from functools import lru_cache
         class Plain:
             def fit(self, history): ...
             def predict_proba(self, history): return [sent_late.rate(), cached(3)]
+        class InFolders(Plain):
+            def predict_proba(self, history): return [sent_folder.inner.deep.RATE]
         @lru_cache
         def cached(n): return n / 10
         """,
+    "sent_folder/inner/deep.py": "RATE = .5",
     "sent_late.py": "RATE = .25\ndef rate(): return RATE",
     "sent_package/__init__.py": "",
     "sent_package/kinds.py": """
@@ -99,10 +103,10 @@ def test_modules_locks_and_what_is_imported_late_reach_a_process_that_has_none_o
     tmp_path, monkeypatch
 ):
     for name, text in MODULES.items():
-        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(textwrap.dedent(text))
     monkeypatch.syspath_prepend(tmp_path)
-    names = ["sent_plain:Plain", "sent_models:Locked", "sent_models:Late"]
+    names = ["sent_plain:Plain", "sent_plain:InFolders", "sent_models:Locked", "sent_models:Late"]
     try:
         parcel = pickle.dumps(pack(context_of(names, tmp_path)))
     finally:
@@ -116,7 +120,8 @@ def test_modules_locks_and_what_is_imported_late_reach_a_process_that_has_none_o
         cwd="/",
         check=False,
     )
-    assert done.stdout.decode().splitlines() == ["[0.25, 0.3]", "[0.5, 2, 0.3]", "[0.25, 1]"], done
+    predicted = ["[0.25, 0.3]", "[0.5]", "[0.5, 2, 0.3]", "[0.25, 1]"]
+    assert done.stdout.decode().splitlines() == predicted, done
 
 
 class Part:
@@ -174,6 +179,30 @@ def test_a_model_that_cannot_be_pickled_says_which_part_and_leaves_the_others(tm
     assert told.replace(", is", " is") == part.replace(", is", " is")
     assert "make it in fit" in rest
     assert context.models["constant"].prototype.name == "constant"
+
+
+class Refuses(Constant):
+    """A model whose pickling, or loading, ends in something that is no `Exception`."""
+
+    name = "refuses"
+
+    def __init__(self, at_once):
+        self.at_once = at_once
+
+    def __reduce__(self):
+        if self.at_once:
+            sys.exit(7)
+        return sys.exit, (8,)
+
+
+@pytest.mark.parametrize(("at_once", "told"), [(True, "SystemExit: 7"), (False, "SystemExit: 8")])
+def test_a_model_that_ends_the_process_by_an_exception_is_told_like_any_other(
+    tmp_path, at_once, told
+):
+    models, failures = pack(context_of([Refuses(at_once), Constant], tmp_path)).load("run")
+    assert isinstance(models["constant"].prototype, Constant)
+    why = models["refuses"].prototype.note if at_once else failures["refuses"]
+    assert told in why
 
 
 def test_functions_without_a_name_and_files_to_read_can_be_sent(tmp_path):

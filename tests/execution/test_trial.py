@@ -150,7 +150,9 @@ def findings(shops, tmp_path_factory) -> dict[str, Findings]:
     windows = trial._windows_to_try(plan, todo)
     with child_process.start() as call:
         return call(
-            quickly, Trial(trial.pack(replace(context)), shops, settings.rules, windows), str(place)
+            quickly,
+            Trial(trial.pack(replace(context)), shops, settings.rules, windows, 60.0),
+            str(place),
         )
 
 
@@ -189,6 +191,32 @@ def test_a_model_that_draws_without_a_seed_is_told_from_one_that_keeps_something
 @pytest.mark.slow
 def test_the_files_that_a_model_reads_are_known(findings):
     assert [Path(file).name for file in findings["Reads"].files] == ["rate.json"]
+
+
+class EndsWhereItIsLoaded(Rate):
+    def __setstate__(self, state):
+        os._exit(3)
+
+
+class SleepsWhereItIsLoaded(Rate):
+    def __setstate__(self, state):
+        time.sleep(1000)
+
+
+@pytest.mark.slow
+def test_a_model_that_ends_or_holds_up_the_process_that_loads_it_is_told_from_others(
+    shops, tmp_path
+):
+    models = named_models([*map(named, [EndsWhereItIsLoaded, SleepsWhereItIsLoaded, Rate])])
+    context = RunContext(shops, models, Settings().rules, open_store(tmp_path))
+    plan = plan_run(shops, list(models), Settings())
+    todo = np.repeat(plan.is_planned[:, None], len(models), axis=1)
+    with trial.trial_of(context, plan, todo, timeout=5.0) as findings:
+        assert findings() == {
+            "EndsWhereItIsLoaded": Findings(cannot_load=True),
+            "SleepsWhereItIsLoaded": Findings(cannot_load=True),
+            "Rate": Findings(),
+        }
 
 
 @pytest.mark.slow

@@ -10,6 +10,7 @@ import time
 from types import SimpleNamespace
 
 import pytest
+from distributed.comm.core import CommClosedError
 
 from scale_eval.datasets import open_dataset
 from scale_eval.evaluation.no_prediction import NoPrediction
@@ -103,7 +104,7 @@ class Answering:
     def __init__(self, *failures):
         self.failures = failures
 
-    def run(self, function, parcel, on_error):
+    def run(self, function, parcel, timeout, on_error):
         return {f"tcp://w:{i}": each for i, each in enumerate(self.failures)}
 
 
@@ -116,7 +117,7 @@ def context(shops, tmp_path):
 
 def test_a_model_that_no_worker_can_load_is_rows_that_say_so_and_the_others_stay(context):
     missing = {"random": "ModuleNotFoundError: No module named 'rare'"}
-    models = loadable_models(Answering(missing, missing), context)
+    models = loadable_models(Answering(missing, missing), context, 60.0)
     with pytest.raises(NoPrediction) as caught:
         models["random"].fresh().fit(None)
     assert caught.value.reason == "cannot_be_sent"
@@ -127,8 +128,17 @@ def test_a_model_that_no_worker_can_load_is_rows_that_say_so_and_the_others_stay
 def test_a_model_that_some_workers_can_load_ends_the_run_and_names_the_worker(context):
     missing = {"random": "ModuleNotFoundError: No module named 'rare'"}
     with pytest.raises(WorkerUnfit, match=r"worker tcp://w:1 .*'random'.*which other workers can"):
-        loadable_models(Answering({}, missing), context)
+        loadable_models(Answering({}, missing), context, 60.0)
+
+
+def test_workers_that_all_end_while_they_load_models_end_the_run(context):
+    ended = CommClosedError("Stream is closed")
+    with pytest.raises(
+        WorkerUnfit, match=r"every worker ended, .* 60 s, .* the model 'constant', the model"
+    ):
+        loadable_models(Answering(ended, ended), context, 60.0)
+    assert loadable_models(Answering(ended, {}), context, 60.0) == context.models
 
 
 def test_workers_that_come_later_find_out_by_themselves(context):
-    assert loadable_models(Answering(), context) == context.models
+    assert loadable_models(Answering(), context, 60.0) == context.models

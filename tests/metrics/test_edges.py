@@ -292,7 +292,8 @@ class Wordless(Exception):  # noqa: N818 - for this test
         ),
         ([0.5], "exception:TypeError it returned a value of type list of shape (1,), not a number"),
         ({"a": 1}, "exception:TypeError it returned {'a': 1} (dict), not a number"),
-        (10**400, "exception:TypeError it returned 1"),
+        (10**5000, "exception:OverflowError it returned a number (int) that is too large for a"),
+        (np.ma.masked, "not_a_number"),
     ],
     ids=lambda value: type(value).__name__ if not isinstance(value, str) else value[:20],
 )
@@ -302,6 +303,14 @@ def test_what_a_metric_returns_that_is_no_number_is_named(returned, reason):
     assert values["odd"] is None
     assert undefined["odd"].startswith(reason)
     assert values["log_loss"] is not None
+
+
+def test_an_async_metric_is_refused_as_nobody_would_await_it():
+    async def awaited(outcomes, probabilities, future_spend):
+        return 1.0
+
+    with pytest.raises(ValueError, match="the metric awaited is async"):
+        user_metric(awaited)
 
 
 @pytest.mark.parametrize(

@@ -132,7 +132,10 @@ def test_ids_may_be_strings_of_any_kind(tmp_path, history, kind):
             {"cutoff": 1512086400},
             "column cutoff is int64, which does not say its unit; write it as",
         ),
-        ({"probability": ["0.1", "0.2", "0.3"]}, "column probability is .*string; write numbers"),
+        (
+            {"probability": ["0.1", "0.2", "0.3"]},
+            "column probability is .*string; write numbers.*replace",
+        ),
         ({"cutoff": "01.12.2017"}, "column cutoff: '01.12.2017' .* write 2017-12-01 or 2017-01-12"),
     ],
 )

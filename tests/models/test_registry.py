@@ -51,6 +51,21 @@ class NoVerbs:
 class ForSome(Mine):
     scope = "some"
 
+class Proxy(Mine):
+    def __getattr__(self, name): raise RuntimeError("no " + name)
+
+class Shown(Mine):
+    def __init__(self): self.k = type("K", (), {{"__repr__": lambda self: 1 / 0}})()
+
+class Panics(Mine):
+    def __init__(self): raise type("Panic", (BaseException,), {{}})("lost")
+
+class Awaits(Mine):
+    async def predict_proba(self, history): ...
+
+class Yields(Mine):
+    def fit(self, history): yield
+
 def make():
     return Mine(5)
 
@@ -148,6 +163,14 @@ def test_an_unknown_name_is_told_its_nearest_neighbour_and_all_that_are_known():
         ("models_of_a_shop:NoVerbs", r"\(NoVerbs\) lacks predict_proba"),
         ("models_of_a_shop:LIMIT", r"\(int\) lacks fit and predict_proba"),
         ("models_of_a_shop:ForSome", r"scope 'some'; it is one of company, all"),
+        (
+            "models_of_a_shop:Proxy",
+            r"shop:Proxy' raises RuntimeError .*: no name \(.* in __getattr_",
+        ),
+        ("models_of_a_shop:Shown", r"shop:Shown' raises ZeroDivisionError .* `__repr__` return"),
+        ("models_of_a_shop:Panics", r"Panics cannot be made: lost"),
+        ("models_of_a_shop:Awaits", r"Awaits' has an async method.* write def alone"),
+        ("models_of_a_shop:Yields", r"Yields' has a yield in fit"),
         ("models_of_a_shop:Needy", r"Needy cannot be called without arguments.*'k'.*instance"),
     ],
 )
