@@ -91,8 +91,7 @@ def find_gaps(times: np.ndarray) -> Gaps:
     spans = [
         ((first + start) * DAY, (first + end) * DAY)
         for start, end in silences
-        if rows[:start].sum() >= FIRST_ROWS
-        and not _are_seasons(active, np.array([start]), np.array([end]))[0]
+        if rows[:start].sum() >= FIRST_ROWS and not _is_season(active, start, end)
     ]
     overdue = _overdue(active, spacings)
     return Gaps(spans, None if overdue is None else (first + overdue) * DAY)
@@ -183,21 +182,25 @@ def _longest_usual(silences: np.ndarray) -> float:
     return usual
 
 
-def _are_seasons(active: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.ndarray:
-    """Return which silences were silent in the year before or after, too, in their middle half.
+def _is_season(active: np.ndarray, start: int, end: int) -> bool:
+    """Return whether a silence was silent in the year before or after, too, in its middle half.
 
     That half had no more days with rows than strays there, nor than a quarter of what is usual
-    around the silence. All shapes (n_silences,).
+    around the silence.
     """
+    first, last = int(active[0]), int(active[-1]) + 1
+    if end - start >= YEAR:
+        return False
     quarter = (end - start) // 4
-    low, high = np.add.outer(start + quarter, _MOVES), np.add.outer(end - quarter, _MOVES)
-    known = (low >= active[0]) & (high <= active[-1] + 1)
-    n_active = np.searchsorted(active, high) - np.searchsorted(active, low)
-    around = np.maximum(start - YEAR, active[0]), np.minimum(end + YEAR, active[-1] + 1)
-    n_around = np.searchsorted(active, around[1]) - np.searchsorted(active, around[0])
+    low, high = start + quarter + _MOVES, end - quarter + _MOVES
+    known = (low >= first) & (high <= last)
+    if not known.any():
+        return False
+    n_active = np.diff(active.searchsorted([low[known], high[known]]), axis=0)[0]
+    around = max(start - YEAR, first), min(end + YEAR, last)
+    n_around = int(np.diff(active.searchsorted(around))[0])
     usual = n_around / (around[1] - around[0]) * (end - start) / 2
-    few = n_active <= np.minimum(STRAYS, usual / 4)[:, np.newaxis]
-    return (known & few).any(axis=1) & (end - start < YEAR)
+    return bool((n_active <= min(STRAYS, usual / 4)).any())
 
 
 def _overdue(active: np.ndarray, spacings: np.ndarray) -> int | None:
@@ -213,5 +216,5 @@ def _overdue(active: np.ndarray, spacings: np.ndarray) -> int | None:
         return None
     start = int(active[-1]) + 1
     length = max(int(length), SHORTEST)
-    ends = start + np.arange(length, max(YEAR, length) + 14, 14)
-    return int(ends[np.argmin(_are_seasons(active, np.full(len(ends), start), ends))])
+    ends = range(start + length, start + max(YEAR, length) + 14, 14)
+    return next(end for end in ends if not _is_season(active, start, end))

@@ -21,7 +21,8 @@ class Spelling(NamedTuple):
     """A spelling is one way in which ids of the same thing may differ.
 
     `difference` says it in words, `alike` makes ids alike, and `may_differ` says cheaply that some
-    of the ids, given as bounds and bytes, may become others.
+    of the ids may become others: given which bytes occur in them, and with which those begin that
+    have several; bool, shapes (256,).
     """
 
     difference: str
@@ -29,33 +30,29 @@ class Spelling(NamedTuple):
     may_differ: Callable[[np.ndarray, np.ndarray], bool]
 
 
-def _any_between(low: int, high: int) -> Callable[[np.ndarray, np.ndarray], bool]:
-    return lambda bounds, content: bool(((content >= low) & (content <= high)).any())
+def _beyond_ascii(occur: np.ndarray, begin: np.ndarray) -> bool:
+    return bool(occur[128:].any())
 
 
-def _starts_with_zero(bounds: np.ndarray, content: np.ndarray) -> bool:
-    first = content[bounds[:-1][np.diff(bounds) > 1]]
-    return bool((first == ord("0")).any())
+def _letters_of_both_sizes(occur: np.ndarray, begin: np.ndarray) -> bool:
+    return bool(occur[ord("A") : ord("Z") + 1].any() and occur[ord("a") : ord("z") + 1].any())
 
-
-_beyond_ascii = _any_between(128, 255)
-_capital, _small = _any_between(ord("A"), ord("Z")), _any_between(ord("a"), ord("z"))
 
 SPELLINGS = {
     "blanks": Spelling(
         "blanks around them",
         pc.utf8_trim_whitespace,
-        lambda *ids: _any_between(0, 32)(*ids) or _beyond_ascii(*ids),
+        lambda occur, begin: bool(occur[:33].any() or occur[128:].any()),
     ),
     "case": Spelling(
         "capitals and small letters",
         pc.utf8_lower,
-        lambda *ids: (_capital(*ids) and _small(*ids)) or _beyond_ascii(*ids),
+        lambda *ids: _letters_of_both_sizes(*ids) or _beyond_ascii(*ids),
     ),
     "zeros": Spelling(
         "leading zeros",
         lambda ids: pc.replace_substring_regex(ids, r"^0+(.)", r"\1"),
-        _starts_with_zero,
+        lambda occur, begin: bool(begin[ord("0")]),
     ),
     "unicode": Spelling(
         "how Unicode writes the same letters",
@@ -65,7 +62,7 @@ SPELLINGS = {
     "invisible": Spelling(
         "characters that nobody sees",
         lambda ids: pc.replace_substring_regex(ids, r"[\p{Cc}\p{Cf}]", ""),
-        lambda *ids: _any_between(0, 31)(*ids) or _any_between(127, 255)(*ids),
+        lambda occur, begin: bool(occur[:32].any() or occur[127:].any()),
     ),
 }
 """Ways in which ids of the same thing may differ, by the name that `ids` has for each."""
@@ -93,6 +90,7 @@ TOTALS = (
 )
 """Ids, in small letters, of rows below a table that hold its sum."""
 
+_NOBODY = pa.array([*GUESTS, *TOTALS], pa.string())
 _LARGE_SHARE, _GUEST_SHARE = 0.1, 0.01  # of the rows of a company, in one id
 _TIMES_NEXT = 5  # as many rows as the id with the next most, for the former to be told
 _LEAST_ROWS, _LEAST_CUSTOMERS = 20, 20  # of the id, and of the company, for it to be told
@@ -110,13 +108,7 @@ def require_spellings(names: Sequence[str]) -> None:
 def make_alike(ids: pa.Array, names: Iterable[str]) -> pa.Array:
     """Return `ids` without the differences that are named, each a key of `SPELLINGS`."""
     chosen = set(names)
-    for name in (
-        "unicode",
-        "invisible",
-        "blanks",
-        "case",
-        "zeros",
-    ):  # as one name may depend on the one before
+    for name in ("unicode", "invisible", "blanks", "case", "zeros"):  # one may need those before
         if name in chosen:
             ids = SPELLINGS[name].alike(ids)
     return ids
@@ -157,10 +149,12 @@ class IdRemarks:
         """Look at the customer ids of a company."""
         n_rows, n_customers = len(company), company.n_customers
         counts = np.bincount(company.codes, minlength=n_customers)
-        small = pc.utf8_lower(company.customers)
-        self._look_for_totals(company, counts, small)
+        ids = company.customers
+        nobody = _nobody(ids)
+        self._look_for_totals(company, counts, [i for i, word in nobody.items() if word in TOTALS])
         if n_customers >= _LEAST_CUSTOMERS:
-            self._look_for_guests(company, counts, small)
+            guests = [i for i, word in nobody.items() if word in GUESTS]
+            self._look_for_guests(company, counts, guests)
             once = int(np.count_nonzero(counts == 1))
             if once >= _ONE_ORDER_SHARE * n_customers and n_rows <= n_customers / _ONE_ORDER_SHARE:
                 self.one_order_each.add(
@@ -168,11 +162,12 @@ class IdRemarks:
                     f"{once:,} of the {n_customers:,} customers of {company.company_id} have one "
                     "order each",
                 )
-        ids = company.customers
         bounds, content = string_buffers(ids)
-        content = content[bounds[0] : bounds[-1]]
+        occur, begin = np.zeros((2, 256), bool)
+        occur[content[bounds[0] : bounds[-1]]] = True
+        begin[content[bounds[:-1][np.diff(bounds) > 1]]] = True
         for name, spelling in SPELLINGS.items():
-            if spelling.may_differ(bounds - bounds[0], content):
+            if spelling.may_differ(occur, begin):
                 alike = spelling.alike(ids)
                 n_fewer = n_customers - pc.count_distinct(alike).as_py()
                 if n_fewer:
@@ -181,9 +176,10 @@ class IdRemarks:
                         n_fewer, f"{pair[0]!r} and {pair[1]!r} at {company.company_id}"
                     )
 
-    def _look_for_totals(self, company: Transactions, counts: np.ndarray, small: pa.Array) -> None:
-        places = _places_of(TOTALS, small)
-        if len(places):
+    def _look_for_totals(
+        self, company: Transactions, counts: np.ndarray, places: Sequence[int]
+    ) -> None:
+        if places:
             name, n_rows = company.customers[places[0]].as_py(), counts[places[0]]
             self.sums = self.sums or name
             self.total.add(
@@ -192,16 +188,17 @@ class IdRemarks:
                 f"{company.company_id}",
             )
 
-    def _look_for_guests(self, company: Transactions, counts: np.ndarray, small: pa.Array) -> None:
+    def _look_for_guests(
+        self, company: Transactions, counts: np.ndarray, guests: Sequence[int]
+    ) -> None:
         n_rows = len(company)
         top = int(np.argmax(counts))
         next_most = np.partition(counts, -2)[-2]
         is_large = counts[top] >= _LARGE_SHARE * n_rows and counts[top] >= _TIMES_NEXT * next_most
         if not is_large or counts[top] < _LEAST_ROWS:
-            places = _places_of(GUESTS, small)
-            if not len(places):
+            if not guests:
                 return
-            top = int(places[np.argmax(counts[places])])
+            top = max(guests, key=lambda i: counts[i])
             if counts[top] < max(_GUEST_SHARE * n_rows, _LEAST_ROWS):
                 return
         name = company.customers[top].as_py()
@@ -249,10 +246,11 @@ class IdRemarks:
         return found
 
 
-def _places_of(words: Sequence[str], ids: pa.Array) -> np.ndarray:
-    """Return where `ids` are among `words`."""
-    found = pc.is_in(ids, value_set=pa.array(words, ids.type))
-    return np.flatnonzero(found.to_numpy(zero_copy_only=False))
+def _nobody(ids: pa.Array) -> dict[int, str]:
+    """Return the ids of guests and sums, in small letters, by their places."""
+    small = pc.utf8_lower(ids)
+    places = np.flatnonzero(pc.is_in(small, value_set=_NOBODY).to_numpy(zero_copy_only=False))
+    return {i: small[i].as_py() for i in places.tolist()}
 
 
 def _first_pair(ids: pa.Array, alike: pa.Array) -> tuple[str, str]:
