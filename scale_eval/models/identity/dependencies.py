@@ -33,7 +33,7 @@ from scale_eval.models.identity.computed_values import (
     computed_values,
     is_told_by_value,
 )
-from scale_eval.models.identity.described_value import describe
+from scale_eval.models.identity.described_value import Described, describe
 from scale_eval.models.identity.loaded_code import require_loaded
 from scale_eval.models.identity.used_source import Statement, all_statements, used_statements
 from scale_eval.models.identity.user_modules import (
@@ -50,8 +50,8 @@ from scale_eval.models.identity.user_modules import (
 _SCALARS = {type(None), bool, int, float, complex, str, bytes}
 _MOST_LAYERS = 50  # of decorators
 
-NOT_COMPARED = "not compared: "
-"""How the entry of something begins whose content cannot be compared; its types follow."""
+_NOT_COMPARED = " not compared: "
+"""What stands in the entry of a value before the types whose content cannot be compared."""
 
 
 def dependencies(thing: Any) -> dict[str, str]:
@@ -59,14 +59,29 @@ def dependencies(thing: Any) -> dict[str, str]:
 
     The names are those of statements of the user's modules, such as ``helper.DAYS``, and of globals
     and closed-over variables, such as ``WINDOW``. What stands in the file of a class or function
-    itself is left out, except for values that this file computes. What cannot be hashed, such as a
-    connection, has an entry that begins with `NOT_COMPARED`. Raises `ValueError` where a module has
-    changed on disk since it was imported.
+    itself is left out, except for values that this file computes. The entry of a value says which
+    parts of it cannot be compared, such as a connection: see `without_comparison`. Raises
+    `ValueError` where a module has changed on disk since it was imported.
     """
     found = _Dependencies()
     found.add_object(thing, is_root=True)
     hashes = {name: _hash(found.texts[name]) for name in sorted(found.texts)}
-    return hashes | {name: NOT_COMPARED + found.untold[name] for name in sorted(found.untold)}
+    return hashes | {name: not_compared(each) for name, each in found.untold.items()}
+
+
+def not_compared(described: Described) -> str:
+    """Return the entry of a value of which something cannot be compared: its hash, and that."""
+    return f"{described.digest}{_NOT_COMPARED}{', '.join(described.untold)}"
+
+
+def without_comparison(identity: Mapping[str, Any]) -> list[str]:
+    """Say what of an identity cannot be compared, such as ``LOG (a _io.TextIOWrapper)``."""
+    uses = identity.get("uses", {})
+    return [
+        f"{name} (a {entry.partition(_NOT_COMPARED)[2]})"
+        for name, entry in uses.items()
+        if _NOT_COMPARED in entry
+    ]
 
 
 class _Dependencies:
@@ -74,7 +89,7 @@ class _Dependencies:
 
     def __init__(self) -> None:
         self.texts: dict[str, set[str]] = {}
-        self.untold: dict[str, str] = {}
+        self.untold: dict[str, Described] = {}
         self._seen: set[Any] = set()
         self._read: set[int] = set()  # functions whose code was read
         self._alive: list[Any] = []  # so that no id is used twice
@@ -96,7 +111,7 @@ class _Dependencies:
             inner = list(value)
         elif not isinstance(value, ModuleType):
             self.add_definition(type(value), is_root=is_root)
-        for each in [*inner, *_attributes_of(value)]:
+        for each in [*inner, *_parts_of(value)]:
             self.add_object(each, depth + 1)
 
     def add_definition(self, thing: Any, *, is_root: bool = False) -> None:
@@ -143,9 +158,7 @@ class _Dependencies:
         """Return the hash of a value, and note what of it cannot be compared."""
         described = describe(value, folder)
         if described.untold:
-            self.untold[f"{name} (in part)" if described.digest else name] = ", ".join(
-                described.untold
-            )
+            self.untold[name] = described
         return described.digest
 
     # Modules that are files.
@@ -182,7 +195,7 @@ class _Dependencies:
             if isinstance(statement.node, DEFINITION):
                 defined = layers(values[name])[-1]
                 self._add_computed(defined, statement.node, module.name, folder)
-                for each in _attributes_of(values[name]):  # such as other kinds of a function
+                for each in _parts_of(values[name]):  # such as other kinds of a function
                     self.add_object(each)
             else:
                 self.add_object(values[name])
@@ -313,17 +326,23 @@ def vars_of(thing: Any) -> Mapping[str, Any]:
     return {}
 
 
-def _attributes_of(value: Any) -> Iterator[Any]:
-    """Yield what the attributes of an object hold; what a class or a module holds is left out."""
-    if isinstance(value, type | ModuleType):
-        return
-    yield from (each for name, each in vars_of(value).items() if name != "__wrapped__")
-    for base in type(value).__mro__:
-        members = list(vars(base).values()) if "__slots__" in vars(base) else []
-        for member in members:
+def attributes_of(thing: Any) -> dict[str, Any]:
+    """Return the attributes of an object by name, also those in slots."""
+    found = dict(vars_of(thing))
+    for base in type(thing).__mro__:
+        members = vars(base) if "__slots__" in vars(base) else {}
+        for name, member in members.items():
             if isinstance(member, MemberDescriptorType):
                 with contextlib.suppress(AttributeError):  # it has no value yet
-                    yield member.__get__(value)
+                    found[name] = member.__get__(thing)
+    return found
+
+
+def _parts_of(value: Any) -> list[Any]:
+    """Return what an object holds; nothing of a class or a module, which are followed by name."""
+    if isinstance(value, type | ModuleType):
+        return []
+    return [each for name, each in attributes_of(value).items() if name != "__wrapped__"]
 
 
 def _origin(thing: Any) -> tuple[str, str]:

@@ -12,6 +12,7 @@ import hashlib
 import logging
 import os
 import random
+import re
 import threading
 from collections.abc import Iterator
 from datetime import date, time, timedelta
@@ -30,8 +31,14 @@ _PLAIN = (type(None), bool, int, float, complex, bytes, date, time, timedelta)
 _EMPTY = (type(threading.Lock()), type(threading.RLock()), threading.local, logging.Logger)
 """What has no content on which a prediction could depend."""
 
-_CACHES = {"_cache", "_has_sorted_indices", "_has_canonical_format", "_sklearn_version"}
-"""Attributes that objects of packages set when they are used, or the version of the package."""
+_INCIDENTAL = {
+    *("_has_sorted_indices", "_has_canonical_format"),  # of sparse matrices
+    *("_sklearn_version", "_stop_words_id"),
+}
+"""Attributes that packages set when an object is used, or that differ from process to process."""
+
+_TREE = re.compile(r"(KDTree|BallTree)(32|64)?$")
+"""Kinds whose nodes hold addresses in memory, and counts of their use; they follow from the data."""
 
 _LARGEST_SEED = 2**64
 """Seeds above it were drawn from the system, and differ in every process."""
@@ -154,6 +161,8 @@ class _Description:
         if self._is_cloned and hasattr(value, "get_params"):
             return f"{kind} {self.text(value.get_params(deep=False))}"
         self.has_objects = True
+        if _TREE.search(kind):
+            return f"{kind} {self.text(np.asarray(value.data))}"
         texts = [self.text(part) for part in _pickled_parts(value)]
         return f"{kind} {hashlib.sha256(repr(texts).encode()).hexdigest()}"
 
@@ -187,13 +196,14 @@ def _state(value: Any, state: Any) -> Any:
     """Return attributes in the order of their names, without those that are caches."""
     if type(state) is not dict or not all(isinstance(name, str) for name in state):
         return state
-    caches = _CACHES | {
+    left_out = _INCIDENTAL | {
         name
         for base in type(value).__mro__
         for name, member in vars(base).items()
         if isinstance(member, functools.cached_property)
     }
-    return {name: state[name] for name in sorted(state) if name not in caches}
+    named = (name for name in sorted(state) if name not in left_out and "_cache" not in name)
+    return {name: state[name] for name in named}
 
 
 def _seed(generator: Any) -> str:

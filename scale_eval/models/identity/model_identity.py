@@ -14,9 +14,11 @@ from typing import Any
 
 from scale_eval.models.identity.code_text import DEEPEST, bytecode, value_text
 from scale_eval.models.identity.declared_files import declared_files
-from scale_eval.models.identity.dependencies import dependencies
+from scale_eval.models.identity.dependencies import attributes_of, dependencies, not_compared
+from scale_eval.models.identity.described_value import describe
 from scale_eval.models.identity.used_source import used_source
 from scale_eval.models.predictions import Predictions
+from scale_eval.models.scikit_learn import ClassifierModel
 
 _PACKAGE = "scale_eval"
 
@@ -27,20 +29,29 @@ def identity_of_model(model: Any) -> dict[str, Any]:
     The source is that of its class and the classes above it, and of the functions, the estimators
     and the objects of its own module among its parameters. What these use elsewhere is `uses`, by
     name (see `dependencies`), and `files` are those that the model declares. The parameters are its
-    attributes, or `get_params()` where it or an attribute has that. Those of `Predictions` are the
-    content of the file, not its path.
+    attributes, and `get_params()` where it or an attribute has that; an object among them is
+    followed by a hash of its content. Those of `Predictions` are the content of the file, not its
+    path.
     """
     if isinstance(model, Predictions):
         parameters: dict[str, Any] = {"content": model.content_hash()}
     else:
         parameters = _parameters(model)
     sources = dict.fromkeys(map(identity_of_source, _definitions(model, parameters)))
+    is_cloned = isinstance(model, ClassifierModel)  # then what its estimator has learned is not used
+    described = {k: describe(v, Path.cwd(), is_cloned=is_cloned) for k, v in parameters.items()}
     identity: dict[str, Any] = {
         "source": hashlib.sha256("\n".join(sources).encode()).hexdigest(),
-        "parameters": {name: value_text(parameters[name]) for name in sorted(parameters)},
+        "parameters": {
+            name: value_text(parameters[name])
+            + (f" {described[name].digest}" if described[name].has_objects else "")
+            for name in sorted(parameters)
+        },
     }
     if type(model).__module__.partition(".")[0] != _PACKAGE or hasattr(model, "estimator"):
-        identity["uses"] = dependencies(model)
+        identity["uses"] = dependencies(model) | {
+            f"self.{name}": not_compared(each) for name, each in described.items() if each.untold
+        }
         identity["files"] = declared_files(model)
     return identity
 
@@ -69,9 +80,10 @@ def identity_of_source(thing: Any) -> str:
 
 
 def _parameters(model: Any) -> dict[str, Any]:
-    if _has_parameters(model):
-        return model.get_params(deep=True)
-    parameters = dict(getattr(model, "__dict__", {}))
+    parameters = attributes_of(model)
+    if _has_parameters(model):  # `fit` sets what ends in an underscore
+        own = {name: value for name, value in parameters.items() if not name.endswith("_")}
+        return own | model.get_params(deep=True)
     for name, value in list(parameters.items()):
         if _has_parameters(value):
             inner = value.get_params(deep=True)
