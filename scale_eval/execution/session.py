@@ -29,6 +29,7 @@ from scale_eval.execution.trial import (
 )
 from scale_eval.execution.versions import require_same_versions
 from scale_eval.models import NamedModel, Predictions
+from scale_eval.models.identity.not_compared import without_comparison
 from scale_eval.planning.batches import choose_granularity, make_batches
 from scale_eval.planning.company_sample import Sample
 from scale_eval.planning.completion import COLUMNS, Completion, completed
@@ -98,6 +99,7 @@ class Session:
         directory.record(n_evaluations=plan.n_evaluations, n_missing=completion.n_missing)
         if todo.any():
             self._warn_of_predictions(plan)
+            self._say_what_is_not_compared()
             with (
                 ResultBuffer(directory.store) as buffer,
                 trial_of(self._context({}), plan, todo) as findings,
@@ -107,6 +109,19 @@ class Session:
                 tasks.fit(todo)
                 tasks.evaluate(todo, completion.attempts, costs)
         return plan
+
+    def _say_what_is_not_compared(self) -> None:
+        """Say which values models and metrics use whose change no later run would notice."""
+        metrics = self.directory.document.get("settings", {}).get("metrics", {})
+        identities = {f"model {name!r}": model.identity for name, model in self.models.items()}
+        identities |= {f"metric {name!r}": identity for name, identity in metrics.items()}
+        for name, identity in identities.items():
+            if values := without_comparison(identity):
+                remedy = "give another place" if name.startswith("metric") else "say --replace"
+                self.progress.say(
+                    f"The {name} uses what cannot be compared with a later run: "
+                    f"{', '.join(values)}. If its content changes, {remedy}."
+                )
 
     def _warn_of_predictions(self, plan: Plan) -> None:
         """Say which files of predictions have none for any planned window, and what they have."""

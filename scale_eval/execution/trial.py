@@ -63,7 +63,7 @@ class Findings:
     is_untried : bool
         Whether nothing can be said: it is too slow, would write a file, or ends its process.
     files : dict of str
-        The SHA-256 of each file that it read, by its path.
+        The SHA-256 of each file that it read, by its path, and of each variable, as ``$NAME``.
     """
 
     depends: str = ""

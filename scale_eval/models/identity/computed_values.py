@@ -63,9 +63,13 @@ def computed_values(thing: Any, node: ast.stmt | None) -> Iterator[tuple[str, An
             if isinstance(within, _FUNCTION) or node is None:
                 for argument, default in _computed_defaults(inspect.unwrap(function), within):
                     yield f"{name}.{argument}", default
-        elif _is_value(name, value):
-            if not isinstance(within, _ASSIGNMENT) or is_told_by_value(within, value):
-                yield name, value
+        elif isinstance(value, type) and isinstance(within, ast.ClassDef):
+            for inner, held in computed_values(value, within):
+                yield f"{name}.{inner}", held
+        elif _is_value(name, value) and (
+            not isinstance(within, _ASSIGNMENT) or is_told_by_value(within, value)
+        ):
+            yield name, value
 
 
 def _is_value(name: str, member: Any) -> bool:

@@ -8,26 +8,36 @@ is the globals that functions name, as they are now.
 from __future__ import annotations
 
 import ast
-import contextlib
-import dis
 import hashlib
 import inspect
 import sys
-import textwrap
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from types import (
     CodeType,
     FunctionType,
     MappingProxyType,
-    MemberDescriptorType,
     ModuleType,
 )
 from typing import Any
 
-from scale_eval.models.identity.code_text import DEEPEST, bytecode
+from scale_eval.models.identity.code_parts import (
+    content_of,
+    functions_of,
+    globals_in,
+    imports_in_code,
+    is_wrapper,
+    layers,
+    names_in,
+    node_of,
+    origin,
+    parts_of,
+    plain_text,
+    text_of,
+)
+from scale_eval.models.identity.code_text import DEEPEST
 from scale_eval.models.identity.computed_values import (
     DEFINITION,
     computed_values,
@@ -35,9 +45,9 @@ from scale_eval.models.identity.computed_values import (
 )
 from scale_eval.models.identity.described_value import Described, describe
 from scale_eval.models.identity.loaded_code import require_loaded
+from scale_eval.models.identity.not_compared import not_compared
 from scale_eval.models.identity.used_source import Statement, all_statements, used_statements
 from scale_eval.models.identity.user_modules import (
-    IMPORTING,
     UserModule,
     find_user_module,
     import_by_call,
@@ -46,12 +56,7 @@ from scale_eval.models.identity.user_modules import (
     modules_in,
 )
 
-
 _SCALARS = {type(None), bool, int, float, complex, str, bytes}
-_MOST_LAYERS = 50  # of decorators
-
-_NOT_COMPARED = " not compared: "
-"""What stands in the entry of a value before the types whose content cannot be compared."""
 
 
 def dependencies(thing: Any) -> dict[str, str]:
@@ -60,28 +65,13 @@ def dependencies(thing: Any) -> dict[str, str]:
     The names are those of statements of the user's modules, such as ``helper.DAYS``, and of globals
     and closed-over variables, such as ``WINDOW``. What stands in the file of a class or function
     itself is left out, except for values that this file computes. The entry of a value says which
-    parts of it cannot be compared, such as a connection: see `without_comparison`. Raises
+    parts of it cannot be compared, such as a connection: see `not_compared`. Raises
     `ValueError` where a module has changed on disk since it was imported.
     """
     found = _Dependencies()
     found.add_object(thing, is_root=True)
     hashes = {name: _hash(found.texts[name]) for name in sorted(found.texts)}
     return hashes | {name: not_compared(each) for name, each in found.untold.items()}
-
-
-def not_compared(described: Described) -> str:
-    """Return the entry of a value of which something cannot be compared: its hash, and that."""
-    return f"{described.digest}{_NOT_COMPARED}{', '.join(described.untold)}"
-
-
-def without_comparison(identity: Mapping[str, Any]) -> list[str]:
-    """Say what of an identity cannot be compared, such as ``LOG (a _io.TextIOWrapper)``."""
-    uses = identity.get("uses", {})
-    return [
-        f"{name} (a {entry.partition(_NOT_COMPARED)[2]})"
-        for name, entry in uses.items()
-        if _NOT_COMPARED in entry
-    ]
 
 
 class _Dependencies:
@@ -103,7 +93,7 @@ class _Dependencies:
             inner = [value.func, value.args, value.keywords]
         elif inspect.ismethod(value):
             inner = [value.__func__, value.__self__]
-        elif isinstance(value, type) or inspect.isfunction(value) or _is_wrapper(value):
+        elif isinstance(value, type) or inspect.isfunction(value) or is_wrapper(value):
             self.add_definition(value, is_root=is_root)
         elif isinstance(value, dict | MappingProxyType):
             inner = list(value.values())
@@ -111,7 +101,7 @@ class _Dependencies:
             inner = list(value)
         elif not isinstance(value, ModuleType):
             self.add_definition(type(value), is_root=is_root)
-        for each in [*inner, *_parts_of(value)]:
+        for each in [*inner, *parts_of(value)]:
             self.add_object(each, depth + 1)
 
     def add_definition(self, thing: Any, *, is_root: bool = False) -> None:
@@ -127,11 +117,16 @@ class _Dependencies:
             is_code = isinstance(each, FunctionType)
             self._add_definition(each if is_code else type(each), is_root=False)
         self._add_definition(defined, is_root=is_root)
+        for each in parts_of(thing):  # such as the kinds of a singledispatch
+            self.add_object(each)
 
     def _add_definition(self, thing: Any, *, is_root: bool) -> None:
-        if not isinstance(thing, type | FunctionType):
+        key = ("definition", id(thing), is_root)
+        if not isinstance(thing, type | FunctionType) or key in self._seen:
             return
-        module_name, whole = _origin(thing)
+        self._seen.add(key)
+        self._alive.append(thing)
+        module_name, whole = origin(thing)
         module = sys.modules.get(module_name)
         name = whole.partition(".")[0]
         if module is not None and is_users_module(module) and hasattr(module, name):
@@ -139,15 +134,14 @@ class _Dependencies:
             if "<locals>" in whole:
                 self._add_code(thing)
         elif module is None or module.__name__ in ("__main__", "__mp_main__"):
-            if not is_root and not self._is_known((whole, id(thing), "text")):
-                self._add(whole, _text_of(thing))
+            if not is_root:
+                self._add(whole, text_of(thing))
             self._add_code(thing)
 
     def _is_known(self, value: Any) -> bool:
-        key = value if isinstance(value, tuple) and value[-1:] == ("text",) else id(value)
-        if key in self._seen:
+        if id(value) in self._seen:
             return True
-        self._seen.add(key)
+        self._seen.add(id(value))
         self._alive.append(value)
         return False
 
@@ -182,7 +176,7 @@ class _Dependencies:
     def _add_statement(self, module: UserModule, statement: Statement, *, is_root: bool) -> None:
         names = sorted(statement.defines)
         label = ".".join([module.name, *names[:1]])
-        text = "" if is_root else _plain_text(statement.node)
+        text = "" if is_root else plain_text(statement.node)
         values = vars(sys.modules[module.name]) if module.name in sys.modules else {}
         folder = Path(module.path).parent
         if isinstance(statement.node, ast.Import | ast.ImportFrom):
@@ -195,7 +189,7 @@ class _Dependencies:
             if isinstance(statement.node, DEFINITION):
                 defined = layers(values[name])[-1]
                 self._add_computed(defined, statement.node, module.name, folder)
-                for each in _parts_of(values[name]):  # such as other kinds of a function
+                for each in parts_of(values[name]):
                     self.add_object(each)
             else:
                 self.add_object(values[name])
@@ -252,24 +246,24 @@ class _Dependencies:
         self._read.add(id(thing))
         self._alive.append(thing)
         within = f"{thing.__qualname__}." if isinstance(thing, type) else ""
-        for function in _functions(thing):
+        for function in functions_of(thing):
             if function.__code__.co_qualname.startswith(within):
                 self._add_names(function)
             else:  # a decorator's, or put on the class later
                 self._add_definition(function, is_root=False)
-        self._add_computed(thing, _node_of(thing), "", Path.cwd())
+        self._add_computed(thing, node_of(thing), "", Path.cwd())
 
     def _add_names(self, function: FunctionType) -> None:
         """Add what a function names in its globals and closure."""
         code = function.__code__
         for variable, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
             if variable != "__class__":
-                self._add_value(f"{function.__qualname__}.{variable}", _content(cell), code)
-        for name in _globals(code):
+                self._add_value(f"{function.__qualname__}.{variable}", content_of(cell), code)
+        for name in globals_in(code):
             if name in function.__globals__:
                 self._add_value(name, function.__globals__[name], code)
-        for imported, name in _imports(code):
-            self._add_named(imported, [name] if name else _names(code))
+        for imported, name in imports_in_code(code):
+            self._add_named(imported, [name] if name else names_in(code))
 
     def _add_computed(self, thing: Any, node: ast.stmt | None, module: str, folder: Path) -> None:
         """Add the values of a class or function that its text does not say."""
@@ -284,7 +278,7 @@ class _Dependencies:
     def _add_value(self, name: str, value: Any, code: CodeType) -> None:
         """Add the value of a variable: a definition, a module, an object, or data."""
         if isinstance(value, ModuleType):
-            self._add_named(value.__name__, _names(code))
+            self._add_named(value.__name__, names_in(code))
         elif isinstance(value, type) or inspect.isfunction(value):
             self.add_definition(value)
         else:
@@ -303,138 +297,6 @@ class _Dependencies:
 
 def _hash(texts: set[str]) -> str:
     return hashlib.sha256("\n".join(sorted(texts)).encode()).hexdigest()
-
-
-def _is_wrapper(thing: Any) -> bool:
-    return "__wrapped__" in vars_of(thing)
-
-
-def layers(thing: Any) -> list[Any]:
-    """Return what wraps a function, from the outside, and the function; or the thing alone."""
-    found = [thing]
-    while (inner := vars_of(found[-1]).get("__wrapped__")) is not None and len(found) < _MOST_LAYERS:
-        found.append(inner)
-    return found
-
-
-def vars_of(thing: Any) -> Mapping[str, Any]:
-    """Return the attributes of an object, as they are; none where it has none."""
-    with contextlib.suppress(Exception):
-        found = vars(thing)
-        if isinstance(found, dict | MappingProxyType):
-            return found
-    return {}
-
-
-def attributes_of(thing: Any) -> dict[str, Any]:
-    """Return the attributes of an object by name, also those in slots."""
-    found = dict(vars_of(thing))
-    for base in type(thing).__mro__:
-        members = vars(base) if "__slots__" in vars(base) else {}
-        for name, member in members.items():
-            if isinstance(member, MemberDescriptorType):
-                with contextlib.suppress(AttributeError):  # it has no value yet
-                    found[name] = member.__get__(thing)
-    return found
-
-
-def _parts_of(value: Any) -> list[Any]:
-    """Return what an object holds; nothing of a class or a module, which are followed by name."""
-    if isinstance(value, type | ModuleType):
-        return []
-    return [each for name, each in attributes_of(value).items() if name != "__wrapped__"]
-
-
-def _origin(thing: Any) -> tuple[str, str]:
-    """Return the module and the qualified name of a class, or of a function's own code."""
-    if isinstance(thing, FunctionType):
-        module = thing.__globals__.get("__name__") or thing.__module__
-        return str(module), thing.__code__.co_qualname
-    return str(thing.__module__), thing.__qualname__
-
-
-def _functions(thing: Any) -> Iterator[FunctionType]:
-    """Yield the functions of a class, or a function itself, and what wraps them."""
-    for value in list(vars(thing).values()) if isinstance(thing, type) else [thing]:
-        names = ("fget", "fset", "__func__", "func")
-        parts = (value, *(getattr(value, k, None) for k in names if isinstance(thing, type)))
-        yield from (f for each in parts for f in layers(each) if isinstance(f, FunctionType))
-
-
-def _code_in(code: CodeType) -> Iterator[CodeType]:
-    yield code
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            yield from _code_in(constant)
-
-
-def _names(code: CodeType) -> list[str]:
-    """Return the global names and the attributes that a function's code names, without repeats."""
-    return list(dict.fromkeys(name for each in _code_in(code) for name in each.co_names))
-
-
-def _globals(code: CodeType) -> list[str]:
-    """Return the global names alone."""
-    instructions = (each for inner in _code_in(code) for each in dis.get_instructions(inner))
-    names = (str(i.argval) for i in instructions if i.opname in ("LOAD_GLOBAL", "LOAD_NAME"))
-    return list(dict.fromkeys(names))
-
-
-def _imports(code: CodeType) -> Iterator[tuple[str, str]]:
-    """Yield the modules that a function imports while it runs, and the name that it takes or ""."""
-    for each in _code_in(code):
-        instructions = list(dis.get_instructions(each))
-        for i, instruction in enumerate(instructions):
-            if instruction.opname != "IMPORT_NAME":
-                continue
-            taken = []
-            for later in instructions[i + 1 :]:
-                if later.opname == "IMPORT_FROM":
-                    taken.append(str(later.argval))
-                elif not later.opname.startswith("STORE_"):
-                    break
-            yield from ((str(instruction.argval), name) for name in taken or [""])
-        if IMPORTING.intersection(each.co_names):
-            yield from ((text, "") for text in each.co_consts if isinstance(text, str) and text)
-
-
-def _content(cell: Any) -> Any:
-    try:
-        return cell.cell_contents
-    except ValueError:  # not assigned yet
-        return None
-
-
-def _text_of(thing: Any) -> str:
-    """Return the text of a class or function without comments and layout, or its bytecode."""
-    tree = _tree_of(thing)
-    return "\n".join(map(_plain_text, tree.body)) if tree else bytecode(thing)
-
-
-def _node_of(thing: Any) -> ast.stmt | None:
-    """Return the statement that defines a class or function; None where it has no text."""
-    tree = _tree_of(thing)
-    return tree.body[0] if tree and isinstance(tree.body[0], DEFINITION) else None
-
-
-def _tree_of(thing: Any) -> ast.Module | None:
-    try:
-        text = inspect.getsource(getattr(thing, "__code__", thing))  # not of what it wraps
-        return ast.parse(textwrap.dedent(text))
-    except (OSError, TypeError, SyntaxError, ValueError):
-        return None
-
-
-def _plain_text(statement: ast.stmt) -> str:
-    """Return a statement without comments, docstrings and layout."""
-    tree = ast.parse(ast.unparse(statement))
-    for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and body:
-            first = body[0]
-            if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
-                node.body = body[1:] or [ast.Pass()]
-    return ast.unparse(tree)
 
 
 def _attributes(variable: str, statements: list[Statement]) -> Iterator[list[str]]:

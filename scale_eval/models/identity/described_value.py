@@ -38,7 +38,7 @@ _INCIDENTAL = {
 """Attributes that packages set when an object is used, or that differ from process to process."""
 
 _TREE = re.compile(r"(KDTree|BallTree)(32|64)?$")
-"""Kinds whose nodes hold addresses in memory, and counts of their use; they follow from the data."""
+"""Kinds whose nodes hold addresses in memory and counts of their use; the data says the same."""
 
 _LARGEST_SEED = 2**64
 """Seeds above it were drawn from the system, and differ in every process."""

@@ -12,10 +12,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from scale_eval.models.identity.code_parts import attributes_of
 from scale_eval.models.identity.code_text import DEEPEST, bytecode, value_text
 from scale_eval.models.identity.declared_files import declared_files
-from scale_eval.models.identity.dependencies import attributes_of, dependencies, not_compared
+from scale_eval.models.identity.dependencies import dependencies
 from scale_eval.models.identity.described_value import describe
+from scale_eval.models.identity.not_compared import not_compared
 from scale_eval.models.identity.used_source import used_source
 from scale_eval.models.predictions import Predictions
 from scale_eval.models.scikit_learn import ClassifierModel
@@ -38,7 +40,9 @@ def identity_of_model(model: Any) -> dict[str, Any]:
     else:
         parameters = _parameters(model)
     sources = dict.fromkeys(map(identity_of_source, _definitions(model, parameters)))
-    is_cloned = isinstance(model, ClassifierModel)  # then what its estimator has learned is not used
+    is_cloned = isinstance(
+        model, ClassifierModel
+    )  # then what its estimator has learned is not used
     described = {k: describe(v, Path.cwd(), is_cloned=is_cloned) for k, v in parameters.items()}
     identity: dict[str, Any] = {
         "source": hashlib.sha256("\n".join(sources).encode()).hexdigest(),
