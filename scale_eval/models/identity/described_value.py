@@ -148,8 +148,8 @@ class _Description:
 
     def _attributes(self, value: Any) -> str:
         """Describe the attributes of an object of a user's own kind of container."""
-        attributes = getattr(value, "__dict__", None)
-        return self.text(_state(value, attributes)) if attributes else ""
+        attributes = _state(value, getattr(value, "__dict__", None))
+        return self.text(attributes) if attributes else ""
 
     def _object(self, value: Any) -> str:
         """Describe an object by what pickling keeps of it; raises what that raises."""
@@ -184,16 +184,14 @@ def _pickled_parts(value: Any) -> Iterator[Any]:
     function, arguments, state, items, pairs = (*reduced, None, None, None)[:5]
     yield function
     yield arguments
-    if isinstance(state, tuple):  # attributes, and those in slots
-        yield [_state(value, part) for part in state]
-    else:
-        yield _state(value, state)
+    parts = state if isinstance(state, tuple) else [state]  # attributes, and those in slots
+    yield [_state(value, part) for part in parts]
     yield list(items or ())
     yield list(pairs or ())
 
 
 def _state(value: Any, state: Any) -> Any:
-    """Return attributes in the order of their names, without those that are caches."""
+    """Return attributes in the order of their names, without caches; None where none is left."""
     if type(state) is not dict or not all(isinstance(name, str) for name in state):
         return state
     left_out = _INCIDENTAL | {
@@ -203,7 +201,7 @@ def _state(value: Any, state: Any) -> Any:
         if isinstance(member, functools.cached_property)
     }
     named = (name for name in sorted(state) if name not in left_out and "_cache" not in name)
-    return {name: state[name] for name in named}
+    return {name: state[name] for name in named} or None
 
 
 def _seed(generator: Any) -> str:
