@@ -12,11 +12,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from scale_eval.models.identity.code_parts import attributes_of
+from scale_eval.models.identity.code_parts import attributes_of, content_of
 from scale_eval.models.identity.code_text import DEEPEST, bytecode, value_text
 from scale_eval.models.identity.declared_files import declared_files
 from scale_eval.models.identity.dependencies import dependencies
-from scale_eval.models.identity.described_value import describe
+from scale_eval.models.identity.described_value import Described, describe
 from scale_eval.models.identity.not_compared import not_compared
 from scale_eval.models.identity.used_source import used_source
 from scale_eval.models.predictions import Predictions
@@ -32,25 +32,19 @@ def identity_of_model(model: Any) -> dict[str, Any]:
     and the objects of its own module among its parameters. What these use elsewhere is `uses`, by
     name (see `dependencies`), and `files` are those that the model declares. The parameters are its
     attributes, and `get_params()` where it or an attribute has that; an object among them is
-    followed by a hash of its content. Those of `Predictions` are the content of the file, not its
-    path.
+    written as its type and a hash of its content. Those of `Predictions` are the content of the
+    file, not its path.
     """
     if isinstance(model, Predictions):
         parameters: dict[str, Any] = {"content": model.content_hash()}
     else:
         parameters = _parameters(model)
     sources = dict.fromkeys(map(identity_of_source, _definitions(model, parameters)))
-    is_cloned = isinstance(
-        model, ClassifierModel
-    )  # then what its estimator has learned is not used
+    is_cloned = isinstance(model, ClassifierModel)
     described = {k: describe(v, Path.cwd(), is_cloned=is_cloned) for k, v in parameters.items()}
     identity: dict[str, Any] = {
         "source": hashlib.sha256("\n".join(sources).encode()).hexdigest(),
-        "parameters": {
-            name: value_text(parameters[name])
-            + (f" {described[name].digest}" if described[name].has_objects else "")
-            for name in sorted(parameters)
-        },
+        "parameters": {k: _text(parameters[k], described[k]) for k in sorted(parameters)},
     }
     if type(model).__module__.partition(".")[0] != _PACKAGE or hasattr(model, "estimator"):
         identity["uses"] = dependencies(model) | {
@@ -77,10 +71,17 @@ def identity_of_source(thing: Any) -> str:
                 source = used_source(source, defined.__qualname__.partition(".")[0])
     except (OSError, TypeError):
         source = bytecode(thing).encode()
-    closed_over = [
-        value_text(cell.cell_contents) for cell in getattr(thing, "__closure__", None) or ()
-    ]
+    cells = getattr(thing, "__closure__", None) or ()
+    values = [content_of(cell) for cell in cells]
+    closed_over = [_text(value, describe(value, Path.cwd())) for value in values]
     return hashlib.sha256(source + "\n".join(closed_over).encode()).hexdigest()
+
+
+def _text(value: Any, described: Described) -> str:
+    """Return plain data as text, and an object as its type and a hash of what it holds."""
+    if described.has_objects:
+        return f"{type(value).__qualname__} {described.digest}".rstrip()
+    return value_text(value)
 
 
 def _parameters(model: Any) -> dict[str, Any]:

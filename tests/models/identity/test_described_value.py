@@ -137,7 +137,16 @@ def test_caches_locks_and_the_state_of_generators_are_no_content():
 
     lazy, generator, matrix = Lazy(), np.random.default_rng(3), scipy.sparse.csr_matrix([[1, 0]])
     log, seeded = logging.getLogger("told"), random.Random(1)
-    values = [cached, lazy, generator, matrix, log, seeded, threading.Condition(), MAKE["circle"](1)]
+    values = [
+        cached,
+        lazy,
+        generator,
+        matrix,
+        log,
+        seeded,
+        threading.Condition(),
+        MAKE["circle"](1),
+    ]
     before = [told(value) for value in values]
     assert all(each.digest and not each.untold for each in before)
     assert (cached(1), lazy.ten) == (1, 10)
@@ -208,7 +217,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-import numba, scipy.interpolate, scipy.spatial, scipy.stats
+import scipy.interpolate, scipy.spatial, scipy.stats
 from scale_eval.models.identity.described_value import describe
 
 X = np.random.default_rng(0).random((80, 3))
@@ -226,11 +235,7 @@ tree = scipy.spatial.cKDTree(X)
 names = [{"some", "names", "of", "a", "set"}, frozenset({"x", "yy"}), {"k": {"p", "q", "rr"}}]
 table = pd.DataFrame({"a": [1, 2]}).astype("category")
 
-@numba.njit
-def compiled(x):
-    return x + 1
-
-values = [*fitted, words, curve, gamma, tree, names, table, compiled, pa.table({"a": [1, None]})]
+values = [*fitted, words, curve, gamma, tree, names, table, pa.table({"a": [1, None]})]
 
 def told():
     return [describe(value, Path.cwd()) for value in values]
@@ -239,7 +244,7 @@ before = told()
 for each in fitted:
     each.predict_proba(X)
 words.transform(["words"]), curve(0.5), gamma.pdf(1.0), gamma.rvs(2), tree.query(X[0])
-table["a"].value_counts(), compiled(1)
+table["a"].value_counts()
 print(json.dumps([before, told()]))
 """
 
