@@ -27,7 +27,8 @@ import pandas as pd
 DEEPEST = 60
 """Levels of objects inside objects that are described."""
 
-_PLAIN = (type(None), bool, int, float, complex, bytes, date, time, timedelta)
+_NUMBERS = {type(None), bool, int, float, complex}
+_PLAIN = (*_NUMBERS, bytes, date, time, timedelta)
 _EMPTY = (type(threading.Lock()), type(threading.RLock()), threading.local, logging.Logger)
 """What has no content on which a prediction could depend."""
 
@@ -82,7 +83,8 @@ class _Description:
     def __init__(self, folder: Path, is_cloned: bool) -> None:
         self.has_objects = False
         self.untold: set[str] = set()
-        self._folder, self._is_cloned = folder, is_cloned
+        self._is_cloned = is_cloned
+        self._folders = {str(folder), str(folder.resolve()), str(Path.cwd())}
         self._above: list[int] = []  # ids of the objects that hold the present one
         self._known: dict[int, str] = {}
         self._alive: list[Any] = []  # so that no id is used twice
@@ -90,6 +92,8 @@ class _Description:
     def text(self, value: Any) -> str:
         """Describe a value; by its type where its own code fails, which is then `untold`."""
         kind = type(value)
+        if kind in _NUMBERS:  # there may be many
+            return f"{kind.__name__} {value!r}"
         if id(value) in self._above:
             return f"above {self._above[::-1].index(id(value))}"
         if id(value) in self._known:
@@ -103,9 +107,8 @@ class _Description:
         if text is None:
             self.untold.add(_name(kind))
             text = kind.__qualname__
-        if kind not in _PLAIN:
-            self._known[id(value)] = text
-            self._alive.append(value)
+        self._known[id(value)] = text
+        self._alive.append(value)
         return text
 
     def _scalar(self, value: Any) -> str:
@@ -168,7 +171,7 @@ class _Description:
 
     def _without_folder(self, value: Any) -> str:
         text = str(os.fspath(value))
-        for each in {str(self._folder), str(self._folder.resolve()), str(Path.cwd())}:
+        for each in self._folders:
             if len(each) > 1:
                 text = text.replace(each, ".")
         return text

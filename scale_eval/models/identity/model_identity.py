@@ -41,7 +41,10 @@ def identity_of_model(model: Any) -> dict[str, Any]:
         parameters = _parameters(model)
     sources = dict.fromkeys(map(identity_of_source, _definitions(model, parameters)))
     is_cloned = isinstance(model, ClassifierModel)
-    described = {k: describe(v, Path.cwd(), is_cloned=is_cloned) for k, v in parameters.items()}
+    described = {
+        name: describe(value, Path.cwd(), is_cloned=is_cloned or _is_inner(name, parameters))
+        for name, value in parameters.items()
+    }
     identity: dict[str, Any] = {
         "source": hashlib.sha256("\n".join(sources).encode()).hexdigest(),
         "parameters": {k: _text(parameters[k], described[k]) for k in sorted(parameters)},
@@ -78,8 +81,11 @@ def identity_of_source(thing: Any) -> str:
 
 
 def _text(value: Any, described: Described) -> str:
-    """Return plain data as text, and an object as its type and a hash of what it holds."""
-    if described.has_objects:
+    """Return plain data as text, and an object as its type and a hash of what it holds.
+
+    The objects of this package say in their `repr` what they hold.
+    """
+    if described.has_objects and type(value).__module__.partition(".")[0] != _PACKAGE:
         return f"{type(value).__qualname__} {described.digest}".rstrip()
     return value_text(value)
 
@@ -94,6 +100,12 @@ def _parameters(model: Any) -> dict[str, Any]:
             inner = value.get_params(deep=True)
             parameters |= {f"{name}__{key}": inner[key] for key in inner}
     return parameters
+
+
+def _is_inner(name: str, parameters: dict[str, Any]) -> bool:
+    """Return whether a parameter is one of another, such as ``clf__C``, which says it in full."""
+    outer, is_of, _ = name.partition("__")
+    return bool(is_of) and outer in parameters
 
 
 def _has_parameters(thing: Any) -> bool:

@@ -330,10 +330,10 @@ class Patched(Base): ...
 Patched.predict_proba = lambda self, h: {value}
 class OfMeta(Base, metaclass=Meta): ...
 def metric(o, p, s, k=V): return k
-USES = [SPACE, FUNCTIONS, closed, keyword, decorated, wrapped, cached, of_kind, Kind, Factory, Outer]
+USES = [SPACE, FUNCTIONS, closed, keyword, decorated, wrapped, cached, of_kind, Kind, Factory]
 def using(thing):
     return lambda: thing
-found = [dependencies(using(each)) for each in [*USES, Later]] + [dependencies(metric)]
+found = [dependencies(using(each)) for each in [*USES, Outer, Later]] + [dependencies(metric)]
 models = [Slots, Attribute, Default, Partial, Patched, OfMeta]
 print(json.dumps(found + [resolve(each).identity for each in models]))
 """

@@ -1,4 +1,4 @@
-"""Values are told apart by their content, and are the same in every process, before and after use."""
+"""Values are told apart by their content, and are the same in every process and after use."""
 
 from __future__ import annotations
 
