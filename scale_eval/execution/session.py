@@ -113,15 +113,17 @@ class Session:
     def _say_what_is_not_compared(self) -> None:
         """Say which values models and metrics use whose change no later run would notice."""
         metrics = self.directory.document.get("settings", {}).get("metrics", {})
-        identities = {f"model {name!r}": model.identity for name, model in self.models.items()}
-        identities |= {f"metric {name!r}": identity for name, identity in metrics.items()}
-        for name, identity in identities.items():
-            if values := without_comparison(identity):
-                remedy = "give another place" if name.startswith("metric") else "say --replace"
-                self.progress.say(
-                    f"The {name} uses what cannot be compared with a later run: "
-                    f"{', '.join(values)}. If its content changes, {remedy}."
-                )
+        for name, model in self.models.items():
+            self._say_not_compared(f"model {name!r}", model.identity, f"add --replace {name}")
+        for name, identity in metrics.items():
+            self._say_not_compared(f"metric {name!r}", identity, "write to another place")
+
+    def _say_not_compared(self, name: str, identity: Mapping[str, Any], remedy: str) -> None:
+        if values := without_comparison(identity):
+            self.progress.say(
+                f"The {name} uses what cannot be compared with a later run: {', '.join(values)}. "
+                f"If its content changes, {remedy}."
+            )
 
     def _warn_of_predictions(self, plan: Plan) -> None:
         """Say which files of predictions have none for any planned window, and what they have."""

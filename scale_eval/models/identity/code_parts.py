@@ -46,9 +46,12 @@ def attributes_of(thing: Any) -> dict[str, Any]:
 
 
 def parts_of(value: Any) -> list[Any]:
-    """Return what an object holds; nothing of a class or a module, which are followed by name."""
-    if isinstance(value, type | ModuleType):
+    """Return what an object holds; of a class, its containers, such as a registry."""
+    if isinstance(value, ModuleType):
         return []
+    if isinstance(value, type):
+        members = [each for name, each in vars(value).items() if not name.startswith("__")]
+        return [each for each in members if isinstance(each, dict | list | tuple | set)]
     return [each for name, each in attributes_of(value).items() if name != "__wrapped__"]
 
 

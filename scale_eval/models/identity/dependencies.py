@@ -109,6 +109,8 @@ class _Dependencies:
         if isinstance(thing, type):
             for base in thing.__mro__[:-1]:
                 self._add_definition(base, is_root=is_root)
+                for each in parts_of(base):
+                    self.add_object(each)
             if type(thing) is not type:
                 self.add_definition(type(thing))
             return

@@ -310,6 +310,11 @@ class Outer:
 class Later: ...
 for name in ["rate"]:
     setattr(Later, name, V)
+class Plugin:
+    kinds = {{}}
+    def __init_subclass__(cls): cls.kinds[cls.__name__] = cls
+class Decay(Plugin):
+    def rate(self): return {value}
 class Meta(type):
     @property
     def rate(cls): return {value}
@@ -333,7 +338,8 @@ def metric(o, p, s, k=V): return k
 USES = [SPACE, FUNCTIONS, closed, keyword, decorated, wrapped, cached, of_kind, Kind, Factory]
 def using(thing):
     return lambda: thing
-found = [dependencies(using(each)) for each in [*USES, Outer, Later]] + [dependencies(metric)]
+found = [dependencies(using(each)) for each in [*USES, Outer, Later, Plugin]]
+found.append(dependencies(metric))
 models = [Slots, Attribute, Default, Partial, Patched, OfMeta]
 print(json.dumps(found + [resolve(each).identity for each in models]))
 """
