@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import contextlib
 import dis
+import functools
 import inspect
 import textwrap
 from collections.abc import Iterator, Mapping
@@ -46,8 +47,11 @@ def attributes_of(thing: Any) -> dict[str, Any]:
 
 
 def parts_of(value: Any) -> list[Any]:
-    """Return what an object holds; of a class, its containers, such as a registry."""
-    if isinstance(value, ModuleType):
+    """Return what an object holds; of a class, its containers, such as a registry.
+
+    A module is followed by name, and what a function has cached or compiled is no part of it.
+    """
+    if isinstance(value, ModuleType) or caches_or_compiles(value):
         return []
     if isinstance(value, type):
         members = [each for name, each in vars(value).items() if not name.startswith("__")]
@@ -66,6 +70,13 @@ def origin(thing: Any) -> tuple[str, str]:
 def is_wrapper(thing: Any) -> bool:
     """Return whether a thing says what it wraps, as ``functools.wraps`` and caches do."""
     return "__wrapped__" in vars_of(thing)
+
+
+def caches_or_compiles(thing: Any) -> bool:
+    """Return whether a thing is a function with a cache, or one that numba compiles."""
+    kind = type(thing)
+    is_compiled = kind.__module__.partition(".")[0] == "numba" and is_wrapper(thing)
+    return is_compiled or isinstance(thing, functools._lru_cache_wrapper)
 
 
 def layers(thing: Any) -> list[Any]:

@@ -116,8 +116,8 @@ class _Dependencies:
             return
         *wrappers, defined = layers(thing)
         for each in wrappers:
-            is_code = isinstance(each, FunctionType)
-            self._add_definition(each if is_code else type(each), is_root=False)
+            is_function = isinstance(each, FunctionType)
+            self._add_definition(each if is_function else type(each), is_root=False)
         self._add_definition(defined, is_root=is_root)
         for each in parts_of(thing):  # such as the kinds of a singledispatch
             self.add_object(each)
@@ -135,7 +135,7 @@ class _Dependencies:
             self._add_statements(module.__name__, name, is_root=is_root)
             if "<locals>" in whole:
                 self._add_code(thing)
-        elif module is None or module.__name__ in ("__main__", "__mp_main__"):
+        elif _is_of_notebook(module_name):
             if not is_root:
                 self._add(whole, text_of(thing))
             self._add_code(thing)
@@ -295,6 +295,12 @@ class _Dependencies:
         defined = {name for each in all_statements(module.source) for name in each.defines}
         for name in [each for each in names if each in defined] or ["*"]:
             self._add_statements(module_name, name)
+
+
+def _is_of_notebook(module: str) -> bool:
+    """Return whether a thing of `module` is of a notebook or a script, or of no module at all."""
+    first = module.partition(".")[0]
+    return first in ("__main__", "__mp_main__") or first not in sys.modules
 
 
 def _hash(texts: set[str]) -> str:

@@ -24,6 +24,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from scale_eval.models.identity.code_parts import caches_or_compiles
+
 DEEPEST = 60
 """Levels of objects inside objects that are described."""
 
@@ -157,10 +159,8 @@ class _Description:
     def _object(self, value: Any) -> str:
         """Describe an object by what pickling keeps of it; raises what that raises."""
         kind = _name(type(value))
-        if isinstance(value, functools._lru_cache_wrapper) or kind.startswith("numba."):
-            wrapped = getattr(value, "__wrapped__", None)
-            if wrapped is not None:
-                return f"{kind} {_name(wrapped)}"  # what it has cached or compiled does not count
+        if caches_or_compiles(value):
+            return f"{kind} {_name(value.__wrapped__)}"
         if self._is_cloned and hasattr(value, "get_params"):
             return f"{kind} {self.text(value.get_params(deep=False))}"
         self.has_objects = True
