@@ -30,6 +30,7 @@ from scale_eval.execution.trial import (
 )
 from scale_eval.execution.versions import require_same_versions
 from scale_eval.models import NamedModel, Predictions
+from scale_eval.models.identity.not_compared import without_comparison
 from scale_eval.planning.batches import choose_granularity, make_batches
 from scale_eval.planning.company_sample import Sample
 from scale_eval.planning.completion import COLUMNS, Completion, completed
@@ -99,6 +100,7 @@ class Session:
         directory.record(n_evaluations=plan.n_evaluations, n_missing=completion.n_missing)
         if todo.any():
             self._warn_of_predictions(plan)
+            self._say_what_is_not_compared()
             with (
                 ResultBuffer(directory.store) as buffer,
                 trial_of(self._context({}), plan, todo, self.execution.timeout_seconds) as findings,
@@ -108,6 +110,21 @@ class Session:
                 tasks.fit(todo)
                 tasks.evaluate(todo, completion.attempts, costs)
         return plan
+
+    def _say_what_is_not_compared(self) -> None:
+        """Say which values models and metrics use whose change no later run would notice."""
+        metrics = self.directory.document.get("settings", {}).get("metrics", {})
+        for name, model in self.models.items():
+            self._say_not_compared(f"model {name!r}", model.identity, f"add --replace {name}")
+        for name, identity in metrics.items():
+            self._say_not_compared(f"metric {name!r}", identity, "write to another place")
+
+    def _say_not_compared(self, name: str, identity: Mapping[str, Any], remedy: str) -> None:
+        if values := without_comparison(identity):
+            self.progress.say(
+                f"The {name} uses what cannot be compared with a later run: {', '.join(values)}. "
+                f"If its content changes, {remedy}."
+            )
 
     def _warn_of_predictions(self, plan: Plan) -> None:
         """Say which files of predictions have none for any planned window, and what they have."""

@@ -66,7 +66,7 @@ class Findings:
     cannot_load : bool
         Whether its process ended while the model was loaded there, or loading took too long.
     files : dict of str
-        The SHA-256 of each file that it read, by its path.
+        The SHA-256 of each file that it read, by its path, and of each variable, as ``$NAME``.
     """
 
     depends: str = ""

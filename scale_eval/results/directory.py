@@ -46,7 +46,7 @@ from scale_eval.storage import (
     require_free_place,
     write_json,
 )
-from scale_eval.storage.file_hash import file_hash
+from scale_eval.storage.file_hash import read_hash, read_in_words
 from scale_eval.storage.formats import OtherFormat, require_format
 
 RUN = "run.json"
@@ -198,8 +198,8 @@ class RunDirectory:
         }
         for name, files in self.document.get("read_files", {}).items():
             if name in differing:
-                changed = [path for path, was in files.items() if file_hash(path) != was]
-                differing[name] += [f"the file {path}" for path in changed]
+                changed = [each for each, was in files.items() if read_hash(each) != was]
+                differing[name] += map(read_in_words, changed)
         return {name: parts for name, parts in differing.items() if parts}
 
     def record(self, **entries: Any) -> None:
@@ -209,7 +209,7 @@ class RunDirectory:
         self.document = document
 
     def record_read_files(self, files: Mapping[str, Mapping[str, str]]) -> None:
-        """Record the files that models read, by model: the hash of each, by path."""
+        """Record the files and variables that models read, by model: the hash of each."""
         before = self.document.get("read_files", {})
         added = {name: {**before.get(name, {}), **files[name]} for name in files}
         self.record(read_files={**before, **added})

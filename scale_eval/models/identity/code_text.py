@@ -15,14 +15,22 @@ import pandas as pd
 DEEPEST = 8
 """Levels of objects inside objects, which may refer to each other."""
 
+MOST_IN_TEXT = 10_000
+"""Elements of an array that is written in full."""
+
 
 def value_text(value: Any, depth: int = 0) -> str:
-    """Return `repr`, with arrays and tables in full and without addresses in memory.
+    """Return `repr`, without addresses in memory; of tables and of large arrays, a hash.
 
     An object whose `repr` says no more than its address is described by its attributes.
     """
+    if type(value) in (type(None), bool, int, float):  # there may be many
+        return repr(value)
     if isinstance(value, pd.DataFrame | pd.Series):
         return hashlib.sha256(value.to_csv().encode()).hexdigest()
+    if type(value) is np.ndarray and value.size > MOST_IN_TEXT and not value.dtype.hasobject:
+        content = hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest()
+        return f"array {value.dtype} {value.shape} {content}"
     if depth > DEEPEST:
         return type(value).__qualname__
     deeper = depth + 1

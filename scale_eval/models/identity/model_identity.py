@@ -12,11 +12,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from scale_eval.models.identity.code_parts import attributes_of, content_of
 from scale_eval.models.identity.code_text import DEEPEST, bytecode, value_text
 from scale_eval.models.identity.declared_files import declared_files
 from scale_eval.models.identity.dependencies import dependencies
+from scale_eval.models.identity.described_value import Described, describe
+from scale_eval.models.identity.not_compared import not_compared
 from scale_eval.models.identity.used_source import used_source
 from scale_eval.models.predictions import Predictions
+from scale_eval.models.scikit_learn import ClassifierModel
 
 _PACKAGE = "scale_eval"
 
@@ -27,20 +31,28 @@ def identity_of_model(model: Any) -> dict[str, Any]:
     The source is that of its class and the classes above it, and of the functions, the estimators
     and the objects of its own module among its parameters. What these use elsewhere is `uses`, by
     name (see `dependencies`), and `files` are those that the model declares. The parameters are its
-    attributes, or `get_params()` where it or an attribute has that. Those of `Predictions` are the
-    content of the file, not its path.
+    attributes, and `get_params()` where it or an attribute has that; an object among them is
+    written as its type and a hash of its content. Those of `Predictions` are the content of the
+    file, not its path.
     """
     if isinstance(model, Predictions):
         parameters: dict[str, Any] = {"content": model.content_hash()}
     else:
         parameters = _parameters(model)
     sources = dict.fromkeys(map(identity_of_source, _definitions(model, parameters)))
+    is_cloned = isinstance(model, ClassifierModel)
+    described = {
+        name: describe(value, Path.cwd(), is_cloned=is_cloned or _is_inner(name, parameters))
+        for name, value in parameters.items()
+    }
     identity: dict[str, Any] = {
         "source": hashlib.sha256("\n".join(sources).encode()).hexdigest(),
-        "parameters": {name: value_text(parameters[name]) for name in sorted(parameters)},
+        "parameters": {k: _text(parameters[k], described[k]) for k in sorted(parameters)},
     }
     if type(model).__module__.partition(".")[0] != _PACKAGE or hasattr(model, "estimator"):
-        identity["uses"] = dependencies(model)
+        identity["uses"] = dependencies(model) | {
+            f"self.{name}": not_compared(each) for name, each in described.items() if each.untold
+        }
         identity["files"] = declared_files(model)
     return identity
 
@@ -62,21 +74,38 @@ def identity_of_source(thing: Any) -> str:
                 source = used_source(source, defined.__qualname__.partition(".")[0])
     except (OSError, TypeError):
         source = bytecode(thing).encode()
-    closed_over = [
-        value_text(cell.cell_contents) for cell in getattr(thing, "__closure__", None) or ()
-    ]
+    cells = getattr(thing, "__closure__", None) or ()
+    values = [content_of(cell) for cell in cells]
+    closed_over = [_text(value, describe(value, Path.cwd())) for value in values]
     return hashlib.sha256(source + "\n".join(closed_over).encode()).hexdigest()
 
 
+def _text(value: Any, described: Described) -> str:
+    """Return plain data as text, and an object as its type and a hash of what it holds.
+
+    The objects of this package say in their `repr` what they hold.
+    """
+    if described.has_objects and type(value).__module__.partition(".")[0] != _PACKAGE:
+        return f"{type(value).__qualname__} {described.digest}".rstrip()
+    return value_text(value)
+
+
 def _parameters(model: Any) -> dict[str, Any]:
-    if _has_parameters(model):
-        return model.get_params(deep=True)
-    parameters = dict(getattr(model, "__dict__", {}))
+    parameters = attributes_of(model)
+    if _has_parameters(model):  # `fit` sets what ends in an underscore
+        own = {name: value for name, value in parameters.items() if not name.endswith("_")}
+        return own | model.get_params(deep=True)
     for name, value in list(parameters.items()):
         if _has_parameters(value):
             inner = value.get_params(deep=True)
             parameters |= {f"{name}__{key}": inner[key] for key in inner}
     return parameters
+
+
+def _is_inner(name: str, parameters: dict[str, Any]) -> bool:
+    """Return whether a parameter is one of another, such as ``clf__C``, which says it in full."""
+    outer, is_of, _ = name.partition("__")
+    return bool(is_of) and outer in parameters
 
 
 def _has_parameters(thing: Any) -> bool:

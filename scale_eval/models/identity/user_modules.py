@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import importlib.util
 import site
 import sys
@@ -16,6 +17,9 @@ from typing import Any, NamedTuple
 _PACKAGE = str(Path(__file__).parents[2])
 _INSTALLED = {"site-packages", "dist-packages"}
 _MAIN = {"__main__", "__mp_main__"}
+
+IMPORTING = {"import_module", "__import__"}
+"""Functions that import the module that they are given by name."""
 
 
 class UserModule(NamedTuple):
@@ -160,6 +164,8 @@ def imports_of(module: UserModule) -> Iterator[tuple[str, str]]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Import | ast.ImportFrom):
             yield from ((imported, name) for imported, name, _ in imports_in(node, module.package))
+        elif imported := import_by_call(node, module.package):
+            yield imported, ""
 
 
 def imports_in(
@@ -176,3 +182,29 @@ def imports_in(
         module = ".".join([*above, *([module] if module else [])])
     for alias in statement.names:
         yield module, alias.name, alias.asname or alias.name
+
+
+def import_by_call(node: ast.AST, package: str) -> str:
+    """Return the module that a call such as ``importlib.import_module(".x", __name__)`` imports.
+
+    Returns "" for any other expression, and where the name is computed.
+    """
+    if not isinstance(node, ast.Call) or not node.args:
+        return ""
+    called = getattr(node.func, "attr", getattr(node.func, "id", ""))
+    name = node.args[0].value if isinstance(node.args[0], ast.Constant) else None
+    if called not in IMPORTING or not isinstance(name, str):
+        return ""
+    with contextlib.suppress(ImportError):
+        return importlib.util.resolve_name(name, package)
+    return ""
+
+
+def modules_in(package: UserModule) -> list[str]:
+    """Return the names of the modules in the folder of a package, and in those below it."""
+    folder = Path(package.path).parent
+    if not package.is_package:
+        return []
+    files = sorted(each.relative_to(folder).with_suffix("") for each in folder.rglob("*.py"))
+    names = [".".join([package.name, *file.parts]) for file in files]
+    return [name.removesuffix(".__init__") for name in names]

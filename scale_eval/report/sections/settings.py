@@ -65,7 +65,7 @@ def _models(findings: Findings) -> list[dict[str, Any]]:
                 "whole name": "" if short == whole else whole,
                 "version": _version({**identity, "read": read}) if identity else "",
                 "evaluated": " to ".join(days),
-                "files that it reads": ", ".join(sorted(read)),
+                "what it reads": ", ".join(sorted(read)),
             }
         )
     return rows

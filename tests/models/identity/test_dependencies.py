@@ -15,6 +15,7 @@ import pytest
 from scale_eval.evaluation.recorded_identity import differing_parts, in_words
 from scale_eval.models import resolve
 from scale_eval.models.identity.dependencies import dependencies
+from scale_eval.models.identity.not_compared import without_comparison
 from tests.support.paths import PROJECT
 
 FILES = {
@@ -51,6 +52,53 @@ FILES = {
     "own_package/deeper.py": "RATE = 2",
     "own_package/late.py": "class Part:\n    k = 1",
     "weights.json": "[1, 2]",
+    "own_ways.py": """
+        import importlib, sqlite3
+        import own_config, own_kinds, own_plugin, own_lazy, own_run
+        from own_lazy import late_name
+        CONNECTION = sqlite3.connect(":memory:")
+        class Way:
+            def fit(self, history): ...
+            def predict_proba(self, history): ...
+        class Registered(Way):
+            def fit(self, history): return own_kinds.KINDS["decay"]()
+        class Imported(Way):
+            def fit(self, history): return importlib.import_module("own_dynamic").RATE
+        class LateName(Way):
+            def fit(self, history): return late_name
+        class Run(Way):
+            def fit(self, history): return own_run.RATE
+        class Parsed(Way):
+            def fit(self, history): return own_config.PARSER["m"]["rate"]
+        class Connected(Way):
+            def fit(self, history): return CONNECTION
+        """,
+    "own_kinds.py": """
+        KINDS = {}
+        def register(function):
+            KINDS[function.__name__] = function
+            return function
+        """,
+    "own_plugin.py": """
+        from own_kinds import register
+        @register
+        def decay(): return 2
+        """,
+    "own_dynamic.py": "RATE = 2",
+    "own_lazy/__init__.py": """
+        import importlib
+        def __getattr__(name):
+            return getattr(importlib.import_module(".core", __name__), name)
+        """,
+    "own_lazy/core.py": "late_name = 2",
+    "own_config.py": """
+        import configparser
+        from own_text import TEXT
+        PARSER = configparser.ConfigParser()
+        PARSER.read_string(TEXT)
+        """,
+    "own_text.py": "TEXT = '[m]\\nrate=2'",
+    "own_run.py": "exec('RATE = 2')",
 }
 
 
@@ -71,18 +119,18 @@ def forget():
     importlib.invalidate_caches()
 
 
-def identity(name):
+def identity(name, module="own_models"):
     forget()
-    return resolve(f"own_models:{name}").identity
+    return resolve(f"{module}:{name}").identity
 
 
-def changes(folder, name, file, old, new) -> list[str]:
+def changes(folder, name, file, old, new, module="own_models") -> list[str]:
     """What is said to differ when a text in a file is replaced."""
-    before = identity(name)
+    before = identity(name, module)
     path = folder / file
     assert old in path.read_text()
     path.write_text(path.read_text().replace(old, new))
-    return differing_parts(before, identity(name))
+    return differing_parts(before, identity(name, module))
 
 
 @pytest.mark.parametrize(
@@ -108,6 +156,47 @@ def test_what_a_model_uses_of_other_modules_is_part_of_it_and_nothing_else(
     if (old, new) == ("180", "12 * 15"):  # another text: it counts, though it comes to the same
         told = ["own_helper.DAYS"]
     assert changes(folder, name, file, old, new) == told
+
+
+@pytest.mark.parametrize(
+    ("name", "file", "part"),
+    [
+        ("Registered", "own_plugin.py", "own_plugin.decay"),
+        ("Imported", "own_dynamic.py", "own_dynamic.RATE"),
+        ("LateName", "own_lazy/core.py", "own_lazy.core.late_name"),
+        ("Run", "own_run.py", "own_run.RATE"),
+        ("Parsed", "own_text.py", "own_config.PARSER"),
+    ],
+)
+def test_what_a_module_registers_computes_or_imports_by_name_is_followed(folder, name, file, part):
+    others = {"Registered", "Imported", "LateName", "Run", "Parsed"} - {name}
+    before = {other: identity(other, "own_ways") for other in others}
+    assert part in changes(folder, name, file, "2", "3", "own_ways")
+    assert {other: identity(other, "own_ways") for other in others} == before
+
+
+def test_a_value_whose_content_cannot_be_compared_is_named(folder):
+    now = identity("Connected", "own_ways")
+    assert without_comparison(now) == ["own_ways.CONNECTION (a sqlite3.Connection)"]
+    assert identity("Connected", "own_ways") == now
+    assert without_comparison(identity("Parsed", "own_ways")) == []
+
+
+def test_the_class_of_an_object_that_a_notebook_gives_to_its_model_counts(folder):
+    from own_package import late
+
+    class Whole:
+        def __init__(self, part):
+            self.part = part
+
+        def fit(self, history): ...
+
+        def predict_proba(self, history): ...
+
+    before = resolve(Whole(late.Part())).identity
+    (folder / "own_package" / "late.py").write_text("class Part:\n    k = 5")
+    importlib.reload(late)
+    assert "own_package.late.Part" in differing_parts(before, resolve(Whole(late.Part())).identity)
 
 
 def test_the_same_modules_in_another_folder_are_the_same(folder, tmp_path_factory, monkeypatch):
@@ -174,6 +263,101 @@ from scale_eval.models import resolve
 from scale_eval.models.identity.dependencies import dependencies
 print(json.dumps([resolve(Mine).identity, dependencies(above({threshold}))]))
 """
+
+
+WAYS = """
+import functools, json, sys
+from dataclasses import dataclass, field
+from decimal import Decimal
+from enum import Enum
+from types import SimpleNamespace
+from scale_eval.models import resolve
+from scale_eval.models.identity.dependencies import dependencies
+V = {value}
+SPACE = SimpleNamespace(rate=V, tags={{"b", "a", "c"}})
+FUNCTIONS = [lambda: {value}]
+def made(rate):
+    return lambda: rate
+closed = made(Decimal(V))
+def keyword(*, rate=V): return rate
+def scaled(rate):
+    def decorate(function):
+        @functools.wraps(function)
+        def call(*arguments): return rate * function(*arguments)
+        return call
+    return decorate
+class Calls:
+    def __init__(self, function): functools.update_wrapper(self, function)
+    def __call__(self): return {value} * self.__wrapped__()
+@scaled(V)
+def decorated(): return 1
+@Calls
+def wrapped(): return 1
+@functools.lru_cache
+def cached(rate=V): return rate
+@functools.singledispatch
+def of_kind(x): return 0
+@of_kind.register
+def _(x: int): return {value}
+class Kind(Enum):
+    RATE = V
+@dataclass
+class Factory:
+    rate: float = field(default_factory=lambda: V)
+class Outer:
+    class Inner:
+        rate = V
+class Later: ...
+for name in ["rate"]:
+    setattr(Later, name, V)
+class Plugin:
+    kinds = {{}}
+    def __init_subclass__(cls): cls.kinds[cls.__name__] = cls
+class Decay(Plugin):
+    def rate(self): return {value}
+class Meta(type):
+    @property
+    def rate(cls): return {value}
+class Base:
+    def fit(self, h): ...
+    def predict_proba(self, h): ...
+class Slots(Base):
+    __slots__ = ("rate",)
+    def __init__(self): self.rate = SPACE
+class Attribute(Base):
+    rate = V
+class Default(Base):
+    def predict_proba(self, h, rate=V): ...
+class Partial(Base):
+    def inner(self, h, rate): ...
+    predict_proba = functools.partialmethod(inner, rate=V)
+class Patched(Base): ...
+Patched.predict_proba = lambda self, h: {value}
+class OfMeta(Base, metaclass=Meta): ...
+def metric(o, p, s, k=V): return k
+USES = [SPACE, FUNCTIONS, closed, keyword, decorated, wrapped, cached, of_kind, Kind, Factory]
+def using(thing):
+    return lambda: thing
+found = [dependencies(using(each)) for each in [*USES, Outer, Later, Plugin]]
+found.append(dependencies(metric))
+models = [Slots, Attribute, Default, Partial, Patched, OfMeta]
+print(json.dumps(found + [resolve(each).identity for each in models]))
+"""
+
+
+@pytest.mark.slow
+def test_whatever_way_a_notebook_holds_a_value_a_change_of_it_is_told(tmp_path):
+    def told(value, seed):
+        path = tmp_path / "program.py"
+        path.write_text(WAYS.format(value=value))
+        environment = {**os.environ, "PYTHONPATH": str(PROJECT), "PYTHONHASHSEED": seed}
+        command = [sys.executable, path]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+        return json.loads(done.stdout)
+
+    one, other = told(2, "1"), told(3, "3")
+    assert told(2, "2") == one
+    assert [i for i, (a, b) in enumerate(zip(one, other, strict=True)) if a == b] == []
 
 
 @pytest.mark.slow

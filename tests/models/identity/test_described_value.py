@@ -1,0 +1,262 @@
+"""Values are told apart by their content, and are the same in every process and after use."""
+
+from __future__ import annotations
+
+import array
+import collections
+import configparser
+import copy
+import decimal
+import functools
+import json
+import logging
+import os
+import random
+import re
+import sqlite3
+import subprocess
+import sys
+import threading
+import types
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+import scipy.interpolate
+import scipy.sparse
+import scipy.stats
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from scale_eval.models.identity.described_value import describe
+from tests.support.paths import PROJECT
+
+
+@dataclass
+class Settings:
+    rate: float
+
+
+class Slots:
+    __slots__ = ("rate", "unset")
+
+    def __init__(self, rate):
+        self.rate = rate
+
+
+class Extended(dict):
+    pass
+
+
+def rate(share):
+    return share
+
+
+def extended(value):
+    made = Extended()
+    made.rate = value
+    return made
+
+
+def config(value):
+    parser = configparser.ConfigParser()
+    parser.read_string(f"[m]\nrate={value}")
+    return parser
+
+
+def circle(value):
+    one = Settings(value)
+    one.itself = [one]
+    return one
+
+
+MAKE = {
+    "plain data": lambda v: [{"a": (v, {"x", "y"})}],
+    "decimal": lambda v: decimal.Decimal(str(v)),
+    "namespace": lambda v: types.SimpleNamespace(rate=v),
+    "dataclass": Settings,
+    "slots": Slots,
+    "attribute of a dict": extended,
+    "object in objects": lambda v: Settings([Settings({"a": Slots(v)})]),
+    "circle": circle,
+    "partial": lambda v: functools.partial(rate, share=v),
+    "method": lambda v: Slots(v).__init__,
+    "bytearray": lambda v: bytearray([v]),
+    "range": range,
+    "deque": lambda v: collections.deque([v]),
+    "array": lambda v: array.array("d", [v]),
+    "frozenset": lambda v: frozenset({"a", v}),
+    "mapping": lambda v: types.MappingProxyType({"a": v}),
+    "parser": config,
+    "chain": lambda v: collections.ChainMap({"a": v}),
+    "pattern": lambda v: re.compile(f"a{v}"),
+    "sparse": lambda v: scipy.sparse.csr_matrix(np.array([[v, 0]])),
+    "array of objects": lambda v: np.array([v, "a"], dtype=object),
+    "masked": lambda v: np.ma.masked_array([5, 6], mask=[v % 2, 0]),
+    "interval": lambda v: pd.Interval(0, v),
+    "arrow": lambda v: pa.array([v]),
+    "polynomial": lambda v: np.poly1d([v, 1]),
+    "interpolation": lambda v: scipy.interpolate.interp1d([0, 1], [0, v]),
+    "distribution": lambda v: scipy.stats.gamma(v),
+    "estimator": lambda v: LogisticRegression(C=v),
+    "fitted": lambda v: LogisticRegression().fit([[0], [v], [9]], [0, 1, 1]),
+    "pipeline": lambda v: make_pipeline(StandardScaler()).fit([[0], [v]]),
+    "seed": np.random.default_rng,
+}
+
+
+def told(value, **options):
+    return describe(value, Path.cwd(), **options)
+
+
+@pytest.mark.parametrize("kind", MAKE)
+def test_a_value_is_what_it_holds(kind):
+    make = MAKE[kind]
+    one = told(make(2))
+    assert one.digest
+    assert not one.untold
+    assert told(make(2)) == one
+    if kind != "mapping":  # cannot be copied
+        assert told(copy.deepcopy(make(2))) == one
+    assert told(make(3)).digest != one.digest
+
+
+def test_caches_locks_and_the_state_of_generators_are_no_content():
+    @functools.lru_cache
+    def cached(n):
+        return n
+
+    class Lazy:
+        @functools.cached_property
+        def ten(self):
+            return 10
+
+    lazy, generator, matrix = Lazy(), np.random.default_rng(3), scipy.sparse.csr_matrix([[1, 0]])
+    log, seeded = logging.getLogger("told"), random.Random(1)
+    values = [
+        cached,
+        lazy,
+        generator,
+        matrix,
+        log,
+        seeded,
+        threading.Condition(),
+        MAKE["circle"](1),
+    ]
+    before = [told(value) for value in values]
+    assert all(each.digest and not each.untold for each in before)
+    assert (cached(1), lazy.ten) == (1, 10)
+    generator.random(3)
+    seeded.random()
+    assert matrix.has_sorted_indices
+    log.addHandler(logging.NullHandler())
+    assert [told(value) for value in values] == before
+    assert told(np.random.default_rng()) == told(np.random.default_rng())  # nobody gave its seed
+
+
+def test_only_the_parameters_of_an_estimator_count_where_it_is_cloned():
+    new, fitted = make_pipeline(LogisticRegression()), make_pipeline(LogisticRegression())
+    fitted.fit([[0], [1]], [0, 1])
+    assert told(new) != told(fitted)
+    assert told(new, is_cloned=True) == told(fitted, is_cloned=True)
+    assert told(new, is_cloned=True) != told(make_pipeline(LogisticRegression(C=2)), is_cloned=True)
+
+
+class Raises:
+    def __init__(self, error):
+        self.error = error
+
+    def __reduce__(self):
+        raise self.error
+
+
+class Recurses:
+    def __getattr__(self, name):
+        return self.missing
+
+    __reduce_ex__ = None
+
+
+class DiffersEachTime:
+    def __reduce__(self):
+        return Settings, (random.random(),)
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [
+        (Raises(ZeroDivisionError()), "Raises"),
+        (Raises(SystemExit(7)), "Raises"),
+        (Recurses(), "Recurses"),
+        (DiffersEachTime(), "DiffersEachTime"),
+        (sqlite3.connect(":memory:"), "Connection"),
+        ((each for each in ()), "generator"),
+    ],
+    ids=["error", "exit", "recursion", "different", "connection", "generator"],
+)
+def test_what_cannot_be_compared_is_named_and_what_stands_beside_it_counts(value, kind):
+    described = told(Settings([1, value]))
+    assert kind in described.untold[0] or kind == "DiffersEachTime"
+    if kind == "DiffersEachTime":
+        assert not described.digest
+    else:
+        assert described.digest != told(Settings([2, value])).digest
+
+
+PROGRAM = """
+import json, numpy as np, pandas as pd, pyarrow as pa, sys, warnings
+from pathlib import Path
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+import scipy.interpolate, scipy.spatial, scipy.stats
+from scale_eval.models.identity.described_value import describe
+
+X = np.random.default_rng(0).random((80, 3))
+kinds = [
+    RandomForestClassifier(5, random_state=0),
+    HistGradientBoostingClassifier(max_iter=3, random_state=0),
+    KNeighborsClassifier(),
+    CalibratedClassifierCV(LogisticRegression(), cv=2),
+    make_pipeline(StandardScaler(), LogisticRegression()),
+]
+fitted = [each.fit(X, X[:, 0] > 0.5) for each in kinds]
+words = TfidfVectorizer().fit(["some words here", "and there words"])
+curve, gamma = scipy.interpolate.CubicSpline([0, 1, 2], [1, 2, 4]), scipy.stats.gamma(2.0)
+tree = scipy.spatial.cKDTree(X)
+names = [{"some", "names", "of", "a", "set"}, frozenset({"x", "yy"}), {"k": {"p", "q", "rr"}}]
+table = pd.DataFrame({"a": [1, 2]}).astype("category")
+
+values = [*fitted, words, curve, gamma, tree, names, table, pa.table({"a": [1, None]})]
+
+def told():
+    return [describe(value, Path.cwd()) for value in values]
+
+before = told()
+for each in fitted:
+    each.predict_proba(X)
+words.transform(["words"]), curve(0.5), gamma.pdf(1.0), gamma.rvs(2), tree.query(X[0])
+table["a"].value_counts()
+print(json.dumps([before, told()]))
+"""
+
+
+@pytest.mark.slow
+def test_a_value_is_the_same_in_two_processes_and_after_it_was_used():
+    def told(seed):
+        environment = {**os.environ, "PYTHONPATH": str(PROJECT), "PYTHONHASHSEED": seed}
+        command = [sys.executable, "-W", "ignore", "-c", PROGRAM]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+        return json.loads(done.stdout)
+
+    one, other = told("1"), told("2")
+    assert one[0] == one[1] == other[0] == other[1]
+    assert all(digest and not untold for digest, _, untold in one[0])
