@@ -17,52 +17,78 @@ from scale_eval.datasets.ingest.records import IngestError, option
 from scale_eval.datasets.transactions import Transactions
 
 
+class IdBytes:
+    """The bytes of ids, to say cheaply what does not occur in them.
+
+    Parameters
+    ----------
+    ids : pyarrow.StringArray
+        At least one, none of them empty.
+    """
+
+    def __init__(self, ids: pa.Array) -> None:
+        self.bounds, content = string_buffers(ids)
+        self.firsts, self.lasts = content[self.bounds[:-1]], content[self.bounds[1:] - 1]
+        self.content = content[self.bounds[0] : self.bounds[-1]]
+        self.lowest, self.highest = int(self.content.min()), int(self.content.max())
+
+    @property
+    def is_ascii(self) -> bool:
+        """Return whether no byte is beyond ASCII."""
+        return self.highest < 128
+
+    def has_any_of(self, first: str, last: str) -> bool:
+        """Return whether a byte from `first` to `last` occurs."""
+        return bool((self.content - np.uint8(ord(first)) <= ord(last) - ord(first)).any())
+
+    @property
+    def has_letters_of_both_sizes(self) -> bool:
+        """Return whether capitals and small letters of ASCII occur."""
+        return self.has_any_of("A", "Z") and self.has_any_of("a", "z")
+
+    @property
+    def has_leading_zeros(self) -> bool:
+        """Return whether an id of several characters begins with a zero."""
+        return bool(((self.firsts == ord("0")) & (np.diff(self.bounds) > 1)).any())
+
+
 class Spelling(NamedTuple):
     """A spelling is one way in which ids of the same thing may differ.
 
     `difference` says it in words, `alike` makes ids alike, and `may_differ` says cheaply that some
-    of the ids may become others: given which bytes occur in them, and with which those begin that
-    have several; bool, shapes (256,).
+    of the ids may become others.
     """
 
     difference: str
     alike: Callable[[pa.Array], pa.Array]
-    may_differ: Callable[[np.ndarray, np.ndarray], bool]
-
-
-def _beyond_ascii(occur: np.ndarray, begin: np.ndarray) -> bool:
-    return bool(occur[128:].any())
-
-
-def _letters_of_both_sizes(occur: np.ndarray, begin: np.ndarray) -> bool:
-    return bool(occur[ord("A") : ord("Z") + 1].any() and occur[ord("a") : ord("z") + 1].any())
+    may_differ: Callable[[IdBytes], bool]
 
 
 SPELLINGS = {
     "blanks": Spelling(
         "blanks around them",
         pc.utf8_trim_whitespace,
-        lambda occur, begin: bool(occur[:33].any() or occur[128:].any()),
+        lambda ids: ids.lowest <= ord(" ") or not ids.is_ascii,
     ),
     "case": Spelling(
         "capitals and small letters",
         pc.utf8_lower,
-        lambda *ids: _letters_of_both_sizes(*ids) or _beyond_ascii(*ids),
+        lambda ids: not ids.is_ascii or ids.has_letters_of_both_sizes,
     ),
     "zeros": Spelling(
         "leading zeros",
         lambda ids: pc.replace_substring_regex(ids, r"^0+(.)", r"\1"),
-        lambda occur, begin: bool(begin[ord("0")]),
+        lambda ids: ids.has_leading_zeros,
     ),
     "unicode": Spelling(
         "how Unicode writes the same letters",
         lambda ids: pc.utf8_normalize(ids, form="NFKC"),
-        _beyond_ascii,
+        lambda ids: not ids.is_ascii,
     ),
     "invisible": Spelling(
         "characters that nobody sees",
         lambda ids: pc.replace_substring_regex(ids, r"[\p{Cc}\p{Cf}]", ""),
-        lambda occur, begin: bool(occur[:32].any() or occur[127:].any()),
+        lambda ids: ids.lowest < ord(" ") or ids.highest > ord("~"),
     ),
 }
 """Ways in which ids of the same thing may differ, by the name that `ids` has for each."""
@@ -81,9 +107,9 @@ TOTALS = (
         "grand total",
         "sub-total",
         "subtotal",
+        "total sum",
         "sum",
         "sum:",
-        "total sum",
     ),
     *("summe", "gesamt", "gesamtsumme", "insgesamt", "total general", "totale", "somme", "suma"),
     *("totaal", "итого", "всего", "合计", "合計", "总计"),
@@ -91,6 +117,14 @@ TOTALS = (
 """Ids, in small letters, of rows below a table that hold its sum."""
 
 _NOBODY = pa.array([*GUESTS, *TOTALS], pa.string())
+_LONG = 1 + max(len(word.encode()) for word in (*GUESTS, *TOTALS))
+_FIRSTS_OF_NOBODY, _LASTS_OF_NOBODY = np.zeros((2, 256, _LONG + 1), bool)
+"""Whether a word of `_NOBODY`, if it is ASCII, has such a first or last byte, and so many bytes."""
+for _word in (*GUESTS, *TOTALS):
+    for _bytes in (_word.encode(), _word.upper().encode()):
+        _FIRSTS_OF_NOBODY[_bytes[0], len(_bytes)] = True
+        _LASTS_OF_NOBODY[_bytes[-1], len(_bytes)] = True
+
 _LARGE_SHARE, _GUEST_SHARE = 0.1, 0.01  # of the rows of a company, in one id
 _TIMES_NEXT = 5  # as many rows as the id with the next most, for the former to be told
 _LEAST_ROWS, _LEAST_CUSTOMERS = 20, 20  # of the id, and of the company, for it to be told
@@ -150,7 +184,8 @@ class IdRemarks:
         n_rows, n_customers = len(company), company.n_customers
         counts = np.bincount(company.codes, minlength=n_customers)
         ids = company.customers
-        nobody = _nobody(ids)
+        own = IdBytes(ids)
+        nobody = _nobody(ids, own)
         self._look_for_totals(company, counts, [i for i, word in nobody.items() if word in TOTALS])
         if n_customers >= _LEAST_CUSTOMERS:
             guests = [i for i, word in nobody.items() if word in GUESTS]
@@ -162,12 +197,8 @@ class IdRemarks:
                     f"{once:,} of the {n_customers:,} customers of {company.company_id} have one "
                     "order each",
                 )
-        bounds, content = string_buffers(ids)
-        occur, begin = np.zeros((2, 256), bool)
-        occur[content[bounds[0] : bounds[-1]]] = True
-        begin[content[bounds[:-1][np.diff(bounds) > 1]]] = True
         for name, spelling in SPELLINGS.items():
-            if spelling.may_differ(occur, begin):
+            if spelling.may_differ(own):
                 alike = spelling.alike(ids)
                 n_fewer = n_customers - pc.count_distinct(alike).as_py()
                 if n_fewer:
@@ -193,6 +224,8 @@ class IdRemarks:
     ) -> None:
         n_rows = len(company)
         top = int(np.argmax(counts))
+        if counts[top] < max(_LARGE_SHARE * n_rows, _LEAST_ROWS) and not guests:
+            return
         next_most = np.partition(counts, -2)[-2]
         is_large = counts[top] >= _LARGE_SHARE * n_rows and counts[top] >= _TIMES_NEXT * next_most
         if not is_large or counts[top] < _LEAST_ROWS:
@@ -246,8 +279,12 @@ class IdRemarks:
         return found
 
 
-def _nobody(ids: pa.Array) -> dict[int, str]:
+def _nobody(ids: pa.Array, own: IdBytes) -> dict[int, str]:
     """Return the ids of guests and sums, in small letters, by their places."""
+    lengths = np.minimum(np.diff(own.bounds), _LONG)
+    alike = _FIRSTS_OF_NOBODY[own.firsts, lengths] & _LASTS_OF_NOBODY[own.lasts, lengths]
+    if own.is_ascii and not alike.any():
+        return {}  # several times as fast, and usual
     small = pc.utf8_lower(ids)
     places = np.flatnonzero(pc.is_in(small, value_set=_NOBODY).to_numpy(zero_copy_only=False))
     return {i: small[i].as_py() for i in places.tolist()}
