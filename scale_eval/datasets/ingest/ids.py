@@ -100,17 +100,8 @@ GUESTS = (
 """Ids, in small letters, that shops give to people whom they do not know."""
 
 TOTALS = (
-    *(
-        "total",
-        "totals",
-        "total:",
-        "grand total",
-        "sub-total",
-        "subtotal",
-        "total sum",
-        "sum",
-        "sum:",
-    ),
+    *("total", "totals", "total:", "grand total", "sub-total", "subtotal", "total sum"),
+    *("sum", "sum:"),
     *("summe", "gesamt", "gesamtsumme", "insgesamt", "total general", "totale", "somme", "suma"),
     *("totaal", "итого", "всего", "合计", "合計", "总计"),
 )

@@ -29,6 +29,9 @@ from scale_eval.models.identity.code_parts import caches_or_compiles
 DEEPEST = 60
 """Levels of objects inside objects that are described."""
 
+LONGEST = 256
+"""Characters of a part's description from which its hash stands for it."""
+
 _NUMBERS = {type(None), bool, int, float, complex}
 _PLAIN = (*_NUMBERS, bytes, date, time, timedelta)
 _EMPTY = (type(threading.Lock()), type(threading.RLock()), threading.local, logging.Logger)
@@ -75,8 +78,7 @@ def describe(value: Any, folder: Path, *, is_cloned: bool = False) -> Described:
     text = one.text(value)
     if one.has_objects and _Description(folder, is_cloned).text(value) != text:
         return Described("", True, (_name(type(value)),))
-    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
-    return Described(digest, one.has_objects, tuple(sorted(one.untold)))
+    return Described(_hash(text), one.has_objects, tuple(sorted(one.untold)))
 
 
 class _Description:
@@ -109,6 +111,8 @@ class _Description:
         if text is None:
             self.untold.add(_name(kind))
             text = kind.__qualname__
+        if len(text) > LONGEST:  # or it would double at each level, as quotes are escaped
+            text = _hash(text)
         self._known[id(value)] = text
         self._alive.append(value)
         return text
@@ -175,6 +179,10 @@ class _Description:
             if len(each) > 1:
                 text = text.replace(each, ".")
         return text
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _pickled_parts(value: Any) -> Iterator[Any]:

@@ -260,3 +260,17 @@ def test_a_value_is_the_same_in_two_processes_and_after_it_was_used():
     one, other = told("1"), told("2")
     assert one[0] == one[1] == other[0] == other[1]
     assert all(digest and not untold for digest, _, untold in one[0])
+
+
+def test_what_is_nested_deeply_is_described_at_once_and_a_change_at_the_bottom_is_told():
+    def nested(bottom):
+        value = bottom
+        for _ in range(50):
+            value = {"key": [value, "text"]}
+        return value
+
+    one, same, other = (describe(nested(each), Path()) for each in ([1], [1], [2]))
+    assert one == same
+    assert one.digest != other.digest or one.untold
+    shallow = [describe({"key": [[[each]]] * 5}, Path()).digest for each in (1, 2)]
+    assert shallow[0] != shallow[1]
