@@ -55,7 +55,10 @@ class Predictions:
         try:
             schema = _read(self.path, [], _COLUMNS).schema
         except pa.ArrowInvalid as error:
-            raise ValueError(f"{self.path} is not a Parquet file: {error}") from error
+            raise ValueError(
+                f"{self.path} is not a Parquet file, or a damaged one; write the predictions as "
+                "Parquet, as frame.to_parquet does"
+            ) from error
         missing = [column for column in _COLUMNS if column not in schema.names]
         if missing:
             raise ValueError(
