@@ -164,8 +164,8 @@ def of_session(pid: int) -> list[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("presses", [1, 2])
-@pytest.mark.parametrize("seconds", [0.5, 1, 1.5, 2, 3, 5, 12])
+@pytest.mark.parametrize("presses", [1, pytest.param(2, marks=pytest.mark.long)])
+@pytest.mark.parametrize("seconds", [0.5, 1.5, 3, 5, pytest.param(12, marks=pytest.mark.long)])
 def test_a_run_that_is_interrupted_at_any_moment_says_so_in_one_sentence(
     workshop, data, tmp_path, seconds, presses
 ):

@@ -36,11 +36,16 @@ def hostile(tmp_path) -> Path:
 
 @pytest.mark.parametrize(
     "words",
-    [["show"], ["show", "companies"], ["fingerprint"], ["report", "--out", "r.html"], ["reduce"]],
-    ids=" ".join,
+    [
+        "show",
+        pytest.param("show companies", marks=pytest.mark.long),
+        pytest.param("fingerprint", marks=pytest.mark.long),
+        "report --out r.html",
+        pytest.param("reduce", marks=pytest.mark.long),
+    ],
 )
 def test_showing_reducing_and_reporting_run_nothing_that_lies_there(words, hostile, first):
-    command, *others = words
+    command, *others = words.split()
     done = scale_eval_process(command, first, *others, cwd=hostile)
     assert done.code == cli.OK, done
     assert not (hostile / "ran").exists()

@@ -20,7 +20,7 @@ class TestOneModelForAll:
         [
             ("raises", "error", "exception:ZeroDivisionError", 600),
             ("hangs", "timeout", "too_long", 8),
-            ("segfaults", "killed", "worker_died", 600),
+            pytest.param("segfaults", "killed", "worker_died", 600, marks=pytest.mark.long),
         ],
     )
     def test_whose_fit_fails_says_so_in_its_rows_and_touches_no_other(

@@ -122,6 +122,7 @@ class TestTheRestIsLost:
         assert not [name for name in tasks if "alone" in name]
         assert run.fingerprint() == quiet.fingerprint()
 
+    @pytest.mark.long
     def test_everything_is_killed_at_random_moments_and_loses_a_pack_a_worker(
         self, many, quiet, tmp_path
     ):
