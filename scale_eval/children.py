@@ -86,7 +86,7 @@ def killed_on_error(pool: ProcessPoolExecutor) -> Iterator[ProcessPoolExecutor]:
             yield pool
         except BaseException:
             for child in list(pool._processes.values()):
-                if child.is_alive():  # otherwise its number may be another's
+                if child.pid and child.is_alive():  # otherwise its number may be another's
                     kill_with_descendants(child.pid)
             raise
 
