@@ -55,14 +55,16 @@ def write_run(place: Path, n_companies: int, n_cutoffs: int, n_models: int, seed
     rate = 1 / (1 + np.exp(-rng.normal(-1.7, 0.8, n_companies)))
     ability = rng.normal(0.9, 0.25, n_companies)
     per_file = max(1, ROWS_PER_FILE // (n_cutoffs * n_models))
+    first = None
     for start in range(0, n_companies, per_file):
         part = slice(start, start + per_file)
         frame = _evaluations(rng, ids[part], cutoffs, models, size[part], rate[part], ability[part])
         table = pa.Table.from_pydict(frame, schema=evaluations_schema())
         write_table(run.store, f"evaluations/{start:024}.parquet", table)
+        first = table if first is None else first
     n_groups = max(company_groups(list(ids)).values()) + 1
-    scores = (_scores(rng, cutoff, models, n_groups) for cutoff in cutoffs)
-    write_tables(run.store, f"scores/{0:024}.parquet", scores)  # of the first batch, for all
+    scores = (_scores(rng, first, cutoff, models, n_groups) for cutoff in cutoffs)
+    write_tables(run.store, f"scores/{0:024}.parquet", scores)  # in as many bins as those of all
 
 
 def _evaluations(
@@ -180,14 +182,26 @@ def _evaluations(
 
 
 def _scores(
-    rng: np.random.Generator, cutoff: pd.Timestamp, models: list[str], n_groups: int
+    rng: np.random.Generator,
+    evaluations: pa.Table,
+    cutoff: pd.Timestamp,
+    models: list[str],
+    n_groups: int,
 ) -> pa.Table:
+    """Return the customers of evaluations at a cutoff, dealt to bins of all groups."""
+    counted = evaluations.select(["model", "cutoff", "n_positive", "n_customers"]).to_pandas()
+    of_model = counted[counted["cutoff"] == cutoff].groupby("model").sum(numeric_only=True)
+    n_positive = of_model["n_positive"].loc[models].astype(int)
+    n_negative = of_model["n_customers"].loc[models].astype(int) - n_positive
     bins = np.arange(900, 2_400)
     shape = (len(models), n_groups, len(bins))
     weight = np.exp(-np.square((bins - 1_700) / 350))
     n_rows = int(np.prod(shape))
-    positive = rng.poisson(np.broadcast_to(4 * weight * (bins / 1_700) ** 2, shape))
-    negative = rng.poisson(np.broadcast_to(16 * weight, shape))
+    shares = [np.tile(each, n_groups) for each in (weight * bins**2, weight)]
+    positive, negative = (
+        np.stack([rng.multinomial(n, share / share.sum()) for n in totals])
+        for totals, share in zip((n_positive, n_negative), shares, strict=True)
+    )
     columns = {
         "model": np.repeat(np.array(models, dtype=object), n_groups * len(bins)),
         "cutoff": pa.array([cutoff.as_unit("us")] * n_rows),

@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import resource_tracker
 from pathlib import Path
 
@@ -72,6 +73,22 @@ def kill_with_descendants(pid: int) -> None:
     for each in {pid} | _descendants(pid):
         with contextlib.suppress(OSError):
             os.kill(each, signal.SIGKILL)
+
+
+@contextlib.contextmanager
+def killed_on_error(pool: ProcessPoolExecutor) -> Iterator[ProcessPoolExecutor]:
+    """Use a pool of processes in the ``with`` block; an exception that leaves it kills them.
+
+    The pool itself would wait until each has done what it was given, which may take for ever.
+    """
+    with pool:
+        try:
+            yield pool
+        except BaseException:
+            for child in list(pool._processes.values()):
+                if child.pid and child.is_alive():  # otherwise its number may be another's
+                    kill_with_descendants(child.pid)
+            raise
 
 
 def end_with_parent() -> None:

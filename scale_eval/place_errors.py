@@ -5,7 +5,10 @@ They are no mistakes of who called: once the place is mended, the same command g
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import os
+from collections.abc import Iterator
 
 REMEDIES = {
     errno.ENOSPC: "Make room there",
@@ -33,6 +36,20 @@ NOT_TO_BE_WRITTEN = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 WITHOUT_A_FILE = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 """Errors of the machine, which need not name a file."""
+
+
+@contextlib.contextmanager
+def naming_place(place: str | os.PathLike[str]) -> Iterator[None]:
+    """Name the place in an `OSError` of the block that names none.
+
+    The system names a file that it cannot open, and none that it cannot write or read further.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.filename is not None or error.errno is None:
+            raise
+        raise OSError(error.errno, os.strerror(error.errno), os.fspath(place)) from error
 
 
 def remedy_for(error: BaseException) -> str:

@@ -20,7 +20,12 @@ from rich.text import Text
 
 from scale_eval.cli import interruptions, streams
 from scale_eval.cli.safe_console import SafeConsole
-from scale_eval.place_errors import NOT_TO_BE_WRITTEN, place_error_behind, remedy_for
+from scale_eval.place_errors import (
+    NOT_TO_BE_WRITTEN,
+    naming_place,
+    place_error_behind,
+    remedy_for,
+)
 from scale_eval.printable import message_shown
 
 OK, FAILED_ROWS, USAGE, UNFINISHED = 0, 1, 2, interruptions.UNFINISHED
@@ -46,7 +51,8 @@ class Command(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse the arguments; raise `UsageError` where all but the last value would be ignored."""
-        rest = super().parse_args(ctx, list(args))
+        with naming_place(streams.STANDARD_OUTPUT):  # on which it prints help
+            rest = super().parse_args(ctx, list(args))
         *_, given = self.make_parser(ctx).parse_args(args)
         for option, count in Counter(given).items():
             if isinstance(option, click.Option) and count > 1 and _takes_one_value(option):
@@ -80,7 +86,7 @@ class Commands(click.Group):
 
     def make_context(self, *args: Any, **more: Any) -> click.Context:
         """Parse the arguments, and print help."""
-        with _raising_output_gone():
+        with _raising_output_gone(), naming_place(streams.STANDARD_OUTPUT):
             return super().make_context(*args, **more)
 
     def invoke(self, ctx: click.Context) -> Any:

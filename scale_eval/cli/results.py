@@ -132,7 +132,7 @@ def fingerprint(run: str) -> None:
     Two runs with the same results, bit for bit, have the same hash.
     """
     require_run(run)
-    print(se.open_run(run).fingerprint())
+    out.print(se.open_run(run).fingerprint(), soft_wrap=True)
 
 
 def print_results(run: Run, called: Collection[str] | None = None) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TextIO
+from typing import Any, TextIO
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
+from scale_eval.cli.streams import STANDARD_OUTPUT
+from scale_eval.place_errors import naming_place
 from scale_eval.printable import printable_lines
 
 
@@ -22,6 +24,11 @@ class SafeConsole(Console):
             text = segment.text if segment.control else printable_lines(segment.text)
             yield segment if text == segment.text else Segment(text, segment.style)
 
+    def print(self, *objects: Any, **options: Any) -> None:
+        """Print as rich does, and raise an `OSError` that names the stream."""
+        with naming_place("standard error" if self.stderr else STANDARD_OUTPUT):
+            super().print(*objects, **options)
+
     def on_broken_pipe(self) -> None:
         """Raise `BrokenPipeError`: rich would end the process with the code of failed rows."""
         raise BrokenPipeError
@@ -35,4 +42,5 @@ class SafeFile:
 
     def write(self, text: str) -> int:
         """Write the text: to a file or a program as it is."""
-        return self._file.write(printable_lines(text) if self._is_terminal else text)
+        with naming_place(STANDARD_OUTPUT):
+            return self._file.write(printable_lines(text) if self._is_terminal else text)

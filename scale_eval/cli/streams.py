@@ -10,6 +10,11 @@ import os
 import sys
 from typing import IO
 
+from scale_eval.place_errors import naming_place
+
+STANDARD_OUTPUT = "standard output"
+"""What an error of the system calls it."""
+
 closed: list[int] = []
 """The numbers of the standard streams that were closed when the process began."""
 
@@ -35,7 +40,8 @@ def open_closed() -> None:
 
 def flush() -> None:
     """Write out what is in the buffers of the streams; raises `OSError` where that fails."""
-    sys.stdout.flush()
+    with naming_place(STANDARD_OUTPUT):
+        sys.stdout.flush()
     sys.stderr.flush()
 
 

@@ -16,6 +16,8 @@ from typing import Any
 
 import cloudpickle
 
+from scale_eval import children
+
 _CHILD_SCRIPT = """
 import pickle, sys
 sys.path[:] = pickle.load(sys.stdin.buffer)
@@ -50,7 +52,7 @@ def start() -> Iterator[Call]:
             process.stdin.flush()
             yield functools.partial(_call, process)
         finally:
-            process.kill()
+            children.kill_with_descendants(process.pid)
 
 
 def _call(process: subprocess.Popen[bytes], function: Callable[..., Any], *arguments: Any) -> Any:
@@ -89,7 +91,8 @@ def serve_call() -> None:
 
 
 def _end_with_caller() -> None:
-    """End this process when its standard input ends, which it does with the caller."""
+    """End this process, and what it began, at the end of its standard input, or of its caller."""
     while os.read(0, 1):
         pass
+    children.end_all()
     os._exit(1)

@@ -12,7 +12,7 @@ from multiprocessing.synchronize import Event
 
 import numpy as np
 
-from scale_eval.children import out_of_reach
+from scale_eval.children import killed_on_error, out_of_reach
 from scale_eval.datasets import Dataset
 from scale_eval.datasets.instants import from_microseconds
 from scale_eval.evaluation.evaluate import LoadedCompany, evaluate_companies
@@ -128,12 +128,8 @@ def time_models(
     context = multiprocessing.get_context("spawn")
     with out_of_reach():
         compiles = context.Event()
-    with (
-        ProcessPoolExecutor(
-            1, mp_context=context, initializer=_share, initargs=(compiles,)
-        ) as process,
-        contextlib.suppress(Exception),
-    ):
+    pool = ProcessPoolExecutor(1, mp_context=context, initializer=_share, initargs=(compiles,))
+    with contextlib.suppress(Exception), killed_on_error(pool) as process:
         with out_of_reach():
             future = process.submit(_time_models, plan, dataset, company_models, rules)
         deadline, was_told = time.monotonic() + TRIAL_SECONDS, False
@@ -142,9 +138,7 @@ def time_models(
                 on_compiling()
                 was_told = True
             if time.monotonic() > deadline:
-                for child in process._processes.values():
-                    child.kill()
-                return Costs()
+                raise TimeoutError
         return future.result()
     return Costs()
 

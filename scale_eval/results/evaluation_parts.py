@@ -6,6 +6,7 @@ count. Any process can write parts at any time; the files are the only record.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import re
 import uuid
@@ -19,7 +20,7 @@ import pyarrow.compute as pc
 
 from scale_eval.evaluation.schema import INFLUENCE_TYPE, SCORE_KEYS, SCORES_SCHEMA
 from scale_eval.metrics.histogram import COUNTS
-from scale_eval.results.damaged import EVALUATED_ANEW, DamagedPart, naming_damage
+from scale_eval.results.damaged import EVALUATED_ANEW, DamagedPart, naming_damage, read_part
 from scale_eval.storage import Store, read_metadata, read_table, write_table
 from scale_eval.storage.prefetch import prefetch
 
@@ -86,14 +87,19 @@ def read_evaluations(store: Store, schema: pa.Schema, known: Collection[str]) ->
 
     `known` names all columns that a file may have. Raises `DamagedPart` where one has another.
     """
-    return _read(store, evaluation_files(store), schema, known)
+    read = functools.partial(_read_file, store, schema=schema, known=known)
+    return prefetch(read, evaluation_files(store), READERS)
 
 
 def read_scores(store: Store, schema: pa.Schema) -> Iterator[pa.Table]:
-    """Yield the scores of whole parts file by file, not merged, with the types of `schema`."""
+    """Yield the scores of whole parts file by file, not merged, with the types of `schema`.
+
+    Raises `DamagedPart` where they are not those of the customers of the part's evaluations.
+    """
     files = score_files(store)
     whole = {scores_beside(name) for name in evaluation_files(store)}  # listed after the scores
-    return _read(store, [name for name in files if name in whole], schema, SCORES_SCHEMA.names)
+    names = [name for name in files if name in whole]
+    return prefetch(lambda name: _read_scores(store, name, schema), names, READERS)
 
 
 def merge_scores(tables: Iterable[pa.Table], keys: Sequence[str] = SCORE_KEYS) -> pa.Table:
@@ -133,24 +139,56 @@ def row_hashes(table: pa.Table, columns: Sequence[str]) -> np.ndarray:
 
 def damaged_parts(store: Store, evaluations: pa.Schema) -> list[DamagedPart]:
     """Read every file of evaluations and scores whole, and return what is damaged."""
-    files = dict.fromkeys(evaluation_files(store), evaluations)
-    files |= dict.fromkeys(score_files(store), SCORES_SCHEMA)
+    scores = set(score_files(store))
 
     def damage(name: str) -> DamagedPart | None:
         try:
-            _read_file(store, name, files[name], files[name].names)
+            if name in scores:
+                _read_scores(store, name, SCORES_SCHEMA)
+            else:
+                _read_file(store, name, evaluations, evaluations.names)
         except DamagedPart as damaged:
             return damaged
         return None
 
-    return [damaged for damaged in prefetch(damage, files, READERS) if damaged is not None]
+    files = [*evaluation_files(store), *sorted(scores)]
+    found = [damaged for damaged in prefetch(damage, files, READERS) if damaged is not None]
+    return list({damaged.name: damaged for damaged in reversed(found)}.values())
 
 
-def _read(
-    store: Store, files: Sequence[str], schema: pa.Schema, known: Collection[str]
-) -> Iterator[pa.Table]:
-    """Yield files as `_read_file` reads them."""
-    return prefetch(lambda name: _read_file(store, name, schema, known), files, READERS)
+def _read_scores(store: Store, name: str, schema: pa.Schema) -> pa.Table:
+    """Read a file of scores, and raise `DamagedPart` where its evaluations have other customers."""
+    scores = _read_file(store, name, schema, SCORES_SCHEMA.names)
+    beside = other_half(name)
+    if not store.exists(beside):  # a part that is being written
+        return scores
+    columns = ["model", "status", "n_positive", "n_customers"]
+    rows = read_part(store, beside, columns=columns, dictionaries=columns[:2])
+    rows = rows.filter(pc.equal(rows["status"], "ok"))
+    negative = pc.subtract(rows["n_customers"], rows["n_positive"])
+    with naming_damage(store, name, EVALUATED_ANEW, DamagedPart):
+        counted = _by_model(scores["model"], scores["n_positive"], scores["n_negative"])
+        expected = _by_model(rows["model"], rows["n_positive"], negative)
+        for model in counted | expected:
+            found, meant = counted.get(model, (0, 0)), expected.get(model, (0, 0))
+            if found != meant:
+                raise ValueError(
+                    f"for {model} it counts {found[0]:,} buyers and {found[1]:,} other customers, "
+                    f"and {beside} {meant[0]:,} and {meant[1]:,}"
+                )
+    return scores
+
+
+def _by_model(
+    models: pa.ChunkedArray, positive: pa.ChunkedArray, negative: pa.ChunkedArray
+) -> dict[str, tuple[int, int]]:
+    """Return the sums of two columns of counts by model, exact up to 2 ** 53."""
+    codes = models.combine_chunks().dictionary_encode()
+    number = codes.indices.to_numpy()
+    starts = np.flatnonzero(np.diff(number, prepend=-1))  # few: files are sorted by model
+    sums = (np.add.reduceat(each.to_numpy(), starts) for each in (positive, negative))
+    totals = (np.bincount(number[starts], each).astype(np.int64).tolist() for each in sums)
+    return dict(zip(codes.dictionary.to_pylist(), zip(*totals, strict=True), strict=False))
 
 
 def _read_file(store: Store, name: str, schema: pa.Schema, known: Collection[str]) -> pa.Table:

@@ -25,6 +25,7 @@ from typing import IO
 
 import pyarrow as pa
 
+from scale_eval.place_errors import naming_place
 from scale_eval.storage.base import Output, StoreLocked
 from scale_eval.storage.unfinished import create_alone, is_unfinished, unfinished_name
 
@@ -103,7 +104,8 @@ class LocalStore:
 
     def read(self, name: str, start: int = 0, stop: int | None = None) -> bytes:
         """Read all bytes of `name`, or those from `start` to before `stop`."""
-        with self.path(name).open("rb") as file:
+        path = self.path(name)
+        with naming_place(path), path.open("rb") as file:
             file.seek(start)
             return file.read() if stop is None else file.read(stop - start)
 
@@ -146,7 +148,7 @@ class LocalStore:
         path = self._own_path(name)
         path.parent.mkdir(parents=True, exist_ok=True)
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
-        with os.fdopen(os.open(path, flags, 0o666), "ab", buffering=0) as file:
+        with naming_place(path), os.fdopen(os.open(path, flags, 0o666), "ab", buffering=0) as file:
             file.write(content)
 
     def delete_unfinished(self, folders: Sequence[str] = ()) -> None:
@@ -190,10 +192,10 @@ class LocalStore:
                 time.sleep(0.05)
             if not shared:
                 _require_lock_file(file, path)
-                file.seek(0)
-                file.truncate(0)
-                file.write(f"{os.getpid()} on {socket.gethostname()}\n")
-                file.flush()
+                with naming_place(path):
+                    os.ftruncate(file.fileno(), 0)
+                    holder = f"{os.getpid()} on {socket.gethostname()}\n"
+                    os.pwrite(file.fileno(), holder.encode(), 0)  # without a buffer to close
             yield
 
     def is_locked(self, name: str) -> bool:
@@ -231,18 +233,15 @@ class LocalStore:
         path.parent.mkdir(parents=True, exist_ok=True)
         made = path.with_name(unfinished_name(path.name))
         try:
-            create_alone(made)
-            with pa.OSFile(str(made), "wb") as file:
-                output = Output(file, name)
-                yield output
-            with made.open("rb") as written:
-                os.fsync(written.fileno())
-                output.size = os.fstat(written.fileno()).st_size
-            publish(made, self._own_path(output.name))
-        except OSError as error:
-            if error.filename is not None or error.errno is None:
-                raise
-            raise OSError(error.errno, os.strerror(error.errno), str(path)) from error
+            with naming_place(path):
+                create_alone(made)
+                with pa.OSFile(str(made), "wb") as file:
+                    output = Output(file, name)
+                    yield output
+                with made.open("rb") as written:
+                    os.fsync(written.fileno())
+                    output.size = os.fstat(written.fileno()).st_size
+                publish(made, self._own_path(output.name))
         finally:
             made.unlink(missing_ok=True)
         directory = os.open(path.parent, os.O_RDONLY)

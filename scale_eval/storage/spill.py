@@ -8,6 +8,7 @@ from types import TracebackType
 
 import pyarrow as pa
 
+from scale_eval.place_errors import naming_place
 from scale_eval.storage.unfinished import create_alone, unfinished_name
 
 
@@ -56,13 +57,14 @@ class Spill:
             self._parts[part] = path
             file = pa.OSFile(str(path), "wb")
             self._open[part] = file, pa.ipc.new_stream(file, self._schema, options=self._options)
-        self._open[part][1].write_table(rows)
+        with naming_place(self._parts[part]):
+            self._open[part][1].write_table(rows)
 
     def finish(self, part: int) -> None:
         """Close the file of `part`, to which nothing is appended any more."""
         if part in self._open:
             file, writer = self._open.pop(part)
-            with file:
+            with naming_place(self._parts[part]), file:
                 writer.close()
 
     def read(self, part: int) -> pa.Table:

@@ -228,3 +228,41 @@ def test_no_worker_is_left_whose_c_code_holds_the_interpreters_lock(data, tmp_pa
     while left := of_session(process.pid):
         assert time.monotonic() < deadline, left
         time.sleep(0.1)
+
+
+LASTING = """
+import time
+from pathlib import Path
+
+class Lasting:
+    def fit(self, history):
+        Path("began").touch()
+        time.sleep(600)
+
+    def predict_proba(self, history):
+        raise AssertionError
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_plan_that_times_a_slow_model_ends_at_the_first_signal(data, tmp_path, number):
+    (tmp_path / "lasting.py").write_text(LASTING)
+    process = subprocess.Popen(
+        [COMMAND, "plan", data, "--model", "lasting:Lasting"],
+        cwd=tmp_path,
+        env=environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 90
+    while not (tmp_path / "began").exists():
+        assert time.monotonic() < deadline and process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(number)
+    _, err = process.communicate(timeout=30)  # half the time that the model may be timed
+    assert process.returncode == cli.UNFINISHED
+    assert err.endswith(f"{BEGINS_ANEW}\n")
+    assert of_session(process.pid) == []

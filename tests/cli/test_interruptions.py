@@ -218,6 +218,14 @@ def test_a_full_disk_names_the_place_that_is_full(data, small_disk):
     assert str(small_disk) in result.err
 
 
+def test_a_disk_without_a_byte_is_named_by_the_lock_of_a_new_place(scale_eval, small_disk):
+    leave(0, small_disk)
+    for words in (["synth", "--companies", 1, "--into"], ["demo", "--out"]):
+        full = scale_eval(*words, small_disk / "made")
+        assert full.code == cli.UNFINISHED
+        assert f"No space left on device: '{small_disk}/made/.lock'. Make room there" in full.err
+
+
 @pytest.mark.slow
 def test_synth_on_a_full_disk_says_a_remedy_that_works(scale_eval, small_disk):
     ballast = leave(8_000, small_disk)

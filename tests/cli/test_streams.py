@@ -153,6 +153,13 @@ class TestErrorsOfThePlace:
         assert not remedy_for(ConnectionError(errno.ETIMEDOUT, "timed out"))
         assert not remedy_for(TimeoutError("no answer"))
 
+    @pytest.mark.slow
+    def test_a_full_standard_output_is_named(self, tmp_path):
+        for words in ("models", "fingerprint --help", "--help"):
+            ended = in_a_shell(f"$se {words} >/dev/full", tmp_path)
+            assert ended.returncode == cli.UNFINISHED
+            assert "No space left on device: 'standard output'. Make room there" in ended.stderr
+
     def test_the_error_behind_another_is_found(self):
         try:
             try:

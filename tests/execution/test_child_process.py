@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pandas as pd
@@ -62,26 +63,44 @@ def test_a_process_that_is_never_asked_ends_with_its_block_in_silence(capfd):
     assert capfd.readouterr() == ("", "")
 
 
+def test_a_block_that_an_exception_leaves_ends_what_the_process_began_and_the_call(tmp_path):
+    file = tmp_path / "pid"
+
+    def begin_another():
+        another = subprocess.Popen(["sleep", "600"])  # it inherits the pipe of the answer
+        file.write_text(f"{another.pid}\n")
+        another.wait()
+
+    with ThreadPoolExecutor(1) as threads:
+        with pytest.raises(KeyboardInterrupt), child_process.start() as call:
+            waiting = threads.submit(call, begin_another)
+            _until(lambda: file.exists() and file.read_text())
+            raise KeyboardInterrupt
+        assert isinstance(waiting.exception(timeout=60), ChildProcessError)
+    _until(lambda: not _is_running(int(file.read_text())))
+
+
 @pytest.mark.slow
 def test_it_ends_with_its_caller_whatever_ends_that(tmp_path):
     pid_file = tmp_path / "pid"
     script = f"""
-import os, time
+import os, subprocess
 from scale_eval.execution import child_process
 
 def linger():
-    open({str(pid_file)!r}, "w").write(str(os.getpid()))
-    time.sleep(600)
+    begun = subprocess.Popen(["sleep", "600"])
+    open({str(pid_file)!r}, "w").write(f"{{os.getpid()}} {{begun.pid}}\\n")
+    begun.wait()
 
 with child_process.start() as call:
     call(linger)
 """
     caller = subprocess.Popen([sys.executable, "-c", script])
     _until(lambda: pid_file.exists() and pid_file.read_text())
-    pid = int(pid_file.read_text())
+    pids = [int(pid) for pid in pid_file.read_text().split()]
     caller.kill()
     caller.wait()
-    _until(lambda: not _is_running(pid))
+    _until(lambda: not any(map(_is_running, pids)))
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import json
 import os
 import pickle
@@ -10,6 +11,7 @@ import random
 import shutil
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
@@ -84,6 +86,25 @@ def replace_by_a_dead_link(file):
     file.symlink_to("nowhere")
 
 
+def double_its_rows(file):
+    table = pq.read_table(file)
+    pq.write_table(pa.concat_tables([table, table]), file)
+
+
+def drop_a_row(file):
+    table = pq.read_table(file)
+    pq.write_table(table.slice(1), file)
+
+
+def give_it_to_another_model(file):
+    table = pq.read_table(file)
+    model = pc.replace_substring(table["model"], "base_rate", "recency")
+    pq.write_table(table.set_column(table.column_names.index("model"), "model", model), file)
+
+
+HARMS_OF_SCORES = [double_its_rows, drop_a_row, give_it_to_another_model]
+"""Files that can be read, and hold the scores of other customers than their evaluations."""
+
 HARMS = [
     cut,
     empty,
@@ -96,8 +117,10 @@ HARMS = [
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("folder", ["evaluations", "scores"])
-@pytest.mark.parametrize("harm", HARMS)
+@pytest.mark.parametrize(
+    ("harm", "folder"),
+    [*itertools.product(HARMS, ["evaluations", "scores"]), (double_its_rows, "scores")],
+)
 def test_a_damaged_file_is_set_aside_and_what_it_held_is_evaluated_anew(
     run, shops, whole, client, harm, folder, capsys
 ):
@@ -133,7 +156,7 @@ def test_a_damaged_file_of_evaluations_is_named_by_all_that_read_it(run, harm):
         assert str(pickle.loads(pickle.dumps(named.value))) == str(named.value)
 
 
-@pytest.mark.parametrize("harm", HARMS)
+@pytest.mark.parametrize("harm", [*HARMS, *HARMS_OF_SCORES])
 def test_damaged_scores_are_named_by_fingerprint_and_reduce(run, harm):
     file = largest(run, "scores")
     harm(file)
@@ -141,6 +164,23 @@ def test_damaged_scores_are_named_by_fingerprint_and_reduce(run, harm):
         with pytest.raises(DamagedPart) as named:
             use()
         assert str(file) in str(named.value)
+
+
+def test_scores_that_lost_a_row_are_named_with_both_counts_of_customers(run):
+    file = largest(run, "scores")
+    row = pq.read_table(file).slice(0, 1).to_pylist()[0]
+    rows = pq.read_table(file.parent.parent / "evaluations" / file.name).to_pandas()
+    rows = rows[(rows["status"] == "ok") & (rows["model"] == row["model"])]
+    buyers = rows["n_positive"].sum()
+    others = rows["n_customers"].sum() - buyers
+    drop_a_row(file)
+    with pytest.raises(DamagedPart) as named:
+        se.open_run(run).directory.scores()
+    assert (
+        f"for {row['model']} it counts {buyers - row['n_positive']:.0f} buyers and "
+        f"{others - row['n_negative']:.0f} other customers, and evaluations/{file.name} "
+        f"{buyers:.0f} and {others:.0f}"
+    ) in str(named.value)
 
 
 def test_what_was_set_aside_before_stays_when_a_file_of_the_same_name_is(tmp_path):

@@ -13,13 +13,12 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ProcessPoolExecutor, wait
 from dataclasses import dataclass
-from multiprocessing.synchronize import Event
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 
-from scale_eval.children import out_of_reach
+from scale_eval.children import killed_on_error, out_of_reach
 from scale_eval.datasets.dataset import Dataset
 from scale_eval.datasets.file_layout import (
     SHARED_FROM,
@@ -243,47 +242,36 @@ def _make_in_processes(
     require_main_guard()
     context = multiprocessing.get_context("spawn")  # forking a process with threads may hang
     with out_of_reach():
-        done, stopped = context.Value("q", 0), context.Event()
+        done = context.Value("q", 0)
     n_shown = 0
-    with ProcessPoolExecutor(
-        min(workers, len(files)), context, initializer=_begin, initargs=(done, stopped)
-    ) as pool:
+    pool = ProcessPoolExecutor(min(workers, len(files)), context, _begin, (done,))
+    with killed_on_error(pool):
         with out_of_reach():
             tasks = [pool.submit(_make_file_in_worker, store, population, each) for each in files]
         waiting: set[Any] = set(tasks)
-        try:
-            while waiting:
-                finished, waiting = wait(waiting, timeout=0.2, return_when=FIRST_EXCEPTION)
-                for task in finished:
-                    task.result()
-                advance(done.value - n_shown)
-                n_shown = done.value
-        except BaseException:
-            stopped.set()
-            pool.shutdown(cancel_futures=True)
-            raise
+        while waiting:
+            finished, waiting = wait(waiting, timeout=0.2, return_when=FIRST_EXCEPTION)
+            for task in finished:
+                task.result()
+            advance(done.value - n_shown)
+            n_shown = done.value
     return [task.result() for task in tasks]
 
 
 _done: Synchronized[int]
-_stopped: Event
 
 
-def _begin(done: Synchronized[int], stopped: Event) -> None:
+def _begin(done: Synchronized[int]) -> None:
     """Keep what a worker shares with the process that started it."""
-    global _done, _stopped
-    _done, _stopped = done, stopped
+    global _done
+    _done = done
 
 
 def _make_file_in_worker(store: Store, population: Population, file: FileAssignment) -> pa.Table:
-    with contextlib.suppress(KeyboardInterrupt):  # the process that started this one gets it too
-        return _make_file(store, population, file, _advance_in_worker)
-    raise InterruptedError("stopped")
+    return _make_file(store, population, file, _advance_in_worker)
 
 
 def _advance_in_worker(n: int) -> None:
-    if _stopped.is_set():
-        raise KeyboardInterrupt
     with _done.get_lock():
         _done.value += n
 
