@@ -87,13 +87,31 @@ def latest_cutoff(settings: Settings, spans: ObservedSpans) -> tuple[int, int] |
     horizon = settings.calendar.horizon
     shortest = (28 * horizon.months + horizon.days) * DAY
     long_enough = np.flatnonzero(spans.until - spans.first_customer_at > shortest)
+    latest: tuple[int, int] | None = None
     for company in long_enough[np.argsort(-spans.until[long_enough], kind="stable")].tolist():
-        end = from_microseconds(int(spans.until[company]))
-        cutoff = microseconds(horizon.before(end).floor("D"))
-        if spans.first_customer_at[company] < cutoff and not _in_gap(
-            settings, spans, np.array([company]), np.array([cutoff])
-        ):
-            return cutoff, company
+        if latest is not None and _day_before(settings, int(spans.until[company])) <= latest[0]:
+            break
+        cutoff = _latest_day(settings, spans, company)
+        if cutoff is not None and (latest is None or cutoff > latest[0]):
+            latest = cutoff, company
+    return latest
+
+
+def _day_before(settings: Settings, end: int) -> int:
+    """Return the latest day whose window ends by `end`."""
+    return microseconds(settings.calendar.horizon.before(from_microseconds(end)).floor("D"))
+
+
+def _latest_day(settings: Settings, spans: ObservedSpans, company: int) -> int | None:
+    """Return the latest day that fits a company, which may be before a gap; None if none does."""
+    end = int(spans.until[company])
+    while (cutoff := _day_before(settings, end)) > spans.first_customer_at[company]:
+        if not _in_gap(settings, spans, np.array([company]), np.array([cutoff])):
+            return cutoff
+        gap = spans.gaps.first_in(company, cutoff, end)
+        if gap is None or gap[0] >= end:
+            return None
+        end = gap[0]
     return None
 
 
