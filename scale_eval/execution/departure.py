@@ -70,6 +70,8 @@ class Departure:
         run_coroutine_threadsafe(self._leave_and_end(128 + signum), loop)  # which wakes it
 
     async def _leave_and_end(self, exit_code: int) -> None:
+        # A worker that the scheduler has let go closes, and would have its nanny start no other.
+        self._worker.nanny = None
         await self.leave()
         os._exit(exit_code)
 
