@@ -163,6 +163,19 @@ def of_session(pid: int) -> list[str]:
     return [line[2] for line in lines if line[0] == str(pid) and not line[1].startswith("Z")]
 
 
+def begun(cwd: Path, *words: object) -> subprocess.Popen[str]:
+    """A command that runs in a session of its own, with what it says on the standard error."""
+    return subprocess.Popen(
+        [COMMAND, *words],
+        cwd=cwd,
+        env=environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("presses", [1, pytest.param(2, marks=pytest.mark.long)])
 @pytest.mark.parametrize("seconds", [0.5, 1.5, 3, 5, pytest.param(12, marks=pytest.mark.long)])
@@ -170,15 +183,7 @@ def test_a_run_that_is_interrupted_at_any_moment_says_so_in_one_sentence(
     workshop, data, tmp_path, seconds, presses
 ):
     words = ["run", data, "--out", tmp_path / "run", "--every", "1 month", "--workers", "2"]
-    process = subprocess.Popen(
-        [COMMAND, *words, "--model", "shop_models:Patient"],
-        cwd=workshop,
-        env=environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
+    process = begun(workshop, *words, "--model", "shop_models:Patient")
     time.sleep(seconds)
     for _ in range(presses):
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does
@@ -248,15 +253,7 @@ class Lasting:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_plan_that_times_a_slow_model_ends_at_the_first_signal(data, tmp_path, number):
     (tmp_path / "lasting.py").write_text(LASTING)
-    process = subprocess.Popen(
-        [COMMAND, "plan", data, "--model", "lasting:Lasting"],
-        cwd=tmp_path,
-        env=environment(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
+    process = begun(tmp_path, "plan", data, "--model", "lasting:Lasting")
     deadline = time.monotonic() + 90
     while not (tmp_path / "began").exists():
         assert time.monotonic() < deadline and process.poll() is None

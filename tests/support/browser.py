@@ -51,7 +51,7 @@ class Browser:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._socket.close()
+        self._run(self._closed())
         self._process.terminate()
         self._process.wait(30)
         self._loop.close()
@@ -129,6 +129,10 @@ class Browser:
         answer = await AsyncHTTPClient().fetch(f"http://127.0.0.1:{port}/json/list")
         target = next(t for t in json.loads(answer.body) if t["type"] == "page")
         return await websocket_connect(target["webSocketDebuggerUrl"], max_message_size=2**28)
+
+    async def _closed(self) -> None:
+        """Close the connection within the loop: outside, tornado would make another that stays."""
+        self._socket.close()
 
     async def _answer(self, method: str, parameters: dict[str, Any]) -> dict[str, Any]:
         number = next(self._ids)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 
 from scale_eval.datasets import Dataset
 from scale_eval.datasets.ingest.ingest import IngestReport, ingest
 from scale_eval.datasets.ingest.parse import ParsedInput
+from scale_eval.datasets.ingest.timestamps import TimestampReader
 
 HEADER = "CustomerID,Timestamp,PurchaseValue\n"
 
@@ -51,6 +54,22 @@ def on_disk(into: Path) -> dict[str, tuple[bytes, int]]:
 def statuses(report) -> dict[str, str]:
     """Return the status of each company of an ingest's report."""
     return dict(zip(report.companies["company_id"], report.companies["status"], strict=True))
+
+
+def instants(texts: Sequence[str] | pa.Array, **options: Any) -> list[str]:
+    """Read timestamps; each is an instant in UTC, or why it is none."""
+    column = pa.array(texts) if isinstance(texts, pa.Array) else pa.array(texts, pa.large_string())
+    times = TimestampReader(**options).read(column)
+    return [
+        "unparsable"
+        if times.unparsable[i]
+        else "out of range"
+        if times.out_of_range[i]
+        else "ambiguous"
+        if times.ambiguous[i]
+        else str(pd.Timestamp(times.microseconds[i], unit="us"))
+        for i in range(len(texts))
+    ]
 
 
 def rows(file: ParsedInput) -> list[tuple[str, str, float]]:
