@@ -20,7 +20,7 @@ from scale_eval.datasets.dataset import Dataset
 from scale_eval.datasets.ingest.company_from import CompanyFrom
 from scale_eval.datasets.ingest.formats import without_suffixes
 from scale_eval.datasets.ingest.parse import ParsedInput
-from scale_eval.datasets.ingest.records import IngestError
+from scale_eval.datasets.ingest.records import IngestError, option
 from scale_eval.datasets.instants import DAY
 
 _SHOWN = 3
@@ -106,7 +106,7 @@ def _sentence(names: Sequence[str], labels: Mapping[str, str]) -> str:
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
     pattern = _pattern([labels[name] for name in names if name in labels], names)
     how = (
-        f"with --company-from {pattern!r}"
+        f"with {option('company_from', pattern)}"
         if pattern
         else "and say where the company stands in their paths (--company-from)"
     )
