@@ -255,7 +255,7 @@ class _Tasks:
             if each.is_untried:
                 self._progress.say(
                     f"Whether the model {name!r} depends on what was evaluated before could not be "
-                    "tried: it is slow, writes a file, or ends its process."
+                    "tried: it is slow, writes a file, or its process ended."
                 )
             if each.depends:
                 note = note_of_dependence(each)
