@@ -215,8 +215,8 @@ def ingest(
         thousands=thousands,
         timestamp_unit=timestamp_unit,
         plausible=plausible,
-        ids=listed_texts("ids", ids),
-        not_customers=listed_texts("not_customers", not_customers),
+        ids=listed_texts("ids", ids, "case"),
+        not_customers=listed_texts("not_customers", not_customers, "Total"),
         drop_copies=drop_copies,
     )
     text = TextOptions(separator, skip_lines, encoding)

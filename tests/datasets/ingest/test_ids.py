@@ -190,3 +190,11 @@ def test_what_is_told_of_ids_is_what_plain_python_counts(texts):
         fewer = len(texts) - len({by_hand(text) for text in texts})
         told = remarks.variants[name].n_ids if name in remarks.variants else 0
         assert told == fewer
+
+
+@pytest.mark.parametrize(
+    ("option", "example"), [({"ids": None}, "case"), ({"not_customers": [0]}, "Total")]
+)
+def test_what_is_no_text_is_refused_with_an_example_that_is_one(file, into, option, example):
+    with pytest.raises(IngestError, match=rf"write texts, such as \['{example}'\]"):
+        ingest(file("a.csv", orders(SHOP)), into, **option)
