@@ -60,6 +60,7 @@ class CompanyGaps:
                 for column in ("silent_from", "overdue_from")
             )
             is_overdue = overdue_from <= until
+            # Where refunds went on, ingest knows a part of the silence after the last sale.
             is_last = is_overdue[company] & (start == silent_from[company])
             company, start, end = company[~is_last], start[~is_last], end[~is_last]
             overdue = np.flatnonzero(is_overdue)

@@ -48,7 +48,7 @@ def part_remarks(
     parsed : sequence of ParsedInput
         Its files. Those that the caller named otherwise than by their stems do not count.
     dataset : Dataset
-        It is read until more groups than can be shown are found, a few companies of each.
+        A few companies of each group are read, until more groups than can be shown are found.
     """
     among = set(changed)
     labels = {
@@ -65,7 +65,7 @@ def part_remarks(
             groups[tuple(in_time)] = None
     sharing = (names for names in islice(groups, _READ) if _share_customers(names, dataset))
     sentences = [_sentence(names, labels) for names in islice(sharing, _SHOWN)]
-    if any(True for _ in sharing):
+    if next(sharing, None) is not None:
         sentences.append("More companies look like parts of one in the same way.")
     return sentences
 
