@@ -38,8 +38,8 @@ _show_as_python_does = warnings.showwarning
 PRINTING = ("show", "fingerprint", "plan", "models", "metrics", "check-model")
 """The commands that only print."""
 
-out = SafeConsole(highlight=False)
-err = SafeConsole(stderr=True, highlight=False)
+out = SafeConsole(highlight=False, markup=False)
+err = SafeConsole(stderr=True, highlight=False, markup=False)
 
 
 class Command(click.Command):
@@ -53,6 +53,8 @@ class Command(click.Command):
         """Parse the arguments; raise `UsageError` where all but the last value would be ignored."""
         with naming_place(streams.STANDARD_OUTPUT):  # on which it prints help
             rest = super().parse_args(ctx, list(args))
+        if ctx.resilient_parsing:  # what is completed may be corrected
+            return rest
         *_, given = self.make_parser(ctx).parse_args(args)
         for option, count in Counter(given).items():
             if isinstance(option, click.Option) and count > 1 and _takes_one_value(option):

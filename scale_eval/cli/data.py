@@ -136,7 +136,8 @@ def _listed(context: click.Context, parameter: click.Parameter, text: str | None
 @click.option(
     "--drop-copies",
     is_flag=True,
-    help="Refuse rows that another file of their company has too. By default they are told.",
+    help="Refuse rows that another file of their company has too. By default they are kept, and "
+    "the report counts them.",
 )
 def ingest_command(paths: tuple[str, ...], columns: str, **options: Any) -> None:
     """Read files of transactions into a dataset.

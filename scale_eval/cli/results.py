@@ -153,7 +153,8 @@ def print_results(run: Run, called: Collection[str] | None = None) -> None:
         out.print(Text(what_is_missing(run.document, called)), soft_wrap=True)
     if len(run.failures):
         out.print(
-            f"{_evaluations(len(run.failures))} failed: scale-eval show {run.path} failures",
+            f"{_evaluations(len(run.failures))} failed: scale-eval show {as_typed(str(run.path))} "
+            "failures",
             soft_wrap=True,
         )
     out.print(f"\nTables: {run.path}", soft_wrap=True)

@@ -32,6 +32,7 @@ from scale_eval.cli.results import print_results, what_is_missing
 from scale_eval.places import require_dataset, require_run
 from scale_eval.planning.run_options import Execution, Reduction, Sampling
 from scale_eval.planning.settings import Settings
+from scale_eval.printable import as_typed
 from scale_eval.progress_bar import COMPILING, COMPILING_TABLES, TABLES, Screen
 
 if TYPE_CHECKING:
@@ -224,4 +225,6 @@ def _print_share(run: Run, share: str, called: Collection[str]) -> None:
     )
     if missing:
         out.print(Text(what_is_missing(run.document, called)), soft_wrap=True)
-    out.print(f"When all shares are done: scale-eval reduce {run.path}", soft_wrap=True)
+    out.print(
+        f"When all shares are done: scale-eval reduce {as_typed(str(run.path))}", soft_wrap=True
+    )

@@ -53,12 +53,15 @@ class Gaps(NamedTuple):
     ----------
     spans : list of (int, int)
         Begin and end (exclusive) of each, in their order.
+    silent_from : int
+        The end of the last day with rows, where the silence after them begins.
     overdue_from : int or None
-        A silence after the last row that lasts until then is a gap, too; None where too little is
-        known to say so of any.
+        That silence is a gap, too, if it lasts until then; None where too little is known to say so
+        of any.
     """
 
     spans: list[tuple[int, int]]
+    silent_from: int
     overdue_from: int | None
 
 
@@ -85,8 +88,9 @@ def find_gaps(times: np.ndarray) -> Gaps:
     first = int(days.min())
     rows = np.bincount(days - first)
     active = np.flatnonzero(rows)
+    silent_from = (first + len(rows)) * DAY
     if len(active) <= KNOWN:
-        return Gaps([], None)
+        return Gaps([], silent_from, None)
     silences, spacings = _unusual(active)
     spans = [
         ((first + start) * DAY, (first + end) * DAY)
@@ -94,7 +98,7 @@ def find_gaps(times: np.ndarray) -> Gaps:
         if rows[:start].sum() >= FIRST_ROWS and not _is_season(active, start, end)
     ]
     overdue = _overdue(active, spacings)
-    return Gaps(spans, None if overdue is None else (first + overdue) * DAY)
+    return Gaps(spans, silent_from, None if overdue is None else (first + overdue) * DAY)
 
 
 def _unusual(active: np.ndarray) -> tuple[list[tuple[int, int]], np.ndarray]:

@@ -9,12 +9,14 @@ import contextlib
 import re
 from dataclasses import dataclass
 from datetime import date
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
 if TYPE_CHECKING:
     import pandas as pd
+
+Instants = TypeVar("Instants", "pd.Timestamp", "pd.DatetimeIndex")
 
 _UNITS = {"day": (0, 1), "week": (0, 7), "month": (1, 0), "year": (12, 0)}
 
@@ -50,11 +52,11 @@ class Duration:
         count, unit = (self.months, "month") if self.months else (self.days, "day")
         return f"{count} {unit}{'' if count == 1 else 's'}"
 
-    def after(self, instant: pd.Timestamp, times: int = 1) -> pd.Timestamp:
+    def after(self, instants: Instants, times: int = 1) -> Instants:
         """Add this length `times` over; where a month is too short, return its last day."""
         import pandas as pd
 
-        return instant + pd.DateOffset(months=self.months * times, days=self.days * times)
+        return instants + pd.DateOffset(months=self.months * times, days=self.days * times)
 
     def before(self, instant: pd.Timestamp, times: int = 1) -> pd.Timestamp:
         """Subtract this length `times` over."""

@@ -61,7 +61,8 @@ MANIFEST_SCHEMA = pa.schema(
         ("dates_only", pa.bool_()),  # all timestamps are midnight: the last day counts whole
         ("gap_starts", pa.list_(TIME)),  # silences that are probably missing data
         ("gap_ends", pa.list_(TIME)),
-        ("overdue_from", TIME),  # the silence after the last row is one, if it lasts until then
+        ("silent_from", TIME),  # the end of the last day with a sale
+        ("overdue_from", TIME),  # the silence after it is a gap, too, if it lasts until then
         ("n_refunds", pa.int64()),  # value < 0
         ("n_zero_values", pa.int64()),
         ("n_duplicates", pa.int64()),  # rows equal to an earlier row; they are kept
@@ -104,6 +105,7 @@ def describe(company: Transactions, *, dates_only: bool, sources: list[str]) -> 
         "dates_only": dates_only,
         "gap_starts": [start for start, _ in gaps.spans],
         "gap_ends": [end for _, end in gaps.spans],
+        "silent_from": gaps.silent_from,
         "overdue_from": gaps.overdue_from,
         "n_refunds": int((values < 0).sum()),
         "n_zero_values": int((values == 0).sum()),
@@ -126,11 +128,11 @@ def _gaps_in_sales(times: np.ndarray, values: np.ndarray) -> Gaps:
     is_sale = values >= 0
     if is_sale.all() or not is_sale.any():
         return find_gaps(times)
-    sales = times[is_sale]
-    gaps = find_gaps(sales)
-    start, end = (time - time % DAY + DAY for time in (int(sales.max()), int(times.max())))
+    gaps = find_gaps(times[is_sale])
+    last = int(times.max())
+    end = last - last % DAY + DAY
     if gaps.overdue_from is not None and gaps.overdue_from <= end:
-        return gaps._replace(spans=[*gaps.spans, (start, end)])
+        return gaps._replace(spans=[*gaps.spans, (gaps.silent_from, end)])
     return gaps
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 
 from distributed import Client
@@ -27,7 +27,7 @@ def loadable_models(client: Client, context: RunContext, timeout: float) -> dict
     Each evaluation of such a model says why it has no result; those of the others are made. Raises
     `WorkerUnfit` where some of the workers can load a model and others cannot: results would depend
     on which of them took it up; and where all of them end, or need more than `timeout` seconds for
-    a model or the metrics. Workers that join later find out by themselves.
+    each of the models and as much for the metrics. Workers that join later find out by themselves.
     """
     users = {name: each for name, each in context.models.items() if not is_built_in(each)}
     things = [f"the model {name!r}" for name in users]
@@ -35,10 +35,11 @@ def loadable_models(client: Client, context: RunContext, timeout: float) -> dict
     if not things:
         return context.models
     parcel = pack(replace(context, models=users))
-    answers = client.run(_failures, parcel, timeout, on_error="return")
+    seconds = timeout * (1 + len(users))
+    answers = client.run(_failures, parcel, seconds, on_error="return")
     if answers and all(isinstance(answer, CommClosedError) for answer in answers.values()):
         raise WorkerUnfit(
-            f"every worker ended, or took longer than {timeout:g} s, while it loaded "
+            f"every worker ended, or took longer than {seconds:g} s, while it loaded "
             f"{', '.join(things)}",
             "",
         )
@@ -55,14 +56,15 @@ def loadable_models(client: Client, context: RunContext, timeout: float) -> dict
     return {**context.models, **stand_ins}
 
 
-def _failures(parcel: Parcel, timeout: float) -> dict[str, str]:
-    """Return, on a worker, why models cannot be loaded there."""
+def _failures(parcel: Parcel, seconds: float) -> dict[str, str]:
+    """Return, on a worker, why models cannot be loaded there; it ends after so many seconds."""
     find_in_current_folder()
     is_process = this_process() != parcel.sender
     try:
-        with ends_after(timeout * (1 + len(parcel.models))) if is_process else nullcontext():
+        with ends_after(seconds) if is_process else nullcontext():
             failures = parcel.load(_LOADING)[1]
-            parcel.load_context()  # the metrics: what it raises is said where they are needed
+            with suppress(Exception):  # of the metrics: it is said where they are needed
+                parcel.load_context()
             return failures
     finally:
         withdraw(_LOADING)

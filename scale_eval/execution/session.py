@@ -42,6 +42,7 @@ from scale_eval.planning.refused import refused_rows
 from scale_eval.planning.run_options import Execution
 from scale_eval.planning.settings import Settings
 from scale_eval.planning.shares import share_of
+from scale_eval.printable import as_typed
 from scale_eval.progress_bar import COMPILING
 from scale_eval.results.damaged import DamagedPart
 from scale_eval.results.directory import PLAN, RunDiffers, RunDirectory
@@ -115,7 +116,8 @@ class Session:
         """Say which values models and metrics use whose change no later run would notice."""
         metrics = self.directory.document.get("settings", {}).get("metrics", {})
         for name, model in self.models.items():
-            self._say_not_compared(f"model {name!r}", model.identity, f"add --replace {name}")
+            remedy = f"add --replace {as_typed(name)}"
+            self._say_not_compared(f"model {name!r}", model.identity, remedy)
         for name, identity in metrics.items():
             self._say_not_compared(f"metric {name!r}", identity, "write to another place")
 
@@ -253,7 +255,7 @@ class _Tasks:
             if each.is_untried:
                 self._progress.say(
                     f"Whether the model {name!r} depends on what was evaluated before could not be "
-                    "tried: it is slow, writes a file, or ends its process."
+                    "tried: it is slow, writes a file, or its process ended."
                 )
             if each.depends:
                 note = note_of_dependence(each)

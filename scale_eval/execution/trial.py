@@ -9,6 +9,7 @@ also notes which files a model reads. It writes none: a model that would is not 
 from __future__ import annotations
 
 import contextlib
+import functools
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -62,7 +63,7 @@ class Findings:
     is_random : bool
         Whether it predicts something else each time.
     is_untried : bool
-        Whether nothing can be said: it is too slow, would write a file, or ends its process.
+        Whether nothing can be said: it is too slow, would write a file, or its process ended.
     cannot_load : bool
         Whether its process ended while the model was loaded there, or loading took too long.
     files : dict of str
@@ -122,12 +123,8 @@ def trial_of(
         findings = pool.submit(call, try_models, trial)
 
         def wait() -> dict[str, Findings]:
-            try:
-                return findings.result()
-            except ChildProcessError:
-                return _each_alone(trial)
-            except Exception:  # its evaluations will say so
-                return {}
+            found = _answer(findings.result)
+            return _each_alone(trial) if found is None else found
 
         try:
             yield wait
@@ -153,25 +150,53 @@ def _windows_to_try(plan: Plan, todo: np.ndarray) -> list[tuple[str, int, int]]:
 
 
 def _each_alone(trial: Trial) -> dict[str, Findings]:
-    """Try each model in a process of its own, to find which of them it is that ends its process."""
+    """Load each model in a process of its own, and try it in another if that has not ended."""
+    steps = ((load_models, Findings(cannot_load=True)), (try_models, Findings(is_untried=True)))
     found: dict[str, Findings] = {}
     for name in trial.parcel.models:
-        with child_process.start() as call:
-            try:
-                found |= call(try_models, replace(trial, parcel=trial.parcel.only(name)))
-            except ChildProcessError:
-                found[name] = Findings(cannot_load=True)
+        alone = replace(trial, parcel=trial.parcel.only(name))
+        for function, ended in steps:
+            with child_process.start() as call:
+                answer = _answer(functools.partial(call, function, alone))
+            found |= {name: ended} if answer is None else answer
+            if answer is None:
+                break
     return found
 
 
-def try_models(trial: Trial) -> dict[str, Findings]:
-    """Try each model of a trial; in the process that was started for it."""
-    pa.set_cpu_count(1)
+def _answer(ask: Callable[[], dict[str, Findings]]) -> dict[str, Findings] | None:
+    """Return what a process has found: None where it ended, and nothing where it raised.
+
+    The evaluations will say what it raised.
+    """
+    try:
+        return ask()
+    except ChildProcessError:
+        return None
+    except Exception:
+        return {}
+
+
+def load_models(trial: Trial) -> dict[str, Findings]:
+    """Load the models of a trial, in the process that was started for it, and find nothing."""
+    _loaded(trial)
+    return {}
+
+
+def _loaded(trial: Trial) -> dict[str, NamedModel]:
+    """Return the models that can be loaded; end the process where one takes too long."""
     models: dict[str, NamedModel] = {}
+    for name in trial.parcel.models:
+        with ends_after(trial.timeout):
+            models |= trial.parcel.only(name).load(_RUN)[0]
+    return models
+
+
+def try_models(trial: Trial) -> dict[str, Findings]:
+    """Try each model of a trial, in the process that was started for it."""
+    pa.set_cpu_count(1)
     with threadpoolctl.threadpool_limits(1):
-        for name in trial.parcel.models:
-            with ends_after(trial.timeout):
-                models |= trial.parcel.only(name).load(_RUN)[0]
+        models = _loaded(trial)
         places = _places(trial)
         return {name: _tried(model, places, trial.rules) for name, model in models.items()}
 

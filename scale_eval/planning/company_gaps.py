@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from scale_eval.datasets.instants import DAY, NEVER
+from scale_eval.datasets.instants import NEVER
 from scale_eval.datasets.time_span import TimeSpan
 
 
@@ -44,7 +44,7 @@ class CompanyGaps:
         manifest : pyarrow.Table
         until : int, optional
             The instant until which all were observed, in microseconds since 1970. The silence after
-            a company's last row is judged like any other then.
+            a company's last sale is judged like any other then, whether or not refunds go on.
         observed : TimeSpan, optional
             A gap that lies in this span whole is left out: somebody said that nobody bought then.
         """
@@ -55,12 +55,18 @@ class CompanyGaps:
             for column in ("gap_starts", "gap_ends")
         )
         if until is not None:
-            overdue_from = pc.fill_null(manifest["overdue_from"].cast(pa.int64()), NEVER).to_numpy()
-            overdue = np.flatnonzero(overdue_from <= until)
-            last = manifest["last_timestamp"].cast(pa.int64()).to_numpy()[overdue]
+            silent_from, overdue_from = (
+                pc.fill_null(manifest[column].cast(pa.int64()), NEVER).to_numpy()
+                for column in ("silent_from", "overdue_from")
+            )
+            is_overdue = overdue_from <= until
+            # Where refunds went on, ingest knows a part of the silence after the last sale.
+            is_last = is_overdue[company] & (start == silent_from[company])
+            company, start, end = company[~is_last], start[~is_last], end[~is_last]
+            overdue = np.flatnonzero(is_overdue)
             at = np.searchsorted(company, overdue, side="right")
             company = np.insert(company, at, overdue)
-            start = np.insert(start, at, last - last % DAY + DAY)
+            start = np.insert(start, at, silent_from[overdue])
             end = np.insert(end, at, until)
         if observed is not None:
             counts = (start < observed.start) | (end > observed.end)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 
 from scale_eval.datasets import Dataset
-from scale_eval.datasets.instants import DAY, NEVER, from_microseconds, microseconds
+from scale_eval.datasets.instants import DAY, NEVER, from_microseconds
 from scale_eval.evaluation.reasons import EVALUATIONS
 from scale_eval.planning.calendar import REFUSALS, ObservedSpans, touches_gap
 from scale_eval.planning.plan import observed_spans
@@ -76,63 +77,37 @@ def latest_cutoff(settings: Settings, spans: ObservedSpans) -> tuple[int, int] |
     """Return the latest cutoff that would be evaluated, and the company's position.
 
     It is the latest month start that fits any company, or the latest day where no month start does;
-    in microseconds since 1970 UTC. None where no company has a customer one horizon before the end
-    of its data.
+    in microseconds since 1970 UTC. None where no day fits.
     """
-    months = _before_gaps(settings, spans)
-    fits = spans.first_customer_at < months
-    if fits.any():
-        company = int(np.argmax(np.where(fits, months, -NEVER)))
-        return int(months[company]), company
-    horizon = settings.calendar.horizon
-    shortest = (28 * horizon.months + horizon.days) * DAY
-    long_enough = np.flatnonzero(spans.until - spans.first_customer_at > shortest)
-    latest: tuple[int, int] | None = None
-    for company in long_enough[np.argsort(-spans.until[long_enough], kind="stable")].tolist():
-        if latest is not None and _day_before(settings, int(spans.until[company])) <= latest[0]:
+    known = spans.first_customer_at < NEVER
+    if not known.any():
+        return None
+    first, last = int(spans.first_customer_at[known].min()), int(spans.until[known].max())
+    dates = pd.date_range(
+        from_microseconds(first).ceil("D"), from_microseconds(last), freq="D", unit="us"
+    )
+    days, ends = (instants.asi8 for instants in (dates, settings.calendar.horizon.after(dates)))
+    starts = dates.day == 1
+    return _latest(days[starts], ends[starts], spans) or _latest(days, ends, spans)
+
+
+def _latest(cutoffs: np.ndarray, ends: np.ndarray, spans: ObservedSpans) -> tuple[int, int] | None:
+    """Return the latest of the cutoffs (ascending) that fits a company, and the company's position.
+
+    `ends` says where the windows end; both of shape (n_cutoffs,).
+    """
+    first = np.searchsorted(cutoffs, spans.first_customer_at, side="right")
+    stop = np.searchsorted(ends, spans.until, side="right")
+    companies = np.flatnonzero(first < stop)
+    best, of_company = -1, -1
+    for company in companies[np.argsort(-stop[companies], kind="stable")].tolist():
+        if stop[company] <= best + 1:
             break
-        cutoff = _latest_day(settings, spans, company)
-        if cutoff is not None and (latest is None or cutoff > latest[0]):
-            latest = cutoff, company
-    return latest
-
-
-def _day_before(settings: Settings, end: int) -> int:
-    """Return the latest day whose window ends by `end`."""
-    return microseconds(settings.calendar.horizon.before(from_microseconds(end)).floor("D"))
-
-
-def _latest_day(settings: Settings, spans: ObservedSpans, company: int) -> int | None:
-    """Return the latest day that fits a company, which may be before a gap; None if none does."""
-    end = int(spans.until[company])
-    while (cutoff := _day_before(settings, end)) > spans.first_customer_at[company]:
-        if not _in_gap(settings, spans, np.array([company]), np.array([cutoff])):
-            return cutoff
-        gap = spans.gaps.first_in(company, cutoff, end)
-        if gap is None or gap[0] >= end:
-            return None
-        end = gap[0]
-    return None
-
-
-def _before_gaps(settings: Settings, spans: ObservedSpans) -> np.ndarray:
-    """Return the latest month start of each company whose window is whole and touches no gap.
-
-    In microseconds, shape (n_companies,); not later than the first customer where there is none.
-    """
-    latest = settings.calendar.latest_whole(spans.until)
-    companies = np.unique(spans.gaps.company)
-    while len(companies):
-        in_gap = _in_gap(settings, spans, companies, latest[companies])
-        companies = companies[in_gap & (latest[companies] > spans.first_customer_at[companies])]
-        months = latest[companies].astype("datetime64[us]").astype("datetime64[M]")
-        latest[companies] = (months - 1).astype("datetime64[us]").astype(np.int64)
-    return latest
-
-
-def _in_gap(
-    settings: Settings, spans: ObservedSpans, companies: np.ndarray, cutoffs: np.ndarray
-) -> np.ndarray:
-    """Return whether the window at each company's cutoff touches a gap; shapes (n_companies,)."""
-    ends = np.array([settings.calendar.end_of(cutoff) for cutoff in cutoffs.tolist()], np.int64)
-    return touches_gap(spans.gaps, companies, cutoffs, ends)
+        begin = max(int(first[company]), best + 1)
+        window = slice(begin, int(stop[company]))
+        alone = np.zeros(window.stop - begin, np.int64)
+        gaps = spans.gaps.take(np.array([company]))
+        fitting = np.flatnonzero(~touches_gap(gaps, alone, cutoffs[window], ends[window]))
+        if len(fitting):
+            best, of_company = begin + int(fitting[-1]), company
+    return None if best < 0 else (int(cutoffs[best]), of_company)

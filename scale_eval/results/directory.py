@@ -346,7 +346,7 @@ class RunDirectory:
         root = self.store.root
         return FileNotFoundError(
             f"the tables of {root} were made by an earlier version, without {what}; make them "
-            f"again: scale-eval reduce {root}"
+            f"again: scale-eval reduce {as_typed(str(root))}"
         )
 
     def statuses(self) -> pd.DataFrame:

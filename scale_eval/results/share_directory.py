@@ -15,6 +15,7 @@ from typing import Any
 
 import pandas as pd
 
+from scale_eval.printable import as_typed
 from scale_eval.results.directory import RunDirectory
 from scale_eval.storage import Store, StoreLocked, read_json, write_json
 
@@ -94,9 +95,10 @@ class ShareDirectory(RunDirectory):
 
     def table(self, name: str) -> pd.DataFrame:
         """Raise `FileNotFoundError`: the tables of a run are made when all shares are done."""
+        root = self.store.root
         raise FileNotFoundError(
-            f"share {self.name} of {self.store.root} has no table '{name}': when all shares are "
-            f"done, 'scale-eval reduce {self.store.root}' makes the tables of the run"
+            f"share {self.name} of {root} has no table '{name}': when all shares are done, "
+            f"'scale-eval reduce {as_typed(str(root))}' makes the tables of the run"
         )
 
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+from click.shell_completion import BashComplete
 
 import scale_eval as se
 from scale_eval.cli import app as cli
@@ -56,6 +57,11 @@ class TestTheCommandItself:
     )
     def test_an_option_that_would_count_once_only_is_given_once(self, scale_eval, words, says):
         assert_refused(scale_eval(*words.split()), says)
+
+    def test_an_option_that_is_given_twice_does_not_stop_completion(self):
+        shell = BashComplete(cli.cli, {}, "scale-eval", "_SCALE_EVAL_COMPLETE")
+        found = shell.get_completions(["run", "data", "--out", "a", "--out", "b"], "--wor")
+        assert [each.value for each in found] == ["--workers"]
 
     def test_a_flag_may_be_given_twice_and_what_is_listed_too(self, scale_eval):
         words = "ingest a.csv --into d --append --append"

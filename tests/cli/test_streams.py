@@ -107,6 +107,10 @@ class TestHostileText:
         assert shown.count("\x1b") == 2
         assert "\u202e" not in shown
 
+    def test_a_name_in_brackets_is_no_markup(self, capsys):
+        cli.out.print("scale-eval show 'runs/[old]/[/new]'")
+        assert capsys.readouterr().out == "scale-eval show 'runs/[old]/[/new]'\n"
+
     def test_a_file_that_is_no_terminal_gets_ids_as_they_are(self):
         class Terminal(io.StringIO):
             def isatty(self):

@@ -187,3 +187,4 @@ def test_sales_are_missing_where_only_refunds_go_on(end):
     last = int(days[within].max())
     assert row["gap_starts"] == [1000 * DAY]
     assert row["gap_ends"] == [min(1200, last + 1) * DAY]
+    assert row["silent_from"] == (int(sales[sales < end].max()) + 1) * DAY

@@ -15,7 +15,7 @@ def test_what_cannot_be_compared_is_said_with_the_model_or_metric_that_uses_it()
     connection = sqlite3.connect(":memory:")
 
     class Connected(Constant):
-        name = "connected"
+        name = "my connected"
 
         def fit(self, history):
             connection.execute("select 1")
@@ -30,7 +30,10 @@ def test_what_cannot_be_compared_is_said_with_the_model_or_metric_that_uses_it()
     progress = SimpleNamespace(say=said.append)
     Session(directory, None, None, models, None, None, progress)._say_what_is_not_compared()
     assert [text.partition(" uses ")[0] for text in said] == [
-        "The model 'connected'",
+        "The model 'my connected'",
         "The metric 'asked'",
     ]
-    assert "connection (a sqlite3.Connection). If its content changes, add --replace" in said[0]
+    assert (
+        "connection (a sqlite3.Connection). If its content changes, add --replace 'my connected'."
+        in said[0]
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import math
 import os
 import signal
 import time
@@ -16,6 +17,7 @@ import pytest
 import scale_eval as se
 from scale_eval.execution import child_process, trial
 from scale_eval.execution.tasks import RunContext
+from scale_eval.execution.time_limit import ends_after
 from scale_eval.execution.trial import Findings, Trial, try_models
 from scale_eval.models.registry import named_models
 from scale_eval.planning.plan import plan_run
@@ -217,6 +219,26 @@ def test_a_model_that_ends_or_holds_up_the_process_that_loads_it_is_told_from_ot
             "SleepsWhereItIsLoaded": Findings(cannot_load=True),
             "Rate": Findings(),
         }
+
+
+class EndsTheProcessThatReadsIt:
+    def read_many(self, company_ids):
+        os._exit(9)
+
+
+@pytest.mark.slow
+def test_a_process_that_ends_where_data_are_read_is_not_held_against_a_model(shops, tmp_path):
+    models = named_models([named(Rate)])
+    context = RunContext(shops, models, Settings().rules, open_store(tmp_path))
+    parcel = trial.pack(context).only("Rate")
+    given = Trial(parcel, EndsTheProcessThatReadsIt(), context.rules, [("a", 0, 1)], 60.0)
+    assert trial._each_alone(given) == {"Rate": Findings(is_untried=True)}
+
+
+@pytest.mark.parametrize("seconds", [60.0, 1e10, math.inf])
+def test_a_limit_of_time_may_be_as_long_as_it_likes(seconds):
+    with ends_after(seconds):
+        pass
 
 
 @pytest.mark.slow

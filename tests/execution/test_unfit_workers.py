@@ -18,7 +18,8 @@ from scale_eval.evaluation.rules import Rules
 from scale_eval.execution.clusters.base import WorkerUnfit
 from scale_eval.execution.clusters.registry import dask_client
 from scale_eval.execution.coordinator import announce
-from scale_eval.execution.loading import loadable_models
+from scale_eval.execution.loading import _failures, loadable_models
+from scale_eval.execution.shipping import Parcel, this_process
 from scale_eval.execution.tasks import RunContext
 from scale_eval.execution.versions import VersionsDiffer
 from scale_eval.execution.worker import EvaluationPlugin
@@ -134,10 +135,15 @@ def test_a_model_that_some_workers_can_load_ends_the_run_and_names_the_worker(co
 def test_workers_that_all_end_while_they_load_models_end_the_run(context):
     ended = CommClosedError("Stream is closed")
     with pytest.raises(
-        WorkerUnfit, match=r"every worker ended, .* 60 s, .* the model 'constant', the model"
+        WorkerUnfit, match=r"every worker ended, .* 180 s, .* the model 'constant', the model"
     ):
         loadable_models(Answering(ended, ended), context, 60.0)
     assert loadable_models(Answering(ended, {}), context, 60.0) == context.models
+
+
+def test_a_metric_that_cannot_be_loaded_does_not_hide_a_model_that_cannot():
+    parcel = Parcel(b"no pickle", {"rare": b"no pickle"}, {}, this_process())
+    assert list(_failures(parcel, 60.0)) == ["rare"]
 
 
 def test_workers_that_come_later_find_out_by_themselves(context):

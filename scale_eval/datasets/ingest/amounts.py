@@ -261,8 +261,7 @@ class AmountColumn:
         def options(decimal: str, thousands: str) -> str:
             pairs = (("decimal", decimal), ("thousands", thousands))
             return (", " if in_python else " ").join(
-                option(key, repr(value) if in_python else value, in_python=in_python)
-                for key, value in pairs
+                option(key, value, in_python=in_python) for key, value in pairs
             )
 
         word = "comma" if mark == "," else "point"

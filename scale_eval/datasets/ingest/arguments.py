@@ -38,13 +38,16 @@ def require_text(name: str, value: Any) -> None:
         raise IngestError(f"{name} is {value!r:.60}: write a text")
 
 
-def listed_texts(name: str, values: Any) -> tuple[str, ...]:
-    """Return the texts of an option that may be one or several; raise `IngestError` for others."""
+def listed_texts(name: str, values: Any, example: str) -> tuple[str, ...]:
+    """Return the texts of an option that may be one or several.
+
+    Raises `IngestError` for anything else, with `example` for one of them.
+    """
     if isinstance(values, str):
         return (values,)
     listed = tuple(values) if isinstance(values, Iterable) else (values,)
     if not all(isinstance(each, str) for each in listed):
-        raise IngestError(f"{name} is {values!r:.60}: write texts, such as ['0']")
+        raise IngestError(f"{name} is {values!r:.60}: write texts, such as {[example]!r}")
     return tuple(map(str, listed))
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +20,12 @@ from scale_eval.datasets.dataset import Dataset
 from scale_eval.datasets.ingest.company_from import CompanyFrom
 from scale_eval.datasets.ingest.formats import without_suffixes
 from scale_eval.datasets.ingest.parse import ParsedInput
-from scale_eval.datasets.ingest.records import IngestError
+from scale_eval.datasets.ingest.records import IngestError, option
 from scale_eval.datasets.instants import DAY
 
 _SHOWN = 3
+_READ = 100
+"""So many groups of companies are read at most, to see whether they share customers."""
 _MARKS = "-_. "
 """What divides the words of a name."""
 _MOST_WORDS = 8  # of a name; longer names are not compared word by word
@@ -46,7 +48,7 @@ def part_remarks(
     parsed : sequence of ParsedInput
         Its files. Those that the caller named otherwise than by their stems do not count.
     dataset : Dataset
-        Few of its companies are read.
+        A few companies of each group are read, until more groups than can be shown are found.
     """
     among = set(changed)
     labels = {
@@ -61,8 +63,11 @@ def part_remarks(
         in_time = sorted(names, key=lambda name: manifest[name]["first_timestamp"])
         if any(name in labels for name in names) and _have_own_times(in_time, manifest):
             groups[tuple(in_time)] = None
-    found = [names for names in groups if _share_customers(names, dataset)]
-    return [_sentence(names, labels) for names in found[:_SHOWN]]
+    sharing = (names for names in islice(groups, _READ) if _share_customers(names, dataset))
+    sentences = [_sentence(names, labels) for names in islice(sharing, _SHOWN)]
+    if next(sharing, None) is not None:
+        sentences.append("More companies look like parts of one in the same way.")
+    return sentences
 
 
 def _called_alike(names: Iterable[str]) -> list[list[str]]:
@@ -106,7 +111,7 @@ def _sentence(names: Sequence[str], labels: Mapping[str, str]) -> str:
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
     pattern = _pattern([labels[name] for name in names if name in labels], names)
     how = (
-        f"with --company-from {pattern!r}"
+        f"with {option('company_from', pattern)}"
         if pattern
         else "and say where the company stands in their paths (--company-from)"
     )

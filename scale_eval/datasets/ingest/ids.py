@@ -237,20 +237,14 @@ class IdRemarks:
         """Return what is odd, in sentences that name the options which change it."""
         found = []
         if self.large.n_companies:
-            leave_out = option(
-                "not_customers",
-                f"[{self.guest!r}]" if in_python else self.guest,
-                in_python=in_python,
-            )
+            leave_out = option("not_customers", [self.guest], in_python=in_python)
             found.append(
                 f"One customer id holds a large share of the orders: {self.large.where}. If it "
                 "stands for guests, they are now one customer who buys all the time; leave them "
                 f"out: {leave_out}."
             )
         if self.total.n_companies:
-            leave_out = option(
-                "not_customers", f"[{self.sums!r}]" if in_python else self.sums, in_python=in_python
-            )
+            leave_out = option("not_customers", [self.sums], in_python=in_python)
             found.append(
                 f"A customer id looks like that of a sum below a table: {self.total.where}. If it "
                 f"is one, leave it out: {leave_out}."
@@ -261,7 +255,7 @@ class IdRemarks:
                 "Another column may hold it (some exports give a new id to each order)."
             )
         for name, finding in self.variants.items():
-            alike = option("ids", f"[{name!r}]" if in_python else name, in_python=in_python)
+            alike = option("ids", [name], in_python=in_python)
             found.append(
                 f"{finding.n_ids:,} customer {'id differs' if finding.n_ids == 1 else 'ids differ'}"
                 f" from another only by {SPELLINGS[name].difference}, such as {finding.where}: "
@@ -320,9 +314,8 @@ def company_remarks(
         for names in several[:_SHOWN]
     )
     more = f" and {len(several) - _SHOWN} more such names" if len(several) > _SHOWN else ""
-    value = "['blanks', 'case', 'unicode']" if in_python else "blanks,case,unicode"
     return [
         f"Companies whose names differ only in spelling count as different ones: {shown}{more}. To "
         f"make names alike, ingest into a new dataset with "
-        f"{option('ids', value, in_python=in_python)}."
+        f"{option('ids', ['blanks', 'case', 'unicode'], in_python=in_python)}."
     ]

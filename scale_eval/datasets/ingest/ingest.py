@@ -39,7 +39,7 @@ from scale_eval.datasets.ingest.ids import IdRemarks, company_remarks, not_met_r
 from scale_eval.datasets.ingest.inputs import Input, InputFile, inputs_of
 from scale_eval.datasets.ingest.merge import CompanyUpdate, Merge
 from scale_eval.datasets.ingest.parse import ParsedInput, ReadOptions, parse_input
-from scale_eval.datasets.ingest.records import IngestError
+from scale_eval.datasets.ingest.records import IngestError, option
 from scale_eval.datasets.ingest.refused import (
     all_refused,
     read_refused,
@@ -215,8 +215,8 @@ def ingest(
         thousands=thousands,
         timestamp_unit=timestamp_unit,
         plausible=plausible,
-        ids=listed_texts("ids", ids),
-        not_customers=listed_texts("not_customers", not_customers),
+        ids=listed_texts("ids", ids, "case"),
+        not_customers=listed_texts("not_customers", not_customers, "Total"),
         drop_copies=drop_copies,
     )
     text = TextOptions(separator, skip_lines, encoding)
@@ -285,7 +285,8 @@ def _check_one_company_a_file(parsed: Sequence[ParsedInput], append: bool) -> No
         for (_, end, path), (begin, _, next_path) in pairwise(sorted(parts)):
             if not append:
                 pattern = pattern_for_folders(path, next_path)
-                folders = f", or a folder does: --company-from {pattern!r}" if pattern else ""
+                asked = option("company_from", pattern)
+                folders = f", or a folder does: {asked}" if pattern else ""
                 raise IngestError(
                     f"{path} and {next_path} are both company {company_id!r}; rename one, append "
                     "one to the other (--append), or say which column has the company "

@@ -15,7 +15,7 @@ from scale_eval.datasets.ingest.records import option
 
 _FORMATS = {
     6: ("%y%m%d", "%d%m%y", "%m%d%y"),
-    8: ("%d%m%Y", "%m%d%Y"),  # 20230115 is ISO 8601
+    8: ("%Y%m%d", "%d%m%Y", "%m%d%Y"),
     10: ("%Y%m%d%H", "%y%m%d%H%M"),
     12: ("%Y%m%d%H%M", "%y%m%d%H%M%S"),
     14: ("%Y%m%d%H%M%S",),
@@ -57,8 +57,7 @@ class Reading:
 
     def spelled(self, *, in_python: bool) -> str:
         """Return the time and the option."""
-        value = repr(self.value) if in_python else self.value
-        return f"{self.time} ({option(self.option, value, in_python=in_python)})"
+        return f"{self.time} ({option(self.option, self.value, in_python=in_python)})"
 
 
 def dates_as_numbers(numbers: pa.Array) -> list[Reading]:

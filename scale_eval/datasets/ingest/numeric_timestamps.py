@@ -108,8 +108,10 @@ class UnreadNumbers:
         The first of them.
     readings : list of Reading
         What they are if they are dates without marks, or unix time.
+    n_rounded : int
+        How many of them have lost their last digits, such as ``1.7E+09``.
     rounded : str
-        The first that has lost its last digits, such as ``1.7E+09``; empty where none has.
+        The first of those.
     """
 
     count: int = 0
@@ -117,6 +119,7 @@ class UnreadNumbers:
     high: float = -np.inf
     example: str = ""
     readings: list[Reading] = field(default_factory=list)
+    n_rounded: int = 0
     rounded: str = ""
 
     def add(self, text: pa.Array) -> None:
@@ -130,20 +133,26 @@ class UnreadNumbers:
         rounded = text.filter(pc.match_substring_regex(text, _ROUNDED).fill_null(False))
         if len(rounded):
             self.rounded = self.rounded or rounded[0].as_py()
+        self.n_rounded += len(rounded)
         self.count += len(found) + len(rounded)
 
     def explanation(self, *, in_python: bool) -> str:
         """Say what the numbers may be, and what to do; empty where there are none."""
-        if self.rounded:
-            return (
-                f"{self.rounded} is a number without its last digits, as a spreadsheet shows it; "
-                "write the column with all of them"
-            )
-        if not self.count:
-            return ""
+        may_be = ""
+        if self.count > self.n_rounded and self.n_rounded * 2 <= self.count:
+            may_be = self._may_be(in_python=in_python)
+        if not self.n_rounded:
+            return may_be
+        return (
+            f"{may_be}{may_be and '. '}{self.rounded} is a number without its last digits, as a "
+            "spreadsheet shows it; write the column with all of them"
+        )
+
+    def _may_be(self, *, in_python: bool) -> str:
+        """Say what the numbers with all of their digits may be, and what to do."""
 
         def spelled(unit: str) -> str:
-            return option("timestamp_unit", repr(unit) if in_python else unit, in_python=in_python)
+            return option("timestamp_unit", unit, in_python=in_python)
 
         between = f"numbers from {self.low:.15g} to {self.high:.15g}"
         if self.readings:

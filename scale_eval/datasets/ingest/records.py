@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pyarrow as pa
+
+from scale_eval.printable import as_typed
 
 if TYPE_CHECKING:
     from scale_eval.datasets.ingest.text_options import TextOptions
@@ -89,14 +90,24 @@ class InputFormat:
     is_text: bool
 
 
-def option(name: str, value: str = "", *, in_python: bool = False) -> str:
-    """Return how an option is written, in a terminal or in Python: ``--append``, ``append=True``.
+def option(
+    name: str, value: str | float | list[str] | None = None, *, in_python: bool = False
+) -> str:
+    """Return how an option is typed, in a terminal or in Python: ``--append``, ``append=True``.
 
-    A `value` is written as Python writes it.
+    Examples
+    --------
+    >>> print(option("not_customers", ["Grand Total"]))
+    --not-customers 'Grand Total'
+    >>> print(option("not_customers", ["Grand Total"], in_python=True))
+    not_customers=['Grand Total']
     """
     if in_python:
-        return f"{name}={value or True}"
-    return f"--{name.replace('_', '-')}{value and ' '}{value}"
+        return f"{name}={True if value is None else value!r}"
+    typed = f"--{name.replace('_', '-')}"
+    if value is None:
+        return typed
+    return f"{typed} {as_typed(','.join(value) if isinstance(value, list) else str(value))}"
 
 
 def plain_name(name: str) -> str:
@@ -151,8 +162,8 @@ def _suggestion(names: Sequence[str], columns: Mapping[str, str], *, in_python: 
     if in_python:
         return f"columns={guesses}" + (f", company_column={company!r}" if company else "")
     options = ",".join(f"{role}={name}" for role, name in guesses.items())
-    column = f" --company-column {shlex.quote(company)}" if company else ""
-    return f"--columns {shlex.quote(options)}{column}"
+    column = f" {option('company_column', company)}" if company else ""
+    return f"{option('columns', options)}{column}"
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -39,9 +39,7 @@ def remedy(each: Input, refused: Sequence[Refusal], explanation: str) -> str:
     """
     reasons = [reason for reason, _ in Counter(each.reason for each in refused).most_common()]
     if reasons[0] == "customer_id_empty":
-        nobody = option(
-            "not_customers", "['']" if each.in_python else "''", in_python=each.in_python
-        )
+        nobody = option("not_customers", [""], in_python=each.in_python)
         return f"Orders without a customer tell nothing of one; to leave them out: {nobody}"
     if reasons[0] == "wrong_number_of_fields":
         return (
@@ -51,9 +49,7 @@ def remedy(each: Input, refused: Sequence[Refusal], explanation: str) -> str:
     names = [name for reason in reasons for name in _OPTIONS.get(reason, ())]
     if explanation and reasons[0] in ("timestamp_unparsable", "timestamp_out_of_range"):
         return explanation[0].upper() + explanation[1:]
-    spelled = ", ".join(
-        option(name, each.in_python * "...", in_python=each.in_python) for name in names
-    )
+    spelled = ", ".join(f"{name}=..." if each.in_python else option(name) for name in names)
     return f"Correct it, or say how it is written ({spelled})" if spelled else "Correct it"
 
 
@@ -71,10 +67,10 @@ def check_refused_share(parsed: Sequence[ParsedInput], max_refused: float) -> No
         messages.append(f"So it is with {more} more {'file' if more == 1 else 'files'}.")
     share = max(file.refused_share for file in beyond)
     in_python = beyond[0].input.in_python
-    accepted = (
-        option("max_refused", f"{share + 0.0005:.3f}", in_python=True)
-        if in_python
-        else option("max_refused", f"{100 * share + 0.05:.1f}%")
+    accepted = option(
+        "max_refused",
+        round(share + 0.0005, 3) if in_python else f"{100 * share + 0.05:.1f}%",
+        in_python=in_python,
     )
     raise IngestError(
         " ".join(messages) + f" More than {100 * max_refused:g} % of a file is too much to go on "
@@ -107,9 +103,7 @@ def check_implausible_share(
             continue
         in_python = file.input.in_python
         days = "..".join(f"{from_microseconds(int(instant)):%Y-%m-%d}" for instant in span)
-        leave_out, keep = (
-            option("plausible", repr(each), in_python=in_python) for each in (days, "..")
-        )
+        leave_out, keep = (option("plausible", each, in_python=in_python) for each in (days, ".."))
         raise IngestError(
             f"{file.input.label}: {len(rows):,} of {n_rows:,} rows "
             f"({100 * len(rows) / n_rows:.2g} %; {OUTSIDE} {len(rows):,}) are of years in which "

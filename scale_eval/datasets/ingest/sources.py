@@ -9,6 +9,7 @@ from pathlib import Path
 
 from scale_eval.datasets.ingest.records import IngestError
 from scale_eval.places import is_dataset
+from scale_eval.printable import as_typed
 
 _MARKS = ("_SUCCESS", "_metadata", "_common_metadata", "_committed_", "_started_")
 """Beginnings of the names of files that Spark and its relatives write beside the rows."""
@@ -38,7 +39,9 @@ def files_at(given: str | os.PathLike[str]) -> list[tuple[Path, bool]]:
 
 def _files_of(path: Path) -> list[tuple[Path, bool]]:
     if is_dataset(path):
-        raise IngestError(f"{path} is a dataset already; evaluate it: scale-eval run {path}")
+        raise IngestError(
+            f"{path} is a dataset already; evaluate it: scale-eval run {as_typed(str(path))}"
+        )
     if not path.is_dir():
         return [] if _is_mark(path.name) else [(path, False)]
     files = sorted(_walk(path, set()))
@@ -65,8 +68,8 @@ def _walk(folder: Path, seen: set[str]) -> Iterator[Path]:
 def _check_is_plain(folder: Path, names: set[str]) -> None:
     if is_dataset(folder):
         raise IngestError(
-            f"{folder} is a dataset already; evaluate it (scale-eval run {folder}), and name the "
-            "files to be ingested one by one"
+            f"{folder} is a dataset already; evaluate it (scale-eval run "
+            f"{as_typed(str(folder))}), and name the files to be ingested one by one"
         )
     metadata = folder / "metadata"
     kind = "Delta" if "_delta_log" in names else "Hudi" if ".hoodie" in names else ""

@@ -310,11 +310,10 @@ class TimestampColumn:
             f"{zone} ({count:,} {'value' if count == 1 else 'values'}) may be {meanings(zone)}"
             for zone, count in self.ambiguous_zones.most_common()
         )
-        zone = "'Europe/London'" if in_python else "Europe/London"
+        clock = option("timezone", "Europe/London", in_python=in_python)
         raise IngestError(
             f"{label}: column {name!r}: {zones}; the first is {row} {line}: {text!r}. Say whose "
-            f"clock it is, such as {option('timezone', zone, in_python=in_python)}: abbreviations "
-            "then mean what they mean there"
+            f"clock it is, such as {clock}: abbreviations then mean what they mean there"
         )
 
     def remarks(self, label: object, name: str, *, in_python: bool) -> list[str]:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import shlex
+from types import SimpleNamespace
 
+import pyarrow as pa
 import pytest
 
+from scale_eval.datasets.ingest.company_parts import part_remarks
 from scale_eval.datasets.ingest.ingest import ingest
+from scale_eval.datasets.instants import DAY
 from tests.support.transaction_files import FEBRUARY, JANUARY, contents
 
 MARCH = ["c,2017-03-01 09:00:00Z,6"]
@@ -45,6 +49,36 @@ def test_a_later_part_is_told_beside_the_one_that_the_dataset_has(file, into):
     assert ingest(file("acme_Q1.csv", JANUARY), into).remarks == ()
     (remark,) = ingest(file("acme_Q2.csv", FEBRUARY), into).remarks
     assert "'acme_Q1', 'acme_Q2' look like parts of one company" in remark
+
+
+@pytest.mark.parametrize(
+    ("n_pairs", "share", "n_said", "most_read"),
+    [(3, True, 3, 6), (400, True, 4, 8), (400, False, 0, 200)],
+)
+def test_of_many_companies_with_parts_a_few_are_read_and_told(n_pairs, share, n_said, most_read):
+    names = [f"{'abcdefghij'[i % 10] * (i // 10 + 1)}_Q{q}" for i in range(n_pairs) for q in (1, 2)]
+    quarters = {"1": (0, 80 * DAY), "2": (90 * DAY, 170 * DAY)}
+    manifest = {
+        name: dict(zip(("first_timestamp", "last_timestamp"), quarters[name[-1]], strict=True))
+        for name in names
+    }
+    read = []
+
+    def customers_of(name):
+        read.append(name)
+        return SimpleNamespace(customers=pa.array(["a"] if share else [name]))
+
+    files = [
+        SimpleNamespace(
+            company_id=name,
+            input=SimpleNamespace(label=f"{name}.csv", is_part=False, in_python=False),
+        )
+        for name in names
+    ]
+    said = part_remarks(manifest, names, files, SimpleNamespace(read=customers_of))
+    assert len(said) == n_said
+    assert ("More companies look like parts" in " ".join(said)) == (n_said > 3)
+    assert len(read) <= most_read
 
 
 @pytest.mark.parametrize(

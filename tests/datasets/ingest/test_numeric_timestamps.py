@@ -104,6 +104,11 @@ def test_a_number_among_dates_and_a_date_or_another_unit_among_numbers_are_refus
         (["231114221320"], "2023-11-14 22:13:20 .*--timestamp-format %y%m%d%H%M%S"),
         (["20231114221320"], "2023-11-14 22:13:20 .*--timestamp-format %Y%m%d%H%M%S"),
         (["20231114221320123"], "2023-11-14 22:13:20 .*--timestamp-format %Y%m%d%H%M%S%f"),
+        (
+            ["44927.52", "44928.5", "4.5E+04"],
+            "say --timestamp-unit excel. 4.5E.04 is a number without its last digits",
+        ),
+        (["44927.52", "4.5E+04", "4.5E+04"], "1'. 4.5E.04 is a number without its last digits"),
         (["1.70E+09", "1.71E+09"], "1.70E.09 is a number without its last digits, as a spreadshee"),
     ],
 )
@@ -145,6 +150,7 @@ def test_numbers_that_are_dates_and_unix_time_are_an_error_with_both_readings(pa
     ("number", "unit", "says"),
     [
         ("202301151030", "ms", "202301151030 is 1976-05-30 .* It may be 2023-01-15 10:30:00"),
+        ("20230115", "s", "is 1970-08-23 .* It may be 2023-01-15 .*--timestamp-format %Y%m%d."),
         ("1700000000", "ms", "is 1970-01-20 .* It may be 2023-11-14 22:13:20 .--timestamp-unit s"),
         ("1700000000000", "us", "is 1970-01-20 .* may be 2023-11-14 22:13:20 .--timestamp-unit ms"),
     ],
@@ -159,6 +165,7 @@ def test_numbers_in_a_given_unit_that_look_like_another_are_told(parse, number, 
     ("number", "unit", "says"),
     [
         ("202301151030", "s", "out_of_range 1.*may be 2023-01-15 10:30:00 .*%Y%m%d%H%M.; say so"),
+        ("20230115", "excel", "20230115 may be 2023-01-15 .*--timestamp-format %Y%m%d.; say so"),
         ("1700000000123456789", "us", "out_of_range.*2023-11-14 22:13:20 .--timestamp-unit ns"),
         ("1700000000", "excel", "unparsable 1.*2023-11-14 22:13:20 .--timestamp-unit s.; say so"),
         ("1.70E+09", "s", "unparsable 1.*1.70E.09 is a number without its last digits"),
