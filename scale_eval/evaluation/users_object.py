@@ -39,7 +39,7 @@ def looking_at(kind: str, name: str) -> Iterator[None]:
         raise ValueError(
             f"the {kind} {name!r} cannot be used: its `{method}` "
             f"({PurePath(frame.f_code.co_filename).name}:{line}) raises "
-            f"{type(error).__name__}: {message_of(error)}. {remedy}"
+            f"{f'{type(error).__name__}: {message_of(error)}'.rstrip(': ')}. {remedy}"
         ) from error
 
 

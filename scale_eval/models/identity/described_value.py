@@ -10,15 +10,14 @@ import copyreg
 import functools
 import hashlib
 import logging
-import os
 import random
 import re
 import threading
 from collections.abc import Iterator, MutableMapping, Sequence
-from datetime import date, time, timedelta
+from datetime import date, timedelta
 from enum import Enum
 from numbers import Integral
-from pathlib import Path
+from pathlib import Path, PurePath
 from types import FunctionType, MappingProxyType, ModuleType
 from typing import Any, NamedTuple
 
@@ -34,7 +33,7 @@ LONGEST = 256
 """Characters of a part's description from which its hash stands for it."""
 
 _NUMBERS = {type(None), bool, int, float, complex}
-_PLAIN = (*_NUMBERS, bytes, date, time, timedelta)
+_PLAIN = {bytes, date, timedelta}
 _EMPTY = (type(threading.Lock()), type(threading.RLock()), threading.local, logging.Logger)
 """What has no content on which a prediction could depend."""
 
@@ -47,7 +46,8 @@ _INCIDENTAL = {
 _PACKAGES = ("scipy.", "sklearn.")
 
 _TREE = re.compile(r"(scipy|sklearn)\..*(KDTree|BallTree)(32|64)?$")
-"""Kinds whose nodes hold addresses in memory and counts of their use; the data says the same."""
+"""Kinds whose nodes hold addresses in memory and counts of their use; they are made of the data and
+the way in which distances are measured."""
 
 _GENERATORS = (
     *(np.random.Generator, np.random.RandomState, np.random.BitGenerator),
@@ -145,9 +145,9 @@ class _Description:
             return f"{kind.__qualname__}.{value.name} {self.text(value.value)}"
         if isinstance(value, np.generic):
             return f"{kind.__name__} {value!r}"
-        if isinstance(value, str | os.PathLike):
-            return f"{kind.__name__} {self._without_folder(value)!r}"
-        if isinstance(value, _PLAIN):
+        if kind is str or isinstance(value, PurePath):
+            return f"{kind.__name__} {self._without_folder(str(value))!r}"
+        if kind in _PLAIN:
             return f"{kind.__name__} {value!r}"
         if isinstance(value, type | FunctionType | ModuleType):
             return f"{kind.__name__} {_name(value)}"
@@ -215,12 +215,12 @@ class _Description:
             return f"{kind} {self.text(value.get_params(deep=False))}"
         self.has_objects = True
         if _TREE.search(kind):
-            return f"{kind} {self.text(np.asarray(value.data))}"
+            distance = value.boxsize if hasattr(value, "boxsize") else value.__getstate__()[-2:]
+            return f"{kind} {self.text([np.asarray(value.data), distance])}"
         texts = [self.text(part) for part in _pickled_parts(value)]
         return f"{kind} {hashlib.sha256(repr(texts).encode()).hexdigest()}"
 
-    def _without_folder(self, value: Any) -> str:
-        text = str(os.fspath(value))
+    def _without_folder(self, text: str) -> str:
         for each in self._folders:
             if len(each) > 1:
                 text = text.replace(each, ".")

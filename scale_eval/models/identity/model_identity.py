@@ -45,7 +45,8 @@ def identity_of_model(model: Any) -> dict[str, Any]:
         parameters: dict[str, Any] = {"content": model.content_hash()}
     else:
         parameters = _parameters(model)
-    sources = dict.fromkeys(map(identity_of_source, _definitions(model, parameters)))
+    definitions = dict.fromkeys(_definitions(model, parameters))
+    sources = dict.fromkeys(map(identity_of_source, definitions))
     is_cloned = isinstance(model, ClassifierModel)
     described, texts = {}, {}
     for name in sorted(parameters):

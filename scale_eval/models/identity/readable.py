@@ -20,7 +20,7 @@ _DEEPEST = 8
 """Levels of plain data in plain data that are written."""
 
 _PLAIN = {
-    *(type(None), bool, int, float, complex, str, bytes, date, datetime, time, timedelta),
+    *(type(None), bool, int, float, complex, str, bytes, date, timedelta),
     *(PosixPath, PurePosixPath, PureWindowsPath, WindowsPath),
 }
 
@@ -47,7 +47,9 @@ def _text(value: Any, is_cloned: bool, depth: int) -> str:
     kind = type(value)
     if kind in _PLAIN or isinstance(value, np.generic):
         return repr(value)
-    if kind in (type, FunctionType):
+    if kind in (datetime, time) and value.tzinfo is None:
+        return repr(value)
+    if isinstance(value, type | FunctionType):
         return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(value))
     if kind is np.ndarray and value.size <= MOST_IN_TEXT and not value.dtype.hasobject:
         return repr(value)

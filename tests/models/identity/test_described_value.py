@@ -19,6 +19,7 @@ import sys
 import threading
 import types
 from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import numpy as np
@@ -27,8 +28,10 @@ import pyarrow as pa
 import pytest
 import scipy.interpolate
 import scipy.sparse
+import scipy.spatial
 import scipy.stats
 from sklearn.linear_model import LogisticRegression
+from sklearn.neighbors import KDTree
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -52,6 +55,10 @@ class Extended(dict):
     pass
 
 
+class Text(str):
+    pass
+
+
 class SlotsInSet(set):
     __slots__ = ("rate",)
 
@@ -60,8 +67,8 @@ def rate(share):
     return share
 
 
-def extended(value):
-    made = Extended()
+def extended(kind, value):
+    made = kind()
     made.rate = value
     return made
 
@@ -90,7 +97,11 @@ MAKE = {
     "namespace": lambda v: types.SimpleNamespace(rate=v),
     "dataclass": Settings,
     "slots": Slots,
-    "attribute of a dict": extended,
+    "attribute of a dict": lambda v: extended(Extended, v),
+    "attribute of a text": lambda v: extended(Text, v),
+    "time in a zone": lambda v: datetime(2020, 1, 1, tzinfo=timezone(timedelta(hours=v))),
+    "distances": lambda v: KDTree([[0.0, 1.0]], metric="minkowski", p=v),
+    "box": lambda v: scipy.spatial.KDTree([[0.0, 1.0]], boxsize=v),
     "object in objects": lambda v: Settings([Settings({"a": Slots(v)})]),
     "circle": circle,
     "partial": lambda v: functools.partial(rate, share=v),
