@@ -125,6 +125,8 @@ def _instantiated(factory: Callable[..., Any]) -> Any:
             f"{factory.__name__} cannot be called without arguments ({error}); give an instance, "
             "or name a function without arguments that makes one"
         ) from error
+    except ValueError:  # some functions in C do not tell
+        pass
     try:
         return factory()
     except KeyboardInterrupt:

@@ -39,16 +39,14 @@ def user_metrics(metrics: Iterable[str | Metric | Callable[..., float]]) -> tupl
 
 def metrics_document(metrics: Iterable[Metric]) -> dict[str, Any]:
     """Return user metrics as plain JSON by name, with the identity of their source."""
-    return {
-        metric.name: {
-            "source": identity_of_source(metric.user_function or metric.function),
-            "uses": dependencies(metric.user_function or metric.function),
-            "better": metric.better,
-            "margin": metric.margin,
-            "target": metric.target,
-        }
-        for metric in metrics
-    }
+    document = {}
+    for metric in metrics:
+        function = metric.user_function or metric.function
+        with looking_at("metric", metric.name):
+            identity = {"source": identity_of_source(function), "uses": dependencies(function)}
+        settings = {"better": metric.better, "margin": metric.margin, "target": metric.target}
+        document[metric.name] = identity | settings
+    return document
 
 
 def recorded_metrics(document: Mapping[str, Any]) -> list[Metric]:

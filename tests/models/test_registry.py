@@ -57,6 +57,25 @@ class Proxy(Mine):
 class Shown(Mine):
     def __init__(self): self.k = type("K", (), {{"__repr__": lambda self: 1 / 0}})()
 
+class Refuses(Mine):
+    def __getattr__(self, name): raise ValueError("no " + name)
+
+class Opens(Mine):
+    def __getattr__(self, name): return open("no_such_file.bin")
+
+class Asked(Mine):
+    def get_params(self, deep=True): return {{}}[deep]
+
+class Incomparable:
+    def __eq__(self, other): raise AttributeError("x")
+    __hash__ = object.__hash__
+
+class Compared(Mine):
+    K = 1
+    def fit(self, history, k=2): ...
+
+Compared.K, Compared.fit.__defaults__ = Incomparable(), (Incomparable(),)
+
 class Panics(Mine):
     def __init__(self): raise type("Panic", (BaseException,), {{}})("lost")
 
@@ -165,8 +184,11 @@ def test_an_unknown_name_is_told_its_nearest_neighbour_and_all_that_are_known():
         ("models_of_a_shop:ForSome", r"scope 'some'; it is one of company, all"),
         (
             "models_of_a_shop:Proxy",
-            r"shop:Proxy' raises RuntimeError .*: no name \(.* in __getattr_",
+            r"shop:Proxy' cannot .*`__getattr__` \(.*py:\d+\) raises RuntimeError: no name\. Let",
         ),
+        ("models_of_a_shop:Refuses", r"`__getattr__` \(.*py:\d+\) raises ValueError: no name\."),
+        ("models_of_a_shop:Opens", r"Opens' .*`__getattr__` \(.*FileNotFoundError: .*no_such_file"),
+        ("models_of_a_shop:Asked", r"`get_params` .* raises KeyError: True\. Mend that method"),
         ("models_of_a_shop:Panics", r"Panics cannot be made: lost"),
         ("models_of_a_shop:Awaits", r"Awaits' has an async method.* write def alone"),
         ("models_of_a_shop:Yields", r"Yields' has a yield in fit"),
@@ -178,8 +200,9 @@ def test_what_is_wrong_with_a_users_model_is_said_with_a_remedy(module, typed, m
         resolve(typed)
 
 
-def test_an_attribute_that_cannot_be_shown_is_no_fault_of_a_model(module):
-    assert resolve("models_of_a_shop:Shown").name == "models_of_a_shop:Shown"
+@pytest.mark.parametrize("name", ["Shown", "Compared"])
+def test_a_value_that_cannot_be_shown_or_compared_is_no_fault_of_a_model(module, name):
+    assert resolve(f"models_of_a_shop:{name}").name == f"models_of_a_shop:{name}"
 
 
 @pytest.mark.parametrize("thing", [42, None, object(), LinearRegression(), np.mean])
@@ -207,6 +230,66 @@ def test_identity_tells_parameters_apart_and_nothing_else():
     assert resolve(deep[0]).identity != resolve(deep[1]).identity
     large = [Local(np.arange(5000.0) + (np.arange(5000) == i)) for i in (2000, 3000)]
     assert resolve(large[0]).identity != resolve(large[1]).identity
+
+
+def nested(value):
+    for _ in range(9):
+        value = [value]
+    return value
+
+
+def weighted(weight):
+    made = Extended([1])
+    made.weight = weight
+    return made
+
+
+class Extended(list):
+    pass
+
+
+def fitted(bound):
+    made = ClassifierModel(LogisticRegression())
+    made.estimator_ = LogisticRegression().fit([[0], [bound]], [0, 1])
+    return made
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        np.random.default_rng,
+        weighted,
+        nested,
+        lambda v: pd.Index(np.arange(5000) * (np.arange(5000) != v)),
+        lambda v: {"a": pd.Index(np.arange(5000) * (np.arange(5000) != v))},
+        lambda v: pd.Series([1], dtype=f"int{16 * v}"),
+        lambda v: make_pipeline(RandomForestClassifier(random_state=v), memory="a...b"),
+        fitted,
+    ],
+    ids=["seed", "attribute", "deep", "long", "long inside", "type", "estimator", "fitted"],
+)
+def test_what_the_repr_of_a_value_leaves_out_is_part_of_an_identity(make):
+    one, same, other = (resolve(Local([make(v)])).identity for v in (1, 1, 2))
+    assert one == same
+    assert one != other
+    one, same, other = (resolve(Local(make(v))).identity for v in (1, 1, 2))
+    assert one == same
+    assert one != other
+
+
+def test_plain_data_and_estimators_can_be_read_in_an_identity():
+    inner = make_pipeline(LogisticRegression(C=0.3))
+    shown = {
+        "[1, 'a']": (1, "a"),
+        "{'a': {'x', 'y'}, 1: None}": {"a": {"x", "y"}, 1: None},
+        "array([0.1, 2. ])": np.array([0.1, 2]),
+        "<function nested>": nested,
+        "BGNBD(prior_sd=1.0)": BGNBD(1.0),
+    }
+    texts = [resolve(Local(each)).identity["parameters"]["weights"] for each in shown.values()]
+    assert texts == list(shown)
+    text = resolve(inner).identity["parameters"]["estimator"]
+    assert text == "Pipeline(steps=[('logisticregression', LogisticRegression(C=0.3))])"
 
 
 def test_memory_addresses_are_no_part_of_an_identity():

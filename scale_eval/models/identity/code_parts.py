@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import ast
 import contextlib
 import dis
 import functools
-import inspect
-import textwrap
 from collections.abc import Iterator, Mapping
 from types import (
     CodeType,
@@ -18,9 +15,10 @@ from types import (
 )
 from typing import Any
 
-from scale_eval.models.identity.code_text import bytecode
-from scale_eval.models.identity.computed_values import DEFINITION
 from scale_eval.models.identity.user_modules import IMPORTING
+
+LEVELS_FOLLOWED = 8
+"""Levels of objects inside objects whose classes and functions are looked for."""
 
 _MOST_LAYERS = 50  # of decorators
 
@@ -138,35 +136,3 @@ def content_of(cell: Any) -> Any:
         return cell.cell_contents
     except ValueError:
         return None
-
-
-def text_of(thing: Any) -> str:
-    """Return the text of a class or function without comments and layout, or its bytecode."""
-    tree = _tree_of(thing)
-    return "\n".join(map(plain_text, tree.body)) if tree else bytecode(thing)
-
-
-def node_of(thing: Any) -> ast.stmt | None:
-    """Return the statement that defines a class or function; None where it has no text."""
-    tree = _tree_of(thing)
-    return tree.body[0] if tree and isinstance(tree.body[0], DEFINITION) else None
-
-
-def _tree_of(thing: Any) -> ast.Module | None:
-    try:
-        text = inspect.getsource(getattr(thing, "__code__", thing))  # not of what it wraps
-        return ast.parse(textwrap.dedent(text))
-    except (OSError, TypeError, SyntaxError, ValueError):
-        return None
-
-
-def plain_text(statement: ast.stmt) -> str:
-    """Return a statement without comments, docstrings and layout."""
-    tree = ast.parse(ast.unparse(statement))
-    for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and body:
-            first = body[0]
-            if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
-                node.body = body[1:] or [ast.Pass()]
-    return ast.unparse(tree)

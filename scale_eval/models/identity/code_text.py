@@ -1,53 +1,48 @@
-"""Turn values and compiled code into text that is the same in every process."""
+"""Turn code into text that is the same in every process: its source, or else its bytecode."""
 
 from __future__ import annotations
 
-import hashlib
+import ast
 import inspect
-import re
-import sys
+import textwrap
+from pathlib import Path
 from types import CodeType
 from typing import Any
 
-import numpy as np
-import pandas as pd
-
-DEEPEST = 8
-"""Levels of objects inside objects, which may refer to each other."""
-
-MOST_IN_TEXT = 10_000
-"""Elements of an array that is written in full."""
+from scale_eval.models.identity.computed_values import DEFINITION
+from scale_eval.models.identity.described_value import describe
 
 
-def value_text(value: Any, depth: int = 0) -> str:
-    """Return `repr`, without addresses in memory; of tables and of large arrays, a hash.
+def text_of(thing: Any) -> str:
+    """Return the text of a class or function without comments and layout, or its bytecode."""
+    tree = _tree_of(thing)
+    return "\n".join(map(plain_text, tree.body)) if tree else bytecode(thing)
 
-    An object whose `repr` says no more than its address is described by its attributes.
-    """
-    if type(value) in (type(None), bool, int, float):  # there may be many
-        return repr(value)
-    if isinstance(value, pd.DataFrame | pd.Series):
-        return hashlib.sha256(value.to_csv().encode()).hexdigest()
-    if type(value) is np.ndarray and value.size > MOST_IN_TEXT and not value.dtype.hasobject:
-        content = hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest()
-        return f"array {value.dtype} {value.shape} {content}"
-    if depth > DEEPEST:
-        return type(value).__qualname__
-    deeper = depth + 1
-    if isinstance(value, set | frozenset):  # whose order differs from process to process
-        text = f"{{{', '.join(sorted(value_text(item, deeper) for item in value))}}}"
-        return text if type(value) is set else f"{type(value).__name__}({text})"
-    if isinstance(value, list | tuple):
-        return f"[{', '.join(value_text(item, deeper) for item in value)}]"
-    if isinstance(value, dict):
-        items = [f"{value_text(key, deeper)}: {value_text(value[key], deeper)}" for key in value]
-        return f"{{{', '.join(items)}}}"
-    if type(value).__repr__ is object.__repr__:
-        attributes = getattr(value, "__dict__", {})
-        items = [f"{name}={value_text(attributes[name], deeper)}" for name in sorted(attributes)]
-        return f"{type(value).__qualname__}({', '.join(items)})"
-    with np.printoptions(threshold=sys.maxsize, floatmode="unique"):
-        return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(value))
+
+def node_of(thing: Any) -> ast.stmt | None:
+    """Return the statement that defines a class or function; None where it has no text."""
+    tree = _tree_of(thing)
+    return tree.body[0] if tree and isinstance(tree.body[0], DEFINITION) else None
+
+
+def _tree_of(thing: Any) -> ast.Module | None:
+    try:
+        text = inspect.getsource(getattr(thing, "__code__", thing))  # not of what it wraps
+        return ast.parse(textwrap.dedent(text))
+    except (OSError, TypeError, SyntaxError, ValueError):
+        return None
+
+
+def plain_text(statement: ast.stmt) -> str:
+    """Return a statement without comments, docstrings and layout."""
+    tree = ast.parse(ast.unparse(statement))
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and body:
+            first = body[0]
+            if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
+                node.body = body[1:] or [ast.Pass()]
+    return ast.unparse(tree)
 
 
 def bytecode(thing: Any) -> str:
@@ -58,10 +53,8 @@ def bytecode(thing: Any) -> str:
     if isinstance(thing, CodeType):
         constants = [bytecode(constant) for constant in thing.co_consts]
         return repr((thing.co_code, thing.co_names, constants))
-    if isinstance(thing, frozenset):
-        return repr(sorted(map(repr, thing)))
     function = getattr(thing, "__func__", getattr(thing, "fget", thing))
     if inspect.isfunction(function):
         defaults = (function.__defaults__, function.__kwdefaults__)
-        return bytecode(function.__code__) + value_text(defaults)
-    return value_text(thing)
+        return bytecode(function.__code__) + describe(defaults, Path.cwd()).digest
+    return describe(thing, Path.cwd()).digest

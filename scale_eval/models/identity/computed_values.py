@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from types import FunctionType
 from typing import Any
 
+from scale_eval.models.identity.code_parts import layers
+
 _UNREPEATABLE = {
     *("time", "time_ns", "monotonic", "perf_counter", "now", "utcnow", "today", "uuid1", "uuid4"),
     *("getpid", "urandom", "token_hex", "getnode", "gethostname", "getuser", "mkdtemp"),
@@ -21,7 +23,7 @@ _FUNCTION = (ast.FunctionDef, ast.AsyncFunctionDef)
 DEFINITION = (*_FUNCTION, ast.ClassDef)
 
 
-def is_told_by_value(statement: ast.stmt, value: Any) -> bool:
+def counts_by_value(statement: ast.stmt, value: Any) -> bool:
     """Return whether a variable has a value that its assignment does not say, but that repeats.
 
     Either it is computed, or it was given another value than the one that is written there. What
@@ -36,7 +38,7 @@ def is_told_by_value(statement: ast.stmt, value: Any) -> bool:
     }
     if called & _UNREPEATABLE or statement.value is None:
         return False
-    with contextlib.suppress(ValueError, TypeError, MemoryError, RecursionError):
+    with contextlib.suppress(Exception):  # it is no literal, or cannot be compared
         written = ast.literal_eval(statement.value)
         is_container = isinstance(written, dict | list | set)
         single = isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name)
@@ -60,14 +62,15 @@ def computed_values(thing: Any, node: ast.stmt | None) -> Iterator[tuple[str, An
         within = body.get(name)
         function = getattr(value, "__func__", getattr(value, "fget", value))
         if isinstance(function, FunctionType):
-            if isinstance(within, _FUNCTION) or node is None:
-                for argument, default in _computed_defaults(inspect.unwrap(function), within):
+            defined = layers(function)[-1]
+            if isinstance(defined, FunctionType) and (isinstance(within, _FUNCTION) or not node):
+                for argument, default in _computed_defaults(defined, within):
                     yield f"{name}.{argument}", default
         elif isinstance(value, type) and isinstance(within, ast.ClassDef):
             for inner, held in computed_values(value, within):
                 yield f"{name}.{inner}", held
         elif _is_value(name, value) and (
-            not isinstance(within, _ASSIGNMENT) or is_told_by_value(within, value)
+            not isinstance(within, _ASSIGNMENT) or counts_by_value(within, value)
         ):
             yield name, value
 
@@ -104,6 +107,6 @@ def _computed_defaults(function: FunctionType, node: ast.stmt | None) -> Iterato
 
 
 def _is_written(text: ast.expr, value: Any) -> bool:
-    with contextlib.suppress(ValueError, TypeError, MemoryError, RecursionError):
+    with contextlib.suppress(Exception):  # it is no literal, or cannot be compared
         return bool(ast.literal_eval(text) == value)
     return False

@@ -24,6 +24,7 @@ from types import (
 from typing import Any
 
 from scale_eval.models.identity.code_parts import (
+    LEVELS_FOLLOWED,
     content_of,
     functions_of,
     globals_in,
@@ -31,17 +32,14 @@ from scale_eval.models.identity.code_parts import (
     is_wrapper,
     layers,
     names_in,
-    node_of,
     origin,
     parts_of,
-    plain_text,
-    text_of,
 )
-from scale_eval.models.identity.code_text import DEEPEST
+from scale_eval.models.identity.code_text import node_of, plain_text, text_of
 from scale_eval.models.identity.computed_values import (
     DEFINITION,
     computed_values,
-    is_told_by_value,
+    counts_by_value,
 )
 from scale_eval.models.identity.described_value import Described, describe
 from scale_eval.models.identity.loaded_code import require_loaded
@@ -71,7 +69,7 @@ def dependencies(thing: Any) -> dict[str, str]:
     found = _Dependencies()
     found.add_object(thing, is_root=True)
     hashes = {name: _hash(found.texts[name]) for name in sorted(found.texts)}
-    return hashes | {name: not_compared(each) for name, each in found.untold.items()}
+    return hashes | {name: not_compared(each) for name, each in found.not_comparable.items()}
 
 
 class _Dependencies:
@@ -79,14 +77,15 @@ class _Dependencies:
 
     def __init__(self) -> None:
         self.texts: dict[str, set[str]] = {}
-        self.untold: dict[str, Described] = {}
-        self._seen: set[Any] = set()
+        self.not_comparable: dict[str, Described] = {}
+        self._seen: set[Any] = set()  # definitions and statements
+        self._depths: dict[int, int] = {}  # the level of each object that was followed
         self._read: set[int] = set()  # functions whose code was read
         self._alive: list[Any] = []  # so that no id is used twice
 
     def add_object(self, value: Any, depth: int = 0, *, is_root: bool = False) -> None:
         """Add what an object's class and parts depend on."""
-        if depth > DEEPEST or type(value) in _SCALARS or self._is_known(value):
+        if depth > LEVELS_FOLLOWED or type(value) in _SCALARS or self._is_known(value, depth):
             return
         inner: list[Any] = []
         if isinstance(value, partial):
@@ -140,10 +139,11 @@ class _Dependencies:
                 self._add(whole, text_of(thing))
             self._add_code(thing)
 
-    def _is_known(self, value: Any) -> bool:
-        if id(value) in self._seen:
+    def _is_known(self, value: Any, depth: int) -> bool:
+        """Return whether a value was followed as far down already as it would be from here."""
+        if self._depths.get(id(value), depth + 1) <= depth:
             return True
-        self._seen.add(id(value))
+        self._depths[id(value)] = depth
         self._alive.append(value)
         return False
 
@@ -153,8 +153,8 @@ class _Dependencies:
     def _described(self, name: str, value: Any, folder: Path) -> str:
         """Return the hash of a value, and note what of it cannot be compared."""
         described = describe(value, folder)
-        if described.untold:
-            self.untold[name] = described
+        if described.not_comparable:
+            self.not_comparable[name] = described
         return described.digest
 
     # Modules that are files.
@@ -186,7 +186,7 @@ class _Dependencies:
         for name in names:
             if name not in values:
                 continue
-            if is_told_by_value(statement.node, values[name]):
+            if counts_by_value(statement.node, values[name]):
                 text += self._described(label, values[name], folder)
             if isinstance(statement.node, DEFINITION):
                 defined = layers(values[name])[-1]

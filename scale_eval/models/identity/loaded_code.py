@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import CodeType
 
+from scale_eval.models.identity.code_parts import layers
 from scale_eval.models.identity.used_source import Statement
 from scale_eval.models.identity.user_modules import UserModule
 
@@ -43,7 +44,7 @@ def require_loaded(module: UserModule, statements: Iterable[Statement]) -> None:
             function = getattr(each, "__func__", getattr(each, "fget", each))
             if not inspect.isfunction(function) or function.__module__ != module.name:
                 continue
-            code = inspect.unwrap(function).__code__
+            code = getattr(layers(function)[-1], "__code__", function.__code__)
             written = now.get(code.co_qualname)
             if written is not None and not _is_same(code, written):
                 raise ValueError(

@@ -12,12 +12,18 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from scale_eval.models.identity.code_parts import attributes_of, content_of
-from scale_eval.models.identity.code_text import DEEPEST, bytecode, value_text
+from scale_eval.models.identity.code_parts import (
+    LEVELS_FOLLOWED,
+    attributes_of,
+    content_of,
+    layers,
+)
+from scale_eval.models.identity.code_text import bytecode
 from scale_eval.models.identity.declared_files import declared_files
 from scale_eval.models.identity.dependencies import dependencies
 from scale_eval.models.identity.described_value import Described, describe
 from scale_eval.models.identity.not_compared import not_compared
+from scale_eval.models.identity.readable import readable
 from scale_eval.models.identity.used_source import used_source
 from scale_eval.models.predictions import Predictions
 from scale_eval.models.scikit_learn import ClassifierModel
@@ -31,7 +37,7 @@ def identity_of_model(model: Any) -> dict[str, Any]:
     The source is that of its class and the classes above it, and of the functions, the estimators
     and the objects of its own module among its parameters. What these use elsewhere is `uses`, by
     name (see `dependencies`), and `files` are those that the model declares. The parameters are its
-    attributes, and `get_params()` where it or an attribute has that; an object among them is
+    attributes, and `get_params()` where it or an attribute has that; what is not plain data is
     written as its type and a hash of its content. Those of `Predictions` are the content of the
     file, not its path.
     """
@@ -39,19 +45,23 @@ def identity_of_model(model: Any) -> dict[str, Any]:
         parameters: dict[str, Any] = {"content": model.content_hash()}
     else:
         parameters = _parameters(model)
-    sources = dict.fromkeys(map(identity_of_source, _definitions(model, parameters)))
+    definitions = dict.fromkeys(_definitions(model, parameters))
+    sources = dict.fromkeys(map(identity_of_source, definitions))
     is_cloned = isinstance(model, ClassifierModel)
-    described = {
-        name: describe(value, Path.cwd(), is_cloned=is_cloned or _is_inner(name, parameters))
-        for name, value in parameters.items()
-    }
+    described, texts = {}, {}
+    for name in sorted(parameters):
+        cloned = is_cloned or _is_inner(name, parameters)
+        described[name] = describe(parameters[name], Path.cwd(), is_cloned=cloned)
+        texts[name] = _text(parameters[name], described[name], is_cloned=cloned)
     identity: dict[str, Any] = {
         "source": hashlib.sha256("\n".join(sources).encode()).hexdigest(),
-        "parameters": {k: _text(parameters[k], described[k]) for k in sorted(parameters)},
+        "parameters": texts,
     }
     if type(model).__module__.partition(".")[0] != _PACKAGE or hasattr(model, "estimator"):
         identity["uses"] = dependencies(model) | {
-            f"self.{name}": not_compared(each) for name, each in described.items() if each.untold
+            f"self.{name}": not_compared(each)
+            for name, each in described.items()
+            if each.not_comparable
         }
         identity["files"] = declared_files(model)
     return identity
@@ -68,7 +78,7 @@ def identity_of_source(thing: Any) -> str:
         if thing.__module__ == "__main__":
             source = inspect.getsource(thing).encode()
         else:
-            defined = inspect.unwrap(thing)
+            defined = layers(thing)[-1]
             source = Path(inspect.getfile(defined)).read_bytes()
             if thing.__module__.partition(".")[0] != _PACKAGE:
                 source = used_source(source, defined.__qualname__.partition(".")[0])
@@ -80,14 +90,10 @@ def identity_of_source(thing: Any) -> str:
     return hashlib.sha256(source + "\n".join(closed_over).encode()).hexdigest()
 
 
-def _text(value: Any, described: Described) -> str:
-    """Return plain data as text, and an object as its type and a hash of what it holds.
-
-    The objects of this package say in their `repr` what they hold.
-    """
-    if described.has_objects and type(value).__module__.partition(".")[0] != _PACKAGE:
-        return f"{type(value).__qualname__} {described.digest}".rstrip()
-    return value_text(value)
+def _text(value: Any, described: Described, *, is_cloned: bool = False) -> str:
+    """Return plain data as text, and any other value as its type and a hash of what it holds."""
+    plain = readable(value, is_cloned=is_cloned)
+    return f"{type(value).__qualname__} {described.digest}".rstrip() if plain is None else plain
 
 
 def _parameters(model: Any) -> dict[str, Any]:
@@ -123,7 +129,7 @@ def _definitions_in(value: Any, module: str, depth: int = 0) -> Iterator[Any]:
 
     Of classes without `get_params`, only those of the model's module are yielded.
     """
-    if depth > DEEPEST:
+    if depth > LEVELS_FOLLOWED:
         return
     inner: list[Any] = []
     if inspect.isfunction(value):

@@ -12,7 +12,7 @@ _MARK = " not compared: "
 
 def not_compared(described: Described) -> str:
     """Return the entry of a value of which something cannot be compared: its hash, and that."""
-    return f"{described.digest}{_MARK}{', '.join(described.untold)}"
+    return f"{described.digest}{_MARK}{', '.join(described.not_comparable)}"
 
 
 def without_comparison(identity: Mapping[str, Any]) -> list[str]:

@@ -14,6 +14,7 @@ import pytest
 
 from scale_eval.evaluation.recorded_identity import differing_parts, in_words
 from scale_eval.models import resolve
+from scale_eval.models.identity.code_parts import LEVELS_FOLLOWED
 from scale_eval.models.identity.dependencies import dependencies
 from scale_eval.models.identity.not_compared import without_comparison
 from tests.support.paths import PROJECT
@@ -415,6 +416,29 @@ def test_a_run_of_an_earlier_version_says_nothing_of_what_a_model_uses():
     earlier = {"source": "a", "parameters": {}}
     assert differing_parts(earlier, {**earlier, "uses": {"x": "1"}, "files": {}}) == []
     assert differing_parts({**earlier, "uses": {}}, {**earlier, "uses": {"x": "1"}}) == ["x"]
+
+
+class Inner:
+    days = 30
+
+
+class Holds:
+    def __init__(self, inner):
+        self.inner = inner
+
+
+def test_an_object_that_is_first_met_far_down_is_followed_where_it_is_met_again():
+    held = far = Holds(Inner())
+    for _ in range(LEVELS_FOLLOWED - 1):
+        far = [far]
+
+    def uses():
+        return objects
+
+    objects = {"far": far}
+    assert f"{__name__}.Inner" not in dependencies(uses)
+    objects["near"] = held
+    assert f"{__name__}.Inner" in dependencies(uses)
 
 
 def test_what_comes_with_packages_is_no_dependency():
