@@ -141,7 +141,8 @@ def test_workers_that_all_end_while_they_load_models_end_the_run(context):
     assert loadable_models(Answering(ended, {}), context, 60.0) == context.models
 
 
-def test_a_metric_that_cannot_be_loaded_does_not_hide_a_model_that_cannot():
+def test_a_metric_that_cannot_be_loaded_does_not_hide_a_model_that_cannot(monkeypatch):
+    monkeypatch.setattr(sys, "path", [*sys.path])  # to which a worker adds its folder
     parcel = Parcel(b"no pickle", {"rare": b"no pickle"}, {}, this_process())
     assert list(_failures(parcel, 60.0)) == ["rare"]
 
