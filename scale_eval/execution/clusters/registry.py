@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from distributed import Client
+from distributed.comm.core import CommClosedError
 
 from scale_eval.execution.clusters.base import ClusterKind
 from scale_eval.execution.clusters.existing import ExistingCluster
@@ -43,8 +45,23 @@ def dask_client(
         No scheduler answers at the address, or it does not accept this process.
     """
     kind = require_cluster(cluster, workers)
-    with kind.client(workers, logs) as client:
+    with _lost_scheduler_said_once(), kind.client(workers, logs) as client:
         yield client
+
+
+@contextlib.contextmanager
+def _lost_scheduler_said_once() -> Iterator[None]:
+    """Leave out what tornado logs of messages to a scheduler that is gone: it is an error here."""
+    logger = logging.getLogger("tornado.application")
+
+    def is_another(record: logging.LogRecord) -> bool:
+        return not (record.exc_info and isinstance(record.exc_info[1], CommClosedError))
+
+    logger.addFilter(is_another)
+    try:
+        yield
+    finally:
+        logger.removeFilter(is_another)
 
 
 def require_cluster(cluster: str, workers: int | None) -> ClusterKind:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import logging
+import threading
+
 import pytest
+from distributed.comm.core import CommClosedError
 
 from scale_eval.execution.clusters.existing import ExistingCluster
 from scale_eval.execution.clusters.registry import KINDS, require_cluster
@@ -35,3 +39,27 @@ def test_a_file_that_no_scheduler_wrote_is_refused(tmp_path, content):
     file.write_text(content)
     with pytest.raises(ValueError, match="no scheduler file: it is what 'dask scheduler"):
         require_cluster(str(file), None)
+
+
+def test_a_message_to_a_scheduler_that_is_gone_logs_no_traceback_and_another_fault_does(
+    client, monkeypatch
+):
+    logged = []
+    logger, handler = logging.getLogger("tornado.application"), logging.Handler()
+    monkeypatch.setattr(handler, "emit", logged.append)
+    monkeypatch.setattr(logger, "handlers", [handler])
+
+    def sent(error: Exception) -> list[logging.LogRecord]:
+        def send(*messages: object) -> None:
+            raise error
+
+        monkeypatch.setattr(client.scheduler_comm, "send", send)
+        client._send_to_scheduler({"op": "client-releases-keys", "keys": []})
+        handled = threading.Event()
+        client.loop.add_callback(handled.set)
+        assert handled.wait(10)
+        return logged
+
+    assert sent(CommClosedError("the stream is closed")) == []
+    (record,) = sent(RuntimeError("another"))
+    assert record.exc_info[0] is RuntimeError
