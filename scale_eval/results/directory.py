@@ -250,10 +250,10 @@ class RunDirectory:
             keys = table.select(KEY).to_pandas()
             table = table.filter(pa.array(~keys.duplicated(keep="last").to_numpy()))
         if company_id is None:
-            self._require_rows(len(table))
+            self.require_rows(len(table))
         return table
 
-    def _require_rows(self, n: int) -> None:
+    def require_rows(self, n: int) -> None:
         """Raise `RowsMissing` where `n` is less than the number of evaluations that were done."""
         if said := self._removed(n):
             raise RowsMissing(said)

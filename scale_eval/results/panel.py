@@ -14,28 +14,19 @@ from functools import cached_property
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 
 from scale_eval.compiling import compiled
 from scale_eval.evaluation.schema import FAILED
 from scale_eval.metrics import N_GROUPS, Metric
+from scale_eval.results.evaluation_keys import NO_CUTOFF, EvaluationKeys
 from scale_eval.results.memory import give_back
-from scale_eval.results.panel_columns import (
-    Cells,
-    Codes,
-    Columns,
-    Parts,
-    latest_attempts,
-    whole_numbers,
-)
+from scale_eval.results.panel_columns import Cells, Columns, Parts
 
 COVERAGES = ("own", "common")
 """The windows that a model's figures count: those where it is `ok`, or where every model is."""
 
 BASE_COLUMNS = ("n_customers", "n_positive")
 """The columns that the figures of many metrics need."""
-
-_NO_CUTOFF = np.iinfo(np.int64).min
 
 _COLUMN_INDEPENDENT = (
     "ok",
@@ -96,45 +87,25 @@ class Panel:
 
         The last attempt at an evaluation counts.
         """
-        texts = {name: Codes() for name in ("company_id", "model", "status", "undefined")}
-        keys: dict[str, list[np.ndarray]] = {name: [] for name in (*texts, "cutoff", "attempts")}
-        for part in parts(list(keys)):
-            for name, codes in texts.items():
-                keys[name].append(codes.of(part[name]))
-            keys["cutoff"].append(whole_numbers(part["cutoff"].cast(pa.int64()), _NO_CUTOFF))
-            keys["attempts"].append(whole_numbers(part["attempts"], 1))
-
-        def taken(name: str) -> np.ndarray:
-            values = keys.pop(name)
-            return np.concatenate(values) if values else np.empty(0, dtype=np.int64)
-
-        company_ids, company = texts["company_id"].ranked(taken("company_id"))
-        model_names, model = texts["model"].ranked(taken("model"))
-        instants, cutoff = np.unique(taken("cutoff"), return_inverse=True)
-        windows, window = np.unique(company * len(instants) + cutoff, return_inverse=True)
-        del company, cutoff
-        cells = latest_attempts(model * len(windows) + window, taken("attempts"))
-        if len(cells) < np.iinfo(np.int32).max:
-            cells = cells.astype(np.int32)
-        shape = (len(model_names), len(windows))
-        read = Cells(cells, shape)
-        status = read.spread([taken("status")], np.int8, -1)
-        undefined = read.spread([taken("undefined")], np.int32, -1)
+        keys = EvaluationKeys.of(parts, ("status", "undefined"))
+        read = keys.positions()
+        status = read.spread([keys.codes.pop("status")], np.int8, -1)
+        undefined = read.spread([keys.codes.pop("undefined")], np.int32, -1)
         columns = Columns(parts, read).holding(BASE_COLUMNS)
         give_back()
-        no_window = int(np.any(instants == _NO_CUTOFF))
-        window_cutoff = windows % max(len(instants), 1) - no_window
+        n_instants = max(len(keys.instants), 1)
+        no_window = int(np.any(keys.instants == NO_CUTOFF))
         return cls(
-            company_ids=company_ids,
-            cutoffs=pd.DatetimeIndex(instants[no_window:].astype("M8[us]"), tz="UTC"),
-            company=windows // max(len(instants), 1),
-            cutoff=window_cutoff,
-            models=list(model_names),
+            company_ids=keys.company_ids,
+            cutoffs=pd.DatetimeIndex(keys.instants[no_window:].astype("M8[us]"), tz="UTC"),
+            company=keys.windows // n_instants,
+            cutoff=keys.windows % n_instants - no_window,
+            models=list(keys.models),
             status=status.T,
-            status_texts=texts["status"].texts,
+            status_texts=keys.texts["status"],
             columns=columns,
             undefined=undefined.T,
-            undefined_texts=texts["undefined"].texts,
+            undefined_texts=keys.texts["undefined"],
             _parts=parts,
             _cells=read,
         )

@@ -8,7 +8,7 @@ for the common coverage, which leaves out windows for which not every model pred
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 
 import numpy as np
@@ -19,14 +19,12 @@ from scale_eval.metrics import N_BINS, GroupedHistograms
 from scale_eval.metrics.histogram import COUNTS, TiedCustomers
 from scale_eval.results.company_curves import CompanyCurves
 from scale_eval.results.memory import give_back
+from scale_eval.results.merged_scores import coded_counts, merge_by_key, narrow, numbered
 from scale_eval.results.panel import COVERAGES, Panel
 from scale_eval.statistics.undefined import Undefined
 
 N_JACKKNIFE_GROUPS = 64
 """Groups of companies that are left out in turn; a stable hash assigns companies to them."""
-
-MERGE_ROWS = 4_000_000
-"""Rows that are collected before they are merged, which bounds the memory of reading."""
 
 
 def groups_of(panel: Panel, groups: Mapping[str, int]) -> np.ndarray:
@@ -138,19 +136,8 @@ class PooledHistograms:
         self._mixed = np.asarray(mixed.any(axis=2))
 
     def _read(self, parts: Iterable[pa.Table]) -> None:
-        kept: list[tuple[np.ndarray, ...]] = []
-        waiting = 0
-        for part in parts:
-            if not self.n_groups or not len(self._panel.cutoffs):
-                continue  # no company was evaluated
-            rows = self._coded(part)
-            kept.append(rows)
-            waiting += len(rows[0])
-            if waiting > MERGE_ROWS:
-                kept = [_merged(kept)]
-                waiting = 0
-        empty = np.empty(0, dtype=np.int64)
-        key, *counts, score = _merged(kept) if kept else (empty,) * 5
+        some = self.n_groups and len(self._panel.cutoffs)  # else no company was evaluated
+        key, *counts, score = merge_by_key(map(self._coded, parts) if some else ())
         known = np.flatnonzero(~np.isnan(score))
         self._one_score: dict[str, np.ndarray] = {"row": known, "score": score[known]}
         del score
@@ -164,7 +151,7 @@ class PooledHistograms:
             "group": (key % cell // (2 * N_BINS)).astype(np.int32),
             "common": key // N_BINS % 2 == 1,
             "bin": (key % N_BINS).astype(np.int16),
-            **{name: _narrow(count) for name, count in zip(COUNTS, counts, strict=True)},
+            **{name: narrow(count) for name, count in zip(COUNTS, counts, strict=True)},
         }
         self._separable = self._are_separable()
 
@@ -201,17 +188,16 @@ class PooledHistograms:
     def _coded(self, part: pa.Table) -> tuple[np.ndarray, ...]:
         """Return one integer for (model, cutoff, group, common, bin), the counts and the score."""
         models, n_cutoffs = self._panel.models, len(self._panel.cutoffs)
-        model = _numbered(part["model"], lambda name: models.index(name) if name in models else -1)
+        model = numbered(part["model"], lambda name: models.index(name) if name in models else -1)
         instants = self._panel.cutoffs.asi8
         instant = part["cutoff"].cast(pa.int64()).to_numpy()
         cutoff = np.minimum(np.searchsorted(instants, instant), n_cutoffs - 1)
         group = part["company_group"].to_numpy()
         place = np.minimum(np.searchsorted(self._number, group), self.n_groups - 1)
-        common = _numbered(part["answered_by"], self._predicted_by_all)
+        common = numbered(part["answered_by"], self._predicted_by_all)
         key = (model * n_cutoffs + cutoff) * self.n_groups + place
         key = (key * 2 + common) * N_BINS + part["bin"].to_numpy()
-        counts = [_narrow(part[count].to_numpy()) for count in COUNTS]
-        counts.append(part["score"].to_numpy())  # NaN where it is null
+        counts = coded_counts(part)
         in_panel = (model >= 0) & (instants[cutoff] == instant) & (self._number[place] == group)
         if in_panel.all():
             return (key, *counts)
@@ -237,7 +223,7 @@ class PooledHistograms:
         groups, bins, cell = _cells(chosen, self._rows["group"], self._rows["bin"], dealt)
         shape = len(groups), len(bins)
         counts = (_added(chosen, cell, self._rows[name], shape) for name in COUNTS)
-        positives, negatives, spend = map(_narrow, counts)
+        positives, negatives, spend = map(narrow, counts)
         n_rows = (positives + negatives).sum(axis=0)
         tied = self._tied(chosen, bins, n_rows)
         return GroupedHistograms(groups, bins, positives, negatives, spend, tied)
@@ -309,53 +295,3 @@ def _added(
     for i, row in enumerate(chosen):
         added[cell[i]] += counts[row]
     return added.reshape(shape)
-
-
-def _numbered(column: pa.ChunkedArray, number: Callable[[str | None], int]) -> np.ndarray:
-    """Return `number` of each text of a column, called once for each distinct text; int64."""
-    encoded = column.combine_chunks().dictionary_encode()
-    numbers = [number(text) for text in [*encoded.dictionary.to_pylist(), None]]
-    indices = encoded.indices.fill_null(len(numbers) - 1).to_numpy()
-    return np.array(numbers, dtype=np.int64)[indices]
-
-
-def _merged(rows: list[tuple[np.ndarray, ...]]) -> tuple[np.ndarray, ...]:
-    """Add up the rows of several parts by key, sorted; `rows` is emptied.
-
-    The last column holds scores, of which the one that all rows of a key have is kept, else NaN.
-    One column after another, so that little is in memory twice.
-    """
-    columns = [list(column) for column in zip(*rows, strict=True)]
-    rows.clear()
-    key = np.concatenate(columns.pop(0))
-    order = np.argsort(key, kind="stable")
-    key = key[order]
-    starts = np.flatnonzero(np.diff(key, prepend=-1))
-    merged = [key[starts]]
-    del key
-    while columns:
-        count = np.concatenate(columns.pop(0))[order]
-        if not columns:
-            merged.append(_one_of_each(count, starts))
-        elif len(starts):
-            merged.append(np.add.reduceat(count, starts, dtype=np.int64))
-        else:
-            merged.append(count)
-    return tuple(merged)
-
-
-@_compiled
-def _one_of_each(scores: np.ndarray, starts: np.ndarray) -> np.ndarray:
-    """Return the score of each run of rows, which begin at `starts`; NaN where it has several."""
-    kept = np.empty(len(starts))
-    for i in range(len(starts)):
-        kept[i] = scores[starts[i]]
-        for row in range(starts[i] + 1, starts[i + 1] if i + 1 < len(starts) else len(scores)):
-            if scores[row] != kept[i]:
-                kept[i] = np.nan
-    return kept
-
-
-def _narrow(counts: np.ndarray) -> np.ndarray:
-    """Return counts in half the memory, if no sum of them can exceed 32 bits."""
-    return counts.astype(np.int32) if counts.sum() < 2**31 else counts
