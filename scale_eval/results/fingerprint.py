@@ -96,7 +96,7 @@ def _add_scores(digest: hashlib._Hash, run: RunDirectory, keys: EvaluationKeys) 
 
 
 def _together(schema: pa.Schema, n_rows: int) -> Iterator[list[str]]:
-    """Yield the columns of a table that are hashed, a few at a time."""
+    """Yield the columns of a table, a few at a time, without what differs from run to run."""
     columns: list[str] = []
     size = 0
     for field in schema:
@@ -118,11 +118,10 @@ def _together(schema: pa.Schema, n_rows: int) -> Iterator[list[str]]:
 def _add(digest: hashlib._Hash, table: pa.Table) -> None:
     """Add the columns of a table, one after another."""
     for name in table.column_names:
-        if not UNREPEATABLE_COLUMNS.fullmatch(name):
-            column = table[name].combine_chunks()
-            kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
-            digest.update(f"{name} {kind}\n".encode())
-            _add_column(digest, column)
+        column = table[name].combine_chunks()
+        kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+        digest.update(f"{name} {kind}\n".encode())
+        _add_column(digest, column)
 
 
 def _add_column(digest: hashlib._Hash, column: pa.Array) -> None:
