@@ -7,7 +7,7 @@ import numpy as np
 from scale_eval.compiling import compiled
 from scale_eval.metrics.compiled.block_sums import N_SUMS
 from scale_eval.metrics.compiled.columns import N_COLUMNS, N_GROUP_COLUMNS, stride_of
-from scale_eval.metrics.compiled.histogram import add_to_histogram, take_out
+from scale_eval.metrics.compiled.histogram import add_to_histogram, bins_into, take_out
 from scale_eval.metrics.compiled.logistic import N_PLACES
 from scale_eval.metrics.compiled.evaluation import score_into
 from scale_eval.metrics.compiled.simd import LANES
@@ -95,7 +95,7 @@ def score_windows_into(
         np.empty(N_COLUMNS * (most + 2 * LANES)),
         np.empty(most),
         *np.empty((4, most), np.int64),
-        np.empty(2 * most, np.int64),
+        np.empty(4 * most, np.int64),
         np.empty(N_GROUP_COLUMNS * N_GROUPS),
         np.empty(N_SUMS),
         np.empty(N_PLACES),
@@ -153,6 +153,9 @@ def _score_windows(
                 )
             row, stride, p = w * n_models + m, stride_of(n), probabilities[m, first : first + n]
             n_blocks = blocks_into(p, tags, keys, spare, starts, blocks, stride)
+            bins_of_blocks, cell = spare, cells[w, m]
+            own = histogram if cell == APART else histograms[cell]
+            bins_into(blocks, stride, n_blocks, bins_of_blocks, own)
             score_into(
                 n,
                 n_blocks,
@@ -172,7 +175,6 @@ def _score_windows(
                 counts[row],
                 influence[row],
             )
-            bins_of_blocks, cell = spare, cells[w, m]
             add_to_histogram(
                 blocks,
                 stride,
@@ -183,7 +185,7 @@ def _score_windows(
                 spent,
                 n_spenders,
                 bins_of_blocks,
-                histogram if cell == APART else histograms[cell],
+                own,
             )
             if cell == APART:
                 ends[apart + 1] = take_out(

@@ -62,6 +62,13 @@ def first_sums_into(
         Output: surprise, squared errors, expected buyers; expected buyers and others of the clipped
         probabilities; twice the pairs ranked right, ties once; and the sum of precisions.
     """
+    for i in range(0, size, LANES):
+        clipped = min(max(load(blocks, PROBABILITY * stride + i), CLIP), 1 - CLIP)
+        log_p, log_q = log_of(clipped), log_of(1.0 - clipped)
+        store(blocks, CLIPPED * stride + i, clipped)
+        store(blocks, LOGIT * stride + i, log_p - log_q)
+        store(blocks, LOG_Q * stride + i, log_q)
+        store(blocks, LOG_P * stride + i, log_p)
     surprise = squares = expected = clipped_expected = others_expected = lanes_of(0.0)
     pairs_twice = precision = lanes_of(0.0)
     all_others_twice = 2.0 * (n - buyers)
@@ -74,19 +81,13 @@ def first_sums_into(
         others = rows - y
         store(blocks, POSITIVES * stride + i, y)
         store(blocks, NEGATIVES * stride + i, others)
-        p = load(blocks, PROBABILITY * stride + i)
-        clipped = min(max(p, CLIP), 1 - CLIP)
-        rest = 1.0 - clipped
-        log_p, log_q = log_of(clipped), log_of(rest)
-        store(blocks, CLIPPED * stride + i, clipped)
-        store(blocks, LOGIT * stride + i, log_p - log_q)
-        store(blocks, LOG_Q * stride + i, log_q)
-        store(blocks, LOG_P * stride + i, log_p)
+        p, clipped = load(blocks, PROBABILITY * stride + i), load(blocks, CLIPPED * stride + i)
+        log_p, log_q = load(blocks, LOG_P * stride + i), load(blocks, LOG_Q * stride + i)
         surprise += y * log_p + others * log_q
         squares += y * ((1.0 - p) * (1.0 - p)) + others * (p * p)
         expected += rows * p
         clipped_expected += rows * clipped
-        others_expected += rows * rest
+        others_expected += rows * (1.0 - clipped)
         # Twice the others ranked below: all others, less those above, less half of the tied ones.
         pairs_twice += y * (all_others_twice - (ends - cumulative) - (above - bought_above))
         precision += y * (cumulative / ends)

@@ -6,7 +6,7 @@ import numpy as np
 
 from scale_eval.compiling import compiled
 from scale_eval.metrics.compiled.columns import NEGATIVES, POSITIVES, PROBABILITY
-from scale_eval.metrics.compiled.simd import bits_of
+from scale_eval.metrics.compiled.simd import bits_of, fetch
 from scale_eval.metrics.histogram import EDGES
 
 CELL_SHIFT = 52 - 8
@@ -51,6 +51,16 @@ def bin_of(p: float) -> int:
 
 
 @compiled(internal=True)
+def bins_into(
+    blocks: np.ndarray, stride: int, n_blocks: int, bins: np.ndarray, counts: np.ndarray
+) -> None:
+    """Write the bin of each block, and have its counts fetched, long before they are changed."""
+    for i in range(n_blocks):
+        bins[i] = bin_of(blocks[PROBABILITY * stride + i])
+        fetch(counts, bins[i])
+
+
+@compiled(internal=True)
 def add_to_histogram(
     blocks: np.ndarray,
     stride: int,
@@ -77,16 +87,14 @@ def add_to_histogram(
     spenders, spent : ndarray of int64 and of float64
         As in `window_into`; the first `n_spenders` count.
     bins : ndarray of int64, shape (n_blocks,)
-        Output: the bin of each block.
+        From `bins_into`.
     counts : ndarray of int64, shape (N_BINS, 4)
         Buyers, others, spend in minor units, each customer's rounded to even, and the code of the
         one score; changed in place.
     """
     kept = n_blocks == 1 or MANY_TIED * n_blocks <= n
     for i in range(n_blocks):
-        p = blocks[PROBABILITY * stride + i]
-        b = bin_of(p)
-        bins[i] = b
+        p, b = blocks[PROBABILITY * stride + i], bins[i]
         counts[b, POSITIVE] += np.int64(blocks[POSITIVES * stride + i])
         counts[b, NEGATIVE] += np.int64(blocks[NEGATIVES * stride + i])
         code = bits_of(p) + 1 if kept else np.int64(SEVERAL_SCORES)

@@ -6,7 +6,7 @@ afterwards. Floats of one sign are ordered as their bits are, and 59 bits hold 0
 from 2^-127 to 1. Smaller probabilities are rare; an evaluation that has some is ranked by a slower
 sort.
 
-The keys are distributed over one to two buckets a customer, of equal width over the range of the
+The keys are distributed over two to four buckets a customer, of equal width over the range of the
 keys, and sorted inside each bucket: two passes where scores are well spread. Bits are nearly
 logarithms, over which scores are spread better than over the probabilities themselves.
 """
@@ -55,7 +55,7 @@ def blocks_into(
         2 group + outcome of each customer; groups are below 16.
     keys : ndarray of int64, shape (n,)
         Output, unless there is one block: 32 times the block + the tag, by block.
-    spare, starts : ndarray of int64, shape (n,) and (2 n,)
+    spare, starts : ndarray of int64, shape (n,) and (4 n,)
         Overwritten.
     blocks : ndarray of float64
         Output: the columns `PROBABILITY`, `ENDS` and `CUMULATIVE`, padded with the last block.
@@ -113,8 +113,8 @@ def _sort_into(
 ) -> None:
     """Sort by all bits but the last five, ascending; keys that differ in these alone stay put."""
     span = lowest - highest if lowest - highest < SPREAD else np.int64(SPREAD)
-    # The least power of 2 by which fewer than 2 n buckets cover the span.
-    width = (bits_of(span / (2.0 * n)) >> 52) - 1022
+    # The least power of 2 by which fewer than 4 n buckets cover the span.
+    width = (bits_of(span / (4.0 * n)) >> 52) - 1022
     shift = width if width > 0 else np.int64(0)
     last = span >> shift
     for bucket in range(last + 1):
@@ -193,7 +193,7 @@ def _blocks_by_ranks(
     n = len(probabilities)
     for i in range(n):
         spare[i], keys[i] = -bits_of(probabilities[i] + 0.0), tags[i]
-    _heap_sort(spare, keys, 0, n)
+    _heap_sort(spare, keys, np.int64(0), n)
     block, buyers = np.int64(-1), np.int64(0)
     for i in range(n):
         block += i == 0 or spare[i] != spare[i - 1]

@@ -70,7 +70,7 @@ def top_tenth_into(
     `scratch`, shape (9,), is overwritten.
     """
     ends, cumulative = ENDS * stride, CUMULATIVE * stride
-    block = middle = 0
+    block = middle = np.int64(0)
     for i in range(3):
         counted = n * (8 + 2 * i) / 100
         while blocks[ends + block] < counted:
@@ -90,7 +90,15 @@ def top_tenth_into(
         reasons[GAIN] = reasons[LIFT] = NO_POSITIVES
     a_customer = (scratch[HELD + 2] - scratch[HELD]) / (BETWEEN * n)
     _sums_into(
-        n, values[GAIN], reasons[GAIN], a_customer, by_group, BUYERS, influence[ON_GAIN]
+        n,
+        values[GAIN],
+        reasons[GAIN] == DEFINED,
+        a_customer,
+        by_group,
+        np.int64(BUYERS * N_GROUPS),
+        np.int64(OTHER_BUYERS * N_GROUPS),
+        np.int64(TOP_BUYERS * N_GROUPS),
+        influence[ON_GAIN],
     )
     all_spend = _spend_in_top_into(probabilities, spenders, spent, n_spenders, by_group, scratch)
     values[FUTURE_SPEND] = all_spend
@@ -102,10 +110,12 @@ def top_tenth_into(
     _sums_into(
         n,
         values[VALUE_CAPTURED],
-        reasons[VALUE_CAPTURED],
+        reasons[VALUE_CAPTURED] == DEFINED,
         a_customer,
         by_group,
-        SPEND,
+        np.int64(SPEND * N_GROUPS),
+        np.int64(OTHER_SPEND * N_GROUPS),
+        np.int64(TOP_SPEND * N_GROUPS),
         influence[ON_VALUE],
     )
 
@@ -169,20 +179,20 @@ def _spend_in_top_into(
 def _sums_into(
     n: float,
     value: float,
-    reason: int,
+    is_defined: bool,
     a_customer: float,
     by_group: np.ndarray,
     amounts: int,
+    others: int,
+    top: int,
     sums: np.ndarray,
 ) -> None:
     """Write `jackknifed_sums` of the share of an amount that the top tenth holds.
 
-    `amounts` is the column of buyers or of spend.
+    `amounts`, `others` and `top` are where the columns of the amount, of the amount of the other
+    groups and of that in the top tenth begin.
     """
-    is_of_buyers = amounts == BUYERS
-    others = (OTHER_BUYERS if is_of_buyers else OTHER_SPEND) * N_GROUPS
-    top = (TOP_BUYERS if is_of_buyers else TOP_SPEND) * N_GROUPS
-    if reason != DEFINED or not has_others(by_group, amounts * N_GROUPS, others):
+    if not is_defined or not has_others(by_group, amounts, others):
         for group in range(N_GROUPS):
             sums[group] = np.nan
         return
