@@ -7,9 +7,9 @@ import numpy as np
 from scale_eval.compiling import compiled
 from scale_eval.metrics.compiled.block_sums import N_SUMS
 from scale_eval.metrics.compiled.columns import N_COLUMNS, N_GROUP_COLUMNS, stride_of
+from scale_eval.metrics.compiled.evaluation import score_into
 from scale_eval.metrics.compiled.histogram import add_to_histogram, bins_into, take_out
 from scale_eval.metrics.compiled.logistic import N_PLACES
-from scale_eval.metrics.compiled.evaluation import score_into
 from scale_eval.metrics.compiled.simd import LANES
 from scale_eval.metrics.compiled.tied_blocks import blocks_into
 from scale_eval.metrics.compiled.windows import window_into

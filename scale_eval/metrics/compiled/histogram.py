@@ -99,7 +99,8 @@ def add_to_histogram(
         counts[b, NEGATIVE] += np.int64(blocks[NEGATIVES * stride + i])
         code = bits_of(p) + 1 if kept else np.int64(SEVERAL_SCORES)
         known = counts[b, SCORE]
-        counts[b, SCORE] = code if known == NO_SCORE or known == code else SEVERAL_SCORES
+        is_one = (known == NO_SCORE) | (known == code)
+        counts[b, SCORE] = code if is_one else np.int64(SEVERAL_SCORES)
     for j in range(n_spenders):
         if spent[j] > 0:
             b = bin_of(probabilities[spenders[j] >> 4])

@@ -104,7 +104,7 @@ def _number_blocks(keys: np.ndarray, n: int, blocks: np.ndarray, stride: int) ->
         blocks[CUMULATIVE * stride + block] = buyers
     if previous == MIDDLE - 1:
         blocks[PROBABILITY * stride + block] = 0.0
-    return block + 1
+    return int(block) + 1
 
 
 @compiled(internal=True)
@@ -130,11 +130,11 @@ def _sort_into(
         end += count
     for i in range(n):
         key = unsorted[i]
-        bucket = ((key >> 5) - highest) >> shift
-        bucket = bucket if bucket < last else last
-        place = starts[bucket]
+        at = ((key >> 5) - highest) >> shift
+        at = at if at < last else last
+        place = starts[at]
         keys[place] = key
-        starts[bucket] = place + 1
+        starts[at] = place + 1
     if most > MANY_IN_BUCKET:
         start = np.int64(0)
         for bucket in range(last + 1):
@@ -164,7 +164,7 @@ def _heap_sort(keys: np.ndarray, along: np.ndarray, start: int, end: int) -> Non
     for turn in range(n // 2 + n - 1):
         top, size = n // 2 - 1 - turn, n
         if top < 0:
-            top, size = np.int64(0), n + top
+            top, size = 0, n + top
             key, tag = keys[start + size], along[start + size]
             keys[start + size], along[start + size] = keys[start], along[start]
         else:
@@ -202,4 +202,4 @@ def _blocks_by_ranks(
         blocks[PROBABILITY * stride + block] = float_of(-spare[i])
         blocks[ENDS * stride + block] = i + 1
         blocks[CUMULATIVE * stride + block] = buyers
-    return block + 1
+    return int(block) + 1
