@@ -5,16 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from scale_eval.compiling import compiled
-from scale_eval.metrics.compiled.block_sums import N_SUMS
-from scale_eval.metrics.compiled.columns import N_COLUMNS, N_GROUP_COLUMNS, stride_of
+from scale_eval.metrics.compiled.columns import stride_of
 from scale_eval.metrics.compiled.evaluation import score_into
-from scale_eval.metrics.compiled.histogram import add_to_histogram, bins_into, take_out
-from scale_eval.metrics.compiled.logistic import N_PLACES
-from scale_eval.metrics.compiled.simd import LANES
-from scale_eval.metrics.compiled.tied_blocks import blocks_into
+from scale_eval.metrics.compiled.histogram import take_out
+from scale_eval.metrics.compiled.scratch import Scratch, scratch_of
 from scale_eval.metrics.compiled.windows import window_into
 from scale_eval.metrics.histogram import N_BINS
-from scale_eval.metrics.uncertainty import N_GROUPS
 
 APART = -1
 """Stands for the number of a histogram where the evaluation has one of its own."""
@@ -91,14 +87,7 @@ def score_windows_into(
         ends,
         bins,
         bin_counts,
-        np.zeros((N_BINS, 4), np.int64),
-        np.empty(N_COLUMNS * (most + 2 * LANES)),
-        np.empty(most),
-        *np.empty((4, most), np.int64),
-        np.empty(4 * most, np.int64),
-        np.empty(N_GROUP_COLUMNS * N_GROUPS),
-        np.empty(N_SUMS),
-        np.empty(N_PLACES),
+        scratch_of(most),
     )
     return ends, bins[: ends[-1]], bin_counts[: ends[-1]]
 
@@ -122,74 +111,43 @@ def _score_windows(
     ends: np.ndarray,
     bins: np.ndarray,
     bin_counts: np.ndarray,
-    histogram: np.ndarray,
-    blocks: np.ndarray,
-    spent: np.ndarray,
-    spenders: np.ndarray,
-    tags: np.ndarray,
-    keys: np.ndarray,
-    spare: np.ndarray,
-    starts: np.ndarray,
-    by_group: np.ndarray,
-    sums: np.ndarray,
-    scratch: np.ndarray,
+    scratch: Scratch,
 ) -> None:
-    """Do as `score_windows_into`; from `histogram`, which is empty, on the arrays are scratch."""
+    """Do as `score_windows_into`, with empty arrays for what that returns."""
     n_models, apart = predicted.shape[1], 0
     for w in range(len(predicted)):
         first, n, n_spenders = start[w], n_customers[w], -1
         for m in range(n_models):
             if not predicted[w, m]:
                 continue
-            if n_spenders < 0:  # the window's first
+            if n_spenders < 0:  # this model is the window's first
                 n_spenders = window_into(
                     bought[first : first + n],
                     future_spend[first : first + n],
                     groups[first : first + n],
-                    tags,
-                    spenders,
-                    spent,
-                    by_group,
+                    scratch.tags,
+                    scratch.spenders,
+                    scratch.spent,
+                    scratch.by_group,
                 )
             row, stride, p = w * n_models + m, stride_of(n), probabilities[m, first : first + n]
-            n_blocks = blocks_into(p, tags, keys, spare, starts, blocks, stride)
-            bins_of_blocks, cell = spare, cells[w, m]
-            own = histogram if cell == APART else histograms[cell]
-            bins_into(blocks, stride, n_blocks, bins_of_blocks, own)
-            score_into(
-                n,
-                n_blocks,
-                references[w],
+            cell = cells[w, m]
+            histogram = scratch.histogram if cell == APART else histograms[cell]
+            n_blocks = score_into(
                 p,
-                keys,
-                blocks,
+                references[w],
                 stride,
-                spenders,
-                spent,
                 n_spenders,
-                by_group,
-                sums,
+                histogram,
                 scratch,
                 values[row],
                 reasons[row],
                 counts[row],
                 influence[row],
             )
-            add_to_histogram(
-                blocks,
-                stride,
-                n_blocks,
-                n,
-                p,
-                spenders,
-                spent,
-                n_spenders,
-                bins_of_blocks,
-                own,
-            )
             if cell == APART:
                 ends[apart + 1] = take_out(
-                    histogram, bins_of_blocks, n_blocks, bins, bin_counts, ends[apart]
+                    histogram, scratch.bins, n_blocks, bins, bin_counts, ends[apart]
                 )
                 apart += 1
 

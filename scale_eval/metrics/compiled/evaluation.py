@@ -13,9 +13,12 @@ from scale_eval.compiling import compiled
 from scale_eval.metrics.compiled.block_sums import first_sums_into, second_sums_into
 from scale_eval.metrics.compiled.calibration import calibration_into
 from scale_eval.metrics.compiled.columns import CUMULATIVE, ENDS, PROBABILITY, padded
+from scale_eval.metrics.compiled.histogram import add_to_histogram, bins_into
 from scale_eval.metrics.compiled.influence import influence_into
 from scale_eval.metrics.compiled.losses import losses_into
 from scale_eval.metrics.compiled.ranking import ranking_into
+from scale_eval.metrics.compiled.scratch import Scratch
+from scale_eval.metrics.compiled.tied_blocks import blocks_into
 from scale_eval.metrics.compiled.top_tenth import top_tenth_into
 from scale_eval.metrics.compiled.values import DEFINED
 from scale_eval.metrics.scores import CLIP
@@ -23,51 +26,50 @@ from scale_eval.metrics.scores import CLIP
 
 @compiled(internal=True)
 def score_into(
-    n: int,
-    n_blocks: int,
-    reference: float,
     probabilities: np.ndarray,
-    keys: np.ndarray,
-    blocks: np.ndarray,
+    reference: float,
     stride: int,
-    spenders: np.ndarray,
-    spent: np.ndarray,
     n_spenders: int,
-    by_group: np.ndarray,
-    sums: np.ndarray,
-    scratch: np.ndarray,
+    histogram: np.ndarray,
+    scratch: Scratch,
     values: np.ndarray,
     reasons: np.ndarray,
     counts: np.ndarray,
     influence: np.ndarray,
-) -> None:
-    """Score one evaluation of n customers.
+) -> int:
+    """Score one evaluation of n > 0 customers, and return the number of blocks.
 
     Parameters
     ----------
+    probabilities : ndarray of float64, shape (n,)
     reference : float
         Prediction of the base rate known at the cutoff; NaN where there is none.
-    keys, blocks, stride
-        From `blocks_into`.
-    spenders, spent, n_spenders, by_group
-        From `window_into`.
-    sums, scratch : ndarray of float64, shape (N_SUMS,) and (N_PLACES,)
-        Overwritten.
+    stride : int
+        `stride_of` n.
+    n_spenders : int
+        From `window_into`, which has filled `scratch`.
+    histogram : ndarray of int64, shape (N_BINS, 4)
+        The scores are added to it.
     values, reasons, counts, influence : ndarray
         Output: a row of those of `score_windows_into`.
     """
+    n, keys, blocks, by_group = len(probabilities), scratch.keys, scratch.blocks, scratch.by_group
+    sums, fit, bins = scratch.sums, scratch.fit, scratch.bins
+    n_blocks = blocks_into(probabilities, scratch.tags, keys, bins, scratch.starts, blocks, stride)
+    bins_into(blocks, stride, n_blocks, bins, histogram)
     size, buyers = padded(n_blocks), blocks[CUMULATIVE * stride + n_blocks - 1]
     for i in range(len(reasons)):
         reasons[i] = DEFINED
     first_sums_into(blocks, stride, size, n, buyers, sums)
     second_sums_into(blocks, stride, size, n, buyers, sums)
-    counts[0] = np.int64(buyers)
+    counts[0] = int(buyers)
     counts[1] = _n_clipped(blocks, stride, n_blocks)
     counts[2] = n_blocks
     losses_into(sums, n, buyers, reference, values, reasons)
     ranking_into(sums, buyers, n - buyers, values, reasons)
-    calibration_into(blocks, stride, size, n_blocks, n, buyers, sums, scratch, values, reasons)
+    calibration_into(blocks, stride, size, n_blocks, n, buyers, sums, fit, values, reasons)
     influence_into(keys, n, n_blocks, blocks, stride, by_group, reasons, influence)
+    spenders, spent = scratch.spenders, scratch.spent
     top_tenth_into(
         keys,
         blocks,
@@ -79,7 +81,7 @@ def score_into(
         spent,
         n_spenders,
         by_group,
-        scratch,
+        fit,
         values,
         reasons,
         influence,
@@ -87,6 +89,10 @@ def score_into(
     for i in range(len(reasons)):
         if reasons[i] != DEFINED:
             values[i] = np.nan
+    add_to_histogram(
+        blocks, stride, n_blocks, n, probabilities, spenders, spent, n_spenders, bins, histogram
+    )
+    return n_blocks
 
 
 @compiled(internal=True)
