@@ -28,7 +28,12 @@ class CompiledAnew(UserWarning):
     """Compiled code cannot be kept, or not for long."""
 
 
-def compiled(function: Callable[..., Any] | None = None, *, error_model: str = "numpy") -> Any:
+def compiled(
+    function: Callable[..., Any] | None = None,
+    *,
+    error_model: str = "numpy",
+    internal: bool = False,
+) -> Any:
     """Compile a function when it is first called, without Python's lock; keep it for later.
 
     Parameters
@@ -36,10 +41,15 @@ def compiled(function: Callable[..., Any] | None = None, *, error_model: str = "
     function : callable
     error_model : ``"numpy"`` or ``"python"``
         Whether a division by zero gives infinity or NaN, or raises `ZeroDivisionError`.
+    internal : bool
+        Only compiled functions call it. It is compiled faster, but Python cannot call it: that ends
+        the process.
     """
     if function is None:
-        return lambda function: compiled(function, error_model=error_model)
+        return lambda function: compiled(function, error_model=error_model, internal=internal)
     options: dict[str, Any] = {"nogil": True, "error_model": error_model}
+    if internal:
+        options |= {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
     with contextlib.suppress(RuntimeError):
         return _numba.njit(cache=True, **options)(function)
     # Nowhere to keep it. What is said is said once: the folder is there for the next function.

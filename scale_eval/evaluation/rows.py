@@ -49,7 +49,7 @@ class EvaluationRows:
     Attributes
     ----------
     values : ndarray of float64, shape (n, len(VALUES))
-        The values of `score_into`; NaN is null.
+        The values of `score_windows_into`; NaN is null.
     reasons : ndarray of uint8, shape (n, len(VALUES))
         The codes of the reasons why values are null.
     counts : ndarray of int64, shape (n, len(COUNTS))
