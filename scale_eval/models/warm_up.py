@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -11,15 +12,53 @@ from numba.core import event
 
 from scale_eval.datasets.instants import DAY, as_utc, microseconds
 from scale_eval.datasets.transactions import Transactions
+from scale_eval.evaluation.company_windows import CompanyWindows, windows_of_companies
 from scale_eval.evaluation.evaluate import evaluate_one
+from scale_eval.evaluation.reference import base_rates
 from scale_eval.evaluation.rules import Rules
 from scale_eval.evaluation.windows import Window
+from scale_eval.models.baselines import Recency
 from scale_eval.models.built_in import BUILT_IN
 from scale_eval.models.registry import resolve
 
 
 def warm_up() -> None:
     """Compile all compiled code of models and scoring, or load it from Numba's cache."""
+    company, window = _company(), _window()
+    for name, kind in BUILT_IN.items():
+        if hasattr(kind, "fit_windows"):  # it is compiled
+            evaluate_one(company, window, resolve(name), Rules())
+
+
+def summarise_windows() -> CompanyWindows:
+    """Compile the code that summarises windows, on which models and scoring work."""
+    windows = windows_of_companies([(_company(), [_window()])], Rules().population)
+    base_rates(windows.arrays)
+    return windows
+
+
+def compile_model(name: str, windows: CompanyWindows) -> None:
+    """Compile one model."""
+    model = resolve(name).fresh()
+    probabilities = np.empty(int(windows.summaries.start[-1]))
+    model.predict_windows(windows.arrays, model.fit_windows(windows.arrays), probabilities)
+
+
+def compile_scoring(_: CompanyWindows) -> None:
+    """Compile the scoring, with the lightest model."""
+    evaluate_one(_company(), _window(), resolve(Recency.name), Rules())
+
+
+PARTS: dict[str, Callable[[CompanyWindows], None]] = {
+    "scoring": compile_scoring,
+    "rfm_logistic": partial(compile_model, "rfm_logistic"),
+    "bgnbd": partial(compile_model, "bgnbd"),
+}
+"""The parts of the compiled code that processes can compile side by side, the longest first; what
+is in none of them compiles in an instant."""
+
+
+def _company() -> Transactions:
     at = microseconds(as_utc("2020-01-01")) + np.arange(36) * DAY
     frame = pd.DataFrame(
         {
@@ -28,11 +67,11 @@ def warm_up() -> None:
             "value": 1.0,
         }
     )
-    company = Transactions.from_frame("warm-up", frame)
-    window = Window.at(as_utc("2020-09-01"))
-    for name, kind in BUILT_IN.items():
-        if hasattr(kind, "fit_windows"):  # it is compiled
-            evaluate_one(company, window, resolve(name), Rules())
+    return Transactions.from_frame("warm-up", frame)
+
+
+def _window() -> Window:
+    return Window.at(as_utc("2020-09-01"))
 
 
 @contextlib.contextmanager
