@@ -53,7 +53,8 @@ class BaseRate:
 def _fill_windows(arrays: WindowArrays, rates: np.ndarray, probabilities: np.ndarray) -> None:
     for i in range(len(rates)):
         w = arrays.label_window[i]
-        probabilities[arrays.start[w] : arrays.start[w] + arrays.n_customers[w]] = rates[i]
+        for customer in range(arrays.start[w], arrays.start[w] + arrays.n_customers[w]):
+            probabilities[customer] = rates[i]
 
 
 class Recency:

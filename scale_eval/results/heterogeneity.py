@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 from scipy.special import stdtrit
 
-from scale_eval.compiling import compiled
+from scale_eval.compiling import compiled_for_many
 from scale_eval.metrics import N_GROUPS, EffectScale, Metric
 from scale_eval.results.customer_influence import (
     DEGREES_OF_FREEDOM,
@@ -220,7 +220,7 @@ def enough_known(panel: Panel, metric: Metric, model: int) -> np.ndarray:
         return np.asarray(n * np.minimum(rate, 1 - rate) >= metric.expected_of_each)
 
 
-@compiled
+@compiled_for_many
 def _by_company(
     company: np.ndarray,
     windows: np.ndarray,
@@ -255,7 +255,8 @@ def _by_company(
             begin = end
             continue
         share_moved = derivative.dtype.type(share)
-        sums[:] = 0
+        for group in range(len(sums)):
+            sums[group] = 0
         for i in range(begin, end):
             if counted[i]:
                 window = windows[i]

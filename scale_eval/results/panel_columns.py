@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from scale_eval.compiling import compiled
+from scale_eval.compiling import compiled_for_many
 
 Parts = Callable[[Sequence[str]], Iterable[pa.Table]]
 """A function that reads columns of the table `evaluations` in parts, the same at every call."""
@@ -81,7 +81,7 @@ class Cells:
         _put(into.reshape(-1, width), cells, valid, values.reshape(-1, width))
 
 
-@compiled(error_model="python")
+@compiled_for_many(error_model="python")
 def _put(into: np.ndarray, cells: np.ndarray, valid: np.ndarray, values: np.ndarray) -> None:
     for row in range(len(cells)):
         if valid[row] and cells[row] >= 0:

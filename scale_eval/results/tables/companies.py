@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from scale_eval.compiling import compiled
+from scale_eval.compiling import compiled_for_many
 from scale_eval.metrics import EffectScale, Metric
 from scale_eval.results.customer_influence import (
     company_variances,
@@ -109,7 +109,7 @@ def _spread(panel: Panel, values: np.ndarray, windows: np.ndarray) -> dict[str, 
     return {"n_defined": n, "std": std, "min": low, "max": high}
 
 
-@compiled
+@compiled_for_many
 def _spread_into(
     company: np.ndarray,
     values: np.ndarray,
@@ -132,9 +132,10 @@ def _spread_into(
             end += 1
         if n[c] > 1:
             mean, squares = total / n[c], 0.0
-            for window in windows[begin:end]:
-                if not np.isnan(values[window]):
-                    squares += (values[window] - mean) ** 2
+            for i in range(begin, end):
+                if not np.isnan(values[windows[i]]):
+                    distance = values[windows[i]] - mean
+                    squares += distance * distance
             std[c] = np.sqrt(squares / (n[c] - 1))
         begin = end
 
