@@ -27,6 +27,7 @@ from scale_eval.places import is_dataset, require_run
 from scale_eval.printable import as_typed
 from scale_eval.results.damaged import MADE_ANEW, PLANNED_ANEW, naming_damage
 from scale_eval.results.differing_settings import differences_in_words, is_different
+from scale_eval.results.endings import Endings
 from scale_eval.results.evaluation_parts import (
     CODED,
     evaluation_files,
@@ -41,9 +42,9 @@ from scale_eval.storage import (
     open_store,
     read_json,
     read_metadata,
-    read_rows,
     read_table,
     require_free_place,
+    scan_rows,
     write_json,
 )
 from scale_eval.storage.file_hash import read_hash, read_in_words
@@ -240,17 +241,13 @@ class RunDirectory:
         where a file cannot be read.
         """
         chosen = self.schema.names if columns is None else [*KEY, "attempts", *columns]
-        schema = pa.schema([self.schema.field(name) for name in chosen])
-        parts = read_evaluations(self.store, schema, self.schema.names)
+        schema = _chosen(self.schema, chosen)
         if company_id is not None:
-            parts = (part.filter(pc.equal(part["company_id"], company_id)) for part in parts)
-        table = _whole(parts, schema)
-        table = table.sort_by([(column, "ascending") for column in [*KEY, "attempts"]])
-        if pc.any(pc.greater(table["attempts"], 1)).as_py() or _repeats(table):
-            keys = table.select(KEY).to_pandas()
-            table = table.filter(pa.array(~keys.duplicated(keep="last").to_numpy()))
-        if company_id is None:
-            self.require_rows(len(table))
+            return _last_attempts(_whole(self._of_companies(chosen, [company_id]), schema))
+        table = _last_attempts(
+            _whole(read_evaluations(self.store, schema, self.schema.names), schema)
+        )
+        self.require_rows(len(table))
         return table
 
     def require_rows(self, n: int) -> None:
@@ -311,36 +308,53 @@ class RunDirectory:
         Raises `FileNotFoundError` before the run is reduced, and where an earlier version made its
         tables, without this one or some of its columns.
         """
-        if not self.store.exists(f"{name}.parquet"):
-            if self.document.get("status") == "finished":
-                raise self._made_earlier(f"the table '{name}'")
-            raise FileNotFoundError(
-                f"{self.store.root} is not finished and has no table '{name}' yet; run the command "
-                "that began it again, or 'scale-eval reduce' for what is there so far"
-            )
+        self._require(name)
         with naming_damage(self.store, f"{name}.parquet", MADE_ANEW):
             table = read_table(self.store, f"{name}.parquet")
-        return self._of_today(name, table)
+        self._require_columns(name, table.column_names)
+        return table.to_pandas()
 
-    def companies_of(self, metric: str) -> pd.DataFrame:
-        """Return the rows of `companies` for one metric; a large run has millions in all."""
-        return self._rows_of_companies("metric", metric)
+    def rows(
+        self,
+        name: str,
+        where: Mapping[tuple[str, ...], str],
+        columns: Sequence[str] | None = None,
+    ) -> pa.Table:
+        """Return the rows of a result table that have certain texts, and some of its columns.
+
+        See `scale_eval.storage.scan_rows`; texts come as dictionary codes. Raises as `table` does.
+        """
+        self._require(name)
+        with naming_damage(self.store, f"{name}.parquet", MADE_ANEW):
+            schema = read_metadata(self.store, f"{name}.parquet").schema.to_arrow_schema()
+            self._require_columns(name, schema.names)
+            chosen = schema.names if columns is None else list(columns)
+            empty = coded(pa.schema([schema.field(c) for c in chosen])).empty_table()
+            parts = scan_rows(self.store, f"{name}.parquet", where, columns=chosen)
+            found = pa.concat_tables([empty, *parts], promote_options="permissive")
+        return found.unify_dictionaries()
 
     def company(self, company_id: str) -> pd.DataFrame:
         """Return the rows of `companies` for one company."""
-        return self._rows_of_companies("company_id", company_id)
+        rows = self.rows("companies", {("company_id",): company_id})
+        return rows.cast(TABLES["companies"].schema).to_pandas()
 
-    def _rows_of_companies(self, column: str, value: str) -> pd.DataFrame:
-        with naming_damage(self.store, "companies.parquet", MADE_ANEW):
-            rows = read_rows(self.store, "companies.parquet", column=column, value=value)
-        return self._of_today("companies", rows)
+    def _require(self, name: str) -> None:
+        """Raise `FileNotFoundError` where the run has no such table."""
+        if self.store.exists(f"{name}.parquet"):
+            return
+        if self.document.get("status") == "finished":
+            raise self._made_earlier(f"the table '{name}'")
+        raise FileNotFoundError(
+            f"{self.store.root} is not finished and has no table '{name}' yet; run the command "
+            "that began it again, or 'scale-eval reduce' for what is there so far"
+        )
 
-    def _of_today(self, name: str, table: pa.Table) -> pd.DataFrame:
-        """Return a table; raise `FileNotFoundError` where a column of it did not exist yet."""
-        missing = [c for c in TABLES[name].schema.names if c not in table.column_names]
+    def _require_columns(self, name: str, found: Sequence[str]) -> None:
+        """Raise `FileNotFoundError` where a column of a table did not exist yet."""
+        missing = [c for c in TABLES[name].schema.names if c not in found]
         if missing:
             raise self._made_earlier(f"the column '{missing[0]}' of '{name}'")
-        return table.to_pandas()
 
     def _made_earlier(self, what: str) -> FileNotFoundError:
         root = self.store.root
@@ -349,33 +363,35 @@ class RunDirectory:
             f"again: scale-eval reduce {as_typed(str(root))}"
         )
 
-    def statuses(self) -> pd.DataFrame:
-        """Count evaluations by how they ended: `model`, `status`, `reason`, `overlaps`, `n`.
-
-        Only the last attempt of each evaluation counts.
-        """
-        counted = ["model", "status", "reason", "overlaps"]
-        table = self.evaluations(counted[1:])
-        counts = table.group_by(counted, use_threads=False).aggregate([([], "count_all")])
-        frame = counts.to_pandas().rename(columns={"count_all": "n"})
-        frame["reason"] = frame["reason"].fillna("")
-        return frame.sort_values(counted, ignore_index=True)
-
-    def evaluated_between(self) -> dict[str, tuple[pd.Timestamp, pd.Timestamp]]:
-        """Return when the first and the last evaluation of each model was made (UTC).
-
-        A model of which nothing was evaluated is left out.
-        """
-        rows = self.evaluations(["evaluated_at"]).group_by("model", use_threads=False)
-        found = rows.aggregate([("evaluated_at", "min"), ("evaluated_at", "max")])
-        found = found.select(["model", "evaluated_at_min", "evaluated_at_max"]).to_pandas()
-        found = found.dropna()
-        return {model: (first, last) for model, first, last in found.itertuples(index=False)}
+    def endings(self) -> Endings:
+        """Return how the evaluations ended and when; raise as `evaluations` does."""
+        endings = Endings.of(self.evaluation_parts)
+        self.require_rows(int(endings.statuses["n"].sum()))
+        return endings
 
     def failures(self) -> pd.DataFrame:
         """Return the evaluations that failed, with their reason and note."""
-        table = self.evaluations(["status", "reason", "note"]).drop_columns(["attempts"])
-        return table.filter(pc.is_in(table["status"], pa.array(FAILED))).to_pandas()
+        columns = [*KEY, "attempts", "status", "reason", "note"]
+        failed = pa.array(FAILED)
+        # Few fail: they are looked for first, and then what other attempts there are at them.
+        at_fault: set[str] = set()
+        for part in self.evaluation_parts(["company_id", "status"]):
+            ids = part.filter(pc.is_in(part["status"].cast(pa.string()), failed))["company_id"]
+            at_fault.update(ids.unique().to_pylist())
+        parts = self._of_companies(columns, sorted(at_fault))
+        table = _last_attempts(_whole(parts, _chosen(self.schema, columns)))
+        table = table.filter(pc.is_in(table["status"], failed))
+        return table.drop_columns(["attempts"]).to_pandas()
+
+    def _of_companies(self, columns: Sequence[str], ids: Sequence[str]) -> Iterator[pa.Table]:
+        """Yield columns of the evaluations of some companies; every attempt has its row."""
+        schema, wanted = _chosen(self.schema, columns), pa.array(ids, pa.string())
+        for part in self.evaluation_parts(columns) if ids else ():
+            company = part["company_id"].unify_dictionaries().combine_chunks()
+            is_wanted = pc.is_in(company.dictionary, wanted).to_numpy(zero_copy_only=False)
+            mask = is_wanted[company.indices.to_numpy()]
+            if mask.any():
+                yield part.filter(pa.array(mask)).cast(schema)
 
     def plan(
         self, columns: Sequence[str] | None = None, dictionaries: Sequence[str] = ()
@@ -417,6 +433,19 @@ def open_run_directory(place: str | os.PathLike[str] | Store) -> RunDirectory:
     if not directory.document:
         require_run(directory.store.root)
     return directory
+
+
+def _chosen(schema: pa.Schema, columns: Sequence[str]) -> pa.Schema:
+    return pa.schema([schema.field(name) for name in columns])
+
+
+def _last_attempts(table: pa.Table) -> pa.Table:
+    """Return the last attempt of each evaluation, sorted by KEY."""
+    table = table.sort_by([(column, "ascending") for column in [*KEY, "attempts"]])
+    if pc.any(pc.greater(table["attempts"], 1)).as_py() or _repeats(table):
+        keys = table.select(KEY).to_pandas()
+        table = table.filter(pa.array(~keys.duplicated(keep="last").to_numpy()))
+    return table
 
 
 def _whole(parts: Iterator[pa.Table], schema: pa.Schema) -> pa.Table:
