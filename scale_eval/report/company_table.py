@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.csv
 
 from scale_eval.evaluation.schema import KEY
@@ -251,13 +250,9 @@ def _windows(table: CompanyTable) -> dict[str, Any] | None:
     findings = table.findings
     if findings.directory is None or not len(table):
         return None
-    metric, ids = findings.primary, pa.array(table.ids, pa.string())
+    metric = findings.primary
     columns = [*KEY, "attempts", "status", "n_customers", "n_positive", metric]
-    parts = findings.directory.evaluation_parts(columns)
-    chosen = [part.filter(pc.is_in(part["company_id"].cast(pa.string()), ids)) for part in parts]
-    frame = pa.concat_tables(chosen).unify_dictionaries().to_pandas()
-    for name in ("company_id", "model", "status"):
-        frame[name] = frame[name].astype(str)
+    frame = findings.directory.evaluations_of(columns, table.ids.tolist()).to_pandas()
     frame = frame.sort_values("attempts", kind="stable").drop_duplicates(KEY, keep="last")
     frame = frame[frame["status"] == "ok"]
     shorter = {whole: short for short, whole in findings.names.items()}
@@ -281,4 +276,3 @@ def _windows(table: CompanyTable) -> dict[str, Any] | None:
 def _whole(values: np.ndarray) -> Sequence[int | None]:
     """Return values rounded to whole numbers, None for NaN or what is not finite."""
     return [round(value) if np.isfinite(value) else None for value in values.tolist()]
-

@@ -28,6 +28,7 @@ from scale_eval.printable import as_typed
 from scale_eval.results.damaged import MADE_ANEW, PLANNED_ANEW, naming_damage
 from scale_eval.results.differing_settings import differences_in_words, is_different
 from scale_eval.results.endings import Endings
+from scale_eval.results.evaluation_keys import EvaluationKeys
 from scale_eval.results.evaluation_parts import (
     CODED,
     evaluation_files,
@@ -44,6 +45,7 @@ from scale_eval.storage import (
     read_metadata,
     read_table,
     require_free_place,
+    rows_that_have,
     scan_rows,
     write_json,
 )
@@ -243,7 +245,7 @@ class RunDirectory:
         chosen = self.schema.names if columns is None else [*KEY, "attempts", *columns]
         schema = _chosen(self.schema, chosen)
         if company_id is not None:
-            return _last_attempts(_whole(self._of_companies(chosen, [company_id]), schema))
+            return _last_attempts(self.evaluations_of(chosen, [company_id]))
         table = _last_attempts(
             _whole(read_evaluations(self.store, schema, self.schema.names), schema)
         )
@@ -324,15 +326,71 @@ class RunDirectory:
 
         See `scale_eval.storage.scan_rows`; texts come as dictionary codes. Raises as `table` does.
         """
+        schema = coded(
+            TABLES[name].schema if columns is None else _chosen(TABLES[name].schema, columns)
+        )
+        parts = self.row_parts(name, where, schema.names)
+        return pa.concat_tables([schema.empty_table(), *parts]).unify_dictionaries()
+
+    def row_parts(
+        self, name: str, where: Mapping[tuple[str, ...], str], columns: Sequence[str] | None = None
+    ) -> Iterator[pa.Table]:
+        """Yield the rows that `rows` returns, as they lie in the file."""
         self._require(name)
-        with naming_damage(self.store, f"{name}.parquet", MADE_ANEW):
-            schema = read_metadata(self.store, f"{name}.parquet").schema.to_arrow_schema()
-            self._require_columns(name, schema.names)
-            chosen = schema.names if columns is None else list(columns)
-            empty = coded(pa.schema([schema.field(c) for c in chosen])).empty_table()
-            parts = scan_rows(self.store, f"{name}.parquet", where, columns=chosen)
-            found = pa.concat_tables([empty, *parts], promote_options="permissive")
-        return found.unify_dictionaries()
+        file = f"{name}.parquet"
+        with naming_damage(self.store, file, MADE_ANEW):
+            self._require_columns(
+                name, read_metadata(self.store, file).schema.to_arrow_schema().names
+            )
+            schema = coded(
+                TABLES[name].schema if columns is None else _chosen(TABLES[name].schema, columns)
+            )
+            for part in scan_rows(self.store, file, where, columns=schema.names):
+                yield part.cast(schema)
+
+    def arrow(
+        self,
+        name: str,
+        columns: Sequence[str] | None = None,
+        where: Mapping[tuple[str, ...], str] | None = None,
+    ) -> pa.Table:
+        """Return a table, or some of its rows and columns; `evaluations` sorted by company.
+
+        Texts come as dictionary codes. Raises as `table` and `evaluations` do.
+        """
+        where = where or {}
+        if name != "evaluations":
+            return self.rows(name, where, columns)
+        chosen = self.schema.names if columns is None else list(columns)
+        empty = coded(_chosen(self.schema, chosen)).empty_table()
+        blocks = self.sorted_evaluations(chosen, where, together=2**62)
+        return pa.concat_tables([empty, *blocks]).unify_dictionaries()
+
+    def sorted_evaluations(
+        self, columns: Sequence[str], where: Mapping[tuple[str, ...], str], together: int
+    ) -> Iterator[pa.Table]:
+        """Yield the last attempts that have certain texts, by KEY, at most `together` in a table.
+
+        For each table the files are read once. Texts come as dictionary codes.
+        """
+        order = EvaluationKeys.of(self.evaluation_parts).order()
+        self.require_rows(len(order))
+        looked_at = [*dict.fromkeys(column for each in where for column in each)]
+        if where:
+            parts = self.evaluation_parts(looked_at)
+            masks = [rows_that_have(part, where).to_numpy(zero_copy_only=False) for part in parts]
+            order = order[np.concatenate(masks)[order]]
+        for begin in range(0, len(order), together):
+            wanted = order[begin : begin + together]
+            ascending = np.argsort(wanted)
+            positions, found, at = wanted[ascending], [], 0
+            for part in self.evaluation_parts(columns):
+                first, last = np.searchsorted(positions, [at, at + len(part)])
+                found.append(part.take(pa.array(positions[first:last] - at)))
+                at += len(part)
+            rank = np.empty(len(wanted), np.int64)
+            rank[ascending] = np.arange(len(wanted))
+            yield pa.concat_tables(found).unify_dictionaries().take(pa.array(rank))
 
     def company(self, company_id: str) -> pd.DataFrame:
         """Return the rows of `companies` for one company."""
@@ -378,20 +436,21 @@ class RunDirectory:
         for part in self.evaluation_parts(["company_id", "status"]):
             ids = part.filter(pc.is_in(part["status"].cast(pa.string()), failed))["company_id"]
             at_fault.update(ids.unique().to_pylist())
-        parts = self._of_companies(columns, sorted(at_fault))
-        table = _last_attempts(_whole(parts, _chosen(self.schema, columns)))
+        table = _last_attempts(self.evaluations_of(columns, sorted(at_fault)))
         table = table.filter(pc.is_in(table["status"], failed))
         return table.drop_columns(["attempts"]).to_pandas()
 
-    def _of_companies(self, columns: Sequence[str], ids: Sequence[str]) -> Iterator[pa.Table]:
-        """Yield columns of the evaluations of some companies; every attempt has its row."""
+    def evaluations_of(self, columns: Sequence[str], ids: Sequence[str]) -> pa.Table:
+        """Return columns of the evaluations of some companies; every attempt has its row."""
         schema, wanted = _chosen(self.schema, columns), pa.array(ids, pa.string())
+        found = []
         for part in self.evaluation_parts(columns) if ids else ():
             company = part["company_id"].unify_dictionaries().combine_chunks()
-            is_wanted = pc.is_in(company.dictionary, wanted).to_numpy(zero_copy_only=False)
-            mask = is_wanted[company.indices.to_numpy()]
-            if mask.any():
-                yield part.filter(pa.array(mask)).cast(schema)
+            is_wanted = pc.is_in(company.dictionary, wanted)
+            chosen = part.filter(is_wanted.take(company.indices))
+            if len(chosen):
+                found.append(chosen.cast(schema))
+        return _whole(iter(found), schema)
 
     def plan(
         self, columns: Sequence[str] | None = None, dictionaries: Sequence[str] = ()

@@ -73,6 +73,11 @@ def scan_rows(
                 yield bytes_to_lists(rows.select(read))
 
 
+def rows_that_have(table: pa.Table, where: Mapping[tuple[str, ...], str]) -> pa.BooleanArray:
+    """Return for each row of a table with dictionary codes whether `scan_rows` would yield it."""
+    return functools.reduce(pc.and_, (_has(table, each, text) for each, text in where.items()))
+
+
 _Bounds = dict[str, tuple[str, str]]
 
 
@@ -92,9 +97,13 @@ def _may_have(bounds: _Bounds, columns: Sequence[str], text: str) -> bool:
     return any(c not in bounds or bounds[c][0] <= text <= bounds[c][1] for c in columns)
 
 
-def _has(rows: pa.Table, columns: Sequence[str], text: str) -> pa.ChunkedArray:
+def _has(rows: pa.Table, columns: Sequence[str], text: str) -> pa.BooleanArray:
     """Return for each row whether one of the columns has a text."""
-    masks = [pc.fill_null(pc.equal(rows[column], text), False) for column in columns]
+    masks = []
+    for column in columns:
+        codes = rows[column].combine_chunks()
+        is_text = pc.equal(codes.dictionary, text)
+        masks.append(pc.fill_null(is_text.take(codes.indices), False))
     return functools.reduce(pc.or_, masks)
 
 

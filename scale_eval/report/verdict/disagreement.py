@@ -196,9 +196,7 @@ def _failures(findings: Findings, pair: Pair) -> pd.DataFrame:
     One row a company: where `b` is worse by `BADLY` times what it is better by elsewhere. Companies
     where the two models predicted another number of windows are not compared.
     """
-    figure, n = (
-        findings.companies(findings.primary, column) for column in ("mean", "n_defined")
-    )
+    figure, n = (findings.companies(findings.primary, column) for column in ("mean", "n_defined"))
     loss = figure.apply(lambda values: findings.distance(pair.metric, values))
     worse_by = pd.DataFrame(
         {

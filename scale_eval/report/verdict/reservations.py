@@ -116,8 +116,8 @@ def _not_compared(findings: Findings) -> Iterator[str]:
     ok = findings.statuses[findings.statuses["status"] == "ok"].groupby("model")["n"].sum()
     counts = listed([f"{m} {int(ok[m]):,}" for m in findings.models if m in ok.index], most=None)
     yield (
-        f"{part_of_companies(left_out, len(n_cutoffs)).capitalize()} are not compared: no window of "
-        f"theirs was predicted by every model. Windows by model: {counts}."
+        f"{part_of_companies(left_out, len(n_cutoffs)).capitalize()} are not compared: no window "
+        f"of theirs was predicted by every model. Windows by model: {counts}."
     )
 
 
