@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -109,7 +109,9 @@ class Run(Answers):
         require_one_of("table", table, names)
         schema = self.directory.schema if table == "evaluations" else TABLES[table].schema
         asked = {"model": model, "metric": metric, "company_id": company}
-        where = {(column,): text for column, text in asked.items() if text is not None}
+        where: Mapping[tuple[str, ...], str] = {
+            (column,): text for column, text in asked.items() if text is not None
+        }
         for column in [*(columns or ()), *(each for (each,) in where)]:
             if column not in schema.names:
                 raise ValueError(
@@ -217,7 +219,9 @@ class Run(Answers):
 
         names = [require_model(self.document, model) for model in names_of("model", models)]
         columns = [*rates.COLUMNS]
-        wanted = [{("model",): model, ("status",): "ok"} for model in dict.fromkeys(names)]
+        wanted: list[Mapping[tuple[str, ...], str]] = [
+            {("model",): model, ("status",): "ok"} for model in dict.fromkeys(names)
+        ]
         parts = (self.directory.arrow("evaluations", columns, where) for where in wanted)
         rows = pd.concat(
             [part.to_pandas().astype({"company_id": "str", "model": "str"}) for part in parts],

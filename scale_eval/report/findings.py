@@ -71,7 +71,7 @@ class Findings:
         endings = directory.endings()
 
         def companies(metric: str, columns: Sequence[str]) -> pa.Table:
-            where = {("metric",): metric, ("coverage",): "common"}
+            where: dict[tuple[str, ...], str] = {("metric",): metric, ("coverage",): "common"}
             return directory.rows("companies", where, columns)
 
         return cls(

@@ -227,7 +227,11 @@ def print_estimate(
             f"about {_duration(estimate.wall_seconds)} on {workers} workers, tables included"
             f"; the longest task takes {_duration(estimate.longest_seconds)}",
         ),
-        ("memory", f"about {estimate.worker_gb:.1f} GB a worker"),
+        (
+            "memory",
+            f"about {estimate.worker_gb:.1f} GB a worker, and {estimate.coordinator_gb:.1f} GB for "
+            "the process that starts them and makes the tables",
+        ),
         ("to read", f"{estimate.read_gb:.3g} GB"),
     ]
     if price is not None:
