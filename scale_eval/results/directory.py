@@ -309,6 +309,7 @@ class RunDirectory(TableReader):
 
     def failures(self) -> pd.DataFrame:
         """Return the evaluations that failed, with their reason and note."""
+        self.endings()  # raises where evaluations were removed
         columns = [*KEY, "attempts", "status", "reason", "note"]
         failed = pa.array(FAILED)
         # Few fail: they are looked for first, and then what other attempts there are at them.
