@@ -1,6 +1,6 @@
 """Evaluation side by side with its peers: evaluations per second on one core, and the same figures.
 
-    python -m benchmarks.peers [--dataset PLACE | --companies 6000] [--few 40] [--some 1000]
+    python -m benchmarks.peers [--dataset PLACE | --companies 3000] [--few 16] [--some 300]
 
 The same companies, six half-years each, the models base_rate, recency, rfm_logistic and bgnbd (the
 last two fitted per company and cutoff), and all metrics and standard errors of the table, by
@@ -393,10 +393,10 @@ def disagreements(peers: dict[str, Any]) -> list[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--dataset", help="Otherwise synthetic companies are made.")
-    parser.add_argument("--companies", type=int, default=6_000)
-    parser.add_argument("--few", type=int, default=40)
-    parser.add_argument("--some", type=int, default=1_000)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--companies", type=int, default=3_000)
+    parser.add_argument("--few", type=int, default=16)
+    parser.add_argument("--some", type=int, default=300)
+    parser.add_argument("--rounds", type=int, default=2)
     args = parser.parse_args()
     confine_to_one_thread("benchmarks.peers")
     pa.set_cpu_count(1)

@@ -40,6 +40,12 @@ WORKER_GB = 0.35
 ROW_BYTES = 28
 """Memory of a company for each row: codes, timestamps, values, and copies before a cutoff."""
 
+COORDINATOR_GB = 0.85
+"""Memory of the process that hands out the tasks: Python, the libraries, Dask, small tables."""
+
+EVALUATION_BYTES = 370
+"""Memory of that process for each evaluation: the plan, and the columns that a reduction holds."""
+
 REDUCTION_SECONDS = 12e-6
 """Seconds for each evaluation: tables with intervals."""
 
@@ -65,6 +71,9 @@ class RunEstimate:
         Bytes on disk.
     worker_gb : float
         Memory of a worker, the largest company included.
+    coordinator_gb : float
+        Memory of the process that hands out the tasks and makes the tables; the commands that show
+        a finished run need less, but for `fingerprint`, which needs up to as much.
     timed : bool
         Whether the models were timed; if not, built-in guesses are used.
     """
@@ -76,6 +85,7 @@ class RunEstimate:
     longest_seconds: float
     read_gb: float
     worker_gb: float
+    coordinator_gb: float
     timed: bool
 
 
@@ -102,6 +112,7 @@ def estimate(
         longest_seconds=longest,
         read_gb=dataset.n_bytes(plan.company_ids) / 1e9,
         worker_gb=WORKER_GB + largest / 1e9,
+        coordinator_gb=COORDINATOR_GB + plan.n_evaluations * EVALUATION_BYTES / 1e9,
         timed=set(plan.models) <= set(costs.models),
     )
 
