@@ -77,7 +77,8 @@ def is_heavy_tailed(sizes: np.ndarray) -> bool:
     spread = float(logs.std()) if len(logs) else 0.0
     if spread < 1e-12:
         return False
-    skewness = float((((logs - logs.mean()) / spread) ** 3).mean())
+    standardised = (logs - logs.mean()) / spread
+    skewness = float((standardised * standardised * standardised).mean())
     return skewness > SKEWED and tail_index(sizes) < LIGHT
 
 

@@ -180,7 +180,8 @@ class _ModelFigures:
         if not self.metric.pooling.log:
             return chance
         # The average company's ratio is one of sums too: of each company's mean rate.
-        mean_rate = averaged_terms(self.panel, self.metric, self.model).weight
+        mean_rate = np.empty(len(panel.company))
+        mean_rate[windows] = averaged_terms(self.panel, self.metric, self.model, windows).weight
         mean_rate[windows] /= panel.count_by_company(windows)[panel.company[windows]]
         of_rates = variances(
             panel, windows, self.influence, mean_rate, self.own.weight, self.correction
