@@ -58,7 +58,7 @@ def spread_table(panel: Panel, groups: np.ndarray) -> pa.Table:
     """
     distinct, group = np.unique(groups, return_inverse=True)
     taken = group * panel.n_companies // max(len(distinct), 1) < MAX_COMPANIES
-    panel = panel.holding(["overlaps", "known_rate"])
+    panel = panel.holding(["overlaps"])
     parts = {}
     for name, std_error in STD_ERRORS.items():
         held = panel.holding([name, std_error])
