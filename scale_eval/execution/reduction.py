@@ -14,7 +14,6 @@ import uuid
 from asyncio import CancelledError
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from dask.system import CPU_COUNT
 from distributed import Client, Future
@@ -27,9 +26,6 @@ from scale_eval.results.directory import SAMPLE, RunDirectory
 from scale_eval.results.evaluation_parts import evaluation_files, score_files
 from scale_eval.results.reduce import Made, Reducer, ReductionTask, reducer_of, write_reduced
 from scale_eval.storage import read_table
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 ON_WORKERS_FROM = 50_000
 """Number of evaluations from which workers reduce a run: to start them takes two seconds."""
@@ -127,21 +123,17 @@ class _OnWorkers:
     def __init__(self, client: Client, reduction: Reduction, reducer: Reducer) -> None:
         self._client, self._reduction, self._reducer = client, reduction, reducer
         self._futures: list[Future] = []
+        self._answers = True
 
     def do(self, tasks: Sequence[ReductionTask]) -> Iterator[Made]:
         """Yield what the tasks make, in their order, whatever the order in which they are done."""
-        try:
+        with contextlib.suppress(Exception):  # there may be no cluster any more
             self._futures = [self._submitted(task) for task in tasks]
-        except Exception:  # there is no cluster any more
-            self._futures = []
+        self._answers = len(self._futures) == len(tasks)
         for i, task in enumerate(tasks):
-            try:
-                made = self._result(self._futures[i])
-            except (Exception, CancelledError):
-                made = self._reducer.make(task)  # raises here what is not the cluster's fault
-            else:
-                self._futures[i].release()
-            yield made
+            made = self._result(self._futures[i]) if self._answers else None
+            # What is not the cluster's fault is raised here.
+            yield self._reducer.make(task) if made is None else made
 
     def close(self) -> None:
         """Free the cluster: what was not taken is not done."""
@@ -161,18 +153,23 @@ class _OnWorkers:
             pure=False,
         )
 
-    def _result(self, future: Future) -> Made:
-        """Wait for a result; raise `TimeoutError` where there is no worker to wait for."""
+    def _result(self, future: Future) -> Made | None:
+        """Wait for a result and return it; None where the cluster has none."""
         seen = time.monotonic()
         while True:
             try:
                 made: Made = future.result(timeout=POLL_SECONDS)
-                return made
             except TimeoutError:
                 if self._client.nthreads():
                     seen = time.monotonic()
                 elif time.monotonic() - seen > NO_WORKER_SECONDS:
-                    raise
+                    self._answers = False
+                    return None
+            except (Exception, CancelledError):
+                return None
+            else:
+                future.release()
+                return made
 
 
 def do_on_worker(reduction: Reduction, task: ReductionTask) -> Made:
@@ -189,5 +186,5 @@ def _forget(name: str) -> None:
 
 
 def _hash_of_files(directory: RunDirectory) -> str:
-    names: Iterable[str] = (*evaluation_files(directory.store), *score_files(directory.store))
+    names = (*evaluation_files(directory.store), *score_files(directory.store))
     return hashlib.sha256("\n".join(names).encode()).hexdigest()

@@ -157,7 +157,7 @@ class Reducer:
                 table.make(MetricInputs(self._inputs, panel, metric, influence, some))
                 for some in (each if table.by_model else together)
             ]
-            for table in self._tables.values()
+            for table in reversed(self._tables.values())  # the first is the largest: it waits least
             if isinstance(table, MetricTable)
         }
 
@@ -184,7 +184,7 @@ def reducer_of(
 def write_reduced(run: RunDirectory, reducer: Reducer, do: Do | None = None) -> None:
     """Make the tables of a run, by `do` or in this process, and write them into its directory."""
     for name, parts in reducer.tables(do or reducer.do):
-        write_tables(run.store, f"{name}.parquet", parts)
+        write_tables(run.store, f"{name}.parquet", parts, plain_texts=True)
 
 
 def reduce_tables(
@@ -208,4 +208,8 @@ def reduce_tables(
     reducer = Reducer(
         parts_of(evaluations), lambda: [scores], metrics, groups, margins or {}, seed=seed
     )
-    return {name: pa.concat_tables(list(parts)) for name, parts in reducer.tables(reducer.do)}
+    schemas = {table.name: table.schema for table in tables_of(sample=False)}
+    return {
+        name: pa.concat_tables(list(parts)).cast(schemas[name])
+        for name, parts in reducer.tables(reducer.do)
+    }

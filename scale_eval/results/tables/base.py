@@ -63,6 +63,9 @@ class RunInputs:
         The seed of the resampling of companies.
     design : Design or None
         How the companies were drawn, for a run of a sample of them.
+    company_columns : dict
+        The columns of `companies` that do not depend on the metric, by model and coverage, kept by
+        the first metric for the others.
     """
 
     panel: Panel
@@ -71,6 +74,7 @@ class RunInputs:
     margins: Mapping[str, float]
     seed: int
     design: Design | None = None
+    company_columns: dict[tuple[int, str], dict[str, pa.Array]] = field(default_factory=dict)
 
     @cached_property
     def scores(self) -> PooledHistograms:
