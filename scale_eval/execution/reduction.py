@@ -160,7 +160,7 @@ class _OnWorkers:
             try:
                 made: Made = future.result(timeout=POLL_SECONDS)
             except TimeoutError:
-                if self._client.nthreads():
+                if self._has_workers():
                     seen = time.monotonic()
                 elif time.monotonic() - seen > NO_WORKER_SECONDS:
                     self._answers = False
@@ -170,6 +170,11 @@ class _OnWorkers:
             else:
                 future.release()
                 return made
+
+    def _has_workers(self) -> bool:
+        with contextlib.suppress(Exception):  # the scheduler may be gone
+            return bool(self._client.nthreads())
+        return False
 
 
 def do_on_worker(reduction: Reduction, task: ReductionTask) -> Made:
