@@ -104,6 +104,14 @@ class MetricInputs:
     influence: np.ndarray | None
     models: Sequence[int]
 
+    @property
+    def scores(self) -> PooledHistograms | None:
+        """Return the histograms of scores; None for a metric whose figures are sums over windows.
+
+        To pool them takes seconds in a large run.
+        """
+        return None if self.metric.row_form is None else self.run.scores
+
 
 @dataclass(frozen=True)
 class Table:

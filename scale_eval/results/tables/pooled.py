@@ -54,7 +54,7 @@ def pooled_table(rows: Iterable[dict[str, Any]]) -> pa.Table:
 def pooled_of(
     panel: Panel,
     metric: Metric,
-    scores: PooledHistograms,
+    scores: PooledHistograms | None,
     influence: np.ndarray | None,
     models: Sequence[int] | None = None,
 ) -> Iterator[dict[str, Any]]:
@@ -103,7 +103,7 @@ class _ModelFigures:
     panel: Panel
     metric: Metric
     model: int
-    scores: PooledHistograms
+    scores: PooledHistograms | None
     own: Terms
     weighted: Terms
     undefined: np.ndarray
@@ -117,7 +117,7 @@ class _ModelFigures:
         panel: Panel,
         metric: Metric,
         model: int,
-        scores: PooledHistograms,
+        scores: PooledHistograms | None,
         influence: np.ndarray | None,
     ) -> _ModelFigures:
         own, weighted = (terms(panel, metric, model, weighted=w) for w in (False, True))
@@ -389,7 +389,7 @@ POOLED = MetricTable(
         "reason",
     ),
     make=lambda inputs: pooled_table(
-        pooled_of(inputs.panel, inputs.metric, inputs.run.scores, inputs.influence, inputs.models)
+        pooled_of(inputs.panel, inputs.metric, inputs.scores, inputs.influence, inputs.models)
     ),
     by_model=True,
     sorted_by="model",
