@@ -49,11 +49,13 @@ N_SIZES = 5
 THINNED = 7
 """One of so many components of a mixture is enough to begin the search of its quantile."""
 
-LAST_STEP = 1e-5
-"""Last step of the search of a quantile, in standard deviations of the mixture: what is left is of
-the order of its cube."""
+LAST_STEP = 1e-7
+"""Last of Newton's steps to a quantile, in standard deviations of the mixture: what is left is of
+the order of its square."""
 
-MAX_STEPS = 100
+MAX_STEPS, HALVED_EVERY = 400, 8
+"""Most steps to a quantile, and of how many one halves the bounds."""
+
 SQRT_2_PI = math.sqrt(2 * math.pi)
 
 
@@ -86,7 +88,7 @@ class ConfidenceDistribution:
         spread = math.sqrt(float((np.square(self.mean - mean) + np.square(self.std)) @ self.weight))
         start = mean + z * spread
         for each in (self._thinned(), self):
-            start = each._searched(probability, start, low, high, LAST_STEP * spread)
+            start = each._searched(probability, start, low, high, spread)
         return start
 
     def _thinned(self) -> ConfidenceDistribution:
@@ -96,26 +98,26 @@ class ConfidenceDistribution:
         )
 
     def _searched(
-        self, probability: float, start: float, low: float, high: float, last_step: float
+        self, probability: float, start: float, low: float, high: float, spread: float
     ) -> float:
-        """Return the quantile, from `start`, by Halley's steps that stay between `low` and `high`.
+        """Return the quantile, from `start`, by Newton's steps that stay between `low` and `high`.
 
-        At `low` the probability below is not above `probability`, and at `high` not below it.
+        At `low` the probability below is not above `probability`, and at `high` not below it. Where
+        steps of Newton do not end soon, or leave these bounds, the bounds are halved: a mixture of
+        narrow components rises by stairs, which send Newton's steps from one to the other.
         """
         x = min(max(start, low), high)
-        for _ in range(MAX_STEPS):
+        for n in range(MAX_STEPS):
             z = (x - self.mean) / self.std
             excess = float(ndtr(z) @ self.weight) - probability
             low, high = (low, x) if excess > 0 else (x, high)
-            density = np.exp(-0.5 * z * z) * (self.weight / self.std)
-            slope = float(density.sum()) / SQRT_2_PI
-            curvature = -float(density @ (z / self.std)) / SQRT_2_PI
-            bent = slope * slope - excess * curvature / 2
-            step = -excess * slope / bent if bent > 0 else math.nan
-            if not low <= x + step <= high:
+            slope = float(np.exp(-0.5 * z * z) @ (self.weight / self.std)) / SQRT_2_PI
+            step = -excess / slope if slope > 0 else math.nan
+            is_newton = low <= x + step <= high and n % HALVED_EVERY < HALVED_EVERY - 1
+            if not is_newton:
                 step = (low + high) / 2 - x
             x += step
-            if abs(step) <= last_step:
+            if abs(step) <= (LAST_STEP if is_newton else LAST_STEP**2) * spread:
                 break
         return x
 
