@@ -49,9 +49,9 @@ N_SIZES = 5
 THINNED = 7
 """One of so many components of a mixture is enough to begin the search of its quantile."""
 
-LAST_STEP = 1e-7
-"""Last of Newton's steps to a quantile, in standard deviations of the mixture: what is left is of
-the order of its square."""
+LEFT = 1e-13
+"""What may be left to a quantile, in standard deviations of the mixture, after Newton's last step:
+of the order of the square of that step over the standard deviation of a component."""
 
 MAX_STEPS, HALVED_EVERY = 400, 8
 """Most steps to a quantile, and of how many one halves the bounds."""
@@ -107,6 +107,7 @@ class ConfidenceDistribution:
         narrow components rises by stairs, which send Newton's steps from one to the other.
         """
         x = min(max(start, low), high)
+        last_step = math.sqrt(LEFT * spread * float(self.std.min()))
         for n in range(MAX_STEPS):
             z = (x - self.mean) / self.std
             excess = float(ndtr(z) @ self.weight) - probability
@@ -117,7 +118,7 @@ class ConfidenceDistribution:
             if not is_newton:
                 step = (low + high) / 2 - x
             x += step
-            if abs(step) <= (LAST_STEP if is_newton else LAST_STEP**2) * spread:
+            if abs(step) <= (last_step if is_newton else LEFT * spread):
                 break
         return x
 
