@@ -79,13 +79,17 @@ class RidgeLogistic:
 @compiled
 def _fit_windows(arrays: WindowArrays, C: float, fits: np.ndarray) -> np.ndarray:
     """Fill `fits`, shape (n_windows, 3, 1 + n_features); return where that was possible."""
-    fitted = np.zeros(len(fits), np.bool_)
+    fitted = np.empty(len(fits), np.bool_)
     for i in range(len(fits)):
+        fitted[i] = False
         w = arrays.training_window[i]
         n, n_bought = arrays.n_customers[w], arrays.n_bought[w]
         if n >= MIN_CUSTOMERS and 0 < n_bought < n:
             bought = arrays.bought[arrays.start[w] : arrays.start[w] + n]
-            fits[i] = fit(features_of_window(arrays, w), bought, C)
+            own = fit(features_of_window(arrays, w), bought, C)
+            for row in range(own.shape[0]):
+                for column in range(own.shape[1]):
+                    fits[i, row, column] = own[row, column]
             fitted[i] = True
     return fitted
 
@@ -98,7 +102,9 @@ def _predict_windows(
         if fitted[i]:
             w = arrays.label_window[i]
             own = probabilities[arrays.start[w] : arrays.start[w] + arrays.n_customers[w]]
-            own[:] = probabilities_of(fits[i], features_of_window(arrays, w))
+            predicted = probabilities_of(fits[i], features_of_window(arrays, w))
+            for customer in range(len(predicted)):
+                own[customer] = predicted[customer]
             carry_to_horizon(own, arrays.exponent[i])
 
 
@@ -121,16 +127,20 @@ def fit(features: np.ndarray, bought: np.ndarray, C: float) -> np.ndarray:
         weight. The first column is the intercept, as the weight of a feature that is always 1.
     """
     n, n_weights = len(features), features.shape[1] + 1
-    fitted = np.zeros((3, n_weights))
-    means, scales, weights = fitted
+    fitted = np.empty((3, n_weights))
+    for j in range(n_weights):
+        fitted[0, j] = fitted[1, j] = fitted[2, j] = 0.0
+    means, scales, weights = fitted[0], fitted[1], fitted[2]
     n_padded = (n + LANES - 1) // LANES * LANES  # whole lanes: zeros follow the customers
-    z = np.zeros((n_weights, n_padded))
-    z[0, :n] = 1.0
+    z, sign = np.empty((n_weights, n_padded)), np.empty(n_padded)
+    for i in range(n_padded):
+        sign[i] = 1.0  # sign * η is the log odds of what did not happen
+        z[0, i] = 1.0 if i < n else 0.0
+        for j in range(1, n_weights):
+            z[j, i] = features[i, j - 1] if i < n else 0.0
     scales[0] = 1.0
     for j in range(1, n_weights):
-        z[j, :n] = features[:, j - 1]
-        means[j], scales[j] = _standardise(z[j, :n])
-    sign = np.ones(n_padded)  # sign * η is the log odds of what did not happen
+        means[j], scales[j] = _standardise(z[j], n)
     n_bought = 0
     for i in range(n):
         if bought[i]:
@@ -153,13 +163,15 @@ def fit(features: np.ndarray, bought: np.ndarray, C: float) -> np.ndarray:
             for j in range(n_weights):
                 trial[j] = weights[j] - size * step[j]
             if longest * size <= LAST_STEP:
-                weights[:] = trial
+                for j in range(n_weights):
+                    weights[j] = trial[j]
                 return fitted
             trial_loss = _loss(trial, z, n, sign, C, work, trial_gradient, trial_hessian)
             if trial_loss <= loss * (1.0 + ROUNDING):
                 break
             size *= 0.5
-        weights[:] = trial
+        for j in range(n_weights):
+            weights[j] = trial[j]
         gradient, trial_gradient = trial_gradient, gradient
         hessian, trial_hessian = trial_hessian, hessian
         loss = trial_loss
@@ -170,7 +182,7 @@ def fit(features: np.ndarray, bought: np.ndarray, C: float) -> np.ndarray:
 def probabilities_of(fitted: np.ndarray, features: np.ndarray) -> np.ndarray:
     """Return 1 / (1 + e^-η) of each row of `features`, by the result of `fit`; (n_customers,)."""
     probabilities = np.empty(len(features))
-    means, scales, weights = fitted
+    means, scales, weights = fitted[0], fitted[1], fitted[2]
     for i in range(len(features)):
         eta = weights[0]
         for j in range(1, len(weights)):
@@ -180,14 +192,13 @@ def probabilities_of(fitted: np.ndarray, features: np.ndarray) -> np.ndarray:
 
 
 @compiled
-def _standardise(feature):  # type: ignore[no-untyped-def]
+def _standardise(feature, n):  # type: ignore[no-untyped-def]
     """Make the mean 0 and the variance 1 in place; return the former mean and standard deviation.
 
     A feature that varies only by rounding is divided by 1. The bound is scikit-learn's: the
     error of a variance in two passes (Chan, Golub & LeVeque 1983, Algorithms for computing the
     sample variance, The American Statistician 37(3), 242-247).
     """
-    n = len(feature)
     mean = 0.0
     for i in range(n):
         mean += feature[i]

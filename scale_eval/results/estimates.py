@@ -30,7 +30,7 @@ import numpy as np
 
 from scale_eval.metrics import Metric
 from scale_eval.results.panel import Panel
-from scale_eval.results.ratio_terms import Sums, averaged_terms, terms
+from scale_eval.results.ratio_terms import Sums, averages, terms
 from scale_eval.statistics.jackknife import delete_a_group
 from scale_eval.statistics.linearization import linearised, ratio_influence
 from scale_eval.statistics.tail import effective_number
@@ -182,13 +182,6 @@ def _mean_bias(panel: Panel, metric: Metric, model: int, windows: np.ndarray) ->
     bias = np.bincount(company, metric.first_order_bias(positive, n - positive))
     count = np.bincount(company)
     return float((bias[count > 0] / count[count > 0]).mean())
-
-
-def averages(
-    panel: Panel, metric: Metric, model: int, windows: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return each company's mean numerator and denominator; both of shape (n_companies,)."""
-    return averaged_terms(panel, metric, model).over(panel, windows).means
 
 
 def summed(panel: Panel, metric: Metric, model: int, windows: np.ndarray, sums: Sums) -> Estimate:

@@ -25,7 +25,7 @@ from scale_eval.results.panel_columns import Cells, Columns, Parts
 COVERAGES = ("own", "common")
 """The windows that a model's figures count: those where it is `ok`, or where every model is."""
 
-BASE_COLUMNS = ("n_customers", "n_positive")
+BASE_COLUMNS = ("n_customers", "n_positive", "known_rate")
 """The columns that the figures of many metrics need."""
 
 _COLUMN_INDEPENDENT = (

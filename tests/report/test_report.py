@@ -22,7 +22,7 @@ from scale_eval.report.page import page
 from scale_eval.report.plots import PLOTS
 from scale_eval.results.directory import RunDirectory
 from scale_eval.results.evaluation_parts import write_part
-from scale_eval.results.reduce import reduce_run
+from scale_eval.results.reduce import reducer_of, write_reduced
 from scale_eval.results.tables import TABLES
 from scale_eval.storage import open_store, write_tables
 from tests.support.companies import dataset_of, shop
@@ -186,7 +186,7 @@ def test_the_page_of_very_many_companies_is_no_larger_than_2_mb(tmp_path, n):
 
     write_run(tmp_path, n_companies=n, n_cutoffs=2, n_models=4)
     directory = RunDirectory(open_store(tmp_path))
-    reduce_run(directory, [], company_groups(company_ids(n)), {})
+    write_reduced(directory, reducer_of(directory, [], company_groups(company_ids(n)), {}))
     path = se.Run(directory).report()
     text = path.read_text(encoding="utf-8")
     assert len(text.encode()) < 2_000_000

@@ -66,7 +66,7 @@ def comparisons_table(rows: Iterable[dict[str, Any]]) -> pa.Table:
 def comparisons_of(
     panel: Panel,
     metric: Metric,
-    scores: PooledHistograms,
+    scores: PooledHistograms | None,
     influence: np.ndarray | None,
     margins: Margins,
 ) -> Iterator[dict[str, Any]]:
@@ -405,7 +405,7 @@ COMPARISONS = MetricTable(
     ),
     make=lambda inputs: comparisons_table(
         comparisons_of(
-            inputs.panel, inputs.metric, inputs.run.scores, inputs.influence, inputs.run.margins
+            inputs.panel, inputs.metric, inputs.scores, inputs.influence, inputs.run.margins
         )
     ),
     conventions={
