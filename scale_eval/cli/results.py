@@ -13,7 +13,6 @@ from rich.text import Text
 import scale_eval as se
 from scale_eval.cli.app import cli, out, say
 from scale_eval.cli.safe_console import SafeFile
-from scale_eval.evaluation.schema import FAILED
 from scale_eval.models.built_in import BASELINES, BUILT_IN
 from scale_eval.place_errors import NOT_TO_BE_WRITTEN
 from scale_eval.places import require_run
@@ -179,6 +178,7 @@ def print_results(run: Run, called: Collection[str] | None = None) -> None:
 
     `called` names the models that the command evaluated, where it is one that evaluates.
     """
+    from scale_eval.evaluation.schema import FAILED
     from scale_eval.report.overview import overview, verdict_lines
 
     out.print(overview(run.findings, out.width))
