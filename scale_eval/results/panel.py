@@ -133,17 +133,18 @@ class Panel:
         if metric.influence is None:
             return None
         column = metric.influence.influence_column
-        shape = (len(self.models), len(self.company), N_GROUPS)
-        sums = np.full(shape, np.nan, dtype=np.float32)
+        sums = self._cells.array(np.float32, np.nan, N_GROUPS)
         at, any_kept = 0, not metric.influence.is_jackknifed
         for part in self._parts([column]):
             for lists in part[column].chunks:
                 first = lists.offset * N_GROUPS
                 listed = lists.values[first : first + len(lists) * N_GROUPS]
                 values = listed.to_numpy(zero_copy_only=False).reshape(-1, N_GROUPS)
-                valid = lists.is_valid().to_numpy(zero_copy_only=False)
-                self._cells.put(sums, values, at, valid)
-                any_kept = any_kept or bool(valid.any())
+                if lists.null_count:
+                    valid = lists.is_valid().to_numpy(zero_copy_only=False)
+                    values = np.where(valid[:, np.newaxis], values, np.float32(np.nan))
+                self._cells.put(sums, values, at)
+                any_kept = any_kept or lists.null_count < len(lists)
                 at += len(lists)
         if metric.influence.scale != 1:
             sums *= np.float32(metric.influence.scale)
