@@ -174,8 +174,8 @@ def difference_effects(
         with np.errstate(invalid="ignore"):
             varies = np.square(error[:, a]) + np.square(error[:, b]) > 0
         y[~(varies & enough_known(panel, metric, a))] = np.nan
-    paired = sign[0] * influence[:, a]
-    (np.subtract if sign[1] > 0 else np.add)(paired, influence[:, b], out=paired)
+    # Up to its sign, which the variances do not show.
+    paired = (np.subtract if sign[0] == sign[1] else np.add)(influence[:, a], influence[:, b])
     evaluations = _scaled(panel, metric, a, y, np.ones(len(y), paired.dtype))
     return evaluations.effects(panel, windows, InfluenceSums.of(paired))
 

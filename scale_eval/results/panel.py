@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import copy
 import itertools
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Iterable
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -80,6 +80,7 @@ class Panel:
     undefined_texts: list[str]
     _parts: Parts
     _cells: Cells
+    _made: dict[Hashable, np.ndarray] = field(default_factory=dict, init=False, repr=False)
 
     @classmethod
     def of(cls, parts: Parts) -> Panel:
@@ -121,7 +122,14 @@ class Panel:
             getattr(self, name)  # computed here, and not again in every copy
         panel = copy.copy(self)
         object.__setattr__(panel, "columns", self.columns.holding(names))
+        object.__setattr__(panel, "_made", {})
         return panel
+
+    def once(self, key: Hashable, make: Callable[[], np.ndarray]) -> np.ndarray:
+        """Return what `make` makes of the columns, made once for all tables; do not change it."""
+        if key not in self._made:
+            self._made[key] = make()
+        return self._made[key]
 
     def influences(self, metric: Metric) -> np.ndarray | None:
         """Return the influence sums of every evaluation, or None for a metric without influence.
