@@ -61,7 +61,7 @@ class Cells:
         Its shape is (n_models, n_windows), with `width` as a third dimension unless that is 1. Only
         cells without a row are filled, because nearly all have one.
         """
-        into = np.empty((*self._shape, width), dtype=dtype)
+        into: np.ndarray = np.empty((*self._shape, width), dtype=dtype)
         into.reshape(-1, width)[self._without_row] = empty
         return into if width > 1 else into[:, :, 0]
 
