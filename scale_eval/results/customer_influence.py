@@ -184,8 +184,12 @@ def _variances(
 
 def small_sample_factor(panel: Panel, metric: Metric, model: int) -> np.ndarray:
     """Return the factor by which influence understates chance among few customers."""
-    assert metric.influence is not None
-    return metric.influence.small_sample_factor(lambda name: panel.columns[name][:, model])
+    influence = metric.influence
+    assert influence is not None
+    return panel.once(
+        ("small_sample_factor", metric.name, model),
+        lambda: influence.small_sample_factor(lambda name: panel.columns[name][:, model]),
+    )
 
 
 def sampling_factor(panel: Panel, metric: Metric, model: int) -> np.ndarray:
@@ -194,14 +198,18 @@ def sampling_factor(panel: Panel, metric: Metric, model: int) -> np.ndarray:
     What counts is the sum over the windows where the model is ok: several windows of few buyers
     give a good standard error of their mean.
     """
-    factor = small_sample_factor(panel, metric, model)
-    assert metric.influence is not None
-    if metric.influence.enough:
-        amount = metric.influence.rests_on.of(lambda name: panel.columns[name][:, model])
+    factor, influence = small_sample_factor(panel, metric, model), metric.influence
+    assert influence is not None
+    if not influence.enough:
+        return factor
+
+    def where_enough() -> np.ndarray:
+        amount = influence.rests_on.of(lambda name: panel.columns[name][:, model])
         ok = panel.ok[:, model] & ~np.isnan(amount)
         of_company = np.bincount(panel.company[ok], amount[ok], minlength=panel.n_companies)
-        factor[of_company[panel.company] < metric.influence.enough] = np.nan
-    return factor
+        return np.where(of_company[panel.company] < influence.enough, np.nan, factor)
+
+    return panel.once(("sampling_factor", metric.name, model), where_enough)
 
 
 def company_variances(sums: np.ndarray) -> np.ndarray:

@@ -159,12 +159,11 @@ def equal_company(
     if not k:
         return Estimate(np.nan, _reason(panel, metric, model, windows)), figures
     if metric.pooling.one_minus:
-        return quotient_of_sums(*averages(panel, metric, model, windows), one_minus=True), figures
+        return quotient_of_sums(*sums.means, one_minus=True), figures
     if metric.pooling.log:
         return _log_quotient(*averages(panel, metric, model, windows)), figures
     mean = float(figures[defined].mean())
-    influence = np.zeros(panel.n_companies)
-    influence[defined] = (figures[defined] - mean) / k
+    influence = np.where(defined, (figures - mean) / k, 0.0)
     error = float(np.sqrt(np.square(influence).sum()))
     biased = abs(_mean_bias(panel, metric, model, windows)) > BIAS_OF_ERROR * error > 0
     refusal = "biased_where_few_buy" if biased else ""

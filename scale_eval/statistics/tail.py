@@ -95,9 +95,11 @@ def tail_index(sizes: np.ndarray) -> float:
 
     Infinite where these are equal, and for fewer than four sizes above 0.
     """
-    ordered = np.sort(sizes[sizes > 0])[::-1]
-    n = max(round(LARGEST_SHARE * len(ordered)), 3)
-    if len(ordered) <= n:
+    counted = sizes[sizes > 0]
+    n = max(round(LARGEST_SHARE * len(counted)), 3)
+    if len(counted) <= n:
         return math.inf
-    excess = float(np.log(ordered[:n] / ordered[n]).mean())
+    at = len(counted) - n - 1
+    ordered = np.sort(np.partition(counted, at)[at:])[::-1]  # the largest, and the next
+    excess = float(np.log(ordered[:-1] / ordered[-1]).mean())
     return 1 / excess if excess > 0 else math.inf

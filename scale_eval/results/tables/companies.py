@@ -40,22 +40,24 @@ def companies_of(inputs: MetricInputs, model: int) -> pa.Table:
 def _rows(inputs: MetricInputs, model: int, coverage: str, windows: np.ndarray) -> pa.Table:
     """Make the rows of one coverage: of these windows, which ascend."""
     panel, metric, shared = inputs.panel, inputs.metric, inputs.run.company_columns
-    ids = pa.array(panel.company_ids, pa.string())
+    n = panel.n_companies
     if (model, coverage) not in shared:
-        facts = _facts(panel, model, windows)
-        shared[model, coverage] = {name: _typed(name, of) for name, of in facts.items()}
+        ids, facts = pa.array(panel.company_ids, pa.string()), _facts(panel, model, windows)
+        shared[model, coverage] = {
+            "company_id": pa.DictionaryArray.from_arrays(np.arange(n, dtype=np.int32), ids),
+            "model": _repeated(panel.models[model], n),
+            "coverage": _repeated(coverage, n),
+            **{name: _typed(name, of) for name, of in facts.items()},
+        }
     figures = _figures(panel, metric, model, windows, inputs.influence)
     columns = {
-        "company_id": pa.DictionaryArray.from_arrays(np.arange(len(ids), dtype=np.int32), ids),
-        "model": _repeated(panel.models[model], len(ids)),
-        "metric": _repeated(metric.name, len(ids)),
-        "coverage": _repeated(coverage, len(ids)),
+        "metric": _repeated(metric.name, n),
         **shared[model, coverage],
         **{name: _typed(name, of) for name, of in figures.items()},
     }
     schema = coded(COMPANIES.schema)
     arrays = [
-        columns[field.name] if field.name in columns else pa.nulls(len(ids), field.type)
+        columns[field.name] if field.name in columns else pa.nulls(n, field.type)
         for field in schema
     ]
     return pa.table(arrays, schema=schema)

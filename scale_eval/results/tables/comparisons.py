@@ -122,6 +122,7 @@ def _company_rows(
             effects = difference_effects(panel, metric, pair, windows, influence)
         if not metric.is_mean_of_effects:
             variance = company_variances(a.moved(windows) - b.moved(windows))
+    company = panel.company[windows]
     for stratum, companies in strata.items():
         compared = companies & ~np.isnan(differences)
         values = differences[compared]
@@ -132,7 +133,7 @@ def _company_rows(
             **_wins_and_losses(values, margin, higher=metric.better == "higher"),
         }
         among = effects.among(compared) if effects is not None else None
-        counted = windows[compared[panel.company[windows]]]
+        counted = windows[compared[company]]
         row |= _columns(_average(a, b, counted, values, among), margin, EQUAL_COMPANY)
         if variance is not None and len(values):
             row["sampling_std_error"] = float(np.sqrt(variance[compared].sum())) / len(values)
