@@ -24,11 +24,15 @@ from scale_eval.planning.company_sample import Sample
 from scale_eval.planning.user_metrics import recorded_metrics
 from scale_eval.results.directory import SAMPLE, RunDirectory
 from scale_eval.results.evaluation_parts import evaluation_files, score_files
-from scale_eval.results.reduce import Made, Reducer, ReductionTask, reducer_of, write_reduced
+from scale_eval.results.reduce import (
+    ON_WORKERS_FROM,
+    Made,
+    Reducer,
+    ReductionTask,
+    reducer_of,
+    write_reduced,
+)
 from scale_eval.storage import read_table
-
-ON_WORKERS_FROM = 50_000
-"""Number of evaluations from which workers reduce a run: to start them takes two seconds."""
 
 MOST_WORKERS = 8
 """Most processes that are started to reduce: there are hardly more tasks of the same length."""

@@ -230,7 +230,7 @@ def print_estimate(
         (
             "memory",
             f"about {estimate.worker_gb:.1f} GB a worker, and {estimate.coordinator_gb:.1f} GB for "
-            "the process that starts them and makes the tables",
+            "the process that starts them and writes the tables",
         ),
         ("to read", f"{estimate.read_gb:.3g} GB"),
     ]

@@ -27,6 +27,9 @@ from scale_eval.results.tables.base import MetricInputs, MetricTable, RunInputs,
 from scale_eval.statistics.survey import Design
 from scale_eval.storage import write_tables
 
+ON_WORKERS_FROM = 50_000
+"""Number of evaluations from which workers reduce a run: to start them takes two seconds."""
+
 
 @dataclass(frozen=True)
 class ReductionTask:
