@@ -30,8 +30,8 @@ A class among them that has `fit_windows` is trusted with more than a history, s
 
 WHY_NOT_COMPILED = {
     "rfm_gradient_boosting": "scikit-learn fits its trees anew at each company and cutoff",
-    "global_rfm_logistic": "it is fitted once a cutoff, and predicts many companies in a call",
-    "global_rfm_gradient_boosting": "scikit-learn's trees predict a batch of companies in a call",
+    "global_rfm_logistic": "it is fitted to all companies, and predicts cutoff by cutoff",
+    "global_rfm_gradient_boosting": "it is fitted to all companies, by trees of scikit-learn",
 }
 """Why a model has no `fit_windows`, so that an evaluation by it takes longer; all others have."""
 
