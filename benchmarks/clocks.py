@@ -141,36 +141,6 @@ def lasting(owner: Any, name: str, into: list[tuple[float, float]]) -> Iterator[
         setattr(owner, name, original)
 
 
-def clocked(function: Callable[..., Any], into: dict[str, float], entry: str) -> Callable[..., Any]:
-    """Return `function` with its seconds added to ``into[entry]``.
-
-    The seconds of a generator are those spent inside it.
-    """
-
-    def call(*args: Any, **kwargs: Any) -> Any:
-        began = time.perf_counter()
-        given = function(*args, **kwargs)
-        into[entry] = into.get(entry, 0.0) + time.perf_counter() - began
-        return _clocked_generator(given, into, entry) if hasattr(given, "send") else given
-
-    return call
-
-
-def _clocked_generator(given: Any, into: dict[str, float], entry: str) -> Iterator[Any]:
-    try:
-        while True:
-            began = time.perf_counter()
-            try:
-                value = next(given)
-            except StopIteration:
-                return
-            finally:
-                into[entry] += time.perf_counter() - began
-            yield value
-    finally:
-        given.close()
-
-
 def _cpu() -> tuple[float, float]:
     """Return the processor seconds of this process, and of its children that are alive."""
     own, started = psutil.Process(), 0.0

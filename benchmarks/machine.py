@@ -39,6 +39,8 @@ _PACKAGES = (
     "distributed",
     "joblib",
     "polars",
+    "utilsforecast",
+    "sktime",
 )
 
 

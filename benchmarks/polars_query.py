@@ -16,8 +16,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import polars as pl
 
+from benchmarks.analyst import HALF_YEAR
 from scale_eval.models import bgnbd_compiled, ridge_logistic
 from scale_eval.models.bgnbd import PRIOR_CENTRE
 
@@ -30,6 +32,24 @@ FEATURES = ("recency_days", "log_purchase_days", "mean_log_value", "log_refunds"
 
 SUMMED = ("n", "days", "log_value", "spend", "refunds")
 """Columns that are summed over a customer's rows between two bounds of windows."""
+
+
+def bounds_of(company_ids: Sequence[str], begins: np.ndarray, ends: np.ndarray) -> pl.DataFrame:
+    """Return the bounds of windows for `evaluate`, with a half-year to train on before the first.
+
+    Parameters
+    ----------
+    company_ids : sequence of str
+    begins, ends : ndarray
+        Microseconds since 1970 UTC, (n_companies, n_windows).
+    """
+    first = pd.to_datetime(begins[:, 0], unit="us")
+    before = (first - HALF_YEAR).as_unit("us").asi8
+    edges = np.column_stack([before, begins, ends[:, -1]])
+    times = {f"b{k}": pl.Series(column) for k, column in enumerate(edges.T)}
+    return pl.DataFrame({"company_id": company_ids, **times}).with_columns(
+        pl.col(list(times)).cast(pl.Datetime("us", "UTC"))
+    )
 
 
 def evaluate(files: Sequence[Path], bounds: pl.DataFrame, models: Sequence[str]) -> pl.DataFrame:

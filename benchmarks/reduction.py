@@ -30,7 +30,7 @@ from scale_eval.evaluation.schema import INFLUENCED, SCORES_SCHEMA, evaluations_
 from scale_eval.metrics import METRICS, N_GROUPS
 from scale_eval.planning.plan import company_groups
 from scale_eval.results.directory import RunDirectory
-from scale_eval.results.reduce import reduce_run
+from scale_eval.results.reduce import reducer_of, write_reduced
 from scale_eval.storage import open_store, write_table, write_tables
 
 ROWS_PER_FILE = 20_000
@@ -218,7 +218,8 @@ def _scores(
 
 def reduce_as_a_run(place: Path, n_companies: int) -> None:
     run = RunDirectory(open_store(place))
-    reduce_run(run, [], company_groups(company_ids(n_companies)), {})
+    groups = company_groups(company_ids(n_companies))
+    write_reduced(run, reducer_of(run, [], groups, {}))
 
 
 def reduce_in_pandas(place: Path, n_companies: int) -> None:

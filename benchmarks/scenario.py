@@ -1,21 +1,19 @@
-"""The cost curve: 1,000 to 100,000 companies from Parquet to final tables and report.
+"""The cost curve: 1,000 to 100,000 companies by the commands that a person runs.
 
     python -m benchmarks.scenario [--companies 1000 10000 100000] [--pair 10000] [--dataset PLACE]
 
 Six half-years, the models base_rate, recency, rfm_logistic and bgnbd (the last two fitted per
 company and cutoff), all metrics; a local cluster with a worker a core. Datasets are made unless
-they are named (repeatedly), each for its number of companies. Every run has a process of its own,
-so that its memory is its own.
+they are named (repeatedly), each for its number of companies. The commands are `scale-eval run`
+(which shows its verdict and writes the report), `show`, `report`, `reduce` and `fingerprint`, each
+a process, with starting, importing and showing.
 
-It prints the seconds of each stage; the parts of the workers' seconds; the peak memory of the
-coordinator and of a worker (resident, as the system counts it); one worker against two on `--pair`
-companies, whose tables must be equal; and the cost of one more evaluation between one size and the
-next.
+It prints for each command the seconds by the clock and of processors, and the peak memory of the
+coordinator and of each process that it started (resident, as the system counts it); the seconds of
+the workers that the evaluations recorded; one worker against two on `--pair` companies, whose
+tables must be equal; and the cost of one more evaluation between one size and the next.
 
-A run of 30 companies on the same cluster comes first, for imports and compiled code, so that the
-other stages are marginal. Clocks on the workers measure batches as a whole (busy), reading and
-decoding, and writing; the columns `*_seconds` of the evaluations have the rest. The remaining time
-of the workers is Dask's, or waiting.
+A run of 30 companies comes first, so that compiled code is on disk.
 """
 
 from __future__ import annotations
@@ -23,12 +21,10 @@ from __future__ import annotations
 import argparse
 import contextlib
 import itertools
-import multiprocessing
-import os
-import queue
+import sys
 import tempfile
-import time
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -36,112 +32,67 @@ import pyarrow.compute
 import pyarrow.dataset
 
 import scale_eval as se
-from benchmarks.clocks import lasting, memory_watched
-from benchmarks.companies import LAST, copy_of, dataset_of, of_all_sizes
+from benchmarks.companies import LAST, dataset_of
 from benchmarks.machine import cores, keep, machine_line
-from benchmarks.worker_clocks import put_clocks_on, seconds_on
+from benchmarks.watched_command import watch
 from scale_eval.datasets import open_dataset
-from scale_eval.execution import session
-from scale_eval.execution.clusters.registry import dask_client
 from scale_eval.models.built_in import DEFAULT_MODELS
 
 WARM = 30
-STAGES = ("start", "warm up", "plan", "evaluate", "check", "reduce", "report")
-PARTS = (
-    "reading",
-    "history",
-    "fit",
-    "predict",
-    "score",
-    "writing",
-    "between",
-    "waiting",
-)
-"""Parts of the workers' seconds: `between` is the rest of a batch, `waiting` is not busy."""
+COMMANDS = ("run", "show", "report", "reduce", "fingerprint")
+PARTS = ("history", "fit", "predict", "score")
+"""Parts of the workers' seconds that the evaluations record."""
 
-MOST_SECONDS, MOST_GB, SAME_WITHIN = 120, 1.5, 0.15
-"""Targets: seconds of 100,000 companies, memory of a process, ratio of marginal costs."""
+MOST_SECONDS, MOST_GB, SAME_WITHIN = 60, 1.5, 0.10
+"""Targets: seconds of run and report of 100,000 companies, memory of a process, ratio of marginal
+costs."""
 
 
 def measure(place: str, workers: int, models: Sequence[str] = DEFAULT_MODELS) -> dict[str, Any]:
-    """Run a dataset, from nothing to its report, in a process of its own."""
-    context = multiprocessing.get_context("spawn")
-    answer = context.Queue()
-    process = context.Process(target=_measured, args=(place, workers, tuple(models), answer))
-    process.start()
-    figures: dict[str, Any] | None = None
-    while figures is None:
-        try:
-            figures = answer.get(timeout=5)
-        except queue.Empty:
-            if not process.is_alive():
-                raise RuntimeError(f"the run of {place} ended without figures") from None
-    process.join()
-    return figures
-
-
-def _measured(place: str, workers: int, models: tuple[str, ...], answer: Any) -> None:
+    """Run the commands on a dataset, one after another, and return their figures."""
     with tempfile.TemporaryDirectory() as directory:
-        answer.put(run_of(place, workers, models, Path(directory)))
+        out = Path(directory) / "run"
+        options = [option for model in models for option in ("--model", model)]
+        run_it = [place, "--out", str(out), "--last", str(LAST), "--workers", str(workers)]
+        logs = Path(directory)
+        commands = {"run": watch(["run", *run_it, *options], logs / "run.log")}
+        document = se.open_run(out).document  # as `run` left it; `reduce` writes it anew
+        for name in COMMANDS[1:]:
+            commands[name] = watch([name, str(out)], logs / f"{name}.log")
+        run = se.open_run(out)
+        started = commands["run"].started_gb
+        return {
+            "companies": len(open_dataset(place).company_ids),
+            "workers": workers,
+            **counted(run),
+            "commands": {
+                name: {k: v for k, v in asdict(command).items() if k != "output"}
+                for name, command in commands.items()
+            },
+            "stages": stages_of(document, commands["run"].wall, commands["report"].wall),
+            "seconds": commands["run"].wall + commands["report"].wall,
+            "parts": parts_of(run),
+            "coordinator_gb": max(command.coordinator_gb for command in commands.values()),
+            "worker_gb": max(started, default=0.0),
+            "run_mb": sum(f.stat().st_size for f in out.rglob("*") if f.is_file()) / 1e6,
+            "report_mb": (out / "report.html").stat().st_size / 1e6,
+            "fingerprint": commands["fingerprint"].output.split()[-1],
+        }
 
 
-def run_of(place: str, workers: int, models: tuple[str, ...], out: Path) -> dict[str, Any]:
-    """Do a run in `out` and return its figures."""
-    marks = [time.perf_counter()]
-    spans: list[tuple[float, float]] = []
-    with memory_watched() as memory:
-        with dask_client(workers=workers) as client:
-            marks.append(time.perf_counter())
-            dataset = open_dataset(place)
-            put_clocks_on(client)
-            few = copy_of(dataset, of_all_sizes(dataset, WARM), out / "few")
-            se.evaluate(
-                few,
-                models,
-                out=out / "warm",
-                last=LAST,
-                client=client,
-                progress=False,
-                granularity="company",
-            )
-            seconds_on(client)
-            marks.append(time.perf_counter())
-            with lasting(session, "execute", spans):
-                run = se.evaluate(
-                    place, models, out=out / "run", last=LAST, client=client, progress=False
-                )
-            evaluated = time.perf_counter()
-            clocks = seconds_on(client)
-            workers_are = set(client.run(os.getpid).values())
-        reporting = time.perf_counter()
-        report = run.report()
-        reported = time.perf_counter() - reporting
-    reduced = float(run.document["reduce_seconds"])
-    begin, end = spans[0][0], spans[-1][1]
-    stages = {
-        "start": marks[1] - marks[0],
-        "warm up": marks[2] - marks[1],
-        "plan": begin - marks[2],
-        "evaluate": end - begin,
-        "check": evaluated - end - reduced,
-        "reduce": reduced,
-        "report": reported,
-    }
+def stages_of(
+    document: dict[str, Any], run_seconds: float, report_seconds: float
+) -> dict[str, float]:
+    """Return the seconds of `run` by its stages, as it recorded them, and those of `report`.
+
+    `evaluate` has the plan and the check too; `start and end` are imports, the verdict, its report.
+    """
+    session, reduce = (float(document[f"{name}_seconds"]) for name in ("session", "reduce"))
     return {
-        "companies": len(dataset.company_ids),
-        "workers": workers,
-        **counted(run),
-        "stages": stages,
-        "seconds": sum(stages.values()) - stages["warm up"],
-        "parts": parts_of(run, clocks, workers * stages["evaluate"]),
-        "coordinator_gb": memory.peak,
-        "worker_gb": max(gb for pid, gb in memory.started.items() if pid in workers_are),
-        "reducer_gb": max(
-            (gb for pid, gb in memory.started.items() if pid not in workers_are), default=0.0
-        ),
-        "run_mb": sum(f.stat().st_size for f in (out / "run").rglob("*") if f.is_file()) / 1e6,
-        "report_mb": report.stat().st_size / 1e6,
-        "fingerprint": run.fingerprint(),
+        "start and end": run_seconds - session,
+        "evaluate": session - reduce,
+        "reduce": reduce,
+        "report": report_seconds,
     }
 
 
@@ -155,16 +106,12 @@ def counted(run: se.Run) -> dict[str, int]:
     return {"evaluations": n, "ok": n_ok, "scores": n_scores}
 
 
-def parts_of(run: se.Run, clocks: dict[str, float], available: float) -> dict[str, float]:
+def parts_of(run: se.Run) -> dict[str, float]:
     """Return the workers' seconds, by PARTS."""
-    parts = {name: clocks.get(name, 0.0) for name in ("reading", "writing")}
-    columns = {f"{name}_seconds": name for name in ("history", "fit", "predict", "score")}
-    parts |= dict.fromkeys(columns.values(), 0.0)
-    for batch in _batches(run, list(columns)):
-        for column, name in columns.items():
-            parts[name] += pyarrow.compute.sum(batch[column]).as_py() or 0.0
-    parts["between"] = clocks["busy"] - sum(parts.values())
-    parts["waiting"] = available - clocks["busy"]
+    parts = dict.fromkeys(PARTS, 0.0)
+    for batch in _batches(run, [f"{name}_seconds" for name in PARTS]):
+        for name in PARTS:
+            parts[name] += pyarrow.compute.sum(batch[f"{name}_seconds"]).as_py() or 0.0
     return parts
 
 
@@ -207,54 +154,50 @@ def datasets_of(places: Sequence[str], sizes: Sequence[int]) -> Iterator[dict[in
         yield found
 
 
-def print_curve(runs: Sequence[dict[str, Any]]) -> None:
+def print_commands(runs: Sequence[dict[str, Any]]) -> None:
     print(
-        f"{'companies':>10}{'workers':>8}{'evaluations':>12}{'seconds':>9}"
-        + "".join(f"{stage:>9}" for stage in STAGES)
-        + f"{'per core s':>11}{'coord GB':>9}{'reducer':>9}{'worker GB':>10}{'run MB':>8}"
+        f"{'companies':>10}{'workers':>8}  {'command':12}{'seconds':>9}{'cpu s':>8}"
+        f"{'coord GB':>9}  started, GB each"
     )
     for run in runs:
-        rate = run["evaluations"] / run["stages"]["evaluate"] / run["workers"]
-        print(
-            f"{run['companies']:10,}{run['workers']:8}{run['evaluations']:12,}{run['seconds']:9.1f}"
-            + "".join(f"{run['stages'][stage]:9.2f}" for stage in STAGES)
-            + f"{rate:11,.0f}{run['coordinator_gb']:9.2f}{run['reducer_gb']:9.2f}"
-            f"{run['worker_gb']:10.2f}{run['run_mb']:8.0f}"
-        )
+        for name, command in run["commands"].items():
+            started = " ".join(f"{gb:.2f}" for gb in command["started_gb"])
+            print(
+                f"{run['companies']:10,}{run['workers']:8}  {name:12}{command['wall']:9.1f}"
+                f"{command['cpu']:8.1f}{command['coordinator_gb']:9.2f}  {started}"
+            )
     print(
-        "seconds: all stages but warming up; per core s: evaluations per second of evaluating, "
-        "and worker"
+        "seconds: from the start of the process to its end; cpu s: of it and all that it started;"
+        "\nstarted: the workers of a run, and what `run` and `reduce` start to make tables"
     )
 
 
 def print_parts(runs: Sequence[dict[str, Any]]) -> None:
-    print("\nthe workers' seconds while evaluating, in microseconds an evaluation")
+    print("\nwhat evaluations recorded, in microseconds of a worker an evaluation")
     print(
-        f"{'companies':>10}{'workers':>8}"
-        + "".join(f"{part:>11}" for part in PARTS)
-        + f"{'all':>9}{'waiting':>9}{'scores':>8}"
+        f"{'companies':>10}{'workers':>8}{'evaluations':>12}"
+        + "".join(f"{part:>9}" for part in PARTS)
+        + f"{'scores':>8}{'run MB':>8}"
     )
     for run in runs:
-        n, parts = run["evaluations"], run["parts"]
-        total = sum(parts.values())
+        n = run["evaluations"]
         print(
-            f"{run['companies']:10,}{run['workers']:8}"
-            + "".join(f"{1e6 * parts[part] / n:11.1f}" for part in PARTS)
-            + f"{1e6 * total / n:9.1f}{parts['waiting'] / total:9.1%}{run['scores'] / n:8.0f}"
+            f"{run['companies']:10,}{run['workers']:8}{n:12,}"
+            + "".join(f"{1e6 * run['parts'][part] / n:9.1f}" for part in PARTS)
+            + f"{run['scores'] / n:8.0f}{run['run_mb']:8.0f}"
         )
     print("scores: customers that an evaluation scores, on average")
 
 
 def print_marginal(steps: Sequence[dict[str, Any]]) -> None:
     print(
-        f"\n{'':22}{'us an evaluation more':>22}{'of these evaluating':>20}{'ns a score':>11}"
-        f"{'scores an evaluation':>21}"
+        f"\n{'':22}{'us an evaluation':>17}{'evaluating':>13}{'ns a score':>11}{'scores each':>13}"
     )
     for step in steps:
         print(
-            f"{step['from']:10,} to {step['to']:8,}{step['us_an_evaluation']:22.1f}"
-            f"{step['us_an_evaluation_evaluating']:20.1f}{step['ns_a_score_evaluating']:11.1f}"
-            f"{step['scores_an_evaluation']:21.0f}"
+            f"{step['from']:10,} to {step['to']:8,}{step['us_an_evaluation']:17.1f}"
+            f"{step['us_an_evaluation_evaluating']:13.1f}{step['ns_a_score_evaluating']:11.1f}"
+            f"{step['scores_an_evaluation']:13.0f}"
         )
     if len(steps) > 1:
         first, last = steps[0]["us_an_evaluation"], steps[-1]["us_an_evaluation"]
@@ -279,30 +222,39 @@ def main() -> None:
     )
     args = parser.parse_args()
     sizes = sorted(args.companies)
-    with datasets_of(args.dataset, sorted({*sizes, *filter(None, [args.pair])})) as places:
+    with datasets_of(args.dataset, sorted({WARM, *sizes, *filter(None, [args.pair])})) as places:
         print(machine_line(), flush=True)
+        measure(places[WARM], cores())
         runs = [measure(places[size], cores()) for size in sizes]
         pair = []
         if args.pair:
             pair = [measure(places[args.pair], workers) for workers in (1, 2)]
     steps = marginal(runs)
-    print_curve([*runs, *pair])
+    print_commands([*runs, *pair])
     print_parts([*runs, *pair])
     print_marginal(steps)
     largest = runs[-1]
-    memory = max(largest[f"{who}_gb"] for who in ("coordinator", "reducer", "worker"))
-    print(
-        f"{largest['companies']:,} companies in {largest['seconds']:.0f} s (target for 100,000: "
-        f"{MOST_SECONDS}), {memory:.2f} GB at most a process (target: {MOST_GB})"
+    memory = max(
+        max(command["coordinator_gb"], *command["started_gb"], 0.0)
+        for command in largest["commands"].values()
     )
+    print(
+        f"{largest['companies']:,} companies: run and report in {largest['seconds']:.0f} s (target "
+        f"for 100,000: {MOST_SECONDS}), {memory:.2f} GB at most a process (target: {MOST_GB})"
+    )
+    equal = True
     if pair:
         one, two = pair
-        faster = one["stages"]["evaluate"] / two["stages"]["evaluate"]
-        equal = "equal" if one["fingerprint"] == two["fingerprint"] else "DIFFERENT"
-        print(f"two workers evaluate {faster:.2f} times as fast as one; tables {equal}")
+        faster = one["commands"]["run"]["wall"] / two["commands"]["run"]["wall"]
+        equal = one["fingerprint"] == two["fingerprint"]
+        print(
+            f"`run` of two workers is {faster:.2f} times as fast as of one; tables "
+            + ("equal" if equal else "DIFFERENT")
+        )
     print(
         keep("scenario", {"asked": vars(args), "runs": runs, "pair": pair, "marginal": steps}).name
     )
+    sys.exit(0 if equal else 1)
 
 
 if __name__ == "__main__":

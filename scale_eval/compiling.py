@@ -8,12 +8,16 @@ a function at all.
 from __future__ import annotations
 
 import contextlib
+import fcntl
+import functools
 import os
 import warnings
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+
+import numpy as np
 
 from scale_eval.scratch import scratch_folder
 
@@ -24,11 +28,21 @@ _ANEW = "SCALE_EVAL_COMPILES_ANEW"
 """Set for the processes that this one starts, so that one of them all says that it is so."""
 
 
+PLAIN_NUMBERS = 200_000
+"""Numbers, in the arrays of all calls, that a function compiled for many computes in Python: a
+tenth of a second's work at most, where compiling would take half a second."""
+
+
 class CompiledAnew(UserWarning):
     """Compiled code cannot be kept, or not for long."""
 
 
-def compiled(function: Callable[..., Any] | None = None, *, error_model: str = "numpy") -> Any:
+def compiled(
+    function: Callable[..., Any] | None = None,
+    *,
+    error_model: str = "numpy",
+    internal: bool = False,
+) -> Any:
     """Compile a function when it is first called, without Python's lock; keep it for later.
 
     Parameters
@@ -36,17 +50,56 @@ def compiled(function: Callable[..., Any] | None = None, *, error_model: str = "
     function : callable
     error_model : ``"numpy"`` or ``"python"``
         Whether a division by zero gives infinity or NaN, or raises `ZeroDivisionError`.
+    internal : bool
+        Only compiled functions call it. It is compiled faster, but Python cannot call it: that ends
+        the process.
     """
     if function is None:
-        return lambda function: compiled(function, error_model=error_model)
+        return lambda function: compiled(function, error_model=error_model, internal=internal)
     options: dict[str, Any] = {"nogil": True, "error_model": error_model}
+    if internal:
+        options |= {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+    dispatcher = _numba.njit(**options)(function)
     with contextlib.suppress(RuntimeError):
-        return _numba.njit(cache=True, **options)(function)
+        dispatcher._cache = _SharedCache(function)
+        return dispatcher
     # Nowhere to keep it. What is said is said once: the folder is there for the next function.
     _choose_folder()
     with contextlib.suppress(RuntimeError):
-        return _numba.njit(cache=True, **options)(function)
-    return _numba.njit(**options)(function)
+        dispatcher._cache = _SharedCache(function)
+    return dispatcher
+
+
+def compiled_for_many(
+    function: Callable[..., Any] | None = None, *, error_model: str = "numpy"
+) -> Any:
+    """Compile a function once it is called for many numbers; Python computes the first few.
+
+    The results are the same to the bit, since the function is a loop over single numbers, with no
+    other function of them than a square root. Parameters are as for `compiled`.
+    """
+    if function is None:
+        return lambda function: compiled_for_many(function, error_model=error_model)
+    fast, seen = compiled(function, error_model=error_model), 0
+
+    @functools.wraps(function)
+    def call(*arguments: Any) -> Any:
+        nonlocal seen
+        if seen <= PLAIN_NUMBERS:
+            seen += sum(np.size(argument) for argument in arguments)
+        if seen > PLAIN_NUMBERS:
+            return fast(*arguments)
+        with np.errstate(all="ignore"):
+            return _unwrapped(function(*arguments))
+
+    return call
+
+
+def _unwrapped(result: Any) -> Any:
+    """Return NumPy's numbers as those of Python, as compiled code returns them."""
+    if isinstance(result, tuple):
+        return tuple(map(_unwrapped, result))
+    return result.item() if isinstance(result, np.generic) else result
 
 
 def _choose_folder() -> None:
@@ -85,3 +138,21 @@ def _without_settings_of_the_current_folder() -> ModuleType:
 
 
 _numba = _without_settings_of_the_current_folder()
+
+
+class _SharedCache(_numba.core.caching.FunctionCache):  # type: ignore[name-defined]
+    """The compiled code of a function, which several processes may keep at the same time.
+
+    Numba reads the list of what is kept, chooses the number of a new file, and writes both. Two
+    processes that compile the function for different types would choose the same number, and one
+    would later run the code of the other.
+    """
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        with contextlib.ExitStack() as stack:
+            with contextlib.suppress(OSError):  # a file system without locks
+                self._impl.locator.ensure_cache_path()
+                folder = os.open(self.cache_path, os.O_RDONLY)
+                stack.callback(os.close, folder)
+                fcntl.flock(folder, fcntl.LOCK_EX)
+            super().save_overload(sig, data)

@@ -12,10 +12,10 @@ from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from scale_eval.datasets import Dataset, open_dataset
-from scale_eval.execution import child_process
 from scale_eval.execution.clusters.existing import require_open_client
 from scale_eval.execution.clusters.registry import dask_client, require_cluster
 from scale_eval.execution.progress import Progress
+from scale_eval.execution.reduction import reduce_directory, workers_to_reduce
 from scale_eval.execution.run_sample import (
     draw_sample,
     growing_samples,
@@ -52,7 +52,6 @@ from scale_eval.progress_bar import COMPILING_TABLES, TABLES
 from scale_eval.results.damaged import DamagedPart
 from scale_eval.results.directory import (
     PLAN,
-    SAMPLE,
     RunDiffers,
     RunDirectory,
     open_run_directory,
@@ -68,7 +67,6 @@ from scale_eval.results.model_removal import (
     remove_models,
     require_evaluated,
 )
-from scale_eval.results.reduce import reduce_run
 from scale_eval.results.share_directory import (
     ShareDirectory,
     hold_whole_run,
@@ -76,15 +74,10 @@ from scale_eval.results.share_directory import (
 )
 from scale_eval.results.tables import conventions
 from scale_eval.run import Run
-from scale_eval.storage import open_store, read_table, write_tables
+from scale_eval.storage import open_store, write_tables
 
 if TYPE_CHECKING:
     from scale_eval.execution import Client
-
-
-OWN_PROCESS_FROM = 200_000
-"""Number of evaluations from which a separate process reduces them. After many tasks were sent from
-this process its memory is fragmented, and a reduction takes half as long again."""
 
 
 def evaluate(
@@ -192,7 +185,7 @@ def reduce(
     or a share of it, is being evaluated.
     """
     reduction, directory = Reduction(margins, primary), open_run_directory(place)
-    with hold_whole_run(directory.store), _process_to_reduce(directory) as call:
+    with hold_whole_run(directory.store), workers_to_reduce(directory) as client:
         started = time.monotonic()
         own_metrics = recorded_metrics(directory.document["settings"]["metrics"])
         reduction.margins_of(own_metrics)
@@ -208,7 +201,7 @@ def reduce(
             )
         missing = directory.missing_by_model()
         directory.record(n_missing=sum(missing.values()), missing_by_model=missing)
-        _reduce(directory, own_metrics, reduction, call)
+        _reduce(directory, own_metrics, reduction, client)
         _finish(directory, started)
     return Run(directory)
 
@@ -230,11 +223,11 @@ def _evaluate(
     for sample in growing_samples(first_sample, directory, dataset, chosen):
         plan = session.evaluate(sample)
         if chosen.execution.share is None:
-            with _process_to_reduce(directory) as call:
-                session.complete(sample, plan)
-                progress.stage(TABLES)
-                with compilation_reported(partial(progress.rename, COMPILING_TABLES)):
-                    _reduce(directory, chosen.settings.rules.metrics, chosen.reduction, call)
+            session.complete(sample, plan)
+            client = session.client_to_reduce()
+            progress.stage(TABLES)
+            with compilation_reported(partial(progress.rename, COMPILING_TABLES)):
+                _reduce(directory, chosen.settings.rules.metrics, chosen.reduction, client)
         else:  # `reduce` makes the tables when all shares are done
             session.complete(sample, plan)
         _finish(directory, started)
@@ -360,32 +353,13 @@ def _write_divided_plan(
     directory.record(divided=divided, n_evaluations=plan.n_evaluations, plan_hash=plan.digest())
 
 
-def _process_to_reduce(
-    directory: RunDirectory,
-) -> contextlib.AbstractContextManager[child_process.Call]:
-    """Return a context whose value calls a function: for a large run, in a separate process.
-
-    That process imports the package while the caller checks what is complete.
-    """
-    # A run that was killed before its plan has no number of evaluations.
-    if directory.document.get("n_evaluations", 0) >= OWN_PROCESS_FROM:
-        return child_process.start()
-    return contextlib.nullcontext(lambda function, *arguments: function(*arguments))
-
-
 def _reduce(
-    directory: RunDirectory,
-    metrics: Sequence[Metric],
-    reduction: Reduction,
-    call: child_process.Call,
+    directory: RunDirectory, metrics: Sequence[Metric], reduction: Reduction, client: Client | None
 ) -> None:
-    """Make the tables of a run, and record how."""
+    """Make the tables of a run, on the workers of `client` if there is one, and record how."""
     started = time.monotonic()
     margins = {**directory.document.get("margins", {}), **reduction.margins_of(metrics)}
-    design = None
-    if directory.store.exists(SAMPLE):
-        design = Sample.from_table(read_table(directory.store, SAMPLE)).design
-    call(reduce_run, directory, metrics, directory.company_groups(), margins, design)
+    reduce_directory(directory, margins, client)
     primary = reduction.primary_of(metrics) or directory.document.get("primary", PRIMARY)
     seconds = time.monotonic() - started
     directory.record(

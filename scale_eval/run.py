@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,15 +16,17 @@ from scale_eval.report.asked import (
     require_compared,
     require_metric,
     require_model,
+    require_one_of,
 )
 from scale_eval.results.broken_metrics import BrokenMetric, broken_metrics
 from scale_eval.results.directory import open_run_directory
 from scale_eval.results.fingerprint import fingerprint
 from scale_eval.results.tables import TABLES
-from scale_eval.spelling import require_text
+from scale_eval.spelling import did_you_mean, require_text
 from scale_eval.storage import open_store
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from matplotlib.figure import Figure
 
     from scale_eval.report.verdict import Verdict
@@ -72,6 +74,52 @@ class Run(Answers):
 
     def __dir__(self) -> list[str]:
         return [*super().__dir__(), *TABLES]
+
+    def arrow(
+        self,
+        table: str,
+        columns: Sequence[str] | None = None,
+        *,
+        model: str | None = None,
+        metric: str | None = None,
+        company: str | None = None,
+    ) -> pa.Table:
+        """Return one of the tables, or a part of it, as Arrow: for runs of many companies.
+
+        ``run.companies`` and ``run.evaluations`` of 100,000 companies need several GB as
+        DataFrames. This reads only the columns and rows that are asked for, and texts come as
+        dictionary codes: ``run.arrow("companies", ["company_id", "mean"], metric="roc_auc",
+        model="bgnbd").to_pandas()``. The rows of one company are in ``run.company(...)``.
+
+        Parameters
+        ----------
+        table : str
+            ``evaluations`` or a result table.
+        columns : sequence of str, optional
+            All by default.
+        model, metric, company : str, optional
+            Only rows of these, by the names in the table.
+
+        Raises
+        ------
+        ValueError
+            There is no such table, or it has no such column.
+        """
+        names = ["evaluations", *TABLES]
+        require_one_of("table", table, names)
+        schema = self.directory.schema if table == "evaluations" else TABLES[table].schema
+        asked = {"model": model, "metric": metric, "company_id": company}
+        where: Mapping[tuple[str, ...], str] = {
+            (column,): text for column, text in asked.items() if text is not None
+        }
+        for column in [*(columns or ()), *(each for (each,) in where)]:
+            if column not in schema.names:
+                raise ValueError(
+                    f"the table {table} has no column {column!r}"
+                    f"{did_you_mean(column, schema.names)}; its columns are "
+                    f"{', '.join(schema.names)}"
+                )
+        return self.directory.arrow(table, columns, where)
 
     @property
     def finished(self) -> bool:
@@ -167,14 +215,21 @@ class Run(Answers):
         The largest companies are drawn. Raises `ValueError` for a model that the run does not have,
         or that predicted nothing.
         """
-        from scale_eval.report.rates import rates
+        from scale_eval.report import rates
 
         names = [require_model(self.document, model) for model in names_of("model", models)]
-        ok = self.evaluations[self.evaluations["status"] == "ok"]
-        rows = ok[ok["model"].isin(names)]
+        columns = [*rates.COLUMNS]
+        wanted: list[Mapping[tuple[str, ...], str]] = [
+            {("model",): model, ("status",): "ok"} for model in dict.fromkeys(names)
+        ]
+        parts = (self.directory.arrow("evaluations", columns, where) for where in wanted)
+        rows = pd.concat(
+            [part.to_pandas().astype({"company_id": "str", "model": "str"}) for part in parts],
+            ignore_index=True,
+        )
         if rows.empty:
             raise ValueError(f"there is nothing to plot: no window was predicted by {names}")
-        return rates(rows, names)
+        return rates.rates(rows, names)
 
     def plot_reliability(self) -> Figure:
         """Plot the observed rates of buyers against the predicted probabilities."""

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from scale_eval import compiling
+from scale_eval.models.warm_up import compilation_reported
 from tests.support.paths import PROJECT
 
 DROP_POWERS = """
@@ -138,3 +142,72 @@ def test_settings_of_numba_in_the_current_folder_do_not_count(tmp_path, monkeypa
     )
     assert done.stdout.splitlines() == [f"{tmp_path}/planted", "''"]
     assert not (tmp_path / "planted").exists()
+
+
+@compiling.compiled
+def double(x):
+    return 2 * x
+
+
+def _keep(arguments: list[object], barrier) -> None:
+    for argument in arguments:
+        barrier.wait()
+        double(argument)
+
+
+def test_what_two_processes_keep_at_once_is_what_a_third_loads(tmp_path, monkeypatch):
+    """Both took the number 1 for the file of their code, and `2 * 1` was computed as of a float."""
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
+    context = multiprocessing.get_context("spawn")
+    barrier = context.Barrier(2)
+    whole = [np.int8(1), np.int16(1), np.int32(1), np.int64(1)]
+    real = [np.float32(1.5), np.float64(1.5), np.complex64(1.5), np.complex128(1.5)]
+    processes = [context.Process(target=_keep, args=(each, barrier)) for each in (whole, real)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+        assert process.exitcode == 0
+    loaded = (
+        "import numpy as np\nfrom tests.test_compiling import double\n"
+        "for kind in (np.int8, np.int16, np.int32, np.int64):\n    assert double(kind(1)) == 2\n"
+        "for kind in (np.float32, np.float64, np.complex64, np.complex128):\n"
+        "    assert double(kind(1.5)) == 3\n"
+        "print(len(double.stats.cache_hits))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", loaded], cwd=PROJECT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "8\n"
+
+
+def test_a_function_for_many_numbers_is_compiled_when_it_has_seen_many(monkeypatch):
+    monkeypatch.setattr(compiling, "PLAIN_NUMBERS", 100)
+
+    @compiling.compiled_for_many
+    def mean_and_first(x):
+        total = 0.0
+        for i in range(len(x)):
+            total += x[i]
+        return total / len(x), x[0]
+
+    values, told = np.linspace(0.1, 0.7, 40), []
+    with compilation_reported(lambda: told.append("compiled")):
+        python = mean_and_first(values)
+        assert mean_and_first(values) == python
+        assert not told
+        assert mean_and_first(values) == python  # 120 numbers
+        assert told == ["compiled"]
+    assert [type(each) for each in python] == [float, float]
+
+
+def test_a_function_for_many_numbers_divides_by_zero_in_python_as_when_it_is_compiled(monkeypatch):
+    @compiling.compiled_for_many
+    def ratio(a, b):
+        return a[0] / b[0]
+
+    zero = np.zeros(1)
+    for plain_numbers in (100, 0):
+        monkeypatch.setattr(compiling, "PLAIN_NUMBERS", plain_numbers)
+        assert ratio(np.ones(1), zero) == np.inf
+        assert np.isnan(ratio(zero, zero))

@@ -85,17 +85,20 @@ def test_where_nothing_can_be_written_there_is_none_and_compiling_needs_no_turn(
     assert folder() is None
     done = []
     monkeypatch.setattr(compilation, "scratch_folder", folder)
-    monkeypatch.setattr(compilation, "warm_up", lambda: done.append("compiled"))
+    monkeypatch.setattr(compilation, "PARTS", {"part": lambda _: done.append("part")})
+    monkeypatch.setattr(compilation, "warm_up", lambda: done.append("rest"))
     compilation.compile_in_turn(lambda: None)
-    assert done == ["compiled"]
+    assert done == ["part", "rest"]
 
 
-def test_the_lock_of_compiling_is_in_it_and_empties_nothing(shared, tmp_path, monkeypatch):
-    """Its name in the shared folder was known, and a link there was followed and truncated."""
+def test_the_locks_of_compiling_are_in_it_and_empty_nothing(shared, tmp_path, monkeypatch):
+    """A name in the shared folder was known, and a link there was followed and truncated."""
     (tmp_path / "thesis").write_text("all of it")
     (shared / f"scale-eval-compiling-{os.getuid()}").symlink_to(tmp_path / "thesis")
     monkeypatch.setattr(compilation, "scratch_folder", folder)
+    monkeypatch.setattr(compilation, "PARTS", {"part": lambda _: None})
     monkeypatch.setattr(compilation, "warm_up", lambda: None)
     compilation.compile_in_turn(lambda: None)
     assert (tmp_path / "thesis").read_text() == "all of it"
-    assert [path.name for path in (shared / NAME).iterdir()] == ["compiling"]
+    locks = {path.name for path in (shared / NAME).iterdir()}
+    assert locks == {"compiling-summaries", "compiling-part", "compiling-rest"}

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from scale_eval.cli.app import OK, USAGE, cli, err, find_own_modules, out
 from scale_eval.cli.options import group_options
-from scale_eval.models.built_in import BASELINES, BUILT_IN, DEFAULT_MODELS
+from scale_eval.models.built_in import BASELINES, BUILT_IN, DEFAULT_MODELS, WHY_NOT_COMPILED
 from scale_eval.places import require_dataset
 from scale_eval.planning.settings import Settings
 from scale_eval.progress_bar import COMPILING, Screen
@@ -37,6 +37,9 @@ def list_models() -> None:
         what = _what(make)
         table.add_row(name, Text(what[:1].upper() + what[1:]), when)
     out.print(table)
+    out.print("\nAll are compiled for many companies at once, but for", style="dim")
+    for name, why in WHY_NOT_COMPILED.items():
+        out.print(f"  {name}: {why}", style="dim")
     out.print(
         "\nOne of yours: --model package.module:Class. Predictions made elsewhere: --model "
         "predictions:FILE.parquet.",

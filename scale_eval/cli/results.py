@@ -68,9 +68,7 @@ def show(
             f"{', '.join(SHOWN)}"
         )
     require_run(run)
-    from scale_eval.report.export import WRITERS
-    from scale_eval.report.table_rows import chosen_rows, with_whole_numbers
-    from scale_eval.report.terminal import is_by_model, print_columns, print_table
+    from scale_eval.report.terminal import print_columns
 
     opened = se.open_run(run)
     if table is None:
@@ -80,16 +78,56 @@ def show(
     else:
         if table in TABLES and (removed := opened.directory.removed()):
             say(f"Note: {removed}")
-        frame = chosen_rows(opened.directory, table, getattr(opened, table), filters)
-        if form is not None:
-            frame = with_whole_numbers(opened.directory, table, frame)
-            WRITERS[form](frame.head(limit or len(frame)), cast(TextIO, SafeFile(sys.stdout)))
-        elif frame.empty:
-            out.print("None.")
+        print_rows(opened, table, filters, limit, form)
+
+
+def print_rows(
+    run: Run, table: str, filters: Mapping[str, str | None], limit: int | None, form: str | None
+) -> None:
+    """Print the rows of a table that all filters choose, or write them in a format."""
+    from scale_eval.report.export import WRITERS
+    from scale_eval.report.table_rows import (
+        LARGE,
+        all_rows,
+        chosen,
+        first_rows,
+        frame_where,
+        with_whole_numbers,
+    )
+    from scale_eval.report.terminal import SHOWN as COLUMNS
+    from scale_eval.report.terminal import is_by_model, print_table
+
+    directory, whole = run.directory, None
+    models = run.findings.models if is_by_model(table) and form is None else ()
+    if table in LARGE:
+        columns = directory.schema.names if table == "evaluations" else TABLES[table].schema.names
+        where = chosen(directory, table, columns, filters)
+        if form is None or limit is not None:
+            shown = columns if form else COLUMNS[table]
+            whole = first_rows(directory, table, where, shown, models, limit or LISTED_ROWS)
+            n, frames = whole.n, iter([whole.frame])
         else:
-            better = opened.findings.better if table == "comparisons" else None
-            models = opened.findings.models if is_by_model(table) else ()
-            print_table(out, table, frame, limit=limit or LISTED_ROWS, better=better, models=models)
+            n, frames = (
+                directory.arrow(table, ["model"], where).num_rows,
+                all_rows(directory, table, where),
+            )
+    else:
+        frame = getattr(run, table)
+        where = chosen(directory, table, frame.columns, filters)
+        frame = frame_where(frame, where)
+        n, frames = len(frame), iter([frame.head(limit or len(frame)) if form else frame])
+    if not n and where and table != "failures":
+        kind, name = next((kind, name) for kind, name in filters.items() if name is not None)
+        raise ValueError(f"the table {table} has no rows of the {kind} {name!r}")
+    if form is not None:
+        numbers = (with_whole_numbers(directory, table, each) for each in frames)
+        WRITERS[form](numbers, cast(TextIO, SafeFile(sys.stdout)))
+    elif not n:
+        out.print("None.")
+    else:
+        better = run.findings.better if table == "comparisons" else None
+        rows, most = next(frames), limit or LISTED_ROWS
+        print_table(out, table, rows, limit=most, better=better, models=models, whole=whole)
 
 
 @cli.command(
@@ -140,6 +178,7 @@ def print_results(run: Run, called: Collection[str] | None = None) -> None:
 
     `called` names the models that the command evaluated, where it is one that evaluates.
     """
+    from scale_eval.evaluation.schema import FAILED
     from scale_eval.report.overview import overview, verdict_lines
 
     out.print(overview(run.findings, out.width))
@@ -151,10 +190,10 @@ def print_results(run: Run, called: Collection[str] | None = None) -> None:
         out.print("The run is under way or was cut short: these tables are of its state before.")
     if run.document["n_missing"]:
         out.print(Text(what_is_missing(run.document, called)), soft_wrap=True)
-    if len(run.failures):
+    statuses = run.findings.statuses
+    if n_failed := int(statuses.loc[statuses["status"].isin(FAILED), "n"].sum()):
         out.print(
-            f"{_evaluations(len(run.failures))} failed: scale-eval show {as_typed(str(run.path))} "
-            "failures",
+            f"{_evaluations(n_failed)} failed: scale-eval show {as_typed(str(run.path))} failures",
             soft_wrap=True,
         )
     out.print(f"\nTables: {run.path}", soft_wrap=True)

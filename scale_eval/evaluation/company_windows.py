@@ -18,11 +18,10 @@ from scale_eval.evaluation.summary_history import SummaryHistory
 from scale_eval.evaluation.training_window import (
     TrainingBounds,
     TrainingWindow,
-    training_bounds,
     training_note,
 )
-from scale_eval.evaluation.window_bounds import window_bounds
 from scale_eval.evaluation.windows import Window
+from scale_eval.evaluation.windows_to_summarise import windows_to_summarise
 
 
 class WindowArrays(NamedTuple):
@@ -232,30 +231,20 @@ def windows_of_companies(
 ) -> CompanyWindows:
     """Summarise each company at each of its windows, in the order in which they are given.
 
-    A customer has lapsed at a cutoff after one horizon without a purchase. A window to train on
-    that is also a window to evaluate, as on a grid of horizons, is summarised once.
+    A customer has lapsed at a cutoff after one horizon without a purchase.
     """
     company_of_window: list[Transactions] = []
     windows: list[Window] = []
-    first_rows, bounds, label_windows, training_windows, exponents = [], [], [], [], []
-    n_before = 0
+    first_rows, to_summarise = [], []
     for company, company_windows in companies:
         first = int(company.timestamps.min()) if len(company) else 0
-        keys = [(window.cutoff_us, window.horizon_end_us) for window in company_windows]
-        training = [
-            training_bounds(cutoff, horizon_end, first, rules.horizon)
-            for cutoff, horizon_end in keys
-        ]
-        summarised = tuple(sorted({*keys, *(each.window for each in training)}))
-        position = {window: n_before + i for i, window in enumerate(summarised)}
-        n_before += len(summarised)
-        bounds.append(window_bounds(summarised, rules.lookback, rules.horizon))
-        label_windows += [position[key] for key in keys]
-        training_windows += [position[each.window] for each in training]
-        exponents += [each.exponent for each in training]
+        keys = tuple([(window.cutoff_us, window.horizon_end_us) for window in company_windows])
+        to_summarise.append(windows_to_summarise(keys, first, rules.lookback, rules.horizon))
         company_of_window += [company] * len(keys)
         first_rows += [first] * len(keys)
         windows += company_windows
+    bounds = [each.bounds for each in to_summarise]
+    before = np.cumsum([0, *map(len, bounds)])[:-1]  # windows of the companies before
     summaries = summarise([company for company, _ in companies], bounds, rules.purchase_rule)
     arrays = WindowArrays(
         summaries.start,
@@ -266,9 +255,9 @@ def windows_of_companies(
         summaries.all_bought.view(),
         np.concatenate([each.cutoff for each in bounds]),
         np.concatenate([each.horizon_end for each in bounds]),
-        np.array(label_windows, np.int64),
-        np.array(training_windows, np.int64),
-        np.array(exponents, np.float64),
+        np.concatenate([each.label + n for each, n in zip(to_summarise, before, strict=True)]),
+        np.concatenate([each.training + n for each, n in zip(to_summarise, before, strict=True)]),
+        np.concatenate([each.exponent for each in to_summarise]),
     )
     for array in arrays:
         array.flags.writeable = False  # models share them

@@ -239,12 +239,12 @@ def _evaluate(
 def _begin_rows(companies: list[LoadedCompany], rows: EvaluationRows) -> np.ndarray:
     """Begin the rows of companies; return their positions, shape (n_windows, n_models)."""
     names = [model.name for model in companies[0].models]
-    first = len(rows)
-    for company, windows, _, _, attempt in companies:
-        bounds = [
-            (window.cutoff_us, window.horizon_end_us, overlaps) for window, overlaps in windows
-        ]
-        rows.add_all(company.company_id, bounds, names, attempt)
+    keys = [
+        (each.company.company_id, window.cutoff_us, window.horizon_end_us, overlaps, each.attempt)
+        for each in companies
+        for window, overlaps in each.windows
+    ]
+    first = rows.add_all(keys, names)
     return np.arange(first, len(rows)).reshape(-1, len(names))
 
 
@@ -292,10 +292,11 @@ def _score(
         return
     began = time.perf_counter()
     # Windows of a kind are at one cutoff and in one group, and the same models predicted for them.
+    cutoffs = windows.arrays.cutoff[windows.arrays.label_window]
+    by = predicted.view(f"V{len(models)}").ravel()  # the flags of a window as bytes
     kinds: dict[tuple[int, int, bytes], int] = {}
-    kind = np.empty(len(windows), np.int64)
-    for i, (window, group) in enumerate(zip(windows.windows, groups.tolist(), strict=True)):
-        kind[i] = kinds.setdefault((window.cutoff_us, group, predicted[i].tobytes()), len(kinds))
+    each = zip(cutoffs.tolist(), groups.tolist(), by.tolist(), strict=True)
+    kind = np.array([kinds.setdefault(key, len(kinds)) for key in each], np.int64)
     cells = [_cells(models, *key) for key in kinds]
     histogram = counts.indices(cells, np.bincount(kind))[kind]
     own_rows = slice(int(positions[0, 0]), int(positions[-1, -1]) + 1)

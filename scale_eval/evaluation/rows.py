@@ -25,6 +25,7 @@ HISTORY_SECONDS, FIT_SECONDS, PREDICT_SECONDS, SCORE_SECONDS = range(len(SECONDS
 _POPULATION = ("n_customers", "n_lapsed")
 _TEXTS = ("company_id", "model", "status", "reason", "note", "worker")
 _LISTS = (*_TEXTS, "plain_undefined")
+_KEYS = ("cutoff", "horizon_end", "overlaps", "attempt")
 _ARRAYS = (
     "values",
     "reasons",
@@ -34,10 +35,7 @@ _ARRAYS = (
     "seconds",
     "plain_values",
     "user_influence",
-    "cutoff",
-    "horizon_end",
-    "overlaps",
-    "attempt",
+    *_KEYS,
 )
 NULL = -1
 """Stands for a count that is null in the table."""
@@ -49,7 +47,7 @@ class EvaluationRows:
     Attributes
     ----------
     values : ndarray of float64, shape (n, len(VALUES))
-        The values of `score_into`; NaN is null.
+        The values of `score_windows_into`; NaN is null.
     reasons : ndarray of uint8, shape (n, len(VALUES))
         The codes of the reasons why values are null.
     counts : ndarray of int64, shape (n, len(COUNTS))
@@ -106,7 +104,7 @@ class EvaluationRows:
         `window` is the cutoff, the end of the horizon (both in microseconds since 1970 UTC), and
         True where it overlaps another one.
         """
-        position = self.add_all(company_id, [window], [model], attempt)
+        position = self.add_all([(company_id, *window, attempt)], [model])
         self.set_status(position, status, reason, note)
         return position
 
@@ -115,25 +113,22 @@ class EvaluationRows:
         self.status[position], self.reason[position], self.note[position] = status, reason, note
 
     def add_all(
-        self,
-        company_id: str,
-        windows: Sequence[tuple[int, int, bool]],
-        models: Sequence[str],
-        attempt: int,
+        self, windows: Sequence[tuple[str, int, int, bool, int]], models: Sequence[str]
     ) -> int:
-        """Begin a company's rows, each model at each window; return the position of the first.
+        """Begin the rows of each model at each window; return the position of the first.
 
-        Their statuses are set later.
+        A window is its company, its cutoff and the end of its horizon (in microseconds since 1970
+        UTC), whether it overlaps another one, and the number of the attempt. Their statuses are set
+        later.
         """
         first, n_models = len(self.status), len(models)
         n = len(windows) * n_models
         last = first + n
-        cutoff, horizon_end, overlaps = zip(*windows, strict=True)
-        self.cutoff[first:last] = np.repeat(np.array(cutoff, np.int64), n_models)
-        self.horizon_end[first:last] = np.repeat(np.array(horizon_end, np.int64), n_models)
-        self.overlaps[first:last] = np.repeat(np.array(overlaps, np.bool_), n_models)
-        self.attempt[first:last] = attempt
-        self.company_id += [company_id] * n
+        company_ids, *columns = zip(*windows, strict=True)
+        for name, column in zip(_KEYS, columns, strict=True):
+            array = getattr(self, name)
+            array[first:last] = np.repeat(np.array(column, array.dtype), n_models)
+        self.company_id += [company_id for company_id in company_ids for _ in range(n_models)]
         self.model += list(models) * len(windows)
         for texts in (self.status, self.reason, self.note, self.plain_undefined):
             texts += [""] * n

@@ -1,4 +1,4 @@
-"""Compile the numerical code, one worker of a machine at a time."""
+"""Compile the numerical code once for a machine: each part by one of its workers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import IO
 
-from scale_eval.models.warm_up import compilation_reported, warm_up
+from scale_eval.models.warm_up import PARTS, compilation_reported, summarise_windows, warm_up
 from scale_eval.scratch import scratch_folder
 
 COMPILING_SECONDS = 120.0
@@ -17,37 +17,49 @@ COMPILING_SECONDS = 120.0
 
 
 def compile_in_turn(on_compiling: Callable[[], object]) -> None:
-    """Compile, or load what another worker of this machine has compiled.
+    """Compile, or load what other workers of this machine have compiled.
 
     `on_compiling` is called once if there is something to compile.
 
-    The first worker compiles while the others wait, so that compiling is done once and is part of
-    no evaluation's time. A worker that has waited too long compiles too, since another process of
-    this user may be stopped, or hang.
+    Each part is compiled by the first worker that comes to it, while the others compile another
+    part, or wait, so that compiling is done once and is part of no evaluation's time. A worker that
+    has waited too long compiles too, since another process of this user may be stopped, or hang.
     """
-    with _turn(), compilation_reported(on_compiling):
-        warm_up()
+    with compilation_reported(on_compiling):
+        with _turn("summaries"):
+            windows = summarise_windows()
+        for part, compile_part in PARTS.items():
+            with _turn(part, seconds=0) as is_own:
+                if is_own:
+                    compile_part(windows)
+        deadline = time.monotonic() + COMPILING_SECONDS
+        for part in PARTS:
+            with _turn(part, seconds=deadline - time.monotonic()):
+                """Wait until it is compiled."""
+        with _turn("rest"):
+            warm_up()
 
 
 @contextlib.contextmanager
-def _turn() -> Iterator[None]:
-    """Wait for the lock of this user's processes, which another may hold too long."""
+def _turn(part: str, seconds: float = COMPILING_SECONDS) -> Iterator[bool]:
+    """Wait for the lock of a part, and yield whether it is held: another may hold it too long."""
     with contextlib.ExitStack() as stack:
-        with contextlib.suppress(OSError):  # without a place for a lock, all compile
-            file = stack.enter_context(_lock_file())
-            deadline = time.monotonic() + COMPILING_SECONDS
-            while time.monotonic() < deadline and not _is_locked(file):
+        is_held = True  # without a place for a lock, all compile
+        with contextlib.suppress(OSError):
+            file = stack.enter_context(_lock_file(part))
+            deadline = time.monotonic() + seconds
+            while not (is_held := _is_locked(file)) and time.monotonic() < deadline:
                 time.sleep(0.05)
-        yield
+        yield is_held
 
 
-def _lock_file() -> IO[bytes]:
-    """Open the file of the lock; raise `OSError` where there is no place for it."""
+def _lock_file(part: str) -> IO[bytes]:
+    """Open the file of a part's lock; raise `OSError` where there is no place for it."""
     scratch = scratch_folder()
     if scratch is None:
         raise FileNotFoundError("no folder for temporary files can be written")
     flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-    return os.fdopen(os.open(scratch / "compiling", flags, 0o600), "r+b")
+    return os.fdopen(os.open(scratch / f"compiling-{part}", flags, 0o600), "r+b")
 
 
 def _is_locked(file: IO[bytes]) -> bool:

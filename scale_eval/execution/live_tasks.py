@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import math
+import pickle
 import time
 from asyncio import CancelledError
 from collections.abc import Iterable, Iterator
@@ -66,8 +67,10 @@ class LiveTasks:
         if not tasks:
             return
         keys = [task_key(f"{name}-{self._run}", task, next(self._numbers)) for task in tasks]
+        # As bytes: the scheduler would read and write the companies of each task once more.
+        pickled = [pickle.dumps(task, protocol=5) for task in tasks]
         runs = [self._run] * len(tasks)
-        futures = self._client.map(do_on_worker, runs, keys, tasks, key=keys, pure=False)
+        futures = self._client.map(do_on_worker, runs, keys, pickled, key=keys, pure=False)
         self._live.update(zip(keys, zip(futures, tasks, strict=True), strict=True))
         self._completed.update(futures)
 

@@ -19,6 +19,7 @@ from scale_eval.execution.coordinator import execute
 from scale_eval.execution.global_fits import GlobalFitResult, is_pickled, recorded_fits
 from scale_eval.execution.loading import loadable_models
 from scale_eval.execution.progress import Progress
+from scale_eval.execution.reduction import is_large
 from scale_eval.execution.result_buffer import ResultBuffer
 from scale_eval.execution.shipping import CANNOT_BE_SENT
 from scale_eval.execution.tasks import RunContext, Task, TaskResult
@@ -75,6 +76,8 @@ class Session:
         Shows what is done.
     own_fits : set of str
         Digests of the models of all companies that this session fitted itself.
+    has_cluster : bool
+        Whether this session has connected to its cluster.
     """
 
     directory: RunDirectory
@@ -85,6 +88,7 @@ class Session:
     execution: Execution
     progress: Progress
     own_fits: set[str] = field(default_factory=set)
+    has_cluster: bool = False
 
     def evaluate(self, sample: Sample | None) -> Plan:
         """Evaluate what is missing, of all companies or a sample of them, and return the plan.
@@ -169,6 +173,19 @@ class Session:
             n_failed=int(completion.failed.sum()),
         )
 
+    def client_to_reduce(self) -> Client | None:
+        """Return the client of the cluster that makes the tables; None where this process does.
+
+        Jobs of Slurm that nothing had to be evaluated on are not started for it.
+        """
+        if not is_large(self.directory):
+            return None
+        if not self.has_cluster:
+            if self.execution.cluster != "local":
+                return None
+            self._connect()
+        return self.client()
+
     def _plan(self, sample: Sample | None, costs: Costs) -> Plan:
         names = list(self.directory.document["models"])
         plan = plan_run(self.dataset, names, self.settings, sample)
@@ -213,6 +230,7 @@ class Session:
         if not self.client().nthreads():
             self.progress.stage("waiting for a worker to join the cluster")
         require_same_versions(self.client())
+        self.has_cluster = True
 
 
 class _Tasks:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import multiprocessing
+import pickle
 import signal
 import sys
 import threading
@@ -164,10 +165,11 @@ class EvaluationPlugin(WorkerPlugin):
             )
 
 
-def do_on_worker(run: str, key: TaskKey, task: Task) -> TaskResult:
-    """Do a task of a run by the plugin that the run has installed on this worker."""
+def do_on_worker(run: str, key: TaskKey, pickled: bytes) -> TaskResult:
+    """Do a pickled task of a run by the plugin that the run has installed on this worker."""
     plugin = get_worker().plugins[_plugin_name(run)]
     assert isinstance(plugin, EvaluationPlugin)
+    task: Task = pickle.loads(pickled)
     return plugin.do(key, task)
 
 

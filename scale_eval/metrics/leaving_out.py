@@ -131,7 +131,7 @@ def _pairs(
             won_twice += p * (2 * below + n)
             bought += p
             below += n
-        counted[g] = won_twice, bought, below
+        counted[g, 0], counted[g, 1], counted[g, 2] = won_twice, bought, below
     return counted
 
 

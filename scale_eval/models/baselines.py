@@ -6,7 +6,7 @@ import numpy as np
 
 from scale_eval.compiling import compiled
 from scale_eval.evaluation.company_windows import WindowArrays
-from scale_eval.evaluation.customer_summaries import LAST_PURCHASE
+from scale_eval.evaluation.customer_summaries import LAST_PURCHASE, N_PURCHASES
 from scale_eval.evaluation.history import History
 from scale_eval.evaluation.reference import base_rates
 from scale_eval.metrics.compiled.elementary import exp_of
@@ -53,7 +53,8 @@ class BaseRate:
 def _fill_windows(arrays: WindowArrays, rates: np.ndarray, probabilities: np.ndarray) -> None:
     for i in range(len(rates)):
         w = arrays.label_window[i]
-        probabilities[arrays.start[w] : arrays.start[w] + arrays.n_customers[w]] = rates[i]
+        for customer in range(arrays.start[w], arrays.start[w] + arrays.n_customers[w]):
+            probabilities[customer] = rates[i]
 
 
 class Recency:
@@ -116,6 +117,7 @@ class Frequency:
     name = "frequency"
     reads = "summary"
     draws = False
+    trains = False
 
     def fit(self, history: History) -> Frequency:
         """Learn nothing from the history."""
@@ -125,3 +127,21 @@ class Frequency:
         """Return probabilities, shape (n_customers,), of 1/2 or more."""
         n = history.summary.n_purchases
         return n / (n + 1.0)
+
+    def fit_windows(self, arrays: WindowArrays) -> np.ndarray:
+        """Fit at each window, as `fit` does."""
+        return np.ones(len(arrays.label_window), np.bool_)
+
+    def predict_windows(
+        self, arrays: WindowArrays, fitted: np.ndarray, probabilities: np.ndarray
+    ) -> None:
+        """Predict at each window, as `predict_proba` does."""
+        _frequency_of_windows(arrays, probabilities)
+
+
+@compiled
+def _frequency_of_windows(arrays: WindowArrays, probabilities: np.ndarray) -> None:
+    for w in arrays.label_window:
+        for customer in range(arrays.start[w], arrays.start[w] + arrays.n_customers[w]):
+            n = arrays.fields[N_PURCHASES, customer]
+            probabilities[customer] = n / (n + 1.0)

@@ -16,8 +16,9 @@ def fit_windows(
     arrays: WindowArrays, prior_sd: float, centre: tuple[float, float, float, float]
 ) -> np.ndarray:
     """Fit `r`, `alpha`, `a`, `b` at each window; shape (n_windows, 4)."""
-    params = np.ones((len(arrays.label_window), 4))
+    params = np.empty((len(arrays.label_window), 4))
     for i in range(len(params)):
+        params[i, 0] = params[i, 1] = params[i, 2] = params[i, 3] = 1.0
         w = arrays.label_window[i]
         if arrays.n_customers[w] > 0:
             x, t_x, T = _customers_of_window(arrays, w)
@@ -34,8 +35,9 @@ def predict_windows(arrays: WindowArrays, params: np.ndarray, probabilities: np.
         x, t_x, T = _customers_of_window(arrays, w)
         r, alpha, a, b = params[i, 0], params[i, 1], params[i, 2], params[i, 3]
         t = (arrays.horizon_end[w] - arrays.cutoff[w]) / DAY
-        own = probabilities[arrays.start[w] : arrays.start[w] + len(x)]
-        own[:] = probability_of_purchase(r, alpha, a, b, x, t_x, T, t)
+        own = probability_of_purchase(r, alpha, a, b, x, t_x, T, t)
+        for customer in range(len(own)):
+            probabilities[arrays.start[w] + customer] = own[customer]
 
 
 @compiled

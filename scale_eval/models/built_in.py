@@ -28,6 +28,13 @@ A class among them that has `fit_windows` is trusted with more than a history, s
 `scale_eval.evaluation.model.FitsWindows`.
 """
 
+WHY_NOT_COMPILED = {
+    "rfm_gradient_boosting": "scikit-learn fits its trees anew at each company and cutoff",
+    "global_rfm_logistic": "it is fitted to all companies, and predicts cutoff by cutoff",
+    "global_rfm_gradient_boosting": "it is fitted to all companies, by trees of scikit-learn",
+}
+"""Why a model has no `fit_windows`, so that an evaluation by it takes longer; all others have."""
+
 BASELINES = ("base_rate", "recency")
 """The models that are always run: a model that cannot beat them is not worth deploying."""
 

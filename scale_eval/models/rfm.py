@@ -16,6 +16,7 @@ from scale_eval.evaluation.customer_summaries import (
 )
 from scale_eval.evaluation.history import History
 from scale_eval.metrics.compiled.elementary import log_of
+from scale_eval.metrics.compiled.simd import LANES, load, store
 
 FEATURES = ("recency_days", "log_purchase_days", "mean_log_value", "log_refunds")
 """The names of the columns of `rfm_features`."""
@@ -63,10 +64,17 @@ def features_of_window(arrays: WindowArrays, w: int) -> np.ndarray:
 def _features(  # type: ignore[no-untyped-def]
     last_purchase, n_purchase_days, log_spend, n_purchases, n_refunds, cutoff
 ):
-    features = np.empty((len(n_purchases), 4))
-    for i in range(len(n_purchases)):
+    n = len(n_purchases)
+    features = np.empty((n, 4))
+    logs = np.ones((2, (n + LANES - 1) // LANES * LANES))
+    for i in range(n):
+        logs[0, i], logs[1, i] = n_purchase_days[i], 1.0 + n_refunds[i]
+    for row in range(2):
+        for i in range(0, logs.shape[1], LANES):
+            store(logs[row], i, log_of(load(logs[row], i)))
+    for i in range(n):
         features[i, 0] = (cutoff - last_purchase[i]) / DAY
-        features[i, 1] = log_of(float(n_purchase_days[i]))
+        features[i, 1] = logs[0, i]
         features[i, 2] = log_spend[i] / n_purchases[i]
-        features[i, 3] = log_of(1.0 + n_refunds[i])
+        features[i, 3] = logs[1, i]
     return features

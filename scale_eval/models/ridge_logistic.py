@@ -21,14 +21,15 @@ from scale_eval.datasets.purchases import MIN_CUSTOMERS
 from scale_eval.evaluation.company_windows import WindowArrays
 from scale_eval.evaluation.history import History
 from scale_eval.evaluation.training_window import carry_to_horizon
-from scale_eval.metrics.compiled.elementary import exp_of
+from scale_eval.metrics.compiled.elementary import exp_of, log_of
 from scale_eval.metrics.compiled.simd import LANES, lanes_of, load, store, total, where
 from scale_eval.models.rfm import FEATURES, features_of_window, rfm_features
 
 MAX_STEPS = 100
 LAST_STEP = 1e-4  # in the weights; the one after it would be about its square
 ROUNDING = 1e-14  # relative, of the loss: a smaller gain of a step is rounding
-OVERFLOW = 1e300  # a product beyond it is turned into its logarithm
+MOST_FACTORS = 1000  # of up to 2 each: their product is below the largest float
+LOG_2 = math.log(2.0)
 EPSILON = np.finfo(np.float64).eps
 
 
@@ -79,13 +80,17 @@ class RidgeLogistic:
 @compiled
 def _fit_windows(arrays: WindowArrays, C: float, fits: np.ndarray) -> np.ndarray:
     """Fill `fits`, shape (n_windows, 3, 1 + n_features); return where that was possible."""
-    fitted = np.zeros(len(fits), np.bool_)
+    fitted = np.empty(len(fits), np.bool_)
     for i in range(len(fits)):
+        fitted[i] = False
         w = arrays.training_window[i]
         n, n_bought = arrays.n_customers[w], arrays.n_bought[w]
         if n >= MIN_CUSTOMERS and 0 < n_bought < n:
             bought = arrays.bought[arrays.start[w] : arrays.start[w] + n]
-            fits[i] = fit(features_of_window(arrays, w), bought, C)
+            own = fit(features_of_window(arrays, w), bought, C)
+            for row in range(own.shape[0]):
+                for column in range(own.shape[1]):
+                    fits[i, row, column] = own[row, column]
             fitted[i] = True
     return fitted
 
@@ -98,7 +103,9 @@ def _predict_windows(
         if fitted[i]:
             w = arrays.label_window[i]
             own = probabilities[arrays.start[w] : arrays.start[w] + arrays.n_customers[w]]
-            own[:] = probabilities_of(fits[i], features_of_window(arrays, w))
+            predicted = probabilities_of(fits[i], features_of_window(arrays, w))
+            for customer in range(len(predicted)):
+                own[customer] = predicted[customer]
             carry_to_horizon(own, arrays.exponent[i])
 
 
@@ -121,16 +128,20 @@ def fit(features: np.ndarray, bought: np.ndarray, C: float) -> np.ndarray:
         weight. The first column is the intercept, as the weight of a feature that is always 1.
     """
     n, n_weights = len(features), features.shape[1] + 1
-    fitted = np.zeros((3, n_weights))
-    means, scales, weights = fitted
+    fitted = np.empty((3, n_weights))
+    for j in range(n_weights):
+        fitted[0, j] = fitted[1, j] = fitted[2, j] = 0.0
+    means, scales, weights = fitted[0], fitted[1], fitted[2]
     n_padded = (n + LANES - 1) // LANES * LANES  # whole lanes: zeros follow the customers
-    z = np.zeros((n_weights, n_padded))
-    z[0, :n] = 1.0
+    z, sign = np.empty((n_weights, n_padded)), np.empty(n_padded)
+    for i in range(n_padded):
+        sign[i] = 1.0  # sign * η is the log odds of what did not happen
+        z[0, i] = 1.0 if i < n else 0.0
+        for j in range(1, n_weights):
+            z[j, i] = features[i, j - 1] if i < n else 0.0
     scales[0] = 1.0
     for j in range(1, n_weights):
-        z[j, :n] = features[:, j - 1]
-        means[j], scales[j] = _standardise(z[j, :n])
-    sign = np.ones(n_padded)  # sign * η is the log odds of what did not happen
+        means[j], scales[j] = _standardise(z[j], n)
     n_bought = 0
     for i in range(n):
         if bought[i]:
@@ -141,7 +152,7 @@ def fit(features: np.ndarray, bought: np.ndarray, C: float) -> np.ndarray:
     trial, gradient, step = np.empty(n_weights), np.empty(n_weights), np.empty(n_weights)
     trial_gradient = np.empty(n_weights)
     hessian, trial_hessian = np.empty((n_weights, n_weights)), np.empty((n_weights, n_weights))
-    work = np.empty(n_padded), np.empty(n_padded), np.empty(n_padded), np.empty(n_padded)
+    work = np.empty(n_padded), np.empty(n_padded), np.empty(n_padded)
     loss = _loss(weights, z, n, sign, C, work, gradient, hessian)
     for _ in range(MAX_STEPS):
         _solve(hessian, gradient, step)
@@ -153,13 +164,15 @@ def fit(features: np.ndarray, bought: np.ndarray, C: float) -> np.ndarray:
             for j in range(n_weights):
                 trial[j] = weights[j] - size * step[j]
             if longest * size <= LAST_STEP:
-                weights[:] = trial
+                for j in range(n_weights):
+                    weights[j] = trial[j]
                 return fitted
             trial_loss = _loss(trial, z, n, sign, C, work, trial_gradient, trial_hessian)
             if trial_loss <= loss * (1.0 + ROUNDING):
                 break
             size *= 0.5
-        weights[:] = trial
+        for j in range(n_weights):
+            weights[j] = trial[j]
         gradient, trial_gradient = trial_gradient, gradient
         hessian, trial_hessian = trial_hessian, hessian
         loss = trial_loss
@@ -169,25 +182,27 @@ def fit(features: np.ndarray, bought: np.ndarray, C: float) -> np.ndarray:
 @compiled
 def probabilities_of(fitted: np.ndarray, features: np.ndarray) -> np.ndarray:
     """Return 1 / (1 + e^-η) of each row of `features`, by the result of `fit`; (n_customers,)."""
-    probabilities = np.empty(len(features))
-    means, scales, weights = fitted
-    for i in range(len(features)):
+    n = len(features)
+    padded = np.zeros((n + LANES - 1) // LANES * LANES)
+    means, scales, weights = fitted[0], fitted[1], fitted[2]
+    for i in range(n):
         eta = weights[0]
         for j in range(1, len(weights)):
             eta += weights[j] * ((features[i, j - 1] - means[j]) / scales[j])
-        probabilities[i] = 1.0 / (1.0 + exp_of(-eta))
-    return probabilities
+        padded[i] = -eta
+    for i in range(0, len(padded), LANES):
+        store(padded, i, 1.0 / (1.0 + exp_of(load(padded, i))))
+    return padded[:n]
 
 
 @compiled
-def _standardise(feature):  # type: ignore[no-untyped-def]
+def _standardise(feature, n):  # type: ignore[no-untyped-def]
     """Make the mean 0 and the variance 1 in place; return the former mean and standard deviation.
 
     A feature that varies only by rounding is divided by 1. The bound is scikit-learn's: the
     error of a variance in two passes (Chan, Golub & LeVeque 1983, Algorithms for computing the
     sample variance, The American Statistician 37(3), 242-247).
     """
-    n = len(feature)
     mean = 0.0
     for i in range(n):
         mean += feature[i]
@@ -213,8 +228,9 @@ def _loss(weights, z, n, sign, C, work, gradient, hessian):  # type: ignore[no-u
     Each row of `z` holds one feature of the n customers, then zeros.
     """
     n_weights, n_padded = z.shape
-    against, unlikely, residual, curvature = work
+    residual, curvature, weighted = work
     nothing = lanes_of(0.0)
+    losses, products, factors = lanes_of(0.0), lanes_of(1.0), 0
     for i in range(0, n_padded, LANES):
         eta = lanes_of(0.0)
         for j in range(n_weights):
@@ -222,29 +238,36 @@ def _loss(weights, z, n, sign, C, work, gradient, hessian):  # type: ignore[no-u
         eta = eta * load(sign, i)  # the log odds of what did not happen
         odds = exp_of(min(eta, nothing - eta))
         likely = 1.0 / (1.0 + odds)
-        store(against, i, eta)
-        store(unlikely, i, odds)
         store(curvature, i, odds * likely * likely)
         store(residual, i, load(sign, i) * where(eta > nothing, likely, odds * likely))
-    loss, product = 0.0, 1.0
-    for i in range(n):
-        loss += max(against[i], 0.0)
-        product *= 1.0 + unlikely[i]
-        if product > OVERFLOW:
-            loss += math.log(product)
-            product = 1.0
-    loss += math.log(product)
-
+        losses += max(eta, nothing)
+        products = products * (1.0 + odds)
+        factors += 1
+        if factors == MOST_FACTORS:
+            losses += log_of(products)
+            products, factors = lanes_of(1.0), 0
+    # Nothing is known of the padding: each of its customers adds log(2).
+    loss = total(losses + log_of(products)) - (n_padded - n) * LOG_2
     for j in range(n_weights):
-        gradient_lanes = lanes_of(0.0)
+        sums, squares = lanes_of(0.0), lanes_of(0.0)
         for i in range(0, n_padded, LANES):
-            gradient_lanes += load(residual, i) * load(z[j], i)
-        gradient[j] = total(gradient_lanes)
-        for k in range(j + 1):
-            hessian_lanes = lanes_of(0.0)
+            feature = load(z[j], i)
+            sums += load(residual, i) * feature
+            product_lanes = load(curvature, i) * feature
+            store(weighted, i, product_lanes)
+            squares += product_lanes * feature
+        gradient[j], hessian[j, j] = total(sums), total(squares)
+        for k in range(0, j - 1, 2):  # two sums at a time: one would wait for itself
+            one, other = lanes_of(0.0), lanes_of(0.0)
             for i in range(0, n_padded, LANES):
-                hessian_lanes += load(curvature, i) * load(z[j], i) * load(z[k], i)
-            hessian[j, k] = total(hessian_lanes)
+                one += load(weighted, i) * load(z[k], i)
+                other += load(weighted, i) * load(z[k + 1], i)
+            hessian[j, k], hessian[j, k + 1] = total(one), total(other)
+        if j % 2:
+            one = lanes_of(0.0)
+            for i in range(0, n_padded, LANES):
+                one += load(weighted, i) * load(z[j - 1], i)
+            hessian[j, j - 1] = total(one)
     for j in range(1, n_weights):
         loss += weights[j] ** 2 / (2.0 * C)
         gradient[j] += weights[j] / C

@@ -27,6 +27,7 @@ from scale_eval.planning.batches import TASK_SECONDS, choose_granularity, make_b
 from scale_eval.planning.cost_model import Costs
 from scale_eval.planning.pilot import companies_of_all_sizes
 from scale_eval.planning.plan import Plan, disk_order
+from scale_eval.results.reduce import ON_WORKERS_FROM
 
 TIMED_COMPANIES = 12
 """Number of companies that are evaluated to estimate what the others will cost."""
@@ -39,6 +40,18 @@ WORKER_GB = 0.35
 
 ROW_BYTES = 28
 """Memory of a company for each row: codes, timestamps, values, and copies before a cutoff."""
+
+REDUCER_GB = 0.8
+"""Memory of a worker that makes tables of a large run, and `REDUCED_BYTES` for each evaluation: the
+columns of all, and the sums of influence on one metric."""
+
+REDUCED_BYTES = 230
+
+COORDINATOR_GB = 0.8
+"""Memory of the process that hands out the tasks: Python, the libraries, Dask, small tables."""
+
+EVALUATION_BYTES = 100
+"""Memory of that process for each evaluation: the plan, and what tables hold of it."""
 
 REDUCTION_SECONDS = 12e-6
 """Seconds for each evaluation: tables with intervals."""
@@ -65,6 +78,9 @@ class RunEstimate:
         Bytes on disk.
     worker_gb : float
         Memory of a worker, the largest company included.
+    coordinator_gb : float
+        Memory of the process that hands out the tasks and makes the tables; the commands that show
+        a finished run need less, but for `fingerprint`, which needs up to as much.
     timed : bool
         Whether the models were timed; if not, built-in guesses are used.
     """
@@ -76,6 +92,7 @@ class RunEstimate:
     longest_seconds: float
     read_gb: float
     worker_gb: float
+    coordinator_gb: float
     timed: bool
 
 
@@ -94,6 +111,9 @@ def estimate(
     tasks = len(each) * TASK_SECONDS
     wall = max((seconds + tasks) / workers, longest, tasks) + START_SECONDS
     largest = float(plan.n_rows[companies].max(initial=0)) * ROW_BYTES
+    reducer = 0.0
+    if plan.n_evaluations >= ON_WORKERS_FROM:
+        reducer = REDUCER_GB + plan.n_evaluations * REDUCED_BYTES / 1e9
     return RunEstimate(
         granularity=chosen,
         n_tasks=len(each),
@@ -101,7 +121,8 @@ def estimate(
         wall_seconds=wall + plan.n_evaluations * REDUCTION_SECONDS,
         longest_seconds=longest,
         read_gb=dataset.n_bytes(plan.company_ids) / 1e9,
-        worker_gb=WORKER_GB + largest / 1e9,
+        worker_gb=max(WORKER_GB + largest / 1e9, reducer),
+        coordinator_gb=COORDINATOR_GB + plan.n_evaluations * EVALUATION_BYTES / 1e9,
         timed=set(plan.models) <= set(costs.models),
     )
 

@@ -85,16 +85,21 @@ def at_a_glance(findings: Findings) -> list[AtAGlance]:
     if not findings.models:
         return []
     leader = findings.models[0]
-    figures = findings.companies(findings.primary)
-    facts = figures[figures["model"] == leader].set_index("company_id")
+    facts = pd.DataFrame(
+        {
+            column: findings.companies(findings.primary, column)[leader]
+            for column in ("n_customers", "n_positive", "n_cutoffs")
+        }
+    )
     if not 0 < len(facts) <= MOST_COMPANIES:
         return []
-    values = figures.pivot(index="company_id", columns="model", values="mean")
-    values = values.reindex(columns=findings.models)
+    values = findings.companies(findings.primary).reindex(columns=findings.models)
     distances = values.apply(lambda of_model: findings.distance(findings.primary, of_model))
     held = {metric: shares_of(findings, metric)[0].reindex(facts.index) for metric in HELD}
-    ratios = findings.companies("observed_expected_ratio")
-    ratio = ratios[ratios["model"] == leader].set_index("company_id")
+    ratio = {
+        column: findings.companies("observed_expected_ratio", column)[leader]
+        for column in ("mean", "latest")
+    }
     buyers_of = findings.evidence.buyers
     failing = {failure.company: failure for failure in failures(findings, leader)}
     days = findings.evidence.days_of_reference

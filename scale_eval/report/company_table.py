@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.csv
 
 from scale_eval.evaluation.schema import KEY
@@ -75,19 +74,21 @@ class CompanyTable:
     @classmethod
     def of(cls, findings: Findings) -> CompanyTable:
         """Read the companies of findings that compare models, for the models on the page."""
-        rows = findings.companies(findings.primary)
-        of_best = rows["model"] == findings.models[0]  # each model has a row for every company
-        ids = np.sort(rows.loc[of_best, "company_id"].to_numpy(object))
-        first = _aligned(rows, findings.models[0], ids)
-        figures, shrunk = {}, np.full(len(ids), np.nan)
+        leader = findings.models[0]
+        customers, buyers, n_windows = (
+            findings.companies(findings.primary, column)[leader]
+            for column in ("n_customers", "n_positive", "n_cutoffs")
+        )
         models = findings.models[:MOST_MODELS]
-        for metric in shown_metrics(findings):
-            rows = findings.companies(metric)
-            for model in models:
-                one = _aligned(rows, model, ids)
-                figures[metric, model] = one["mean"].to_numpy(float)
-                if (metric, model) == ("roc_auc", findings.best_ranking_model):
-                    shrunk = one["shrunk"].to_numpy(float)
+        figures = {
+            (metric, model): findings.companies(metric)[model].to_numpy()
+            for metric in shown_metrics(findings)
+            for model in models
+        }
+        ranking = findings.best_ranking_model
+        shrunk = np.full(len(customers), np.nan)
+        if ranking in models:
+            shrunk = findings.companies("roc_auc", "shrunk")[ranking].to_numpy()
         distance = np.array(
             [
                 findings.distance(findings.primary, pd.Series(figures[findings.primary, model]))
@@ -95,14 +96,14 @@ class CompanyTable:
             ]
         )
         known = ~np.isnan(distance).any(axis=0)
-        best = np.full(len(ids), -1)
+        best = np.full(len(customers), -1)
         best[known] = distance[:, known].argmin(axis=0)
         return cls(
             findings,
-            ids,
-            first["n_customers"].to_numpy(float),
-            first["n_positive"].to_numpy(float),
-            first["n_cutoffs"].fillna(0).to_numpy(np.int64),
+            customers.index.to_numpy(object),
+            customers.to_numpy(),
+            buyers.to_numpy(),
+            n_windows.fillna(0).to_numpy(np.int64),
             figures,
             shrunk,
             best,
@@ -249,13 +250,9 @@ def _windows(table: CompanyTable) -> dict[str, Any] | None:
     findings = table.findings
     if findings.directory is None or not len(table):
         return None
-    metric, ids = findings.primary, pa.array(table.ids, pa.string())
+    metric = findings.primary
     columns = [*KEY, "attempts", "status", "n_customers", "n_positive", metric]
-    parts = findings.directory.evaluation_parts(columns)
-    chosen = [part.filter(pc.is_in(part["company_id"].cast(pa.string()), ids)) for part in parts]
-    frame = pa.concat_tables(chosen).unify_dictionaries().to_pandas()
-    for name in ("company_id", "model", "status"):
-        frame[name] = frame[name].astype(str)
+    frame = findings.directory.evaluations_of(columns, table.ids.tolist()).to_pandas()
     frame = frame.sort_values("attempts", kind="stable").drop_duplicates(KEY, keep="last")
     frame = frame[frame["status"] == "ok"]
     shorter = {whole: short for short, whole in findings.names.items()}
@@ -279,9 +276,3 @@ def _windows(table: CompanyTable) -> dict[str, Any] | None:
 def _whole(values: np.ndarray) -> Sequence[int | None]:
     """Return values rounded to whole numbers, None for NaN or what is not finite."""
     return [round(value) if np.isfinite(value) else None for value in values.tolist()]
-
-
-def _aligned(rows: pd.DataFrame, model: str, ids: np.ndarray) -> pd.DataFrame:
-    """Return the rows of one model, one for each company in this order."""
-    one = rows[rows["model"] == model].set_index("company_id")
-    return one if np.array_equal(one.index.to_numpy(object), ids) else one.reindex(ids)

@@ -20,8 +20,7 @@ def _figures(findings: Findings, model: str) -> pd.DataFrame:
     """Return one row per company with its sizes, skill, AUC and O / E."""
 
     def columns(metric: str, *names: str) -> pd.DataFrame:
-        rows = findings.companies(metric)
-        return rows.loc[rows["model"] == model, ["company_id", *names]].set_index("company_id")
+        return pd.DataFrame({name: findings.companies(metric, name)[model] for name in names})
 
     sizes = ("n_customers", "n_positive", "n_cutoffs", "n_defined")
     skill = columns("log_loss_skill", *sizes, "mean")

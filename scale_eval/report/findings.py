@@ -15,6 +15,7 @@ from scale_eval.metrics import METRICS
 from scale_eval.planning.run_options import PRIMARY
 from scale_eval.planning.user_metrics import recorded_metrics
 from scale_eval.report.company_evidence import CompanyEvidence
+from scale_eval.report.company_values import CompanyValues
 from scale_eval.report.names import MODEL_COLUMNS, short_names
 from scale_eval.report.pair import Pair
 from scale_eval.report.population import with_population_figures
@@ -53,7 +54,9 @@ class Findings:
     directory: RunDirectory | None = None
     names: dict[str, str] = field(default_factory=dict)
     """The whole name of each model by its short one; empty where names are whole."""
-    _companies: dict[str, pd.DataFrame] = field(default_factory=dict)
+    evaluated_between: dict[str, tuple[pd.Timestamp, pd.Timestamp]] = field(default_factory=dict)
+    """When the first and the last evaluation of each model was made, by its whole name."""
+    _companies: CompanyValues | None = None
     _evaluations: pa.Table | None = None
 
     @classmethod
@@ -65,11 +68,19 @@ class Findings:
             tables["pooled"], tables["comparisons"] = with_population_figures(
                 tables["pooled"], tables["comparisons"], directory.table("sampled")
             )
+        endings = directory.endings()
+
+        def companies(metric: str, columns: Sequence[str]) -> pa.Table:
+            where: dict[tuple[str, ...], str] = {("metric",): metric, ("coverage",): "common"}
+            return directory.rows("companies", where, columns)
+
         return cls(
             **tables,
-            statuses=directory.statuses(),
+            statuses=endings.statuses,
             document=directory.document,
             directory=directory,
+            evaluated_between=endings.between,
+            _companies=CompanyValues(companies),
         )
 
     @cached_property
@@ -90,7 +101,6 @@ class Findings:
             self,
             **tables,
             names={name: whole for whole, name in shorter.items()},
-            _companies={m: _renamed(rows, shorter) for m, rows in self._companies.items()},
         )
 
     def whole_name(self, model: str) -> str:
@@ -108,16 +118,18 @@ class Findings:
             return None
         return int(self.document["sample"]), int(self.document["population"])
 
-    def companies(self, metric: str) -> pd.DataFrame:
-        """Return companies' figures of one metric, of the windows that every model predicted."""
-        if metric not in self._companies and self.directory is not None:
-            self._companies.clear()  # one at a time: a large run has 100,000 of each
-            shorter = {whole: name for name, whole in self.names.items()}
-            self._companies[metric] = _renamed(self.directory.companies_of(metric), shorter)
-        rows = self._companies.get(metric)
-        if rows is None:
-            return _empty("companies")
-        return rows[rows["coverage"] == "common"]
+    def companies(self, metric: str, column: str = "mean") -> pd.DataFrame:
+        """Return a column of `companies`, of the windows that every model predicted.
+
+        It has a row for each company, sorted by name, and a column for each model.
+        """
+        values = pd.DataFrame()
+        if self._companies is not None:
+            values = self._companies.of(metric, column)
+        if self.names:
+            values = values.rename(columns=self.short_name)
+        missing = [model for model in self.models if model not in values]
+        return values.assign(**dict.fromkeys(missing, np.nan)) if missing else values
 
     def company_differences(self, a: str, b: str) -> pd.DataFrame:
         """Return how much better `a` is than `b` at each company, by the metric that decides."""

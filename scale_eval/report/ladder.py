@@ -30,8 +30,8 @@ def ladder(findings: Findings) -> list[Rung]:
     n_without = int(statuses[without_window].groupby("model")["n"].sum().to_numpy().max(initial=0))
     windows = statuses[~without_window].groupby("model")["n"].sum()
     window = findings.window
-    rows = findings.companies(LOSS)
-    n = rows["company_id"].nunique()
+    n_cutoffs = findings.companies(LOSS, "n_cutoffs")
+    n = len(n_cutoffs)
     rungs = [] if findings.sample is None else [Rung("in the dataset", findings.sample[1])]
     rungs.append(Rung("in the run" if findings.sample is None else "in the sample", n))
     n_windows = int(windows.max()) if len(windows) else 0
@@ -40,12 +40,11 @@ def ladder(findings: Findings) -> list[Rung]:
         rungs.append(Rung("predicted by every model: compared", 0, 0))
         return rungs
     best = findings.models[0]
-    compared = rows[rows["model"] == best]
     rungs.append(
         Rung(
             "predicted by every model: compared",
             findings.n_companies,
-            int(compared["n_cutoffs"].fillna(0).sum()),
+            int(n_cutoffs[best].fillna(0).sum()),
         )
     )
     auc = findings.figure("roc_auc", findings.best_ranking_model)

@@ -51,9 +51,8 @@ def opening(findings: Findings, ranking: str | None) -> Opening:
     about = _about(findings)
     if not findings.models:
         return Opening(about)
-    sizes = findings.companies(findings.primary)
-    sizes = sizes[sizes["model"] == findings.models[0]]
-    n = int(sizes["n_customers"].fillna(0).sum())
+    sizes = findings.companies(findings.primary, "n_customers")[findings.models[0]]
+    n = int(sizes.fillna(0).sum())
     within = companies(findings.n_companies).removeprefix("one ")
     question = (
         f"Who of {n:,} customers of {'one ' if within == 'company' else ''}{within} buys in the "

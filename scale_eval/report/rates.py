@@ -15,6 +15,9 @@ from scale_eval.report.wording import companies
 MOST_COMPANIES = 6
 """Largest number of companies that are drawn, those with the most customers."""
 
+COLUMNS = ("company_id", "cutoff", "model", "n_customers", "observed_rate", "mean_prediction")
+"""The columns of the evaluations that are drawn."""
+
 _LOOKS = (("#0b3c5d", "s--"), ("#d1495b", "^:"), ("#4b8f4a", "D-."), ("#8a6d3b", "v--"))
 
 

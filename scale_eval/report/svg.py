@@ -7,6 +7,7 @@ import io
 import re
 
 import matplotlib as mpl
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 DARK = {
@@ -33,11 +34,22 @@ def svg(figure: Figure) -> str:
             "font.sans-serif": ["DejaVu Sans", "Verdana", "Arial", "sans-serif"],
         }
     ):
+        _lay_out(figure)
         # Transparent, for the page to show beneath it that a plot goes on beyond the screen.
         metadata = {"Date": None, "Creator": None}
         figure.savefig(file, format="svg", metadata=metadata, transparent=True)
     text = with_dark_mode(file.getvalue().decode())
     return f"data:image/svg+xml;base64,{base64.b64encode(text.encode()).decode()}"
+
+
+def _lay_out(figure: Figure) -> None:
+    """Lay out a figure once, for SVG: `savefig` would draw it whole for that, and then again."""
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        FigureCanvasSVG(figure)
+        figure.set_dpi(72)
+        engine.execute(figure)
+        figure.set_layout_engine("none")
 
 
 def with_dark_mode(text: str) -> str:

@@ -14,7 +14,7 @@ from scale_eval.planning.plan import Plan
 from scale_eval.planning.run_estimate import RunEstimate
 from scale_eval.report.frame_table import cell, frame_table, plain_table
 from scale_eval.report.names import MODEL_COLUMNS, short_names
-from scale_eval.report.table_rows import filters_of
+from scale_eval.report.table_rows import FirstRows, filters_of
 from scale_eval.report.verdict.power import rounded
 from scale_eval.report.wording import (
     chance,
@@ -51,6 +51,7 @@ def print_table(
     limit: int,
     better: Callable[[str], str] | None = None,
     models: Sequence[str] = (),
+    whole: FirstRows | None = None,
 ) -> None:
     """Print the first `limit` rows of one of the tables in `SHOWN`.
 
@@ -63,6 +64,8 @@ def print_table(
     In `pooled`, rows of common coverage and over all cutoffs come first; in `comparisons`, those of
     all sizes. A column with the same value in every row is printed above the table instead. Models
     have short names, each of which tells a model from all others in the frame.
+
+    `whole` says what the table has in all where `frame` holds only its first rows.
     """
     if is_by_model(name):
         frame = frame.iloc[np.argsort(_ranks(frame["model"], models), kind="stable")]
@@ -71,7 +74,8 @@ def print_table(
         frame = frame.iloc[np.lexsort([own, one_cutoff])]
     if name == "comparisons":
         frame = frame.iloc[np.argsort(frame["stratum"] != "all", kind="stable")]
-    names = short_names_in(frame)
+    names = short_names_in(frame) if whole is None else short_names(whole.models)
+    n = len(frame) if whole is None else whole.n
     shown = frame[SHOWN[name]].head(limit)
     shown = shown.assign(**{c: shown[c].map(lambda m: names.get(m, m)) for c in _models_in(shown)})
     if "cutoff" in shown and name == "pooled":
@@ -84,10 +88,10 @@ def print_table(
     if name == "comparisons" and better is not None:
         for sentence in how_to_read_differences(frame.head(limit), better):
             console.print(Text(sentence, style="dim"))
-    if len(frame) > limit:
+    if n > limit:
         taken = filters_of(frame)
         choose = f", {taken} choose among them" if taken else ""
-        note = f"{limit:,} of {len(frame):,} rows; --limit shows more{choose}"
+        note = f"{limit:,} of {n:,} rows; --limit shows more{choose}"
         console.print(note, style="dim")
 
 
@@ -223,7 +227,11 @@ def print_estimate(
             f"about {_duration(estimate.wall_seconds)} on {workers} workers, tables included"
             f"; the longest task takes {_duration(estimate.longest_seconds)}",
         ),
-        ("memory", f"about {estimate.worker_gb:.1f} GB a worker"),
+        (
+            "memory",
+            f"about {estimate.worker_gb:.1f} GB a worker, and {estimate.coordinator_gb:.1f} GB for "
+            "the process that starts them and writes the tables",
+        ),
         ("to read", f"{estimate.read_gb:.3g} GB"),
     ]
     if price is not None:

@@ -62,11 +62,7 @@ def failures(findings: Findings, model: str) -> list[Failure]:
 
 def shares_of(findings: Findings, metric: str) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the share that the top tenth holds, and its error, by company and model."""
-    rows = findings.companies(metric)
-    return (
-        rows.pivot(index="company_id", columns="model", values="mean"),
-        rows.pivot(index="company_id", columns="model", values="std_error"),
-    )
+    return findings.companies(metric), findings.companies(metric, "std_error")
 
 
 def _by_metric(findings: Findings, model: str, metric: str, held: str) -> list[Failure]:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from scale_eval.compiling import compiled
+from scale_eval.compiling import compiled_for_many
 from scale_eval.metrics import N_GROUPS, Metric
 from scale_eval.results.panel import Panel
 
@@ -57,7 +57,7 @@ def sums_by_company(
     return sums
 
 
-@compiled
+@compiled_for_many
 def _add_sums(
     company: np.ndarray,
     windows: np.ndarray,
@@ -135,7 +135,7 @@ def variances(
     )
 
 
-@compiled
+@compiled_for_many
 def _variances(
     company: np.ndarray,
     windows: np.ndarray,
@@ -146,7 +146,8 @@ def _variances(
     correction: np.ndarray,
 ) -> tuple[float, float]:
     pooled_sums, own_sums = np.zeros(influence.shape[1]), np.zeros(influence.shape[1])
-    squares, squares_own, total, n_companies = 0.0, 0.0, 0.0, 0
+    squares, squares_own, total = np.float64(0.0), np.float64(0.0), np.float64(0.0)
+    n_companies = 0
     begin = 0
     while begin < len(windows):
         c, end, within = company[windows[begin]], begin, 0.0
@@ -163,8 +164,8 @@ def _variances(
             squares += weight[window] * weight[window] * window_variance
             squares_own += window_variance
         elif within > 0:
-            pooled_sums[:] = 0.0
-            own_sums[:] = 0.0
+            for group in range(len(pooled_sums)):
+                pooled_sums[group] = own_sums[group] = 0.0
             for i in range(begin, end):
                 window = windows[i]
                 if own[window] > 0:
@@ -183,8 +184,12 @@ def _variances(
 
 def small_sample_factor(panel: Panel, metric: Metric, model: int) -> np.ndarray:
     """Return the factor by which influence understates chance among few customers."""
-    assert metric.influence is not None
-    return metric.influence.small_sample_factor(lambda name: panel.columns[name][:, model])
+    influence = metric.influence
+    assert influence is not None
+    return panel.once(
+        ("small_sample_factor", metric.name, model),
+        lambda: influence.small_sample_factor(lambda name: panel.columns[name][:, model]),
+    )
 
 
 def sampling_factor(panel: Panel, metric: Metric, model: int) -> np.ndarray:
@@ -193,14 +198,18 @@ def sampling_factor(panel: Panel, metric: Metric, model: int) -> np.ndarray:
     What counts is the sum over the windows where the model is ok: several windows of few buyers
     give a good standard error of their mean.
     """
-    factor = small_sample_factor(panel, metric, model)
-    assert metric.influence is not None
-    if metric.influence.enough:
-        amount = metric.influence.rests_on.of(lambda name: panel.columns[name][:, model])
+    factor, influence = small_sample_factor(panel, metric, model), metric.influence
+    assert influence is not None
+    if not influence.enough:
+        return factor
+
+    def where_enough() -> np.ndarray:
+        amount = influence.rests_on.of(lambda name: panel.columns[name][:, model])
         ok = panel.ok[:, model] & ~np.isnan(amount)
         of_company = np.bincount(panel.company[ok], amount[ok], minlength=panel.n_companies)
-        factor[of_company[panel.company] < metric.influence.enough] = np.nan
-    return factor
+        return np.where(of_company[panel.company] < influence.enough, np.nan, factor)
+
+    return panel.once(("sampling_factor", metric.name, model), where_enough)
 
 
 def company_variances(sums: np.ndarray) -> np.ndarray:
@@ -210,7 +219,7 @@ def company_variances(sums: np.ndarray) -> np.ndarray:
     return squares * (N_GROUPS / DEGREES_OF_FREEDOM)
 
 
-@compiled
+@compiled_for_many
 def _sum_squares(sums: np.ndarray, squares: np.ndarray) -> None:
     for company in range(len(sums)):
         total = 0.0

@@ -25,8 +25,9 @@ from scale_eval.evaluation.schema import (
 )
 from scale_eval.places import is_dataset, require_run
 from scale_eval.printable import as_typed
-from scale_eval.results.damaged import MADE_ANEW, PLANNED_ANEW, naming_damage
+from scale_eval.results.damaged import PLANNED_ANEW, naming_damage
 from scale_eval.results.differing_settings import differences_in_words, is_different
+from scale_eval.results.endings import Endings
 from scale_eval.results.evaluation_parts import (
     CODED,
     evaluation_files,
@@ -35,13 +36,12 @@ from scale_eval.results.evaluation_parts import (
     read_scores,
     row_hashes,
 )
-from scale_eval.results.tables import TABLES
+from scale_eval.results.table_reader import TableReader, chosen_fields
 from scale_eval.storage import (
     Store,
     open_store,
     read_json,
     read_metadata,
-    read_rows,
     read_table,
     require_free_place,
     write_json,
@@ -73,7 +73,7 @@ class RowsMissing(ValueError):  # noqa: N818 - reads as a sentence
     """Evaluations of a run that were done are no longer there."""
 
 
-class RunDirectory:
+class RunDirectory(TableReader):
     """The files of one run.
 
     Parameters
@@ -240,17 +240,13 @@ class RunDirectory:
         where a file cannot be read.
         """
         chosen = self.schema.names if columns is None else [*KEY, "attempts", *columns]
-        schema = pa.schema([self.schema.field(name) for name in chosen])
-        parts = read_evaluations(self.store, schema, self.schema.names)
+        schema = chosen_fields(self.schema, chosen)
         if company_id is not None:
-            parts = (part.filter(pc.equal(part["company_id"], company_id)) for part in parts)
-        table = _whole(parts, schema)
-        table = table.sort_by([(column, "ascending") for column in [*KEY, "attempts"]])
-        if pc.any(pc.greater(table["attempts"], 1)).as_py() or _repeats(table):
-            keys = table.select(KEY).to_pandas()
-            table = table.filter(pa.array(~keys.duplicated(keep="last").to_numpy()))
-        if company_id is None:
-            self.require_rows(len(table))
+            return _last_attempts(self.evaluations_of(chosen, [company_id]))
+        table = _last_attempts(
+            _whole(read_evaluations(self.store, schema, self.schema.names), schema)
+        )
+        self.require_rows(len(table))
         return table
 
     def require_rows(self, n: int) -> None:
@@ -305,77 +301,37 @@ class RunDirectory:
         keys = [key for key in SCORE_KEYS if key != "answered_by"]
         return merge_scores(read_scores(self.store, SCORES_SCHEMA), keys)
 
-    def table(self, name: str) -> pd.DataFrame:
-        """Return a whole result table.
-
-        Raises `FileNotFoundError` before the run is reduced, and where an earlier version made its
-        tables, without this one or some of its columns.
-        """
-        if not self.store.exists(f"{name}.parquet"):
-            if self.document.get("status") == "finished":
-                raise self._made_earlier(f"the table '{name}'")
-            raise FileNotFoundError(
-                f"{self.store.root} is not finished and has no table '{name}' yet; run the command "
-                "that began it again, or 'scale-eval reduce' for what is there so far"
-            )
-        with naming_damage(self.store, f"{name}.parquet", MADE_ANEW):
-            table = read_table(self.store, f"{name}.parquet")
-        return self._of_today(name, table)
-
-    def companies_of(self, metric: str) -> pd.DataFrame:
-        """Return the rows of `companies` for one metric; a large run has millions in all."""
-        return self._rows_of_companies("metric", metric)
-
-    def company(self, company_id: str) -> pd.DataFrame:
-        """Return the rows of `companies` for one company."""
-        return self._rows_of_companies("company_id", company_id)
-
-    def _rows_of_companies(self, column: str, value: str) -> pd.DataFrame:
-        with naming_damage(self.store, "companies.parquet", MADE_ANEW):
-            rows = read_rows(self.store, "companies.parquet", column=column, value=value)
-        return self._of_today("companies", rows)
-
-    def _of_today(self, name: str, table: pa.Table) -> pd.DataFrame:
-        """Return a table; raise `FileNotFoundError` where a column of it did not exist yet."""
-        missing = [c for c in TABLES[name].schema.names if c not in table.column_names]
-        if missing:
-            raise self._made_earlier(f"the column '{missing[0]}' of '{name}'")
-        return table.to_pandas()
-
-    def _made_earlier(self, what: str) -> FileNotFoundError:
-        root = self.store.root
-        return FileNotFoundError(
-            f"the tables of {root} were made by an earlier version, without {what}; make them "
-            f"again: scale-eval reduce {as_typed(str(root))}"
-        )
-
-    def statuses(self) -> pd.DataFrame:
-        """Count evaluations by how they ended: `model`, `status`, `reason`, `overlaps`, `n`.
-
-        Only the last attempt of each evaluation counts.
-        """
-        counted = ["model", "status", "reason", "overlaps"]
-        table = self.evaluations(counted[1:])
-        counts = table.group_by(counted, use_threads=False).aggregate([([], "count_all")])
-        frame = counts.to_pandas().rename(columns={"count_all": "n"})
-        frame["reason"] = frame["reason"].fillna("")
-        return frame.sort_values(counted, ignore_index=True)
-
-    def evaluated_between(self) -> dict[str, tuple[pd.Timestamp, pd.Timestamp]]:
-        """Return when the first and the last evaluation of each model was made (UTC).
-
-        A model of which nothing was evaluated is left out.
-        """
-        rows = self.evaluations(["evaluated_at"]).group_by("model", use_threads=False)
-        found = rows.aggregate([("evaluated_at", "min"), ("evaluated_at", "max")])
-        found = found.select(["model", "evaluated_at_min", "evaluated_at_max"]).to_pandas()
-        found = found.dropna()
-        return {model: (first, last) for model, first, last in found.itertuples(index=False)}
+    def endings(self) -> Endings:
+        """Return how the evaluations ended and when; raise as `evaluations` does."""
+        endings = Endings.of(self.evaluation_parts)
+        self.require_rows(int(endings.statuses["n"].sum()))
+        return endings
 
     def failures(self) -> pd.DataFrame:
         """Return the evaluations that failed, with their reason and note."""
-        table = self.evaluations(["status", "reason", "note"]).drop_columns(["attempts"])
-        return table.filter(pc.is_in(table["status"], pa.array(FAILED))).to_pandas()
+        self.endings()  # raises where evaluations were removed
+        columns = [*KEY, "attempts", "status", "reason", "note"]
+        failed = pa.array(FAILED)
+        # Few fail: they are looked for first, and then what other attempts there are at them.
+        at_fault: set[str] = set()
+        for part in self.evaluation_parts(["company_id", "status"]):
+            ids = part.filter(pc.is_in(part["status"].cast(pa.string()), failed))["company_id"]
+            at_fault.update(ids.unique().to_pylist())
+        table = _last_attempts(self.evaluations_of(columns, sorted(at_fault)))
+        table = table.filter(pc.is_in(table["status"], failed))
+        return table.drop_columns(["attempts"]).to_pandas()
+
+    def evaluations_of(self, columns: Sequence[str], ids: Sequence[str]) -> pa.Table:
+        """Return columns of the evaluations of some companies; every attempt has its row."""
+        schema, wanted = chosen_fields(self.schema, columns), pa.array(ids, pa.string())
+        found = []
+        for part in self.evaluation_parts(columns) if ids else ():
+            company = part["company_id"].unify_dictionaries().combine_chunks()
+            is_wanted = pc.is_in(company.dictionary, wanted)
+            chosen = part.filter(is_wanted.take(company.indices))
+            if len(chosen):
+                found.append(chosen.cast(schema))
+        return _whole(iter(found), schema)
 
     def plan(
         self, columns: Sequence[str] | None = None, dictionaries: Sequence[str] = ()
@@ -417,6 +373,15 @@ def open_run_directory(place: str | os.PathLike[str] | Store) -> RunDirectory:
     if not directory.document:
         require_run(directory.store.root)
     return directory
+
+
+def _last_attempts(table: pa.Table) -> pa.Table:
+    """Return the last attempt of each evaluation, sorted by KEY."""
+    table = table.sort_by([(column, "ascending") for column in [*KEY, "attempts"]])
+    if pc.any(pc.greater(table["attempts"], 1)).as_py() or _repeats(table):
+        keys = table.select(KEY).to_pandas()
+        table = table.filter(pa.array(~keys.duplicated(keep="last").to_numpy()))
+    return table
 
 
 def _whole(parts: Iterator[pa.Table], schema: pa.Schema) -> pa.Table:

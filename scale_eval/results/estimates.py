@@ -30,7 +30,7 @@ import numpy as np
 
 from scale_eval.metrics import Metric
 from scale_eval.results.panel import Panel
-from scale_eval.results.ratio_terms import Sums, averaged_terms, terms
+from scale_eval.results.ratio_terms import Sums, averages, terms
 from scale_eval.statistics.jackknife import delete_a_group
 from scale_eval.statistics.linearization import linearised, ratio_influence
 from scale_eval.statistics.tail import effective_number
@@ -159,12 +159,11 @@ def equal_company(
     if not k:
         return Estimate(np.nan, _reason(panel, metric, model, windows)), figures
     if metric.pooling.one_minus:
-        return quotient_of_sums(*averages(panel, metric, model, windows), one_minus=True), figures
+        return quotient_of_sums(*sums.means, one_minus=True), figures
     if metric.pooling.log:
         return _log_quotient(*averages(panel, metric, model, windows)), figures
     mean = float(figures[defined].mean())
-    influence = np.zeros(panel.n_companies)
-    influence[defined] = (figures[defined] - mean) / k
+    influence = np.where(defined, (figures - mean) / k, 0.0)
     error = float(np.sqrt(np.square(influence).sum()))
     biased = abs(_mean_bias(panel, metric, model, windows)) > BIAS_OF_ERROR * error > 0
     refusal = "biased_where_few_buy" if biased else ""
@@ -182,13 +181,6 @@ def _mean_bias(panel: Panel, metric: Metric, model: int, windows: np.ndarray) ->
     bias = np.bincount(company, metric.first_order_bias(positive, n - positive))
     count = np.bincount(company)
     return float((bias[count > 0] / count[count > 0]).mean())
-
-
-def averages(
-    panel: Panel, metric: Metric, model: int, windows: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return each company's mean numerator and denominator; both of shape (n_companies,)."""
-    return averaged_terms(panel, metric, model).over(panel, windows).means
 
 
 def summed(panel: Panel, metric: Metric, model: int, windows: np.ndarray, sums: Sums) -> Estimate:

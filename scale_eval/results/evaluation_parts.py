@@ -212,7 +212,8 @@ def _read_file(store: Store, name: str, schema: pa.Schema, known: Collection[str
             found = table.schema.field(field.name).type
             if pa.types.is_timestamp(found) and found != field.type:
                 raise TypeError(f"its column {field.name} is {found} rather than {field.type}")
-        return table.select(schema.names).cast(schema)
+        chosen = table.select(schema.names)
+        return chosen if chosen.schema.equals(schema) else chosen.cast(schema)
 
 
 def _require_known(names: Iterable[str], known: Collection[str]) -> None:

@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 from scipy.special import stdtrit
 
-from scale_eval.compiling import compiled
+from scale_eval.compiling import compiled_for_many
 from scale_eval.metrics import N_GROUPS, EffectScale, Metric
 from scale_eval.results.customer_influence import (
     DEGREES_OF_FREEDOM,
@@ -84,10 +84,7 @@ class ScaledEvaluations:
 
     def effects(self, panel: Panel, windows: np.ndarray, influence: InfluenceSums) -> Effects:
         """Return the effects of companies: means over `windows`, ascending positions."""
-        n, (means, squares, base, size, rate) = (
-            np.zeros(panel.n_companies, np.int64),
-            np.zeros((5, panel.n_companies)),
-        )
+        n, sums = np.zeros(panel.n_companies, np.int64), np.zeros((5, panel.n_companies))
         _by_company(
             panel.company,
             windows,
@@ -95,24 +92,20 @@ class ScaledEvaluations:
             influence.sums,
             influence.squares,
             self.derivative,
+            self.base,
+            self.n_customers,
+            self.known_rate,
             n,
-            means,
-            squares,
+            *sums,
         )
-        counted = windows[
-            np.isfinite(self.y.take(windows)) & (influence.squares.take(windows) < np.inf)
-        ]
-        company = panel.company[counted]
-        for total, values in ((base, self.base), (size, self.n_customers), (rate, self.known_rate)):
-            np.add.at(total, company, values.take(counted))
         entered = np.flatnonzero(n)
-        n = n[entered]
-        estimates = squares[entered] * (N_GROUPS / DEGREES_OF_FREEDOM)
-        size, rate = size[entered] / n, rate[entered] / n
+        n, (means, squares, base, size, rate) = n[entered], sums[:, entered]
+        estimates = squares * (N_GROUPS / DEGREES_OF_FREEDOM)
+        size, rate = size / n, rate / n
         covariates = np.log(np.column_stack([n, size, rate * (1 - rate)]))
-        v = smooth(estimates, base[entered] / np.square(n), covariates, size >= 2)
+        v = smooth(estimates, base / np.square(n), covariates, size >= 2)
         varies = v > 0
-        return Effects(entered[varies], means[entered][varies], v[varies])
+        return Effects(entered[varies], means[varies], v[varies])
 
 
 def scaled_evaluations(panel: Panel, metric: Metric, model: int) -> ScaledEvaluations:
@@ -174,8 +167,8 @@ def difference_effects(
         with np.errstate(invalid="ignore"):
             varies = np.square(error[:, a]) + np.square(error[:, b]) > 0
         y[~(varies & enough_known(panel, metric, a))] = np.nan
-    paired = sign[0] * influence[:, a]
-    (np.subtract if sign[1] > 0 else np.add)(paired, influence[:, b], out=paired)
+    # Up to its sign, which the variances do not show.
+    paired = (np.subtract if sign[0] == sign[1] else np.add)(influence[:, a], influence[:, b])
     evaluations = _scaled(panel, metric, a, y, np.ones(len(y), paired.dtype))
     return evaluations.effects(panel, windows, InfluenceSums.of(paired))
 
@@ -220,7 +213,7 @@ def enough_known(panel: Panel, metric: Metric, model: int) -> np.ndarray:
         return np.asarray(n * np.minimum(rate, 1 - rate) >= metric.expected_of_each)
 
 
-@compiled
+@compiled_for_many
 def _by_company(
     company: np.ndarray,
     windows: np.ndarray,
@@ -228,15 +221,21 @@ def _by_company(
     influence: np.ndarray,
     influence_squares: np.ndarray,
     derivative: np.ndarray,
+    base: np.ndarray,
+    n_customers: np.ndarray,
+    known_rate: np.ndarray,
     n: np.ndarray,
     means: np.ndarray,
     squares: np.ndarray,
+    base_sum: np.ndarray,
+    customers_sum: np.ndarray,
+    rate_sum: np.ndarray,
 ) -> None:
-    """Count the windows of each company, and average y over them.
+    """Count the windows of each company, average y over them, and sum what was known.
 
     `squares` are the sums of the squared influences of the groups of customers on the mean. A
     window without a finite effect is left out (constant predictions, an AUC of exactly 1). The last
-    three parameters, shape (n_companies,), are added to.
+    six parameters, shape (n_companies,), are added to.
     """
     sums, counted = np.zeros(influence.shape[1], derivative.dtype), np.zeros(len(windows), np.bool_)
     begin = 0
@@ -245,7 +244,11 @@ def _by_company(
         while end < len(windows) and company[windows[end]] == c:
             window = windows[end]
             counted[end] = np.isfinite(y[window]) and influence_squares[window] < np.inf
-            n[c] += counted[end]
+            if counted[end]:
+                n[c] += 1
+                base_sum[c] += base[window]
+                customers_sum[c] += n_customers[window]
+                rate_sum[c] += known_rate[window]
             end += 1
         share = 1.0 / max(n[c], 1)
         if end == begin + 1 and counted[begin]:
@@ -255,7 +258,8 @@ def _by_company(
             begin = end
             continue
         share_moved = derivative.dtype.type(share)
-        sums[:] = 0
+        for group in range(len(sums)):
+            sums[group] = 0
         for i in range(begin, end):
             if counted[i]:
                 window = windows[i]

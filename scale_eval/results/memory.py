@@ -16,7 +16,11 @@ import pyarrow as pa
 LARGE = 16 * 2**20
 """Bytes above which an array is given back to the machine as soon as it is freed."""
 
-_M_MMAP_THRESHOLD = -3  # of malloc.h
+KEPT = 64 * 2**20
+"""Bytes of smaller arrays that are kept when they are freed. The C library would keep 128 kB: the
+machine clears every page before it lends it again, which costs more than most sums over it."""
+
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of malloc.h
 
 
 @contextlib.contextmanager
@@ -31,6 +35,7 @@ def system_allocator() -> Iterator[None]:
     choose = _glibc_function("mallopt")
     if choose is not None:
         choose(_M_MMAP_THRESHOLD, LARGE)
+        choose(_M_TRIM_THRESHOLD, KEPT)
     pa.set_memory_pool(pa.system_memory_pool())
     try:
         yield

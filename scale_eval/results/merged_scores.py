@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 import numpy as np
 import pyarrow as pa
 
-from scale_eval.compiling import compiled
+from scale_eval.compiling import compiled_for_many
 from scale_eval.metrics.histogram import COUNTS
 
 MERGE_ROWS = 4_000_000
@@ -71,7 +71,7 @@ def _merged(rows: list[CodedRows]) -> CodedRows:
     return tuple(merged)
 
 
-@compiled(error_model="python")
+@compiled_for_many(error_model="python")
 def _one_of_each(scores: np.ndarray, starts: np.ndarray) -> np.ndarray:
     """Return the score of each run of rows, which begin at `starts`; NaN where it has several."""
     kept = np.empty(len(starts))

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import copy
 import itertools
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Iterable
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -25,7 +25,7 @@ from scale_eval.results.panel_columns import Cells, Columns, Parts
 COVERAGES = ("own", "common")
 """The windows that a model's figures count: those where it is `ok`, or where every model is."""
 
-BASE_COLUMNS = ("n_customers", "n_positive")
+BASE_COLUMNS = ("n_customers", "n_positive", "known_rate")
 """The columns that the figures of many metrics need."""
 
 _COLUMN_INDEPENDENT = (
@@ -80,6 +80,7 @@ class Panel:
     undefined_texts: list[str]
     _parts: Parts
     _cells: Cells
+    _made: dict[Hashable, np.ndarray] = field(default_factory=dict, init=False, repr=False)
 
     @classmethod
     def of(cls, parts: Parts) -> Panel:
@@ -121,7 +122,14 @@ class Panel:
             getattr(self, name)  # computed here, and not again in every copy
         panel = copy.copy(self)
         object.__setattr__(panel, "columns", self.columns.holding(names))
+        object.__setattr__(panel, "_made", {})
         return panel
+
+    def once(self, key: Hashable, make: Callable[[], np.ndarray]) -> np.ndarray:
+        """Return what `make` makes of the columns, made once for all tables; do not change it."""
+        if key not in self._made:
+            self._made[key] = make()
+        return self._made[key]
 
     def influences(self, metric: Metric) -> np.ndarray | None:
         """Return the influence sums of every evaluation, or None for a metric without influence.
@@ -133,17 +141,18 @@ class Panel:
         if metric.influence is None:
             return None
         column = metric.influence.influence_column
-        shape = (len(self.models), len(self.company), N_GROUPS)
-        sums = np.full(shape, np.nan, dtype=np.float32)
+        sums = self._cells.array(np.float32, np.nan, N_GROUPS)
         at, any_kept = 0, not metric.influence.is_jackknifed
         for part in self._parts([column]):
             for lists in part[column].chunks:
                 first = lists.offset * N_GROUPS
                 listed = lists.values[first : first + len(lists) * N_GROUPS]
                 values = listed.to_numpy(zero_copy_only=False).reshape(-1, N_GROUPS)
-                valid = lists.is_valid().to_numpy(zero_copy_only=False)
-                self._cells.put(sums, values, at, valid)
-                any_kept = any_kept or bool(valid.any())
+                if lists.null_count:
+                    valid = lists.is_valid().to_numpy(zero_copy_only=False)
+                    values = np.where(valid[:, np.newaxis], values, np.float32(np.nan))
+                self._cells.put(sums, values, at)
+                any_kept = any_kept or lists.null_count < len(lists)
                 at += len(lists)
         if metric.influence.scale != 1:
             sums *= np.float32(metric.influence.scale)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from scale_eval.compiling import compiled
+from scale_eval.compiling import compiled_for_many
 
 Parts = Callable[[Sequence[str]], Iterable[pa.Table]]
 """A function that reads columns of the table `evaluations` in parts, the same at every call."""
@@ -36,7 +37,7 @@ class Columns:
         return Columns(self._parts, self._cells, self._held | self._read(missing))
 
     def _read(self, names: Sequence[str]) -> dict[str, np.ndarray]:
-        read = {name: self._cells.filled(np.float64, np.nan) for name in names}
+        read = {name: self._cells.array(np.float64, np.nan) for name in names}
         at = 0
         for part in self._parts(names) if names else ():
             for name in names:
@@ -54,37 +55,45 @@ class Cells:
     def __init__(self, cells: np.ndarray, shape: tuple[int, int]) -> None:
         self._cells, self._shape = cells, shape
 
-    def filled(self, dtype: type, empty: float) -> np.ndarray:
-        """Return an array of shape (n_models, n_windows) filled with `empty`."""
-        return np.full(self._shape, empty, dtype=dtype)
+    def array(self, dtype: type, empty: float, width: int = 1) -> np.ndarray:
+        """Return an array to put the values of all rows into, `empty` where there is no row.
+
+        Its shape is (n_models, n_windows), with `width` as a third dimension unless that is 1. Only
+        cells without a row are filled, because nearly all have one.
+        """
+        into: np.ndarray = np.empty((*self._shape, width), dtype=dtype)
+        into.reshape(-1, width)[self._without_row] = empty
+        return into if width > 1 else into[:, :, 0]
+
+    @cached_property
+    def _without_row(self) -> np.ndarray:
+        without = np.ones(math.prod(self._shape), dtype=bool)
+        without[self._cells[self._cells >= 0]] = False
+        return np.flatnonzero(without)
 
     def spread(self, parts: Sequence[np.ndarray], dtype: type, empty: int) -> np.ndarray:
         """Put the values of all rows into an array of shape (n_models, n_windows)."""
-        spread_out = self.filled(dtype, empty)
+        spread_out = self.array(dtype, empty)
         at = 0
         for values in parts:
             self.put(spread_out, values.astype(dtype, copy=False), at)
             at += len(values)
         return spread_out
 
-    def put(
-        self, into: np.ndarray, values: np.ndarray, at: int, valid: np.ndarray | None = None
-    ) -> None:
+    def put(self, into: np.ndarray, values: np.ndarray, at: int) -> None:
         """Put the values of the rows from `at` on into their cells; `into` has their dtype.
 
-        `valid`, bool, says which of the rows have a value; by default all. Rows that a later
-        attempt supersedes are left out.
+        Rows that a later attempt supersedes are left out.
         """
-        valid = np.ones(len(values), dtype=bool) if valid is None else valid
         cells = self._cells[at : at + len(values)]
         width = math.prod(into.shape[2:])
-        _put(into.reshape(-1, width), cells, valid, values.reshape(-1, width))
+        _put(into.reshape(-1, width), cells, values.reshape(-1, width))
 
 
-@compiled(error_model="python")
-def _put(into: np.ndarray, cells: np.ndarray, valid: np.ndarray, values: np.ndarray) -> None:
+@compiled_for_many(error_model="python")
+def _put(into: np.ndarray, cells: np.ndarray, values: np.ndarray) -> None:
     for row in range(len(cells)):
-        if valid[row] and cells[row] >= 0:
+        if cells[row] >= 0:
             for i in range(into.shape[1]):
                 into[cells[row], i] = values[row, i]
 
@@ -139,7 +148,9 @@ def _numbers(column: pa.ChunkedArray) -> np.ndarray:
         column = column.cast(pa.int8())
     if pa.types.is_timestamp(column.type):
         column = column.cast(pa.int64())
-    values: np.ndarray = column.cast(pa.float64()).to_numpy(zero_copy_only=False)
+    if column.type != pa.float64():
+        column = column.cast(pa.float64())
+    values: np.ndarray = column.to_numpy(zero_copy_only=False)
     return values
 
 

@@ -27,14 +27,15 @@ def pooled_figure(
     model: int,
     windows: np.ndarray,
     estimand: str,
-    scores: PooledHistograms,
+    scores: PooledHistograms | None,
     cutoff: int | None,
     coverage: str,
     sums: Sums,
 ) -> Estimate:
     """Return one figure of these windows, which are those of `cutoff` in `coverage`.
 
-    `sums` are those of the weighted `terms` over the windows. Reasons: ``no_evaluations``;
+    `sums` are those of the weighted `terms` over the windows. `scores` are needed where the metric
+    has a `row_form`. Reasons: ``no_evaluations``;
     ``scores_not_kept_by_company``, where there are more companies than groups of histograms; and
     those of the metric.
     """
@@ -42,9 +43,11 @@ def pooled_figure(
         return Estimate(np.nan, "no_evaluations")
     form = metric.row_form
     try:
-        if form is not None and estimand == ROW:
+        if form is None or scores is None:
+            return summed(panel, metric, model, windows, sums)
+        if estimand == ROW:
             return _from_merged_histograms(panel, form, model, windows, scores, cutoff, coverage)
-        if form is not None and form.within_windows and estimand == WITHIN_COMPANY:
+        if form.within_windows and estimand == WITHIN_COMPANY:
             return _within_windows(panel, form.within_windows, model, scores, cutoff, coverage)
     except Undefined as undefined:
         return Estimate(np.nan, undefined.reason)

@@ -279,11 +279,21 @@ def _cells(
     for row in chosen:
         holds_group[dealt[group[row]]] = True
         holds_bin[bins[row]] = True
-    line, column = np.cumsum(holds_group) - 1, np.cumsum(holds_bin) - 1
-    cell, n_bins = np.empty(len(chosen), np.int64), np.count_nonzero(holds_bin)
+    groups, line = np.empty(len(holds_group), np.int64), np.empty(len(holds_group), np.int64)
+    n_groups = 0
+    for g in range(len(line)):
+        if holds_group[g]:
+            groups[n_groups], line[g] = g, n_groups
+            n_groups += 1
+    held_bins, column, n_bins = np.empty(N_BINS, np.int64), np.empty(N_BINS, np.int64), 0
+    for b in range(len(column)):
+        if holds_bin[b]:
+            held_bins[n_bins], column[b] = b, n_bins
+            n_bins += 1
+    cell = np.empty(len(chosen), np.int64)
     for i, row in enumerate(chosen):
         cell[i] = line[dealt[group[row]]] * n_bins + column[bins[row]]
-    return np.flatnonzero(holds_group), np.flatnonzero(holds_bin), cell
+    return groups[:n_groups], held_bins[:n_bins], cell
 
 
 @_compiled

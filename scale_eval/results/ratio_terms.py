@@ -50,9 +50,13 @@ class Terms:
 
     def over(self, panel: Panel, windows: np.ndarray) -> Sums:
         """Sum within each company of `panel`, over the `windows` where terms are defined."""
-        numerator, denominator = np.zeros((2, panel.n_companies))
-        n = np.zeros(panel.n_companies, np.int64)
-        _sum(panel.company, windows, self.numerator, self.denominator, numerator, denominator, n)
+        return self.summed(panel.company, windows, panel.n_companies)
+
+    def summed(self, company: np.ndarray, at: np.ndarray, n_companies: int) -> Sums:
+        """Sum the terms at these positions by the `company` of each."""
+        numerator, denominator = np.zeros((2, n_companies))
+        n = np.zeros(n_companies, np.int64)
+        _sum(company, at, self.numerator, self.denominator, numerator, denominator, n)
         return Sums(numerator, denominator, n, self.pooling)
 
 
@@ -119,10 +123,25 @@ def terms(panel: Panel, metric: Metric, model: int, *, weighted: bool) -> Terms:
     return Terms(*both, metric.pooling)
 
 
-def averaged_terms(panel: Panel, metric: Metric, model: int) -> Terms:
-    """Return the terms whose means over companies make the figure of the average company."""
-    column = _columns_of(panel, model)
+def averaged_terms(panel: Panel, metric: Metric, model: int, windows: np.ndarray) -> Terms:
+    """Return the terms whose means over companies make the figure of the average company.
+
+    They are those of the `windows`, in their order.
+    """
+
+    def column(name: str) -> np.ndarray:
+        return panel.values(name, model, windows)
+
     return Terms(*metric.pooling.averaged_terms(column(metric.name), column), metric.pooling)
+
+
+def averages(
+    panel: Panel, metric: Metric, model: int, windows: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return each company's mean numerator and denominator; both of shape (n_companies,)."""
+    averaged = averaged_terms(panel, metric, model, windows)
+    at = np.arange(len(windows))
+    return averaged.summed(panel.company[windows], at, panel.n_companies).means
 
 
 def _columns_of(panel: Panel, model: int) -> Callable[[str], np.ndarray]:

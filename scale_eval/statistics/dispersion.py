@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from scale_eval.compiling import compiled
+from scale_eval.compiling import compiled_for_many
 
 QUANTILES = {"p05": 0.05, "p25": 0.25, "p50": 0.50, "p75": 0.75, "p95": 0.95}
 
@@ -53,7 +53,7 @@ def _median_distance(ascending: np.ndarray, centre: float) -> float:
     return upper if n % 2 else (float(_nearest(ascending, centre, n // 2)) + upper) / 2
 
 
-@compiled
+@compiled_for_many
 def _nearest(ascending: np.ndarray, centre: float, m: int) -> float:
     """Return the m-th smallest distance of sorted values from `centre`, by bisection.
 

@@ -82,10 +82,14 @@ def _slopes(
     b: float,
 ) -> np.ndarray:
     """Return each regression's slope on `x`, searched from the line (a, b)."""
-    slope = np.full(len(positives), np.nan)
-    p, q = np.empty_like(x), np.empty_like(x)
-    _chances(a + b * x, p, q)
-    for g in np.flatnonzero(exists):
+    slope = np.empty(len(positives))
+    for g in range(len(slope)):
+        slope[g] = np.nan
+    p, q = np.empty(len(x)), np.empty(len(x))
+    _chances(a, b, x, p, q)
+    for g in range(len(exists)):
+        if not exists[g]:
+            continue
         a_step, b_step = _step(x, p, q, positives[g], negatives[g])
         slope[g] = _line(x, positives[g], negatives[g], a + a_step, b + b_step)[1]
         if math.isnan(slope[g]):  # the first step went too far
@@ -101,18 +105,18 @@ def _line(
 
     The search starts at (a, b); both are NaN where it does not converge.
     """
-    p, q = np.empty_like(x), np.empty_like(x)
+    p, q = np.empty(len(x)), np.empty(len(x))
     for _ in range(MAX_STEPS):
-        _chances(a + b * x, p, q)
+        _chances(a, b, x, p, q)
         a_step, b_step = _step(x, p, q, positives, negatives)
         if abs(a_step) + abs(b_step) <= LAST_STEP * (1 + abs(a) + abs(b)):
             return a + a_step, b + b_step
         if not abs(a_step) + abs(b_step) < SURE_STEP:
-            log_likelihood = _log_likelihood(a + b * x, positives, negatives)
+            log_likelihood = _log_likelihood(a, b, x, positives, negatives)
             to_keep = log_likelihood - LIKELIHOOD_ROUNDING * abs(log_likelihood)
             for _ in range(MAX_STEPS):
-                eta = a + a_step + (b + b_step) * x
-                if not _log_likelihood(eta, positives, negatives) < to_keep:
+                new = _log_likelihood(a + a_step, b + b_step, x, positives, negatives)
+                if not new < to_keep:
                     break
                 a_step, b_step = a_step / 2, b_step / 2
         a, b = a + a_step, b + b_step
@@ -124,12 +128,20 @@ def _offsets(
     logit: np.ndarray, positives: np.ndarray, negatives: np.ndarray, start: float
 ) -> np.ndarray:
     """Return each regression's intercept, searched from `start`; NaN where a class is missing."""
-    p, q = np.empty_like(logit), np.empty_like(logit)
-    _chances(start + logit, p, q)
-    lowest, highest = -logit.max() - 1 - start, -logit.min() + 1 - start
-    intercept = np.full(len(positives), np.nan)
+    p, q = np.empty(len(logit)), np.empty(len(logit))
+    _chances(start, 1.0, logit, p, q)
+    low = high = logit[0]
+    for i in range(len(logit)):
+        low, high = min(low, logit[i]), max(high, logit[i])
+    lowest, highest = -high - 1 - start, -low + 1 - start
+    intercept = np.empty(len(positives))
     for g in range(len(positives)):
-        level = math.log(positives[g].sum() / negatives[g].sum())
+        intercept[g] = np.nan
+        bought = did_not = 0.0
+        for i in range(len(logit)):
+            bought += positives[g, i]
+            did_not += negatives[g, i]
+        level = math.log(bought / did_not)
         if math.isfinite(level):
             ends = level + lowest, level + highest
             intercept[g] = start + _move(p, q, positives[g], negatives[g], ends)
@@ -168,13 +180,14 @@ def _move(
 
 
 @compiled
-def _chances(eta: np.ndarray, p: np.ndarray, q: np.ndarray) -> None:
-    """Compute the probabilities of buying, into `p`, and of not buying, into `q`."""
-    for i in range(len(eta)):
-        odds_against = math.exp(-abs(eta[i]))
+def _chances(a: float, b: float, x: np.ndarray, p: np.ndarray, q: np.ndarray) -> None:
+    """Compute the probabilities of buying, into `p`, and of not buying, into `q`, at a line."""
+    for i in range(len(x)):
+        eta = a + b * x[i]
+        odds_against = math.exp(-abs(eta))
         likely = 1 / (1 + odds_against)
         unlikely = odds_against * likely
-        p[i], q[i] = (likely, unlikely) if eta[i] > 0 else (unlikely, likely)
+        p[i], q[i] = (likely, unlikely) if eta > 0 else (unlikely, likely)
 
 
 @compiled
@@ -197,11 +210,14 @@ def _step(
 
 
 @compiled
-def _log_likelihood(eta: np.ndarray, positives: np.ndarray, negatives: np.ndarray) -> float:
+def _log_likelihood(
+    a: float, b: float, x: np.ndarray, positives: np.ndarray, negatives: np.ndarray
+) -> float:
     log_likelihood = 0.0
-    for i in range(len(eta)):
-        size = abs(eta[i])
-        surprised = negatives[i] if eta[i] > 0 else positives[i]
+    for i in range(len(x)):
+        eta = a + b * x[i]
+        size = abs(eta)
+        surprised = negatives[i] if eta > 0 else positives[i]
         rows = positives[i] + negatives[i]
         log_likelihood -= rows * math.log1p(math.exp(-size)) + surprised * size
     return log_likelihood

@@ -62,39 +62,49 @@ def standardised(v: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray
 
 def fit_trend(y: np.ndarray, v: np.ndarray, x: np.ndarray, tau2: float) -> TrendFit:
     """Fit mean and trend at a given tau2, for two companies or more; the arrays are float64."""
-    return TrendFit(tau2, *_fit(y, v, x, float(tau2)))
+    return TrendFit(tau2, *fit_trends(y, v, x, np.array([tau2], float))[0].tolist())
+
+
+def fit_trends(y: np.ndarray, v: np.ndarray, x: np.ndarray, tau2: np.ndarray) -> np.ndarray:
+    """Fit mean and trend at each tau2, shape (n,): the fields of `TrendFit` after it; (n, 7)."""
+    fits = np.empty((len(tau2), len(TrendFit._fields) - 1))
+    _fit(y, v, x, tau2, fits)
+    return fits
 
 
 @compiled
 def _fit(
-    y: np.ndarray, v: np.ndarray, x: np.ndarray, tau2: float
-) -> tuple[float, float, float, float, float, float, float]:
+    y: np.ndarray, v: np.ndarray, x: np.ndarray, tau2_values: np.ndarray, fits: np.ndarray
+) -> None:
     # Distances are from the effect that weighs most, so that q keeps its digits.
     centre = y[np.argmin(v)]
-    total = with_x = with_xx = with_y = with_xy = 0.0
-    for i in range(len(y)):
-        w = 1 / (tau2 + v[i])
-        total += w
-        with_x += w * x[i]
-        with_xx += w * x[i] * x[i]
-        with_y += w * (y[i] - centre)
-        with_xy += w * x[i] * (y[i] - centre)
-    shift, beta, var_mu, cov, var_beta = with_y / total, 0.0, 1 / total, 0.0, 0.0
-    if tau2 > 0 and with_xx > 0:
-        penalised = with_xx + 1 / tau2
-        determinant = total * penalised - with_x * with_x
-        shift = (penalised * with_y - with_x * with_xy) / determinant
-        beta = (total * with_xy - with_x * with_y) / determinant
-        var_mu, cov, var_beta = penalised / determinant, -with_x / determinant, total / determinant
-    q = squares = along = 0.0
-    for i in range(len(y)):
-        w, residual = 1 / (tau2 + v[i]), y[i] - centre - shift - beta * x[i]
-        q += w * residual * residual
-        squares += (w * residual) * (w * residual)
-        along += w * residual * x[i]
-    if beta != 0:
-        q += beta * beta / tau2
-    return centre + shift, beta, var_mu, cov, var_beta, q, squares + along * along
+    for n, tau2 in enumerate(tau2_values):
+        total = with_x = with_xx = with_y = with_xy = 0.0
+        for i in range(len(y)):
+            w = 1 / (tau2 + v[i])
+            total += w
+            with_x += w * x[i]
+            with_xx += w * x[i] * x[i]
+            with_y += w * (y[i] - centre)
+            with_xy += w * x[i] * (y[i] - centre)
+        shift, beta, var_mu, cov, var_beta = with_y / total, 0.0, 1 / total, 0.0, 0.0
+        if tau2 > 0 and with_xx > 0:
+            penalised = with_xx + 1 / tau2
+            determinant = total * penalised - with_x * with_x
+            shift = (penalised * with_y - with_x * with_xy) / determinant
+            beta = (total * with_xy - with_x * with_y) / determinant
+            var_mu, cov = penalised / determinant, -with_x / determinant
+            var_beta = total / determinant
+        q = squares = along = 0.0
+        for i in range(len(y)):
+            w, residual = 1 / (tau2 + v[i]), y[i] - centre - shift - beta * x[i]
+            q += w * residual * residual
+            squares += (w * residual) * (w * residual)
+            along += w * residual * x[i]
+        if beta != 0:
+            q += beta * beta / tau2
+        fall_of_q = squares + along * along
+        fits[n] = centre + shift, beta, var_mu, cov, var_beta, q, fall_of_q
 
 
 def mean_over_companies(y: np.ndarray, v: np.ndarray, tau2: float) -> tuple[float, float]:

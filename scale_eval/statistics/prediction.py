@@ -6,14 +6,14 @@ Q); Laird 1978 (a distribution of effects that is not normal).
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.interpolate import PchipInterpolator
-from scipy.optimize import brentq
 from scipy.special import ndtr, ndtri
 
-from scale_eval.statistics.precision_trend import fit_trend
+from scale_eval.statistics.precision_trend import fit_trend, fit_trends
 from scale_eval.statistics.random_effects import (
     chi_squared_quantile,
     invert,
@@ -46,6 +46,18 @@ N_SCALES, N_NODES = 20, 100
 N_SIZES = 5
 """Number of sizes of the next company, quantiles of those of the companies."""
 
+THINNED = 7
+"""One of so many components of a mixture is enough to begin the search of its quantile."""
+
+LEFT = 1e-13
+"""What may be left to a quantile, in standard deviations of the mixture, after Newton's last step:
+of the order of the square of that step over the standard deviation of a component."""
+
+MAX_STEPS, HALVED_EVERY = 400, 8
+"""Most steps to a quantile, and of how many one halves the bounds."""
+
+SQRT_2_PI = math.sqrt(2 * math.pi)
+
 
 @dataclass(frozen=True)
 class ConfidenceDistribution:
@@ -67,14 +79,48 @@ class ConfidenceDistribution:
 
     def quantile(self, probability: float) -> float:
         """Return the effect below which the next company's lies with this probability."""
-        z = ndtri(probability)
+        z = float(ndtri(probability))
         ends = self.mean + z * self.std
         low, high = float(ends.min()), float(ends.max())
         if high - low <= 1e-12 * max(abs(low), abs(high), float(self.std.max())):
             return low
-        return float(
-            brentq(lambda x: 1 - self.probability_above(x) - probability, low, high, xtol=1e-12)
+        mean = float(self.mean @ self.weight)
+        spread = math.sqrt(float((np.square(self.mean - mean) + np.square(self.std)) @ self.weight))
+        start = mean + z * spread
+        for each in (self._thinned(), self):
+            start = each._searched(probability, start, low, high, spread)
+        return start
+
+    def _thinned(self) -> ConfidenceDistribution:
+        weight = self.weight[::THINNED]
+        return ConfidenceDistribution(
+            self.mean[::THINNED], self.std[::THINNED], weight / weight.sum()
         )
+
+    def _searched(
+        self, probability: float, start: float, low: float, high: float, spread: float
+    ) -> float:
+        """Return the quantile, from `start`, by Newton's steps that stay between `low` and `high`.
+
+        At `low` the probability below is not above `probability`, and at `high` not below it. Where
+        steps of Newton do not end soon, or leave these bounds, the bounds are halved: a mixture of
+        narrow components rises by stairs, which send Newton's steps from one to the other.
+        """
+        x = min(max(start, low), high)
+        last_step = math.sqrt(LEFT * spread * float(self.std.min()))
+        for n in range(MAX_STEPS):
+            z = (x - self.mean) / self.std
+            excess = float(ndtr(z) @ self.weight) - probability
+            low, high = (low, x) if excess > 0 else (x, high)
+            slope = float(np.exp(-0.5 * z * z) @ (self.weight / self.std)) / SQRT_2_PI
+            step = -excess / slope if slope > 0 else math.nan
+            is_newton = low <= x + step <= high and n % HALVED_EVERY < HALVED_EVERY - 1
+            if not is_newton:
+                step = (low + high) / 2 - x
+            x += step
+            if abs(step) <= (last_step if is_newton else LEFT * spread):
+                break
+        return x
 
     def interval(self, level: float = 0.95) -> tuple[float, float]:
         """Return the interval that holds the next company's true effect with this probability."""
@@ -169,7 +215,7 @@ def _fits(y: np.ndarray, v: np.ndarray, x: np.ndarray, tau2: np.ndarray) -> np.n
     knots = np.unique(tau2)
     if len(y) > N_COMPONENTS:
         knots = np.unique(np.linspace(tau2.min(), tau2.max(), N_SOLVED_OF_MANY))
-    fits = np.array([fit_trend(y, v, x, at)[1:6] for at in knots.tolist()])
+    fits = fit_trends(y, v, x, knots)[:, :5]
     if len(knots) == 1:
         return np.repeat(fits.T, len(tau2), axis=1)
     if len(y) > N_COMPONENTS:
@@ -202,9 +248,8 @@ def _shape(residual: np.ndarray, v: np.ndarray, tau2: float) -> np.ndarray:
     normal /= normal.sum()
     found = normal
     for _ in range(N_EM_STEPS):
-        joint = likelihood * found
-        claimed = joint / np.maximum(joint.sum(axis=1, keepdims=True), 1e-300)
-        found = (claimed.sum(axis=0) + PRIOR_COMPANIES * normal) / (len(y) + PRIOR_COMPANIES)
+        claimed = found * ((1 / np.maximum(likelihood @ found, 1e-300)) @ likelihood)
+        found = (claimed + PRIOR_COMPANIES * normal) / (len(y) + PRIOR_COMPANIES)
         found = found / found.sum()
     edges = np.concatenate([grid - step / 2, [grid[-1] + step / 2]])
     below = np.concatenate([[0.0], np.cumsum(found)])

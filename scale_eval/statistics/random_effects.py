@@ -246,11 +246,17 @@ def _weighted_sums(
     # The terms of companies, and then their sums by halves, are loops that a processor vectorises,
     # in one order on any machine. Distances are from the effect that weighs most: it is far from mu
     # only where q is large, so that q keeps its digits.
-    n, centre = len(y), y[np.argmin(v)]
+    n, closest = len(y), 0
+    for i in range(n):
+        if v[i] < v[closest]:
+            closest = i
+    centre = y[closest]
     terms, sums = np.empty((N_SUMS, BLOCK)), np.zeros(N_SUMS)
     for begin in range(0, n, BLOCK):
         size = min(BLOCK, n - begin)
-        terms[:, size:] = 0.0
+        for k in range(N_SUMS):
+            for i in range(size, BLOCK):
+                terms[k, i] = 0.0
         for i in range(size):
             w, distance = 1 / (tau2 + v[begin + i]), y[begin + i] - centre
             terms[0, i] = w

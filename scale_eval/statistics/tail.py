@@ -48,8 +48,10 @@ def rests_on_few(weights: np.ndarray, n: float | None = None) -> bool:
     counted = weights[weights > 0]
     if not len(counted) or np.ptp(counted) <= 1e-9 * counted.max():
         return False
-    n_effective = min(effective_number(counted), effective_number_of_log_normal(counted, n))
-    return n_effective < FEW or is_heavy_tailed(counted)
+    if effective_number(counted) < FEW:
+        return True
+    logs = np.log(counted)
+    return _of_log_normal(logs, n) < FEW or _is_heavy_tailed(counted, logs)
 
 
 def effective_number(weights: np.ndarray) -> float:
@@ -66,18 +68,25 @@ def effective_number_of_log_normal(weights: np.ndarray, n: float | None = None) 
     these weights; if they multiply others that are known, it is the effective number of those.
     """
     logs = np.log(weights[weights > 0])
-    if not len(logs):
-        return 0.0
+    return _of_log_normal(logs, n) if len(logs) else 0.0
+
+
+def _of_log_normal(logs: np.ndarray, n: float | None) -> float:
     return (len(logs) if n is None else n) * math.exp(-float(logs.var()))
 
 
 def is_heavy_tailed(sizes: np.ndarray) -> bool:
     """Return whether sizes, shape (k,), have a tail as of Pareto; those of 0 do not count."""
-    logs = np.log(sizes[sizes > 0])
-    spread = float(logs.std()) if len(logs) else 0.0
+    counted = sizes[sizes > 0]
+    return bool(len(counted)) and _is_heavy_tailed(counted, np.log(counted))
+
+
+def _is_heavy_tailed(sizes: np.ndarray, logs: np.ndarray) -> bool:
+    spread = float(logs.std())
     if spread < 1e-12:
         return False
-    skewness = float((((logs - logs.mean()) / spread) ** 3).mean())
+    standardised = (logs - logs.mean()) / spread
+    skewness = float((standardised * standardised * standardised).mean())
     return skewness > SKEWED and tail_index(sizes) < LIGHT
 
 
@@ -86,9 +95,11 @@ def tail_index(sizes: np.ndarray) -> float:
 
     Infinite where these are equal, and for fewer than four sizes above 0.
     """
-    ordered = np.sort(sizes[sizes > 0])[::-1]
-    n = max(round(LARGEST_SHARE * len(ordered)), 3)
-    if len(ordered) <= n:
+    counted = sizes[sizes > 0]
+    n = max(round(LARGEST_SHARE * len(counted)), 3)
+    if len(counted) <= n:
         return math.inf
-    excess = float(np.log(ordered[:n] / ordered[n]).mean())
+    at = len(counted) - n - 1
+    ordered = np.sort(np.partition(counted, at)[at:])[::-1]  # the largest, and the next
+    excess = float(np.log(ordered[:-1] / ordered[-1]).mean())
     return 1 / excess if excess > 0 else math.inf

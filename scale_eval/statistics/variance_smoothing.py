@@ -14,6 +14,7 @@ Source: Wolter 2007, Introduction to Variance Estimation, ch. 7; McCullagh & Nel
 from __future__ import annotations
 
 import numpy as np
+from scipy.linalg.lapack import dposv
 
 PRIOR_SD = 0.5
 """Standard deviation of the prior of an exponent around 0: a few companies cannot tell it."""
@@ -58,14 +59,18 @@ def smooth(
     penalty[0] = 0.0
     coefficients = np.zeros(x.shape[1])
     coefficients[0] = np.log(y.sum() / base.sum())
+    squares, columns, penalties = x.T @ x, np.ascontiguousarray(x.T), np.diag(penalty)
     for _ in range(MAX_STEPS):
         excess = y / (base * np.exp(x @ coefficients)) - 1
-        dispersion = max(float(np.square(excess).mean()), 1e-12)
-        information = x.T @ x / dispersion + np.diag(penalty)
-        gradient = x.T @ excess / dispersion - penalty * coefficients
-        step = np.linalg.solve(information, gradient)
-        step *= min(1.0, LARGEST_STEP / max(float(np.abs(step).max()), 1e-300))
+        dispersion = max(float(excess @ excess) / len(excess), 1e-12)
+        gradient = columns @ excess / dispersion - penalty * coefficients
+        information = squares / dispersion + penalties
+        _, step, failed = dposv(information, gradient)  # it is positive definite, but for rounding
+        if failed:
+            step = np.linalg.solve(information, gradient)
+        largest = float(np.abs(step).max())
+        step *= min(1.0, LARGEST_STEP / max(largest, 1e-300))
         coefficients += step
-        if np.abs(step).max() <= LAST_STEP:
+        if largest <= LAST_STEP:
             break
     return np.asarray(bases * np.exp(design @ coefficients))

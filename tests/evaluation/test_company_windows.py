@@ -16,13 +16,13 @@ from scale_eval.evaluation.rows import EvaluationRows
 from scale_eval.evaluation.rules import PopulationRules, Rules
 from scale_eval.evaluation.training_history import training_history
 from scale_eval.evaluation.windows import Window
-from scale_eval.models import BGNBD, BaseRate, Recency, RidgeLogistic, resolve
+from scale_eval.models import BGNBD, BaseRate, Frequency, Recency, RidgeLogistic, resolve
 from tests.support.companies import shop
 
 WINDOWS = [Window.at(as_utc(day)) for day in ("2018-08-01", "2019-02-01", "2019-08-01")]
 OFF_THE_GRID = [Window.at(as_utc(day)) for day in ("2018-09-15", "2019-03-01", "2020-01-01")]
 HALF_YEARS = PopulationRules(horizon=SIX_MONTHS)
-AT_ONCE = [BaseRate, Recency, RidgeLogistic, BGNBD]
+AT_ONCE = [BaseRate, Recency, Frequency, RidgeLogistic, BGNBD]
 
 
 def once_each(company_id: str) -> Transactions:

@@ -10,11 +10,9 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-import pandas as pd
 import psutil
 import pytest
 
-import scale_eval as se
 from scale_eval.execution import child_process
 
 
@@ -101,26 +99,6 @@ with child_process.start() as call:
     caller.kill()
     caller.wait()
     _until(lambda: not any(map(_is_running, pids)))
-
-
-@pytest.mark.slow
-def test_a_run_reduced_there_has_the_tables_of_one_reduced_here(
-    shops, client, tmp_path, monkeypatch
-):
-    def twice(outcomes, probabilities, future_spend):  # a metric that cannot be imported there
-        return 2 * np.mean(outcomes)
-
-    here = se.evaluate(shops, out=tmp_path / "here", client=client, metrics=[twice], progress=False)
-    monkeypatch.setattr(sys.modules["scale_eval.evaluate_run"], "OWN_PROCESS_FROM", 0)
-    started = []
-    start = child_process.start
-    monkeypatch.setattr(child_process, "start", lambda: started.append("apart") or start())
-    there = se.evaluate(
-        shops, out=tmp_path / "there", client=client, metrics=[twice], progress=False
-    )
-    assert started == ["apart"]
-    assert there.fingerprint() == here.fingerprint()
-    pd.testing.assert_frame_equal(there.pooled, here.pooled)
 
 
 def _newest_child():

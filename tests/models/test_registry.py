@@ -16,6 +16,7 @@ from scale_eval.models import (
     load_object,
     resolve,
 )
+from scale_eval.models.built_in import WHY_NOT_COMPILED
 from tests.support.shop_models import Local
 
 
@@ -121,3 +122,10 @@ def test_other_things_than_models_are_loaded_by_the_same_words(module):
     assert load_object("models_of_a_shop:LIMIT", "metric") == 1
     with pytest.raises(ValueError, match="there is no metric 'log_los'"):
         load_object("log_los", "metric")
+
+
+def test_every_model_of_the_package_is_compiled_for_many_windows_or_says_why_not():
+    compiled = {name for name in BUILT_IN if resolve(name).fits_windows}
+    assert compiled.isdisjoint(WHY_NOT_COMPILED)
+    assert compiled | set(WHY_NOT_COMPILED) == set(BUILT_IN)
+    assert all(WHY_NOT_COMPILED.values())

@@ -54,19 +54,17 @@ def test_the_page_holds_the_figures_of_the_table_companies(findings):
     for metric, by_model in zip(content["metrics"], content["figures"], strict=True):
         rows = findings.companies(metric["name"])
         for model, values in zip(content["models"], by_model, strict=True):
-            own = rows[rows["model"] == model].set_index("company_id")["mean"]
+            own = rows[model]
             for company, value in zip(content["company"], values, strict=True):
                 assert value == (None if pd.isna(own[company]) else round(1000 * own[company]))
-    facts = findings.companies("log_loss").query("model == 'fine'").set_index("company_id")
-    assert content["customers"] == facts.loc[content["company"], "n_customers"].tolist()
-    assert content["buyers"] == facts.loc[content["company"], "n_positive"].tolist()
+    for name, column in {"customers": "n_customers", "buyers": "n_positive"}.items():
+        own = findings.companies("log_loss", column)["fine"]
+        assert content[name] == own[content["company"]].tolist()
 
 
 def test_the_best_model_of_a_company_has_its_lowest_loss(findings):
     content = unpacked(PageCompanies.of(CompanyTable.of(findings)))
-    losses = findings.companies("log_loss").pivot(
-        index="company_id", columns="model", values="mean"
-    )
+    losses = findings.companies("log_loss")
     best = [content["models"][at] for at in content["best"]]
     assert best == losses.loc[content["company"]].idxmin(axis=1).tolist()
 
@@ -106,7 +104,7 @@ def test_companies_that_do_not_fit_are_in_a_file_beside_the_page(
     assert "All are in the file few-companies.csv beside it." in text
     rows = pd.read_csv(tmp_path / "few-companies.csv")
     assert len(rows) == 12 and rows["company"].iloc[-1] == 'zoo, "south"'
-    own = findings.companies("roc_auc").query("model == 'coarse'").set_index("company_id")["mean"]
+    own = findings.companies("roc_auc")["coarse"]
     assert rows["roc_auc of coarse"].to_numpy() == pytest.approx(
         own[rows["company"]].to_numpy(), abs=1e-6, nan_ok=True
     )

@@ -16,12 +16,13 @@ import scale_eval as se
 from scale_eval.evaluation.histograms import score_table
 from scale_eval.evaluation.rows import EvaluationRows
 from scale_eval.planning.plan import company_groups
+from scale_eval.report.company_values import CompanyValues
 from scale_eval.report.findings import Findings
 from scale_eval.report.page import page
 from scale_eval.report.plots import PLOTS
 from scale_eval.results.directory import RunDirectory
 from scale_eval.results.evaluation_parts import write_part
-from scale_eval.results.reduce import reduce_run
+from scale_eval.results.reduce import reducer_of, write_reduced
 from scale_eval.results.tables import TABLES
 from scale_eval.storage import open_store, write_tables
 from tests.support.companies import dataset_of, shop
@@ -185,7 +186,7 @@ def test_the_page_of_very_many_companies_is_no_larger_than_2_mb(tmp_path, n):
 
     write_run(tmp_path, n_companies=n, n_cutoffs=2, n_models=4)
     directory = RunDirectory(open_store(tmp_path))
-    reduce_run(directory, [], company_groups(company_ids(n)), {})
+    write_reduced(directory, reducer_of(directory, [], company_groups(company_ids(n)), {}))
     path = se.Run(directory).report()
     text = path.read_text(encoding="utf-8")
     assert len(text.encode()) < 2_000_000
@@ -203,13 +204,35 @@ def test_statuses_count_the_last_attempt_of_each_evaluation(tmp_path):
         rows = EvaluationRows(1)
         rows.add("a", window, "m", attempt, status, reason)
         write_part(directory.store, rows.table(), score_table([]))
-    statuses = directory.statuses()
+    statuses = directory.endings().statuses
     assert statuses[["status", "n"]].values.tolist() == [["ok", 1]]
 
 
 def test_the_companies_of_a_metric_are_those_of_the_whole_table(run):
     whole = run.companies.query("metric == 'roc_auc'").reset_index(drop=True)
-    pd.testing.assert_frame_equal(run.directory.companies_of("roc_auc"), whole)
+    rows = run.arrow("companies", metric="roc_auc").cast(TABLES["companies"].schema)
+    pd.testing.assert_frame_equal(rows.to_pandas(), whole)
+
+
+@pytest.mark.parametrize("column", ["mean", "std_error", "n_customers", "n_cutoffs"])
+@pytest.mark.parametrize("metric", ["log_loss", "roc_auc", "gain_at_10"])
+def test_a_column_by_company_and_model_is_the_pivot_of_the_table(run, metric, column):
+    rows = run.companies.query("metric == @metric and coverage == 'common'")
+    wide = rows.pivot(index="company_id", columns="model", values=column).astype(float)
+    found = run.findings.companies(metric, column)[list(wide.columns)]
+    pd.testing.assert_frame_equal(found, wide, check_names=False)
+
+
+def test_a_column_by_company_and_model_is_null_where_a_model_has_no_row_of_a_company():
+    rows = pa.table(
+        {"model": list("aabb"), "company_id": ["x", "y", "x", "z"], "mean": [1, 2, 3, 4]}
+    )
+    rows = rows.set_column(0, "model", rows["model"].dictionary_encode())
+    values = CompanyValues(lambda metric, columns: rows.select(columns)).of("m", "mean")
+    expected = {"a": [1.0, 2.0, np.nan], "b": [3.0, np.nan, 4.0]}
+    pd.testing.assert_frame_equal(
+        values, pd.DataFrame(expected, index=["x", "y", "z"]), check_names=False
+    )
 
 
 def test_companies_are_found_across_row_groups(tmp_path):
@@ -219,5 +242,5 @@ def test_companies_are_found_across_row_groups(tmp_path):
     figures = {"mean": pa.array(np.arange(n, dtype=float))}
     parts = [pa.table(empty | figures | {"metric": [m] * n}, schema) for m in ("a", "b", "c")]
     write_tables(store, "companies.parquet", parts)
-    rows = RunDirectory(store).companies_of("b")
-    assert rows["mean"].tolist() == list(range(70_000))
+    rows = RunDirectory(store).rows("companies", {("metric",): "b"}, ["mean"])
+    assert rows["mean"].to_pylist() == list(range(70_000))

@@ -71,30 +71,16 @@ def test_of_an_evaluation_tried_again_only_the_last_attempt_counts():
         assert figure.value == 0.2
 
 
-def by_threads(threads: int, *reduced) -> dict[str, pa.Table]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("scale_eval.results.reduce.THREADS", threads)
-        return reduce_tables(*reduced)
-
-
 @pytest.fixture(scope="module")
-def by_one_thread(shops) -> dict[str, pa.Table]:
+def in_order(shops) -> dict[str, pa.Table]:
     evaluations, scores, groups = reduced_from(shops[0])
-    return by_threads(1, evaluations, scores, [], groups)
+    return reduce_tables(evaluations, scores, [], groups)
 
 
-@pytest.mark.parametrize("threads", [2, 5])
-def test_the_tables_are_the_same_bits_on_any_number_of_threads(shops, by_one_thread, threads):
-    evaluations, scores, groups = reduced_from(shops[0])
-    reduced = by_threads(threads, evaluations, scores, [], groups)
-    for name, table in by_one_thread.items():
-        assert reduced[name].equals(table), name
-
-
-def test_the_order_of_evaluations_changes_no_bit(shops, by_one_thread):
+def test_the_order_of_evaluations_changes_no_bit(shops, in_order):
     evaluations, scores, groups = reduced_from(shops[0])
     rng = np.random.default_rng(0)
     shuffled = (t.take(rng.permutation(len(t))) for t in (evaluations, scores))
-    other = by_threads(1, *shuffled, [], groups)
-    for name, table in by_one_thread.items():
+    other = reduce_tables(*shuffled, [], groups)
+    for name, table in in_order.items():
         assert other[name].equals(table), name

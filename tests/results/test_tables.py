@@ -113,7 +113,7 @@ def test_tables_of_an_earlier_version_are_refused_with_the_command_that_makes_th
     with pytest.raises(FileNotFoundError, match=r"without the column 'coverage' of 'companies'"):
         _ = Run(directory).companies
     with pytest.raises(FileNotFoundError, match=r"again: scale-eval reduce"):
-        directory.companies_of("log_loss")
+        directory.rows("companies", {("metric",): "log_loss"})
     (tmp_path / "gains.parquet").unlink()
     with pytest.raises(FileNotFoundError, match=r"an earlier version, without the table 'gains'"):
         _ = Run(directory).gains

@@ -16,8 +16,9 @@ from scale_eval.storage import (
     read_json,
     read_metadata,
     read_row_groups,
-    read_rows,
     read_table,
+    scan_rows,
+    tables,
     write_json,
     write_table,
 )
@@ -72,9 +73,28 @@ class TestTablesAndDocuments:
             read.validate(full=True)
             assert read.equals(table)
             assert read.schema.equals(table.schema, check_metadata=True)
-            assert read_rows(store, "lists.parquet", column="i", value=6).num_rows == (
-                table["i"].to_pylist().count(6)
-            )
+
+    def test_rows_with_certain_texts_are_those_of_the_whole_table(self, store, monkeypatch):
+        monkeypatch.setattr(tables, "ROWS_PER_ROW_GROUP", 5)
+        kinds = pa.array(["a"] * 6 + ["b"] * 5 + [None, "c", "a", "c"])
+        others = pa.array(["b", "c", None] * 5)
+        whole = pa.table({"kind": kinds, "other": others, "i": range(15)})
+        write_table(store, "texts.parquet", whole)
+        rows = whole.to_pylist()
+        for where in (
+            {("kind",): "a"},
+            {("kind", "other"): "b"},
+            {("kind",): "c", ("other",): "b"},
+            {("kind",): "nothing"},
+            {},
+        ):
+            expected = [
+                row["i"]
+                for row in rows
+                if all(any(row[c] == t for c in cs) for cs, t in where.items())
+            ]
+            found = scan_rows(store, "texts.parquet", where, columns=["i"])
+            assert [i for part in found for i in part["i"].to_pylist()] == expected
 
     def test_whoever_reads_the_file_finds_the_numbers_of_a_list_one_after_another(self, store):
         lists = pa.array([[1.5, -2.0], None, [np.nan, 4.0]], pa.list_(pa.float32(), 2))

@@ -6,18 +6,20 @@ sentences can be held against what was planted.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from scale_eval.evaluation.schema import SCORES_SCHEMA, evaluations_schema
 from scale_eval.metrics import N_GROUPS, ScoreHistogram, Scores, histogram
 from scale_eval.metrics.compiled.scoring import score_compiled
 from scale_eval.planning.plan import company_groups
+from scale_eval.report.company_values import CompanyValues
 from scale_eval.report.findings import Findings
 from scale_eval.results.reduce import reduce_tables
 
@@ -130,19 +132,31 @@ def planted_tables(
     return {**reduced, "evaluations": evaluations}
 
 
+def companies_in(table: pa.Table) -> CompanyValues:
+    """Return the figures of companies in a table `companies` that is in memory."""
+    common = table.filter(pc.equal(table["coverage"], "common"))
+
+    def read(metric: str, columns: Sequence[str]) -> pa.Table:
+        rows = common.filter(pc.equal(common["metric"], metric))
+        model = rows["model"].combine_chunks().dictionary_encode()
+        return rows.set_column(rows.column_names.index("model"), "model", model).select(columns)
+
+    return CompanyValues(read)
+
+
 def planted_findings(
     windows: Iterable[Planted], margins: Mapping[str, float] | None = None
 ) -> Findings:
     """Return the findings on planted windows, from which verdicts and reports are written."""
     made = planted_tables(windows, margins)
-    tables = {name: of.to_pandas() for name, of in made.items()}
-    evaluations, companies = tables.pop("evaluations"), tables.pop("companies")
+    tables = {name: of.to_pandas() for name, of in made.items() if name != "companies"}
+    evaluations = tables.pop("evaluations")
     statuses = evaluations.groupby(["model", "status", "reason", "overlaps"]).size()
     return Findings(
         **tables,
         statuses=statuses.rename("n").reset_index(),
         document={"settings": {"horizon": "6 months"}},
-        _companies=dict(iter(companies.groupby("metric"))),
+        _companies=companies_in(made["companies"]),
         _evaluations=made["evaluations"],
     )
 

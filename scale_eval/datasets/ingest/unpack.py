@@ -51,7 +51,7 @@ _MARKUP = (
     (r"<\?xml(?s:.{,300})Workbook", "is an XML spreadsheet of Excel", _SHEET),
     (r"<(?:!doctype\s+html|html|head|meta|body|style|table|div)\b",
      "is an HTML page, whatever its name says", _SHEET),
-    (r"<\?xml|<!--|<\w+[\s>]", "is XML", _READ_IT),
+    (r"<\?xml|<!--|<[^\W\d]\w*[\s>]", "is XML", _READ_IT),
     (r"\[\s*[\[{]", "is JSON", "read it: se.ingest({'shop': pandas.read_json('FILE', dtype=False)},"
      " into=...)"),
     (r'\{\s*"(?s:.)*\}\s*\n\s*\{', "is JSON lines", "read it: se.ingest({'shop': "

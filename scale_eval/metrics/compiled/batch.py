@@ -5,18 +5,17 @@ from __future__ import annotations
 import numpy as np
 
 from scale_eval.compiling import compiled
-from scale_eval.metrics.compiled.histogram import add_to_histogram, take_out
-from scale_eval.metrics.compiled.scoring import score_into
-from scale_eval.metrics.compiled.values import COUNTS
+from scale_eval.metrics.compiled.columns import stride_of
+from scale_eval.metrics.compiled.evaluation import score_into
+from scale_eval.metrics.compiled.histogram import take_out
+from scale_eval.metrics.compiled.scratch import Scratch, scratch_of
+from scale_eval.metrics.compiled.windows import window_into
 from scale_eval.metrics.histogram import N_BINS
-
-N_DISTINCT = COUNTS.index("n_distinct")
 
 APART = -1
 """Stands for the number of a histogram where the evaluation has one of its own."""
 
 
-@compiled
 def score_windows_into(
     predicted: np.ndarray,
     probabilities: np.ndarray,
@@ -42,14 +41,21 @@ def score_windows_into(
     probabilities : ndarray of float64, shape (n_models, n)
         Those of a window are `n_customers` from `start` on, as in the arrays by customer.
     start, n_customers : ndarray of int64, shape (n_windows,)
+        There are customers in each window with a prediction.
     groups, bought, future_spend : ndarray of uint8, bool, float64, shape (n,)
+        `groups` are from `customer_groups`.
     references : ndarray of float64, shape (n_windows,)
-        As in `score_into`, like the last four parameters.
+        Prediction of the base rate known at the cutoff; NaN where there is none.
     cells : ndarray of int64, shape (n_windows, n_models)
         The index in `histograms`, shape (n_cells, N_BINS, 4), of the histogram that an evaluation
         is added to; `APART` for an evaluation whose own histogram is returned instead.
-    values, reasons, counts, influence : ndarray, shape (n_windows * n_models, ...)
-        Output: by window, then model.
+    values : ndarray of float64, shape (n_windows * n_models, len(VALUES))
+        Output, like all that follow, by window, then model; NaN where undefined.
+    reasons : ndarray of uint8, shape (n_windows * n_models, len(VALUES))
+        Indices into `REASONS`.
+    counts : ndarray of int64, shape (n_windows * n_models, len(COUNTS))
+    influence : ndarray of float32, shape (n_windows * n_models, len(INFLUENCED), N_GROUPS)
+        As `influence_sums`; NaN where a metric has none.
 
     Returns
     -------
@@ -58,47 +64,92 @@ def score_windows_into(
     bins, counts : ndarray of int64, shape (n,) and (n, 4)
         The bins that hold customers, ascending, and their counts, evaluation by evaluation.
     """
-    n_windows, n_models = predicted.shape
-    n_apart = most = 0
-    for w in range(n_windows):
+    most = int(n_customers.max(initial=1))
+    apart = predicted & (cells == APART)
+    n_bins = int((np.minimum(n_customers, N_BINS)[:, np.newaxis] * apart).sum())
+    ends = np.zeros(np.count_nonzero(apart) + 1, np.int64)
+    bins, bin_counts = np.empty(n_bins, np.int64), np.empty((n_bins, 4), np.int64)
+    _score_windows(
+        predicted,
+        probabilities,
+        start,
+        n_customers,
+        groups,
+        bought,
+        future_spend,
+        references,
+        cells,
+        histograms,
+        values,
+        reasons,
+        counts,
+        influence,
+        ends,
+        bins,
+        bin_counts,
+        scratch_of(most),
+    )
+    return ends, bins[: ends[-1]], bin_counts[: ends[-1]]
+
+
+@compiled
+def _score_windows(
+    predicted: np.ndarray,
+    probabilities: np.ndarray,
+    start: np.ndarray,
+    n_customers: np.ndarray,
+    groups: np.ndarray,
+    bought: np.ndarray,
+    future_spend: np.ndarray,
+    references: np.ndarray,
+    cells: np.ndarray,
+    histograms: np.ndarray,
+    values: np.ndarray,
+    reasons: np.ndarray,
+    counts: np.ndarray,
+    influence: np.ndarray,
+    ends: np.ndarray,
+    bins: np.ndarray,
+    bin_counts: np.ndarray,
+    scratch: Scratch,
+) -> None:
+    """Do as `score_windows_into`, with empty arrays for what that returns."""
+    n_models, apart = predicted.shape[1], 0
+    for w in range(len(predicted)):
+        first, n, n_spenders = start[w], n_customers[w], -1
         for m in range(n_models):
-            if predicted[w, m] and cells[w, m] == APART:
-                n_apart += 1
-                most += min(n_customers[w], N_BINS)
-    ends, apart = np.zeros(n_apart + 1, np.int64), 0
-    bins, bin_counts = np.empty(most, np.int64), np.empty((most, 4), np.int64)
-    scratch = np.zeros((N_BINS, 4), np.int64)
-    for w in range(n_windows):
-        first, last = start[w], start[w] + n_customers[w]
-        for m in range(n_models):
-            if predicted[w, m]:
-                row = w * n_models + m
-                p = probabilities[m, first:last]
-                score_into(
-                    bought[first:last],
-                    p,
-                    future_spend[first:last],
-                    references[w],
-                    groups[first:last],
-                    values[row],
-                    reasons[row],
-                    counts[row],
-                    influence[row],
+            if not predicted[w, m]:
+                continue
+            if n_spenders < 0:  # this model is the window's first
+                n_spenders = window_into(
+                    bought[first : first + n],
+                    future_spend[first : first + n],
+                    groups[first : first + n],
+                    scratch.tags,
+                    scratch.spenders,
+                    scratch.spent,
+                    scratch.by_group,
                 )
-                is_apart = cells[w, m] == APART
-                histogram = scratch if is_apart else histograms[cells[w, m]]
-                add_to_histogram(
-                    bought[first:last],
-                    p,
-                    future_spend[first:last],
-                    counts[row, N_DISTINCT],
-                    histogram,
+            row, stride, p = w * n_models + m, stride_of(n), probabilities[m, first : first + n]
+            cell = cells[w, m]
+            histogram = scratch.histogram if cell == APART else histograms[cell]
+            n_blocks = score_into(
+                p,
+                references[w],
+                stride,
+                n_spenders,
+                histogram,
+                scratch,
+                values[row],
+                reasons[row],
+                counts[row],
+                influence[row],
+            )
+            if cell == APART:
+                ends[apart + 1] = take_out(
+                    histogram, scratch.bins, n_blocks, bins, bin_counts, ends[apart]
                 )
-                if is_apart:
-                    begin = ends[apart]
-                    ends[apart + 1] = begin + take_out(scratch, bins[begin:], bin_counts[begin:])
-                    apart += 1
-    return ends, bins[: ends[apart]], bin_counts[: ends[apart]]
+                apart += 1
 
 
 @compiled

@@ -7,8 +7,15 @@ import math
 import numpy as np
 
 from scale_eval.compiling import compiled
-from scale_eval.metrics.compiled.logistic import intercept_of, slope_of
-from scale_eval.metrics.compiled.simd import LANES, lanes_of, load, total
+from scale_eval.metrics.compiled.block_sums import CLIPPED_EXPECTED, OTHERS_EXPECTED
+from scale_eval.metrics.compiled.columns import CLIPPED, LOGIT, NEGATIVES, POSITIVES
+from scale_eval.metrics.compiled.logistic import (
+    LOG_LIKELIHOOD,
+    STD_ERROR,
+    intercept_of,
+    slope_into,
+)
+from scale_eval.metrics.compiled.logistic import SLOPE as FITTED_SLOPE
 from scale_eval.metrics.compiled.values import (
     CONSTANT,
     DEFINED,
@@ -28,130 +35,111 @@ NARROW_OVERLAP = 1e-3
 """Overlap in logits of buyers and others below which the logits are recomputed as SciPy does."""
 
 
-@compiled
+@compiled(internal=True)
 def calibration_into(
-    p: np.ndarray,
-    q: np.ndarray,
-    logit: np.ndarray,
-    positives: np.ndarray,
-    negatives: np.ndarray,
-    likely: np.ndarray,
-    unlikely: np.ndarray,
+    blocks: np.ndarray,
+    stride: int,
+    size: int,
+    n_blocks: int,
+    n: float,
+    n_positive: float,
+    sums: np.ndarray,
+    scratch: np.ndarray,
     values: np.ndarray,
     reasons: np.ndarray,
-) -> tuple[float, float]:
+) -> None:
     """Compute intercept and slope, and the log loss that the best line leaves.
 
-    Returns the slope's weighted mean logit and its information.
-
-    `likely` and `unlikely` are filled with the recalibrated probabilities, and 1 minus these.
+    `sums` are those of `block_sums`; `scratch`, shape (N_PLACES,), is overwritten.
     """
-    all_positives = all_negatives = all_expected = all_others = lanes_of(0.0)
-    for i in range(0, len(p), LANES):
-        y, others = load(positives, i), load(negatives, i)
-        all_positives += y
-        all_negatives += others
-        all_expected += (y + others) * load(p, i)
-        all_others += (y + others) * load(q, i)
-    n_positive, n_negative = total(all_positives), total(all_negatives)
-    expected, others_expected = total(all_expected), total(all_others)
+    n_negative = n - n_positive
     if n_positive == 0 or n_negative == 0:
         reason = NO_POSITIVES if n_positive == 0 else NO_NEGATIVES
         reasons[INTERCEPT] = reasons[SLOPE] = reasons[SLOPE_SE] = reason
         values[RECALIBRATED_LOG_LOSS] = 0.0
-        return math.nan, math.nan
+        return
     level = math.log(n_positive / n_negative)
     # Were all logits the highest, or all the lowest, the root would lie 1 inside these ends.
-    low, high = level - logit[0] - 1, level - logit[-1] + 1
-    start = level - math.log(expected / others_expected)
-    intercept = intercept_of(p, q, positives, negatives, low, high, start)
+    low = level - blocks[LOGIT * stride] - 1
+    high = level - blocks[LOGIT * stride + size - 1] + 1
+    start = level - math.log(sums[CLIPPED_EXPECTED] / sums[OTHERS_EXPECTED])
+    intercept = intercept_of(blocks, stride, size, low, high, start)
     values[INTERCEPT] = intercept
-    n = n_positive + n_negative
     without = n_positive * math.log(n_positive / n) + n_negative * math.log(n_negative / n)
-    reason, meeting = _no_slope_reason(p, positives, negatives, logit)
-    if reason != DEFINED:
-        reasons[SLOPE] = reasons[SLOPE_SE] = reason
-        if reason == SEPARABLE:
-            values[RECALIBRATED_LOG_LOSS] = _loss_where_classes_meet(
-                p, positives, negatives, meeting, n
-            )
+    log_likelihood, reason = without, CONSTANT
+    if n_blocks > 1:
+        reason = _no_slope_reason(blocks, stride, n_blocks, scratch)
+    if reason == DEFINED:
+        with_intercept = -n * values[LOG_LOSS]
+        # The line of slope 1 starts the search unless that of slope 0 is likelier.
+        slope = 1.0 if with_intercept > without else 0.0
+        line_intercept = intercept if slope else level
+        if slope_into(blocks, stride, size, line_intercept, slope, scratch):
+            log_likelihood = scratch[LOG_LIKELIHOOD]
+            values[SLOPE], values[SLOPE_SE] = scratch[FITTED_SLOPE], scratch[STD_ERROR]
         else:
-            values[RECALIBRATED_LOG_LOSS] = -without / n
-        return math.nan, math.nan
-    if -n * values[LOG_LOSS] > without:
-        line_intercept, line_slope = intercept, 1.0
-        odds = math.exp(intercept)
-        for i in range(len(p)):
-            raised = odds * p[i]
-            likely[i] = raised / (raised + q[i])
-            unlikely[i] = q[i] / (raised + q[i])
-    else:
-        line_intercept, line_slope = level, 0.0
-        likely[:] = n_positive / n
-        unlikely[:] = n_negative / n
-    slope, std_error, centre, information, log_likelihood, converged = slope_of(
-        logit, positives, negatives, line_intercept, line_slope, likely, unlikely
-    )
-    if not converged:
-        reasons[SLOPE] = reasons[SLOPE_SE] = NOT_CONVERGED
-        log_likelihood = max(without, -n * values[LOG_LOSS])
+            reason = NOT_CONVERGED
+            log_likelihood = with_intercept if with_intercept > without else without
+    elif reason == SEPARABLE:
+        log_likelihood = scratch[0]
+    reasons[SLOPE] = reasons[SLOPE_SE] = reason
     values[RECALIBRATED_LOG_LOSS] = -log_likelihood / n
-    values[SLOPE] = slope
-    values[SLOPE_SE] = std_error
-    return centre, information
 
 
-@compiled
-def _no_slope_reason(
-    p: np.ndarray, positives: np.ndarray, negatives: np.ndarray, logit: np.ndarray
-) -> tuple[int, int]:
+@compiled(internal=True)
+def _no_slope_reason(blocks: np.ndarray, stride: int, n_blocks: int, scratch: np.ndarray) -> int:
     """Return the code of the reason why there is no slope, `DEFINED` where there is one.
 
-    Of separable classes, the second number is a block at whose logit they meet or end.
-
-    Where the classes hardly overlap, the result depends on the last bits of the logits: they are
-    then replaced by the plain version's.
+    Of separable classes, the first number of `scratch` is the best log likelihood. Where classes
+    hardly overlap, the result depends on the last bits of the logits: they are then replaced by the
+    plain version's.
     """
-    if _logit(p[0]) - _logit(p[-1]) <= ROUNDING:
-        return CONSTANT, 0
-    first_bought, first_other, last_bought, last_other = 0, 0, len(p) - 1, len(p) - 1
-    while positives[first_bought] == 0:
+    p, logit = CLIPPED * stride, LOGIT * stride
+    positives, negatives = POSITIVES * stride, NEGATIVES * stride
+    first_bought, first_other, last_bought, last_other = 0, 0, n_blocks - 1, n_blocks - 1
+    while blocks[positives + first_bought] == 0:
         first_bought += 1
-    while negatives[first_other] == 0:
+    while blocks[negatives + first_other] == 0:
         first_other += 1
-    while positives[last_bought] == 0:
+    while blocks[positives + last_bought] == 0:
         last_bought -= 1
-    while negatives[last_other] == 0:
+    while blocks[negatives + last_other] == 0:
         last_other -= 1
-    falling = _logit(p[first_bought]) - _logit(p[last_other])
-    rising = _logit(p[first_other]) - _logit(p[last_bought])
-    overlap = min(falling, rising)
-    if overlap <= 0:
-        return SEPARABLE, first_bought if falling <= 0 else last_bought
-    if overlap < NARROW_OVERLAP:
-        for i in range(len(p)):
-            logit[i] = _logit(p[i])
-    return DEFINED, 0
+    falling = blocks[logit + first_bought] - blocks[logit + last_other]
+    rising = blocks[logit + first_other] - blocks[logit + last_bought]
+    if falling > 2 * NARROW_OVERLAP and rising > 2 * NARROW_OVERLAP:
+        return DEFINED
+    if _logit(blocks[p]) - _logit(blocks[p + n_blocks - 1]) <= ROUNDING:
+        return CONSTANT
+    falling = _logit(blocks[p + first_bought]) - _logit(blocks[p + last_other])
+    rising = _logit(blocks[p + first_other]) - _logit(blocks[p + last_bought])
+    if falling <= 0 or rising <= 0:
+        meeting = _logit(blocks[p + (first_bought if falling <= 0 else last_bought)])
+        scratch[0] = _likelihood_where_classes_meet(blocks, stride, n_blocks, meeting)
+        return SEPARABLE
+    if falling < NARROW_OVERLAP or rising < NARROW_OVERLAP:
+        for i in range(n_blocks):
+            blocks[logit + i] = _logit(blocks[p + i])
+    return DEFINED
 
 
-@compiled
-def _loss_where_classes_meet(
-    p: np.ndarray, positives: np.ndarray, negatives: np.ndarray, meeting: int, n: float
+@compiled(internal=True)
+def _likelihood_where_classes_meet(
+    blocks: np.ndarray, stride: int, n_blocks: int, meeting: float
 ) -> float:
-    """Return the log loss that the best line leaves on separable classes.
+    """Return the log likelihood that the best line approaches on separable classes.
 
     Only at one logit can there be customers of both, and there they have their observed rate.
     """
     n_positive = n_negative = 0.0
-    for i in range(len(p)):
-        if _logit(p[i]) == _logit(p[meeting]):
-            n_positive += positives[i]
-            n_negative += negatives[i]
+    for i in range(n_blocks):
+        if _logit(blocks[CLIPPED * stride + i]) == meeting:
+            n_positive += blocks[POSITIVES * stride + i]
+            n_negative += blocks[NEGATIVES * stride + i]
     if n_positive == 0 or n_negative == 0:
         return 0.0
     here = n_positive + n_negative
-    loss = n_positive * math.log(n_positive / here) + n_negative * math.log(n_negative / here)
-    return -loss / n
+    return n_positive * math.log(n_positive / here) + n_negative * math.log(n_negative / here)
 
 
 @compiled

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from scale_eval.compiling import compiled
-from scale_eval.metrics.compiled.simd import bits_of
+from scale_eval.metrics.compiled.columns import NEGATIVES, POSITIVES, PROBABILITY
+from scale_eval.metrics.compiled.simd import bits_of, fetch
 from scale_eval.metrics.histogram import EDGES
 
 CELL_SHIFT = 52 - 8
@@ -40,12 +41,36 @@ MANY_TIED = 4
 """Customers for each distinct score, on average, from which the scores of a window are kept."""
 
 
-@compiled
+@compiled(internal=True)
+def bin_of(p: float) -> int:
+    """Return the bin of a probability, as in `metrics.histogram`."""
+    mirrored = p >= 0.5
+    cell = (bits_of(1 - p if mirrored else p) >> CELL_SHIFT) - FIRST_CELL
+    b = np.int64(_LEAST_BINS[np.int64(mirrored), cell if cell > 0 else 0])
+    return b + (_EDGES_AND_END[b] <= p)
+
+
+@compiled(internal=True)
+def bins_into(
+    blocks: np.ndarray, stride: int, n_blocks: int, bins: np.ndarray, counts: np.ndarray
+) -> None:
+    """Write the bin of each block, and have its counts fetched, long before they are changed."""
+    for i in range(n_blocks):
+        bins[i] = bin_of(blocks[PROBABILITY * stride + i])
+        fetch(counts, bins[i])
+
+
+@compiled(internal=True)
 def add_to_histogram(
-    outcomes: np.ndarray,
+    blocks: np.ndarray,
+    stride: int,
+    n_blocks: int,
+    n: int,
     probabilities: np.ndarray,
-    future_spend: np.ndarray,
-    n_distinct: int,
+    spenders: np.ndarray,
+    spent: np.ndarray,
+    n_spenders: int,
+    bins: np.ndarray,
     counts: np.ndarray,
 ) -> None:
     """Add n customers of a window to a histogram, counted as in `metrics.histogram`.
@@ -56,40 +81,52 @@ def add_to_histogram(
 
     Parameters
     ----------
-    outcomes, probabilities, future_spend : ndarray of bool, float64, float64, shape (n,)
-    n_distinct : int
-        The number of distinct probabilities.
+    blocks : ndarray of float64
+        The columns of `n_blocks` blocks; see `columns`.
+    probabilities : ndarray of float64, shape (n,)
+    spenders, spent : ndarray of int64 and of float64
+        As in `window_into`; the first `n_spenders` count.
+    bins : ndarray of int64, shape (n_blocks,)
+        From `bins_into`.
     counts : ndarray of int64, shape (N_BINS, 4)
         Buyers, others, spend in minor units, each customer's rounded to even, and the code of the
         one score; changed in place.
     """
-    kept = n_distinct == 1 or MANY_TIED * n_distinct <= len(outcomes)
-    for i in range(len(outcomes)):
-        p = probabilities[i]
-        mirrored = p >= 0.5
-        cell = (bits_of(1 - p if mirrored else p) >> CELL_SHIFT) - FIRST_CELL
-        b = np.int64(_LEAST_BINS[np.int64(mirrored), max(cell, 0)])
-        b += _EDGES_AND_END[b] <= p
-        counts[b, NEGATIVE - np.int64(outcomes[i])] += 1
-        code = bits_of(p + 0.0) + 1 if kept else np.int64(SEVERAL_SCORES)  # -0. becomes 0.
+    kept = n_blocks == 1 or MANY_TIED * n_blocks <= n
+    for i in range(n_blocks):
+        p, b = blocks[PROBABILITY * stride + i], bins[i]
+        counts[b, POSITIVE] += np.int64(blocks[POSITIVES * stride + i])
+        counts[b, NEGATIVE] += np.int64(blocks[NEGATIVES * stride + i])
+        code = bits_of(p) + 1 if kept else np.int64(SEVERAL_SCORES)
         known = counts[b, SCORE]
-        counts[b, SCORE] = code if known in (NO_SCORE, code) else np.int64(SEVERAL_SCORES)
-        if future_spend[i] > 0:
-            counts[b, SPEND_MINOR] += np.int64(np.rint(100 * future_spend[i]))
+        is_one = (known == NO_SCORE) | (known == code)
+        counts[b, SCORE] = code if is_one else np.int64(SEVERAL_SCORES)
+    for j in range(n_spenders):
+        if spent[j] > 0:
+            b = bin_of(probabilities[spenders[j] >> 4])
+            counts[b, SPEND_MINOR] += np.int64(np.rint(100 * spent[j]))
 
 
-@compiled
-def take_out(histogram: np.ndarray, bins: np.ndarray, counts: np.ndarray) -> int:
+@compiled(internal=True)
+def take_out(
+    histogram: np.ndarray,
+    bins_of_blocks: np.ndarray,
+    n_blocks: int,
+    bins: np.ndarray,
+    counts: np.ndarray,
+    start: int,
+) -> int:
     """Empty a histogram, shape (N_BINS, 4), into the bins that hold customers and their counts.
 
-    `bins`, shape (n,), and `counts`, shape (n, 4), are filled from their start; returns the number
-    of bins written.
+    `bins_of_blocks` are those of all blocks in it, descending. `bins`, shape (n,), and `counts`,
+    shape (n, 4), are filled from `start` on, ascending; returns the end.
     """
-    n = 0
-    for b in range(len(histogram)):
+    for i in range(n_blocks - 1, -1, -1):
+        b = bins_of_blocks[i]
         if histogram[b, POSITIVE] + histogram[b, NEGATIVE]:
-            bins[n] = b
-            counts[n] = histogram[b]
-            histogram[b] = 0
-            n += 1
-    return n
+            bins[start] = b
+            for column in range(4):
+                counts[start, column] = histogram[b, column]
+                histogram[b, column] = 0
+            start += 1
+    return start

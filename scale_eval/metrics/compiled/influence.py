@@ -6,69 +6,58 @@ import numpy as np
 
 from scale_eval.compiling import compiled
 from scale_eval.metrics.built_in import STANDARD_ERRORS
-from scale_eval.metrics.compiled.values import (
-    AUC,
-    BRIER,
-    DEFINED,
-    LOG_LOSS,
-    LOG_RATIO_SE,
-    SLOPE,
-)
+from scale_eval.metrics.compiled.columns import BUYERS, INFLUENCES, ROWS, SUMS
+from scale_eval.metrics.compiled.simd import LANES
+from scale_eval.metrics.compiled.values import AUC, DEFINED, LOG_RATIO_SE, SLOPE
 from scale_eval.metrics.uncertainty import N_GROUPS
 
 N_BY_CUSTOMER = len(STANDARD_ERRORS)
 """Number of influences that have a value for each customer; they come first."""
 
 
-@compiled
+@compiled(internal=True)
 def influence_into(
     keys: np.ndarray,
-    ends: np.ndarray,
-    cumulative: np.ndarray,
-    block_probability: np.ndarray,
-    log_p: np.ndarray,
-    log_q: np.ndarray,
-    logit: np.ndarray,
-    likely: np.ndarray,
-    unlikely: np.ndarray,
-    values: np.ndarray,
+    n: int,
+    n_blocks: int,
+    blocks: np.ndarray,
+    stride: int,
+    by_group: np.ndarray,
     reasons: np.ndarray,
-    expected: float,
-    centre: float,
-    information: float,
     influence: np.ndarray,
 ) -> None:
-    """Sum `influence_values` over the groups of customers, into the first rows of `influence`."""
-    n, m = ends[-1], cumulative[-1]
-    k = n - m
-    log_loss, brier = values[LOG_LOSS], values[BRIER]
-    has_auc = reasons[AUC] == DEFINED
-    auc, per_buyer, per_other = 0.0, 0.0, 0.0
-    if has_auc:
-        auc, per_buyer, per_other = values[AUC], 1 / m, 1 / k
+    """Sum `influence_values` over the groups of customers, into the first rows of `influence`.
+
+    The columns of influence are those of one customer of each block.
+    """
+    sums, pair = SUMS * N_GROUPS, 2 * stride
+    if n_blocks == 1:
+        for group in range(N_GROUPS):
+            buyers = by_group[BUYERS * N_GROUPS + group]
+            others = by_group[ROWS * N_GROUPS + group] - buyers
+            for i in range(N_BY_CUSTOMER):
+                of_one = INFLUENCES * stride + pair * i
+                by_group[sums + LANES * group + i] = (
+                    others * blocks[of_one] + buyers * blocks[of_one + stride]
+                )
+    else:
+        for i in range(LANES * N_GROUPS):
+            by_group[sums + i] = 0.0
+        for j in range(n):
+            key = keys[j]
+            group = sums + LANES * ((key >> 1) & (N_GROUPS - 1))
+            place = (INFLUENCES + (key & 1)) * stride + (key >> 5)
+            by_group[group] += blocks[place]
+            by_group[group + 1] += blocks[place + pair]
+            by_group[group + 2] += blocks[place + 2 * pair]
+            by_group[group + 3] += blocks[place + 3 * pair]
+            by_group[group + 4] += blocks[place + 4 * pair]
+    has_auc, has_slope = reasons[AUC] == DEFINED, reasons[SLOPE] == DEFINED
     has_ratio = reasons[LOG_RATIO_SE] == DEFINED
-    per_observed, per_expected = (1 / m, 1 / expected) if has_ratio else (0.0, 0.0)
-    has_slope = reasons[SLOPE] == DEFINED
-    per_information = 1 / information if has_slope else 0.0
-    sums = np.zeros((N_GROUPS, N_BY_CUSTOMER))
-    above, bought_above = np.int64(0), np.int64(0)
-    for i in range(len(ends)):
-        p = block_probability[i]
-        leverage = (logit[i] - centre) * per_information if has_slope else 0.0
-        v10 = (2 * k - (ends[i] - cumulative[i]) - (above - bought_above)) * (per_other / 2) - auc
-        v01 = (cumulative[i] + bought_above) * (per_buyer / 2) - auc
-        for j in range(above, ends[i]):
-            bought = (keys[j] & 1) == 1
-            group = (keys[j] >> 1) & (N_GROUPS - 1)
-            sums[group, 0] -= (log_p[i] if bought else log_q[i]) + log_loss
-            sums[group, 1] += ((p - 1) * (p - 1) if bought else p * p) - brier
-            sums[group, 2] += v10 * per_buyer if bought else v01 * per_other
-            sums[group, 3] += (per_observed if bought else 0.0) - p * per_expected
-            sums[group, 4] += (unlikely[i] if bought else -likely[i]) * leverage
-        above, bought_above = ends[i], cumulative[i]
     for group in range(N_GROUPS):
-        influence[0, group] = sums[group, 0] / n
-        influence[1, group] = sums[group, 1] / n
-        influence[2, group] = sums[group, 2] if has_auc else np.nan
-        influence[3, group] = sums[group, 3] if has_ratio else np.nan
-        influence[4, group] = sums[group, 4] if has_slope else np.nan
+        place = sums + LANES * group
+        influence[0, group] = by_group[place] / n
+        influence[1, group] = by_group[place + 1] / n
+        influence[2, group] = by_group[place + 2] if has_auc else np.nan
+        influence[3, group] = by_group[place + 3] if has_ratio else np.nan
+        influence[4, group] = by_group[place + 4] if has_slope else np.nan

@@ -15,6 +15,7 @@ from typing import Any
 
 from llvmlite import ir
 from numba import types
+from numba.core import cgutils
 from numba.core.imputils import lower_builtin
 from numba.core.typing.templates import ConcreteTemplate, infer_global, signature
 from numba.extending import intrinsic, models, register_model
@@ -136,6 +137,24 @@ def store(typing_context: Any, array: Any, i: Any, lanes: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(array, types.int64, _lanes), generate
+
+
+@intrinsic
+def fetch(typing_context: Any, array: Any, i: Any) -> Any:
+    """Have the row array[i] of a contiguous array brought into the cache, to be written soon."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        table = context.make_array(signature.args[0])(context, builder, arguments[0])
+        row = builder.extract_value(table.strides, 0)
+        byte = builder.bitcast(table.data, ir.IntType(8).as_pointer())
+        place = builder.gep(byte, [builder.mul(row, arguments[1])])
+        whole = ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [place.type, whole, whole, whole])
+        prefetch = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        builder.call(prefetch, [place, whole(1), whole(3), whole(1)])
+        return context.get_dummy_value()
+
+    return types.void(array, types.int64), generate
 
 
 @intrinsic

@@ -36,7 +36,7 @@ def distribution(findings: Findings) -> Figure:
         rows = findings.companies(metric)
         low, high = np.inf, -np.inf
         for y, model in enumerate(models):
-            values = rows.loc[rows["model"] == model, "mean"].dropna().to_numpy()
+            values = rows[model].dropna().to_numpy() if model in rows else rows.to_numpy()
             row = findings.figure(metric, model)
             if not len(values) or pd.isna(row["p50"]):
                 continue

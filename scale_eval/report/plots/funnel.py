@@ -24,8 +24,13 @@ MOST_POINTS = 2_000
 def funnel(findings: Findings, model: str | None = None) -> Figure:
     """Draw the AUC of each company against its number of buyers, and the effect of chance alone."""
     model = model or findings.models[0]
-    rows = findings.companies("roc_auc")
-    rows = rows[(rows["model"] == model) & rows["mean"].notna() & (rows["n_positive"] > 0)]
+    rows = pd.DataFrame(
+        {
+            column: findings.companies("roc_auc", column).get(model, pd.Series(dtype=float))
+            for column in ("mean", "std_error", "n_positive")
+        }
+    )
+    rows = rows[rows["mean"].notna() & (rows["n_positive"] > 0)]
     figure = Figure(figsize=(WIDTH, 3.6), layout="constrained")
     axis = figure.subplots()
     x, y = rows["n_positive"].to_numpy(float), rows["mean"].to_numpy(float)

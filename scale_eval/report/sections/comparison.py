@@ -167,11 +167,9 @@ def _ranks(findings: Findings) -> tuple[list[str], list[dict[str, Any]]]:
     """
     if len(findings.models) < 3 or findings.n_companies < 6:
         return [], []
-    rows = findings.companies(findings.primary)
-    wide = rows.pivot(index="company_id", columns="model", values=["mean", "n_defined"])
-    n_defined = wide["n_defined"][findings.models]
+    n_defined = findings.companies(findings.primary, "n_defined")[findings.models]
     together = n_defined.min(axis=1, skipna=False) == n_defined.max(axis=1, skipna=False)
-    means = wide["mean"][findings.models][together].dropna()
+    means = findings.companies(findings.primary)[findings.models][together].dropna()
     distances = means.apply(lambda values: findings.distance(findings.primary, values))
     try:
         test = friedman(distances.to_numpy())

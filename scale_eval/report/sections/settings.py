@@ -51,7 +51,7 @@ def settings(findings: Findings) -> Section:
 def _models(findings: Findings) -> list[dict[str, Any]]:
     """Return what each model was when it was evaluated."""
     document = findings.document
-    when = {} if findings.directory is None else findings.directory.evaluated_between()
+    when = findings.evaluated_between
     rows = []
     unknown: dict[str, Any] = {whole: {} for whole in findings.names.values()}
     models = {**unknown, **document.get("models", {})}

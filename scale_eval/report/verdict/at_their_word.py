@@ -68,12 +68,12 @@ def _elsewhere(findings: Findings, model: str, row: pd.Series) -> str:
         if pd.isna(low) or not np.log(high / max(low, 1e-9)) > APART:
             return ""
         return f"; at a company not yet seen between {span(low, high, 0.01).replace('to', 'and')}"
-    rows = findings.companies("observed_expected_ratio")
-    own = rows.loc[rows["model"] == model, "mean"].dropna()
+    metric = "observed_expected_ratio"
+    own = findings.companies(metric)[model].dropna()
     text = ""
     if len(own) > 1 and own.min() > 0 and np.log(own.max() / own.min()) > APART:
         text = f"; at single companies {span(own.min(), own.max(), 0.01)}"
-    latest = rows.loc[rows["model"] == model, "latest"].dropna()
+    latest = findings.companies(metric, "latest")[model].dropna()
     if len(latest) and latest.min() > 0 and abs(np.log(latest.mean() / row["value"])) > CHANGED:
         ends = number(latest.iloc[0], 0.01)
         if len(latest) > 1:

@@ -59,8 +59,7 @@ def faults(findings: Findings, model: str) -> Iterator[tuple[str, str]]:
 
 def _apart(findings: Findings, model: str) -> str:
     """Say where a model is right on single companies, of a few, though not on average."""
-    rows = findings.companies("observed_expected_ratio")
-    own = rows.loc[rows["model"] == model].set_index("company_id")["mean"].dropna()
+    own = findings.companies("observed_expected_ratio")[model].dropna()
     right = own[(own > 0) & (np.abs(np.log(own.clip(lower=1e-9))) <= MISCALIBRATED)]
     if not 1 < len(own) <= MOST_COMPANIES or right.empty:
         return ""

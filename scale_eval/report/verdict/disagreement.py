@@ -196,11 +196,7 @@ def _failures(findings: Findings, pair: Pair) -> pd.DataFrame:
     One row a company: where `b` is worse by `BADLY` times what it is better by elsewhere. Companies
     where the two models predicted another number of windows are not compared.
     """
-    rows = findings.companies(findings.primary)
-    figure, n = (
-        rows.pivot(index="company_id", columns="model", values=column)
-        for column in ("mean", "n_defined")
-    )
+    figure, n = (findings.companies(findings.primary, column) for column in ("mean", "n_defined"))
     loss = figure.apply(lambda values: findings.distance(pair.metric, values))
     worse_by = pd.DataFrame(
         {
@@ -214,8 +210,10 @@ def _failures(findings: Findings, pair: Pair) -> pd.DataFrame:
 
 def _share_by_chance(findings: Findings, model: str) -> float:
     """Return the share of companies at which chance alone can favour the worse model."""
-    rows = findings.companies(findings.primary)
-    rows = rows[(rows["model"] == model) & (rows["n_customers"] > 0)]
-    customers = (rows["n_customers"] * rows["n_cutoffs"]).to_numpy(dtype=float)
+    n_customers, n_cutoffs = (
+        findings.companies(findings.primary, column)[model].to_numpy()
+        for column in ("n_customers", "n_cutoffs")
+    )
+    customers = (n_customers * n_cutoffs)[n_customers > 0]
     rate = float(findings.periods.loc[findings.periods["cutoff"].isna(), "observed_rate"].iloc[0])
     return float(share_misled(customers * min(rate, 1 - rate)).mean())

@@ -61,8 +61,8 @@ def differs_in_latest(findings: Findings, best: str, *, is_choice: bool) -> Iter
 
 def _is_all_of_most(findings: Findings) -> bool:
     """Return whether most companies were seen in one window: the latest is no other evidence."""
-    rows = findings.companies(findings.primary)
-    seen = rows.loc[(rows["model"] == findings.models[0]) & (rows["n_defined"] > 0), "n_defined"]
+    seen = findings.companies(findings.primary, "n_defined")[findings.models[0]]
+    seen = seen[seen > 0]
     return bool(2 * (seen == 1).sum() > len(seen) > 0)
 
 

@@ -78,8 +78,8 @@ def evidence(findings: Findings, best: str) -> Iterator[str]:
 
 def _one_window_each(findings: Findings) -> Iterator[str]:
     """Say which part of the average rests on companies that were seen in one window."""
-    rows = findings.companies(findings.primary)
-    seen = rows.loc[(rows["model"] == findings.models[0]) & (rows["n_defined"] > 0), "n_defined"]
+    seen = findings.companies(findings.primary, "n_defined")[findings.models[0]]
+    seen = seen[seen > 0]
     once = int((seen == 1).sum())
     if once < ONE_WINDOW * len(seen) or not once:
         return
@@ -109,16 +109,15 @@ def _short_references(findings: Findings) -> Iterator[str]:
 
 def _not_compared(findings: Findings) -> Iterator[str]:
     """Say how many companies are not compared, and how many windows each model predicted."""
-    rows = findings.companies(findings.primary)
-    rows = rows[rows["model"] == findings.models[0]]
-    left_out = len(rows) - int((rows["n_cutoffs"] > 0).sum())
+    n_cutoffs = findings.companies(findings.primary, "n_cutoffs")[findings.models[0]]
+    left_out = len(n_cutoffs) - int((n_cutoffs > 0).sum())
     if not left_out or findings.sample is not None:
         return
     ok = findings.statuses[findings.statuses["status"] == "ok"].groupby("model")["n"].sum()
     counts = listed([f"{m} {int(ok[m]):,}" for m in findings.models if m in ok.index], most=None)
     yield (
-        f"{part_of_companies(left_out, len(rows)).capitalize()} are not compared: no window of "
-        f"theirs was predicted by every model. Windows by model: {counts}."
+        f"{part_of_companies(left_out, len(n_cutoffs)).capitalize()} are not compared: no window "
+        f"of theirs was predicted by every model. Windows by model: {counts}."
     )
 
 

@@ -7,7 +7,6 @@ by metric, because the sums of influence of one metric take most of the memory o
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -54,9 +53,8 @@ class RunInputs:
     panel : Panel
         The evaluations, with the columns that every table needs; a table that needs others loads
         them with `panel.holding`.
-    pending_scores : Future of PooledHistograms
-        The histograms of scores, which a thread pools while tables without them are made; `scores`
-        waits for them.
+    pooled_scores : callable
+        Pools the histograms of scores, for `scores`.
     groups : dict
         The group of companies in which each company's scores were kept.
     margins : dict
@@ -65,19 +63,23 @@ class RunInputs:
         The seed of the resampling of companies.
     design : Design or None
         How the companies were drawn, for a run of a sample of them.
+    company_columns : dict
+        The columns of `companies` that do not depend on the metric, by model and coverage, kept by
+        the first metric for the others.
     """
 
     panel: Panel
-    pending_scores: Future[PooledHistograms]
+    pooled_scores: Callable[[], PooledHistograms]
     groups: Mapping[str, int]
     margins: Mapping[str, float]
     seed: int
     design: Design | None = None
+    company_columns: dict[tuple[int, str], dict[str, pa.Array]] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def scores(self) -> PooledHistograms:
-        """Return the histograms of scores, as soon as they are pooled."""
-        return self.pending_scores.result()
+        """Return the histograms of scores, pooled when they are first needed."""
+        return self.pooled_scores()
 
 
 @dataclass(frozen=True)
@@ -101,6 +103,14 @@ class MetricInputs:
     metric: Metric
     influence: np.ndarray | None
     models: Sequence[int]
+
+    @property
+    def scores(self) -> PooledHistograms | None:
+        """Return the histograms of scores; None for a metric whose figures are sums over windows.
+
+        To pool them takes seconds in a large run.
+        """
+        return None if self.metric.row_form is None else self.run.scores
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from scale_eval.compiling import compiled
+from scale_eval.compiling import compiled_for_many
+from scale_eval.evaluation.schema import coded
 from scale_eval.metrics import EffectScale, Metric
 from scale_eval.results.customer_influence import (
     company_variances,
@@ -15,55 +16,59 @@ from scale_eval.results.customer_influence import (
 from scale_eval.results.heterogeneity import company_effects, fit_effects, mean_of_effects
 from scale_eval.results.panel import Panel
 from scale_eval.results.ratio_terms import terms
-from scale_eval.results.tables.base import MetricTable
+from scale_eval.results.tables.base import MetricInputs, MetricTable
 from scale_eval.statistics.shrinkage import shrink
 from scale_eval.statistics.undefined import Undefined
 from scale_eval.storage.columns import COUNT, NUMBER, TEXT, Column
 
 
-def companies_of(
-    panel: Panel, metric: Metric, influence: np.ndarray | None, model: int
-) -> pa.Table:
+def companies_of(inputs: MetricInputs, model: int) -> pa.Table:
     """Make the rows of one metric and model: of the common windows, then of its own.
 
     Both are sorted by company. Where all windows of the model are common there are no rows of its
-    own: they would be the same.
+    own: they would be the same. Texts are dictionary codes, since few of them differ.
     """
+    panel = inputs.panel
     ok = np.flatnonzero(panel.ok[:, model])
     common = panel.covered("common", model, panel.at(None))
-    parts = [_rows(panel, metric, influence, model, "common", common)]
+    parts = [_rows(inputs, model, "common", common)]
     if len(common) < len(ok):
-        parts.append(_rows(panel, metric, influence, model, "own", ok))
+        parts.append(_rows(inputs, model, "own", ok))
     return pa.concat_tables(parts)
 
 
-def _rows(
-    panel: Panel,
-    metric: Metric,
-    influence: np.ndarray | None,
-    model: int,
-    coverage: str,
-    windows: np.ndarray,
-) -> pa.Table:
+def _rows(inputs: MetricInputs, model: int, coverage: str, windows: np.ndarray) -> pa.Table:
     """Make the rows of one coverage: of these windows, which ascend."""
-    ids = pa.array(panel.company_ids, pa.string())
-    figures = _facts(panel, model, windows) | _figures(panel, metric, model, windows, influence)
+    panel, metric, shared = inputs.panel, inputs.metric, inputs.run.company_columns
+    n = panel.n_companies
+    if (model, coverage) not in shared:
+        ids, facts = pa.array(panel.company_ids, pa.string()), _facts(panel, model, windows)
+        shared[model, coverage] = {
+            "company_id": pa.DictionaryArray.from_arrays(np.arange(n, dtype=np.int32), ids),
+            "model": _repeated(panel.models[model], n),
+            "coverage": _repeated(coverage, n),
+            **{name: _typed(name, of) for name, of in facts.items()},
+        }
+    figures = _figures(panel, metric, model, windows, inputs.influence)
     columns = {
-        "company_id": ids,
-        "model": pa.repeat(panel.models[model], len(ids)),
-        "metric": pa.repeat(metric.name, len(ids)),
-        "coverage": pa.repeat(coverage, len(ids)),
-        **{f: pa.array(values, from_pandas=True) for f, values in figures.items()},
+        "metric": _repeated(metric.name, n),
+        **shared[model, coverage],
+        **{name: _typed(name, of) for name, of in figures.items()},
     }
-    return pa.table(
-        [
-            columns[field.name].cast(field.type)
-            if field.name in columns
-            else pa.nulls(len(ids), field.type)
-            for field in COMPANIES.schema
-        ],
-        schema=COMPANIES.schema,
-    )
+    schema = coded(COMPANIES.schema)
+    arrays = [
+        columns[field.name] if field.name in columns else pa.nulls(n, field.type)
+        for field in schema
+    ]
+    return pa.table(arrays, schema=schema)
+
+
+def _typed(name: str, values: np.ndarray) -> pa.Array:
+    return pa.array(values, from_pandas=True).cast(COMPANIES.schema.field(name).type)
+
+
+def _repeated(text: str, n: int) -> pa.DictionaryArray:
+    return pa.DictionaryArray.from_arrays(np.zeros(n, np.int32), pa.array([text], pa.string()))
 
 
 def _facts(panel: Panel, model: int, windows: np.ndarray) -> dict[str, np.ndarray]:
@@ -109,7 +114,7 @@ def _spread(panel: Panel, values: np.ndarray, windows: np.ndarray) -> dict[str, 
     return {"n_defined": n, "std": std, "min": low, "max": high}
 
 
-@compiled
+@compiled_for_many
 def _spread_into(
     company: np.ndarray,
     values: np.ndarray,
@@ -132,9 +137,10 @@ def _spread_into(
             end += 1
         if n[c] > 1:
             mean, squares = total / n[c], 0.0
-            for window in windows[begin:end]:
-                if not np.isnan(values[window]):
-                    squares += (values[window] - mean) ** 2
+            for i in range(begin, end):
+                if not np.isnan(values[windows[i]]):
+                    distance = values[windows[i]] - mean
+                    squares += distance * distance
             std[c] = np.sqrt(squares / (n[c] - 1))
         begin = end
 
@@ -271,7 +277,7 @@ COMPANIES = MetricTable(
         "std",
         "shrunk",
     ),
-    make=lambda inputs: companies_of(inputs.panel, inputs.metric, inputs.influence, *inputs.models),
+    make=lambda inputs: companies_of(inputs, *inputs.models),
     by_model=True,
     conventions={
         "company figure": "mean over defined cutoffs; O:E: sum O / sum E; "

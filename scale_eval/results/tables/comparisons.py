@@ -66,7 +66,7 @@ def comparisons_table(rows: Iterable[dict[str, Any]]) -> pa.Table:
 def comparisons_of(
     panel: Panel,
     metric: Metric,
-    scores: PooledHistograms,
+    scores: PooledHistograms | None,
     influence: np.ndarray | None,
     margins: Margins,
 ) -> Iterator[dict[str, Any]]:
@@ -122,6 +122,7 @@ def _company_rows(
             effects = difference_effects(panel, metric, pair, windows, influence)
         if not metric.is_mean_of_effects:
             variance = company_variances(a.moved(windows) - b.moved(windows))
+    company = panel.company[windows]
     for stratum, companies in strata.items():
         compared = companies & ~np.isnan(differences)
         values = differences[compared]
@@ -132,7 +133,7 @@ def _company_rows(
             **_wins_and_losses(values, margin, higher=metric.better == "higher"),
         }
         among = effects.among(compared) if effects is not None else None
-        counted = windows[compared[panel.company[windows]]]
+        counted = windows[compared[company]]
         row |= _columns(_average(a, b, counted, values, among), margin, EQUAL_COMPANY)
         if variance is not None and len(values):
             row["sampling_std_error"] = float(np.sqrt(variance[compared].sum())) / len(values)
@@ -405,7 +406,7 @@ COMPARISONS = MetricTable(
     ),
     make=lambda inputs: comparisons_table(
         comparisons_of(
-            inputs.panel, inputs.metric, inputs.run.scores, inputs.influence, inputs.run.margins
+            inputs.panel, inputs.metric, inputs.scores, inputs.influence, inputs.run.margins
         )
     ),
     conventions={

@@ -17,11 +17,10 @@ from scale_eval.metrics.histogram import COUNTS
 from scale_eval.metrics.pooling import SPEND
 from scale_eval.metrics.row_form import FitWithinWindows
 from scale_eval.results.conditions import NO_BIGGER_SPENDERS
-from scale_eval.results.estimates import averages
 from scale_eval.results.heterogeneity import Effects, company_effects, difference_effects
 from scale_eval.results.panel import COVERAGES, Panel
 from scale_eval.results.pooled_histograms import PooledHistograms
-from scale_eval.results.ratio_terms import Sums, Terms, terms
+from scale_eval.results.ratio_terms import Sums, Terms, averages, terms
 from scale_eval.results.sampled_columns import columns_of, columns_of_quantile
 from scale_eval.results.tables.base import MetricInputs, MetricTable
 from scale_eval.statistics import survey

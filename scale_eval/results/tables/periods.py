@@ -59,7 +59,7 @@ def periods_table(panel: Panel) -> pa.Table:
             "companies": companies_named,
             "model": name,
             **_figures(panel.at_cutoff(cutoff), model, windows, own_terms[model], saved),
-            **behind_leader(panel, model, windows, leader),
+            **behind_leader(panel.at_cutoff(cutoff), model, windows, leader),
         }
         for cutoff, companies_named, at in selections
         for model, name in enumerate(panel.models)

