@@ -45,7 +45,7 @@ REDUCER_GB = 0.8
 """Memory of a worker that makes tables of a large run, and `REDUCED_BYTES` for each evaluation: the
 columns of all, and the sums of influence on one metric."""
 
-REDUCED_BYTES = 230
+REDUCED_BYTES = 280
 
 COORDINATOR_GB = 0.8
 """Memory of the process that hands out the tasks: Python, the libraries, Dask, small tables."""
