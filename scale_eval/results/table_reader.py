@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -17,28 +18,28 @@ from scale_eval.results.tables import TABLES
 from scale_eval.storage import Store, read_metadata, read_table, rows_that_have, scan_rows
 
 
-class TableReader:
+class TableReader(ABC):
     """The tables of a run's directory; `RunDirectory` has the rest of it."""
 
     store: Store
 
     @property
+    @abstractmethod
     def document(self) -> dict[str, Any]:
         """Return what `run.json` says."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def schema(self) -> pa.Schema:
         """Return the schema of the table `evaluations`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def evaluation_parts(self, columns: Sequence[str]) -> Iterator[pa.Table]:
         """Yield columns of the table `evaluations` file by file."""
-        raise NotImplementedError
 
+    @abstractmethod
     def require_rows(self, n: int) -> None:
         """Raise `RowsMissing` where `n` is less than the number of evaluations that were done."""
-        raise NotImplementedError
 
     def table(self, name: str) -> pd.DataFrame:
         """Return a whole result table.
