@@ -35,7 +35,7 @@ def compile_in_turn(on_compiling: Callable[[], object]) -> None:
         deadline = time.monotonic() + COMPILING_SECONDS
         for part in PARTS:
             with _turn(part, seconds=deadline - time.monotonic()):
-                """Wait until it is compiled."""
+                pass  # it is compiled
         with _turn("rest"):
             warm_up()
 

@@ -186,6 +186,7 @@ class Panel:
         panel = copy.copy(self)
         object.__setattr__(panel, "company", self._rank_at_cutoff)
         object.__setattr__(panel, "company_ids", self._ids_by_cutoff[cutoff])
+        object.__setattr__(panel, "_made", {})  # it may depend on the companies
         return panel
 
     @cached_property
