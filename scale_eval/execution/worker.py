@@ -44,6 +44,22 @@ _ONE_AT_A_TIME = threading.Lock()
 whole process: with several threads, results would depend on what runs at the same time."""
 
 
+@contextlib.contextmanager
+def confined_to_one_thread() -> Iterator[None]:
+    """Confine each library of this process to one thread in the ``with`` block.
+
+    Leave it in the thread that entered it: until then no other thread can limit OpenBLAS, and the
+    one that makes tables later would fight for the cores with the threads of its neighbours.
+    """
+    before = pa.cpu_count()
+    with threadpoolctl.threadpool_limits(1):
+        pa.set_cpu_count(1)
+        try:
+            yield
+        finally:
+            pa.set_cpu_count(before)
+
+
 class EvaluationPlugin(WorkerPlugin):
     """The plugin by which a worker does the tasks of one run, for as long as the run lasts."""
 
@@ -93,9 +109,8 @@ class EvaluationPlugin(WorkerPlugin):
                 signal.signal(signal.SIGHUP, signal.SIG_IGN)
         if not in_coordinator:
             children.end_with_parent()
-        self._limits = threadpoolctl.threadpool_limits(1)
-        self._cpu_count = pa.cpu_count()
-        pa.set_cpu_count(1)
+        self._confined = confined_to_one_thread()
+        self._confined.__enter__()
         self._worker = worker
         self._watchdog = Watchdog(worker, self.name, self.timeout, in_coordinator=in_coordinator)
         self._departure = Departure(worker, self.name, self._watchdog)
@@ -118,8 +133,7 @@ class EvaluationPlugin(WorkerPlugin):
             await self._departure.leave()
         else:
             self._departure.restore_handler()
-        self._limits.restore_original_limits()
-        pa.set_cpu_count(self._cpu_count)
+        self._confined.__exit__(None, None, None)
 
     def do(self, key: TaskKey, task: Task) -> TaskResult:
         """Do a task, and return or write its result."""

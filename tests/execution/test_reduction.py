@@ -10,6 +10,7 @@ import sys
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import threadpoolctl
 
 import scale_eval as se
 from scale_eval.execution import reduction
@@ -115,6 +116,22 @@ def test_evaluate_and_reduce_have_workers_make_the_tables_of_a_large_run(
     se.reduce(out)
     assert None not in clients
     assert_same_tables(RunDirectory(open_store(out)), reduced_here)
+
+
+def test_what_makes_tables_on_a_worker_that_evaluated_has_one_thread(shops, client, tmp_path):
+    se.evaluate(shops, out=tmp_path / "run", client=client, progress=False)
+    limits = [
+        client.submit(_threads_of_libraries, pure=False, workers=[worker])
+        for worker in client.scheduler_info()["workers"]
+    ]
+    assert {n for of_worker in client.gather(limits) for n in of_worker} == {1}
+
+
+def _threads_of_libraries():
+    for info in threadpoolctl.threadpool_info():  # as where the workers' parent imported NumPy
+        threadpoolctl.threadpool_limits({info["filepath"]: 2})
+    with threadpoolctl.threadpool_limits(1):
+        return [info["num_threads"] for info in threadpoolctl.threadpool_info()]
 
 
 def _die(*_):
