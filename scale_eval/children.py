@@ -8,9 +8,10 @@ import multiprocessing
 import os
 import signal
 import sys
+import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import resource_tracker
+from multiprocessing import forkserver, resource_tracker
 from pathlib import Path
 
 SAFE_PATH, SAFE_PATH_SET = "PYTHONSAFEPATH", "by scale_eval"
@@ -19,6 +20,38 @@ SAFE_PATH, SAFE_PATH_SET = "PYTHONSAFEPATH", "by scale_eval"
 end_with_process = False
 """Whether an interruption ends this process, and its children with it, so that nothing that lives
 in them need be closed. Commands set it; in a notebook the process goes on."""
+
+
+LONGEST_TEMPORARY_PATH = 70
+"""Longest path, in characters, of the folder for temporary files. Python puts the socket of its
+fork server there, under a name of up to 32 more, and the system allows 107."""
+
+PRELOADED_MODULES = ["distributed.nanny", "scale_eval.execution.worker"]
+"""Modules that the process from which workers are forked has imported."""
+
+
+MEMORY_IS_KEPT = {"MALLOC_TRIM_THRESHOLD_": 256 * 2**20, "MALLOC_MMAP_THRESHOLD_": 32 * 2**20}
+"""Variables of the environment by which a worker's C library keeps memory that is freed. Arrays of
+some megabytes come and go with every few companies; else, and with Dask's own settings, it would
+be given back to the system, which clears every page before it lends it again."""
+
+
+def can_be_forked() -> bool:
+    """Return whether workers can be forked from one process that has imported what they need."""
+    return sys.platform == "linux" and len(tempfile.gettempdir()) <= LONGEST_TEMPORARY_PATH
+
+
+def start_fork_server() -> None:
+    """Start the process from which workers will be forked, and do not wait until it has imported.
+
+    Started while this process still imports, or plans, it is ready when workers are asked for.
+    """
+    if can_be_forked():
+        forkserver.set_forkserver_preload(PRELOADED_MODULES)
+        with contextlib.ExitStack() as environment, out_of_reach():
+            for name, value in MEMORY_IS_KEPT.items():  # read once, when a process starts
+                environment.enter_context(_environment(name, str(value)))
+            forkserver.ensure_running()
 
 
 @contextlib.contextmanager

@@ -1,18 +1,20 @@
 """Provide the command line, with one module per family of commands."""
 
 from scale_eval.cli import interruptions, streams
+from scale_eval.cli.quick_exit import quick_exit
 
 __all__ = ["main"]
 
 
 def main() -> None:
     """Run a command: the entry point of ``scale-eval``."""
-    streams.open_closed()
-    interruptions.end_at_once()  # importing the commands takes a moment, too
-    from scale_eval.cli.commands import run_command
+    with quick_exit():
+        streams.open_closed()
+        interruptions.end_at_once()  # importing the commands takes a moment, too
+        from scale_eval.cli.commands import run_command
 
-    interruptions.raise_once()
-    try:
-        run_command()
-    finally:
-        interruptions.end_if_interrupted()
+        interruptions.raise_once()
+        try:
+            run_command()
+        finally:
+            interruptions.end_if_interrupted()

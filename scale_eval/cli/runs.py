@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
 from rich.text import Text
 
 import scale_eval as se
+from scale_eval import children
 from scale_eval.cli import interruptions
 from scale_eval.cli.app import (
     FAILED_ROWS,
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
 def demo(place: str, **options: Any) -> None:
     """Evaluate four models on synthetic companies."""
     out.print("Three synthetic companies, four models, every half-year that was observed whole.\n")
+    _start_early(options)
     _run(se.demo_dataset(), place, strict=False, **with_config(None, options))
     out.print("  scale-eval ingest --help", "  your own data", sep="")
 
@@ -75,7 +77,9 @@ def run(dataset: str, place: str, config: str | None, strict: bool, **options: A
     missing, and adds models.
     """
     require_dataset(dataset)
-    _run(se.open_dataset(dataset), place, strict=strict, **with_config(config, options))
+    given = with_config(config, options)
+    _start_early(given)
+    _run(se.open_dataset(dataset), place, strict=strict, **given)
 
 
 @cli.command(
@@ -175,6 +179,12 @@ def reduce(run: str, margins: dict[str, float], primary: str | None) -> None:
         if left := unfinished_shares(reduced.directory.store):
             out.print(f"Shares that did not finish: {', '.join(left)}")
         sys.exit(UNFINISHED)
+
+
+def _start_early(options: Mapping[str, Any]) -> None:
+    """Have what workers of this machine need imported while this process imports, and plans."""
+    if options.get("cluster") in (None, Execution.cluster):
+        children.start_fork_server()
 
 
 def _run(dataset: se.Dataset, place: str, *, strict: bool, **options: Any) -> None:

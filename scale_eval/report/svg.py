@@ -34,22 +34,25 @@ def svg(figure: Figure) -> str:
             "font.sans-serif": ["DejaVu Sans", "Verdana", "Arial", "sans-serif"],
         }
     ):
-        _lay_out(figure)
+        canvas = _laid_out(figure)
         # Transparent, for the page to show beneath it that a plot goes on beyond the screen.
-        metadata = {"Date": None, "Creator": None}
-        figure.savefig(file, format="svg", metadata=metadata, transparent=True)
+        for patch in (figure.patch, *(axes.patch for axes in figure.axes)):
+            patch.set(facecolor="none", edgecolor="none")
+        canvas.print_svg(file, metadata={"Date": None, "Creator": None})
     text = with_dark_mode(file.getvalue().decode())
     return f"data:image/svg+xml;base64,{base64.b64encode(text.encode()).decode()}"
 
 
-def _lay_out(figure: Figure) -> None:
-    """Lay out a figure once, for SVG: `savefig` would draw it whole for that, and then again."""
-    engine = figure.get_layout_engine()
+def _laid_out(figure: Figure) -> FigureCanvasSVG:
+    """Lay out a figure once, for SVG; return its canvas: `savefig` would draw it twice more."""
+    canvas, engine = FigureCanvasSVG(figure), figure.get_layout_engine()
     if engine is not None:
-        FigureCanvasSVG(figure)
+        dpi = figure.get_dpi()
         figure.set_dpi(72)
         engine.execute(figure)
+        figure.set_dpi(dpi)  # that of images
         figure.set_layout_engine("none")
+    return canvas
 
 
 def with_dark_mode(text: str) -> str:

@@ -64,15 +64,19 @@ def scan_rows(
         metadata, schema = file.metadata, file.schema_arrow
     texts = [f.name for f in schema if pa.types.is_string(f.type)]
     read = list(schema.names if columns is None else columns)
-    looked_at = [c for c in dict.fromkeys(chain.from_iterable(where)) if c not in read]
     with _opened(store, name, texts, metadata) as file:
         for i in range(metadata.num_row_groups):
             bounds = _bounds(metadata.row_group(i), set(chain.from_iterable(where)))
             if all(_may_have(bounds, each, text) for each, text in where.items()):
-                rows = file.read_row_group(i, columns=read + looked_at, use_threads=False)
-                for each, text in where.items():
-                    if any(bounds.get(column) != (text, text) for column in each):
-                        rows = rows.filter(_has(rows, each, text))
+                looked_at = {
+                    each: text
+                    for each, text in where.items()
+                    if all(bounds.get(column) != (text, text) for column in each)
+                }
+                needed = dict.fromkeys([*read, *chain.from_iterable(looked_at)])
+                rows = file.read_row_group(i, columns=list(needed), use_threads=False)
+                for each, text in looked_at.items():
+                    rows = rows.filter(_has(rows, each, text))
                 yield bytes_to_lists(rows.select(read))
 
 

@@ -6,15 +6,12 @@ import contextlib
 import logging
 import os
 import sys
-import tempfile
 from collections.abc import Iterator
-from multiprocessing import forkserver
 from typing import Any, TypeVar
 
 import dask
 from dask.system import CPU_COUNT
 from distributed import Client, LocalCluster, Security
-from distributed.utils import get_mp_context
 
 from scale_eval import children
 from scale_eval.execution.clusters.base import ClusterLost
@@ -38,19 +35,13 @@ LOCAL_CONFIG = {
     # times a second, and each worker samples its stack 100 times.
     "distributed.admin.tick.interval": "500ms",
     "distributed.worker.profile.interval": "100ms",
-    # Arrays of some megabytes come and go with every few companies. Their memory is kept; Dask
-    # would have it given back to the system, which clears every page before it lends it again.
-    "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": 256 * 2**20,
-    "distributed.nanny.pre-spawn-environ.MALLOC_MMAP_THRESHOLD_": 32 * 2**20,
+    # For workers that are not forked.
+    **{
+        f"distributed.nanny.pre-spawn-environ.{name}": value
+        for name, value in children.MEMORY_IS_KEPT.items()
+    },
 }
 """Dask's configuration while a local cluster runs."""
-
-LONGEST_TEMPORARY_PATH = 70
-"""Longest path, in characters, of the folder for temporary files. Python puts the socket of its
-fork server there, under a name of up to 32 more, and the system allows 107."""
-
-PRELOADED_MODULES = ["distributed.nanny", "scale_eval.execution.worker"]
-"""Modules that the process from which workers are forked has imported."""
 
 
 class LocalProcesses:
@@ -93,17 +84,14 @@ def local_cluster(workers: int, **choices: Any) -> Iterator[LocalCluster]:
     they start, also to replace one, in a tenth of the time. `choices` are passed to Dask's
     `LocalCluster`.
     """
-    forked = sys.platform == "linux" and len(tempfile.gettempdir()) <= LONGEST_TEMPORARY_PATH
+    children.start_fork_server()
+    method = "forkserver" if children.can_be_forked() else "spawn"
     config = {
         **LOCAL_CONFIG,
-        "distributed.worker.multiprocessing-method": "forkserver" if forked else "spawn",
+        "distributed.worker.multiprocessing-method": method,
         "temporary-directory": _temporary_directory(),
     }
     with dask.config.set(config):
-        if forked:
-            get_mp_context().set_forkserver_preload(PRELOADED_MODULES)
-            with children.out_of_reach():
-                forkserver.ensure_running()
         with (
             _without_logs_of_asyncio(),
             path_of_imports_kept(),
@@ -112,6 +100,8 @@ def local_cluster(workers: int, **choices: Any) -> Iterator[LocalCluster]:
             cluster = LocalCluster(
                 n_workers=workers,
                 threads_per_worker=1,
+                # The dashboard takes a second to import, and nobody is told where it is.
+                scheduler_kwargs={"dashboard": False},
                 dashboard_address="127.0.0.1:0",
                 security=_temporary_credentials(),
                 silence_logs=logging.CRITICAL,
