@@ -85,7 +85,8 @@ def test_where_nothing_can_be_written_there_is_none_and_compiling_needs_no_turn(
     assert folder() is None
     done = []
     monkeypatch.setattr(compilation, "scratch_folder", folder)
-    monkeypatch.setattr(compilation, "PARTS", {"part": lambda _: done.append("part")})
+    monkeypatch.setattr(compilation, "FIRST", {})
+    monkeypatch.setattr(compilation, "ON_WINDOWS", {"part": lambda _: done.append("part")})
     monkeypatch.setattr(compilation, "warm_up", lambda: done.append("rest"))
     compilation.compile_in_turn(lambda: None)
     assert done == ["part", "rest"]
@@ -96,7 +97,8 @@ def test_the_locks_of_compiling_are_in_it_and_empty_nothing(shared, tmp_path, mo
     (tmp_path / "thesis").write_text("all of it")
     (shared / f"scale-eval-compiling-{os.getuid()}").symlink_to(tmp_path / "thesis")
     monkeypatch.setattr(compilation, "scratch_folder", folder)
-    monkeypatch.setattr(compilation, "PARTS", {"part": lambda _: None})
+    monkeypatch.setattr(compilation, "FIRST", {})
+    monkeypatch.setattr(compilation, "ON_WINDOWS", {"part": lambda _: None})
     monkeypatch.setattr(compilation, "warm_up", lambda: None)
     compilation.compile_in_turn(lambda: None)
     assert (tmp_path / "thesis").read_text() == "all of it"

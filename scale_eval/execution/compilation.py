@@ -9,8 +9,22 @@ import time
 from collections.abc import Callable, Iterator
 from typing import IO
 
-from scale_eval.models.warm_up import PARTS, compilation_reported, summarise_windows, warm_up
+from scale_eval.models.warm_up import (
+    ON_WINDOWS,
+    compilation_reported,
+    compile_statistics,
+    summarise_windows,
+    warm_up,
+)
+from scale_eval.results.warm_up import compile_tables
 from scale_eval.scratch import scratch_folder
+
+FIRST: dict[str, Callable[[], object]] = {
+    "summaries": summarise_windows,
+    "statistics": compile_statistics,
+    "tables": compile_tables,
+}
+"""The parts of the compiled code that need no other."""
 
 COMPILING_SECONDS = 120.0
 """Seconds that a worker waits at most for another to compile."""
@@ -26,14 +40,18 @@ def compile_in_turn(on_compiling: Callable[[], object]) -> None:
     has waited too long compiles too, since another process of this user may be stopped, or hang.
     """
     with compilation_reported(on_compiling):
+        for part, compile_first in FIRST.items():
+            with _turn(part, seconds=0) as is_own:
+                if is_own:
+                    compile_first()
         with _turn("summaries"):
             windows = summarise_windows()
-        for part, compile_part in PARTS.items():
+        for part, compile_part in ON_WINDOWS.items():
             with _turn(part, seconds=0) as is_own:
                 if is_own:
                     compile_part(windows)
         deadline = time.monotonic() + COMPILING_SECONDS
-        for part in PARTS:
+        for part in (*FIRST, *ON_WINDOWS):
             with _turn(part, seconds=deadline - time.monotonic()):
                 pass  # it is compiled
         with _turn("rest"):

@@ -56,7 +56,7 @@ def compile_scoring(_: CompanyWindows) -> None:
     evaluate_one(_company(), _window(), resolve(Recency.name), Rules())
 
 
-def compile_statistics(_: CompanyWindows) -> None:
+def compile_statistics() -> None:
     """Compile the statistics of which the tables are made, which the workers do not need."""
     x, ones, stratum = np.array([-1.0, 0.0, 1.0]), np.ones(3), np.zeros(3, np.int64)
     positives, negatives = (np.array(each, np.int32) for each in ([[1, 2, 3]], [[3, 2, 1]]))
@@ -71,14 +71,13 @@ def compile_statistics(_: CompanyWindows) -> None:
     entropy_bias(ones, ones / 2)
 
 
-PARTS: dict[str, Callable[[CompanyWindows], None]] = {
+ON_WINDOWS: dict[str, Callable[[CompanyWindows], object]] = {
     "scoring": compile_scoring,
-    "rfm_logistic": partial(compile_model, "rfm_logistic"),
     "bgnbd": partial(compile_model, "bgnbd"),
-    "statistics": compile_statistics,
+    "rfm_logistic": partial(compile_model, "rfm_logistic"),
 }
-"""The parts of the compiled code that processes can compile side by side, the longest first; what
-is in none of them compiles in an instant."""
+"""The parts that need summaries of windows, the longest first. Processes can compile the parts side
+by side; what is in none of them compiles in an instant."""
 
 
 def _company() -> Transactions:

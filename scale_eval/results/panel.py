@@ -203,7 +203,7 @@ class Panel:
 
     def n_with(self, windows: np.ndarray) -> int:
         """Return the number of companies that have one of these windows, ascending positions."""
-        return _n_distinct(self.company, windows)
+        return n_distinct(self.company, windows)
 
     def count_by_company(self, windows: np.ndarray) -> np.ndarray:
         """Return the number of these windows that each company has; shape (n_companies,)."""
@@ -294,7 +294,8 @@ class Panel:
 
 
 @compiled(error_model="python")
-def _n_distinct(ascending: np.ndarray, at: np.ndarray) -> int:
+def n_distinct(ascending: np.ndarray, at: np.ndarray) -> int:
+    """Return the number of different values of an ascending array at ascending positions."""
     n = 0
     for i in range(len(at)):
         n += i == 0 or ascending[at[i]] != ascending[at[i - 1]]

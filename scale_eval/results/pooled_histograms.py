@@ -211,7 +211,7 @@ class PooledHistograms:
             return np.arange(begin, end)
         marks = self._separable[model], self._holds_common[model]
         return np.asarray(
-            _common(begin, end, rows["cutoff"], rows["group"], rows["common"], *marks)
+            common_rows(begin, end, rows["cutoff"], rows["group"], rows["common"], *marks)
         )
 
     def _select(self, model: int, cutoff: int | None, coverage: str) -> GroupedHistograms | None:
@@ -220,9 +220,9 @@ class PooledHistograms:
             return None
         chosen = self._chosen(model, cutoff, coverage)
         dealt = self._number % N_JACKKNIFE_GROUPS
-        groups, bins, cell = _cells(chosen, self._rows["group"], self._rows["bin"], dealt)
+        groups, bins, cell = cells_of(chosen, self._rows["group"], self._rows["bin"], dealt)
         shape = len(groups), len(bins)
-        counts = (_added(chosen, cell, self._rows[name], shape) for name in COUNTS)
+        counts = (added_up(chosen, cell, self._rows[name], shape) for name in COUNTS)
         positives, negatives, spend = map(narrow, counts)
         n_rows = (positives + negatives).sum(axis=0)
         tied = self._tied(chosen, bins, n_rows)
@@ -248,7 +248,7 @@ _compiled = compiled(error_model="python")
 
 
 @_compiled
-def _common(
+def common_rows(
     begin: int,
     end: int,
     cutoff: np.ndarray,
@@ -268,7 +268,7 @@ def _common(
 
 
 @_compiled
-def _cells(
+def cells_of(
     chosen: np.ndarray, group: np.ndarray, bins: np.ndarray, dealt: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the jackknife groups and bins with customers, and each row's cell among them.
@@ -297,7 +297,7 @@ def _cells(
 
 
 @_compiled
-def _added(
+def added_up(
     chosen: np.ndarray, cell: np.ndarray, counts: np.ndarray, shape: tuple[int, int]
 ) -> np.ndarray:
     """Add up the counts of the chosen rows by cell."""

@@ -82,7 +82,9 @@ def _pooled(positives: np.ndarray, negatives: np.ndarray) -> np.ndarray:
             rows[last] += rows[last + 1]
     rates, begin = np.empty(n), 0
     for pool in range(last + 1):
-        rates[begin : ends[pool]] = bought[pool] / rows[pool]
+        rate = bought[pool] / rows[pool]
+        for i in range(begin, ends[pool]):
+            rates[i] = rate
         begin = ends[pool]
     return rates
 

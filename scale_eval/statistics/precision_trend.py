@@ -103,8 +103,9 @@ def _fit(
             along += w * residual * x[i]
         if beta != 0:
             q += beta * beta / tau2
-        fall_of_q = squares + along * along
-        fits[n] = centre + shift, beta, var_mu, cov, var_beta, q, fall_of_q
+        fields = (centre + shift, beta, var_mu, cov, var_beta, q, squares + along * along)
+        for k in range(len(fields)):  # by a slice it would compile for two seconds
+            fits[n, k] = fields[k]
 
 
 def mean_over_companies(y: np.ndarray, v: np.ndarray, tau2: float) -> tuple[float, float]:

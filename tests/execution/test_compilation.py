@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import multiprocessing
+import subprocess
+import sys
 import time
 
 import pytest
 
+import scale_eval as se
 from scale_eval.execution import compilation
+from scale_eval.execution.compilation import FIRST, ON_WINDOWS
 from scale_eval.models.built_in import BASELINES, BUILT_IN
-from scale_eval.models.warm_up import PARTS
 
 SECONDS = 0.3
 """Seconds that a part takes to compile here."""
@@ -33,7 +36,10 @@ def _worker(place, worker: int) -> None:
     compilation.scratch_folder = lambda: place / "locks"
     compilation.summarise_windows = lambda: None
     compilation.warm_up = begin
-    compilation.PARTS = {part: lambda _, part=part: compile_part(part) for part in ("one", "other")}
+    compilation.FIRST = {}
+    compilation.ON_WINDOWS = {
+        part: lambda _, part=part: compile_part(part) for part in ("one", "other")
+    }
     compilation.compile_in_turn(lambda: None)
 
 
@@ -62,7 +68,8 @@ def test_a_worker_that_has_waited_too_long_begins_without_the_others(tmp_path, m
     monkeypatch.setattr(compilation, "scratch_folder", lambda: tmp_path)
     monkeypatch.setattr(compilation, "summarise_windows", lambda: None)
     monkeypatch.setattr(compilation, "COMPILING_SECONDS", 0.1)
-    monkeypatch.setattr(compilation, "PARTS", {"stopped": lambda _: done.append("stopped")})
+    monkeypatch.setattr(compilation, "FIRST", {})
+    monkeypatch.setattr(compilation, "ON_WINDOWS", {"stopped": lambda _: done.append("stopped")})
     monkeypatch.setattr(compilation, "warm_up", lambda: done.append("rest"))
     with compilation._turn("stopped") as is_held:
         assert is_held
@@ -73,4 +80,41 @@ def test_a_worker_that_has_waited_too_long_begins_without_the_others(tmp_path, m
 def test_every_compiled_model_that_takes_seconds_to_compile_is_a_part():
     compiled = {name for name, kind in BUILT_IN.items() if hasattr(kind, "fit_windows")}
     in_an_instant = {*BASELINES, "frequency"}
-    assert {*PARTS} == {"scoring", "statistics", *compiled} - in_an_instant
+    first = {"summaries", "statistics", "tables"}
+    assert {*FIRST, *ON_WINDOWS} == {*first, "scoring", *compiled} - in_an_instant
+
+
+FOUND = """
+import gc, sys
+from numba.core.dispatcher import Dispatcher
+import scale_eval as se
+from scale_eval.models.warm_up import compile_statistics
+from scale_eval.results.warm_up import compile_tables
+
+def found():
+    rooms = ("scale_eval.results", "scale_eval.statistics", "scale_eval.metrics.leaving_out")
+    compiled = (each for each in gc.get_objects() if isinstance(each, Dispatcher))
+    return {
+        (each.py_func.__name__, str(signature))
+        for each in compiled
+        if each.py_func.__module__.startswith(rooms)
+        for signature in each.signatures
+    }
+
+compile_statistics()
+compile_tables()
+before = found()
+se.reduce(sys.argv[1])
+print(*sorted(name for name, _ in found() - before))
+"""
+
+
+@pytest.mark.slow
+def test_the_tables_of_a_small_run_need_nothing_that_was_not_compiled_before(
+    shops, client, tmp_path
+):
+    run = se.evaluate(shops, out=tmp_path / "run", client=client, progress=False)
+    done = subprocess.run(
+        [sys.executable, "-c", FOUND, run.path], capture_output=True, text=True, check=True
+    )
+    assert not done.stdout.split()
