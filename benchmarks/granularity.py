@@ -105,7 +105,7 @@ def size_of_result(job: Job, out: Path) -> int:
 def a_worker_of(job: Job, out: Path) -> Iterator[EvaluationPlugin]:
     """Yield the plugin that does tasks on a worker, without a worker."""
     plugin = EvaluationPlugin("serial", job.work(out), 3_600.0)
-    worker = SimpleNamespace(address="this process", status=None, log_event=print)
+    worker = SimpleNamespace(address="this process", nanny=None, status=None, log_event=print)
     asyncio.run(plugin.setup(worker))
     try:
         yield plugin
